@@ -1,0 +1,58 @@
+"""What the workbench raises for people, and the exit codes they become.
+
+Every message is one sentence that names what was given, where, and what is allowed. The command
+line prints it without a traceback unless `--debug` is set.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from difflib import get_close_matches
+from enum import IntEnum
+
+
+class ExitCode(IntEnum):
+    """The process exit codes of `workbench`."""
+
+    DONE = 0
+    FAILED = 1
+    BAD_INPUT = 2
+    CLAIM_FAILED = 3
+    INTERRUPTED = 130
+
+
+class WorkbenchError(Exception):
+    """Base of everything the workbench raises on purpose."""
+
+    exit_code: ExitCode = ExitCode.FAILED
+
+
+class BadInput(WorkbenchError):
+    """Something a person gave cannot be used: a key, a file, a run, a value."""
+
+    exit_code = ExitCode.BAD_INPUT
+
+
+class StorageError(WorkbenchError):
+    """A run could not be written or read: disk full, folder read-only, file damaged."""
+
+
+class RunBusy(BadInput):
+    """Another process is writing the run."""
+
+
+def clean_text(text: str, limit: int = 400) -> str:
+    """Text from a file or a person, safe for a terminal: control characters dropped, cut at `limit`."""
+    safe = "".join(c if c.isprintable() else " " for c in text)
+    return safe if len(safe) <= limit else safe[: limit - 1] + "…"
+
+
+def unknown(what: str, given: str, allowed: Iterable[str], where: str = "") -> BadInput:
+    """The refusal of an unknown name, with the nearest known one and all that are allowed."""
+    options = sorted(allowed)
+    near = get_close_matches(given, options, n=1, cutoff=0.5)
+    hint = f" Did you mean '{near[0]}'?" if near else ""
+    place = f" in {where}" if where else ""
+    return BadInput(
+        f"unknown {what} '{clean_text(given, 80)}'{place}; allowed: {', '.join(options)}.{hint}"
+    )
