@@ -1,0 +1,95 @@
+"""Pydantic's refusals as one sentence for people: key, what was given, what is allowed."""
+
+from __future__ import annotations
+
+from difflib import get_close_matches
+from typing import Any, Union, get_args, get_origin
+
+from pydantic import BaseModel, ValidationError
+
+from workbench.errors import clean_text
+
+
+def sentence(error: ValidationError, root: type[BaseModel], where: str) -> str:
+    """The first refusal in `error` as a sentence that names the key as a person writes it."""
+    first = error.errors(include_url=False)[0]
+    key, section = _key(first["loc"], root)
+    given = clean_text(repr(first.get("input")), 60)
+    kind = first["type"]
+    if kind == "extra_forbidden":
+        return _unknown_key(key, section, where)
+    if kind == "missing":
+        return f"{where}: the key {key} is missing."
+    if kind == "union_tag_not_found":
+        return f"{where}: the key {key}.kind is missing; allowed: {_kinds(first)}."
+    if kind == "union_tag_invalid":
+        tag = clean_text(str(first["ctx"]["tag"]), 60)
+        options = [o.strip().strip("'") for o in _kinds(first).split(",")]
+        near = get_close_matches(tag, options, n=1, cutoff=0.4)
+        hint = f" Did you mean '{near[0]}'?" if near else ""
+        return f"{where}: unknown {key}.kind '{tag}'; allowed: {', '.join(options)}.{hint}"
+    if kind == "literal_error":
+        return f"{where}: {key} = {given} is unknown; allowed: {first['ctx']['expected']}."
+    if kind == "value_error":
+        text = clean_text(str(first["ctx"]["error"]), 300)
+        return f"{where}: {key} = {given}: {text}." if key else f"{where}: {text}."
+    return f"{where}: {key} = {given} cannot be used: {_lower(first['msg'])}."
+
+
+def _lower(message: str) -> str:
+    return clean_text(message[:1].lower() + message[1:], 200)
+
+
+def _kinds(first: Any) -> str:
+    return str(first["ctx"].get("expected_tags") or "see the README").replace("'", "")
+
+
+def _key(location: tuple[Any, ...], root: type[BaseModel]) -> tuple[str, type[BaseModel] | None]:
+    """The dotted key without the union tags pydantic adds, and the table it lies in."""
+    parts: list[str] = []
+    table: type[BaseModel] | None = root
+    for part in location:
+        members = _members(table, parts[-1]) if parts and table is not None else {}
+        if isinstance(part, str) and part in members:
+            table = members[part]
+            continue
+        if isinstance(part, int):
+            parts[-1] += f"[{part}]"
+            continue
+        if str(part) in ("constrained-int", "literal['log']", "int"):
+            continue
+        if parts and len(parts) == 1 and table is root:
+            table = members.get("") or table
+        parts.append(str(part))
+    return ".".join(parts), table
+
+
+def _members(table: type[BaseModel], field: str) -> dict[str, type[BaseModel]]:
+    """Models a field may hold, by their `kind` (empty string for a plain table)."""
+    info = table.model_fields.get(field)
+    if info is None:
+        return {}
+    annotation = info.annotation
+    options = get_args(annotation) if get_origin(annotation) is Union else (annotation,)
+    found: dict[str, type[BaseModel]] = {}
+    for option in options:
+        if isinstance(option, type) and issubclass(option, BaseModel):
+            kind = option.model_fields.get("kind")
+            tags = get_args(kind.annotation) if kind is not None else ()
+            plain = info.discriminator is None
+            for tag in ("",) if plain else tags:
+                found[tag] = option
+    return found
+
+
+def _unknown_key(key: str, table: type[BaseModel] | None, where: str) -> str:
+    """The refusal of a key that no table has."""
+    *path, name = key.split(".")
+    fields = table.model_fields if table is not None else {}
+    known = [info.alias or field for field, info in fields.items()]
+    near = get_close_matches(name, known, n=1, cutoff=0.5)
+    hint = f" Did you mean '{'.'.join([*path, near[0]])}'?" if near else ""
+    place = f" in [{'.'.join(path)}]" if path else ""
+    return (
+        f"{where}: unknown key '{clean_text(name, 60)}'{place}; allowed: {', '.join(known)}.{hint}"
+    )

@@ -1,0 +1,104 @@
+"""A dataset in memory, checked once: finite, matching shapes, labels that fit the loss."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+
+from workbench.arrays import Float, Shaped
+from workbench.errors import BadInput
+
+Labels = Literal["real", "binary", "classes"]
+
+
+@dataclass(frozen=True)
+class Dataset:
+    """Inputs x (n, …) and labels y (n), both float64; `name` is what messages call it."""
+
+    x: Float[np.ndarray, "n ..."]
+    y: Float[np.ndarray, " n"]
+    name: str
+
+    @property
+    def n(self) -> int:
+        """Number of samples."""
+        return int(self.y.shape[0])
+
+    @property
+    def d(self) -> int:
+        """Numbers in one input."""
+        return int(np.prod(self.x.shape[1:]))
+
+    @property
+    def labels(self) -> Labels:
+        """What the labels can serve as: ±1 (binary), 0..C−1 with C ≥ 2 (classes), else real."""
+        values = np.unique(self.y)
+        if values.size <= 2 and np.all(np.isin(values, (-1.0, 1.0))):
+            return "binary"
+        if values.min() >= 0 and np.array_equal(values, np.round(values)):
+            return "classes"
+        return "real"
+
+    @property
+    def n_classes(self) -> int:
+        """C, for labels 0..C−1."""
+        return int(self.y.max()) + 1
+
+
+def checked_dataset(
+    x: Shaped[np.ndarray, "..."], y: Shaped[np.ndarray, "..."], name: str
+) -> Dataset:
+    """A Dataset from raw arrays; raises BadInput when empty, mis-shaped, not numbers or not finite."""
+    arrays = []
+    for label, raw in (("x", x), ("y", y)):
+        if not (np.issubdtype(raw.dtype, np.number) or raw.dtype == bool) or np.iscomplexobj(raw):
+            raise BadInput(f"{name}: {label} holds {raw.dtype}, and real numbers are needed.")
+        arrays.append(np.ascontiguousarray(raw, dtype=np.float64))
+    x, y = arrays
+    if y.ndim == 2 and y.shape[1] == 1:
+        y = np.ascontiguousarray(y[:, 0])
+    if x.ndim < 2 or y.ndim != 1 or x.shape[0] != y.shape[0]:
+        raise BadInput(
+            f"{name}: x has shape {x.shape} and y {y.shape}; needed are x (n, d) and y (n)."
+        )
+    if x.size == 0:
+        raise BadInput(f"{name}: there are no samples (x has shape {x.shape}).")
+    for label, array in (("x", x), ("y", y)):
+        bad = ~np.isfinite(array)
+        if bad.any():
+            where = tuple(int(i) for i in np.argwhere(bad)[0])
+            raise BadInput(
+                f"{name}: {label}{list(where)} is {array[where]}, the first of {int(bad.sum())} "
+                "values that are not finite; every number must be."
+            )
+    return Dataset(x, y, name)
+
+
+def require_labels(data: Dataset, loss: str) -> None:
+    """Refuse labels the loss cannot use, saying which were found and which are needed."""
+    found = np.unique(data.y)
+    shown = ", ".join(f"{v:g}" for v in found[:5]) + (", …" if found.size > 5 else "")
+    if loss in ("logistic", "exponential") and data.labels != "binary":
+        hint = " Set data.binary=true to map them." if found.size == 2 else ""
+        raise BadInput(
+            f"{data.name}: loss.kind '{loss}' needs labels −1 and 1, and y holds {shown}.{hint}"
+        )
+    if loss == "cross-entropy" and (data.labels != "classes" or data.n_classes < 2):
+        raise BadInput(
+            f"{data.name}: loss.kind 'cross-entropy' needs labels 0, 1, …, C−1, and y holds {shown}."
+        )
+    if loss == "cross-entropy" and data.n_classes > 10_000:
+        raise BadInput(
+            f"{data.name}: {data.n_classes:,} classes (the largest label plus one); "
+            "allowed are 10,000."
+        )
+
+
+def to_binary(y: Shaped[np.ndarray, " n"], name: str) -> Float[np.ndarray, " n"]:
+    """Two distinct labels as −1 (the smaller) and 1 (the larger); raises BadInput for any other count."""
+    values, index = np.unique(y, return_inverse=True)
+    if values.size != 2:
+        raise BadInput(f"{name}: data.binary needs two distinct labels, and y holds {values.size}.")
+    return 2.0 * index - 1.0

@@ -1,0 +1,96 @@
+"""Homogeneity, measured: Φ(cθ; x) = c^L Φ(θ; x), for all of θ and layer by layer (LL20 §2, §4.4)."""
+
+from __future__ import annotations
+
+import copy
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor, nn
+
+from workbench.models.structure import Structure
+
+TOLERANCE = 1e-6
+SCALES = (0.5, 2.0, 3.0)
+
+
+@dataclass(frozen=True)
+class LayerOrder:
+    """A layer's order k and the largest deviation of the measured exponents from it."""
+
+    name: str
+    order: float | None
+    deviation: float
+
+
+@dataclass(frozen=True)
+class Homogeneity:
+    """The order L of the whole network and of each layer; None where Φ is not homogeneous.
+
+    `deviation` is the largest |log(|Φ(cθ)|/|Φ(θ)|)/log c − L| seen, relative to 1, infinite where the
+    sign of an output changes.
+    """
+
+    order: float | None
+    deviation: float
+    layers: tuple[LayerOrder, ...]
+
+    @property
+    def layer_orders(self) -> tuple[float, ...] | None:
+        """k_1..k_m if every layer has one, else None."""
+        orders = tuple(layer.order for layer in self.layers)
+        return tuple(o for o in orders if o is not None) if None not in orders else None
+
+
+def measure_homogeneity(
+    model: nn.Module, structure: Structure, x: Tensor, seed: int = 0
+) -> Homogeneity:
+    """Measure the orders at a seeded random θ on up to 64 of the inputs x (n, …), in float64 on the CPU.
+
+    The network is probed at weights of He's size: a start of 1e−5 would hide a bias behind rounding.
+    Batch statistics are switched off (eval mode).
+    """
+    probe = copy.deepcopy(model).to(device="cpu", dtype=torch.float64).eval()
+    inputs = x[:64].detach().to(device="cpu", dtype=torch.float64)
+    generator = torch.Generator().manual_seed(seed)
+    names = dict(probe.named_parameters())
+    with torch.no_grad():
+        for tensor in names.values():
+            fan_in = tensor[0].numel() if tensor.ndim > 1 else max(1, tensor.numel())
+            noise = torch.randn(tensor.shape, generator=generator, dtype=torch.float64)
+            tensor.copy_(noise * (2.0 / fan_in) ** 0.5)
+        base = probe(inputs)
+        order, deviation = _order(probe, list(names.values()), inputs, base)
+        layers = []
+        for layer in structure.layers:
+            members = [names[name] for name in layer.parameters]
+            layers.append(LayerOrder(layer.name, *_order(probe, members, inputs, base)))
+    return Homogeneity(order, deviation, tuple(layers))
+
+
+def _order(
+    probe: nn.Module, members: list[nn.Parameter], inputs: Tensor, base: Tensor
+) -> tuple[float | None, float]:
+    """The exponent by which the outputs scale with `members`, and its largest deviation."""
+    exponents: list[Tensor] = []
+    # Outputs that vanish (dead neurons) carry no exponent.
+    alive = base.abs() > 1e-12 * base.abs().max().clamp(min=1e-300)
+    if not alive.any():
+        return None, float("inf")
+    kept = [m.clone() for m in members]
+    for scale in SCALES:
+        for member, value in zip(members, kept, strict=True):
+            member.copy_(scale * value)
+        ratio = (probe(inputs) / base)[alive]
+        if not bool((ratio > 0).all()):
+            exponents = []
+            break
+        exponents.append(ratio.log() / torch.tensor(scale, dtype=torch.float64).log())
+    for member, value in zip(members, kept, strict=True):
+        member.copy_(value)
+    if not exponents:
+        return None, float("inf")
+    stacked = torch.stack(exponents)
+    order = round(float(stacked.median()), 3)
+    deviation = float((stacked - order).abs().max())
+    return (order if deviation <= TOLERANCE else None), deviation

@@ -1,0 +1,71 @@
+"""The base of the workbench's own networks, and the flat θ that any nn.Module is trained through."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+
+import torch
+from torch import Tensor, nn
+
+from workbench.models.structure import Layer, Neurons, Parameter, Structure
+
+
+class Network(nn.Module, ABC):
+    """An nn.Module that declares its layers and neurons; forward maps x (n, …) to (n) or (n, C)."""
+
+    @abstractmethod
+    def layers(self) -> tuple[Layer, ...]:
+        """Layers in the order of the forward pass."""
+
+    @abstractmethod
+    def neurons(self) -> Neurons | None:
+        """The neurons whose directions are worth watching, or None."""
+
+
+def leaky(s: Tensor, leak: float) -> Tensor:
+    """σ(s) = max(s, leak·s), for leak ≤ 1; relu where leak is 0."""
+    if leak == 0.0:
+        return torch.relu(s)
+    return torch.nn.functional.leaky_relu(s, leak)
+
+
+def structure_of(model: nn.Module, d: int) -> Structure:
+    """Parameters, layers and neurons of any module; what it does not declare is read off its shape.
+
+    An undeclared module's layers are the submodules that own parameters; its neurons are the rows of
+    the first weight matrix with d columns, if there is one.
+    """
+    parameters = []
+    start = 0
+    for name, tensor in model.named_parameters():
+        parameters.append(Parameter(name, tuple(tensor.shape), start))
+        start = parameters[-1].stop
+    if isinstance(model, Network):
+        return Structure(tuple(parameters), model.layers(), model.neurons())
+    owners: dict[str, list[str]] = {}
+    for parameter in parameters:
+        # A parameter held by the root module is a layer of its own.
+        owner = parameter.name.rpartition(".")[0] or parameter.name
+        owners.setdefault(owner, []).append(parameter.name)
+    layers = tuple(Layer(owner, tuple(names)) for owner, names in owners.items())
+    rows = next((p for p in parameters if len(p.shape) == 2 and p.shape[1] == d), None)
+    return Structure(tuple(parameters), layers, Neurons("rows", rows.name) if rows else None)
+
+
+def flatten(model: nn.Module, dtype: torch.dtype, device: torch.device) -> Tensor:
+    """Move every parameter into one flat vector θ (P) and make the parameters views of it.
+
+    Whoever writes θ in place moves the model, without any copying; gradients are asked of the
+    parameters. Buffers follow to the device.
+    """
+    model.to(device=device, dtype=dtype)
+    parameters = list(model.parameters())
+    theta = torch.cat([p.detach().reshape(-1) for p in parameters]) if parameters else None
+    if theta is None:
+        return torch.zeros(0, dtype=dtype, device=device)
+    start = 0
+    for parameter in parameters:
+        stop = start + parameter.numel()
+        parameter.data = theta[start:stop].view_as(parameter)
+        start = stop
+    return theta

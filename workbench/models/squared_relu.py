@@ -1,0 +1,34 @@
+"""Squared (leaky) ReLU neurons with fixed output signs: KH24 §6, JT20 Prop. 4.6."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor, nn
+
+from workbench.models.network import Network, leaky
+from workbench.models.structure import Layer, Neurons
+
+
+class SquaredRelu(Network):
+    """Φ(x) = Σ_k s_k σ(⟨u_k, x⟩)², u (H, d), s_k = ±1 fixed; 2-homogeneous."""
+
+    signs: Tensor
+
+    def __init__(self, d: int, width: int, leak: float, signs: Tensor) -> None:
+        super().__init__()
+        self.u = nn.Parameter(torch.zeros(width, d, dtype=torch.float64))
+        self.leak = leak
+        self.register_buffer("signs", signs)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Outputs (n) for inputs (n, d)."""
+        return leaky(x @ self.u.T, self.leak).square() @ self.signs
+
+    def layers(self) -> tuple[Layer, ...]:
+        """The one layer u."""
+        return (Layer("u", ("u",)),)
+
+    def neurons(self) -> Neurons:
+        """Every row of u, with its sign."""
+        signs = tuple(float(s) for s in self.signs)
+        return Neurons("squared-relu", "u", signs=signs, leak=self.leak)

@@ -1,0 +1,132 @@
+"""From the [init] table to the first θ: seeded, drawn in float64 on the CPU whatever the device."""
+
+from __future__ import annotations
+
+import zipfile
+from collections.abc import Mapping
+from itertools import pairwise
+from math import prod
+from pathlib import Path
+
+import numpy as np
+
+from workbench.arrays import Float
+from workbench.config import (
+    BalancedInit,
+    FileInit,
+    GaussianInit,
+    HeInit,
+    InitConfig,
+    InlineInit,
+)
+from workbench.errors import BadInput, clean_text, unknown
+from workbench.models.structure import Structure
+
+
+def first_theta(config: InitConfig, structure: Structure) -> Float[np.ndarray, " P"]:
+    """θ(0) (P); raises BadInput when given weights do not fit the network."""
+    rng = np.random.default_rng(config.seed)
+    if isinstance(config, GaussianInit):
+        return config.scale * rng.standard_normal(structure.size)
+    if isinstance(config, HeInit):
+        return config.scale * np.concatenate([_he(p.shape, rng) for p in structure.parameters])
+    if isinstance(config, BalancedInit):
+        return _balanced(structure, config.scale, rng)
+    values = _inline(config) if isinstance(config, InlineInit) else _archive(config)
+    theta = _placed(
+        values, structure, "init.values" if isinstance(config, InlineInit) else config.path
+    )
+    if config.noise:
+        theta = theta + config.noise * rng.standard_normal(theta.shape)
+    return theta
+
+
+def _he(shape: tuple[int, ...], rng: np.random.Generator) -> Float[np.ndarray, " p"]:
+    """N(0, 2/fan-in), flattened; a vector's fan-in is its length."""
+    fan_in = prod(shape[1:]) if len(shape) > 1 else max(1, prod(shape))
+    return (2.0 / fan_in) ** 0.5 * rng.standard_normal(prod(shape))
+
+
+def _balanced(
+    structure: Structure, scale: float, rng: np.random.Generator
+) -> Float[np.ndarray, " P"]:
+    """W_k = scale · Q_k Q_{k−1}ᵀ with orthonormal Q: W_{k+1}ᵀW_{k+1} = W_kW_kᵀ exactly.
+
+    For separable neurons (u_k, v_k): random directions with ‖u_k‖ = |v_k| = scale.
+    """
+    neurons = structure.neurons
+    theta = np.zeros(structure.size)
+    if neurons is not None and neurons.family == "two-layer-relu":
+        u = structure.parameter(neurons.incoming)
+        direction = rng.standard_normal(u.shape)
+        direction /= np.linalg.norm(direction, axis=1, keepdims=True)
+        theta[u.start : u.stop] = scale * direction.ravel()
+        v = structure.parameter(neurons.outgoing or "")
+        theta[v.start : v.stop] = scale * rng.choice([-1.0, 1.0], size=v.shape)
+        return theta
+    shapes = [p.shape for p in structure.parameters]
+    chained = all(a[0] == b[1] for a, b in pairwise(shapes) if len(a) == len(b) == 2)
+    if len(shapes) < 2 or any(len(s) != 2 for s in shapes) or not chained:
+        raise BadInput(
+            "init.kind 'balanced' needs two or more weight matrices in a chain, and this network's "
+            f"parameters have shapes {', '.join(map(str, shapes))}; "
+            "allowed here: gaussian, he, file, inline."
+        )
+    rank = min(min(s) for s in shapes)
+    frames = [_frame(shapes[0][1], rank, rng), *(_frame(s[0], rank, rng) for s in shapes)]
+    parts = [scale * out @ inner.T for inner, out in pairwise(frames)]
+    return np.concatenate([part.ravel() for part in parts])
+
+
+def _frame(size: int, rank: int, rng: np.random.Generator) -> Float[np.ndarray, "s r"]:
+    """Orthonormal columns, uniformly at random."""
+    q, r = np.linalg.qr(rng.standard_normal((size, rank)))
+    return q * np.sign(np.diag(r))
+
+
+def _inline(config: InlineInit) -> dict[str, np.ndarray]:
+    arrays = {}
+    for name, value in config.values.items():
+        try:
+            arrays[name] = np.array(value, dtype=np.float64)
+        except (ValueError, TypeError):
+            raise BadInput(
+                f"init.values.{clean_text(name, 40)} is no rectangular table of numbers."
+            ) from None
+    return arrays
+
+
+def _archive(config: FileInit) -> dict[str, np.ndarray]:
+    path = Path(config.path).expanduser()
+    try:
+        with np.load(path, allow_pickle=False) as archive:
+            return {name: np.asarray(archive[name], dtype=np.float64) for name in archive.files}
+    except (OSError, ValueError, TypeError, EOFError, AttributeError, zipfile.BadZipFile) as error:
+        reason = "does not exist" if not path.exists() else "holds no plain arrays of numbers"
+        raise BadInput(
+            f"init.path: {clean_text(str(path))} {reason}; an NPZ file with one array a parameter "
+            "is needed."
+        ) from error
+
+
+def _placed(
+    values: Mapping[str, np.ndarray], structure: Structure, where: str
+) -> Float[np.ndarray, " P"]:
+    """θ from arrays by parameter name; every parameter must be there, with its shape, finite."""
+    names = [p.name for p in structure.parameters]
+    for name in values:
+        if name not in names:
+            raise unknown("parameter", name, names, where)
+    theta = np.zeros(structure.size)
+    for parameter in structure.parameters:
+        if parameter.name not in values:
+            raise BadInput(f"{where} lacks the parameter '{parameter.name}' {parameter.shape}.")
+        value = values[parameter.name]
+        if value.shape != parameter.shape:
+            raise BadInput(
+                f"{where}: '{parameter.name}' has shape {value.shape}, and {parameter.shape} is needed."
+            )
+        if not np.isfinite(value).all():
+            raise BadInput(f"{where}: '{parameter.name}' holds values that are not finite.")
+        theta[parameter.start : parameter.stop] = value.ravel()
+    return theta

@@ -1,0 +1,102 @@
+"""What a network declares of itself: parameters in one flat vector, layers, neurons.
+
+Knows no torch: measures, the inspector and the reader of an old run use it on plain arrays.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from math import prod
+from typing import Literal
+
+import numpy as np
+
+from workbench.arrays import Float
+
+NeuronFamily = Literal["squared-relu", "two-layer-relu", "rows"]
+
+
+@dataclass(frozen=True)
+class Parameter:
+    """A named tensor and where it lies in the flat θ (P)."""
+
+    name: str
+    shape: tuple[int, ...]
+    start: int
+
+    @property
+    def stop(self) -> int:
+        """One past the last index in θ."""
+        return self.start + prod(self.shape)
+
+
+@dataclass(frozen=True)
+class Layer:
+    """Parameters that scale together: Φ is k-homogeneous in a layer (LL20 §4.4)."""
+
+    name: str
+    parameters: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class Neurons:
+    """H neurons with incoming weights u (H, d), and outgoing weights that are trained or fixed signs.
+
+    `family` "squared-relu" and "two-layer-relu" are separable neurons the correlation function is
+    known for; "rows" are rows of a first layer, shown but without that theory.
+    """
+
+    family: NeuronFamily
+    incoming: str
+    outgoing: str | None = None
+    signs: tuple[float, ...] | None = None
+    leak: float = 0.0
+
+
+@dataclass(frozen=True)
+class Structure:
+    """Parameters in their order in θ, layers in the order of the forward pass, neurons if declared."""
+
+    parameters: tuple[Parameter, ...]
+    layers: tuple[Layer, ...]
+    neurons: Neurons | None = None
+
+    @property
+    def size(self) -> int:
+        """P, the length of θ."""
+        return self.parameters[-1].stop if self.parameters else 0
+
+    def parameter(self, name: str) -> Parameter:
+        """The parameter of that name; raises KeyError."""
+        for parameter in self.parameters:
+            if parameter.name == name:
+                return parameter
+        raise KeyError(name)
+
+    def view(self, theta: Float[np.ndarray, "... P"], name: str) -> Float[np.ndarray, "..."]:
+        """A parameter of θ, or of a stack of θ's, in its own shape."""
+        parameter = self.parameter(name)
+        part = theta[..., parameter.start : parameter.stop]
+        return part.reshape(*theta.shape[:-1], *parameter.shape)
+
+    def incoming(self, theta: Float[np.ndarray, "... P"]) -> Float[np.ndarray, "... H d"]:
+        """Incoming weights of every neuron; raises ValueError when no neurons are declared."""
+        if self.neurons is None:
+            raise ValueError("this network declares no neurons")
+        u = self.view(theta, self.neurons.incoming)
+        return u.reshape(*u.shape[: theta.ndim], -1)
+
+    def outgoing(self, theta: Float[np.ndarray, "... P"]) -> Float[np.ndarray, "... H"] | None:
+        """Trained outgoing weight of every neuron, or None."""
+        if self.neurons is None or self.neurons.outgoing is None:
+            return None
+        return self.view(theta, self.neurons.outgoing)
+
+    def neuron_signs(self, theta: Float[np.ndarray, " P"]) -> Float[np.ndarray, " H"]:
+        """Sign of each neuron's contribution to the output: fixed, or that of its outgoing weight."""
+        outgoing = self.outgoing(theta)
+        if outgoing is not None:
+            return np.where(outgoing < 0, -1.0, 1.0)
+        if self.neurons is not None and self.neurons.signs is not None:
+            return np.array(self.neurons.signs)
+        return np.ones(self.incoming(theta).shape[-2])
