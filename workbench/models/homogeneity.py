@@ -53,7 +53,7 @@ def measure_homogeneity(
     probe = copy.deepcopy(model).to(device="cpu", dtype=torch.float64).eval()
     inputs = x[:64].detach().to(device="cpu", dtype=torch.float64)
     generator = torch.Generator().manual_seed(seed)
-    names = dict(probe.named_parameters())
+    names = {name: p for name, p in probe.named_parameters() if p.requires_grad}
     with torch.no_grad():
         for tensor in names.values():
             fan_in = tensor[0].numel() if tensor.ndim > 1 else max(1, tensor.numel())

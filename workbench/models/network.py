@@ -30,7 +30,7 @@ def leaky(s: Tensor, leak: float) -> Tensor:
 
 
 def structure_of(model: nn.Module, d: int) -> Structure:
-    """Parameters, layers and neurons of any module; what it does not declare is read off its shape.
+    """Trained parameters, layers and neurons of any module; what it does not declare is read off.
 
     An undeclared module's layers are the submodules that own parameters; its neurons are the rows of
     the first weight matrix with d columns, if there is one.
@@ -38,6 +38,8 @@ def structure_of(model: nn.Module, d: int) -> Structure:
     parameters = []
     start = 0
     for name, tensor in model.named_parameters():
+        if not tensor.requires_grad:
+            continue
         parameters.append(Parameter(name, tuple(tensor.shape), start))
         start = parameters[-1].stop
     if isinstance(model, Network):
@@ -53,16 +55,14 @@ def structure_of(model: nn.Module, d: int) -> Structure:
 
 
 def flatten(model: nn.Module, dtype: torch.dtype, device: torch.device) -> Tensor:
-    """Move every parameter into one flat vector θ (P) and make the parameters views of it.
+    """Move every trained parameter into one flat vector θ (P) and make the parameters views of it.
 
     Whoever writes θ in place moves the model, without any copying; gradients are asked of the
-    parameters. Buffers follow to the device.
+    parameters. Buffers and frozen parameters follow to the device.
     """
     model.to(device=device, dtype=dtype)
-    parameters = list(model.parameters())
-    theta = torch.cat([p.detach().reshape(-1) for p in parameters]) if parameters else None
-    if theta is None:
-        return torch.zeros(0, dtype=dtype, device=device)
+    parameters = [p for p in model.parameters() if p.requires_grad]
+    theta = torch.cat([p.detach().reshape(-1) for p in parameters])
     start = 0
     for parameter in parameters:
         stop = start + parameter.numel()

@@ -44,7 +44,7 @@ def first_theta(config: InitConfig, structure: Structure) -> Float[np.ndarray, "
 def _he(shape: tuple[int, ...], rng: np.random.Generator) -> Float[np.ndarray, " p"]:
     """N(0, 2/fan-in), flattened; a vector's fan-in is its length."""
     fan_in = prod(shape[1:]) if len(shape) > 1 else max(1, prod(shape))
-    return (2.0 / fan_in) ** 0.5 * rng.standard_normal(prod(shape))
+    return np.asarray((2.0 / fan_in) ** 0.5 * rng.standard_normal(prod(shape)))
 
 
 def _balanced(

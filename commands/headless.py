@@ -1,0 +1,153 @@
+"""Training without a screen: a progress bar on stderr, one summary at the end."""
+
+from __future__ import annotations
+
+import json
+import math
+import signal
+import sys
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from types import FrameType
+from typing import TYPE_CHECKING, Any
+
+import typer
+
+from workbench.errors import ExitCode, StorageError, WorkbenchError
+
+if TYPE_CHECKING:
+    from rich.progress import Progress, TaskID
+
+    from workbench.session import Session
+
+POLL_SECONDS = 0.2
+
+
+def train_headless(session: Session, as_json: bool) -> None:
+    """Train to the end, interruptibly, and exit with the code that says how it went."""
+    from workbench.engine.control import Stop
+
+    with (
+        session,
+        _signals(lambda name: session.engine.send(Stop(name))),
+        _progress(session) as show,
+    ):
+        session.start()
+        while not session.wait(POLL_SECONDS):
+            show()
+        show()
+    error = session.engine.error
+    summary = summary_of(session)
+    if as_json:
+        typer.echo(json.dumps(summary))
+    else:
+        typer.echo(f"{summary['run_id']}  {summary['status']}  step {summary['step']:,}", nl=False)
+        if summary["log10_risk"] is not None:
+            typer.echo(f"  log10 risk {summary['log10_risk']:.4f}", nl=False)
+        typer.echo(f"  {summary['path']}")
+    if error is not None:
+        raise (
+            error
+            if isinstance(error, WorkbenchError)
+            else StorageError(f"run {session.folder.name} failed: {type(error).__name__}: {error}")
+        )
+    if session.recorder.warning:
+        typer.echo(f"workbench: {session.recorder.warning}", err=True)
+    if summary["status"] == "diverged":
+        typer.echo(
+            "workbench: the run diverged (the risk or a weight is no longer a finite number); "
+            "its last good checkpoint is kept. A smaller train.lr may help.",
+            err=True,
+        )
+        sys.exit(int(ExitCode.FAILED))
+    if summary["status"] == "stopped":
+        typer.echo(
+            f"workbench: stopped with a checkpoint; go on with: workbench resume {summary['run_id']}",
+            err=True,
+        )
+        sys.exit(int(ExitCode.INTERRUPTED))
+
+
+def summary_of(session: Session) -> dict[str, Any]:
+    """What `--json` prints: the end of the run in numbers; a number that is not finite is null."""
+    snapshot = session.engine.snapshot
+    values = dict(snapshot.values) if snapshot else {}
+    log_risk = values.get("log_risk")
+    return {
+        "run_id": session.folder.name,
+        "path": str(session.folder),
+        "status": session.engine.mode,
+        "step": session.engine.state.step,
+        "log10_risk": _finite(None if log_risk is None else log_risk / math.log(10.0)),
+        "margin_normalized": _finite(values.get("margin_normalized")),
+        "steps_per_second": _finite(session.engine.pace.steps_per_second),
+    }
+
+
+def _finite(value: float | None) -> float | None:
+    return value if value is not None and math.isfinite(value) else None
+
+
+@contextmanager
+def _signals(stop: Any) -> Iterator[None]:
+    """SIGINT, SIGTERM and SIGHUP end the run with a checkpoint; a second SIGINT is Python's own."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    old: dict[int, Any] = {}
+
+    def handle(number: int, frame: FrameType | None) -> None:
+        stop(signal.Signals(number).name)
+        signal.signal(number, old[number])
+
+    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+        old[number] = signal.signal(number, handle)
+    try:
+        yield
+    finally:
+        for number, handler in old.items():
+            signal.signal(number, handler)
+
+
+@contextmanager
+def _progress(session: Session) -> Iterator[Any]:
+    """A rich bar on stderr with step, rate and risk; plain lines where stderr is no terminal."""
+    from rich.console import Console
+    from rich.progress import (
+        BarColumn,
+        MofNCompleteColumn,
+        Progress,
+        TextColumn,
+        TimeRemainingColumn,
+    )
+
+    console = Console(stderr=True)
+    progress: Progress = Progress(
+        TextColumn("{task.description}"),
+        BarColumn(),
+        MofNCompleteColumn(),
+        TextColumn("{task.fields[rate]}"),
+        TextColumn("{task.fields[risk]}"),
+        TimeRemainingColumn(),
+        console=console,
+        disable=not console.is_terminal,
+    )
+    with progress:
+        task: TaskID = progress.add_task(
+            session.folder.name, total=session.config.train.steps, rate="", risk=""
+        )
+        yield lambda: _update(progress, task, session)
+
+
+def _update(progress: Progress, task: TaskID, session: Session) -> None:
+    snapshot = session.engine.snapshot
+    if snapshot is None:
+        return
+    risk = snapshot.values.get("log_risk", math.nan) / math.log(10.0)
+    progress.update(
+        task,
+        completed=snapshot.step,
+        rate=f"{snapshot.steps_per_second:,.0f} steps/s",
+        risk=f"log10 risk {risk:.3f}",
+    )

@@ -1,0 +1,38 @@
+"""Options that several commands share."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+RunsDir = Annotated[
+    Path | None,
+    typer.Option("--runs-dir", help="Folder of the runs; else $WORKBENCH_RUNS, else ./runs."),
+]
+Run = Annotated[str, typer.Argument(help="Run id, a unique prefix, a name, a path, or 'last'.")]
+Json = Annotated[bool, typer.Option("--json", help="One JSON document on stdout.")]
+Settings = Annotated[
+    list[str] | None,
+    typer.Option("--set", metavar="KEY=VALUE", help="Change a setting, e.g. --set train.lr=1e-3."),
+]
+Headless = Annotated[
+    bool, typer.Option("--headless", help="No screen: progress on stderr, results on stdout.")
+]
+Trust = Annotated[
+    bool, typer.Option("--trust", help="Allow a stored run's own model class to be imported.")
+]
+
+
+def runs_folder(given: Path | None) -> Path:
+    """The runs folder: the option, else the environment, else ./runs."""
+    from workbench.record.folder import default_runs_dir
+
+    return default_runs_dir() if given is None else given
+
+
+def screen_wanted(headless: bool) -> bool:
+    """Whether there is a terminal to draw on: Textual itself never refuses one that is not."""
+    return not headless and sys.stdin.isatty() and sys.stderr.isatty() and sys.stdout.isatty()

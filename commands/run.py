@@ -1,0 +1,60 @@
+"""`workbench run`: train a preset or a configuration, on the screen or headless."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from commands.options import Headless, Json, RunsDir, Settings, runs_folder, screen_wanted
+from workbench.errors import BadInput
+
+DEFAULT_PRESET = "kh24-fig1"
+
+
+def run(
+    source: Annotated[
+        str, typer.Argument(metavar="[PRESET|FILE.toml]", help="What to train; see `presets`.")
+    ] = DEFAULT_PRESET,
+    settings: Settings = None,
+    name: Annotated[str, typer.Option("--name", help="Name of the run.")] = "",
+    seed: Annotated[int | None, typer.Option("--seed", help="Seed of the start.")] = None,
+    steps: Annotated[int | None, typer.Option("--steps", help="Step at which to finish.")] = None,
+    device: Annotated[str | None, typer.Option("--device", help="auto, cpu or cuda.")] = None,
+    runs_dir: RunsDir = None,
+    headless: Headless = False,
+    pause_at_saddle: Annotated[
+        bool | None,
+        typer.Option("--pause-at-saddle/--no-pause-at-saddle", help="Pause near saddles."),
+    ] = None,
+    as_json: Json = False,
+) -> None:
+    """Train a preset or a configuration file and watch it; without a terminal, headless."""
+    changes = list(settings or [])
+    for key, value in (
+        ("init.seed", seed),
+        ("train.steps", steps),
+        ("device.kind", device),
+        ("pause.at_saddle", None if pause_at_saddle is None else str(pause_at_saddle).lower()),
+    ):
+        if value is not None:
+            changes.append(f"{key}={value}")
+    if name:
+        from workbench.record.folder import validate_name
+
+        validate_name(name)
+        changes.append(f'name="{name}"')
+    folder = runs_folder(runs_dir)
+    if as_json and not headless:
+        raise BadInput("--json needs --headless: with a screen there is no stdout to print on.")
+    if screen_wanted(headless):
+        from workbench.tui.app import WorkbenchApp, run_app
+
+        run_app(WorkbenchApp.to_run(source, changes, folder))
+        return
+    from commands.headless import train_headless
+    from workbench.session import Session, load_config
+
+    config = load_config(source, changes)
+    preset = "" if source.endswith(".toml") or "/" in source else source
+    train_headless(Session.create(config, folder, preset=preset), as_json)

@@ -1,0 +1,359 @@
+"""The training thread: chunks of steps, then records, events and a snapshot; commands in between.
+
+One thread owns the state. It obeys values on a queue, tells observers what happened, and is ended by
+`Stop` and joined. The recorder is an observer whose failure fails the run; viewers only read
+`engine.snapshot` or copies of rows.
+"""
+
+from __future__ import annotations
+
+import gc
+import queue
+import threading
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+import torch
+
+from workbench.arrays import Array
+from workbench.engine.control import (
+    Checkpoint,
+    Command,
+    Pause,
+    Perturb,
+    Resume,
+    RunUntil,
+    StepN,
+    Stop,
+)
+from workbench.engine.events import (
+    Checkpointed,
+    Event,
+    Failed,
+    Finished,
+    Mode,
+    Outcome,
+    Paused,
+    Perturbed,
+    Recorded,
+    Resumed,
+    Snapshot,
+    Started,
+)
+from workbench.engine.goals import Goals
+from workbench.engine.pace import Pace
+from workbench.engine.program import RowBuffer, StepProgram, StopFlag
+from workbench.engine.schedule import RecordSchedule
+from workbench.engine.state import EngineState
+from workbench.errors import StorageError
+from workbench.measures.panel import Panel
+from workbench.measures.rows import Rows
+
+BUFFER_BYTES = 32 * 2**20
+SNAPSHOT_SECONDS = 0.1
+
+
+@dataclass(frozen=True)
+class Plan:
+    """When the engine records, checkpoints, pauses and ends."""
+
+    steps: int
+    schedule: RecordSchedule
+    checkpoint_every: int
+    pause_at: tuple[int, ...] = ()
+    pause_log_risk: float | None = None
+    start_paused: bool = False
+    # Whether someone can answer a pause; if not, a disk that fills fails the run instead.
+    attended: bool = False
+
+
+class Engine:
+    """Runs a step program to the plan's end in a thread of its own."""
+
+    def __init__(
+        self,
+        program: StepProgram,
+        state: EngineState,
+        panel: Panel,
+        plan: Plan,
+        output_shape: tuple[int, ...],
+        recorder: Callable[[Event], None],
+        viewers: Sequence[Callable[[Event], None]] = (),
+    ) -> None:
+        self.program, self.state, self.panel, self.plan = program, state, panel, plan
+        self.recorder, self.viewers = recorder, tuple(viewers)
+        numbers = 2 * state.theta.numel() + int(np.prod(output_shape)) + 2
+        capacity = int(np.clip(BUFFER_BYTES // (8 * numbers), 1, 512))
+        self.buffer = RowBuffer(capacity, state.theta, output_shape)
+        self.spare = RowBuffer(1, state.theta, output_shape)
+        self.commands: queue.SimpleQueue[Command] = queue.SimpleQueue()
+        self.stop_flag = StopFlag()
+        self.goals = Goals(plan.pause_at, plan.pause_log_risk)
+        self.pace = Pace()
+        self.mode: Mode = "starting"
+        self.snapshot: Snapshot | None = None
+        self.error: BaseException | None = None
+        self._snapshot_time = 0.0
+        self._thread = threading.Thread(target=self._main, name="engine", daemon=False)
+
+    # --- called from any thread ---
+
+    def start(self) -> None:
+        """Start the thread."""
+        self._thread.start()
+
+    def send(self, command: Command) -> None:
+        """Queue a command; a running chunk ends within a step."""
+        self.commands.put(command)
+        self.stop_flag.raised = True
+
+    def join(self, timeout: float | None = None) -> bool:
+        """Wait for the thread's end; False when it goes on past the timeout."""
+        if self._thread.ident is None:
+            return True
+        self._thread.join(timeout)
+        return not self._thread.is_alive()
+
+    @property
+    def ended(self) -> bool:
+        """Whether the thread has nothing left to do."""
+        return self.mode in ("finished", "stopped", "diverged", "failed")
+
+    # --- the thread ---
+
+    def _main(self) -> None:
+        try:
+            self._run()
+        except BaseException as error:  # noqa: BLE001  (a thread's top frame: silence would be worse)
+            self.error = error
+            self.mode = "failed"
+            failed = Failed(self.state.step, error)
+            self.recorder(failed)
+            self._tell_viewers(failed)
+            self._publish(note=str(error))
+
+    def _run(self) -> None:
+        state, plan = self.state, self.plan
+        self._tell(Started(state.step, self.program.name))
+        if state.recorded_step < 0:
+            self._record_here()
+            self._checkpoint()
+        # What was made by now lives as long as the run; the collector need not visit it again.
+        gc.freeze()
+        self.mode = "running"
+        self._publish()
+        if self.snapshot is not None:
+            # A run resumed below its own risk goal has reached it already.
+            self.goals.reached(state.step, self.snapshot.values["log_risk"])
+        if plan.start_paused:
+            self._pause("asked")
+        while not self.ended:
+            self._obey()
+            if self.mode != "running":
+                continue
+            if state.step >= plan.steps:
+                self._finish("finished")
+            else:
+                self._advance()
+
+    def _obey(self) -> None:
+        """Carry out every queued command; when paused, wait for one."""
+        wait = self.mode == "paused"
+        self.stop_flag.raised = False
+        while True:
+            try:
+                command = self.commands.get(block=wait)
+            except queue.Empty:
+                return
+            wait = False
+            self._carry_out(command)
+            if self.ended:
+                return
+
+    def _carry_out(self, command: Command) -> None:
+        state = self.state
+        match command:
+            case Pause(reason):
+                self.goals.clear()
+                if self.mode == "running":
+                    self._pause(reason)
+            case Resume():
+                self.goals.clear()
+                self._go()
+            case StepN(n):
+                self.goals.until(step=state.step + max(1, n))
+                self._go()
+            case RunUntil(step, log10_risk):
+                log_risk = None if log10_risk is None else log10_risk * float(np.log(10.0))
+                self.goals.until(step=step, log_risk=log_risk)
+                self._go()
+            case Perturb(delta, text):
+                with torch.no_grad():
+                    state.theta += torch.from_numpy(delta).to(state.theta)
+                self._tell(Perturbed(state.step, text))
+                self._publish()
+            case Checkpoint():
+                self._checkpoint()
+            case Stop(reason):
+                self._finish("stopped", reason)
+
+    def _go(self) -> None:
+        if self.mode == "paused":
+            self.mode = "running"
+            self.pace.restart()
+            self._tell(Resumed(self.state.step))
+
+    def _pause(self, reason: str) -> None:
+        self.goals.reached(self.state.step)
+        self._checkpoint()
+        self.mode = "paused"
+        self._tell(Paused(self.state.step, reason))
+        self._publish()
+
+    def _advance(self) -> None:
+        """One chunk, its records, and whatever falls due at its end."""
+        state, plan = self.state, self.plan
+        next_checkpoint = (state.step // plan.checkpoint_every + 1) * plan.checkpoint_every
+        limit = min(plan.steps, next_checkpoint, self.goals.next_step(state.step, plan.steps))
+        records, every, recorded = plan.schedule.segment(
+            state.step, limit, self.pace.chunk_steps(limit - state.step)
+        )
+        records = min(records, self.buffer.capacity)
+        began = time.perf_counter()
+        start = state.step
+        taken = self.program.run_chunk(
+            state, start, records, every, self.buffer if recorded else None, self.stop_flag
+        )
+        self.pace.took(taken, time.perf_counter() - began)
+        reason = self._keep(self.buffer.take()) if recorded else None
+        if self.ended:
+            return
+        reason = reason or self.goals.due(state.step)
+        if reason is not None:
+            self._pause(reason)
+        elif state.step == next_checkpoint and state.step < plan.steps:
+            self._checkpoint()
+        self._publish(rarely=True)
+
+    def _keep(self, rows: Rows) -> str | None:
+        """Record rows; where a goal or divergence shows in them, go back to that very record.
+
+        Returns the reason to pause, if any.
+        """
+        if len(rows) == 0:
+            return None
+        values, carry = self.panel.compute(rows, self.state.carry)
+        bad = _first(~np.isfinite(rows.theta).all(axis=1) | ~(values["log_risk"] < np.inf))
+        goal = self.goals.risk_reached(values["log_risk"])
+        stop = min(i for i in (bad, goal, len(rows)) if i is not None)
+        if stop < len(rows):
+            values = {name: array[: stop + 1] for name, array in values.items()}
+            _, carry = self.panel.compute(rows.head(stop + 1), self.state.carry)
+            self._rewind(rows, stop)
+        self.state.carry = carry
+        self.state.recorded_step = int(values["step"][-1])
+        self._tell(Recorded(values))
+        if bad is not None and stop == bad:
+            self._finish("diverged", "the risk or a weight is no longer a finite number")
+            return None
+        if stop < len(rows):
+            self.goals.reached(self.state.step, float(values["log_risk"][-1]))
+            return "risk"
+        return None
+
+    def _rewind(self, rows: Rows, index: int) -> None:
+        """Back to a record of the chunk just done, to the last bit (rows hold θ itself)."""
+        with torch.no_grad():
+            self.state.theta.copy_(torch.from_numpy(rows.theta[index]))
+        self.state.step = int(rows.step[index])
+        self.state.time = float(rows.time[index])
+
+    def _record_here(self) -> None:
+        """A record of the present state."""
+        self.program.evaluate(self.state, self.spare)
+        rows = self.spare.take()
+        values, self.state.carry = self.panel.compute(rows, self.state.carry)
+        self.state.recorded_step = self.state.step
+        self._tell(Recorded(values))
+
+    def _checkpoint(self) -> None:
+        self._tell(Checkpointed(self.state.step, self.state.to_arrays()))
+
+    def _finish(self, outcome: Outcome, text: str = "") -> None:
+        """End: a last record and a checkpoint (not of a diverged state), then the event."""
+        if outcome != "diverged":
+            if outcome == "finished" and self.state.recorded_step != self.state.step:
+                self._record_here()
+            self._checkpoint()
+        self.mode = outcome
+        self._tell(Finished(self.state.step, outcome, text))
+        self._publish(note=text)
+
+    # --- telling ---
+
+    def _tell(self, event: Event) -> None:
+        """Recorder first, viewers after; a full disk pauses an attended run until there is room."""
+        while True:
+            try:
+                self.recorder(event)
+                break
+            except StorageError as error:
+                if not self.plan.attended:
+                    raise
+                self._wait_for_room(str(error))
+        self._tell_viewers(event)
+
+    def _wait_for_room(self, problem: str) -> None:
+        """Hold θ in memory until Resume (try again) or Stop (give up, the run fails)."""
+        before, self.mode = self.mode, "paused"
+        self._publish(note=problem)
+        while True:
+            command = self.commands.get()
+            self.stop_flag.raised = False
+            if isinstance(command, Stop):
+                raise StorageError(problem)
+            if isinstance(command, Resume):
+                self.mode = before
+                return
+
+    def _tell_viewers(self, event: Event) -> None:
+        for viewer in self.viewers:
+            viewer(event)
+
+    def _publish(self, *, rarely: bool = False, note: str = "") -> None:
+        """Replace the snapshot; `rarely` leaves it when the last is young."""
+        now = time.monotonic()
+        if rarely and now - self._snapshot_time < SNAPSHOT_SECONDS and self.mode == "running":
+            return
+        self._snapshot_time = now
+        if note and self.snapshot is not None and self.mode in ("failed", "paused"):
+            self.snapshot = replace(self.snapshot, mode=self.mode, note=note)
+            return
+        self.program.evaluate(self.state, self.spare)
+        rows = self.spare.take()
+        values, _ = self.panel.compute(rows, self.state.carry)
+        rate = self.pace.steps_per_second
+        left = self.plan.steps - self.state.step
+        self.snapshot = Snapshot(
+            step=self.state.step,
+            mode=self.mode,
+            theta=rows.theta[0],
+            outputs=rows.outputs[0],
+            values=_scalars(values),
+            steps_per_second=rate,
+            eta_seconds=left / rate if rate > 0 and self.mode == "running" else None,
+            note=note,
+        )
+
+
+def _scalars(values: dict[str, Array]) -> dict[str, float]:
+    """The one-number series of a single row."""
+    return {name: float(a[0]) for name, a in values.items() if a.ndim == 1}
+
+
+def _first(mask: Array) -> int | None:
+    """Index of the first true entry."""
+    found = np.flatnonzero(mask)
+    return int(found[0]) if found.size else None

@@ -1,0 +1,53 @@
+"""How many steps a chunk takes, from how fast the last ones were."""
+
+from __future__ import annotations
+
+import time
+
+CHUNK_SECONDS = 0.06
+WINDOW_SECONDS = 3.0
+
+
+class Pace:
+    """Aims at chunks of 60 ms: long enough to cost nothing, short enough to feel live.
+
+    The size never changes a result, only when it is seen.
+    """
+
+    def __init__(self) -> None:
+        self._seconds_a_step = 0.0
+        self._marks: list[tuple[float, int]] = []
+        self._steps = 0
+
+    def restart(self) -> None:
+        """Forget the times before a pause."""
+        self._marks.clear()
+
+    def took(self, steps: int, seconds: float) -> None:
+        """Learn from a chunk."""
+        if steps <= 0:
+            return
+        now = time.perf_counter()
+        if not self._marks:
+            self._marks.append((now - seconds, self._steps))
+        self._steps += steps
+        self._marks.append((now, self._steps))
+        while len(self._marks) > 2 and self._marks[0][0] < now - WINDOW_SECONDS:
+            self._marks.pop(0)
+        each = seconds / steps
+        old = self._seconds_a_step
+        self._seconds_a_step = each if old == 0.0 else 0.7 * old + 0.3 * each
+
+    def chunk_steps(self, most: int) -> int:
+        """Steps of the next chunk, at least one, at most `most`."""
+        if self._seconds_a_step == 0.0:
+            return max(1, min(most, 8))
+        return max(1, min(most, int(CHUNK_SECONDS / self._seconds_a_step)))
+
+    @property
+    def steps_per_second(self) -> float:
+        """Over the last seconds, pauses left out."""
+        if len(self._marks) < 2:
+            return 0.0
+        (t0, s0), (t1, s1) = self._marks[0], self._marks[-1]
+        return (s1 - s0) / (t1 - t0) if t1 > t0 else 0.0

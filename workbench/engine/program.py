@@ -1,0 +1,76 @@
+"""The one interface of every way to step, and the buffer it writes records into."""
+
+from __future__ import annotations
+
+from typing import Protocol
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from workbench.engine.state import EngineState
+from workbench.measures.rows import Rows
+
+
+class StopFlag:
+    """Set from any thread; a running chunk looks at it before every step."""
+
+    __slots__ = ("raised",)
+
+    def __init__(self) -> None:
+        self.raised = False
+
+
+class RowBuffer:
+    """Preallocated room for `capacity` records on the device of θ."""
+
+    def __init__(self, capacity: int, theta: Tensor, output_shape: tuple[int, ...]) -> None:
+        self.capacity = capacity
+        self.count = 0
+        self.step = np.zeros(capacity, dtype=np.int64)
+        self.time = np.zeros(capacity)
+        self.theta = theta.new_empty(capacity, theta.numel())
+        self.outputs = theta.new_empty(capacity, *output_shape)
+        self.gradient = theta.new_empty(capacity, theta.numel())
+        self.gradient_log_scale = theta.new_empty(capacity)
+
+    def take(self) -> Rows:
+        """The records written so far as float64 arrays of their own, and the buffer empty again."""
+        count, self.count = self.count, 0
+        arrays = [
+            part[:count].to(device="cpu", dtype=torch.float64, copy=True).numpy()
+            for part in (self.theta, self.outputs, self.gradient, self.gradient_log_scale)
+        ]
+        theta, outputs, gradient, scale = arrays
+        return Rows(
+            self.step[:count].copy(), self.time[:count].copy(), theta, outputs, gradient, scale
+        )
+
+
+class StepProgram(Protocol):
+    """A compiled, interpreted or hand-written way to take steps.
+
+    Everything a chunk needs is in `state` and the absolute step: how steps were cut into chunks never
+    changes a bit of the result.
+    """
+
+    name: str
+
+    def run_chunk(
+        self,
+        state: EngineState,
+        step0: int,
+        records: int,
+        every: int,
+        buffer: RowBuffer | None,
+        stop_flag: StopFlag,
+    ) -> int:
+        """Take records × every steps from step0 and write a row after each `every`; return the steps taken.
+
+        A raised stop flag ends it early, between two steps. Without a buffer no row is written.
+        """
+        ...
+
+    def evaluate(self, state: EngineState, buffer: RowBuffer) -> None:
+        """Write a row of the state as it is, without stepping."""
+        ...

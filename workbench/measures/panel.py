@@ -1,0 +1,162 @@
+"""Which series a run has, and their values: from a step program's rows to named arrays."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from workbench.arrays import Array, Float, Int
+from workbench.measures.directions import (
+    alignment,
+    neuron_angles,
+    neuron_directions,
+    path_increments,
+    unit,
+)
+from workbench.measures.log_risk import Loss, Reduction, log_risk
+from workbench.measures.margins import (
+    accuracy,
+    margin_multi,
+    margin_normalized,
+    margin_smoothed,
+    sample_margins,
+)
+from workbench.measures.norms import layer_norms, neuron_norms, norm
+from workbench.measures.rows import Rows
+from workbench.models.structure import Structure
+
+WIDE_SAMPLES = 4_096
+WIDE_NEURONS = 4_096
+WIDE_DIRECTIONS = 256
+WIDE_DIRECTION_NUMBERS = 16_384
+WIDE_THETA = 4_096
+QUANTILES = (0.0, 0.05, 0.1, 0.25, 0.5, 0.75, 0.9, 0.95, 1.0)
+
+
+@dataclass(frozen=True)
+class Carry:
+    """What path length needs from the record before: its direction (P) and the sum so far."""
+
+    direction: Float[np.ndarray, " P"] | None = None
+    path_length: float = 0.0
+
+
+@dataclass(frozen=True)
+class Panel:
+    """The measures of one run.
+
+    `order` is L (None: not homogeneous, then no normalized margins), `layer_orders` k_1..k_m. Margins
+    and accuracy apply to labels ±1 or classes only; `classifies` says so.
+    """
+
+    structure: Structure
+    y: Float[np.ndarray, " n"]
+    d: int
+    loss: Loss
+    reduction: Reduction
+    classifies: bool
+    outputs: int = 1
+    order: float | None = None
+    layer_orders: tuple[float, ...] | None = None
+    keep_theta: bool = True
+
+    @property
+    def samples(self) -> Int[np.ndarray, " k"]:
+        """Indices of the samples whose margins are kept one by one."""
+        return _spread(self.y.shape[0], WIDE_SAMPLES)
+
+    @property
+    def neuron_count(self) -> int:
+        """H, or 0 where the network declares no neurons."""
+        neurons = self.structure.neurons
+        return self.structure.parameter(neurons.incoming).shape[0] if neurons else 0
+
+    @property
+    def neurons(self) -> Int[np.ndarray, " k"]:
+        """Indices of the neurons whose norm and angle are kept."""
+        return _spread(self.neuron_count, WIDE_NEURONS)
+
+    @property
+    def direction_neurons(self) -> Int[np.ndarray, " k"]:
+        """Indices of the neurons whose whole direction is kept."""
+        room = max(1, WIDE_DIRECTION_NUMBERS // max(1, self.d))
+        return _spread(self.neuron_count, min(WIDE_DIRECTIONS, room))
+
+    def shapes(self) -> dict[str, tuple[int, ...]]:
+        """The series this run has besides step, each with its shape a record."""
+        n, p = self.y.shape[0], self.structure.size
+        c = () if self.outputs == 1 else (self.outputs,)
+        probe = Rows(
+            step=np.zeros(1, dtype=np.int64),
+            time=np.zeros(1),
+            theta=np.ones((1, p)),
+            outputs=np.zeros((1, n, *c)),
+            gradient=np.ones((1, p)),
+            gradient_log_scale=np.zeros(1),
+        )
+        values, _ = self.compute(probe, Carry())
+        return {name: array.shape[1:] for name, array in values.items() if name != "step"}
+
+    def compute(self, rows: Rows, carry: Carry) -> tuple[dict[str, Array], Carry]:
+        """Every series at every record of `rows`, (T, …) each, and the carry after the last."""
+        theta = rows.theta
+        rho = norm(theta)
+        risk = log_risk(rows.outputs, self.y, self.loss, self.reduction)
+        with np.errstate(divide="ignore"):
+            gradient = np.log(norm(rows.gradient)) + rows.gradient_log_scale
+        increments = path_increments(carry.direction, theta)
+        path = np.cumsum(np.concatenate([[carry.path_length], increments]))[1:]
+        values: dict[str, Array] = {
+            "step": rows.step.copy(),
+            "time": rows.time.copy(),
+            "log_risk": risk,
+            "rho": rho,
+            "grad_norm_log": gradient,
+            "alignment": alignment(theta, rows.gradient),
+            "path_length": path,
+            "layer_norm": layer_norms(theta, self.structure),
+        }
+        if self.classifies:
+            self._margins(values, rows)
+        if self.structure.neurons is not None:
+            self._neurons(values, theta)
+        if self.keep_theta and self.structure.size <= WIDE_THETA:
+            values["theta"] = theta.copy()
+        return values, Carry(unit(theta[-1:])[0], float(path[-1]))
+
+    def _margins(self, values: dict[str, Array], rows: Rows) -> None:
+        """Margins of every kind the run has."""
+        q = sample_margins(rows.outputs, self.y)
+        q_min = q.min(axis=-1)
+        values["q_min"] = q_min
+        values["accuracy"] = accuracy(rows.outputs, self.y)
+        if self.order is not None:
+            rho = values["rho"]
+            normalized = margin_normalized(q, rho, self.order)
+            values["margin_normalized"] = normalized.min(axis=-1)
+            if self.loss != "square":
+                extra = np.log(self.y.shape[0]) if self.reduction == "mean" else 0.0
+                values["margin_smoothed"] = margin_smoothed(
+                    values["log_risk"] + extra, rho, self.order, self.loss
+                )
+            values["margins"] = normalized[:, self.samples]
+            if q.shape[1] > WIDE_SAMPLES:
+                values["margins_quantiles"] = np.quantile(normalized, QUANTILES, axis=1).T
+        if self.layer_orders is not None:
+            values["margin_multi"] = margin_multi(q_min, values["layer_norm"], self.layer_orders)
+
+    def _neurons(self, values: dict[str, Array], theta: Float[np.ndarray, "T P"]) -> None:
+        """Norms, angles and directions of the neurons that are kept."""
+        values["neuron_norm"] = neuron_norms(theta, self.structure)[:, self.neurons]
+        if self.structure.incoming(theta).shape[-1] == 2:
+            values["neuron_angle"] = neuron_angles(theta, self.structure)[:, self.neurons]
+        directions = neuron_directions(theta, self.structure)
+        values["neuron_direction"] = directions[:, self.direction_neurons]
+
+
+def _spread(count: int, most: int) -> Int[np.ndarray, " k"]:
+    """All of range(count), or `most` of them spread evenly."""
+    if count <= most:
+        return np.arange(count)
+    return np.linspace(0, count - 1, most).round().astype(np.int64)

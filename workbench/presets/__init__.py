@@ -1,0 +1,27 @@
+"""The papers' figures and theorems as configurations, each with a line on what to look for."""
+
+from __future__ import annotations
+
+from importlib import resources
+from typing import Any
+
+from workbench.config import parse_toml
+from workbench.errors import clean_text, unknown
+
+
+def preset_names() -> list[str]:
+    """Names of all presets, sorted."""
+    folder = resources.files(__name__)
+    return sorted(f.name.removesuffix(".toml") for f in folder.iterdir() if f.name.endswith(".toml"))
+
+
+def read_preset(name: str) -> dict[str, Any]:
+    """A preset's table as written; raises BadInput with the nearest name when there is none."""
+    if name not in preset_names():
+        raise unknown("preset", clean_text(name, 60), preset_names())
+    return parse_toml(preset_text(name), f"preset {name}")
+
+
+def preset_text(name: str) -> str:
+    """A preset's TOML as written."""
+    return (resources.files(__name__) / f"{name}.toml").read_text(encoding="utf-8")

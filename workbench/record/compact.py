@@ -1,0 +1,128 @@
+"""Copying a run, record by record, into a freshly laid out file: compressed, or for appending.
+
+Everything is built anew from what a reader sees, because copying HDF5 groups breaks the references
+between series and dimension scales; only committed records and events come along.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import h5py
+import numpy as np
+
+from workbench.arrays import Array
+from workbench.errors import StorageError, clean_text
+from workbench.record.atomic import write_error
+from workbench.record.layout import KIND_BYTES, LIBVER, TEXT_BYTES, build, truncated
+from workbench.record.overlay import H5_ERRORS, Overlay, reading
+from workbench.record.reader import RunReader
+from workbench.record.schema import STEP
+
+Progress = Callable[[float], None]
+"""Told the fraction done, 0 to 1."""
+
+
+def is_packed(path: Path) -> bool:
+    """Whether a run file has the compressed layout, to which SWMR cannot append."""
+    with reading(path), Overlay(path) as source, h5py.File(source, "r") as file:
+        return file["series"][STEP].compression is not None
+
+
+def copy_run(
+    reader: RunReader,
+    target: Path,
+    *,
+    packed: bool,
+    status: str | None = None,
+    progress: Progress | None = None,
+) -> None:
+    """Write what `reader` sees to a new file `target` (the caller puts it in place).
+
+    Raises:
+        StorageError: the run is damaged, or the target cannot be written.
+    """
+    try:
+        with h5py.File(target, "w", libver=LIBVER, locking=False) as file:
+            _fill(reader, file, packed, status or reader.status, progress)
+    except H5_ERRORS as error:
+        target.unlink(missing_ok=True)
+        raise write_error(target, error) from error
+    except BaseException:
+        target.unlink(missing_ok=True)
+        raise
+
+
+def copy_file(
+    source: Path,
+    target: Path,
+    *,
+    packed: bool,
+    status: str | None = None,
+    progress: Progress | None = None,
+) -> None:
+    """`copy_run` by path; raises StorageError alike."""
+    with RunReader(source) as reader:
+        copy_run(reader, target, packed=packed, status=status, progress=progress)
+
+
+def compare(source: Path, copy: Path) -> None:
+    """Read both files and refuse a copy that differs from its source.
+
+    Raises:
+        StorageError: a record or an event is missing or different, or a file is damaged.
+    """
+    with RunReader(source) as one, RunReader(copy) as other:
+        same = one.n_records == other.n_records and one.series_names() == other.series_names()
+        same = same and one.events() == other.events()
+        for name in one.series_names() if same else []:
+            for start, block in one.blocks(name):
+                found = other.read(name, slice(start, start + len(block)))
+                same = same and block.tobytes() == found.tobytes()
+        if not same:
+            raise StorageError(f"'{clean_text(str(copy))}' is not what was to be copied.")
+
+
+def _fill(
+    reader: RunReader, file: Any, packed: bool, status: str, progress: Progress | None
+) -> None:
+    layouts = [reader.layout(name) for name in reader.series_names()]
+    dims = {dim for layout in layouts for dim in layout.resolved().dims}
+    coordinates: dict[str, Array] = {}
+    for dim in dims:
+        values = reader.coordinate(dim)
+        if values is not None:
+            coordinates[dim] = values
+    build(
+        file,
+        attributes=reader.attributes,
+        status=status,
+        x=reader.x,
+        y=reader.y,
+        series=layouts,
+        coordinates=coordinates,
+        packed=packed,
+    )
+    total = max(1, reader.n_records * len(layouts))
+    for place, layout in enumerate(layouts):
+        dataset = file["series"][layout.name]
+        dataset.resize(reader.n_records, axis=0)
+        for start, block in reader.blocks(layout.name):
+            dataset[start : start + len(block)] = block
+            if progress is not None:
+                progress((place * reader.n_records + start + len(block)) / total)
+    events = reader.events()
+    columns: dict[str, Any] = {
+        "step": np.array([event.step for event in events], dtype="i8"),
+        "kind": [truncated(event.kind, KIND_BYTES) for event in events],
+        "text": [truncated(event.text, TEXT_BYTES) for event in events],
+    }
+    for name, column in columns.items():
+        dataset = file["events"][name]
+        dataset.resize(len(events), axis=0)
+        if events:
+            dataset[:] = column
+    file["n_committed"][()] = reader.n_records
+    file["events/n_committed"][()] = len(events)

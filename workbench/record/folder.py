@@ -1,0 +1,215 @@
+"""The runs folder: how runs are named, made, listed and found.
+
+<runs dir>/<yyyymmdd-hhmmss>-<slug>-<4 hex>/   config.toml  run.h5  run.lock  checkpoints/  log.txt
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import secrets
+import unicodedata
+from datetime import datetime
+from pathlib import Path
+
+from workbench.errors import BadInput, StorageError, clean_text, unknown
+from workbench.record.atomic import sync_folder, write_error, write_text
+from workbench.record.lock import LOCK_NAME
+from workbench.record.reader import RunReader
+from workbench.record.schema import RUN_FILE
+
+CONFIG_FILE = "config.toml"
+LOG_FILE = "log.txt"
+LONGEST_NAME = 64
+LONGEST_SLUG = 40
+_CANDIDATES = 8
+
+
+def default_runs_dir() -> Path:
+    """`$WORKBENCH_RUNS` if set, else `runs` in the current folder."""
+    return Path(os.environ.get("WORKBENCH_RUNS") or "runs")
+
+
+def validate_name(name: str) -> str:
+    """A run's name, unchanged, if it can be shown and cannot lead out of the runs folder.
+
+    Raises:
+        BadInput: it is empty, longer than 64 characters, begins with a dot or a dash, or holds a
+            path separator or a character that cannot be printed.
+    """
+    shown = clean_text(name, 80)
+    if not name.strip():
+        raise BadInput("a run's name cannot be empty.")
+    if len(name) > LONGEST_NAME:
+        raise BadInput(f"the name '{shown}' is longer than {LONGEST_NAME} characters.")
+    if name[0] in ".-":
+        raise BadInput(f"the name '{shown}' begins with '{name[0]}', which a run's name cannot.")
+    if "/" in name or "\\" in name or not name.isprintable():
+        raise BadInput(f"the name '{shown}' holds a path separator or a control character.")
+    return name
+
+
+def slugify(text: str) -> str:
+    """`text` as a piece of a folder name: a–z, 0–9 and single dashes, at most 40, never empty."""
+    plain = unicodedata.normalize("NFKD", text).encode("ascii", "ignore").decode().lower()
+    return re.sub(r"[^a-z0-9]+", "-", plain)[:LONGEST_SLUG].strip("-") or "run"
+
+
+def new_run_id(slug: str, now: datetime | None = None) -> str:
+    """`<yyyymmdd-hhmmss>-<slug>-<4 hex>`, local time."""
+    moment = now or datetime.now()
+    return f"{moment:%Y%m%d-%H%M%S}-{slugify(slug)}-{secrets.token_hex(2)}"
+
+
+def create_run_folder(runs_dir: Path, slug: str) -> Path:
+    """Make a new run's folder, and the runs folder if it is missing.
+
+    Raises:
+        StorageError: the runs folder is a file, read-only, or cannot be made.
+    """
+    runs_dir = Path(runs_dir)
+    try:
+        runs_dir.mkdir(parents=True, exist_ok=True)
+        for _ in range(16):
+            folder = runs_dir / new_run_id(slug)
+            try:
+                folder.mkdir()
+            except FileExistsError:
+                continue
+            (folder / "checkpoints").mkdir()
+            sync_folder(runs_dir)
+            return folder
+    except (FileExistsError, NotADirectoryError):
+        place = clean_text(str(runs_dir))
+        raise StorageError(f"the runs folder '{place}' is a file, or lies in one.") from None
+    except OSError as error:
+        raise write_error(runs_dir, error) from error
+    raise StorageError(f"no free name for a run in '{clean_text(str(runs_dir))}'.")
+
+
+def write_config(folder: Path, text: str) -> Path:
+    """Write the run's `config.toml` atomically; raises StorageError."""
+    path = Path(folder) / CONFIG_FILE
+    write_text(path, text)
+    return path
+
+
+def _holds_run(folder: Path) -> bool:
+    return any((folder / name).exists() for name in (RUN_FILE, CONFIG_FILE, LOCK_NAME))
+
+
+def _leaves(entry: Path, runs_dir: Path) -> bool:
+    """Whether an entry is a link that leads out of the runs folder."""
+    return entry.is_symlink() and not entry.resolve().is_relative_to(runs_dir.resolve())
+
+
+def _age(folder: Path) -> tuple[str, int]:
+    """Sorts runs by when they were made: the time in the id, then the folder's config."""
+    try:
+        made = (folder / CONFIG_FILE).stat().st_mtime_ns
+    except OSError:
+        made = 0
+    return folder.name[:15], made
+
+
+def list_runs(runs_dir: Path) -> list[Path]:
+    """The run folders, newest first; none if the runs folder is missing.
+
+    Links that lead out of the runs folder are left out.
+
+    Raises:
+        BadInput: the runs folder is a file.
+        StorageError: it cannot be read.
+    """
+    runs_dir = Path(runs_dir)
+    try:
+        entries = [entry for entry in runs_dir.iterdir() if entry.name[0] != "."]
+        found = [
+            entry
+            for entry in entries
+            if entry.is_dir() and not _leaves(entry, runs_dir) and _holds_run(entry)
+        ]
+    except FileNotFoundError:
+        return []
+    except NotADirectoryError:
+        raise BadInput(f"the runs folder '{clean_text(str(runs_dir))}' is a file.") from None
+    except (OSError, RuntimeError) as error:
+        name = clean_text(str(runs_dir))
+        raise StorageError(f"cannot list '{name}': {clean_text(str(error))}.") from error
+    return sorted(found, key=_age, reverse=True)
+
+
+def run_name(folder: Path) -> str:
+    """The run's `name` attribute, empty if it has none or cannot be read."""
+    try:
+        with RunReader(folder) as reader:
+            return str(reader.attributes.get("name", ""))
+    except StorageError:
+        return ""
+
+
+def resolve_run(reference: str, runs_dir: Path) -> Path:
+    """The folder of the run a person means.
+
+    Tried in this order: `last` (the newest run), an id, a path (to a run's folder or its `run.h5`),
+    a unique prefix of an id, a run's name.
+
+    Raises:
+        BadInput: nothing fits (with the nearest known), several do (with the candidates), or the
+            id is a link that leads out of the runs folder.
+        StorageError: the runs folder cannot be read.
+    """
+    runs_dir = Path(runs_dir)
+    shown = clean_text(reference, 80)
+    if not reference.strip() or "\0" in reference:
+        raise BadInput("a run is named by its id, a prefix of it, its name, a path, or 'last'.")
+    runs = list_runs(runs_dir)
+    if reference == "last":
+        if not runs:
+            raise BadInput(f"there are no runs in '{clean_text(str(runs_dir))}' yet.")
+        return runs[0]
+    for folder in runs:
+        if folder.name == reference:
+            return folder
+    by_path = _by_path(reference, runs_dir)
+    if by_path is not None:
+        return by_path
+    for matches in (
+        [folder for folder in runs if folder.name.startswith(reference)],
+        [folder for folder in runs if run_name(folder) == reference],
+    ):
+        if len(matches) == 1:
+            return matches[0]
+        if matches:
+            raise _ambiguous(shown, matches)
+    if not runs:
+        raise BadInput(f"no run '{shown}': there are no runs in '{clean_text(str(runs_dir))}' yet.")
+    known = {folder.name for folder in runs} | {name for name in map(run_name, runs) if name}
+    raise unknown("run", reference, known)
+
+
+def _by_path(reference: str, runs_dir: Path) -> Path | None:
+    """A run given by its path, None if the reference is no such path."""
+    path = Path(reference).expanduser()
+    try:
+        if os.sep not in reference and _leaves(runs_dir / reference, runs_dir):
+            raise BadInput(
+                f"run '{clean_text(reference, 80)}' is a link out of the runs folder; "
+                "give the path it leads to."
+            )
+        if path.is_dir() and _holds_run(path):
+            return path
+        if path.is_file() and path.name == RUN_FILE:
+            return path.parent
+        if os.sep in reference:
+            raise BadInput(f"there is no run at '{clean_text(reference)}'.")
+    except (OSError, RuntimeError, ValueError) as error:
+        raise BadInput(f"no run at '{clean_text(reference, 80)}': {error}.") from error
+    return None
+
+
+def _ambiguous(shown: str, matches: list[Path]) -> BadInput:
+    names = ", ".join(clean_text(folder.name, 80) for folder in matches[:_CANDIDATES])
+    more = len(matches) - _CANDIDATES
+    rest = f" and {more} more" if more > 0 else ""
+    return BadInput(f"'{shown}' fits {len(matches)} runs: {names}{rest}.")

@@ -1,0 +1,328 @@
+"""A run in memory for viewers: every scalar in full, vectors thinned to a bounded number of rows.
+
+One thread appends (the engine's, or whoever follows a file), any other reads. Rows are only ever
+added behind what was published, and publishing is one assignment, so a reader never waits and
+what it was given never changes.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from workbench.arrays import Array
+from workbench.errors import unknown
+from workbench.record.reader import RunReader
+from workbench.record.schema import STEP
+
+VECTOR_ROWS = 4096
+VECTOR_BYTES = 64 * 1024 * 1024
+LAST_ONLY = frozenset({"theta"})
+"""Series of which a live history keeps only the last row."""
+
+
+class _Scalar:
+    """A growing column; rows before `length` never change."""
+
+    def __init__(self, dtype: np.dtype[np.generic]) -> None:
+        self._buffer = np.empty(1024, dtype)
+        self._length = 0
+
+    def extend(self, values: Array) -> Array:
+        """Add values and return a read-only view of all."""
+        end = self._length + len(values)
+        if end > len(self._buffer):
+            larger = np.empty(max(end, 2 * len(self._buffer)), self._buffer.dtype)
+            larger[: self._length] = self._buffer[: self._length]
+            self._buffer = larger
+        self._buffer[self._length : end] = values
+        self._length = end
+        return _frozen(self._buffer[:end])
+
+
+@dataclass(frozen=True)
+class _Thinned:
+    """Every `stride`-th row, and the last one apart."""
+
+    steps: Array
+    values: Array
+    last_step: int
+    last: Array
+
+    def joined(self) -> tuple[Array, Array]:
+        """Steps (K,) and rows (K, …), the last row included."""
+        if len(self.steps) and self.steps[-1] == self.last_step:
+            return self.steps, self.values
+        steps = np.append(self.steps, self.last_step)
+        return _frozen(steps), _frozen(np.concatenate([self.values, self.last[None]]))
+
+
+class _Vector:
+    """Rows kept at a stride that doubles whenever the bound is reached."""
+
+    def __init__(self, row: tuple[int, ...], dtype: np.dtype[np.generic], bound: int) -> None:
+        self._bound = bound
+        self._stride = 1
+        self._seen = 0
+        self._length = 0
+        self._steps = np.empty(min(64, bound), np.int64)
+        self._values = np.empty((min(64, bound), *row), dtype)
+
+    def extend(self, steps: Array, values: Array) -> _Thinned:
+        """Add rows, thin if there are too many, and return what is kept."""
+        offset = -self._seen % self._stride
+        self._seen += len(steps)
+        self._keep(steps[offset :: self._stride], values[offset :: self._stride])
+        return _Thinned(
+            _frozen(self._steps[: self._length]),
+            _frozen(self._values[: self._length]),
+            int(steps[-1]),
+            _frozen(np.array(values[-1])),
+        )
+
+    def _keep(self, steps: Array, values: Array) -> None:
+        end = self._length + len(steps)
+        if end > len(self._steps):
+            all_steps = np.concatenate([self._steps[: self._length], steps])
+            all_values = np.concatenate([self._values[: self._length], values])
+            while len(all_steps) >= self._bound:
+                self._stride *= 2
+                all_steps, all_values = all_steps[::2], all_values[::2]
+            end = len(all_steps)
+            room = min(max(2 * end, 64), self._bound)
+            self._steps = np.empty(room, np.int64)
+            self._values = np.empty((room, *values.shape[1:]), values.dtype)
+            self._steps[:end], self._values[:end] = all_steps, all_values
+        else:
+            self._steps[self._length : end] = steps
+            self._values[self._length : end] = values
+        self._length = end
+
+
+def _frozen(array: Array) -> Array:
+    view = array.view()
+    view.flags.writeable = False
+    return view
+
+
+def vector_bound(row: tuple[int, ...], itemsize: int = 8) -> int:
+    """How many rows of a vector are kept: 4096, fewer where they would pass 64 MiB, at least 64."""
+    size = itemsize * int(np.prod(row))
+    return min(VECTOR_ROWS, max(64, VECTOR_BYTES // max(1, size))) - 1
+
+
+@dataclass(frozen=True)
+class _Published:
+    step: Array
+    scalars: Mapping[str, Array] = field(default_factory=dict)
+    vectors: Mapping[str, _Thinned] = field(default_factory=dict)
+    last: Mapping[str, Array] = field(default_factory=dict)
+
+
+class History:
+    """The records of a run, for drawing.
+
+    Built empty and fed by `append`, or made from a file by `from_reader`. With a reader, vectors
+    are read when they are first asked for.
+    """
+
+    def __init__(self) -> None:
+        self._scalars: dict[str, _Scalar] = {}
+        self._vectors: dict[str, _Vector] = {}
+        self._published = _Published(_frozen(np.empty(0, np.int64)))
+        self._joined: dict[str, tuple[_Thinned, tuple[Array, Array]]] = {}
+        self._reader: RunReader | None = None
+        self._read: dict[str, tuple[int, tuple[Array, Array]]] = {}
+        self._loading = threading.Lock()
+
+    @classmethod
+    def from_reader(cls, reader: RunReader) -> History:
+        """The history of a recorded run; the reader stays open for the vectors.
+
+        Raises:
+            StorageError: the file is damaged.
+        """
+        history = cls()
+        history._reader = reader
+        history._take(reader)
+        return history
+
+    def update(self) -> int:
+        """Look at a followed run again and take what it committed since.
+
+        Returns:
+            The number of records now.
+
+        Raises:
+            StorageError: the file is damaged.
+        """
+        if self._reader is not None:
+            with self._loading:
+                self._reader.refresh()
+                self._take(self._reader)
+        return self.length
+
+    def _take(self, reader: RunReader) -> None:
+        """Add the scalars of records not seen yet; begin anew if the run went back."""
+        start = self.length
+        if start > reader.n_records or (
+            start and reader.read(STEP, slice(start - 1, start))[0] != self.step[-1]
+        ):
+            self._start_over()
+            start = 0
+        rows = slice(start, reader.n_records)
+        names = [name for name in reader.series_names() if len(reader.shape(name)) == 1]
+        found = {name: reader.read(name, rows) for name in names}
+        if len(found[STEP]):
+            self._add(found)
+
+    def append(self, rows: Mapping[str, Array]) -> None:
+        """Add records: `rows["step"]` (T,), scalars (T,), vectors (T, …). One thread only."""
+        if len(rows[STEP]):
+            self._add(rows)
+
+    def truncate(self, step: int) -> None:
+        """Forget records with steps ≥ `step`; views given out before stay as they were."""
+        now = self._published
+        count = int(np.searchsorted(now.step, step, side="left"))
+        kept = {name: values[:count] for name, values in now.scalars.items()}
+        rows = {name: self.vector(name) for name in now.vectors}
+        self._start_over()
+        if count:
+            self._add({**kept, STEP: now.step[:count]})
+        for name, (steps, values) in rows.items():
+            below = steps < step
+            if below.any():
+                self._add_vector(name, steps[below], values[below])
+
+    @property
+    def step(self) -> Array:
+        """The step of every record, (T,), read-only."""
+        return self._published.step
+
+    @property
+    def length(self) -> int:
+        """The number of records T."""
+        return len(self._published.step)
+
+    def names(self) -> list[str]:
+        """Every series there is something of, `step` included."""
+        now = self._published
+        found = {STEP, *now.scalars, *now.vectors, *now.last}
+        if self._reader is not None:
+            found |= set(self._reader.series_names())
+        return sorted(found)
+
+    def has(self, name: str) -> bool:
+        """Whether there is such a series."""
+        return name in self.names()
+
+    def scalar(self, name: str) -> Array:
+        """Every record of a scalar series, (T,), read-only.
+
+        `step` and two scalars read one after the other may differ in length by what was appended
+        in between: cut them to the shortest.
+
+        Raises:
+            BadInput: there is no such scalar.
+        """
+        now = self._published
+        if name == STEP:
+            return now.step
+        if name not in now.scalars:
+            raise unknown("scalar series", name, [STEP, *now.scalars])
+        return now.scalars[name]
+
+    def vector(self, name: str) -> tuple[Array, Array]:
+        """Steps (K,) and rows (K, …) of a vector series, thinned evenly, the last row included.
+
+        K is at most 4096, fewer for wide rows. `theta` has only its last row while live.
+
+        Raises:
+            BadInput: there is no such vector.
+            StorageError: it had to be read, and the file is damaged.
+        """
+        now = self._published
+        if name in now.last:
+            return now.step[-1:], now.last[name][None]
+        if name in now.vectors:
+            thinned = now.vectors[name]
+            known = self._joined.get(name)
+            if known is None or known[0] is not thinned:
+                known = (thinned, thinned.joined())
+                self._joined[name] = known
+            return known[1]
+        reader = self._reader
+        if reader is not None and name in reader.series_names():
+            return self._load_vector(reader, name)
+        raise unknown("vector series", name, [*now.vectors, *now.last])
+
+    def last(self, name: str) -> Array:
+        """The last row of any series; raises BadInput if there is none."""
+        now = self._published
+        if name in now.scalars or name == STEP:
+            return np.asarray(self.scalar(name)[-1])
+        if name in now.vectors:
+            return now.vectors[name].last
+        values: Array = self.vector(name)[1][-1]
+        return values
+
+    def nearest(self, step: int) -> int:
+        """The index of the record whose step is nearest (the earlier of two), -1 if there is none."""
+        steps = self._published.step
+        if not len(steps):
+            return -1
+        after = int(np.searchsorted(steps, step))
+        if after == 0:
+            return 0
+        if after == len(steps) or step - steps[after - 1] <= steps[after] - step:
+            return after - 1
+        return after
+
+    def _start_over(self) -> None:
+        self._scalars, self._vectors, self._joined, self._read = {}, {}, {}, {}
+        self._published = _Published(_frozen(np.empty(0, np.int64)))
+
+    def _add(self, rows: Mapping[str, Array]) -> None:
+        now = self._published
+        scalars, vectors, last = dict(now.scalars), dict(now.vectors), dict(now.last)
+        steps = np.asarray(rows[STEP], np.int64)
+        for name, given in rows.items():
+            values = np.asarray(given)
+            if values.ndim == 1:
+                column = self._scalars.setdefault(name, _Scalar(values.dtype))
+                scalars[name] = column.extend(values)
+            elif name in LAST_ONLY:
+                last[name] = _frozen(np.array(values[-1]))
+            else:
+                kept = self._vectors.setdefault(name, self._new_vector(values))
+                vectors[name] = kept.extend(steps, values)
+        self._published = _Published(scalars.pop(STEP), scalars, vectors, last)
+
+    def _new_vector(self, values: Array) -> _Vector:
+        row = values.shape[1:]
+        return _Vector(row, values.dtype, vector_bound(row, values.dtype.itemsize))
+
+    def _add_vector(self, name: str, steps: Array, values: Array) -> None:
+        now = self._published
+        kept = self._vectors.setdefault(name, self._new_vector(values))
+        vectors = {**now.vectors, name: kept.extend(steps, values)}
+        self._published = _Published(now.step, now.scalars, vectors, now.last)
+
+    def _load_vector(self, reader: RunReader, name: str) -> tuple[Array, Array]:
+        """Read a vector's rows at an even stride, once for every length of the history."""
+        with self._loading:
+            count = min(self.length, reader.n_records)
+            known = self._read.get(name)
+            if known is not None and known[0] == count:
+                return known[1]
+            stride = max(1, -(-count // vector_bound(reader.shape(name)[1:])))
+            index = np.arange(0, count, stride)
+            if count and index[-1] != count - 1:
+                index = np.append(index, count - 1)
+            found = (_frozen(self.step[index]), _frozen(reader.read(name, index)))
+            self._read[name] = (count, found)
+            return found

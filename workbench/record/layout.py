@@ -1,0 +1,240 @@
+"""The inside of a run file: built whole, before its first row, because SWMR can add nothing later.
+
+/                 attributes (text as strings, `status` of fixed length so that it can change)
+/n_committed      rows of /series that are complete; everything past it is not yet data
+/data/x, /data/y
+/series/<name>    first axis `step`, unlimited; every other axis has its dimension scale
+/series/n_committed   the same dataset as /n_committed, where xarray sees it
+/events/step, kind, text, n_committed
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+import h5py
+import numpy as np
+
+from workbench.arrays import Array
+from workbench.errors import BadInput, clean_text, unknown
+from workbench.record.schema import SCHEMA_VERSION, SERIES, STEP, SeriesSpec
+
+Value = str | int | float | bool
+
+STATUS_BYTES = 32
+KIND_BYTES = 32
+TEXT_BYTES = 512
+LIBVER = ("v110", "v112")
+
+_LIVE_CHUNK = 64 * 1024
+_LIVE_ROWS = 1024
+_PACKED_CHUNK = 256 * 1024
+_PACKED_ROWS = 16384
+_LARGEST_CHUNK = 1024 * 1024
+
+
+@dataclass(frozen=True)
+class SeriesLayout:
+    """A series as one run records it.
+
+    `shape` is one row's shape, () for a scalar. `attributes` are written next to the schema's own
+    (for example `subset`: what was thinned). `dims` renames the axes where the schema's names
+    would clash with another size, for example `("neuron_subset", "component")`. `spec` replaces
+    the schema's entry for a series this version does not know.
+    """
+
+    name: str
+    shape: tuple[int, ...] = ()
+    attributes: Mapping[str, Value] = field(default_factory=dict)
+    dims: tuple[str, ...] | None = None
+    spec: SeriesSpec | None = None
+
+    def resolved(self) -> SeriesSpec:
+        """The schema's entry with this run's axis names.
+
+        Raises:
+            BadInput: the name is not in the schema, or the axes do not fit `shape`.
+        """
+        spec = self.spec or SERIES.get(self.name)
+        if spec is None:
+            raise unknown("series", self.name, SERIES)
+        if self.dims is not None:
+            spec = replace(spec, dims=self.dims)
+        if len(spec.dims) != len(self.shape):
+            raise BadInput(
+                f"series '{self.name}' has axes {spec.dims}, so a row of shape {self.shape} "
+                "does not fit."
+            )
+        return spec
+
+
+def with_step(series: Sequence[SeriesLayout]) -> list[SeriesLayout]:
+    """The series with `step` first, added if it was left out."""
+    others = [layout for layout in series if layout.name != STEP]
+    if len({layout.name for layout in others}) != len(others):
+        raise BadInput("a series is listed twice in the layout of a run.")
+    given = [layout for layout in series if layout.name == STEP]
+    return [*(given or [SeriesLayout(STEP)]), *others]
+
+
+def chunk_shape(row: tuple[int, ...], itemsize: int, *, packed: bool) -> tuple[int, ...]:
+    """A chunk of bounded bytes: many rows of a narrow series, one row or part of a wide one.
+
+    Live chunks are small, because a commit rewrites the chunk it ends in; packed ones are larger,
+    because they compress better.
+    """
+    shape = [max(1, size) for size in row]
+    for axis in range(len(shape)):
+        while itemsize * int(np.prod(shape)) > _LARGEST_CHUNK and shape[axis] > 1:
+            shape[axis] = -(-shape[axis] // 2)
+    target, most = (_PACKED_CHUNK, _PACKED_ROWS) if packed else (_LIVE_CHUNK, _LIVE_ROWS)
+    rows = target // (itemsize * int(np.prod(shape)))
+    return (min(max(rows, 1), most), *shape)
+
+
+def truncated(text: str, size: int) -> bytes:
+    """UTF-8 of at most `size` bytes, cut between characters, without control characters."""
+    raw = clean_text(text, size).encode("utf-8", "replace")
+    return raw[:size].decode("utf-8", "ignore").encode()
+
+
+def _attribute(value: Value) -> Any:
+    """A value HDF5 can hold: strings without NUL or lone surrogates."""
+    if isinstance(value, str):
+        return value.replace("\0", " ").encode("utf-8", "replace").decode()
+    return value
+
+
+def _dimension_sizes(series: Sequence[SeriesLayout]) -> dict[str, int]:
+    sizes: dict[str, int] = {}
+    owner: dict[str, str] = {}
+    for layout in series:
+        for dim, size in zip(layout.resolved().dims, layout.shape, strict=True):
+            if sizes.setdefault(dim, size) != size:
+                raise BadInput(
+                    f"axis '{dim}' has size {sizes[dim]} in '{owner[dim]}' and {size} in "
+                    f"'{layout.name}'; give one of them other `dims`."
+                )
+            owner.setdefault(dim, layout.name)
+    return sizes
+
+
+def _fill(dtype: np.dtype[Any]) -> float | int:
+    return float("nan") if dtype.kind == "f" else -1
+
+
+def _build_series(
+    group: Any,
+    series: Sequence[SeriesLayout],
+    coordinates: Mapping[str, Array],
+    *,
+    packed: bool,
+) -> None:
+    options = {"compression": "gzip", "compression_opts": 4, "shuffle": True} if packed else {}
+    scales: dict[str, Any] = {}
+    for dim, size in _dimension_sizes(series).items():
+        values = np.asarray(coordinates.get(dim, np.arange(size)))
+        if values.shape != (size,):
+            raise BadInput(
+                f"the coordinate of axis '{dim}' has shape {values.shape}, not ({size},)."
+            )
+        scales[dim] = group.create_dataset(dim, data=values)
+        scales[dim].make_scale(dim)
+    for layout in with_step(series):
+        spec = layout.resolved()
+        dtype = np.dtype(spec.dtype)
+        dataset = group.create_dataset(
+            layout.name,
+            shape=(0, *layout.shape),
+            maxshape=(None, *layout.shape),
+            chunks=chunk_shape(layout.shape, dtype.itemsize, packed=packed),
+            dtype=dtype,
+            fillvalue=_fill(dtype),
+            **options,
+        )
+        if layout.name == STEP:
+            scales[STEP] = dataset
+            dataset.make_scale(STEP)
+        else:
+            for axis, dim in enumerate((STEP, *spec.dims)):
+                dataset.dims[axis].attach_scale(scales[dim])
+        described = {"units": spec.units, "long_name": spec.long_name, "source": spec.source}
+        for key, value in {**layout.attributes, **described}.items():
+            dataset.attrs[key] = _attribute(value)
+
+
+def _build_data(group: Any, x: Array | None, y: Array | None) -> None:
+    """The data set, with named axes so that `xarray` opens the group too."""
+    first = x if x is not None else y
+    if first is None:
+        return
+    point = group.create_dataset("point", data=np.arange(first.shape[0]))
+    point.make_scale("point")
+    for name, values in (("x", x), ("y", y)):
+        if values is None:
+            continue
+        dataset = group.create_dataset(name, data=values, dtype=values.dtype)
+        for axis, size in enumerate(values.shape):
+            if axis == 0 and size == first.shape[0]:
+                dataset.dims[0].attach_scale(point)
+                continue
+            label = f"{name}_axis_{axis}"
+            scale = group.create_dataset(label, data=np.arange(size))
+            scale.make_scale(label)
+            dataset.dims[axis].attach_scale(scale)
+
+
+def _build_events(group: Any) -> None:
+    kinds = {
+        "step": (np.dtype("i8"), -1),
+        "kind": (h5py.string_dtype("utf-8", KIND_BYTES), None),
+        "text": (h5py.string_dtype("utf-8", TEXT_BYTES), None),
+    }
+    for name, (dtype, fill) in kinds.items():
+        group.create_dataset(
+            name, shape=(0,), maxshape=(None,), chunks=(64,), dtype=dtype, fillvalue=fill
+        )
+        group[name].attrs["long_name"] = f"{name} of each event"
+    group["step"].make_scale("step")
+    for name in ("kind", "text"):
+        group[name].dims[0].attach_scale(group["step"])
+    group.create_dataset("n_committed", shape=(), dtype="i8", fillvalue=0)
+
+
+def build(
+    file: Any,
+    *,
+    attributes: Mapping[str, Value],
+    status: str,
+    x: Array | None,
+    y: Array | None,
+    series: Sequence[SeriesLayout],
+    coordinates: Mapping[str, Array],
+    packed: bool = False,
+) -> None:
+    """Create every group, dataset, scale and attribute of a run in an empty h5py file.
+
+    `packed` makes the compressed layout of a finished run (which cannot be appended to while
+    readers look), and stores `status` as ordinary text.
+
+    Raises:
+        BadInput: an unknown series, a clash of axis sizes, or a coordinate of the wrong length.
+    """
+    file.attrs["schema_version"] = SCHEMA_VERSION
+    for key, value in attributes.items():
+        if key not in ("schema_version", "status"):
+            file.attrs[key] = _attribute(value)
+    if packed:
+        file.attrs["status"] = _attribute(status)
+    else:
+        raw = np.array(truncated(status, STATUS_BYTES), dtype=f"S{STATUS_BYTES}")
+        file.attrs.create("status", raw, dtype=f"S{STATUS_BYTES}")
+    group = file.create_group("series")
+    _build_series(group, series, coordinates, packed=packed)
+    counter = file.create_dataset("n_committed", shape=(), dtype="i8", fillvalue=0)
+    counter.attrs["long_name"] = "rows of /series that are complete"
+    group["n_committed"] = counter
+    _build_data(file.create_group("data"), x, y)
+    _build_events(file.create_group("events"))

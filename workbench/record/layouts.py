@@ -1,0 +1,44 @@
+"""From a run's panel of measures to the layout of its file."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from workbench.arrays import Array
+from workbench.measures.panel import QUANTILES, Panel
+from workbench.record.layout import SeriesLayout
+
+
+def layouts_of(panel: Panel) -> list[SeriesLayout]:
+    """A layout for every series the run has; what is thinned says so in its attributes."""
+    n, h = panel.y.shape[0], panel.neuron_count
+    layouts = []
+    for name, shape in panel.shapes().items():
+        attributes: dict[str, str | int | float] = {}
+        dims: tuple[str, ...] | None = None
+        if name == "margins" and shape[0] < n:
+            attributes["subset"] = f"{shape[0]} of {n} samples; all are in margins_quantiles"
+        if name in ("neuron_norm", "neuron_angle") and shape[0] < h:
+            attributes["subset"] = f"{shape[0]} of {h} neurons, spread evenly"
+        if name == "neuron_direction" and len(panel.direction_neurons) < len(panel.neurons):
+            attributes["subset"] = f"{shape[0]} of {h} neurons, spread evenly"
+            dims = ("neuron_subset", "component")
+        if name == "path_length":
+            attributes["note"] = "sum over records, a lower bound of the length between them"
+        layouts.append(SeriesLayout(name, shape, attributes, dims))
+    return layouts
+
+
+def coordinates_of(panel: Panel) -> dict[str, Array]:
+    """Values along axes that are not simply numbered."""
+    shapes = panel.shapes()
+    coordinates: dict[str, Array] = {}
+    if "margins" in shapes:
+        coordinates["sample"] = panel.samples
+    if "margins_quantiles" in shapes:
+        coordinates["quantile"] = np.array(QUANTILES)
+    if "neuron_norm" in shapes:
+        coordinates["neuron"] = panel.neurons
+        if len(panel.direction_neurons) < len(panel.neurons):
+            coordinates["neuron_subset"] = panel.direction_neurons
+    return coordinates

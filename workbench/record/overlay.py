@@ -1,0 +1,115 @@
+"""Reading a run file without opening it through HDF5's own file driver.
+
+`Overlay` is a read-only file object that shows the file with its consistency flags cleared and
+its true size as the end of file. h5py reads through it, so that
+
+- a killed writer's file can be read without being changed and without the run's lock;
+- a live file can be read: each opening is a snapshot, valid for the rows committed before it;
+- damaged metadata fails at once (an SWMR open retries torn metadata, at growing intervals);
+- HDF5 never sees the reader and a writer in the same process as the same file.
+"""
+
+from __future__ import annotations
+
+import io
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from workbench.errors import StorageError, clean_text
+from workbench.record.superblock import HEAD_SIZE, check_head, is_flagged, patched_head
+
+H5_ERRORS = (
+    OSError,
+    RuntimeError,
+    LookupError,
+    ValueError,
+    TypeError,
+    AttributeError,
+    ArithmeticError,
+    MemoryError,
+)
+"""What h5py and numpy raise on a file that is damaged or not what it seems."""
+
+
+class Overlay(io.RawIOBase):
+    """A file as HDF5 should see it: flags cleared, end of file at the size when opened.
+
+    Raises:
+        StorageError: the file is missing, unreadable, a folder, empty, or no HDF5 file.
+    """
+
+    def __init__(self, path: Path) -> None:
+        super().__init__()
+        self._descriptor = -1
+        name = clean_text(str(path))
+        try:
+            self._descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK)
+            head = os.pread(self._descriptor, HEAD_SIZE, 0)
+            self._size = os.fstat(self._descriptor).st_size
+        except OSError as error:
+            self.close()
+            raise StorageError(f"cannot read '{name}': {error.strerror}.") from error
+        try:
+            check_head(head, path)
+        except StorageError:
+            self.close()
+            raise
+        self.flagged = is_flagged(head)
+        self._head = patched_head(head, self._size) if self.flagged else head
+        self._position = 0
+
+    def readable(self) -> bool:
+        """Always: this is a reader."""
+        return True
+
+    def seekable(self) -> bool:
+        """Always."""
+        return True
+
+    def tell(self) -> int:
+        """The position in bytes."""
+        return self._position
+
+    def seek(self, offset: int, whence: int = os.SEEK_SET) -> int:
+        """Move to `offset` from the start, the position or the end."""
+        start = {os.SEEK_SET: 0, os.SEEK_CUR: self._position, os.SEEK_END: self._size}[whence]
+        self._position = start + offset
+        return self._position
+
+    def readinto(self, buffer: Any) -> int:
+        """Fill `buffer`; what lies past the end of the file reads as zeros."""
+        view = memoryview(buffer).cast("B")
+        wanted, filled = len(view), 0
+        while filled < wanted:
+            count = os.preadv(self._descriptor, [view[filled:]], self._position + filled)
+            if count == 0:
+                view[filled:] = bytes(wanted - filled)
+                break
+            filled += count
+        covered = min(len(self._head) - self._position, wanted)
+        if covered > 0:
+            view[:covered] = self._head[self._position : self._position + covered]
+        self._position += wanted
+        return wanted
+
+    def close(self) -> None:
+        """Give the descriptor back."""
+        if self._descriptor >= 0:
+            os.close(self._descriptor)
+            self._descriptor = -1
+        super().close()
+
+
+@contextmanager
+def reading(path: Path) -> Iterator[None]:
+    """Turn what h5py raises inside into one StorageError that names the file."""
+    try:
+        yield
+    except StorageError:
+        raise
+    except H5_ERRORS as error:
+        reason = clean_text(str(error).strip("'\""), 160)
+        raise StorageError(f"'{clean_text(str(path))}' cannot be read: {reason}.") from error

@@ -1,0 +1,381 @@
+"""Reading a run: live, finished or lost, without ever writing to it.
+
+The file is read through `workbench.record.overlay`, so a killed writer's file needs no recovery to
+be looked at, and a live one no SWMR. A reader shows the records that were committed when it was
+opened or last refreshed. Whatever is wrong with a file becomes one `StorageError` sentence.
+"""
+
+from __future__ import annotations
+
+import math
+import time
+from collections.abc import Callable, Iterator, Mapping
+from pathlib import Path
+from types import MappingProxyType, TracebackType
+from typing import Any, TypeVar
+
+import h5py
+import numpy as np
+
+from workbench.arrays import Array
+from workbench.errors import StorageError, clean_text, unknown
+from workbench.record.layout import SeriesLayout, Value
+from workbench.record.lock import RunLock, is_alive
+from workbench.record.overlay import Overlay, reading
+from workbench.record.schema import (
+    LIVE_STATUSES,
+    RUN_FILE,
+    SCHEMA_VERSION,
+    SERIES,
+    STEP,
+    SeriesSpec,
+)
+from workbench.record.superblock import recover
+from workbench.record.values import Event, attribute_value, root_attributes, text_value
+
+BLOCK_BYTES = 8 * 1024 * 1024
+_ATTEMPTS = 6
+_OWN_ATTRIBUTES = frozenset(
+    {
+        "units",
+        "long_name",
+        "source",
+        "CLASS",
+        "NAME",
+        "REFERENCE_LIST",
+        "DIMENSION_LIST",
+        "DIMENSION_LABELS",
+    }
+)
+T = TypeVar("T")
+
+
+class RunReader:
+    """A run opened read-only; also a context manager.
+
+    Args:
+        path: a run folder, or an .h5 file written by the workbench.
+
+    Attributes:
+        path: the .h5 file.
+        folder: the folder it lies in.
+        attributes: the root attributes: numbers, and text without control characters (one line
+            each, except `config`).
+        n_records: committed records, as of opening or the last `refresh`.
+
+    Raises:
+        StorageError: the file is missing, damaged, no HDF5, no run, or of a later schema.
+    """
+
+    def __init__(self, path: Path) -> None:
+        path = Path(path)
+        self.path = path / RUN_FILE if path.is_dir() else path
+        self.folder = self.path.parent
+        self.attributes: Mapping[str, Value] = MappingProxyType({})
+        self.n_records = 0
+        self._n_events = 0
+        self._source: Overlay | None = None
+        self._file: Any = None
+        self._series: dict[str, Any] = {}
+        self._names = clean_text(str(self.path))
+        self.refresh()
+
+    @property
+    def live(self) -> bool:
+        """Whether some process is writing the run now."""
+        return self.path.name == RUN_FILE and is_alive(self.folder)
+
+    @property
+    def status(self) -> str:
+        """The stored status, or `lost` if that needs a living writer and there is none."""
+        stored = str(self.attributes.get("status", "unknown"))
+        return "lost" if stored in LIVE_STATUSES and not self.live else stored
+
+    def refresh(self) -> int:
+        """Look again: afterwards the records committed by now can be read.
+
+        Returns:
+            How many there are.
+        """
+        return self._retried(self._open, reopen=False)
+
+    def series_names(self) -> list[str]:
+        """The recorded series, `step` included, in the schema's order."""
+        order = {name: place for place, name in enumerate(SERIES)}
+
+        def load() -> list[str]:
+            group = self._file["series"]
+            return [name for name in group if self._find(name) is not None]
+
+        return sorted(self._retried(load), key=lambda name: (order.get(name, len(order)), name))
+
+    def has(self, name: str) -> bool:
+        """Whether a series was recorded."""
+        return self._retried(lambda: self._find(name)) is not None
+
+    def spec(self, name: str) -> SeriesSpec:
+        """Axes, units and origin of a series, as its file says.
+
+        Raises:
+            BadInput: the run has no such series.
+        """
+        dataset = self._dataset(name)
+        with reading(self.path):
+            dims = tuple(
+                dataset.dims[axis][0].name.rsplit("/", 1)[-1]
+                if len(dataset.dims[axis])
+                else f"{name}_axis_{axis}"
+                for axis in range(1, dataset.ndim)
+            )
+            text = {
+                key: text_value(dataset.attrs.get(key, ""))
+                for key in ("units", "long_name", "source")
+            }
+            return SeriesSpec(name, dims, dtype=dataset.dtype.str[1:], **text)
+
+    def layout(self, name: str) -> SeriesLayout:
+        """A series as it would be laid out again, extra attributes included."""
+        dataset = self._dataset(name)
+        with reading(self.path):
+            found = {
+                key: attribute_value(dataset.attrs[key])
+                for key in dataset.attrs
+                if key not in _OWN_ATTRIBUTES
+            }
+            extra = {key: value for key, value in found.items() if value is not None}
+            return SeriesLayout(name, tuple(dataset.shape[1:]), extra, spec=self.spec(name))
+
+    def coordinate(self, dim: str) -> Array | None:
+        """The values along an axis, or None if the file has none."""
+
+        def load() -> Array | None:
+            dataset = self._file["series"].get(dim)
+            return None if dataset is None or dataset.ndim != 1 else np.asarray(dataset[()])
+
+        return self._retried(load)
+
+    def shape(self, name: str) -> tuple[int, ...]:
+        """The shape of all committed records of a series."""
+        return (self.n_records, *self._dataset(name).shape[1:])
+
+    def read(self, name: str, rows: slice | Array | None = None) -> Array:
+        """Committed records of a series, first axis the records chosen.
+
+        Args:
+            rows: a slice, an array of record indices (any order, repeats, negative from the
+                end), or None for all.
+
+        Raises:
+            BadInput: the run has no such series.
+            StorageError: the file is damaged there.
+            IndexError: an index is out of range.
+        """
+        self._dataset(name)
+        if rows is None or isinstance(rows, slice):
+            start, stop, stride = (rows or slice(None)).indices(self.n_records)
+            if stride < 0:
+                index = np.arange(self.n_records)[rows]
+                return self.read(name, index)
+            stop = max(start, stop)
+            return self._retried(lambda: np.asarray(self._find(name)[start:stop:stride]))
+        index = np.asarray(rows, dtype=np.int64)
+        index = np.where(index < 0, index + self.n_records, index)
+        if index.size and (index.min() < 0 or index.max() >= self.n_records):
+            raise IndexError(f"record index out of range: the run has {self.n_records} records")
+        return self._retried(lambda: _pick(self._find(name), index))
+
+    def blocks(self, name: str) -> Iterator[tuple[int, Array]]:
+        """All committed records in blocks of at most about 8 MiB: (first index, block)."""
+        dataset = self._dataset(name)
+        row = dataset.dtype.itemsize * math.prod(dataset.shape[1:])
+        rows = max(1, BLOCK_BYTES // max(1, row))
+        for start in range(0, self.n_records, rows):
+            yield start, self.read(name, slice(start, start + rows))
+
+    def events(self) -> list[Event]:
+        """The committed events, in the order they happened."""
+
+        def load() -> list[Event]:
+            group = self._file.get("events")
+            if group is None or not self._n_events:
+                return []
+            columns = [group[name][: self._n_events] for name in ("step", "kind", "text")]
+            return [
+                Event(int(step), text_value(kind, 64), text_value(text, 1000))
+                for step, kind, text in zip(*columns, strict=True)
+            ]
+
+        return self._retried(load)
+
+    @property
+    def x(self) -> Array | None:
+        """The inputs, first axis n; None if the file has none."""
+        return self._data("x")
+
+    @property
+    def y(self) -> Array | None:
+        """The labels; None if the file has none."""
+        return self._data("y")
+
+    @property
+    def n_samples(self) -> int | None:
+        """The number of samples of the data set, without reading them."""
+
+        def load() -> int | None:
+            dataset = self._file.get("data/x")
+            return None if dataset is None or not dataset.ndim else int(dataset.shape[0])
+
+        return self._retried(load)
+
+    @property
+    def config_text(self) -> str:
+        """The run's configuration as TOML text, empty if the file has none."""
+        return str(self.attributes.get("config", ""))
+
+    def close(self) -> None:
+        """Let the file go; twice is once."""
+        file, self._file, self._series = self._file, None, {}
+        source, self._source = self._source, None
+        if file is not None:
+            with reading(self.path):
+                file.close()
+        if source is not None:
+            source.close()
+
+    def __enter__(self) -> RunReader:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        value: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self.close()
+
+    def _dataset(self, name: str) -> Any:
+        dataset = self._retried(lambda: self._find(name))
+        if dataset is None:
+            raise unknown(
+                "series", name, self.series_names(), f"'{clean_text(self.folder.name, 80)}'"
+            )
+        return dataset
+
+    def _find(self, name: str) -> Any:
+        """A series' dataset, opened once; None if there is no such series.
+
+        A series is a numeric dataset that grows along its first axis, linked in this very file.
+        """
+        if name not in self._series:
+            group = self._file["series"]
+            if not isinstance(group.get(name, getlink=True), h5py.HardLink):
+                return None
+            dataset = group[name]
+            if (
+                not isinstance(dataset, h5py.Dataset)
+                or dataset.maxshape[:1] != (None,)
+                or dataset.dtype.kind not in "iuf"
+                or clean_text(name) != name
+            ):
+                return None
+            if not 0 <= self.n_records <= dataset.shape[0]:
+                raise StorageError(
+                    f"'{self._names}' is damaged: it counts {self.n_records} records and "
+                    f"'{name}' holds {dataset.shape[0]}."
+                )
+            self._series[name] = dataset
+        return self._series[name]
+
+    def _data(self, name: str) -> Array | None:
+        def load() -> Array | None:
+            dataset = self._file.get(f"data/{name}")
+            return None if dataset is None else np.asarray(dataset[()])
+
+        return self._retried(load)
+
+    def _retried(self, action: Callable[[], T], *, reopen: bool = True) -> T:
+        """Do `action`; on a live file, whose metadata may be caught half-written, open it anew."""
+        attempts = _ATTEMPTS if self.live else 1
+        for attempt in range(1, attempts + 1):
+            try:
+                with reading(self.path):
+                    if reopen and self._file is None:
+                        self._open()
+                    return action()
+            except StorageError:
+                if attempt == attempts:
+                    raise
+                time.sleep(0.02 * attempt)
+                self.close()
+        raise AssertionError("unreachable")
+
+    def _open(self) -> int:
+        """Open a fresh snapshot.
+
+        The counters are taken from a first look and the rows from a second: what was counted at
+        the first lies within the file's size at the second.
+        """
+        counts = None
+        if self.live:
+            with Overlay(self.path) as source, h5py.File(source, "r") as file:
+                counts = _counts(file)
+        self.close()
+        source = Overlay(self.path)
+        try:
+            file = h5py.File(source, "r")
+            self._source, self._file = source, file
+            self._check(file)
+            self.attributes = MappingProxyType(root_attributes(file))
+            self.n_records, self._n_events = counts or _counts(file)
+            if self._find(STEP) is None:
+                raise StorageError(f"'{self._names}' is damaged: its step numbers are missing.")
+        except BaseException:
+            self.close()
+            source.close()
+            raise
+        return self.n_records
+
+    def _check(self, file: Any) -> None:
+        group = file.get("series")
+        if not isinstance(group, h5py.Group) or STEP not in group or "n_committed" not in file:
+            raise StorageError(f"'{self._names}' is an HDF5 file but no run: it has no records.")
+        version = int(file.attrs.get("schema_version", 0))
+        if version > SCHEMA_VERSION:
+            raise StorageError(
+                f"'{self._names}' was written by a later workbench (schema {version}; this one "
+                f"reads up to {SCHEMA_VERSION})."
+            )
+
+
+def _counts(file: Any) -> tuple[int, int]:
+    """Committed records and events."""
+    events = file.get("events/n_committed")
+    return int(file["n_committed"][()]), 0 if events is None else int(events[()])
+
+
+def _pick(dataset: Any, index: Array) -> Array:
+    """Rows of a dataset by index, in the order asked for."""
+    if not index.size:
+        return np.asarray(dataset[0:0])
+    unique, inverse = np.unique(index, return_inverse=True)
+    low, high = int(unique[0]), int(unique[-1]) + 1
+    row = dataset.dtype.itemsize * math.prod(dataset.shape[1:])
+    if (high - low) * row <= BLOCK_BYTES:
+        found = np.asarray(dataset[low:high])[unique - low]
+    else:
+        found = np.asarray(dataset[unique])
+    return found[inverse.reshape(index.shape)]
+
+
+def recover_run(folder: Path) -> bool:
+    """Take the run's lock and clear what a killed writer left set in its file.
+
+    Returns:
+        True if the file was changed.
+
+    Raises:
+        RunBusy: the run is being written.
+        StorageError: the file is missing, damaged or cannot be written.
+    """
+    with RunLock(Path(folder)):
+        return recover(Path(folder) / RUN_FILE)

@@ -1,0 +1,110 @@
+"""From the engine's events to the run's files. Its failure fails the run: nothing is dropped in silence."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+
+import numpy as np
+
+from workbench.engine.events import (
+    Checkpointed,
+    Event,
+    Failed,
+    Finished,
+    Paused,
+    Perturbed,
+    Recorded,
+    Resumed,
+    SaddleFound,
+    Started,
+)
+from workbench.errors import StorageError, WorkbenchError, clean_text
+from workbench.record.checkpoint import prune_checkpoints, save_checkpoint
+from workbench.record.schema import STEP
+from workbench.record.store import RunStore
+
+
+class Recorder:
+    """Called with every event from the engine's thread.
+
+    Rows are committed before the checkpoint that follows them is written, so a checkpoint never knows
+    of records that the file lacks. After a failed write the next call reopens the file and carries over
+    what the failed store had taken.
+    """
+
+    def __init__(
+        self, store: RunStore, *, keep: int, attributes: Mapping[str, str | int | float | bool]
+    ) -> None:
+        self.store = store
+        self.folder: Path = store.folder
+        self.keep = keep
+        self.attributes = dict(attributes)
+        self.warning: str | None = None
+        self._broken = False
+
+    def __call__(self, event: Event) -> None:
+        """Record one event; raises StorageError when it cannot be."""
+        if isinstance(event, Failed):
+            self._failed(event)
+            return
+        try:
+            if self._broken:
+                self._mend()
+            self._record(event)
+        except StorageError:
+            self._broken = True
+            raise
+
+    def _record(self, event: Event) -> None:
+        store = self.store
+        match event:
+            case Recorded(rows):
+                # After a failed write the same rows come again; what was carried over is not new.
+                new = np.asarray(rows[STEP]) > store.last_step
+                if new.all():
+                    store.append(rows)
+                elif new.any():
+                    store.append({name: values[new] for name, values in rows.items()})
+            case Checkpointed(step, arrays):
+                store.commit(sync=True)
+                save_checkpoint(self.folder, step, arrays, self.attributes)
+                prune_checkpoints(self.folder, self.keep, protect=set())
+            case Started(step, engine):
+                store.event(step, "started", f"{engine} engine")
+                store.commit()
+            case Paused(step, reason):
+                store.event(step, "paused", reason)
+                store.set_status("paused")
+                store.commit(sync=True)
+            case Resumed(step):
+                store.event(step, "resumed", "")
+                store.set_status("running")
+                store.commit()
+            case Perturbed(step, text):
+                store.event(step, "perturbed", text)
+            case SaddleFound(step, evidence):
+                store.event(step, "saddle", evidence)
+            case Finished(step, outcome, text):
+                store.event(step, outcome, text)
+                if outcome == "stopped":
+                    store.set_status("stopped")
+                    store.close()
+                else:
+                    self.warning = store.finish(outcome)
+
+    def _mend(self) -> None:
+        """Reopen after a failure and write what was taken since the last commit."""
+        mended = RunStore.reopen(self.folder)
+        mended.carry_over(self.store)
+        self.store = mended
+        self._broken = False
+
+    def _failed(self, event: Failed) -> None:
+        """Say so in the file if it still takes it; the error itself is told elsewhere."""
+        try:
+            self.store.event(event.step, "failed", clean_text(str(event.error)))
+            self.store.set_status("failed")
+            self.store.close()
+        except WorkbenchError as error:
+            self.warning = str(error)

@@ -1,0 +1,372 @@
+"""The writer of `run.h5`, and the protocol that keeps every acknowledged record.
+
+The file is built whole under another name, fsynced, renamed, reopened and switched to SWMR; from
+then on nothing but rows and two counters is written. A commit appends to every dataset, flushes,
+writes the counters, flushes: a reader or a resume that trusts `[:n_committed]` therefore never
+sees a row that is not there, whenever the process is killed. `commit(sync=True)`, and every few
+seconds any commit, also fsyncs between and after the two, for power cuts.
+
+The first failing write ends the recording: HDF5 reports a full disk once and then seems to go on,
+so the store refuses everything until `reopen`.
+
+The caller holds the run's lock (`workbench.record.lock`) and uses a store from one thread at a
+time. To look at a run while it is recorded, from a notebook:
+
+    ds = xarray.open_dataset(path, group="series", engine="h5netcdf", driver_kwds={"swmr": True})
+    ds = ds.isel(step=slice(int(ds.n_committed)))      # rows past n_committed are not data yet
+
+On a finished run `driver_kwds` can be left out. With h5py: `h5py.File(path, "r", swmr=True)`.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import time
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from types import TracebackType
+from typing import Any
+
+import h5py
+import numpy as np
+
+from workbench.arrays import Array
+from workbench.errors import BadInput, StorageError, clean_text
+from workbench.record import compact
+from workbench.record.atomic import put_in_place, write_error
+from workbench.record.buffer import Buffer, checked_rows
+from workbench.record.column import Column
+from workbench.record.compact import Progress
+from workbench.record.layout import (
+    LIBVER,
+    STATUS_BYTES,
+    SeriesLayout,
+    Value,
+    build,
+    truncated,
+)
+from workbench.record.overlay import H5_ERRORS, reading
+from workbench.record.schema import RUN_FILE, STEP
+from workbench.record.superblock import recover
+
+BUILD_NAME = ".run.h5.tmp"
+COMPACT_NAME = ".run.h5.compact.tmp"
+
+SYNC_SECONDS = 5.0
+
+
+_FAILED: set[tuple[int, int]] = set()
+"""Files on which a write failed in this process: HDF5 may keep its broken state of them."""
+
+
+def _identity(path: Path) -> tuple[int, int]:
+    stat = path.stat()
+    return stat.st_dev, stat.st_ino
+
+
+def _open_for_appending(path: Path) -> Any:
+    """Open an existing file and switch it to SWMR: afterwards every flush is ordered."""
+    file = h5py.File(path, "r+", libver=LIBVER, locking=False)
+    file.swmr_mode = True
+    return file
+
+
+class RunStore:
+    """An open recording. Made by `create` or `reopen`, ended by `finish` or `close`.
+
+    Attributes:
+        folder: the run's folder.
+        path: its `run.h5`.
+        n_committed: rows that are on disk for good: what may be acknowledged.
+        last_step: the last appended step, -1 before the first.
+    """
+
+    def __init__(self, folder: Path, file: Any) -> None:
+        self.folder = folder
+        self.path = folder / RUN_FILE
+        self._file: Any = file
+        self._failure: str | None = None
+        group = file["series"]
+        self._series = {
+            name: Column(dataset)
+            for name, dataset in group.items()
+            if dataset.maxshape[:1] == (None,)
+        }
+        self._rows_counter: Any = file["n_committed"]
+        self._events = {key: Column(file["events"][key]) for key in ("step", "kind", "text")}
+        self._events_counter: Any = file["events"]["n_committed"]
+        self._descriptor: int = file.id.get_vfd_handle()
+        self.n_committed = int(self._rows_counter[()])
+        self._n_events = int(self._events_counter[()])
+        shortest = min(column.length for column in self._series.values())
+        if not 0 <= self.n_committed <= shortest:
+            raise StorageError(
+                f"'{clean_text(str(self.path))}' is damaged: it counts {self.n_committed} "
+                f"records and holds {shortest}."
+            )
+        last = self._series[STEP].read(max(0, self.n_committed - 1), self.n_committed)
+        self.last_step = int(last[0]) if len(last) else -1
+        self._buffer = Buffer()
+        self._synced_at = time.monotonic()
+
+    @classmethod
+    def create(
+        cls,
+        folder: Path,
+        *,
+        attributes: Mapping[str, Value],
+        x: Array | None,
+        y: Array | None,
+        series: Sequence[SeriesLayout],
+        coordinates: Mapping[str, Array] | None = None,
+    ) -> RunStore:
+        """Build `run.h5` in an existing folder and open it for appending.
+
+        Args:
+            attributes: root attributes; `status` is `running` unless given.
+            x, y: the data set, first axis n; None to leave them out.
+            series: what will be recorded; `step` is added if missing.
+            coordinates: values along an axis (quantile levels, indices of a subset); an axis
+                without one is numbered from 0.
+
+        Raises:
+            BadInput: the folder already has a recording, or the layout does not fit together.
+            StorageError: the file cannot be written.
+        """
+        folder = Path(folder)
+        path = folder / RUN_FILE
+        if path.exists():
+            raise BadInput(f"'{clean_text(str(path))}' exists: a recording is never overwritten.")
+        temporary = folder / BUILD_NAME
+        try:
+            with h5py.File(temporary, "w", libver=LIBVER, locking=False) as file:
+                build(
+                    file,
+                    attributes=attributes,
+                    status=str(attributes.get("status", "running")),
+                    x=x,
+                    y=y,
+                    series=series,
+                    coordinates=coordinates or {},
+                )
+            put_in_place(temporary, path)
+            return cls(folder, _open_for_appending(path))
+        except H5_ERRORS as error:
+            temporary.unlink(missing_ok=True)
+            raise write_error(path, error) from error
+
+    @classmethod
+    def reopen(cls, folder: Path) -> RunStore:
+        """Open an earlier recording for appending, whatever state it was left in.
+
+        A killed writer's file is recovered in place; a finished, compressed one is rewritten
+        without compression under another name and put in its place. The stored status becomes
+        `running`. The caller holds the run's lock.
+
+        Raises:
+            StorageError: there is no recording, it is damaged, or it cannot be written.
+        """
+        folder = Path(folder)
+        path = folder / RUN_FILE
+        temporary = folder / BUILD_NAME
+        recover(path)
+        try:
+            for leftover in (BUILD_NAME, COMPACT_NAME):
+                (folder / leftover).unlink(missing_ok=True)
+            if compact.is_packed(path) or _identity(path) in _FAILED:
+                compact.copy_file(path, temporary, packed=False, status="running")
+                put_in_place(temporary, path)
+            with reading(path):
+                store = cls(folder, _open_for_appending(path))
+        except OSError as error:
+            raise write_error(path, error) from error
+        store.set_status("running")
+        return store
+
+    def append(self, rows: Mapping[str, Array]) -> None:
+        """Take records; they are written at 256 of them, 8 MiB or a quarter second.
+
+        `rows["step"]` has shape (T,), every other series (T, …); T = 0 does nothing. The arrays
+        are copied. A quarter second is noticed at the next append: whoever pauses calls `commit`.
+
+        Raises:
+            ValueError: a series is missing, unknown or of the wrong shape, or steps do not rise.
+            StorageError: a write failed, now or earlier.
+        """
+        self._refuse_if_ended()
+        taken = checked_rows(rows, self._series, self.last_step)
+        if not len(taken[STEP]):
+            return
+        self._buffer.add(taken)
+        self.last_step = int(taken[STEP][-1])
+        if self._buffer.due:
+            self.commit()
+
+    def event(self, step: int, kind: str, text: str) -> None:
+        """Take an event; it is written at the next commit. Long text is cut at 512 bytes."""
+        self._refuse_if_ended()
+        self._buffer.add_event(step, kind, text)
+
+    def commit(self, *, sync: bool = False) -> None:
+        """Write what was taken; when this returns it survives the process, synced also the power.
+
+        Raises:
+            StorageError: a write failed; nothing since the last commit is acknowledged.
+        """
+        self._refuse_if_ended()
+        sync = sync or time.monotonic() - self._synced_at >= SYNC_SECONDS
+        try:
+            self._commit(sync)
+        except H5_ERRORS as error:
+            raise self._failed(error) from error
+        self._buffer.clear()
+
+    def truncate(self, step: int) -> None:
+        """Forget records with steps ≥ `step`, and events from the first one past `step` on.
+
+        Only the counters change; the forgotten rows are written over as recording goes on.
+
+        Raises:
+            StorageError: a write failed.
+        """
+        self.commit()
+        try:
+            steps = self._series[STEP].read(0, self.n_committed)
+            kept = int(np.searchsorted(steps, step, side="left"))
+            later = self._events["step"].read(0, self._n_events) > step
+            kept_events = int(later.argmax()) if later.any() else self._n_events
+            self._write_counters(kept, kept_events)
+            os.fsync(self._descriptor)
+            self.last_step = int(steps[kept - 1]) if kept else -1
+        except H5_ERRORS as error:
+            raise self._failed(error) from error
+
+    def set_status(self, status: str) -> None:
+        """Change the stored `status` (at most 32 bytes) and flush.
+
+        Overwriting the fixed-length attribute in place is visible to readers and survives kills.
+        """
+        self._refuse_if_ended()
+        raw = np.array(truncated(status, STATUS_BYTES), dtype=f"S{STATUS_BYTES}")
+        try:
+            h5py.h5a.open(self._file.id, b"status").write(raw)
+            self._file.flush()
+        except H5_ERRORS as error:
+            raise self._failed(error) from error
+
+    def carry_over(self, failed: RunStore) -> None:
+        """Append what an earlier store of the same run took and could not write.
+
+        For a pause on a full disk: once there is room, `reopen`, then carry over. Records and
+        events that did reach the file are not repeated.
+
+        Raises:
+            StorageError: a write failed.
+        """
+        for rows in failed._buffer.parts:
+            new = rows[STEP] > self.last_step
+            self.append({name: values[new] for name, values in rows.items()})
+        if self._n_events == failed._n_events:
+            self._buffer.events.extend(failed._buffer.events)
+        self.commit(sync=True)
+        failed._buffer.clear()
+
+    def finish(self, status: str, *, progress: Progress | None = None) -> str | None:
+        """Commit, store the final status and replace the file by a compressed copy.
+
+        The copy is read back and compared before it takes the file's place.
+
+        Args:
+            progress: told the fraction of the copy that is made, 0 to 1.
+
+        Returns:
+            None, or why the copy could not be made (the uncompressed file then stays).
+
+        Raises:
+            StorageError: the last records or the status could not be written.
+        """
+        self.commit(sync=True)
+        self.set_status(status)
+        self.close()
+        temporary = self.folder / COMPACT_NAME
+        try:
+            compact.copy_file(self.path, temporary, packed=True, status=status, progress=progress)
+            compact.compare(self.path, temporary)
+            put_in_place(temporary, self.path)
+        except StorageError as error:
+            return str(error)
+        except OSError as error:
+            return str(write_error(temporary, error))
+        finally:
+            temporary.unlink(missing_ok=True)
+        return None
+
+    def close(self) -> None:
+        """Commit with fsync and close, leaving the run to be reopened; twice is once.
+
+        After a failure nothing is written any more: the file is left as the failure left it.
+        """
+        if self._file is None:
+            return
+        self.commit(sync=True)
+        file, self._file = self._file, None
+        try:
+            file.close()
+        except H5_ERRORS as error:
+            raise self._failed(error) from error
+
+    def __enter__(self) -> RunStore:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        value: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        if self._failure is None:
+            self.close()
+
+    def _refuse_if_ended(self) -> None:
+        if self._failure is not None:
+            raise StorageError(self._failure)
+        if self._file is None:
+            raise StorageError(f"the recording of '{clean_text(self.folder.name)}' is closed.")
+
+    def _commit(self, sync: bool) -> None:
+        buffer = self._buffer
+        if buffer.rows:
+            for name, column in self._series.items():
+                column.write(self.n_committed, buffer.series(name))
+        for place, column in enumerate(self._events.values()):
+            values = [event[place] for event in buffer.events]
+            column.write(self._n_events, np.array(values, dtype=column.dtype))
+        if buffer.rows or buffer.events:
+            self._file.flush()
+            if sync:
+                os.fsync(self._descriptor)
+            self._write_counters(
+                self.n_committed + buffer.rows, self._n_events + len(buffer.events)
+            )
+        if sync:
+            os.fsync(self._descriptor)
+            self._synced_at = time.monotonic()
+
+    def _write_counters(self, rows: int, events: int) -> None:
+        self._rows_counter[()] = rows
+        self._events_counter[()] = events
+        self._file.flush()
+        self.n_committed, self._n_events = rows, events
+
+    def _failed(self, error: BaseException) -> StorageError:
+        """Remember the first failure and let the file go, as far as HDF5 lets it."""
+        failure = write_error(self.path, error)
+        self._failure = self._failure or str(failure)
+        with contextlib.suppress(OSError):
+            _FAILED.add(_identity(self.path))
+        file, self._file = self._file, None
+        if file is not None:
+            with contextlib.suppress(*H5_ERRORS):
+                file.close()
+        return failure

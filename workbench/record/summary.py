@@ -1,0 +1,129 @@
+"""One line about a run, cheap enough to make for every run of a folder."""
+
+from __future__ import annotations
+
+import math
+import tomllib
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from workbench.arrays import Array
+from workbench.errors import StorageError, WorkbenchError, clean_text
+from workbench.record.reader import RunReader
+from workbench.record.schema import RUN_FILE, STEP
+
+TREND_POINTS = 32
+UNREADABLE = "unreadable"
+
+
+@dataclass(frozen=True)
+class RunSummary:
+    """What a list of runs shows; a value that is not known is None, text then is empty.
+
+    `trend` holds up to 32 values of the natural log of the risk, evenly spaced over the records.
+    `modified` is the file's time in seconds since 1970. `n` counts samples, `H` neurons, `steps`
+    the steps planned. `reason` says why a run is `unreadable`.
+    """
+
+    run_id: str
+    path: Path
+    name: str = ""
+    status: str = UNREADABLE
+    preset: str = ""
+    created: str = ""
+    modified: float = 0.0
+    step: int | None = None
+    steps: int | None = None
+    records: int = 0
+    log10_risk: float | None = None
+    margin_normalized: float | None = None
+    n: int | None = None
+    H: int | None = None
+    loss: str = ""
+    trend: Array = field(default_factory=lambda: np.empty(0))
+    reason: str = ""
+
+
+def summarize(folder: Path) -> RunSummary:
+    """Sum up the run in `folder` from its attributes and a few rows; never raises.
+
+    A run that cannot be read has the status `unreadable` and the reason.
+    """
+    folder = Path(folder)
+    run_id = clean_text(folder.name, 120)
+    try:
+        modified = (folder / RUN_FILE).stat().st_mtime
+    except OSError as error:
+        return RunSummary(run_id, folder, reason=f"no {RUN_FILE}: {error.strerror}.")
+    try:
+        with RunReader(folder) as reader:
+            return _read(reader, run_id, modified)
+    except WorkbenchError as error:
+        return RunSummary(run_id, folder, modified=modified, reason=str(error))
+
+
+def _read(reader: RunReader, run_id: str, modified: float) -> RunSummary:
+    count = reader.n_records
+    config = _config(reader)
+    risk = None
+    trend = np.empty(0)
+    if count and reader.has("log_risk"):
+        picks = np.unique(np.linspace(0, count - 1, TREND_POINTS).round().astype(np.int64))
+        trend = reader.read("log_risk", picks)
+        risk = float(trend[-1]) / math.log(10)
+    return RunSummary(
+        run_id=run_id,
+        path=reader.folder,
+        name=_text(reader, "name") or str(config.get("name", "")),
+        status=reader.status,
+        preset=_text(reader, "preset"),
+        created=_text(reader, "created"),
+        modified=modified,
+        step=int(reader.read(STEP, slice(-1, None))[0]) if count else None,
+        steps=_whole(reader, "steps", config, ("train", "steps")),
+        records=count,
+        log10_risk=risk,
+        margin_normalized=_last(reader, "margin_normalized"),
+        n=_whole(reader, "n", config, ("data", "n")) or reader.n_samples,
+        H=_whole(reader, "H", config, ("model", "width")),
+        loss=_text(reader, "loss") or str(_lookup(config, ("loss", "kind")) or ""),
+        trend=trend,
+    )
+
+
+def _config(reader: RunReader) -> dict[str, Any]:
+    try:
+        return tomllib.loads(reader.config_text)
+    except tomllib.TOMLDecodeError:
+        return {}
+
+
+def _lookup(config: dict[str, Any], keys: tuple[str, str]) -> Any:
+    section = config.get(keys[0])
+    return section.get(keys[1]) if isinstance(section, dict) else None
+
+
+def _text(reader: RunReader, key: str) -> str:
+    return clean_text(str(reader.attributes.get(key, "")))
+
+
+def _whole(
+    reader: RunReader, key: str, config: dict[str, Any], keys: tuple[str, str]
+) -> int | None:
+    for value in (reader.attributes.get(key), _lookup(config, keys)):
+        if isinstance(value, int) and not isinstance(value, bool):
+            return value
+    return None
+
+
+def _last(reader: RunReader, name: str) -> float | None:
+    """The last finite or non-finite value of a scalar series, None if there is none."""
+    if not reader.n_records or not reader.has(name):
+        return None
+    values = reader.read(name, slice(-1, None))
+    if values.shape != (1,):
+        raise StorageError(f"series '{name}' of '{clean_text(str(reader.path))}' is no scalar.")
+    return float(values[0])

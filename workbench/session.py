@@ -1,0 +1,297 @@
+"""The composition root: from a configuration to a wired run. The one door for command line, screen,
+tests and notebooks.
+
+    from workbench.session import Session, load_config
+    session = Session.create(load_config("kh24-fig1"), Path("runs"))
+    session.start(); session.wait()
+    session.history.scalar("log_risk")
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterable, Mapping
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+
+from workbench.config import RunConfig, override, parse_config, parse_toml, read_toml, to_toml
+from workbench.engine.control import Stop
+from workbench.engine.engine import Engine, Plan
+from workbench.engine.events import Event, Recorded
+from workbench.engine.schedule import RecordSchedule
+from workbench.errors import BadInput, StorageError, clean_text
+from workbench.presets import read_preset
+from workbench.record.checkpoint import latest_checkpoint
+from workbench.record.folder import create_run_folder, write_config
+from workbench.record.history import History
+from workbench.record.layouts import coordinates_of, layouts_of
+from workbench.record.lock import RunLock
+from workbench.record.reader import RunReader
+from workbench.record.recorder import Recorder
+from workbench.record.store import RunStore
+from workbench.setup import Setup, set_up
+from workbench.stored import require_trust, stored_config, stored_dataset, stored_state
+
+if sys.getswitchinterval() > 1e-3:
+    # Chunked engines hold the interpreter in short turns; a shorter interval keeps the screen lively.
+    sys.setswitchinterval(5e-4)
+
+
+def load_config(source: str, settings: Iterable[str] = ()) -> RunConfig:
+    """The configuration of a preset name or a TOML file, with `section.key=value` settings on top.
+
+    Raises BadInput when there is no such preset or file, or a setting does not fit.
+    """
+    is_file = source.endswith(".toml") or "/" in source
+    values = read_toml(Path(source).expanduser()) if is_file else read_preset(source)
+    where = source if is_file else f"preset {source}"
+    settings = list(settings)
+    if not settings:
+        return parse_config(values, where)
+    parse_config(values, where)
+    return parse_config(override(values, settings), "--set")
+
+
+class Session:
+    """A run being trained: its files, its engine, its history in memory.
+
+    Whoever makes one calls `close`, or uses it as a context manager; that stops the engine with a
+    checkpoint and releases the run's lock.
+    """
+
+    def __init__(
+        self, setup: Setup, store: RunStore, lock: RunLock, history: History, *, attended: bool
+    ) -> None:
+        self.setup, self.store, self.lock, self.history = setup, store, lock, history
+        self.config = setup.config
+        self.folder = store.folder
+        self.events: list[tuple[int, str, str]] = []
+        config = setup.config
+        self.recorder = Recorder(
+            store,
+            keep=config.checkpoint.keep,
+            attributes={
+                "engine": setup.program.name,
+                "device": str(setup.device),
+                "dtype": config.device.dtype,
+                "torch": torch.__version__,
+            },
+        )
+        below = config.pause.risk_below
+        plan = Plan(
+            steps=config.train.steps,
+            schedule=RecordSchedule(config.record.every),
+            checkpoint_every=config.checkpoint.every,
+            pause_at=config.pause.at if attended else (),
+            pause_log_risk=float(np.log(below)) if below > 0 and attended else None,
+            attended=attended,
+        )
+        self.engine = Engine(
+            setup.program,
+            setup.state,
+            setup.panel,
+            plan,
+            setup.output_shape,
+            self.recorder,
+            [self._view],
+        )
+
+    # --- making one ---
+
+    @classmethod
+    def create(
+        cls,
+        config: RunConfig,
+        runs_dir: Path,
+        *,
+        preset: str = "",
+        attended: bool = False,
+        parent: Mapping[str, Any] | None = None,
+        setup: Setup | None = None,
+    ) -> Session:
+        """A new run in a folder of its own; nothing is written when the configuration does not fit.
+
+        `attended` says that somebody can answer a pause. Raises BadInput or StorageError.
+        """
+        setup = setup or set_up(config)
+        folder = create_run_folder(runs_dir, config.name or preset or config.model.kind)
+        lock = RunLock(folder)
+        lock.acquire()
+        try:
+            text = to_toml(config)
+            write_config(folder, text)
+            attributes = {
+                "run_id": folder.name,
+                "name": config.name or preset or config.model.kind,
+                "status": "running",
+                "preset": preset,
+                "config": text,
+                "created": datetime.now(UTC).isoformat(timespec="seconds"),
+                "device": _device_name(setup.device),
+                "dtype": config.device.dtype,
+                "torch": torch.__version__,
+                "engine": setup.program.name,
+                "homogeneity": float("nan") if setup.panel.order is None else setup.panel.order,
+                "steps": config.train.steps,
+                **(parent or {}),
+            }
+            store = RunStore.create(
+                folder,
+                attributes=attributes,
+                x=setup.dataset.x,
+                y=setup.dataset.y,
+                series=layouts_of(setup.panel),
+                coordinates=coordinates_of(setup.panel),
+            )
+        except BaseException:
+            lock.release()
+            raise
+        return cls(setup, store, lock, History(), attended=attended)
+
+    @classmethod
+    def resume(
+        cls, folder: Path, *, steps: int | None = None, trust: bool = False, attended: bool = False
+    ) -> Session:
+        """Go on with a run from its newest good checkpoint, to the last bit as if never stopped.
+
+        `steps` moves the end. A model class named in the run's files is imported only with `trust`.
+        Raises BadInput when there is nothing to do, RunBusy when another process writes the run.
+        """
+        lock = RunLock(folder)
+        lock.acquire()
+        try:
+            return cls._resume(folder, lock, steps, trust, attended)
+        except BaseException:
+            lock.release()
+            raise
+
+    @classmethod
+    def _resume(
+        cls, folder: Path, lock: RunLock, steps: int | None, trust: bool, attended: bool
+    ) -> Session:
+        config = stored_config(folder)
+        checkpoint = latest_checkpoint(folder)
+        at = 0 if checkpoint is None else checkpoint.step
+        with RunReader(folder) as reader:
+            if reader.status == "diverged":
+                raise BadInput(
+                    f"run {folder.name} diverged, and would again; fork it with a smaller "
+                    f"train.lr: workbench fork {folder.name} --at {at} --set train.lr=…"
+                )
+            dataset = stored_dataset(reader)
+        if steps is not None:
+            config = parse_config(
+                override(parse_toml(to_toml(config), "config"), [f"train.steps={steps}"]), "--steps"
+            )
+        if at >= config.train.steps:
+            raise BadInput(
+                f"run {folder.name} has finished its {config.train.steps:,} steps; "
+                "give --steps with a larger number to go on."
+            )
+        require_trust(config, trust, folder.name)
+        setup = set_up(config, dataset)
+        if checkpoint is not None:
+            _load(setup, checkpoint.arrays, folder)
+        store = RunStore.reopen(folder)
+        store.truncate(setup.state.recorded_step + 1)
+        store.event(setup.state.step, "resumed", "from the checkpoint of this step")
+        if steps is not None:
+            write_config(folder, to_toml(config))
+        with RunReader(folder) as reader:
+            history = History.from_reader(reader)
+        return cls(setup, store, lock, history, attended=attended)
+
+    @classmethod
+    def fork(
+        cls,
+        folder: Path,
+        at: int,
+        runs_dir: Path,
+        *,
+        settings: Iterable[str] = (),
+        trust: bool = False,
+        attended: bool = False,
+    ) -> Session:
+        """A new run that starts from a stored state of another: a checkpoint, or a recorded θ.
+
+        Raises BadInput when no state of that step is stored, or the settings do not fit it.
+        """
+        old = stored_config(folder)
+        values = override(parse_toml(to_toml(old), "config"), settings)
+        config = parse_config(values, "--set")
+        require_trust(config, trust, folder.name)
+        with RunReader(folder) as reader:
+            data_kept = config.data == old.data
+            setup = set_up(config, stored_dataset(reader) if data_kept else None)
+            theta, time = stored_state(folder, reader, at)
+        if theta.size != setup.structure.size:
+            raise BadInput(
+                f"run {folder.name} has {theta.size:,} parameters and the fork {setup.structure.size:,}; "
+                "model and data must keep their sizes."
+            )
+        if at >= config.train.steps:
+            raise BadInput(
+                f"--at {at} is not before train.steps = {config.train.steps:,}; set train.steps higher."
+            )
+        with torch.no_grad():
+            setup.state.theta.copy_(torch.from_numpy(theta))
+        setup.state.step, setup.state.time = at, time
+        return cls.create(
+            config,
+            runs_dir,
+            preset="",
+            attended=attended,
+            parent={"parent": folder.name, "parent_step": at},
+            setup=setup,
+        )
+
+    # --- life ---
+
+    def start(self) -> None:
+        """Start training in the engine's thread."""
+        self.engine.start()
+
+    def wait(self, timeout: float | None = None) -> bool:
+        """Wait for the end; False at the timeout."""
+        return self.engine.join(timeout)
+
+    def close(self, timeout: float = 30.0) -> bool:
+        """Stop with a checkpoint, join, release the lock; False when the engine did not end in time."""
+        if not self.engine.ended:
+            self.engine.send(Stop())
+        ended = self.engine.join(timeout)
+        if ended:
+            self.lock.release()
+        return ended
+
+    def __enter__(self) -> Session:
+        return self
+
+    def __exit__(self, *exception: object) -> None:
+        self.close()
+
+    def _view(self, event: Event) -> None:
+        """Keep the history of records and the last events for whoever looks."""
+        if isinstance(event, Recorded):
+            self.history.append(event.rows)
+            return
+        texts = [getattr(event, a, "") for a in ("reason", "text", "evidence", "error", "engine")]
+        text = next((str(t) for t in texts if t), "")
+        self.events.append((event.step, type(event).__name__.lower(), clean_text(text)))
+
+
+def _device_name(device: torch.device) -> str:
+    return torch.cuda.get_device_name(device) if device.type == "cuda" else "cpu"
+
+
+def _load(setup: Setup, arrays: Mapping[str, np.ndarray], folder: Path) -> None:
+    try:
+        setup.state.load(arrays)
+    except (KeyError, ValueError) as error:
+        raise StorageError(
+            f"the checkpoint of run {folder.name} does not fit its configuration: {error}."
+        ) from error

@@ -1,0 +1,119 @@
+"""From a configuration to a network on its device, ready to be stepped: everything but the files."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from workbench.config import RunConfig
+from workbench.data.dataset import Dataset, require_labels
+from workbench.data.load import load_dataset
+from workbench.engine.batches import Minibatches
+from workbench.engine.eager import EagerProgram
+from workbench.engine.rules import ConstantRule
+from workbench.engine.state import EngineState
+from workbench.errors import BadInput
+from workbench.measures.panel import Panel
+from workbench.models.build import build_model
+from workbench.models.homogeneity import Homogeneity, measure_homogeneity
+from workbench.models.network import flatten, structure_of
+from workbench.models.start import first_theta
+from workbench.models.structure import Structure
+
+
+@dataclass(frozen=True)
+class Setup:
+    """A network on its device, ready to be stepped, and what is known of it."""
+
+    config: RunConfig
+    dataset: Dataset
+    model: nn.Module
+    structure: Structure
+    homogeneity: Homogeneity
+    state: EngineState
+    panel: Panel
+    program: EagerProgram
+    device: torch.device
+    output_shape: tuple[int, ...]
+
+
+def set_up(config: RunConfig, dataset: Dataset | None = None) -> Setup:
+    """Everything but the files: data, model, start, measures, step program.
+
+    Raises BadInput naming the key that does not fit.
+    """
+    torch.set_num_threads(config.device.threads)
+    device, dtype = _device(config), getattr(torch, config.device.dtype)
+    dataset = dataset or load_dataset(config.data)
+    require_labels(dataset, config.loss.kind)
+    if config.train.batch > dataset.n:
+        raise BadInput(
+            f"train.batch = {config.train.batch} is more than the {dataset.n} samples; "
+            f"allowed: 0 (all) to {dataset.n}."
+        )
+    outputs = dataset.n_classes if config.loss.kind == "cross-entropy" else 1
+    seed = config.init.seed
+    model = build_model(config.model, dataset.x.shape[1:], outputs, seed)
+    structure = structure_of(model, dataset.d)
+    homogeneity = measure_homogeneity(model, structure, torch.from_numpy(dataset.x))
+    start = first_theta(config.init, structure)
+    theta = flatten(model, dtype, device)
+    with torch.no_grad():
+        theta.copy_(torch.from_numpy(start))
+    x, y = _on(device, dtype, dataset.x), _on(device, dtype, dataset.y)
+    batches = None
+    if 0 < config.train.batch < dataset.n:
+        batches = Minibatches(dataset.n, config.train.batch, seed, device)
+    panel = Panel(
+        structure=structure,
+        y=dataset.y,
+        d=dataset.d,
+        loss=config.loss.kind,
+        reduction=config.loss.reduction,
+        classifies=dataset.labels == "binary" or outputs > 1,
+        outputs=outputs,
+        order=homogeneity.order,
+        layer_orders=homogeneity.layer_orders,
+        keep_theta=config.record.theta,
+    )
+    program = EagerProgram(
+        model,
+        x,
+        y,
+        loss=config.loss.kind,
+        reduction=config.loss.reduction,
+        rule=ConstantRule(config.train.lr),
+        batches=batches,
+    )
+    shape = (dataset.n,) if outputs == 1 else (dataset.n, outputs)
+    return Setup(
+        config=config,
+        dataset=dataset,
+        model=model,
+        structure=structure,
+        homogeneity=homogeneity,
+        state=EngineState(theta),
+        panel=panel,
+        program=program,
+        device=device,
+        output_shape=shape,
+    )
+
+
+def _device(config: RunConfig) -> torch.device:
+    """The device asked for; raises BadInput when CUDA is asked for and absent."""
+    kind = config.device.kind
+    if kind == "cuda" and not torch.cuda.is_available():
+        raise BadInput(
+            "device.kind = 'cuda', and torch finds no CUDA device here; allowed: auto, cpu."
+        )
+    if kind == "auto":
+        kind = "cuda" if torch.cuda.is_available() else "cpu"
+    return torch.device(kind)
+
+
+def _on(device: torch.device, dtype: torch.dtype, array: np.ndarray) -> Tensor:
+    return torch.from_numpy(array).to(device=device, dtype=dtype)

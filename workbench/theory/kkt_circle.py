@@ -1,0 +1,207 @@
+"""All KKT points of the constrained NCF of one neuron for d = 2, by sorting the break angles.
+
+Squared ReLU: the critical points of N on the circle (KH24 App. G.1 generalized to any data).
+Two-layer ReLU: those of g(u) = Σ z_i σ(x_i·u), lifted by KH24 Lemma H.1 to |v| = ‖u‖ = 1/√2 with
+either sign of v, and the KKT points with N = 0. Exact up to rounding; O(n log n).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from jaxtyping import Float
+
+from workbench.arrays import Array
+from workbench.theory.circle import (
+    FLAT,
+    TURN,
+    CircleFunction,
+    CriticalItems,
+    circle_function,
+    critical_items,
+)
+from workbench.theory.lines import Lines, merge_lines
+from workbench.theory.min_norm import min_norm_element
+from workbench.theory.ncf import NeuronKind
+from workbench.theory.residual import certify
+from workbench.theory.result import FlatExtent, KktPoint, KktSet, PointKind, by_value
+
+
+@dataclass(frozen=True, eq=False)
+class _Draft:
+    """A KKT point before its certificate: direction, kind, basin and extent."""
+
+    direction: Float[Array, " p"]
+    kind: PointKind
+    basin: float
+    extent: FlatExtent | None = None
+
+
+def kkt_circle(
+    x: Float[Array, "n 2"],
+    z: Float[Array, " n"],
+    kind: NeuronKind,
+    leak: float = 0.0,
+    *,
+    tolerance: float = FLAT,
+) -> KktSet:
+    """Every KKT point of max N_{z,H}(w), ‖w‖ = 1, for inputs in the plane.
+
+    `tolerance`: share of Σ_i |z_i| ‖x_i‖^k below which a value or a slope counts as zero; z that is
+    noise below it yields flat sets.
+
+    Raises:
+        ValueError: d is not 2, or the data or the leak is unusable.
+    """
+    lines = merge_lines(x, z, kind, leak)
+    f = circle_function(lines)
+    items = critical_items(f, tolerance)
+    squared = kind is NeuronKind.SQUARED_RELU
+    drafts = _squared(items) if squared else _two_layer(f, items, tolerance)
+    points = _certified(drafts, lines, kind)
+    reason = (
+        "every arc between data lines was examined"
+        if items.consistent
+        else "slopes of neighbouring critical points disagree within rounding"
+    )
+    statistics = {
+        "lines": float(len(lines.axis)),
+        "cells": float(f.real.sum()) or 1.0,
+        "max_residual": max((point.residual for point in points), default=0.0),
+    }
+    return KktSet(
+        by_value(points), "exact", items.consistent, reason, kind, leak, 2, statistics=statistics
+    )
+
+
+def unit(angle: float) -> Float[Array, "2"]:
+    """(cos θ, sin θ)."""
+    return np.array([np.cos(angle), np.sin(angle)])
+
+
+def _kind_on_circle(items: CriticalItems, index: int, sign: int = 1) -> PointKind:
+    """Kind of an isolated item of sign·f from the signs of the slope around it."""
+    before, after = sign * items.before[index], sign * items.after[index]
+    if before > 0 > after:
+        return "max"
+    return "min" if before < 0 < after else "saddle"
+
+
+def _squared(items: CriticalItems) -> list[_Draft]:
+    """Critical items of N as KKT points."""
+    drafts: list[_Draft] = []
+    for index, basin in enumerate(items.basins()):
+        start, end = float(items.start[index]), float(items.end[index])
+        if items.flat[index]:
+            extent = FlatExtent("arc", (start, end), np.eye(2))
+            drafts.append(_Draft(unit(0.5 * (start + end)), "flat", float(basin), extent))
+        else:
+            drafts.append(_Draft(unit(start), _kind_on_circle(items, index), float(basin)))
+    return drafts
+
+
+def _two_layer(f: CircleFunction, items: CriticalItems, tolerance: float) -> list[_Draft]:
+    """Critical items of g lifted to (v, u), and the KKT points with v = 0 or u = 0."""
+    drafts: list[_Draft] = []
+    rise, fall = items.basins(1), items.basins(-1)
+    small = tolerance * f.scale
+    null = ~items.flat & (np.abs(items.value) <= small)
+    for index, (start, end) in enumerate(zip(items.start, items.end, strict=True)):
+        both = 0.5 * float(rise[index] + fall[index])
+        u = unit(0.5 * float(start + end))
+        if items.flat[index]:
+            extent = FlatExtent("sector", (float(start), float(end)), np.eye(3))
+            drafts.append(_Draft(np.append(0.0, u), "flat", both, extent))
+        elif null[index]:
+            basis = np.array([[1.0, 0.0, 0.0], [0.0, *u]])
+            drafts.append(
+                _Draft(np.append(0.0, u), "flat", both, FlatExtent("meridian", None, basis))
+            )
+        else:
+            for sign, share in ((1, rise), (-1, fall)):
+                on_circle = _kind_on_circle(items, index, sign)
+                wanted = "max" if sign * items.value[index] > 0 else "min"
+                lifted: PointKind = on_circle if on_circle == wanted else "saddle"
+                w = np.append(sign, u) / np.sqrt(2.0)
+                drafts.append(_Draft(w, lifted, 0.5 * float(share[index])))
+    drafts += [
+        _Draft(np.append(0.0, unit(angle)), "saddle", 0.0)
+        for angle in _crossings(f, items, null, small)
+    ]
+    if not (items.flat | null).any():
+        drafts += _poles(f, items, small)
+    return drafts
+
+
+def _crossings(
+    f: CircleFunction, items: CriticalItems, null: Array, small: float
+) -> Float[Array, " k"]:
+    """Angles where g changes sign: there (0, u) is a KKT point with N = 0 (KH24 G.2).
+
+    g is monotone between neighbouring items, so a crossing is a change of sign from one to the next;
+    it is found in closed form on the arc where g changes sign.
+    """
+    sign = np.where(items.flat | null, 0, np.sign(items.value)).astype(np.int64)
+    if (
+        not ((sign > 0) & (np.roll(sign, -1) < 0)).any()
+        and not ((sign < 0) & (np.roll(sign, -1) > 0)).any()
+    ):
+        return np.zeros(0)
+    arcs = np.arange(len(f.breaks))
+    at_start = f.wave(f.breaks, arcs)[0]
+    end = f.breaks + f.widths
+    at_end = f.wave(end, arcs)[0]
+    root = np.mod(np.arctan2(f.sine, f.cosine) + np.pi / 2 - f.breaks, np.pi)
+    live = np.hypot(f.cosine, f.sine) > small
+    inside = live & (np.sign(at_start) * np.sign(at_end) < 0) & (root < f.widths)
+    inside &= (np.abs(at_start) > small) & (np.abs(at_end) > small)
+    previous = np.mod(arcs - 1, len(arcs))
+    on_break = live & live[previous] & (np.abs(at_start) <= small)
+    on_break &= f.wave(f.breaks, arcs)[1] * f.wave(f.breaks, previous)[1] > 0
+    return np.concatenate([np.mod(f.breaks + root, TURN)[inside], f.breaks[on_break]])
+
+
+def _poles(f: CircleFunction, items: CriticalItems, small: float) -> list[_Draft]:
+    """(±1, 0): KKT points iff 0 ∈ ∂g(0) = conv of all slopes s_S; minima or maxima where g ≠ 0."""
+    slopes = np.column_stack([f.cosine, f.sine])
+    if np.linalg.norm(min_norm_element(_extreme(slopes))) > small:
+        return []
+    drafts: list[_Draft] = []
+    for sign in (1.0, -1.0):
+        lowest, highest = (sign * items.value).min(), (sign * items.value).max()
+        kind: PointKind = "min" if lowest > small else "max" if highest < -small else "saddle"
+        drafts.append(_Draft(np.array([sign, 0.0, 0.0]), kind, 0.0))
+    return drafts
+
+
+def _extreme(points: Float[Array, "k 2"]) -> Float[Array, "j 2"]:
+    """A few of the points whose hull holds 0 if theirs does: the neighbours of the widest gap."""
+    angle = np.sort(np.arctan2(points[:, 1], points[:, 0]))
+    order = np.argsort(np.arctan2(points[:, 1], points[:, 0]))
+    gap = np.diff(angle, append=angle[0] + TURN)
+    widest = int(np.argmax(gap))
+    first, last = order[(widest + 1) % len(order)], order[widest]
+    if gap[widest] >= np.pi:
+        return points
+    opposite = np.mod(angle[(widest + 1) % len(angle)] + np.pi, TURN)
+    nearest = np.argmin(np.abs(np.mod(angle - opposite + np.pi, TURN) - np.pi))
+    return points[[first, last, order[nearest]]]
+
+
+def _certified(drafts: list[_Draft], lines: Lines, kind: NeuronKind) -> list[KktPoint]:
+    """Drafts with their value, multiplier, residual and number of kinks."""
+    proof = certify(np.stack([draft.direction for draft in drafts]), lines, kind)
+    return [
+        KktPoint(
+            draft.direction,
+            float(proof.value[b]),
+            float(proof.multiplier[b]),
+            float(proof.residual[b]),
+            draft.kind,
+            draft.basin,
+            draft.extent,
+            int(proof.kinks[b]),
+        )
+        for b, draft in enumerate(drafts)
+    ]

@@ -1,0 +1,84 @@
+"""Certificate of a KKT point: how far λw is from the Clarke subdifferential ∂N(w).
+
+Computed from the lines' weights at the direction alone, so it checks every enumerator alike.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from jaxtyping import Float, Int
+from scipy.optimize import lsq_linear
+
+from workbench.arrays import Array
+from workbench.theory.lines import Lines
+from workbench.theory.ncf import ORDER, NeuronKind
+
+ON_LINE = 1e-11
+"""A direction with |a_j·û| below this lies on line j, up to rounding."""
+
+
+@dataclass(frozen=True, eq=False)
+class Certificate:
+    """value N, multiplier λ = 2N, relative `residual` and number of `kinks`, each (B,)."""
+
+    value: Float[Array, " B"]
+    multiplier: Float[Array, " B"]
+    residual: Float[Array, " B"]
+    kinks: Int[Array, " B"]
+
+
+def certify(w: Float[Array, "B p"], lines: Lines, kind: NeuronKind) -> Certificate:
+    """dist(λw, ∂N(w))/scale for unit w, with λ = 2N(w) (KH24 Lemma C.5).
+
+    On kinks of g the set is s + Σ_j [minus_j, plus_j] a_j over the lines through u; it is Clarke's
+    set when these lines are independent (always for d = 2) and contains it otherwise.
+    """
+    scale = lines.scale if lines.scale > 0 else 1.0
+    if kind is NeuronKind.SQUARED_RELU:
+        return _certify_squared(w, lines, scale)
+    u, v = w[:, 1:], w[:, 0]
+    size = np.linalg.norm(u, axis=1)
+    s = u @ lines.axis.T
+    weight = np.where(s > 0, lines.plus, lines.minus)
+    g = np.sum(weight * s, axis=1)
+    value = v * g
+    on_line = lines.kinked & (np.abs(s) <= ON_LINE * size[:, None])
+    goal = (ORDER * value)[:, None] * u
+    smooth = goal - v[:, None] * ((weight * ~on_line) @ lines.axis)
+    in_u = np.array(
+        [
+            _box_distance(smooth[b], v[b] * lines.axis[on], lines.minus[on], lines.plus[on])
+            for b, on in enumerate(on_line)
+        ]
+    )
+    residual = np.hypot(ORDER * value * v - g, in_u) / scale
+    return Certificate(value, ORDER * value, residual, on_line.sum(axis=1))
+
+
+def _certify_squared(w: Float[Array, "B p"], lines: Lines, scale: float) -> Certificate:
+    """The smooth case: ‖∇N(w) − 2N(w)w‖/scale."""
+    s = w @ lines.axis.T
+    half = (np.where(s > 0, lines.plus, lines.minus) * s) @ lines.axis
+    value = np.sum(half * w, axis=1)
+    residual = 2.0 * np.linalg.norm(half - value[:, None] * w, axis=1) / scale
+    kinks = (lines.kinked & (np.abs(s) <= ON_LINE)).sum(axis=1)
+    return Certificate(value, ORDER * value, residual, kinks)
+
+
+def _box_distance(
+    goal: Float[Array, " d"],
+    axis: Float[Array, "k d"],
+    one: Float[Array, " k"],
+    other: Float[Array, " k"],
+) -> float:
+    """min ‖goal − Σ_j c_j axis_j‖ with c_j between one_j and other_j."""
+    if len(axis) == 0 or not axis.any():
+        return float(np.linalg.norm(goal))
+    low, high = np.minimum(one, other), np.maximum(one, other)
+    if len(axis) == 1:
+        c = np.clip(goal @ axis[0] / (axis[0] @ axis[0]), low[0], high[0])
+        return float(np.linalg.norm(goal - c * axis[0]))
+    fit = lsq_linear(axis.T, goal, (low, high), method="bvls")
+    return float(np.linalg.norm(goal - fit.x @ axis))

@@ -1,0 +1,312 @@
+"""Curves over a shared x axis: risk, margins, angles.
+
+`draw_chart` is the picture as a pure function of the model and the size; `LineChart` is the widget.
+Values that have no place (NaN, ±∞, ≤ 0 on a log axis) are counted in the title row and marked at
+the edge of the plot in the column in which they occur.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import Literal
+
+import numpy as np
+
+from workbench.tui.widgets.cells import Dots, Grid, text_width
+from workbench.tui.widgets.decimate import Columns, decimate, spans
+from workbench.tui.widgets.frame import PlotArea, draw_axes, draw_title, lay_out
+from workbench.tui.widgets.missing import Missing, count_missing, draw_missing
+from workbench.tui.widgets.palette import Depth, Palette
+from workbench.tui.widgets.pointed import Pointed
+from workbench.tui.widgets.scale import Axis, Floats, Kind, axis, finite_range, snapped, y_range
+
+CurveStyle = Literal["line", "dots"]
+Dash = tuple[int, int] | None
+
+
+@dataclass(frozen=True, eq=False)
+class Curve:
+    """One series: x and y of equal length, a colour name of the palette, a legend label."""
+
+    x: Floats
+    y: Floats
+    color: str = "cyan"
+    label: str = ""
+    style: CurveStyle = "line"
+
+
+@dataclass(frozen=True, eq=False)
+class Band:
+    """A tinted region between two series, `tint` one of outer, inner, alert."""
+
+    x: Floats
+    low: Floats
+    high: Floats
+    tint: str = "outer"
+
+
+@dataclass(frozen=True)
+class Marker:
+    """A character at a point."""
+
+    x: float
+    y: float
+    glyph: str = "◆"
+    color: str = "purple"
+
+
+@dataclass(frozen=True)
+class VLine:
+    """A vertical line: the shared cursor, or a checkpoint or saddle with a faint colour."""
+
+    x: float
+    color: str = "cursor"
+    glyph: str = "┊"
+
+
+@dataclass(frozen=True, eq=False)
+class ChartModel:
+    """Everything a line chart shows. Never changed after it is made.
+
+    `y_kind` POWER: the values are log10 already. Ranges left None are found from the data, and
+    rounded outward so that they rest while data grow. `gutter` is a smallest width of the y labels,
+    to align stacked charts. `cursor` is an x.
+    """
+
+    title: str = ""
+    curves: tuple[Curve, ...] = ()
+    bands: tuple[Band, ...] = ()
+    markers: tuple[Marker, ...] = ()
+    lines: tuple[VLine, ...] = ()
+    x_kind: Kind = Kind.LINEAR
+    y_kind: Kind = Kind.LINEAR
+    x_range: tuple[float, float] | None = None
+    y_range: tuple[float, float] | None = None
+    x_name: str = ""
+    readout: str = ""
+    zero: bool = False
+    cursor: float | None = None
+    gutter: int = 7
+    empty: str = "no record yet"
+
+
+def draw_chart(
+    model: ChartModel | None, width: int, height: int, palette: Palette
+) -> tuple[Grid, PlotArea | None]:
+    """The picture of a chart, and where its parts are (None for an empty chart)."""
+    grid = Grid(width, height, palette)
+    if model is None or not any(curve.x.size and curve.y.size for curve in model.curves):
+        draw_empty(grid, model.title if model else "", model.empty if model else "no record yet")
+        return grid, None
+    x_axis, lane = _x_axis(model)
+    plot = lay_out(
+        width,
+        height,
+        x_axis,
+        axis(model.y_kind, *(model.y_range or _found_y(model, x_axis))),
+        palette,
+        gutter=model.gutter,
+        title=bool(model.title or model.readout),
+        lane=lane,
+    )
+    draw_axes(grid, plot, model.x_name)
+    if plot.width < 1 or plot.rows < 1:
+        return grid, plot
+    for band in model.bands:
+        _draw_band(grid, plot, band)
+    if model.zero or (model.y_kind is Kind.ANGLE and plot.rows > 12):
+        _draw_zero(grid, plot)
+    missing = Missing()
+    dashes = _dashes(model, palette)
+    for curve in model.curves:
+        _draw_curve(grid, plot, curve, dashes[curve.color])
+        found = count_missing(curve.x, curve.y, plot)
+        draw_missing(grid, plot, curve.color, found)
+        missing = missing + found
+    for marker in model.markers:
+        row, column = plot.row(marker.y), plot.column(marker.x)
+        if row is not None and column is not None:
+            grid.text(row, column, marker.glyph, marker.color)
+    cursor = (VLine(model.cursor),) if model.cursor is not None else ()
+    for line in (*model.lines, *cursor):
+        draw_vline(grid, plot, line)
+    legend = tuple(
+        (_legend_glyph(palette, curve, dashes), curve.label, curve.color)
+        for curve in model.curves
+        if curve.label
+    )
+    draw_title(grid, plot, model.title, missing.note(), legend, model.readout)
+    return grid, plot
+
+
+def _dashes(model: ChartModel, palette: Palette) -> dict[str, Dash]:
+    """The dash of each colour of a chart, by order of appearance; the minimum is always solid."""
+    colors = dict.fromkeys(curve.color for curve in model.curves)
+    others = [color for color in colors if color != "min"]
+    return {"min": None} | {color: palette.dash(i) for i, color in enumerate(others)}
+
+
+def _legend_glyph(palette: Palette, curve: Curve, dashes: dict[str, Dash]) -> str:
+    """A short stroke, or where curves are told apart by marks or dashes, one of those."""
+    if palette.ascii:
+        return palette.mark(curve.color) if palette.depth is Depth.NONE else "-"
+    return "┅" if dashes[curve.color] else "━"
+
+
+def draw_empty(grid: Grid, title: str, reason: str) -> None:
+    """The title, and in the middle why there is nothing to see."""
+    if grid.height >= 3:
+        grid.text(0, min(1, grid.width), title, "text")
+    words = grid.palette.say(reason)
+    if text_width(words) > grid.width:
+        words = words[: grid.width]
+    grid.text(grid.height // 2, max(0, (grid.width - text_width(words)) // 2), words, "dim")
+
+
+def draw_vline(grid: Grid, plot: PlotArea, line: VLine, over: bool = False) -> None:
+    """A vertical line through the free cells of the plot, or `over` what is there."""
+    column = plot.column(line.x)
+    if column is not None:
+        put = grid.text if over else grid.line_glyph
+        for row in range(plot.top, plot.top + plot.rows):
+            put(row, column, line.glyph, line.color)
+
+
+def _x_axis(model: ChartModel) -> tuple[Axis, bool]:
+    """The x axis, and whether x = 0 needs a lane of its own on a log axis."""
+    log = model.x_kind is Kind.LOG
+    xs = [curve.x for curve in {id(c.x): c for c in model.curves}.values()]
+    lane = log and any(bool((x <= 0).any()) for x in xs)
+    if model.x_range is not None:
+        return axis(model.x_kind, *model.x_range), lane and model.x_range[0] <= 0
+    found = finite_range(xs, positive=log) or (1.0, 10.0)
+    made = axis(model.x_kind, *found)
+    if model.x_kind is Kind.ANGLE:
+        return made, lane
+    high = snapped(model.x_kind, made.low, made.high, parts=48)[1]
+    # The start is kept exact: rounding is for the growing end.
+    return axis(model.x_kind, made.low, max(high, made.high)), lane
+
+
+def _found_y(model: ChartModel, x_axis: Axis) -> tuple[float, float]:
+    """The y range of what is in view."""
+    if model.y_kind is Kind.ANGLE:
+        return y_range(model.y_kind, None)
+    arrays = [_in_view(c.x, c.y, x_axis) for c in model.curves]
+    for band in model.bands:
+        arrays += [_in_view(band.x, band.low, x_axis), _in_view(band.x, band.high, x_axis)]
+    found = finite_range(arrays, positive=model.y_kind is Kind.LOG)
+    if model.zero and found is not None and model.y_kind is Kind.LINEAR:
+        found = min(found[0], 0.0), max(found[1], 0.0)
+    return y_range(model.y_kind, found)
+
+
+def _in_view(x: Floats, y: Floats, x_axis: Axis) -> Floats:
+    """The values over the x axis' range; for x that do not ascend, all of them."""
+    size = min(x.size, y.size)
+    if size == 0 or not x[0] <= x[size - 1] or x_axis.low <= x[0] <= x[size - 1] <= x_axis.high:
+        return y[:size]
+    low = 0 if x_axis.kind is Kind.LOG and x[0] <= 0 else int(np.searchsorted(x, x_axis.low))
+    high = int(np.searchsorted(x[:size], x_axis.high, side="right"))
+    return y[max(0, low - 1) : min(size, high + 1)]
+
+
+def _draw_zero(grid: Grid, plot: PlotArea) -> None:
+    """A dotted line at y = 0, one dot every other cell, under the curves."""
+    place = float(plot.y.fraction(np.zeros(1))[0])
+    if 0 <= place <= 1:
+        dots = np.zeros((plot.rows * 4, plot.width * 2), dtype=np.bool_)
+        dots[round((1 - place) * (plot.rows * 4 - 1)), ::4] = True
+        grid.dots(plot.top, plot.origin, dots, "dim", mark=".")
+
+
+def _rows_of(columns: Columns, y: Axis, rows: int) -> Columns:
+    """Columns with their values turned into fractional dot rows, counted downwards."""
+    scale = rows * 4 - 1
+
+    def down(values: Floats) -> Floats:
+        with np.errstate(over="ignore", invalid="ignore"):
+            placed = (1 - y.fraction(values)) * scale
+        # What a log axis has no place for is marked by the caller: here it leaves the picture.
+        return np.where(np.isnan(placed), 4.0 * scale + 8, placed)
+
+    return replace(
+        columns,
+        low=down(columns.low),
+        high=down(columns.high),
+        first=down(columns.first),
+        last=down(columns.last),
+    )
+
+
+def _raster(curve: Curve, plot: PlotArea, y: Floats) -> Dots:
+    """The dots of one curve over the x axis proper."""
+    width, height = plot.width * 2, plot.rows * 4
+    columns = decimate(curve.x, y, plot.x, width)
+    rows = _rows_of(columns, plot.y, plot.rows)
+    index, top, low = spans(columns, rows, width, join=curve.style == "line")
+    dots = np.zeros((height, width), dtype=np.bool_)
+    level = np.arange(height)[:, None]
+    dots[:, index] = (level >= top) & (level <= low)
+    return dots
+
+
+def _draw_curve(grid: Grid, plot: PlotArea, curve: Curve, dash: Dash) -> None:
+    """A curve, and its values at x ≤ 0 in the lane of a log axis."""
+    size = min(curve.x.size, curve.y.size)
+    curve = replace(curve, x=curve.x[:size], y=curve.y[:size])
+    y = curve.y
+    if plot.y.kind is Kind.LOG and size and not float(y.min()) > 0:
+        y = np.where(y > 0, y, np.nan)
+    turns = np.abs(np.diff(y)) > np.pi if plot.y.kind is Kind.ANGLE and size > 1 else None
+    if turns is not None and turns.any():
+        # A step over ±π is no line across the chart: pieces between turns are drawn by twos, each
+        # broken where the other one goes on.
+        piece = np.concatenate([[0], np.cumsum(turns)]) % 2
+        dots = _raster(curve, plot, np.where(piece == 0, y, np.nan))
+        dots |= _raster(curve, plot, np.where(piece == 1, y, np.nan))
+    else:
+        dots = _raster(curve, plot, y)
+    if dash is not None:
+        dots[:, np.arange(dots.shape[1]) % (dash[0] + dash[1]) >= dash[0]] = False
+    grid.dots(plot.top, plot.origin, dots, curve.color)
+    if plot.lane and size:
+        values = y[(curve.x <= 0) & np.isfinite(y)]
+        if values.size:
+            lane = np.zeros((plot.rows * 4, 2), dtype=np.bool_)
+            places = (1 - plot.y.fraction(values)) * (plot.rows * 4 - 1)
+            places = np.rint(places[(places >= 0) & (places <= plot.rows * 4 - 1)]).astype(int)
+            lane[places] = True
+            grid.dots(plot.top, plot.left, lane, curve.color)
+
+
+def _draw_band(grid: Grid, plot: PlotArea, band: Band) -> None:
+    """The tint between two series, in half cells."""
+    columns, height = plot.width, plot.rows * 2
+    mask = np.zeros((height, columns), dtype=np.bool_)
+    sides = []
+    for values in (band.high, band.low):
+        found = decimate(band.x, values, plot.x, columns)
+        if found.size == 0:
+            return
+        edge = found.high if values is band.high else found.low
+        place = (1 - plot.y.fraction(edge)) * height
+        sides.append(np.interp(np.arange(columns), found.index, place, left=np.nan, right=np.nan))
+    level = np.arange(height)[:, None] + 0.5
+    with np.errstate(invalid="ignore"):
+        mask = (level >= sides[0]) & (level <= sides[1])
+    grid.tint(plot.top, plot.origin, mask, band.tint)
+
+
+class LineChart(Pointed[ChartModel]):
+    """Curves with axes, legend and a cursor shared with other charts."""
+
+    def draw(self, model: ChartModel | None, width: int, height: int) -> Grid:
+        grid, self.plot = draw_chart(model, width, height, self.palette)
+        return grid
+
+    def move_cursor(self, x: float | None) -> int:
+        """Show the shared cursor at an x (None: nowhere); returns the rows to repaint."""
+        if self.model is None or self.model.cursor == x:
+            return 0
+        return self.show(replace(self.model, cursor=x))

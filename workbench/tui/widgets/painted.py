@@ -1,0 +1,98 @@
+"""The base of all drawn widgets: show a model, repaint only the rows that changed."""
+
+from __future__ import annotations
+
+from typing import ClassVar, Generic, TypeVar
+
+from textual.geometry import Region
+from textual.strip import Strip
+from textual.widget import Widget
+
+from workbench.tui.widgets.cells import Frame, Grid, changed_rows
+from workbench.tui.widgets.palette import Palette, default_palette
+
+ModelT = TypeVar("ModelT")
+
+
+class Painted(Widget, Generic[ModelT]):
+    """A widget drawn from an immutable model by a pure function.
+
+    `show` draws at once when the widget is on the current screen, compares with what is there and
+    refreshes one region for each changed row. While it cannot be seen, only the model is kept and
+    the drawing waits until a row is asked for.
+    """
+
+    DEFAULT_CSS = "Painted { width: 1fr; height: 1fr; }"
+    ALLOW_SELECT: ClassVar[bool] = False
+
+    def __init__(
+        self,
+        model: ModelT | None = None,
+        *,
+        palette: Palette | None = None,
+        name: str | None = None,
+        id: str | None = None,
+        classes: str | None = None,
+    ) -> None:
+        super().__init__(name=name, id=id, classes=classes)
+        self.palette = palette or default_palette()
+        self._model = model
+        self._frame: Frame | None = None
+        self._strips: list[Strip | None] = []
+        self._stale = True
+
+    @property
+    def model(self) -> ModelT | None:
+        """The model shown last."""
+        return self._model
+
+    def draw(self, model: ModelT | None, width: int, height: int) -> Grid:
+        """The picture of a model at a size. Subclasses call their pure drawing function here."""
+        raise NotImplementedError
+
+    def show(self, model: ModelT | None) -> int:
+        """Show a model; returns how many rows have to be repainted now."""
+        if model is self._model and not self._stale:
+            return 0
+        self._model = model
+        return self.repaint()
+
+    def repaint(self) -> int:
+        """Draw again and refresh the rows that differ; returns their number."""
+        if not self.is_attached or not self.size or not self.screen.is_current:
+            if not self._stale:
+                self._stale = True
+                self.refresh()
+            return 0
+        old = self._frame
+        rows = self._paint()
+        if old is None or self._frame is None or old.shape != self._frame.shape:
+            self.refresh()
+        elif rows:
+            width = self.size.width
+            self.refresh(*[Region(0, row, width, 1) for row in rows])
+        return len(rows)
+
+    def _paint(self) -> list[int]:
+        """Draw the model at the present size; returns the rows that differ from before."""
+        width, height = self.size
+        frame = self.draw(self._model, width, height).frame()
+        rows = changed_rows(self._frame, frame)
+        if len(self._strips) != height:
+            self._strips = [None] * height
+        for row in rows:
+            self._strips[row] = None
+        self._frame, self._stale = frame, False
+        return rows
+
+    def render_line(self, y: int) -> Strip:
+        """One row for Textual, built when it is asked for."""
+        width, height = self.size
+        if self._stale or self._frame is None or self._frame.shape != (height, width):
+            self._paint()
+        if self._frame is None or not 0 <= y < len(self._strips):
+            return Strip.blank(width)
+        strip = self._strips[y]
+        if strip is None:
+            strip = self._strips[y] = self._frame.strip(y)
+        return strip
