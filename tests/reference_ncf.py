@@ -178,3 +178,45 @@ def dedupe(points, tolerance=1e-6):
 def nearest(point, others):
     """Distance of a point to the nearest of others."""
     return min((float(np.linalg.norm(point - other)) for other in others), default=np.inf)
+
+
+def two_layer_directions(x, z, leak, tolerance=1e-7):
+    """All û in S² with g(û)û ∈ ∂g(û), d = 3, isolated ones: cells, arcs of planes, corners, probed.
+
+    Candidates come from least squares on every face that probing meets; ∂g is probed around each.
+    """
+    keep = (np.linalg.norm(x, axis=1) > 0) & (z != 0)
+    x, z = x[keep], z[keep]
+    candidates = []
+    used, patterns = cells(x, z, 3)
+    for pattern in patterns:
+        slope = np.where(pattern, z, leak * z) @ x
+        candidates += [slope, -slope]
+    for plane in used:
+        _, _, turn = np.linalg.svd(plane[None])
+        basis = turn[1:]
+        inside = used @ basis.T
+        inside = inside[np.linalg.norm(inside, axis=1) > 1e-9]
+        if len(inside) == 0:
+            inside = np.eye(2)
+        across = np.arctan2(inside[:, 1], inside[:, 0]) + np.pi / 2
+        angles = np.sort(np.mod(np.concatenate([across, across + np.pi]), 2 * np.pi))
+        middle = 0.5 * (angles + np.append(angles[1:], angles[:1] + 2 * np.pi))
+        for theta in middle:
+            u = np.array([np.cos(theta), np.sin(theta)]) @ basis
+            slope = np.where(x @ u > 1e-12, z, leak * z) @ x
+            part = (slope @ basis.T) @ basis
+            candidates += [part, -part]
+    for a, b in itertools.combinations(used, 2):
+        corner = np.cross(a, b)
+        candidates += [corner, -corner]
+    scale = np.abs(z) @ np.linalg.norm(x, axis=1)
+    found = []
+    for c in candidates:
+        if np.linalg.norm(c) <= 1e-9 * scale:
+            continue
+        u = c / np.linalg.norm(c)
+        vertices = clarke_vertices(u, x, z, leak, probes=300, step=1e-7)
+        if hull_distance(linear(u, x, z, leak) * u, vertices) <= tolerance * scale:
+            found.append(u)
+    return dedupe(found)

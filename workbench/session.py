@@ -18,14 +18,14 @@ from typing import Any
 import numpy as np
 import torch
 
-from workbench.config import RunConfig, override, parse_config, parse_toml, read_toml, to_toml
+from workbench.config import RunConfig, override, parse_config, parse_toml, to_toml
 from workbench.engine.control import Stop
 from workbench.engine.engine import Engine, Plan
 from workbench.engine.events import Event, Recorded
 from workbench.engine.schedule import RecordSchedule
 from workbench.errors import BadInput, StorageError, clean_text
-from workbench.presets import read_preset
-from workbench.record.checkpoint import latest_checkpoint
+from workbench.presets import load_config
+from workbench.record.checkpoint import Checkpoint, latest_checkpoint
 from workbench.record.folder import create_run_folder, write_config
 from workbench.record.history import History
 from workbench.record.layouts import coordinates_of, layouts_of
@@ -36,24 +36,13 @@ from workbench.record.store import RunStore
 from workbench.setup import Setup, set_up
 from workbench.stored import require_trust, stored_config, stored_dataset, stored_state
 
+__all__ = ["Session", "load_config"]
+
+HISTORY_BLOCK = 2_048
+
 if sys.getswitchinterval() > 1e-3:
     # Chunked engines hold the interpreter in short turns; a shorter interval keeps the screen lively.
     sys.setswitchinterval(5e-4)
-
-
-def load_config(source: str, settings: Iterable[str] = ()) -> RunConfig:
-    """The configuration of a preset name or a TOML file, with `section.key=value` settings on top.
-
-    Raises BadInput when there is no such preset or file, or a setting does not fit.
-    """
-    is_file = source.endswith(".toml") or "/" in source
-    values = read_toml(Path(source).expanduser()) if is_file else read_preset(source)
-    where = source if is_file else f"preset {source}"
-    settings = list(settings)
-    if not settings:
-        return parse_config(values, where)
-    parse_config(values, where)
-    return parse_config(override(values, settings), "--set")
 
 
 class Session:
@@ -64,9 +53,17 @@ class Session:
     """
 
     def __init__(
-        self, setup: Setup, store: RunStore, lock: RunLock, history: History, *, attended: bool
+        self,
+        setup: Setup,
+        store: RunStore,
+        lock: RunLock,
+        history: History,
+        name: str,
+        *,
+        attended: bool,
     ) -> None:
         self.setup, self.store, self.lock, self.history = setup, store, lock, history
+        self.name = name
         self.config = setup.config
         self.folder = store.folder
         self.events: list[tuple[int, str, str]] = []
@@ -118,7 +115,8 @@ class Session:
         `attended` says that somebody can answer a pause. Raises BadInput or StorageError.
         """
         setup = setup or set_up(config)
-        folder = create_run_folder(runs_dir, config.name or preset or config.model.kind)
+        name = config.name or preset or config.model.kind
+        folder = create_run_folder(runs_dir, name)
         lock = RunLock(folder)
         lock.acquire()
         try:
@@ -126,7 +124,7 @@ class Session:
             write_config(folder, text)
             attributes = {
                 "run_id": folder.name,
-                "name": config.name or preset or config.model.kind,
+                "name": name,
                 "status": "running",
                 "preset": preset,
                 "config": text,
@@ -150,7 +148,7 @@ class Session:
         except BaseException:
             lock.release()
             raise
-        return cls(setup, store, lock, History(), attended=attended)
+        return cls(setup, store, lock, History(), name, attended=attended)
 
     @classmethod
     def resume(
@@ -183,6 +181,8 @@ class Session:
                     f"train.lr: workbench fork {folder.name} --at {at} --set train.lr=…"
                 )
             dataset = stored_dataset(reader)
+            history = _history_until(reader, checkpoint)
+            name = str(reader.attributes.get("name") or folder.name)
         if steps is not None:
             config = parse_config(
                 override(parse_toml(to_toml(config), "config"), [f"train.steps={steps}"]), "--steps"
@@ -201,9 +201,7 @@ class Session:
         store.event(setup.state.step, "resumed", "from the checkpoint of this step")
         if steps is not None:
             write_config(folder, to_toml(config))
-        with RunReader(folder) as reader:
-            history = History.from_reader(reader)
-        return cls(setup, store, lock, history, attended=attended)
+        return cls(setup, store, lock, history, name, attended=attended)
 
     @classmethod
     def fork(
@@ -282,6 +280,20 @@ class Session:
         texts = [getattr(event, a, "") for a in ("reason", "text", "evidence", "error", "engine")]
         text = next((str(t) for t in texts if t), "")
         self.events.append((event.step, type(event).__name__.lower(), clean_text(text)))
+
+
+def _history_until(reader: RunReader, checkpoint: Checkpoint | None) -> History:
+    """The records a checkpoint knows of, in memory; later ones are recorded again."""
+    history = History()
+    if checkpoint is None:
+        return history
+    steps = np.asarray(reader.read("step"))
+    count = int(np.searchsorted(steps, int(checkpoint.arrays["recorded_step"]), side="right"))
+    names = reader.series_names()
+    for start in range(0, count, HISTORY_BLOCK):
+        rows = slice(start, min(start + HISTORY_BLOCK, count))
+        history.append({name: reader.read(name, rows) for name in names})
+    return history
 
 
 def _device_name(device: torch.device) -> str:

@@ -12,6 +12,7 @@ from __future__ import annotations
 import argparse
 import json
 import resource
+import sys
 from pathlib import Path
 
 import sample_run
@@ -60,7 +61,7 @@ def main() -> None:
                 mended.commit()
             report["after"] = mended.n_committed
             mended.close()
-    print(json.dumps(report))
+    sys.stdout.write(json.dumps(report))
 
 
 if __name__ == "__main__":

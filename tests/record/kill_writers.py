@@ -146,7 +146,7 @@ def main() -> None:
             promised, folder = 0, place / str(report["runs"])
             folder.mkdir()
     report["records"] += promised
-    print(json.dumps(report))
+    sys.stdout.write(json.dumps(report))
 
 
 if __name__ == "__main__":

@@ -1,0 +1,1 @@
+"""The papers' theorems and figures as checks that run: one module a paper."""

@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from importlib import resources
+from pathlib import Path
 from typing import Any
 
-from workbench.config import parse_toml
+from workbench.config import RunConfig, override, parse_config, parse_toml, read_toml
 from workbench.errors import clean_text, unknown
 
 
 def preset_names() -> list[str]:
     """Names of all presets, sorted."""
     folder = resources.files(__name__)
-    return sorted(f.name.removesuffix(".toml") for f in folder.iterdir() if f.name.endswith(".toml"))
+    return sorted(
+        f.name.removesuffix(".toml") for f in folder.iterdir() if f.name.endswith(".toml")
+    )
 
 
 def read_preset(name: str) -> dict[str, Any]:
@@ -25,3 +29,18 @@ def read_preset(name: str) -> dict[str, Any]:
 def preset_text(name: str) -> str:
     """A preset's TOML as written."""
     return (resources.files(__name__) / f"{name}.toml").read_text(encoding="utf-8")
+
+
+def load_config(source: str, settings: Iterable[str] = ()) -> RunConfig:
+    """The configuration of a preset name or a TOML file, with `section.key=value` settings on top.
+
+    Raises BadInput when there is no such preset or file, or a setting does not fit.
+    """
+    is_file = source.endswith(".toml") or "/" in source
+    values = read_toml(Path(source).expanduser()) if is_file else read_preset(source)
+    where = source if is_file else f"preset {source}"
+    settings = list(settings)
+    if not settings:
+        return parse_config(values, where)
+    parse_config(values, where)
+    return parse_config(override(values, settings), "--set")

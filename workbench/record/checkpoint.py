@@ -21,7 +21,8 @@ import numpy as np
 from workbench.arrays import Array
 from workbench.errors import BadInput, StorageError, clean_text
 from workbench.record.atomic import put_in_place, sync_folder, write_error
-from workbench.record.layout import LIBVER, Value
+from workbench.record.handle import created
+from workbench.record.layout import Value
 from workbench.record.overlay import H5_ERRORS, Overlay, reading
 
 FOLDER = "checkpoints"
@@ -86,14 +87,16 @@ def save_checkpoint(
     text = json.dumps(dict(attributes), sort_keys=True)
     try:
         path.parent.mkdir(exist_ok=True)
-        with h5py.File(temporary, "w", libver=LIBVER, locking=False) as file:
+        with created(temporary) as file:
             file.attrs["format"] = _FORMAT
             file.attrs["step"] = step
             file.attrs["attributes"] = text
             file.attrs["crc32"] = np.uint32(_checksum(step, kept, text))
             group = file.create_group("arrays")
             for name, array in kept.items():
-                group.create_dataset(name, data=array, dtype=array.dtype)
+                held = group.create_dataset(name, data=array, dtype=array.dtype)
+                file.flush()  # while it is held: as it is let go, a failed write would be ignored
+                del held
         put_in_place(temporary, path)
     except H5_ERRORS as error:
         _remove_quietly(temporary)

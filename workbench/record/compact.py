@@ -16,7 +16,8 @@ import numpy as np
 from workbench.arrays import Array
 from workbench.errors import StorageError, clean_text
 from workbench.record.atomic import write_error
-from workbench.record.layout import KIND_BYTES, LIBVER, TEXT_BYTES, build, truncated
+from workbench.record.handle import created
+from workbench.record.layout import KIND_BYTES, TEXT_BYTES, build, truncated
 from workbench.record.overlay import H5_ERRORS, Overlay, reading
 from workbench.record.reader import RunReader
 from workbench.record.schema import STEP
@@ -45,7 +46,7 @@ def copy_run(
         StorageError: the run is damaged, or the target cannot be written.
     """
     try:
-        with h5py.File(target, "w", libver=LIBVER, locking=False) as file:
+        with created(target) as file:
             _fill(reader, file, packed, status or reader.status, progress)
     except H5_ERRORS as error:
         target.unlink(missing_ok=True)
@@ -113,6 +114,7 @@ def _fill(
             dataset[start : start + len(block)] = block
             if progress is not None:
                 progress((place * reader.n_records + start + len(block)) / total)
+        file.flush()  # while the dataset is held: as it is let go, a failed write would be ignored
     events = reader.events()
     columns: dict[str, Any] = {
         "step": np.array([event.step for event in events], dtype="i8"),
@@ -124,5 +126,6 @@ def _fill(
         dataset.resize(len(events), axis=0)
         if events:
             dataset[:] = column
+        file.flush()
     file["n_committed"][()] = reader.n_records
     file["events/n_committed"][()] = len(events)

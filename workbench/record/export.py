@@ -23,6 +23,7 @@ from workbench.arrays import Array
 from workbench.errors import BadInput, clean_text, unknown
 from workbench.record.atomic import put_in_place, write_error
 from workbench.record.compact import Progress, copy_run
+from workbench.record.handle import created
 from workbench.record.overlay import H5_ERRORS
 from workbench.record.reader import RunReader
 from workbench.record.schema import STEP
@@ -93,7 +94,7 @@ def _write_h5(reader: RunReader, target: Path, progress: Progress) -> list[str]:
 def _write_nc(reader: RunReader, target: Path, progress: Progress) -> list[str]:
     """netCDF4 with the series in the root group and the data set and events in groups."""
     names = reader.series_names()
-    with h5netcdf.File(target, "w", libver=("v110", "v112")) as file:
+    with created(target) as plain, h5netcdf.File(plain, "r+") as file:
         file.dimensions[STEP] = reader.n_records
         for key, value in _attributes(reader).items():
             file.attrs[key] = value
@@ -107,12 +108,15 @@ def _write_nc(reader: RunReader, target: Path, progress: Progress) -> list[str]:
                     file.create_variable(dim, (dim,), values.dtype)[:] = values
             options: dict[str, Any] = {"compression": "gzip", "shuffle": True} if spec.dims else {}
             variable = file.create_variable(name, (STEP, *spec.dims), spec.dtype, **options)
+            held = plain[name]  # as a dataset is let go, a failed write would be ignored
             for key, value in reader.layout(name).attributes.items():
                 variable.attrs[key] = value
             for key in ("units", "long_name", "source"):
                 variable.attrs[key] = getattr(spec, key)
             for start, block in reader.blocks(name):
                 variable[start : start + len(block)] = block
+            plain.flush()
+            del held
             progress((place + 1) / len(names))
         _write_nc_groups(reader, file)
     return []

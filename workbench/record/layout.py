@@ -176,6 +176,7 @@ def _build_data(group: Any, x: Array | None, y: Array | None) -> None:
         if values is None:
             continue
         dataset = group.create_dataset(name, data=values, dtype=values.dtype)
+        group.file.flush()  # while the dataset is held: later, a failed write would be ignored
         for axis, size in enumerate(values.shape):
             if axis == 0 and size == first.shape[0]:
                 dataset.dims[0].attach_scale(point)

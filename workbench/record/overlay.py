@@ -5,7 +5,8 @@ its true size as the end of file. h5py reads through it, so that
 
 - a killed writer's file can be read without being changed and without the run's lock;
 - a live file can be read: each opening is a snapshot, valid for the rows committed before it;
-- damaged metadata fails at once (an SWMR open retries torn metadata, at growing intervals);
+- damaged metadata fails at once (an SWMR open retries torn metadata, at growing intervals), also
+  the global heaps, which have no checksum and on which HDF5 can loop for ever;
 - HDF5 never sees the reader and a writer in the same process as the same file.
 """
 
@@ -32,6 +33,30 @@ H5_ERRORS = (
     MemoryError,
 )
 """What h5py and numpy raise on a file that is damaged or not what it seems."""
+
+
+_HEAP_BEGINS = b"GCOL\x01\0\0\0"
+
+
+def check_global_heap(block: memoryview) -> None:
+    """Walk a global heap collection (or its first part) as HDF5 will, and refuse what ends nowhere.
+
+    Layout: 8 bytes of signature and version, 8 of the collection's size; then objects, each of
+    2 bytes index, 6 ignored, 8 size, and the data padded to 8. Index 0 is the free space, whose
+    size includes its header.
+
+    Raises:
+        OSError: an object passes the end of the collection, or has no size at all.
+    """
+    end = int.from_bytes(block[8:16], "little")
+    position = 16
+    while position + 16 <= min(end, len(block)):
+        index = int.from_bytes(block[position : position + 2], "little")
+        size = int.from_bytes(block[position + 8 : position + 16], "little")
+        need = 16 + (size + 7) // 8 * 8 if index else size
+        if need < 16 or position + need > end:
+            raise OSError("damaged global heap")
+        position += need
 
 
 class Overlay(io.RawIOBase):
@@ -93,6 +118,8 @@ class Overlay(io.RawIOBase):
         if covered > 0:
             view[:covered] = self._head[self._position : self._position + covered]
         self._position += wanted
+        if view[:8] == _HEAP_BEGINS:
+            check_global_heap(view)
         return wanted
 
     def close(self) -> None:

@@ -7,26 +7,28 @@ sees a row that is not there, whenever the process is killed. `commit(sync=True)
 seconds any commit, also fsyncs between and after the two, for power cuts.
 
 The first failing write ends the recording: HDF5 reports a full disk once and then seems to go on,
-so the store refuses everything until `reopen`.
+so the store lets the file go as it is and refuses everything until `reopen`.
 
 The caller holds the run's lock (`workbench.record.lock`) and uses a store from one thread at a
-time. To look at a run while it is recorded, from a notebook:
+time. To look at a run while it is recorded, from a notebook (the counter first: every shape that
+is read after it is at least as long):
 
-    ds = xarray.open_dataset(path, group="series", engine="h5netcdf", driver_kwds={"swmr": True})
-    ds = ds.isel(step=slice(int(ds.n_committed)))      # rows past n_committed are not data yet
+    with h5py.File(path, "r", swmr=True) as file: n = int(file["n_committed"][()])
+    live = {"engine": "h5netcdf", "driver_kwds": {"swmr": True}}
+    ds = xarray.open_dataset(path, group="series", **live).isel(step=slice(n))
 
-On a finished run `driver_kwds` can be left out. With h5py: `h5py.File(path, "r", swmr=True)`.
+On a finished run `xarray.open_dataset(path, group="series", engine="h5netcdf")` is enough; that of
+a killed one opens so after `workbench.record.reader.recover_run`.
 """
 
 from __future__ import annotations
 
-import contextlib
 import os
 import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from types import TracebackType
-from typing import Any
+from typing import Any, Self
 
 import h5py
 import numpy as np
@@ -38,8 +40,8 @@ from workbench.record.atomic import put_in_place, write_error
 from workbench.record.buffer import Buffer, checked_rows
 from workbench.record.column import Column
 from workbench.record.compact import Progress
+from workbench.record.handle import abandon, created, open_for_appending
 from workbench.record.layout import (
-    LIBVER,
     STATUS_BYTES,
     SeriesLayout,
     Value,
@@ -54,22 +56,6 @@ BUILD_NAME = ".run.h5.tmp"
 COMPACT_NAME = ".run.h5.compact.tmp"
 
 SYNC_SECONDS = 5.0
-
-
-_FAILED: set[tuple[int, int]] = set()
-"""Files on which a write failed in this process: HDF5 may keep its broken state of them."""
-
-
-def _identity(path: Path) -> tuple[int, int]:
-    stat = path.stat()
-    return stat.st_dev, stat.st_ino
-
-
-def _open_for_appending(path: Path) -> Any:
-    """Open an existing file and switch it to SWMR: afterwards every flush is ordered."""
-    file = h5py.File(path, "r+", libver=LIBVER, locking=False)
-    file.swmr_mode = True
-    return file
 
 
 class RunStore:
@@ -120,7 +106,7 @@ class RunStore:
         y: Array | None,
         series: Sequence[SeriesLayout],
         coordinates: Mapping[str, Array] | None = None,
-    ) -> RunStore:
+    ) -> Self:
         """Build `run.h5` in an existing folder and open it for appending.
 
         Args:
@@ -140,7 +126,7 @@ class RunStore:
             raise BadInput(f"'{clean_text(str(path))}' exists: a recording is never overwritten.")
         temporary = folder / BUILD_NAME
         try:
-            with h5py.File(temporary, "w", libver=LIBVER, locking=False) as file:
+            with created(temporary) as file:
                 build(
                     file,
                     attributes=attributes,
@@ -151,13 +137,14 @@ class RunStore:
                     coordinates=coordinates or {},
                 )
             put_in_place(temporary, path)
-            return cls(folder, _open_for_appending(path))
+            return cls._opened(folder)
         except H5_ERRORS as error:
-            temporary.unlink(missing_ok=True)
             raise write_error(path, error) from error
+        finally:
+            temporary.unlink(missing_ok=True)
 
     @classmethod
-    def reopen(cls, folder: Path) -> RunStore:
+    def reopen(cls, folder: Path) -> Self:
         """Open an earlier recording for appending, whatever state it was left in.
 
         A killed writer's file is recovered in place; a finished, compressed one is rewritten
@@ -174,15 +161,24 @@ class RunStore:
         try:
             for leftover in (BUILD_NAME, COMPACT_NAME):
                 (folder / leftover).unlink(missing_ok=True)
-            if compact.is_packed(path) or _identity(path) in _FAILED:
+            if compact.is_packed(path):
                 compact.copy_file(path, temporary, packed=False, status="running")
                 put_in_place(temporary, path)
             with reading(path):
-                store = cls(folder, _open_for_appending(path))
+                store = cls._opened(folder)
         except OSError as error:
             raise write_error(path, error) from error
         store.set_status("running")
         return store
+
+    @classmethod
+    def _opened(cls, folder: Path) -> Self:
+        file = open_for_appending(folder / RUN_FILE)
+        try:
+            return cls(folder, file)
+        except BaseException:
+            abandon(file)
+            raise
 
     def append(self, rows: Mapping[str, Array]) -> None:
         """Take records; they are written at 256 of them, 8 MiB or a quarter second.
@@ -316,7 +312,7 @@ class RunStore:
         except H5_ERRORS as error:
             raise self._failed(error) from error
 
-    def __enter__(self) -> RunStore:
+    def __enter__(self) -> Self:
         return self
 
     def __exit__(
@@ -360,13 +356,10 @@ class RunStore:
         self.n_committed, self._n_events = rows, events
 
     def _failed(self, error: BaseException) -> StorageError:
-        """Remember the first failure and let the file go, as far as HDF5 lets it."""
+        """Remember the first failure and let the file go as it is."""
         failure = write_error(self.path, error)
         self._failure = self._failure or str(failure)
-        with contextlib.suppress(OSError):
-            _FAILED.add(_identity(self.path))
         file, self._file = self._file, None
         if file is not None:
-            with contextlib.suppress(*H5_ERRORS):
-                file.close()
+            abandon(file)
         return failure

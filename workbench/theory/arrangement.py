@@ -112,7 +112,10 @@ def rays(axis: Float[Array, "m r"]) -> tuple[Float[Array, "V r"], Int[Array, "V 
 
 
 def _around(
-    signs: Int[Array, "V m"], planes: Int[Array, "V q"], choice: tuple[int, ...], code: Int[Array, " m"]
+    signs: Int[Array, "V m"],
+    planes: Int[Array, "V q"],
+    choice: tuple[int, ...],
+    code: Int[Array, " m"],
 ) -> Int[Array, "F m"]:
     """Distinct faces around vertices that lie on the given planes alone."""
     local = np.array(list(product(choice, repeat=planes.shape[1])), dtype=np.int64)

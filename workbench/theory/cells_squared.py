@@ -57,7 +57,7 @@ def squared_points(
         return _on_two_points(q), True
     found = critical_directions(q, cancel)
     drafts: list[Draft] = []
-    isolated = distinct(found.points, SAME)
+    isolated = found.points[distinct(found.points, SAME)]
     for group in joined(found.pieces, q):
         extent = FlatExtent("face", None, hull_basis(group))
         drafts.append(Draft(group[0].point, "flat", extent))

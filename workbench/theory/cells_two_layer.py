@@ -16,14 +16,15 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
-from jaxtyping import Bool, Float, Int
+from jaxtyping import Float, Int
 
 from workbench.arrays import Array
-from workbench.theory.arrangement import Faces, enumerate_faces, rank_of
+from workbench.theory.arrangement import Faces, enumerate_faces, rays
 from workbench.theory.cells_squared import SAME, Draft
+from workbench.theory.flat_sets import distinct
 from workbench.theory.lines import Lines
 from workbench.theory.min_norm import min_norm_element
-from workbench.theory.piecewise_quadratic import IN_CELL
+from workbench.theory.piecewise_quadratic import IN_CELL, cone_face
 from workbench.theory.result import FlatExtent, PointKind
 
 SMALL = 1e-11
@@ -81,28 +82,26 @@ def two_layer_points(
     """All KKT points, and whether the search was finished."""
     g = linear(lines)
     faces = enumerate_faces(g.axis)
-    drafts: list[Draft] = []
-    dead: list[_Found] = []
-    for found in _critical_faces(g, faces, cancel):
-        if found is None:
-            return drafts, False
-        if abs(found.value) <= SMALL * g.scale:
-            dead.append(found)
-        else:
-            drafts += _lifted(g, found)
-    drafts += _dead_sets(g, dead)
-    drafts += _zero_set(g, faces)
-    if not dead:
-        drafts += _poles(g, faces)
-    return _distinct(drafts), True
+    found, finished = _critical_faces(g, faces, cancel)
+    dead = [one for one in found if abs(one.value) <= SMALL * g.scale]
+    live = [one for one in found if abs(one.value) > SMALL * g.scale]
+    if live:
+        live = [live[i] for i in distinct(np.stack([one.direction for one in live]), SAME)]
+    drafts = [draft for one in live for draft in _lifted(g, one)]
+    if finished:
+        drafts += _dead_sets(g, dead)
+        drafts += _zero_set(g, live)
+        if not dead:
+            drafts += _poles(g, faces, live)
+    return drafts, finished
 
 
 def _critical_faces(
     g: PiecewiseLinear, faces: Faces, cancel: Callable[[], bool] | None
-) -> list[_Found | None]:
-    """Every face's critical direction; a last None when cancelled."""
+) -> tuple[list[_Found], bool]:
+    """Every face's critical direction, and whether all faces were looked at."""
     d = g.axis.shape[1]
-    found: list[_Found | None] = []
+    found: list[_Found] = []
     zeros = (faces.signs == 0).sum(axis=1)
     for count in np.unique(zeros):
         block = faces.signs[zeros == count]
@@ -111,14 +110,14 @@ def _critical_faces(
         if count < d and (count == 0 or _independent(g, block, int(count))):
             for begin in range(0, len(block), CHUNK):
                 if cancel is not None and cancel():
-                    return [*found, None]
+                    return found, False
                 found += _on_simple_faces(g, block[begin : begin + CHUNK], int(count))
             continue
         for row in block:
             if cancel is not None and cancel():
-                return [*found, None]
+                return found, False
             found += _on_crowded_face(g, row)
-    return found
+    return found, True
 
 
 def _independent(g: PiecewiseLinear, block: Int[Array, "F m"], count: int) -> bool:
@@ -128,7 +127,7 @@ def _independent(g: PiecewiseLinear, block: Int[Array, "F m"], count: int) -> bo
     return bool((size[:, -1] > 1e-9).all())
 
 
-def _on_simple_faces(g: PiecewiseLinear, signs: Int[Array, "F m"], count: int) -> list[_Found | None]:
+def _on_simple_faces(g: PiecewiseLinear, signs: Int[Array, "F m"], count: int) -> list[_Found]:
     """Faces where `count` independent planes meet, all at once."""
     slope = g.slopes(signs)
     fits = np.ones(len(signs), dtype=bool)
@@ -143,15 +142,15 @@ def _on_simple_faces(g: PiecewiseLinear, signs: Int[Array, "F m"], count: int) -
         fits = ((weight >= low) & (weight <= high)).all(axis=1)
     size = np.linalg.norm(slope, axis=1)
     null = fits & (size <= SMALL * g.scale)
-    found: list[_Found | None] = [
-        _Found(row, _inside(g, row), 0.0) for row in signs[null]
-    ]
+    found: list[_Found] = [_Found(row, _inside(g, row), 0.0) for row in signs[null]]
     live = fits & ~null
     signs, direction, size = signs[live], slope[live] / size[live, None], size[live]
     height = np.where(signs == 0, np.inf, (direction @ g.axis.T) * signs)
     depth = np.where(signs == 0, -np.inf, (direction @ g.axis.T) * signs)
-    for sign, here in ((1.0, height.min(axis=1, initial=np.inf) > IN_CELL),
-                       (-1.0, depth.max(axis=1, initial=-np.inf) < -IN_CELL)):
+    for sign, here in (
+        (1.0, height.min(axis=1, initial=np.inf) > IN_CELL),
+        (-1.0, depth.max(axis=1, initial=-np.inf) < -IN_CELL),
+    ):
         found += [
             _Found(row, sign * u, sign * float(value))
             for row, u, value in zip(signs[here], direction[here], size[here], strict=True)
@@ -159,7 +158,7 @@ def _on_simple_faces(g: PiecewiseLinear, signs: Int[Array, "F m"], count: int) -
     return found
 
 
-def _on_crowded_face(g: PiecewiseLinear, row: Int[Array, " m"]) -> list[_Found | None]:
+def _on_crowded_face(g: PiecewiseLinear, row: Int[Array, " m"]) -> list[_Found]:
     """A face where dependent planes meet: ∂g is the hull of the slopes of the cells around it."""
     here = np.flatnonzero(row == 0)
     _, size, turn = np.linalg.svd(g.axis[here])
@@ -171,7 +170,7 @@ def _on_crowded_face(g: PiecewiseLinear, row: Int[Array, " m"]) -> list[_Found |
     null = length <= SMALL * g.scale
     choices = [_inside(g, row)] if null else [s * (part / length) @ along for s in (1.0, -1.0)]
     vertices = _cells_around(g, row)
-    found: list[_Found | None] = []
+    found: list[_Found] = []
     for u in choices:
         height = np.where(row == 0, np.inf, (g.axis @ u) * row)
         if height.min() <= IN_CELL:
@@ -193,8 +192,6 @@ def _cells_around(g: PiecewiseLinear, row: Int[Array, " m"]) -> Float[Array, "k 
 
 def _inside(g: PiecewiseLinear, row: Int[Array, " m"]) -> Float[Array, " d"]:
     """A unit vector of the relative interior of a face, the middle of its rays where it has any."""
-    from workbench.theory.piecewise_quadratic import cone_face
-
     here = row == 0
     space = np.eye(g.axis.shape[1])
     if here.any():
@@ -230,10 +227,12 @@ def _transverse(g: PiecewiseLinear, found: _Found) -> tuple[float, float]:
     _, size, turn = np.linalg.svd(axis)
     across = turn[: (size > 1e-9 * size[0]).sum()]
     local = PiecewiseLinear(
-        across @ g.slopes(found.signs[None])[0], axis @ across.T, g.plus[here], g.minus[here], g.scale
+        across @ g.slopes(found.signs[None])[0],
+        axis @ across.T,
+        g.plus[here],
+        g.minus[here],
+        g.scale,
     )
-    from workbench.theory.arrangement import rays
-
     ray = np.ones((1, 1)) if len(across) == 1 else rays(local.axis)[0]
     change = local.value(np.vstack([ray, -ray]))
     return float(change.min()), float(change.max())
@@ -258,8 +257,11 @@ def _dead_sets(g: PiecewiseLinear, dead: list[_Found]) -> list[Draft]:
         basis = np.zeros((len(hull) + 1, hull.shape[1] + 1))
         basis[0, 0] = 1.0
         basis[1:, 1:] = hull
-        shape = "meridian" if len(hull) == 1 else "face"
-        drafts.append(Draft(np.append(0.0, group[0].direction), "flat", FlatExtent(shape, None, basis)))
+        extent = FlatExtent("meridian" if len(hull) == 1 else "face", None, basis)
+        members = [np.append(0.0, group[0].direction)]
+        if len(hull) == 1 and not group[0].signs.any():
+            members.append(-members[0])
+        drafts += [Draft(member, "flat", extent) for member in members]
     return drafts
 
 
@@ -270,3 +272,39 @@ def _span(g: PiecewiseLinear, signs: Int[Array, " m"]) -> Float[Array, "k d"]:
         return np.eye(g.axis.shape[1])
     _, size, turn = np.linalg.svd(g.axis[here])
     return turn[(size > 1e-9 * size[0]).sum() :]
+
+
+def _zero_set(g: PiecewiseLinear, live: list[_Found]) -> list[Draft]:
+    """{v = 0, g(u) = 0} where g changes sign, as one set (KH24 G.2: u ⊥ q)."""
+    d = g.axis.shape[1]
+    high = max(live, key=lambda one: one.value, default=None)
+    low = min(live, key=lambda one: one.value, default=None)
+    if high is None or low is None or d < 2 or not high.value > 0 > low.value:
+        return []
+    up, down = high.direction, low.direction
+    if up @ down < -0.9:
+        aside = np.linalg.svd(up[None])[2][1]
+        up, down = (aside, down) if g.value(aside[None])[0] > 0 else (up, aside)
+    for _ in range(200):
+        middle = up + down
+        middle /= np.linalg.norm(middle)
+        up, down = (middle, down) if g.value(middle[None])[0] > 0 else (up, middle)
+    basis = None
+    if len(g.axis) == 0:
+        across = np.linalg.svd(g.base[None])[2][1:]
+        basis = np.column_stack([np.zeros(len(across)), across])
+    return [Draft(np.append(0.0, down), "flat", FlatExtent("zero-set", None, basis))]
+
+
+def _poles(g: PiecewiseLinear, faces: Faces, live: list[_Found]) -> list[Draft]:
+    """(±1, 0) where 0 ∈ ∂g(0), the hull of all slopes; extrema of N where g ≠ 0 has one sign."""
+    slopes = np.unique(g.slopes(faces.cells), axis=0)
+    if np.linalg.norm(min_norm_element(slopes)) > SMALL * g.scale:
+        return []
+    values = np.array([one.value for one in live])
+    drafts: list[Draft] = []
+    for v in (1.0, -1.0):
+        kind: PointKind = "min" if (v * values > 0).all() else "saddle"
+        kind = "max" if (v * values < 0).all() else kind
+        drafts.append(Draft(np.append(v, np.zeros(g.axis.shape[1])), kind))
+    return drafts

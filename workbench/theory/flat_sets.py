@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from itertools import combinations
+
 import numpy as np
-from jaxtyping import Bool, Float
+from jaxtyping import Bool, Float, Int
 from scipy.sparse import coo_array
 from scipy.sparse.csgraph import connected_components
+from scipy.spatial import cKDTree
 
 from workbench.arrays import Array
 from workbench.theory.piecewise_quadratic import (
@@ -28,14 +31,13 @@ def joined(pieces: tuple[FlatPiece, ...], q: PiecewiseQuadratic) -> list[list[Fl
         return []
     label = np.arange(count)
     order = sorted(range(count), key=lambda i: -len(pieces[i].basis))
-    for a in order:
-        touching = contains(pieces[a], np.stack([piece.point for piece in pieces]), q.axis)
-        for b in np.flatnonzero(touching & (label != label[a])):
-            label[label == label[b]] = label[a]
-    for a in range(count):
-        for b in range(a):
-            if label[a] != label[b] and _meet(pieces[a], pieces[b], q):
-                label[label == label[b]] = label[a]
+    for first in order:
+        touching = contains(pieces[first], np.stack([piece.point for piece in pieces]), q.axis)
+        for second in np.flatnonzero(touching & (label != label[first])).tolist():
+            label[label == label[second]] = label[first]
+    for first, second in combinations(range(count), 2):
+        if label[first] != label[second] and _meet(pieces[first], pieces[second], q):
+            label[label == label[second]] = label[first]
     groups = [[pieces[i] for i in order if label[i] == key] for key in np.unique(label)]
     return sorted(groups, key=lambda group: -group[0].value)
 
@@ -67,13 +69,11 @@ def hull_basis(group: list[FlatPiece]) -> Float[Array, "k d"]:
     return turn[size > IN_CELL]
 
 
-def distinct(points: Float[Array, "K d"], apart: float) -> Float[Array, "J d"]:
-    """One of each cluster of points closer than `apart`."""
-    from scipy.spatial import cKDTree
-
+def distinct(points: Float[Array, "K d"], apart: float) -> Int[Array, " J"]:
+    """Indices of the first of each cluster of points closer than `apart`, in order."""
     if len(points) < 2:
-        return points
+        return np.arange(len(points))
     pairs = cKDTree(points).query_pairs(apart, output_type="ndarray")
     graph = coo_array((np.ones(len(pairs)), (pairs[:, 0], pairs[:, 1])), shape=2 * (len(points),))
     label = connected_components(graph, directed=False)[1]
-    return points[np.unique(label, return_index=True)[1]]
+    return np.sort(np.unique(label, return_index=True)[1])

@@ -39,7 +39,7 @@ class _Draft:
 
 
 def kkt_circle(
-    x: Float[Array, "n 2"],
+    x: Float[Array, "n d"],
     z: Float[Array, " n"],
     kind: NeuronKind,
     leak: float = 0.0,
@@ -165,7 +165,11 @@ def _crossings(
 def _poles(f: CircleFunction, items: CriticalItems, small: float) -> list[_Draft]:
     """(±1, 0): KKT points iff 0 ∈ ∂g(0) = conv of all slopes s_S; minima or maxima where g ≠ 0."""
     slopes = np.column_stack([f.cosine, f.sine])
-    if np.linalg.norm(min_norm_element(_extreme(slopes))) > small:
+    angle = np.sort(np.arctan2(slopes[:, 1], slopes[:, 0]))
+    gap = float(np.diff(angle, append=angle[0] + TURN).max())
+    if gap > np.pi - 1e-6 and (
+        gap > np.pi + 1e-6 or np.linalg.norm(min_norm_element(slopes)) > small
+    ):
         return []
     drafts: list[_Draft] = []
     for sign in (1.0, -1.0):
@@ -173,20 +177,6 @@ def _poles(f: CircleFunction, items: CriticalItems, small: float) -> list[_Draft
         kind: PointKind = "min" if lowest > small else "max" if highest < -small else "saddle"
         drafts.append(_Draft(np.array([sign, 0.0, 0.0]), kind, 0.0))
     return drafts
-
-
-def _extreme(points: Float[Array, "k 2"]) -> Float[Array, "j 2"]:
-    """A few of the points whose hull holds 0 if theirs does: the neighbours of the widest gap."""
-    angle = np.sort(np.arctan2(points[:, 1], points[:, 0]))
-    order = np.argsort(np.arctan2(points[:, 1], points[:, 0]))
-    gap = np.diff(angle, append=angle[0] + TURN)
-    widest = int(np.argmax(gap))
-    first, last = order[(widest + 1) % len(order)], order[widest]
-    if gap[widest] >= np.pi:
-        return points
-    opposite = np.mod(angle[(widest + 1) % len(angle)] + np.pi, TURN)
-    nearest = np.argmin(np.abs(np.mod(angle - opposite + np.pi, TURN) - np.pi))
-    return points[[first, last, order[nearest]]]
 
 
 def _certified(drafts: list[_Draft], lines: Lines, kind: NeuronKind) -> list[KktPoint]:

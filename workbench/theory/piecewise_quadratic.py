@@ -62,7 +62,7 @@ class PiecewiseQuadratic:
         rest = PiecewiseQuadratic(
             self.base, self.axis[~on], self.plus[~on], self.minus[~on], self.scale
         )
-        matrix = rest.matrices(np.sign(height[~on])[None])[0]
+        matrix = rest.matrices(np.sign(height[~on]).astype(np.int8)[None])[0]
         tangent = np.linalg.svd(u[None])[2][1:].T
         axis = self.axis[on] @ tangent
         return PiecewiseQuadratic(
@@ -165,7 +165,8 @@ def cone_face(
         bounds=[(-1e4, 1e4)] * k + [(0.0, 1.0)] * m,
         method="highs",
     )
-    tight = rows[fit.x[k:] < 0.5]
+    best = np.asarray(fit.x)
+    tight = rows[best[k:] < 0.5]
     null = np.eye(k)
     if len(tight):
         _, size, turn = np.linalg.svd(tight)
@@ -173,7 +174,7 @@ def cone_face(
     basis = null @ space
     if len(basis) == 0:
         return np.zeros(space.shape[1]), basis
-    point = null.T @ (null @ fit.x[:k])
+    point = null.T @ (null @ best[:k])
     point = point if np.linalg.norm(point) > 0.5e-3 else null[0]
     point = point @ space
     return point / np.linalg.norm(point), basis

@@ -225,10 +225,11 @@ class Grid:
         self._ink[area][wins] = self.palette.ink(ink)
         self._mark[area][wins] = ord(mark or self.palette.mark(ink))
 
-    def line_glyph(self, row: int, column: int, glyph: str, ink: str) -> None:
-        """Put a character where there are neither dots nor text."""
-        inside = 0 <= row < self.height and 0 <= column < self.width
-        if inside and not self._bits[row, column] and self._over_ink[row, column] == NO_INK:
+    def line_glyph(self, row: int, column: int, glyph: str, ink: str, over: bool = False) -> None:
+        """Put a character where there are neither dots nor text; `over`: in blank text too."""
+        if not (0 <= row < self.height and 0 <= column < self.width) or self._bits[row, column]:
+            return
+        if self._over_ink[row, column] == NO_INK or (over and self._over[row, column] == _BLANK):
             self._over[row, column] = ord(self.palette.say(glyph)[0])
             self._over_ink[row, column] = self.palette.ink(ink)
 

@@ -13,7 +13,7 @@ from typing import Literal
 import numpy as np
 
 from workbench.tui.widgets.cells import Dots, Grid, text_width
-from workbench.tui.widgets.decimate import Columns, decimate, spans
+from workbench.tui.widgets.decimate import decimate, spans
 from workbench.tui.widgets.frame import PlotArea, draw_axes, draw_title, lay_out
 from workbench.tui.widgets.missing import Missing, count_missing, draw_missing
 from workbench.tui.widgets.palette import Depth, Palette
@@ -114,8 +114,6 @@ def draw_chart(
         return grid, plot
     for band in model.bands:
         _draw_band(grid, plot, band)
-    if model.zero or (model.y_kind is Kind.ANGLE and plot.rows > 12):
-        _draw_zero(grid, plot)
     missing = Missing()
     dashes = _dashes(model, palette)
     for curve in model.curves:
@@ -123,6 +121,8 @@ def draw_chart(
         found = count_missing(curve.x, curve.y, plot)
         draw_missing(grid, plot, curve.color, found)
         missing = missing + found
+    if model.zero or (model.y_kind is Kind.ANGLE and plot.rows > 12):
+        _draw_zero(grid, plot)
     for marker in model.markers:
         row, column = plot.row(marker.y), plot.column(marker.x)
         if row is not None and column is not None:
@@ -164,12 +164,11 @@ def draw_empty(grid: Grid, title: str, reason: str) -> None:
 
 
 def draw_vline(grid: Grid, plot: PlotArea, line: VLine, over: bool = False) -> None:
-    """A vertical line through the free cells of the plot, or `over` what is there."""
+    """A vertical line through the free cells of the plot; `over`: through blank ones too."""
     column = plot.column(line.x)
     if column is not None:
-        put = grid.text if over else grid.line_glyph
         for row in range(plot.top, plot.top + plot.rows):
-            put(row, column, line.glyph, line.color)
+            grid.line_glyph(row, column, line.glyph, line.color, over)
 
 
 def _x_axis(model: ChartModel) -> tuple[Axis, bool]:
@@ -212,38 +211,27 @@ def _in_view(x: Floats, y: Floats, x_axis: Axis) -> Floats:
 
 
 def _draw_zero(grid: Grid, plot: PlotArea) -> None:
-    """A dotted line at y = 0, one dot every other cell, under the curves."""
+    """A dotted line at y = 0, one dot every other cell, where nothing else is."""
     place = float(plot.y.fraction(np.zeros(1))[0])
     if 0 <= place <= 1:
-        dots = np.zeros((plot.rows * 4, plot.width * 2), dtype=np.bool_)
-        dots[round((1 - place) * (plot.rows * 4 - 1)), ::4] = True
-        grid.dots(plot.top, plot.origin, dots, "dim", mark=".")
+        row, dot = divmod(round((1 - place) * (plot.rows * 4 - 1)), 4)
+        glyph = "." if grid.palette.ascii else "⠁⠂⠄⡀"[dot]
+        for column in range(plot.origin, plot.left + plot.columns, 2):
+            grid.line_glyph(plot.top + row, column, glyph, "dim")
 
 
-def _rows_of(columns: Columns, y: Axis, rows: int) -> Columns:
-    """Columns with their values turned into fractional dot rows, counted downwards."""
-    scale = rows * 4 - 1
-
-    def down(values: Floats) -> Floats:
-        with np.errstate(over="ignore", invalid="ignore"):
-            placed = (1 - y.fraction(values)) * scale
-        # What a log axis has no place for is marked by the caller: here it leaves the picture.
-        return np.where(np.isnan(placed), 4.0 * scale + 8, placed)
-
-    return replace(
-        columns,
-        low=down(columns.low),
-        high=down(columns.high),
-        first=down(columns.first),
-        last=down(columns.last),
-    )
+def _rows_of(values: Floats, y: Axis, rows: int) -> Floats:
+    """Values turned into fractional dot rows, counted downwards."""
+    placed = (1 - y.fraction(values)) * (rows * 4 - 1)
+    # What a log axis has no place for is marked by the caller: here it leaves the picture.
+    return np.where(np.isnan(placed), 1e6, placed) if y.kind is Kind.LOG else placed
 
 
 def _raster(curve: Curve, plot: PlotArea, y: Floats) -> Dots:
     """The dots of one curve over the x axis proper."""
     width, height = plot.width * 2, plot.rows * 4
     columns = decimate(curve.x, y, plot.x, width)
-    rows = _rows_of(columns, plot.y, plot.rows)
+    rows = _rows_of(columns.values, plot.y, plot.rows)
     index, top, low = spans(columns, rows, width, join=curve.style == "line")
     dots = np.zeros((height, width), dtype=np.bool_)
     level = np.arange(height)[:, None]
@@ -258,7 +246,8 @@ def _draw_curve(grid: Grid, plot: PlotArea, curve: Curve, dash: Dash) -> None:
     y = curve.y
     if plot.y.kind is Kind.LOG and size and not float(y.min()) > 0:
         y = np.where(y > 0, y, np.nan)
-    turns = np.abs(np.diff(y)) > np.pi if plot.y.kind is Kind.ANGLE and size > 1 else None
+    with np.errstate(invalid="ignore", over="ignore"):
+        turns = np.abs(np.diff(y)) > np.pi if plot.y.kind is Kind.ANGLE and size > 1 else None
     if turns is not None and turns.any():
         # A step over ±π is no line across the chart: pieces between turns are drawn by twos, each
         # broken where the other one goes on.

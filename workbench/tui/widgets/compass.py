@@ -79,8 +79,9 @@ class Disc:
     def dots(self, x: Floats, y: Floats) -> Dots:
         """A raster with the given points of the disc's plane, x right, y up."""
         raster = np.zeros((self.rows * 4, self.columns * 2), dtype=np.bool_)
-        column = np.rint(self.x + x * self.radius).ravel()
-        row = np.rint(self.y - y * self.radius).ravel()
+        with np.errstate(over="ignore", invalid="ignore"):
+            column = np.rint(self.x + x * self.radius).ravel()
+            row = np.rint(self.y - y * self.radius).ravel()
         inside = (column >= 0) & (column < raster.shape[1]) & (row >= 0) & (row < raster.shape[0])
         raster[row[inside].astype(np.intp), column[inside].astype(np.intp)] = True
         return raster

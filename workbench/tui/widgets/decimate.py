@@ -17,6 +17,9 @@ from workbench.tui.widgets.scale import Axis, Floats
 
 Ints = NDArray[np.int64]
 
+_FAR = 1e7
+"""Dot rows farther out than this are all the same."""
+
 
 @dataclass(frozen=True, eq=False)
 class Columns:
@@ -28,11 +31,24 @@ class Columns:
     """
 
     index: Ints
-    low: Floats
-    high: Floats
-    first: Floats
-    last: Floats
+    values: Floats
+    """(4, k): the smallest, largest, first and last value."""
     joined: NDArray[np.bool_]
+
+    @property
+    def low(self) -> Floats:
+        """The smallest values."""
+        return self.values[0]
+
+    @property
+    def high(self) -> Floats:
+        """The largest values."""
+        return self.values[1]
+
+    @property
+    def last(self) -> Floats:
+        """The last values."""
+        return self.values[3]
 
     @property
     def size(self) -> int:
@@ -40,13 +56,7 @@ class Columns:
         return int(self.index.size)
 
 
-_NONE = Columns(*(np.empty(0, dtype=d) for d in (np.int64, *[np.float64] * 4, np.bool_)))
-
-
-def bucket(x: Floats, edges: Floats) -> Ints:
-    """The bucket of each x: −1 left of all, `len(edges) − 1` right of all; the last one is closed."""
-    found = np.searchsorted(edges, x, side="right") - 1
-    return np.where(x == edges[-1], len(edges) - 2, found)
+_NONE = Columns(np.empty(0, dtype=np.int64), np.empty((4, 0)), np.empty(0, dtype=np.bool_))
 
 
 def decimate(x: Floats, y: Floats, shown: Axis, width: int) -> Columns:
@@ -102,7 +112,7 @@ def _ascending(x: Floats, y: Floats, shown: Axis, width: int, bad_before: Ints |
     joined = np.ones(index.size, dtype=np.bool_)
     if bad_before is not None and index.size > 1:
         joined[1:] = bad_before[starts[1:]] == bad_before[ends[:-1] - 1]
-    return Columns(index, low, high, y[starts], y[ends - 1], joined)
+    return Columns(index, np.stack([low, high, y[starts], y[ends - 1]]), joined)
 
 
 def _neighbour(x: Floats, at: int, shown: Axis, width: int) -> tuple[list[int], list[int]]:
@@ -116,45 +126,40 @@ def _neighbour(x: Floats, at: int, shown: Axis, width: int) -> tuple[list[int], 
     return [at], [int(np.clip(np.floor(column), -1e6, 1e6))]
 
 
-def spans(
-    columns: Columns, rows: Columns, width: int, join: bool = True
-) -> tuple[Ints, Ints, Ints]:
+def spans(columns: Columns, rows: Floats, width: int, join: bool = True) -> tuple[Ints, Ints, Ints]:
     """The dot rows each dot column covers: (column, top, bottom), rows counted downwards.
 
-    `rows` is `columns` with its values turned into (fractional) dot rows. With `join`, columns
+    `rows` (4, k) are the columns' values turned into (fractional) dot rows. With `join`, columns
     without values between two others are filled along the straight line, and neighbours meet half
     way, so that the curve is one piece.
     """
-    index = columns.index
+    index, joined = columns.index, columns.joined
     if index.size == 0:
         none = np.empty(0, dtype=np.int64)
         return none, none, none
-    top, low = np.minimum(rows.low, rows.high), np.maximum(rows.low, rows.high)
-    first, last, joined = rows.first, rows.last, columns.joined
-    if join and index.size > 1 and (np.diff(index) > 1).any():
+    if join and index[-1] - index[0] >= index.size:
         column = np.arange(max(0, int(index[0])), min(width - 1, int(index[-1])) + 1)
-        right = np.clip(np.searchsorted(index, column, side="left"), 0, index.size - 1)
+        right = np.minimum(np.searchsorted(index, column, side="left"), index.size - 1)
         missing = (index[right] != column) & joined[right] & (right > 0)
         column, right = column[missing], right[missing]
         left = right - 1
         t = (column - index[left]) / (index[right] - index[left])
-        value = last[left] * (1 - t) + first[right] * t
+        between = rows[3, left] * (1 - t) + rows[2, right] * t
         order = np.argsort(np.concatenate([index, column]), kind="stable")
         index = np.concatenate([index, column])[order]
-        top, low, first, last = (np.concatenate([a, value])[order] for a in (top, low, first, last))
+        rows = np.concatenate([rows, np.broadcast_to(between, (4, column.size))], axis=1)[:, order]
         joined = np.concatenate([joined, np.ones(column.size, dtype=np.bool_)])[order]
-    limit = 1e7
-    tops, lows, firsts, lasts = (
-        np.rint(np.clip(a, -limit, limit)).astype(np.int64) for a in (top, low, first, last)
-    )
+    dots = np.rint(np.clip(rows, -_FAR, _FAR)).astype(np.int64)
+    tops, lows = np.minimum(dots[0], dots[1]), np.maximum(dots[0], dots[1])
     if join and index.size > 1:
-        meets = joined[1:] & (np.diff(index) == 1)
-        down, up = meets & (firsts[1:] > lasts[:-1]), meets & (firsts[1:] < lasts[:-1])
-        middle = (firsts[1:] + lasts[:-1]) // 2
-        lows[:-1] = np.where(down, np.maximum(lows[:-1], middle), lows[:-1])
-        tops[1:] = np.where(down, np.minimum(tops[1:], middle + 1), tops[1:])
-        middle = -((-firsts[1:] - lasts[:-1]) // 2)
-        tops[:-1] = np.where(up, np.minimum(tops[:-1], middle), tops[:-1])
-        lows[1:] = np.where(up, np.maximum(lows[1:], middle - 1), lows[1:])
+        after, before = dots[2, 1:], dots[3, :-1]
+        meets = joined[1:] & (index[1:] - index[:-1] == 1)
+        down, up = meets & (after > before), meets & (after < before)
+        middle = (after + before) // 2
+        np.maximum(lows[:-1], middle, out=lows[:-1], where=down)
+        np.minimum(tops[1:], middle + 1, out=tops[1:], where=down)
+        middle = (after + before + 1) // 2
+        np.minimum(tops[:-1], middle, out=tops[:-1], where=up)
+        np.maximum(lows[1:], middle - 1, out=lows[1:], where=up)
     inside = (index >= 0) & (index < width)
     return index[inside], tops[inside], lows[inside]

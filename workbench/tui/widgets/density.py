@@ -60,27 +60,24 @@ def sample_rows(x: Floats, shown: Axis, columns: int, per_column: int) -> NDArra
 
 
 def density(
-    model: DensityModel, shown: PlotArea, bins: int
+    values: NDArray[np.floating], rows: NDArray[np.int64], y: Axis, bins: int, stride: int = 1
 ) -> tuple[NDArray[np.float64], NDArray[np.bool_]]:
-    """Mean number of neurons in each (bin, column), bin 0 on top, and the columns with NaN or ±∞."""
-    columns = shown.width
-    if model.x is None or model.values is None or columns < 1 or bins < 1:
-        return np.zeros((max(0, bins), max(0, columns))), np.zeros(max(0, columns), dtype=np.bool_)
-    size = min(model.x.size, model.values.shape[0])
-    neurons = max(1, model.values.shape[1])
-    stride = -(-neurons * columns // BUDGET)
-    per_column = int(np.clip(BUDGET * stride // (columns * neurons), 1, 4))
-    rows = sample_rows(model.x[:size], shown.x, columns, per_column)
+    """Mean number of neurons in each (bin, column), bin 0 on top, and the columns with NaN or ±∞.
+
+    `rows` (columns, k) are the records to count for each column, −1 for none; every `stride`-th
+    neuron is taken and stands for `stride` of them.
+    """
+    columns = rows.shape[0]
     column, seen = np.nonzero(rows >= 0)
-    values = model.values[rows[column, seen], ::stride].astype(np.float64)
+    taken = values[rows[column, seen], ::stride].astype(np.float64)
     with np.errstate(invalid="ignore", over="ignore"):
-        place = (1 - shown.y.fraction(values)) * bins
+        place = (1 - y.fraction(taken)) * bins
         inside = (place >= 0) & (place <= bins)
     bin_ = np.minimum(np.where(inside, place, 0).astype(np.int64), bins - 1)
     cell = bin_ * columns + column[:, None]
     counts = np.bincount(cell[inside], minlength=bins * columns).reshape(bins, columns)
     records = np.maximum(1, np.bincount(column, minlength=columns))
-    strange = np.bincount(column, weights=~np.isfinite(values).all(axis=1), minlength=columns) > 0
+    strange = np.bincount(column, weights=~np.isfinite(taken).all(axis=1), minlength=columns) > 0
     return counts * (stride / records), strange
 
 
@@ -141,10 +138,18 @@ def draw_density(
     draw_axes(grid, plot, model.x_name)
     if plot.width < 1 or plot.rows < 1:
         return grid, plot
-    counts, strange = density(model, plot, plot.rows * 2)
-    steps = len(palette.density()[0])
-    low, high = scale_ends(values.shape[1], plot.rows * 2, float(counts.max()))
+    bins, steps = plot.rows * 2, len(palette.density()[0])
+    size, neurons = min(x.size, values.shape[0]), values.shape[1]
+    stride = max(1, -(-neurons * plot.width // BUDGET))
+    per_column = int(np.clip(BUDGET * stride // (plot.width * neurons), 1, 4))
+    rows = sample_rows(x[:size], plot.x, plot.width, per_column)
+    counts, strange = density(values, rows, plot.y, bins, stride)
+    low, high = scale_ends(neurons, bins, float(counts.max()))
     grid.pixels(plot.top, plot.origin, levels(counts, steps, low, high))
+    if plot.lane:
+        at_zero = np.array([[int(np.searchsorted(x[:size], 0.0, side="right")) - 1]])
+        first, _ = density(values, at_zero, plot.y, bins, stride)
+        grid.pixels(plot.top, plot.left, levels(first, steps, low, high))
     for column in np.flatnonzero(strange).tolist():
         grid.text(plot.top + plot.rows - 1, plot.origin + column, "×", "warn")
     cursor = (VLine(model.cursor),) if model.cursor is not None else ()
@@ -159,7 +164,7 @@ def draw_density(
 def _draw_scale(grid: Grid, plot: PlotArea, palette: Palette, low: float, high: float) -> None:
     """The colour scale at the right of the title row, when there is room."""
     inks, ramp = palette.density()
-    before, after = f"{low:.2g} ", f" {numbers.short(high)}"
+    before, after = f"{low:.2g} ", f" {numbers.short(round(high))}"
     picks = np.linspace(2 if len(inks) >= 12 else 1, len(inks) - 1, 8).round().astype(int).tolist()
     end = plot.left + plot.columns
     start = end - len(before) - len(picks) - len(after)

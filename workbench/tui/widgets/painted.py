@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import ClassVar, Generic, TypeVar
 
+import numpy as np
 from textual.geometry import Region
 from textual.strip import Strip
 from textual.widget import Widget
@@ -76,7 +77,9 @@ class Painted(Widget, Generic[ModelT]):
     def _paint(self) -> list[int]:
         """Draw the model at the present size; returns the rows that differ from before."""
         width, height = self.size
-        frame = self.draw(self._model, width, height).frame()
+        # numpy's warnings would be written over the screen.
+        with np.errstate(all="ignore"):
+            frame = self.draw(self._model, width, height).frame()
         rows = changed_rows(self._frame, frame)
         if len(self._strips) != height:
             self._strips = [None] * height

@@ -12,6 +12,7 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from enum import StrEnum
 from fractions import Fraction
+from functools import lru_cache
 
 import numpy as np
 from numpy.typing import NDArray
@@ -20,7 +21,8 @@ from workbench.tui.widgets import numbers
 
 Floats = NDArray[np.float64]
 
-_TINY, _HUGE = 1e-300, 1e300
+_TINY, _HUGE = 1e-300, 4e307
+"""No axis is narrower, and none reaches farther: differences of its ends stay finite."""
 
 
 class Kind(StrEnum):
@@ -63,12 +65,10 @@ class Axis:
         return self.low, self.high
 
     def fraction(self, values: Floats) -> Floats:
-        """Places of values: 0 at the low end, 1 at the high end; beyond them where outside."""
+        """Places of values: 0 at the low end, 1 at the high end; up to ±10⁶ where outside."""
         low, high = self.ends
-        scale = max(abs(low), abs(high))
-        if scale > _HUGE:
-            return (self.forward(values) / scale - low / scale) / (high / scale - low / scale)
-        return (self.forward(values) - low) / (high - low)
+        with np.errstate(over="ignore", invalid="ignore"):
+            return np.clip((self.forward(values) - low) / (high - low), -1e6, 1e6)
 
     def at(self, fraction: float) -> float:
         """The value at a place."""
@@ -78,12 +78,19 @@ class Axis:
 
     def edges(self, count: int) -> Floats:
         """The `count + 1` boundaries, in values, of equal buckets along the axis."""
-        low, high = self.ends
-        t = np.linspace(0.0, 1.0, count + 1)
-        even = low * (1 - t) + high * t
-        edges = 10.0**even if self.kind is Kind.LOG else even
-        edges[0], edges[-1] = self.low, self.high
-        return np.maximum.accumulate(edges)
+        return _edges(self, count)
+
+
+@lru_cache(maxsize=64)
+def _edges(shown: Axis, count: int) -> Floats:
+    low, high = shown.ends
+    t = np.linspace(0.0, 1.0, count + 1)
+    even = low * (1 - t) + high * t
+    edges = 10.0**even if shown.kind is Kind.LOG else even
+    edges[0], edges[-1] = shown.low, shown.high
+    edges = np.maximum.accumulate(edges)
+    edges.setflags(write=False)
+    return edges
 
 
 def axis(kind: Kind, low: float, high: float) -> Axis:
@@ -92,6 +99,7 @@ def axis(kind: Kind, low: float, high: float) -> Axis:
         low, high = (-math.pi, math.pi) if kind is Kind.ANGLE else (0.0, 1.0)
     if low > high:
         low, high = high, low
+    low, high = max(min(low, _HUGE), -_HUGE), min(max(high, -_HUGE), _HUGE)
     if kind is Kind.LOG:
         high = max(high, _TINY)
         low = low if low > 0 else min(1.0, high / 10)
@@ -167,6 +175,8 @@ def _decade_ticks(low: float, high: float, count: int, plain: bool) -> Iterable[
     step = max(1, round(_nice((high - low) / (count + 1))))
     for _ in range(6):
         first, last = math.ceil(low / step - 1e-9), math.floor(high / step + 1e-9)
+        if step > 1e300:
+            return
         exponents = [k * step for k in range(first, last + 1)] if last - first < 200 else []
         if len(exponents) >= 2:
             yield [Tick(_placed(low, high, e), numbers.power(e, plain=plain)) for e in exponents]
@@ -177,8 +187,8 @@ def _mantissa_ticks(low: float, high: float, count: int, plain: bool) -> Iterabl
     """Within a decade or two: 2·10⁻⁷, 5·10⁻⁷ …, evenly spaced in the mantissa."""
     exponent = math.floor(low)
     if high - exponent > 3:
-        exponents = range(math.ceil(low), math.floor(high) + 1)
-        yield [Tick(_placed(low, high, e), numbers.power(e, plain=plain)) for e in exponents][:1]
+        first = math.ceil(low)
+        yield [Tick(_placed(low, high, first), numbers.power(first, plain=plain))]
         return
     start, end = 10.0 ** (low - exponent), 10.0 ** (high - exponent)
     for parts in range(count + 1, 0, -1):
@@ -202,9 +212,6 @@ def _linear_ticks(shown: Axis, count: int) -> Iterable[list[Tick]]:
     """Multiples of round steps; when they need too many digits, differences from the first."""
     low, high = shown.low, shown.high
     span = high - low
-    if not math.isfinite(span):
-        yield [Tick(0.0, f"{low:.1e}"), Tick(1.0, f"{high:.1e}")]
-        return
     for parts in range(count + 1, 0, -1):
         step = _nice(span / parts)
         if step <= 0:
@@ -264,5 +271,5 @@ def y_range(kind: Kind, found: tuple[float, float] | None) -> tuple[float, float
     if kind is Kind.LOG:
         low, high = 10.0 ** max(low - pad, -300.0), 10.0 ** min(high + pad, 300.0)
     else:
-        low, high = max(low - pad, -1.7e308), min(high + pad, 1.7e308)
+        low, high = low - pad, high + pad
     return snapped(kind, low, high)

@@ -1,0 +1,233 @@
+"""`workbench doctor`: is everything here that a run needs?"""
+
+from __future__ import annotations
+
+import errno
+import os
+import sys
+from collections.abc import Callable
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Literal
+
+import typer
+
+from commands import formats
+from commands.options import Json, RunsDir, runs_folder
+from workbench.errors import ExitCode, clean_text
+
+Level = Literal["ok", "warning", "problem"]
+STYLES = {"ok": "green", "warning": "yellow", "problem": "bold red"}
+PACKAGES = ("torch", "numpy", "scipy", "h5py", "textual", "matplotlib", "xarray")
+OLDEST_PYTHON = (3, 11)
+LITTLE_SPACE, NO_SPACE = 2_000_000_000, 50_000_000
+SMALLEST_SCREEN = (80, 24)
+
+
+@dataclass(frozen=True)
+class Check:
+    """One thing that was looked at; `advice` says what to do where it is not ok."""
+
+    name: str
+    level: Level
+    found: str
+    advice: str = ""
+
+
+def doctor(runs_dir: RunsDir = None, as_json: Json = False) -> None:
+    """Check versions, device, runs folder, file locks, terminal and threads."""
+    checks = [
+        python_version(sys.version_info[:3]),
+        *packages(),
+        hdf5_library(),
+        device(),
+        threads(os.environ, os.cpu_count() or 1),
+        *runs_folder_checks(runs_folder(runs_dir)),
+        *terminal(os.environ, sys.stdout.encoding or "", _screen_size()),
+    ]
+    if as_json:
+        import json
+
+        typer.echo(json.dumps({"checks": [asdict(check) for check in checks]}))
+    else:
+        _print(checks)
+    if any(check.level == "problem" for check in checks):
+        raise typer.Exit(int(ExitCode.FAILED))
+
+
+def _print(checks: list[Check]) -> None:
+    width = max(len(check.name) for check in checks)
+    for check in checks:
+        level = typer.style(f"{check.level:<8}", fg=None)
+        if formats.on_terminal():
+            colour = STYLES[check.level].split()[-1]
+            level = typer.style(f"{check.level:<8}", fg=colour, bold=check.level == "problem")
+        typer.echo(f"{level} {check.name:<{width}}  {check.found}")
+        if check.advice:
+            typer.echo(f"{'':<8} {'':<{width}}  → {check.advice}")
+
+
+def python_version(version: tuple[int, ...]) -> Check:
+    """Whether Python is new enough."""
+    text = ".".join(map(str, version))
+    if version[:2] < OLDEST_PYTHON:
+        return Check("python", "problem", text, "install Python 3.11 or later.")
+    return Check("python", "ok", text)
+
+
+def packages() -> list[Check]:
+    """The versions of what the workbench builds on, without importing it."""
+    from importlib.metadata import PackageNotFoundError, version
+
+    checks = []
+    for name in PACKAGES:
+        try:
+            checks.append(Check(name, "ok", version(name)))
+        except PackageNotFoundError:
+            checks.append(Check(name, "problem", "not installed", f"pip install {name}"))
+    return checks
+
+
+def hdf5_library() -> Check:
+    """The HDF5 library that reads and writes runs."""
+    from importlib.util import find_spec
+
+    if find_spec("h5py") is None:
+        return Check("HDF5", "problem", "h5py is missing", "pip install h5py")
+    from workbench.record.library import hdf5_version
+
+    return Check("HDF5", "ok", hdf5_version())
+
+
+def device() -> Check:
+    """The GPU torch sees, if any."""
+    from importlib.util import find_spec
+
+    if find_spec("torch") is None:
+        return Check("device", "problem", "torch is missing", "pip install torch")
+    import torch
+
+    if torch.cuda.is_available():
+        name = clean_text(torch.cuda.get_device_name(0), 60)
+        return Check("device", "ok", f"{name}, CUDA {torch.version.cuda}")
+    if torch.version.cuda is None:
+        return Check("device", "ok", "CPU; this torch was built without CUDA")
+    return Check("device", "ok", f"CPU; torch has CUDA {torch.version.cuda} but finds no GPU")
+
+
+def threads(environment: os._Environ[str] | dict[str, str], cores: int) -> Check:
+    """Cores, and thread settings that would fight with device.threads."""
+    given = environment.get("OMP_NUM_THREADS", "")
+    found = f"{cores} cores" + (f", OMP_NUM_THREADS={clean_text(given, 20)}" if given else "")
+    if given and not given.isdigit():
+        return Check("threads", "warning", found, "set OMP_NUM_THREADS to a number, or unset it.")
+    return Check("threads", "ok", found)
+
+
+def runs_folder_checks(folder: Path) -> list[Check]:
+    """Whether runs can be written there, safely: space, locks, fsync, tried in a temporary folder."""
+    import shutil
+    import tempfile
+
+    shown = clean_text(str(folder))
+    place = folder.expanduser().absolute()
+    while not place.exists():
+        place = place.parent
+    if not place.is_dir():
+        advice = "give another folder with --runs-dir or $WORKBENCH_RUNS."
+        return [Check("runs folder", "problem", f"'{shown}' is a file, or lies in one", advice)]
+    missing = "" if folder.exists() else " (made with the first run)"
+    try:
+        with tempfile.TemporaryDirectory(prefix=".workbench-doctor-", dir=place) as name:
+            checks = [
+                Check("runs folder", "ok", f"'{shown}' can be written{missing}"),
+                attempt("file locks", Path(name), _try_flock, "two processes may write one run"),
+                attempt("fsync", Path(name), _try_fsync, "a power cut may lose the last records"),
+            ]
+    except OSError as error:
+        advice = "give another folder with --runs-dir or $WORKBENCH_RUNS."
+        reason = clean_text(error.strerror or str(error))
+        return [Check("runs folder", "problem", f"'{shown}' cannot be written: {reason}", advice)]
+    return [*checks, space(shutil.disk_usage(place).free)]
+
+
+def space(free: int) -> Check:
+    """Free space where the runs lie."""
+    if free < NO_SPACE:
+        return Check("free space", "problem", formats.size(free), "make room: runs will fail.")
+    if free < LITTLE_SPACE:
+        advice = "long runs that record θ may not fit; raise record.every or make room."
+        return Check("free space", "warning", formats.size(free), advice)
+    return Check("free space", "ok", formats.size(free))
+
+
+def attempt(name: str, folder: Path, action: Callable[[Path], None], risk: str) -> Check:
+    """Do something with a file in `folder`; a problem with the file system is named."""
+    try:
+        action(folder)
+    except OSError as error:
+        code = errno.errorcode.get(error.errno or 0, "error")
+        found = f"fails there ({code}: {clean_text(error.strerror or '')})"
+        return Check(name, "problem", found, f"{risk}; keep runs on a local disk with --runs-dir.")
+    return Check(name, "ok", "works there")
+
+
+def _try_flock(folder: Path) -> None:
+    """A second descriptor must be refused while the first holds the lock."""
+    import fcntl
+
+    path = folder / "lock"
+    with open(path, "w") as first, open(path) as second:
+        fcntl.flock(first, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        try:
+            fcntl.flock(second, fcntl.LOCK_SH | fcntl.LOCK_NB)
+        except BlockingIOError:
+            return
+        raise OSError(errno.ENOLCK, "a lock that is held was given away a second time")
+
+
+def _try_fsync(folder: Path) -> None:
+    with open(folder / "sync", "wb") as stream:
+        stream.write(b"\0" * 4096)
+        stream.flush()
+        os.fsync(stream.fileno())
+    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def _screen_size() -> tuple[int, int] | None:
+    """Columns and lines of the terminal, None where there is none."""
+    if not formats.on_terminal():
+        return None
+    found = os.get_terminal_size(sys.stdout.fileno())
+    return found.columns, found.lines
+
+
+def terminal(
+    environment: os._Environ[str] | dict[str, str], encoding: str, screen: tuple[int, int] | None
+) -> list[Check]:
+    """What the screen will have to draw with: encoding, colours, size."""
+    checks = []
+    if encoding.lower().replace("-", "") == "utf8":
+        checks.append(Check("encoding", "ok", encoding))
+    else:
+        advice = "set LANG to a UTF-8 locale, such as C.UTF-8: charts are drawn in Unicode."
+        checks.append(Check("encoding", "warning", encoding or "unknown", advice))
+    if screen is None:
+        found = "stdout is no terminal: use --headless, list, show and export"
+        return [*checks, Check("terminal", "ok", found)]
+    term = clean_text(environment.get("TERM", ""), 40)
+    colour = clean_text(environment.get("COLORTERM", ""), 40)
+    found = f"TERM={term or '?'}, COLORTERM={colour or '?'}, {screen[0]}×{screen[1]}"
+    if term in ("", "dumb"):
+        advice = "set TERM, for example to xterm-256color."
+        return [*checks, Check("terminal", "problem", found, advice)]
+    if screen[0] < SMALLEST_SCREEN[0] or screen[1] < SMALLEST_SCREEN[1]:
+        return [*checks, Check("terminal", "warning", found, "enlarge it to 80×24 or more.")]
+    if colour not in ("truecolor", "24bit") and "256" not in term:
+        advice = "export COLORTERM=truecolor if the terminal has it: 16 colours are shown now."
+        return [*checks, Check("terminal", "warning", found, advice)]
+    return [*checks, Check("terminal", "ok", found)]

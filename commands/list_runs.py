@@ -1,0 +1,113 @@
+"""`workbench list`: the stored runs, newest first."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import typer
+
+from commands import formats
+from commands.options import Json, RunsDir, runs_folder
+
+if TYPE_CHECKING:
+    from workbench.record.summary import RunSummary
+
+HEADER = (
+    "run",
+    "status",
+    "n",
+    "H",
+    "loss",
+    "step",
+    "log10 risk",
+    "γ̄",
+    "risk so far",
+    "last written",
+)
+RIGHT = {2, 3, 5, 6, 7}
+STATUS, RISK, WIDE = 1, 6, 130
+"""Below `WIDE` columns the sparkline and the time give way to the numbers."""
+
+
+def list_runs(runs_dir: RunsDir = None, as_json: Json = False) -> None:
+    """List the stored runs, newest first."""
+    from workbench.record.folder import list_runs as run_folders
+    from workbench.record.summary import summarize
+
+    folder = runs_folder(runs_dir)
+    summaries = [summarize(run) for run in run_folders(folder)]
+    if as_json:
+        import json
+
+        typer.echo(json.dumps({"runs": [as_table(summary) for summary in summaries]}))
+    elif not summaries:
+        typer.echo(f"no runs in '{folder}' yet; start one with: workbench run kh24-fig1", err=True)
+    elif formats.on_terminal():
+        _print_rich([cells(summary) for summary in summaries])
+    else:
+        typer.echo(formats.plain_table(HEADER, [cells(s) for s in summaries], RIGHT))
+
+
+def as_table(summary: RunSummary) -> dict[str, Any]:
+    """A run's line as JSON values; what is unknown or not finite is null."""
+    return {
+        "run_id": summary.run_id,
+        "path": str(summary.path),
+        "name": summary.name,
+        "status": summary.status,
+        "preset": summary.preset,
+        "created": summary.created,
+        "modified": summary.modified,
+        "n": summary.n,
+        "H": summary.H,
+        "loss": summary.loss,
+        "step": summary.step,
+        "steps": summary.steps,
+        "records": summary.records,
+        "log10_risk": formats.finite(summary.log10_risk),
+        "margin_normalized": formats.finite(summary.margin_normalized),
+        "log_risk_trend": formats.finite([float(v) for v in summary.trend]),
+        "reason": summary.reason,
+    }
+
+
+def cells(summary: RunSummary) -> list[str]:
+    """A run's line as text, in the order of `HEADER`."""
+    return [
+        summary.run_id,
+        summary.status,
+        formats.count(summary.n),
+        formats.count(summary.H),
+        summary.loss or formats.ABSENT,
+        formats.progress(summary.step, summary.steps),
+        formats.number(summary.log10_risk),
+        formats.number(summary.margin_normalized),
+        formats.sparkline(list(summary.trend)),
+        formats.moment(summary.modified),
+    ]
+
+
+def _print_rich(rows: list[list[str]]) -> None:
+    from rich.box import SIMPLE_HEAD
+    from rich.console import Console
+    from rich.table import Table
+    from rich.text import Text
+
+    console = Console()
+    shown = len(HEADER) if console.width >= WIDE else len(HEADER) - 2
+    table = Table(box=SIMPLE_HEAD, pad_edge=False, header_style="bold")
+    for index, title in enumerate(HEADER[:shown]):
+        table.add_column(
+            title,
+            justify="right" if index in RIGHT else "left",
+            no_wrap=True,
+            overflow="ellipsis",
+        )
+    for row in rows:
+        texts = [Text(cell) for cell in row[:shown]]
+        texts[STATUS].stylize(formats.STATUS_STYLES.get(row[STATUS], "default"))
+        if shown == len(HEADER):
+            texts[8].stylize("cyan")
+            texts[9].stylize("dim")
+        table.add_row(*texts)
+    console.print(table)

@@ -1,0 +1,178 @@
+"""`workbench show`: everything about one run."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import typer
+
+from commands import formats
+from commands.options import Json, Run, RunsDir, runs_folder
+
+if TYPE_CHECKING:
+    from workbench.record.reader import RunReader
+
+LAST_EVENTS = 20
+LONG_LIST = 12
+
+
+def show(run: Run, runs_dir: RunsDir = None, as_json: Json = False) -> None:
+    """Show a run's configuration, status, last values, events, checkpoints and files."""
+    from workbench.record.folder import resolve_run
+    from workbench.record.reader import RunReader
+
+    folder = resolve_run(run, runs_folder(runs_dir))
+    with RunReader(folder) as reader:
+        found = describe(reader)
+    if as_json:
+        import json
+
+        typer.echo(json.dumps(formats.finite(found)))
+    else:
+        typer.echo("\n".join(as_lines(found)))
+
+
+def describe(reader: RunReader) -> dict[str, Any]:
+    """What a run's files say of it, as plain values.
+
+    Raises:
+        StorageError: the file is damaged.
+    """
+    import tomllib
+
+    from workbench.record.checkpoint import list_checkpoints
+    from workbench.record.schema import STEP
+
+    attributes = dict(reader.attributes)
+    text = str(attributes.pop("config", ""))
+    try:
+        config = tomllib.loads(text)
+    except tomllib.TOMLDecodeError:
+        config = {}
+    steps = config.get("train", {}).get("steps")
+    count = reader.n_records
+    events = reader.events()
+    return {
+        "run_id": str(attributes.pop("run_id", reader.folder.name)),
+        "path": str(reader.folder),
+        "status": reader.status,
+        "step": int(reader.read(STEP, slice(-1, None))[0]) if count else None,
+        "steps": steps if steps is not None else attributes.get("steps"),
+        "records": count,
+        "n": reader.n_samples,
+        **{k: v for k, v in attributes.items() if k not in ("status", "steps")},
+        "config": config,
+        "config_text": text,
+        "series": [_series(reader, name) for name in reader.series_names()],
+        "events": [vars(event) for event in events[-LAST_EVENTS:]],
+        "events_total": len(events),
+        "checkpoints": [
+            {"step": step, "path": str(path), "bytes": _size(path)}
+            for step, path in list_checkpoints(reader.folder)
+        ],
+        "files": [{"name": name, "bytes": n} for name, n in _files(reader.folder)],
+    }
+
+
+def _series(reader: RunReader, name: str) -> dict[str, Any]:
+    """Shape, units and meaning of a series; its last value where it is a scalar."""
+    spec, shape = reader.spec(name), reader.shape(name)
+    scalar = len(shape) == 1 and shape[0] > 0
+    last = reader.read(name, slice(-1, None))[0].item() if scalar else None
+    return {
+        "name": name,
+        "shape": list(shape),
+        "last": last,
+        "units": spec.units,
+        "long_name": spec.long_name,
+        "source": spec.source,
+    }
+
+
+def _size(path: Path) -> int:
+    try:
+        return path.stat().st_size
+    except OSError:
+        return 0
+
+
+def _files(folder: Path) -> list[tuple[str, int]]:
+    """Files of the run's folder by name, without leading dot and without the checkpoints."""
+    found = [entry for entry in folder.iterdir() if entry.is_file() and entry.name[0] != "."]
+    return sorted((entry.name, _size(entry)) for entry in found)
+
+
+def as_lines(found: dict[str, Any]) -> list[str]:
+    """The description as text for people."""
+    lines = [
+        found["run_id"],
+        f"  {found['status']}  step {formats.progress(found['step'], found['steps'])}"
+        f"  {found['records']:,} records",
+        f"  {found['path']}",
+        "",
+    ]
+    skipped = {"config", "config_text", "series", "events", "events_total", "checkpoints", "files"}
+    skipped |= {"run_id", "path", "status", "step", "steps", "records"}
+    facts = {key: value for key, value in found.items() if key not in skipped and value != ""}
+    width = max(len(key) for key in [*facts, ""])
+    lines += [f"  {key:<{width}}  {_fact(value)}" for key, value in facts.items()]
+    lines += ["", "configuration", *_configuration(found["config"])]
+    lines += ["", "last values", *_last_values(found["series"])]
+    more = found["events_total"] - len(found["events"])
+    lines += ["", f"events (the last of {found['events_total']})" if more else "events"]
+    lines += [f"  {e['step']:>10,}  {e['kind']:<12}  {e['text']}".rstrip() for e in found["events"]]
+    lines += ["", "checkpoints"]
+    lines += [f"  {c['step']:>10,}  {formats.size(c['bytes'])}" for c in found["checkpoints"]] or [
+        "  none"
+    ]
+    lines += [
+        "",
+        "files",
+        *(f"  {formats.size(f['bytes']):>9}  {f['name']}" for f in found["files"]),
+    ]
+    return lines
+
+
+def _configuration(config: dict[str, Any]) -> list[str]:
+    """`section.key = value`, one a line; long lists by their size."""
+    lines = []
+    for section, table in config.items():
+        for key, value in table.items() if isinstance(table, dict) else [("", table)]:
+            name = f"{section}.{key}" if key else section
+            if isinstance(value, dict):
+                lines += [f"  {name}.{inner} = {_setting(v)}" for inner, v in value.items()]
+            else:
+                lines.append(f"  {name} = {_setting(value)}")
+    return lines
+
+
+def _setting(value: Any) -> str:
+    """A TOML value as it would be typed; lists of more than `LONG_LIST` numbers are counted."""
+    if isinstance(value, bool):
+        return str(value).lower()
+    if isinstance(value, list):
+        shape, inner = [len(value)], value
+        while inner and isinstance(inner[0], list):
+            inner = inner[0]
+            shape.append(len(inner))
+        if len(shape) > 1 or len(value) > LONG_LIST:
+            return f"[{' × '.join(map(str, shape))} numbers]"
+        return f"[{', '.join(map(_setting, value))}]"
+    return f'"{value}"' if isinstance(value, str) else str(value)
+
+
+def _fact(value: Any) -> str:
+    return formats.number(value, 6) if isinstance(value, float) else str(value)
+
+
+def _last_values(series: list[dict[str, Any]]) -> list[str]:
+    """Scalars with their last value, then what the vectors hold."""
+    width = max(len(s["name"]) for s in series)
+    scalars = [s for s in series if len(s["shape"]) == 1]
+    vectors = [s for s in series if len(s["shape"]) > 1]
+    lines = [f"  {s['name']:<{width}}  {_fact(s['last']):>13}  {s['long_name']}" for s in scalars]
+    for s in vectors:
+        shape = " × ".join(f"{n:,}" for n in s["shape"])
+        lines.append(f"  {s['name']:<{width}}  {shape:>13}  {s['long_name']}")
+    return lines

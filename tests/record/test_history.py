@@ -1,0 +1,168 @@
+"""The history viewers draw from: complete scalars, evenly thinned vectors, no torn reads."""
+
+from __future__ import annotations
+
+import threading
+from pathlib import Path
+
+import numpy as np
+import pytest
+from record import sample_run
+
+from workbench.errors import BadInput
+from workbench.record.history import VECTOR_ROWS, History, vector_bound
+from workbench.record.lock import RunLock
+from workbench.record.reader import RunReader
+from workbench.record.store import RunStore
+
+
+def test_live_history_keeps_scalars_whole_and_thins_vectors() -> None:
+    history = History()
+    assert history.length == 0
+    assert history.nearest(5) == -1
+    rng = np.random.default_rng(2)
+    total = 0
+    while total < 30_000:
+        count = int(rng.integers(1, 700))
+        history.append(sample_run.rows(total, count))
+        total += count
+        steps, values = history.vector("margins")
+        assert len(steps) == len(values) <= VECTOR_ROWS
+        assert steps[-1] == total - 1
+    np.testing.assert_array_equal(history.step, np.arange(total))
+    np.testing.assert_array_equal(
+        history.scalar("time"), sample_run.expected("time", np.arange(total))
+    )
+    steps, values = history.vector("neuron_direction")
+    np.testing.assert_array_equal(values, sample_run.expected("neuron_direction", steps))
+    gaps = np.diff(steps[:-1])
+    assert set(gaps) == {gaps[0]}
+    assert gaps[0] & (gaps[0] - 1) == 0
+    assert len(steps) > VECTOR_ROWS // 4
+    steps, values = history.vector("theta")
+    assert values.shape == (1, sample_run.PARAMETERS)
+    np.testing.assert_array_equal(values, sample_run.expected("theta", np.array([total - 1])))
+    np.testing.assert_array_equal(history.last("theta"), values[0])
+    np.testing.assert_array_equal(
+        history.last("margins"), sample_run.expected("margins", np.array([total - 1]))[0]
+    )
+
+
+def test_short_histories_keep_every_row() -> None:
+    history = History()
+    for start in range(0, 1000, 10):
+        history.append(sample_run.rows(start, 10))
+    steps, _ = history.vector("margins")
+    np.testing.assert_array_equal(steps, np.arange(1000))
+
+
+def test_views_never_change_and_cannot_be_written() -> None:
+    history = History()
+    history.append(sample_run.rows(0, 100))
+    view, (steps, values) = history.scalar("time"), history.vector("margins")
+    copies = view.copy(), steps.copy(), values.copy()
+    history.append(sample_run.rows(100, 9000))
+    for now, before in zip((view, steps, values), copies, strict=True):
+        np.testing.assert_array_equal(now, before)
+        with pytest.raises(ValueError, match="read-only"):
+            now[0] = 0
+
+
+def test_wide_vectors_are_bounded_in_bytes() -> None:
+    assert vector_bound((10,)) == VECTOR_ROWS - 1
+    assert vector_bound((10_000,)) * 80_000 < 70 * 2**20
+    assert vector_bound((10**7,)) == 63
+
+
+def test_nearest_names_and_refusals() -> None:
+    history = History()
+    history.append({"step": np.array([0, 10, 30]), "rho": np.ones(3)})
+    assert [history.nearest(step) for step in (-5, 0, 4, 5, 6, 20, 21, 99)] == [
+        0,
+        0,
+        0,
+        0,
+        1,
+        1,
+        2,
+        2,
+    ]
+    assert history.names() == ["rho", "step"]
+    assert history.has("rho")
+    assert not history.has("time")
+    with pytest.raises(BadInput, match="rho"):
+        history.scalar("rh0")
+    with pytest.raises(BadInput):
+        history.vector("rho")
+
+
+def test_truncate_forgets_from_a_step_on() -> None:
+    history = History()
+    history.append(sample_run.rows(0, 9000))
+    history.truncate(500)
+    assert history.length == 500
+    steps, values = history.vector("margins")
+    assert steps.max() < 500
+    history.append(sample_run.rows(500, 100))
+    np.testing.assert_array_equal(history.step, np.arange(600))
+    steps, values = history.vector("margins")
+    assert steps[-1] == 599
+    np.testing.assert_array_equal(values, sample_run.expected("margins", steps))
+    history.truncate(0)
+    assert history.length == 0
+
+
+def test_replay_from_a_file(tmp_path: Path) -> None:
+    sample_run.finished(tmp_path, 10_000)
+    with RunReader(tmp_path) as reader:
+        history = History.from_reader(reader)
+        np.testing.assert_array_equal(history.step, np.arange(10_000))
+        np.testing.assert_array_equal(history.scalar("log_risk"), reader.read("log_risk"))
+        for name in ("margins", "theta"):
+            steps, values = history.vector(name)
+            assert 1000 < len(steps) <= VECTOR_ROWS
+            assert steps[-1] == 9999
+            np.testing.assert_array_equal(values, sample_run.expected(name, steps))
+        assert history.vector("margins")[1] is history.vector("margins")[1]
+        assert history.has("neuron_direction")
+        assert history.update() == 10_000
+
+
+def test_following_a_live_run_that_goes_back(tmp_path: Path) -> None:
+    store = sample_run.create(tmp_path)
+    with RunLock(tmp_path), RunReader(tmp_path) as reader:
+        history = History.from_reader(reader)
+        assert history.length == 0
+        for _ in range(3):
+            store.append(sample_run.rows(store.last_step + 1, 40))
+            store.commit()
+            history.update()
+        assert history.length == 120
+        assert len(history.vector("margins")[0]) == 120
+        store.truncate(50)
+        assert history.update() == 50
+        assert len(history.vector("margins")[0]) == 50
+    store.close()
+    RunStore.reopen(tmp_path).close()
+
+
+def test_readers_beside_a_writer_see_whole_records() -> None:
+    history, wrong, done = History(), [], threading.Event()
+
+    def look() -> None:
+        while not done.is_set():
+            steps = history.step
+            if len(steps) and not np.array_equal(steps, np.arange(len(steps))):
+                wrong.append("steps")
+            if history.has("margins"):
+                rows, values = history.vector("margins")
+                if not np.array_equal(values, sample_run.expected("margins", rows)):
+                    wrong.append("margins")
+
+    viewer = threading.Thread(target=look)
+    viewer.start()
+    for start in range(0, 20_000, 100):
+        history.append(sample_run.rows(start, 100))
+    done.set()
+    viewer.join()
+    assert wrong == []

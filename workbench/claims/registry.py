@@ -1,0 +1,30 @@
+"""Every claim by its id."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from workbench.claims import kh24
+from workbench.claims.claim import Claim
+from workbench.errors import unknown
+
+CLAIMS: dict[str, Claim] = {claim.id: claim for claim in kh24.CLAIMS}
+
+
+def select(names: Sequence[str]) -> list[Claim]:
+    """The claims of the given papers and ids, each once, in the registry's order; all for none.
+
+    Raises:
+        BadInput: a name that is neither a paper nor an id, with the nearest known one.
+    """
+    if not names:
+        return list(CLAIMS.values())
+    papers = {claim.paper for claim in CLAIMS.values()}
+    wanted = set()
+    for name in names:
+        upper = name.upper()
+        found = [c.id for c in CLAIMS.values() if upper in (c.paper.upper(), c.id.upper())]
+        if not found:
+            raise unknown("claim or paper", upper, [*papers, *CLAIMS])
+        wanted.update(found)
+    return [claim for claim in CLAIMS.values() if claim.id in wanted]

@@ -1,0 +1,81 @@
+"""Claims over real runs: headless sessions in the runs folder, one after the other."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+from workbench.claims.claim import Claim, Result, Size
+from workbench.claims.lab import TrainedRun
+from workbench.config import RunConfig
+from workbench.errors import StorageError, WorkbenchError
+from workbench.record.figures import draw_figure, save_figure
+from workbench.record.reader import RunReader
+from workbench.session import Session
+
+POLL_SECONDS = 0.1
+Report = Callable[[str, float], None]
+
+
+def _silent(name: str, fraction: float) -> None:
+    del name, fraction
+
+
+class SessionLab:
+    """A `Lab` that trains with sessions and leaves their runs in `runs_dir`.
+
+    `report` is told the run's name and the fraction of its steps done.
+    """
+
+    def __init__(self, runs_dir: Path, report: Report = _silent) -> None:
+        self.runs_dir, self.report = runs_dir, report
+
+    def train(self, config: RunConfig) -> TrainedRun:
+        """Train to the end and read the run's file back.
+
+        Raises:
+            WorkbenchError: the run failed, or cannot be stored.
+        """
+        with Session.create(config, self.runs_dir) as session:
+            session.start()
+            while not session.wait(POLL_SECONDS):
+                snapshot = session.engine.snapshot
+                done = 0 if snapshot is None else snapshot.step
+                self.report(config.name, done / max(1, config.train.steps))
+        self.report(config.name, 1.0)
+        error = session.engine.error
+        if isinstance(error, WorkbenchError):
+            raise error
+        if error is not None:
+            raise StorageError(f"run {session.folder.name} failed: {error}") from error
+        with RunReader(session.folder) as reader:
+            return TrainedRun(
+                reader.read("step"),
+                reader.read("time"),
+                reader.read("log_risk"),
+                reader.read("theta"),
+                session.setup.structure,
+                session.folder,
+            )
+
+
+def run_claim(claim: Claim, runs_dir: Path, size: Size, report: Report = _silent) -> Result:
+    """Run a claim with sessions in `runs_dir`.
+
+    Raises:
+        WorkbenchError: a run failed, or cannot be stored.
+    """
+    return claim.run(SessionLab(runs_dir, report), size)
+
+
+def save_claim_figure(result: Result) -> Path | None:
+    """Draw the claim's figure beside the run it left behind; None where there is neither.
+
+    Raises:
+        StorageError: the run cannot be read, or the figure not written.
+    """
+    if result.run is None or not result.claim.figure:
+        return None
+    target = result.run / f"{result.claim.id}-{result.claim.figure}.png"
+    with RunReader(result.run) as reader:
+        return save_figure(draw_figure(reader, result.claim.figure), target)

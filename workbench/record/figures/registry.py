@@ -1,0 +1,56 @@
+"""Every figure by the name `workbench plot --figure` takes.
+
+A new figure is a module with a `draw(series, figure, options)` and a line here.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from matplotlib import rc_context
+from matplotlib.figure import Figure
+
+from workbench.errors import unknown
+from workbench.record.figures.directions import draw as draw_directions
+from workbench.record.figures.margins import draw as draw_margins
+from workbench.record.figures.norms import draw as draw_norms
+from workbench.record.figures.options import FigureOptions
+from workbench.record.figures.risk import draw as draw_risk
+from workbench.record.figures.series import RunSeries
+from workbench.record.figures.style import STYLE
+from workbench.record.reader import RunReader
+
+Draw = Callable[[RunSeries, Figure, FigureOptions], None]
+
+
+@dataclass(frozen=True)
+class FigureKind:
+    """A figure that can be asked for: what it shows, and how it is drawn."""
+
+    shows: str
+    draw: Draw
+
+
+FIGURES: dict[str, FigureKind] = {
+    "risk": FigureKind("log10 of the risk", draw_risk),
+    "margins": FigureKind("normalized margins of the network and its samples", draw_margins),
+    "directions": FigureKind("where every neuron points", draw_directions),
+    "norms": FigureKind("norms of θ, its layers and its neurons", draw_norms),
+}
+
+
+def draw_figure(reader: RunReader, name: str, options: FigureOptions | None = None) -> Figure:
+    """Draw a figure of a run.
+
+    Raises:
+        BadInput: no figure has that name, or the run did not record what it needs.
+        StorageError: the run's file is damaged.
+    """
+    kind = FIGURES.get(name)
+    if kind is None:
+        raise unknown("figure", name, FIGURES)
+    with rc_context(STYLE):
+        figure = Figure(layout="constrained")
+        kind.draw(RunSeries(reader), figure, options or FigureOptions())
+    return figure

@@ -1,0 +1,57 @@
+"""Opening HDF5 files for writing, and letting go of one that can no longer be written.
+
+When a write fails, HDF5 still holds what it could not write: closing the file fails too, and the
+library crashes when the process exits. So the descriptor is first pointed at /dev/null: the close
+then succeeds, nothing more reaches the file, and it stays as the failure left it.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import h5py
+
+from workbench.record.layout import LIBVER
+from workbench.record.overlay import H5_ERRORS
+
+
+def abandon(file: Any) -> None:
+    """Close an h5py file without writing anything more to it."""
+    with contextlib.suppress(*H5_ERRORS):
+        sink = os.open(os.devnull, os.O_RDWR | os.O_CLOEXEC)
+        try:
+            os.dup2(sink, file.id.get_vfd_handle(), inheritable=False)
+        finally:
+            os.close(sink)
+        file.close()
+
+
+@contextlib.contextmanager
+def created(path: Path) -> Iterator[Any]:
+    """A new, empty HDF5 file, flushed and closed at the end; abandoned if anything fails.
+
+    The caller removes what a failure leaves, and fsyncs.
+    """
+    file = h5py.File(path, "w", libver=LIBVER, locking=False)
+    try:
+        yield file
+        file.flush()
+    except BaseException:
+        abandon(file)
+        raise
+    file.close()
+
+
+def open_for_appending(path: Path) -> Any:
+    """An existing file, switched to SWMR: every flush from here on is ordered."""
+    file = h5py.File(path, "r+", libver=LIBVER, locking=False)
+    try:
+        file.swmr_mode = True
+    except BaseException:
+        abandon(file)
+        raise
+    return file

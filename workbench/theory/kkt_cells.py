@@ -1,0 +1,78 @@
+"""All KKT points of the constrained NCF of one neuron by cell enumeration, for small d.
+
+The data hyperplanes cut the sphere into at most 2 Σ_{i<d} C(n−1, i) cells; in each the NCF has one
+formula. Exact up to rounding: positions to 1e-8, memberships to 1e-9.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import numpy as np
+from jaxtyping import Float
+
+from workbench.arrays import Array
+from workbench.theory.arrangement import cell_bound, rank_of
+from workbench.theory.cells_squared import squared_points
+from workbench.theory.cells_two_layer import two_layer_points
+from workbench.theory.lines import Lines, merge_lines
+from workbench.theory.ncf import NeuronKind
+from workbench.theory.residual import certify
+from workbench.theory.result import KktPoint, KktSet, by_value
+
+CAP = 100_000
+"""Most cells that are enumerated unless asked otherwise."""
+
+
+def cell_count_bound(lines: Lines) -> int:
+    """The most cells that merged lines can have."""
+    axis = lines.axis[lines.kinked]
+    return cell_bound(len(axis), rank_of(axis))
+
+
+def kkt_cells(
+    x: Float[Array, "n d"],
+    z: Float[Array, " n"],
+    kind: NeuronKind,
+    leak: float = 0.0,
+    *,
+    cap: int = CAP,
+    cancel: Callable[[], bool] | None = None,
+) -> KktSet:
+    """Every KKT point of max N_{z,H}(w), ‖w‖ = 1, if there can be no more than `cap` cells.
+
+    Above the cap, and when `cancel()` turns true, the set says that it is not complete and why; it
+    is then empty, or holds what was found.
+
+    Raises:
+        ValueError: the data or the leak is unusable.
+    """
+    lines = merge_lines(x, z, kind, leak)
+    bound = cell_count_bound(lines)
+    statistics = {"lines": float(len(lines.axis)), "cell_bound": float(bound)}
+    d = lines.dimension
+    if bound > cap:
+        reason = f"up to {bound:,} cells, above the cap of {cap:,}"
+        return KktSet((), "exact", False, reason, kind, leak, d, statistics=statistics)
+    search = squared_points if kind is NeuronKind.SQUARED_RELU else two_layer_points
+    drafts, finished = search(lines, cancel)
+    points: list[KktPoint] = []
+    if drafts:
+        proof = certify(np.stack([draft.direction for draft in drafts]), lines, kind)
+        points = [
+            KktPoint(
+                draft.direction,
+                float(proof.value[b]),
+                float(proof.multiplier[b]),
+                float(proof.residual[b]),
+                draft.kind,
+                extent=draft.extent,
+                kinks=int(proof.kinks[b]),
+            )
+            for b, draft in enumerate(drafts)
+        ]
+    statistics["max_residual"] = max((point.residual for point in points), default=0.0)
+    reason = "every cell was examined" if finished else "cancelled"
+    return KktSet(
+        by_value(points), "exact", finished, reason, kind, leak, d, not finished, statistics
+    )

@@ -1,0 +1,267 @@
+"""The Textual app: which screen comes first, one session at a time, and a clean end whatever ends it."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import signal
+import sys
+import threading
+from collections.abc import Callable, Iterable
+from pathlib import Path
+from typing import TYPE_CHECKING, ClassVar
+
+from textual.app import App, SystemCommand
+from textual.binding import Binding, BindingType
+from textual.screen import Screen
+
+from workbench.errors import ExitCode, WorkbenchError
+from workbench.presets import load_config
+from workbench.tui.screens.run import RunScreen
+from workbench.tui.widgets.palette import Palette, default_palette
+
+if TYPE_CHECKING:
+    from workbench.session import Session
+
+# How long leaving waits for the engine's last checkpoint, and a lost terminal for a clean end.
+CLOSE_SECONDS = 60.0
+LOST_SECONDS = 5.0
+
+
+class WorkbenchApp(App[int]):
+    """The workbench on a terminal."""
+
+    CSS_PATH = "app.tcss"
+    TITLE = "workbench"
+    ENABLE_COMMAND_PALETTE = True
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("question_mark", "help", "help", key_display="?"),
+        Binding("ctrl+c", "leave_now", "checkpoint and quit", show=False, priority=True),
+        Binding("ctrl+q", "leave_now", "checkpoint and quit", show=False, priority=True),
+    ]
+
+    def __init__(self, first: Callable[[], Screen[None]], runs_dir: Path) -> None:
+        super().__init__()
+        self.first = first
+        self.runs_dir = runs_dir
+        self.palette_: Palette = default_palette()
+        self.session: Session | None = None
+        self.farewell: list[str] = []
+        self.error: Exception | None = None
+        self._leaving = False
+
+    # --- the ways in ---
+
+    @classmethod
+    def to_run(cls, source: str, settings: list[str], runs_dir: Path) -> WorkbenchApp:
+        """Train a preset or file. Raises BadInput before any drawing when it does not parse."""
+        load_config(source, settings)
+        return cls(lambda: RunScreen(_create(source, settings, runs_dir)), runs_dir)
+
+    @classmethod
+    def to_resume(cls, folder: Path, steps: int | None, trust: bool) -> WorkbenchApp:
+        """Go on with a stored run."""
+        return cls(lambda: RunScreen(_resume(folder, steps, trust)), folder.parent)
+
+    @classmethod
+    def to_fork(
+        cls, folder: Path, at: int, settings: list[str], runs_dir: Path, trust: bool
+    ) -> WorkbenchApp:
+        """Start a new run from a stored state."""
+        return cls(lambda: RunScreen(_fork(folder, at, settings, runs_dir, trust)), runs_dir)
+
+    @classmethod
+    def to_browse(cls, runs_dir: Path) -> WorkbenchApp:
+        """Look at the stored runs."""
+        from workbench.tui.screens.browse import BrowseScreen
+
+        return cls(BrowseScreen, runs_dir)
+
+    # --- life ---
+
+    def on_mount(self) -> None:
+        """Show the first screen and take over the signals that would kill without a farewell."""
+        self.push_screen(self.first())
+        loop = asyncio.get_running_loop()
+        if threading.current_thread() is threading.main_thread():
+            for number in (signal.SIGTERM, signal.SIGHUP, signal.SIGINT):
+                loop.add_signal_handler(number, self._signalled, number)
+
+    def _signalled(self, number: int) -> None:
+        """Checkpoint and leave; a hang-up leaves no terminal to say good-bye to."""
+        if number == signal.SIGHUP:
+            self._end_without_terminal()
+        self.leave(ExitCode.INTERRUPTED)
+
+    def terminal_lost(self) -> None:
+        """The terminal is gone: checkpoint and end the process."""
+        self._end_without_terminal()
+
+    def _end_without_terminal(self) -> None:
+        """End the process once the session is closed, whatever becomes of the drawing.
+
+        Without this Textual's input thread spins on the dead terminal for ever.
+        """
+
+        def end() -> None:
+            if self.session is not None:
+                self.session.close(CLOSE_SECONDS)
+            timer = threading.Event()
+            timer.wait(LOST_SECONDS)
+            os._exit(int(ExitCode.INTERRUPTED))
+
+        threading.Thread(target=end, name="hang-up", daemon=True).start()
+
+    def leave(self, code: ExitCode = ExitCode.DONE) -> None:
+        """Close the session in a worker, then exit."""
+        if self._leaving:
+            return
+        self._leaving = True
+        if self.session is not None and not self.session.engine.ended:
+            self.notify("writing a checkpoint …", timeout=CLOSE_SECONDS)
+        self.run_worker(lambda: self._close_and_exit(code), thread=True, exit_on_error=False)
+
+    def _close_and_exit(self, code: ExitCode) -> None:
+        self.close_session()
+        self.call_from_thread(self.exit, int(code))
+
+    def close_session(self) -> None:
+        """Stop the session with a checkpoint and remember what to say about it; blocks."""
+        session = self.session
+        if session is None:
+            return
+        if not session.close(CLOSE_SECONDS):
+            self.farewell.append(f"{session.folder.name}: the engine did not stop in time.")
+            return
+        mode, step = session.engine.mode, session.engine.state.step
+        self.farewell.append(f"{session.folder.name}  {mode} at step {step:,}  {session.folder}")
+        if mode == "stopped":
+            self.farewell.append(f"go on with: workbench resume {session.folder.name}")
+        if session.engine.error is not None:
+            self.farewell.append(f"workbench: the run failed: {session.engine.error}")
+        if session.recorder.warning:
+            self.farewell.append(f"workbench: {session.recorder.warning}")
+        self.session = None
+
+    def refuse(self, error: Exception) -> None:
+        """A run could not be made: back to browsing if we came from there, else out with the sentence."""
+        if len(self.screen_stack) > 2 and isinstance(error, WorkbenchError):
+            self.pop_screen()
+            self.notify(str(error), title="cannot run", severity="error", timeout=12, markup=False)
+            return
+        self.error = error
+        self.exit(int(getattr(error, "exit_code", ExitCode.FAILED)))
+
+    # --- what screens ask for ---
+
+    @property
+    def palette(self) -> Palette:
+        """Colours and glyphs of this terminal."""
+        return self.palette_
+
+    def frame_ready(self) -> bool:
+        """Whether the terminal has shown the last frame, so that another may be sent."""
+        ready = getattr(self._driver, "ready_for_frame", None)
+        return True if ready is None else bool(ready())
+
+    def open_replay(self, folder: Path) -> None:
+        """Look at a stored run, or follow one that another process trains."""
+        from workbench.tui.screens.replay import ReplayScreen
+
+        self.push_screen(ReplayScreen(folder))
+
+    def start_run(self, source: str, settings: list[str]) -> None:
+        """Train a preset or file on a screen of its own."""
+        self._push_run(_create(source, settings, self.runs_dir))
+
+    def resume_run(self, folder: Path, steps: int | None) -> None:
+        """Go on with a stored run."""
+        self._push_run(_resume(folder, steps, False))
+
+    def fork_run(self, folder: Path, at: int, settings: list[str]) -> None:
+        """Start a new run from a stored state."""
+        self._push_run(_fork(folder, at, settings, self.runs_dir, False))
+
+    def _push_run(self, make: Callable[[], Session]) -> None:
+        if self.session is not None and not self.session.engine.ended:
+            self.notify("a run is training already; stop it first (q there)", severity="warning")
+            return
+        from workbench.tui.screens.launch import LaunchScreen
+
+        if isinstance(self.screen, LaunchScreen):
+            self.pop_screen()
+        self.push_screen(RunScreen(make))
+
+    def action_help(self) -> None:
+        """Show the keys of the present screen."""
+        from workbench.tui.screens.help import HelpScreen
+
+        if not isinstance(self.screen, HelpScreen):
+            self.push_screen(HelpScreen())
+
+    def action_leave_now(self) -> None:
+        """Checkpoint and quit without asking."""
+        self.leave(ExitCode.INTERRUPTED if self.session is not None else ExitCode.DONE)
+
+    def get_system_commands(self, screen: Screen[object]) -> Iterable[SystemCommand]:
+        """The palette: every binding of the present screen by name."""
+        seen = set()
+        for active in screen.active_bindings.values():
+            binding = active.binding
+            if binding.description and binding.action not in seen and active.enabled:
+                seen.add(binding.action)
+                yield SystemCommand(
+                    binding.description,
+                    f"key {active.binding.key_display or binding.key}",
+                    _runner(self, binding.action),
+                )
+
+
+def _runner(app: WorkbenchApp, action: str) -> Callable[[], None]:
+    def run() -> None:
+        app.call_later(app.run_action, action, app.screen)
+
+    return run
+
+
+def _create(source: str, settings: list[str], runs_dir: Path) -> Callable[[], Session]:
+    def make() -> Session:
+        from workbench.session import Session
+
+        preset = "" if source.endswith(".toml") or "/" in source else source
+        return Session.create(load_config(source, settings), runs_dir, preset=preset, attended=True)
+
+    return make
+
+
+def _resume(folder: Path, steps: int | None, trust: bool) -> Callable[[], Session]:
+    def make() -> Session:
+        from workbench.session import Session
+
+        return Session.resume(folder, steps=steps, trust=trust, attended=True)
+
+    return make
+
+
+def _fork(
+    folder: Path, at: int, settings: list[str], runs_dir: Path, trust: bool
+) -> Callable[[], Session]:
+    def make() -> Session:
+        from workbench.session import Session
+
+        return Session.fork(folder, at, runs_dir, settings=settings, trust=trust, attended=True)
+
+    return make
+
+
+def run_app(app: WorkbenchApp) -> None:
+    """Run the app, then say on the restored terminal what became of the run; exits with its code."""
+    code = app.run()
+    if app.error is not None:
+        raise app.error
+    for line in app.farewell:
+        sys.stdout.write(line + "\n")
+    if app.return_code:
+        sys.exit(app.return_code)
+    if code:
+        sys.exit(code)

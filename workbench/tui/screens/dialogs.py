@@ -1,0 +1,237 @@
+"""Questions over a screen: yes or no, a line of text, one of several. All of them by keyboard."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import ClassVar, TypeVar
+
+from rich.text import Text
+from textual import on
+from textual.app import ComposeResult
+from textual.binding import Binding, BindingType
+from textual.color import Color
+from textual.containers import Horizontal, Vertical
+from textual.screen import ModalScreen
+from textual.widget import Widget
+from textual.widgets import Button, Input, OptionList, Static
+from textual.widgets.option_list import Option
+
+from workbench.tui.widgets.palette import Palette, default_palette
+
+T = TypeVar("T")
+
+Check = Callable[[str], str | None]
+"""Says in a sentence what is wrong with a text; None or nothing: it is fine."""
+
+VEIL = Color(13, 17, 23, 0.6)
+"""What a dialog lays over the screen beneath."""
+
+DIALOG_CSS = """
+    align: center middle;
+    & > .dialog {
+        width: auto;
+        min-width: 30;
+        max-width: 90%;
+        height: auto;
+        max-height: 100%;
+        padding: 0 1;
+        background: #161b22;
+        border: round #3d444d;
+        &.danger { border: round #ff4545; }
+        &.plain { border: ascii #3d444d; }
+    }
+    & .question { width: auto; max-width: 100%; height: auto; color: #d6dbe1; }
+    & .hint { width: auto; max-width: 100%; height: auto; color: #9aa3ad; }
+    & .mistake { width: 100%; height: auto; color: #ff4545; display: none; }
+    & .mistake.shown { display: block; }
+"""
+
+
+def palette_of(widget: Widget) -> Palette:
+    """The palette of the app a widget is in; the terminal's own if the app has none."""
+    found = getattr(widget.app, "palette", None)
+    return found if isinstance(found, Palette) else default_palette()
+
+
+def plain(widget: Widget, text: str, classes: str = "") -> Static:
+    """Text as it is: never markup, and only characters the terminal has."""
+    return Static(Text(palette_of(widget).say(text)), markup=False, classes=classes)
+
+
+def no_check(text: str) -> str | None:
+    """Anything will do."""
+    del text
+    return None
+
+
+class Dialog(ModalScreen[T]):
+    """A screen over another, which shows through."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.styles.background = VEIL
+
+
+def _box(screen: Widget, *, danger: bool = False) -> Vertical:
+    """The frame of a dialog."""
+    box = Vertical(classes="dialog")
+    box.set_class(danger, "danger")
+    box.set_class(palette_of(screen).ascii, "plain")
+    return box
+
+
+class Confirm(Dialog[bool]):
+    """A question with two answers; `esc` is no. A dangerous one begins on no."""
+
+    DEFAULT_CSS = (
+        "Confirm {"
+        + DIALOG_CSS
+        + """
+        & .answers { width: auto; height: 1; margin-top: 1; }
+        & Button {
+            margin-right: 2; min-width: 6; height: 1; background: #0d1117; color: #d6dbe1;
+        }
+        & Button:focus { background: #1f3a5f; color: #f4f6f8; }
+        & Button.danger:focus { background: #ff4545; color: #0d1117; }
+    }
+    """
+    )
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("y", "answer(True)", "yes"),
+        Binding("n,escape", "answer(False)", "no"),
+        Binding("left,up,h,k", "app.focus_previous", "previous answer", show=False),
+        Binding("right,down,l,j", "app.focus_next", "next answer", show=False),
+    ]
+
+    def __init__(
+        self, question: str, *, yes: str = "yes", no: str = "no", danger: bool = False
+    ) -> None:
+        super().__init__()
+        self.question, self.yes, self.no, self.danger = question, yes, no, danger
+
+    def compose(self) -> ComposeResult:
+        say = palette_of(self).say
+        with _box(self, danger=self.danger):
+            yield plain(self, self.question, "question")
+            with Horizontal(classes="answers"):
+                yes = Button(Text(f"y {say(self.yes)}"), id="yes", compact=True)
+                yes.set_class(self.danger, "danger")
+                yield yes
+                yield Button(Text(f"n {say(self.no)}"), id="no", compact=True)
+
+    def on_mount(self) -> None:
+        """Begin on the answer that does no harm."""
+        self.query_one("#no" if self.danger else "#yes", Button).focus()
+
+    @on(Button.Pressed)
+    def _pressed(self, event: Button.Pressed) -> None:
+        event.stop()
+        self.dismiss(event.button.id == "yes")
+
+    def action_answer(self, answer: bool) -> None:
+        """A key that answers at once."""
+        self.dismiss(answer)
+
+
+class Ask(Dialog[str | None]):
+    """A line of text, checked as it is typed; `esc` gives None."""
+
+    DEFAULT_CSS = (
+        "Ask {"
+        + DIALOG_CSS
+        + """
+        & > .dialog { width: 64; }
+        & Input, & Input:focus { width: 100%; height: 1; border: none; background: #0d1117; }
+    }
+    """
+    )
+    BINDINGS: ClassVar[list[BindingType]] = [Binding("escape", "leave", "leave it")]
+
+    def __init__(
+        self, question: str, *, value: str = "", hint: str = "", check: Check = no_check
+    ) -> None:
+        super().__init__()
+        self.question, self.value, self.hint, self.check = question, value, hint, check
+
+    def compose(self) -> ComposeResult:
+        with _box(self):
+            yield plain(self, self.question, "question")
+            yield Input(self.value, compact=True, select_on_focus=False, max_length=1000)
+            if self.hint:
+                yield plain(self, self.hint, "hint")
+            yield Static("", markup=False, classes="mistake")
+
+    @on(Input.Changed)
+    def _changed(self, event: Input.Changed) -> None:
+        event.stop()
+        self.say_mistake(None if event.value == self.value else self.check(event.value))
+
+    @on(Input.Submitted)
+    def _submitted(self, event: Input.Submitted) -> None:
+        event.stop()
+        mistake = self.check(event.value)
+        self.say_mistake(mistake)
+        if not mistake:
+            self.dismiss(event.value)
+
+    def say_mistake(self, mistake: str | None) -> None:
+        """Show a sentence below the line, or nothing."""
+        place = self.query_one(".mistake", Static)
+        place.update(Text(palette_of(self).say(mistake or "")))
+        place.set_class(bool(mistake), "shown")
+
+    def action_leave(self) -> None:
+        """Answer nothing."""
+        self.dismiss(None)
+
+
+class Choose(Dialog[str | None]):
+    """One of several, each a (value, label); gives the value, `esc` gives None."""
+
+    DEFAULT_CSS = (
+        "Choose {"
+        + DIALOG_CSS
+        + """
+        & OptionList, & OptionList:focus {
+            width: auto; min-width: 28; max-width: 100%; height: auto; max-height: 12;
+            background: #161b22; background-tint: transparent; margin-top: 1;
+        }
+    }
+    """
+    )
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("escape", "leave", "leave it"),
+        Binding("j", "move(1)", "down", show=False),
+        Binding("k", "move(-1)", "up", show=False),
+    ]
+
+    def __init__(self, question: str, options: Sequence[tuple[str, str]]) -> None:
+        super().__init__()
+        self.question, self.options = question, tuple(options)
+
+    def compose(self) -> ComposeResult:
+        say = palette_of(self).say
+        with _box(self):
+            yield plain(self, self.question, "question")
+            yield OptionList(
+                *(Option(Text(say(label))) for _, label in self.options),
+                markup=False,
+                compact=True,
+            )
+
+    @on(OptionList.OptionSelected)
+    def _selected(self, event: OptionList.OptionSelected) -> None:
+        event.stop()
+        self.dismiss(self.options[event.option_index][0])
+
+    def action_move(self, rows: int) -> None:
+        """Up or down by letter."""
+        options = self.query_one(OptionList)
+        if rows > 0:
+            options.action_cursor_down()
+        else:
+            options.action_cursor_up()
+
+    def action_leave(self) -> None:
+        """Choose nothing."""
+        self.dismiss(None)

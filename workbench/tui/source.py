@@ -1,0 +1,344 @@
+"""Where a run screen's numbers come from: a session that trains, or the files of a stored run."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Protocol
+
+import numpy as np
+
+from workbench.arrays import Float
+from workbench.config import RunConfig
+from workbench.inspector.circle import Circle, circle_of, circle_reason
+from workbench.inspector.residual import residual
+from workbench.measures.directions import neuron_angles
+from workbench.measures.norms import neuron_norms
+from workbench.record.history import History
+from workbench.record.reader import RunReader
+from workbench.stored import stored_config
+
+if TYPE_CHECKING:
+    from workbench.session import Session
+    from workbench.setup import Setup
+
+# The circle may take this share of the time that passes between two of its computations.
+CIRCLE_SHARE = 0.04
+
+
+@dataclass(frozen=True, eq=False)
+class Moment:
+    """One state as the compass and the landscape show it; None where it is not known."""
+
+    step: int
+    values: Mapping[str, float] = field(default_factory=dict)
+    angles: Float[np.ndarray, " H"] | None = None
+    norms: Float[np.ndarray, " H"] | None = None
+    signs: Float[np.ndarray, " H"] | None = None
+    circle: Circle | None = None
+    reason: str = ""
+
+
+@dataclass(frozen=True)
+class Progress:
+    """How a run is doing, for the status line."""
+
+    state: str
+    step: int
+    steps: int
+    rate: float = 0.0
+    eta: float | None = None
+    note: str = ""
+
+
+class Source(Protocol):
+    """A run to look at."""
+
+    name: str
+    folder: Path
+    config: RunConfig | None
+    history: History
+    live: bool
+
+    def refresh(self) -> bool:
+        """Look for news; whether there are any."""
+        ...
+
+    def progress(self) -> Progress:
+        """Where the run is."""
+        ...
+
+    def moment(self, row: int | None) -> Moment:
+        """The state at a record, or the latest."""
+        ...
+
+    def events(self) -> Sequence[tuple[int, str, str]]:
+        """What happened, oldest first."""
+        ...
+
+    def data(self) -> tuple[Float[np.ndarray, "n ..."] | None, Float[np.ndarray, " n"] | None]:
+        """The samples."""
+        ...
+
+
+class CircleKeeper:
+    """Computes the circle of a state, not more often than its cost allows."""
+
+    def __init__(self) -> None:
+        self._key: tuple[int, int] | None = None
+        self._circle: Circle | None = None
+        self._ready_at = 0.0
+
+    def of(
+        self, setup: Setup, step: int, outputs: Float[np.ndarray, " n"], *, now: bool
+    ) -> Circle | None:
+        """The circle of a state with these outputs; the last one while a new one would cost too much."""
+        key = (step, id(setup))
+        if key == self._key or (not now and time.monotonic() < self._ready_at):
+            return self._circle
+        neurons = setup.structure.neurons
+        if neurons is None:
+            return None
+        began = time.perf_counter()
+        data = setup.dataset
+        z = residual(outputs, data.y, setup.panel.loss)
+        if np.isfinite(z).all():
+            self._circle = circle_of(data.x.reshape(data.n, -1), z, neurons)
+        self._key = key
+        self._ready_at = time.monotonic() + (time.perf_counter() - began) / CIRCLE_SHARE
+        return self._circle
+
+
+def moment_of(
+    setup: Setup,
+    step: int,
+    theta: Float[np.ndarray, " P"],
+    outputs: Float[np.ndarray, "n ..."],
+    values: Mapping[str, float],
+    keeper: CircleKeeper,
+    *,
+    now: bool,
+) -> Moment:
+    """Angles, norms, signs and the circle of a state."""
+    structure, d = setup.structure, setup.dataset.d
+    if structure.neurons is None:
+        return Moment(step, values, reason="this network declares no neurons")
+    norms = neuron_norms(theta[None], structure)[0]
+    if d != 2:
+        reason = circle_reason(structure.neurons, d, True) or ""
+        return Moment(step, values, norms=norms, reason=reason)
+    why_not = circle_reason(structure.neurons, d, outputs.ndim == 1)
+    return Moment(
+        step,
+        values,
+        angles=neuron_angles(theta[None], structure)[0],
+        norms=norms,
+        signs=structure.neuron_signs(theta),
+        circle=None if why_not else keeper.of(setup, step, outputs, now=now),
+        reason=why_not or "",
+    )
+
+
+class LiveSource:
+    """A run being trained by this process."""
+
+    live = True
+
+    def __init__(self, session: Session) -> None:
+        self.session = session
+        self.folder = session.folder
+        self.config: RunConfig | None = session.config
+        self.name = session.name
+        self.history = session.history
+        self._keeper = CircleKeeper()
+        self._seen: object = None
+
+    def refresh(self) -> bool:
+        """Whether the engine has published a new snapshot."""
+        snapshot = self.session.engine.snapshot
+        news = snapshot is not self._seen
+        self._seen = snapshot
+        return news
+
+    def progress(self) -> Progress:
+        """From the engine's snapshot."""
+        engine, snapshot = self.session.engine, self.session.engine.snapshot
+        state = {"running": "live", "finished": "done", "stopped": "paused"}.get(
+            engine.mode, engine.mode
+        )
+        if snapshot is None:
+            return Progress(state, 0, engine.plan.steps)
+        return Progress(
+            state,
+            snapshot.step,
+            engine.plan.steps,
+            snapshot.steps_per_second,
+            snapshot.eta_seconds,
+            snapshot.note,
+        )
+
+    def moment(self, row: int | None) -> Moment:
+        """The engine's snapshot, or a record with the neurons it holds."""
+        snapshot = self.session.engine.snapshot
+        if snapshot is None:
+            return Moment(0, reason="starting")
+        if row is not None:
+            return recorded_moment(
+                self.history, row, "the correlation function is of the latest state"
+            )
+        return moment_of(
+            self.session.setup,
+            snapshot.step,
+            snapshot.theta,
+            snapshot.outputs,
+            snapshot.values,
+            self._keeper,
+            now=snapshot.mode != "running",
+        )
+
+    def events(self) -> Sequence[tuple[int, str, str]]:
+        """As the engine told them."""
+        return self.session.events
+
+    def data(self) -> tuple[Float[np.ndarray, "n ..."] | None, Float[np.ndarray, " n"] | None]:
+        """The samples."""
+        return self.session.setup.dataset.x, self.session.setup.dataset.y
+
+
+class StoredSource:
+    """A run in its files: finished, lost, or being written by another process."""
+
+    live = False
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self.reader = RunReader(folder)
+        self.history = History.from_reader(self.reader)
+        self.config = stored_config(folder)
+        self.name = str(self.reader.attributes.get("name") or folder.name)
+        self.setup: Setup | None = None
+        self._keeper = CircleKeeper()
+        self._moment: Moment | None = None
+        self._checked = 0.0
+        self._news = True
+
+    def prepare(self) -> None:
+        """Rebuild the network behind the recorded θ; slow (imports torch), for a worker thread.
+
+        A model class of the user's is never imported for looking.
+        """
+        if self.config is None or self.config.model.kind == "torch":
+            return
+        from workbench.setup import set_up
+        from workbench.stored import stored_dataset
+
+        cpu = self.config.model_copy(
+            update={"device": self.config.device.model_copy(update={"kind": "cpu"})}
+        )
+        self.setup = set_up(cpu, stored_dataset(self.reader))
+        self._moment = None
+        self._news = True
+
+    def refresh(self) -> bool:
+        """Follow the file while another process writes it."""
+        news, self._news = self._news, False
+        if self.reader.live and time.monotonic() - self._checked > 0.5:
+            self._checked = time.monotonic()
+            news = self.history.update() > 0 or news
+        return news
+
+    def progress(self) -> Progress:
+        """From the file's status and its last record."""
+        steps = self.history.step
+        status = self.reader.status
+        state = {
+            "finished": "replay",
+            "stopped": "replay",
+            "running": "live",
+            "paused": "paused",
+        }.get(status, status)
+        planned = self.config.train.steps if self.config is not None else 0
+        return Progress(state, int(steps[-1]) if len(steps) else 0, planned)
+
+    def moment(self, row: int | None) -> Moment:
+        """The state at a record, with the network's outputs where θ was recorded."""
+        if self.history.length == 0:
+            return Moment(0, reason="no record yet")
+        row = self.history.length - 1 if row is None else row
+        step = int(self.history.step[row])
+        if self._moment is not None and self._moment.step == step:
+            return self._moment
+        if self.setup is None or "theta" not in self.reader.series_names():
+            reason = "loading the network …" if self._can_prepare() else "θ was not recorded"
+            self._moment = recorded_moment(self.history, row, reason)
+            return self._moment
+        import torch
+
+        theta = np.asarray(self.reader.read("theta", slice(row, row + 1)))[0]
+        with torch.no_grad():
+            self.setup.state.theta.copy_(torch.from_numpy(theta))
+            out = self.setup.model(self.setup.program.x)
+        outputs = out.reshape(self.setup.output_shape).double().numpy()
+        values = recorded_moment(self.history, row, "").values
+        self._moment = moment_of(self.setup, step, theta, outputs, values, self._keeper, now=True)
+        return self._moment
+
+    def _can_prepare(self) -> bool:
+        return (
+            self.setup is None
+            and "theta" in self.reader.series_names()
+            and self.config is not None
+            and self.config.model.kind != "torch"
+        )
+
+    def events(self) -> Sequence[tuple[int, str, str]]:
+        """As recorded."""
+        return [(e.step, e.kind, e.text) for e in self.reader.events()]
+
+    def data(self) -> tuple[Float[np.ndarray, "n ..."] | None, Float[np.ndarray, " n"] | None]:
+        """The samples kept in the file."""
+        return self.reader.x, self.reader.y
+
+    def close(self) -> None:
+        """Close the file."""
+        self.reader.close()
+
+
+def recorded_moment(history: History, row: int, reason: str) -> Moment:
+    """What a record alone tells: scalars, and the neurons at the nearest row that is in memory."""
+    step = int(history.step[row])
+    values = {}
+    for name in history.names():
+        if name != "step" and history.has(name):
+            column = _scalar(history, name)
+            if column is not None and row < len(column):
+                values[name] = float(column[row])
+    return Moment(
+        step,
+        values,
+        angles=_row(history, "neuron_angle", step),
+        norms=_row(history, "neuron_norm", step),
+        reason=reason,
+    )
+
+
+def _scalar(history: History, name: str) -> Float[np.ndarray, " T"] | None:
+    from workbench.record.schema import SERIES
+
+    spec = SERIES.get(name)
+    return history.scalar(name) if spec is not None and not spec.dims else None
+
+
+def _row(history: History, name: str, step: int) -> Float[np.ndarray, " k"] | None:
+    """A vector series at the kept step nearest to `step`."""
+    if not history.has(name):
+        return None
+    steps, values = history.vector(name)
+    if not len(steps):
+        return None
+    right = int(np.clip(np.searchsorted(steps, step), 0, len(steps) - 1))
+    left = max(0, right - 1)
+    best = left if abs(int(steps[left]) - step) < abs(int(steps[right]) - step) else right
+    return np.asarray(values[best])

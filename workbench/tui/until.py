@@ -1,0 +1,27 @@
+"""What a person types to run until: a step, or a risk that may be too small for a float."""
+
+from __future__ import annotations
+
+import re
+from math import log10
+
+from workbench.engine.control import RunUntil
+from workbench.errors import BadInput, clean_text
+
+_RISK = re.compile(r"([0-9]*\.?[0-9]+)(?:e([+-]?[0-9]{1,9}))?", re.IGNORECASE)
+
+
+def parse_until(text: str) -> RunUntil:
+    """`step 20000`, `20000`, `risk 1e-400`, `risk < 0.01`; raises BadInput for anything else."""
+    words = text.replace("<", " ").replace("=", " ").replace(",", "").split()
+    if len(words) == 1:
+        words = ["step", *words]
+    if len(words) == 2 and words[0] == "step" and words[1].isdigit():
+        return RunUntil(step=int(words[1]))
+    if len(words) == 2 and words[0] == "risk":
+        match = _RISK.fullmatch(words[1])
+        if match and float(match[1]) > 0:
+            return RunUntil(log10_risk=log10(float(match[1])) + int(match[2] or 0))
+    raise BadInput(
+        f"'{clean_text(text, 40)}' is neither a step (step 20000) nor a risk (risk 1e-6)"
+    )
