@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 import typer
 
@@ -24,9 +24,10 @@ HEADER = (
     "risk so far",
     "last written",
 )
-RIGHT = {2, 3, 5, 6, 7}
-STATUS, RISK, WIDE = 1, 6, 130
-"""Below `WIDE` columns the sparkline and the time give way to the numbers."""
+RUN, STATUS, N, WIDTH, LOSS, STEP, RISK, MARGIN, TREND, WRITTEN = range(10)
+RIGHT = {N, WIDTH, STEP, RISK, MARGIN}
+DROPPED_FIRST = (WRITTEN, TREND, LOSS, N, WIDTH, MARGIN, STEP)
+"""What gives way on a narrow terminal; run, status and risk always stay."""
 
 
 def list_runs(runs_dir: RunsDir = None, as_json: Json = False) -> None:
@@ -87,6 +88,17 @@ def cells(summary: RunSummary) -> list[str]:
     ]
 
 
+def shown_columns(rows: list[list[str]], width: int) -> list[int]:
+    """Indices of the columns that fit into `width`, the least telling ones dropped first."""
+    needed = [max(len(row[i]) for row in [list(HEADER), *rows]) + 2 for i in range(len(HEADER))]
+    shown = list(range(len(HEADER)))
+    for index in DROPPED_FIRST:
+        if sum(needed[i] for i in shown) <= width:
+            break
+        shown.remove(index)
+    return shown
+
+
 def _print_rich(rows: list[list[str]]) -> None:
     from rich.box import SIMPLE_HEAD
     from rich.console import Console
@@ -94,20 +106,16 @@ def _print_rich(rows: list[list[str]]) -> None:
     from rich.text import Text
 
     console = Console()
-    shown = len(HEADER) if console.width >= WIDE else len(HEADER) - 2
-    table = Table(box=SIMPLE_HEAD, pad_edge=False, header_style="bold")
-    for index, title in enumerate(HEADER[:shown]):
-        table.add_column(
-            title,
-            justify="right" if index in RIGHT else "left",
-            no_wrap=True,
-            overflow="ellipsis",
-        )
+    shown = shown_columns(rows, console.width)
+    table = Table(box=SIMPLE_HEAD, show_edge=False, header_style="bold", padding=(0, 1))
+    for index in shown:
+        side: Literal["left", "right"] = "right" if index in RIGHT else "left"
+        table.add_column(HEADER[index], justify=side, no_wrap=index != RUN, overflow="fold")
     for row in rows:
-        texts = [Text(cell) for cell in row[:shown]]
+        texts = {index: Text(row[index]) for index in shown}
         texts[STATUS].stylize(formats.STATUS_STYLES.get(row[STATUS], "default"))
-        if shown == len(HEADER):
-            texts[8].stylize("cyan")
-            texts[9].stylize("dim")
-        table.add_row(*texts)
+        for index, style in ((TREND, "cyan"), (WRITTEN, "dim")):
+            if index in texts:
+                texts[index].stylize(style)
+        table.add_row(*texts.values())
     console.print(table)

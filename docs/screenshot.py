@@ -204,7 +204,7 @@ def _braille(draw: ImageDraw.ImageDraw, code: int, x: int, y: int, fore: Rgb) ->
 def render(rows: list[list[Cell]]) -> Image.Image:
     """A picture of the cells."""
     width, height = CELL
-    columns = max((len(row) for row in rows), default=1)
+    columns = max((1, *map(len, rows)))
     picture = Image.new("RGB", (columns * width, max(1, len(rows)) * height), BACK)
     draw = ImageDraw.Draw(picture)
     plain, bold = _fonts()

@@ -36,9 +36,9 @@ class NumpyLab:
         lr = config.train.lr * stride
         rows = []
         for step in range(0, config.train.steps + 1, stride):
-            s = np.maximum(u @ data.x.T, 0.0)
-            r = (s**self.power).sum(0) - y
             with np.errstate(over="ignore", invalid="ignore", divide="ignore"):
+                s = np.maximum(u @ data.x.T, 0.0)
+                r = (s**self.power).sum(0) - y
                 risk = np.log(factor * 0.5 * np.sum(r * r))
             if step % config.record.every == 0:
                 rows.append((step, step * config.train.lr, risk, u.ravel().copy()))

@@ -70,8 +70,16 @@ def test_chunks_and_rows_do_not_change_a_bit():
     whole.program.run_chunk(whole.state, 0, 10, 30, buffer, StopFlag())
     rows = buffer.take()
     step = 0
-    for records, every, keep in [(1, 7, False), (1, 23, True), (4, 30, True), (1, 1, False), (1, 149, True)]:
-        parts.program.run_chunk(parts.state, step, records, every, buffer if keep else None, StopFlag())
+    for records, every, keep in [
+        (1, 7, False),
+        (1, 23, True),
+        (4, 30, True),
+        (1, 1, False),
+        (1, 149, True),
+    ]:
+        parts.program.run_chunk(
+            parts.state, step, records, every, buffer if keep else None, StopFlag()
+        )
         step += records * every
     assert parts.state.theta.numpy().tobytes() == whole.state.theta.numpy().tobytes()
     again = buffer.take()

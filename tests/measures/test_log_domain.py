@@ -35,7 +35,9 @@ def test_negative_margins_too(scale):
     q = -scale * np.array([0.1, 0.5, 1.0])
     for loss in ("logistic", "exponential"):
         wanted = exact_log_risk(q, loss)
-        assert abs(log_risk(q[None], np.ones(3), loss, "sum")[0] - wanted) <= 1e-12 * max(1, abs(wanted))
+        assert abs(log_risk(q[None], np.ones(3), loss, "sum")[0] - wanted) <= 1e-12 * max(
+            1, abs(wanted)
+        )
 
 
 @pytest.mark.parametrize("scale", SCALES)
@@ -46,7 +48,9 @@ def test_cross_entropy_has_twelve_digits(scale):
     with mp.workdps(60):
         total = mp.mpf(0)
         for row, label in zip(outputs, y.astype(int), strict=True):
-            others = [mp.e ** (mp.mpf(v) - mp.mpf(row[label])) for j, v in enumerate(row) if j != label]
+            others = [
+                mp.e ** (mp.mpf(v) - mp.mpf(row[label])) for j, v in enumerate(row) if j != label
+            ]
             total += mp.log1p(mp.fsum(others))
         wanted = mp.log(total)
     found = log_risk(outputs[None], y, "cross-entropy", "sum")[0]
@@ -57,7 +61,9 @@ def test_cross_entropy_has_twelve_digits(scale):
 def test_smoothed_margin_inverts_the_loss(value):
     found = margin_smoothed(np.array([value]), np.ones(1), 2.0, "logistic")[0]
     with mp.workdps(400):
-        wanted = -mp.log(mp.expm1(mp.e ** mp.mpf(value))) if value < 500 else -(mp.e ** mp.mpf(value))
+        wanted = (
+            -mp.log(mp.expm1(mp.e ** mp.mpf(value))) if value < 500 else -(mp.e ** mp.mpf(value))
+        )
     assert abs(found - wanted) <= 1e-12 * max(1, abs(wanted))
 
 

@@ -20,6 +20,10 @@ ON_POINT = 1e-9
 """A direction this close to a KKT point (radians) stays there."""
 
 
+FLOW_TOLERANCE = 1e-7
+"""Radians a step of the flow may be off: far below the degree that claims are about."""
+
+
 @dataclass(frozen=True, eq=False)
 class PlaneNcf:
     """The NCF of one squared-ReLU neuron on inputs in the plane, with all its KKT points.
@@ -61,10 +65,9 @@ class PlaneNcf:
             slope,
             (float(times[0]), float(times[-1])),
             start,
-            method="DOP853",
             t_eval=times,
-            rtol=1e-9,
-            atol=1e-10,
+            rtol=FLOW_TOLERANCE,
+            atol=FLOW_TOLERANCE,
         )
         if not solution.success:
             return np.full((len(times), len(start)), np.nan)

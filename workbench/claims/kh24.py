@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import cached_property
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
@@ -62,11 +63,15 @@ class Phase:
         u = self.run.structure.incoming(self.run.theta)[:, self.neurons]
         return np.asarray(np.arctan2(u[..., 1], u[..., 0]))
 
+    @cached_property
+    def predicted(self) -> Float[np.ndarray, "T h"]:
+        """Angles where the NCF's direction flow alone would be at every record."""
+        return self.ncf.flow(self.angles[0], self.run.time)
+
     @property
     def astray(self) -> float:
         """Largest angle between a small neuron and the NCF's direction flow, over records, degrees."""
-        flow = self.ncf.flow(self.angles[0], self.run.time)
-        return float(np.degrees(apart(self.angles, flow).max()))
+        return float(np.degrees(apart(self.angles, self.predicted).max()))
 
     @property
     def remaining(self) -> Float[np.ndarray, " h"]:
@@ -77,9 +82,8 @@ class Phase:
     @property
     def predicted_remaining(self) -> Float[np.ndarray, " h"]:
         """The same where the direction flow alone would be by then."""
-        start = self.angles[0]
-        end = self.ncf.flow(start, self.run.time)[-1]
-        return np.degrees(self.ncf.remaining(end, self.ncf.targets(start)))
+        target = self.ncf.targets(self.angles[0])
+        return np.degrees(self.ncf.remaining(self.predicted[-1], target))
 
     @property
     def distance(self) -> Float[np.ndarray, " T"]:

@@ -279,6 +279,9 @@ class Engine:
         self._tell(Recorded(values))
 
     def _checkpoint(self) -> None:
+        """Hand the whole state over; never one that has diverged between two records."""
+        if not bool(torch.isfinite(self.state.theta).all()):
+            return
         self._tell(Checkpointed(self.state.step, self.state.to_arrays()))
 
     def _finish(self, outcome: Outcome, text: str = "") -> None:

@@ -19,13 +19,13 @@ from workbench.arrays import Array
 from workbench.theory.cells_two_layer import PiecewiseLinear
 
 BLOCK = 256
-STEPS = 0.3 * 0.89 ** np.arange(80)
+STEPS = np.concatenate([np.full(40, 0.15), 0.15 * 0.87 ** np.arange(60)])
 """Step toward the slope's direction, as a share, by iteration."""
 
 SMALL = 1e-11
 """A slope, or a weight outside its interval, below this share of the scale counts as zero."""
 
-TOUCH = 1e-13
+TOUCH = 1e-11
 """A unit vector with |a_j·u| below this touches plane j."""
 
 

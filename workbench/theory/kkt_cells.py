@@ -7,6 +7,7 @@ formula. Exact up to rounding: positions to 1e-8, memberships to 1e-9.
 from __future__ import annotations
 
 from collections.abc import Callable
+from math import comb
 
 import numpy as np
 from jaxtyping import Float
@@ -24,10 +25,24 @@ CAP = 100_000
 """Most cells that are enumerated unless asked otherwise."""
 
 
-def cell_count_bound(lines: Lines) -> int:
-    """The most cells that merged lines can have."""
+WORK = 50
+"""Most faces that are built while enumerating, in units of the cap."""
+
+
+def refusal(lines: Lines, kind: NeuronKind, cap: int) -> str | None:
+    """Why merged lines are too many to enumerate under the cap, or None."""
     axis = lines.axis[lines.kinked]
-    return cell_bound(len(axis), rank_of(axis))
+    rank = rank_of(axis)
+    cells = cell_bound(len(axis), rank)
+    if cells > cap:
+        return f"up to {cells:,} cells, above the cap of {cap:,}"
+    squared = kind is NeuronKind.SQUARED_RELU
+    faces = 2 * comb(len(axis), max(rank - 1, 0)) * (2 if squared else 3) ** max(rank - 1, 0)
+    if faces > WORK * cap:
+        return f"up to {faces:,} faces to build, above {WORK} times the cap of {cap:,}"
+    if squared and cells * lines.dimension**2 > WORK * cap:
+        return f"{cells:,} eigenvalue problems of size {lines.dimension}, too many for the cap"
+    return None
 
 
 def kkt_cells(
@@ -41,6 +56,8 @@ def kkt_cells(
 ) -> KktSet:
     """Every KKT point of max N_{z,H}(w), ‖w‖ = 1, if there can be no more than `cap` cells.
 
+    Basins are not computed (nan). Flat sets are reported with one member each.
+
     Above the cap, and when `cancel()` turns true, the set says that it is not complete and why; it
     is then empty, or holds what was found.
 
@@ -48,11 +65,12 @@ def kkt_cells(
         ValueError: the data or the leak is unusable.
     """
     lines = merge_lines(x, z, kind, leak)
-    bound = cell_count_bound(lines)
+    axis = lines.axis[lines.kinked]
+    bound = cell_bound(len(axis), rank_of(axis))
     statistics = {"lines": float(len(lines.axis)), "cell_bound": float(bound)}
     d = lines.dimension
-    if bound > cap:
-        reason = f"up to {bound:,} cells, above the cap of {cap:,}"
+    reason = refusal(lines, kind, cap)
+    if reason is not None:
         return KktSet((), "exact", False, reason, kind, leak, d, statistics=statistics)
     search = squared_points if kind is NeuronKind.SQUARED_RELU else two_layer_points
     drafts, finished = search(lines, cancel)

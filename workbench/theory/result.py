@@ -72,14 +72,15 @@ class KktSet:
 
     `complete`: every KKT point is in `points` (flat sets as one point each); `reason` says why, in
     either case. `cancelled`: the caller's `cancel` ended the search early; `points` is what was
-    found. `statistics`: counts of the search, by name.
+    found. `neuron`: the family, None for a joint model. `dimension`: d of the inputs, or p of a
+    joint model. `statistics`: counts of the search, by name.
     """
 
     points: tuple[KktPoint, ...]
     method: Method
     complete: bool
     reason: str
-    neuron: NeuronKind
+    neuron: NeuronKind | None
     leak: float
     dimension: int
     cancelled: bool = False
@@ -89,7 +90,8 @@ class KktSet:
     def directions(self) -> Float[Array, "K p"]:
         """(K, p) the points' directions as rows."""
         if not self.points:
-            return np.zeros((0, self.neuron.width(self.dimension)))
+            d = self.dimension
+            return np.zeros((0, d if self.neuron is None else self.neuron.width(d)))
         return np.stack([point.direction for point in self.points])
 
     @property

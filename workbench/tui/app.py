@@ -17,6 +17,7 @@ from textual.screen import Screen
 
 from workbench.errors import ExitCode, WorkbenchError
 from workbench.presets import load_config
+from workbench.tui.driver import AcknowledgedDriver, frame_ready
 from workbench.tui.screens.run import RunScreen
 from workbench.tui.widgets.palette import Palette, default_palette
 
@@ -41,7 +42,7 @@ class WorkbenchApp(App[int]):
     ]
 
     def __init__(self, first: Callable[[], Screen[None]], runs_dir: Path) -> None:
-        super().__init__()
+        super().__init__(driver_class=AcknowledgedDriver)
         self.first = first
         self.runs_dir = runs_dir
         self.palette_: Palette = default_palette()
@@ -93,9 +94,10 @@ class WorkbenchApp(App[int]):
             self._end_without_terminal()
         self.leave(ExitCode.INTERRUPTED)
 
-    def terminal_lost(self) -> None:
+    def on_terminal_lost(self) -> None:
         """The terminal is gone: checkpoint and end the process."""
         self._end_without_terminal()
+        self.leave(ExitCode.INTERRUPTED)
 
     def _end_without_terminal(self) -> None:
         """End the process once the session is closed, whatever becomes of the drawing.
@@ -161,8 +163,7 @@ class WorkbenchApp(App[int]):
 
     def frame_ready(self) -> bool:
         """Whether the terminal has shown the last frame, so that another may be sent."""
-        ready = getattr(self._driver, "ready_for_frame", None)
-        return True if ready is None else bool(ready())
+        return frame_ready(self)
 
     def open_replay(self, folder: Path) -> None:
         """Look at a stored run, or follow one that another process trains."""

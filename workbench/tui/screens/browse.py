@@ -18,7 +18,7 @@ from workbench.errors import WorkbenchError, clean_text
 from workbench.record.summary import RunSummary
 from workbench.tui.screens.browse_actions import RunActions
 from workbench.tui.screens.browse_charts import OverlayCharts
-from workbench.tui.screens.browse_filter import Predicate, parse_filter
+from workbench.tui.screens.browse_filter import Predicate, read_filter
 from workbench.tui.screens.browse_header import (
     BrowseHeader,
     HeaderModel,
@@ -60,49 +60,26 @@ class CurvesRead(Message):
 class BrowseScreen(RunActions):
     """Look through the stored runs."""
 
-    DEFAULT_CSS = """
-    BrowseScreen {
-        layout: vertical;
-        background: #0d1117;
-        color: #d6dbe1;
-        & #overlay { height: 16fr; display: none; }
-        & #table { height: 9fr; }
-        & #empty { height: 1fr; display: none; content-align: center middle; }
-        & #filter {
-            height: 1; display: none; background: #161b22;
-            & Static { width: 9; color: #ffc94d; padding: 0 0 0 1; }
-            & Input, & Input:focus {
-                width: 1fr; height: 1; border: none; padding: 0; background: #161b22;
-            }
-        }
-        &.filtering #filter { display: block; }
-        &.charted #overlay { display: block; }
-        &.short #table { height: 10fr; }
-        &.short #overlay { height: 12fr; }
-        &.empty #empty { display: block; }
-        &.empty #table { display: none; }
-        &.empty #overlay { display: none; }
-    }
-    """
+    CSS_PATH = "browse.tcss"
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("space", "mark", "mark the run", key_display="space"),
-        Binding("enter", "open", "open: replay, or follow"),
+        Binding("enter", "open", "replay or follow"),
         Binding("n", "new", "new run"),
         Binding("slash", "filter", "filter"),
-        Binding("escape", "back", "clear the filter, the marks"),
+        Binding("escape", "back", "clear filter, marks"),
         Binding("left,h", "scrub(-1)", "cursor left"),
         Binding("right,l", "scrub(1)", "cursor right"),
         Binding("shift+left,H", "scrub(-10)", "10 columns left"),
         Binding("shift+right,L", "scrub(10)", "10 columns right"),
         Binding("y", "toggle_y", "risk log or linear"),
         Binding("x", "toggle_x", "steps log or linear"),
-        Binding("o", "sort", "sort by the next column"),
+        Binding("o", "sort", "sort by next column"),
         Binding("O", "reverse", "reverse the order"),
         Binding("r", "resume", "resume"),
         Binding("f", "fork", "fork from a step"),
         Binding("e", "export", "export to a file"),
         Binding("p", "plot", "plot a figure"),
-        Binding("D", "diff", "compare two configurations"),
+        Binding("D", "diff", "compare configurations"),
         Binding("d", "delete", "delete"),
         Binding("q", "app.leave_now", "quit"),
     ]
@@ -113,9 +90,9 @@ class BrowseScreen(RunActions):
         self.scanning = False
         self.mistake = self.trouble = ""
         self.marks: list[str] = []
-        self.sort_key, self.sort_reverse = "finished", True
+        self.sort_key, self.sort_reverse = "updated", True
         self.filter_text = self._filter_before = ""
-        self.fits: Predicate = parse_filter("")
+        self.fits: Predicate = read_filter("")[0]
         self._reading = False
         self._dirty = False
         self._scanned_at = 0.0
@@ -262,7 +239,9 @@ class BrowseScreen(RunActions):
         self._dirty = False
         self.table.show_runs(self._rows())
         bare = self.shelf.total == 0
-        self.set_class(bare, "empty")
+        if bare != self.has_class("empty"):
+            self.set_class(bare, "empty")
+            self.query_one(KeyLine).show(key_hints(empty=bare))
         if bare:
             place = clean_text(str(self.host.runs_dir), 60)
             self.query_one("#empty", Static).update(
@@ -277,7 +256,7 @@ class BrowseScreen(RunActions):
                 stored=self.shelf.total or 0,
                 read=len(self.shelf.known),
                 marked=len(self.marks),
-                sort=sort_note(self.sort_key, self.sort_reverse),
+                sort=sort_note(self.sort_key, self.sort_reverse) if self.shelf.total else "",
                 filter=self.filter_text,
                 mistake=self.mistake or self.trouble,
                 job=self.job.note() if self.job is not None else "",
@@ -379,15 +358,10 @@ class BrowseScreen(RunActions):
         self._filter_by(event.value)
 
     def _filter_by(self, text: str) -> None:
-        """Filter by a text; while it makes no sense, the rows stay and the header says why."""
-        try:
-            self.fits = parse_filter(text)
-        except WorkbenchError as error:
-            self.mistake = str(error)
-        else:
-            self.filter_text, self.mistake = text.strip(), ""
-            self._show_table()
-        self._show_rest()
+        """Filter by a text; a term that makes no sense is left out, and the header says why."""
+        self.fits, self.mistake = read_filter(text)
+        self.filter_text = text.strip()
+        self._show_sorted()
 
     @on(Input.Submitted)
     def _kept(self, event: Input.Submitted) -> None:

@@ -14,8 +14,9 @@ import operator
 import re
 from collections.abc import Callable
 from dataclasses import dataclass
+from difflib import get_close_matches
 
-from workbench.errors import BadInput, clean_text, unknown
+from workbench.errors import BadInput, clean_text
 from workbench.record.summary import RunSummary
 
 Predicate = Callable[[RunSummary], bool]
@@ -76,8 +77,22 @@ def parse_filter(text: str) -> Predicate:
         BadInput: a field is unknown (with the nearest name), a number is none, a value is missing,
             or text is compared with < or >.
     """
-    terms = [_term(match) for match in _TERM.finditer(text)]
-    return lambda run: all(term(run) for term in terms)
+    fits, mistake = read_filter(text)
+    if mistake:
+        raise BadInput(mistake)
+    return fits
+
+
+def read_filter(text: str) -> tuple[Predicate, str]:
+    """The filter of the terms that make sense, and a sentence on the first that does not."""
+    terms: list[Predicate] = []
+    mistake = ""
+    for match in _TERM.finditer(text):
+        try:
+            terms.append(_term(match))
+        except BadInput as error:
+            mistake = mistake or str(error)
+    return (lambda run: all(term(run) for term in terms)), mistake
 
 
 def _term(match: re.Match[str]) -> Predicate:
@@ -91,7 +106,11 @@ def _term(match: re.Match[str]) -> Predicate:
     name = name if name in _FIELDS else name.lower()
     field = _FIELDS.get(name)
     if field is None:
-        raise unknown("field", given, FIELD_NAMES, "the filter")
+        near = get_close_matches(name, FIELD_NAMES, n=1, cutoff=0.5)
+        hint = f"; did you mean '{near[0]}'?" if near else "."
+        raise BadInput(
+            f"no field '{clean_text(given, 40)}'{hint} Fields: {', '.join(FIELD_NAMES)}."
+        )
     if not _unquoted(value):
         raise BadInput(f"'{name}{sign}' needs a value after it.")
     if isinstance(field, _NumberField):

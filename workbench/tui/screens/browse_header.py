@@ -38,7 +38,8 @@ def header_parts(model: HeaderModel) -> list[tuple[int, str, str]]:
         parts.append((2, f"{model.marked} marked", "bright"))
     if model.job:
         parts.append((1, model.job, "warn"))
-    parts.append((4, f"sort: {model.sort}", "bar_text"))
+    if model.sort:
+        parts.append((4, f"sort: {model.sort}", "bar_text"))
     if model.filter:
         parts.append((3, f"filter: {model.filter}", "warn"))
     return parts

@@ -140,7 +140,9 @@ def _modified(run: RunSummary, look: Look, width: int) -> tuple[str, str]:
     del look, width
     if run.modified <= 0:
         return "–", "dim"
-    return f"{datetime.fromtimestamp(run.modified):%m-%d %H:%M}", "bar_text"
+    moment, now = datetime.fromtimestamp(run.modified), datetime.now()
+    form = "%m-%d %H:%M" if moment.year == now.year else "%Y-%m-%d"
+    return moment.strftime(form), "bar_text"
 
 
 _STATE_ORDER = {state: place for place, state in enumerate(STATES)}
@@ -160,7 +162,7 @@ COLUMNS: tuple[Column, ...] = (
     Column("risk", "log₁₀L", 9, 1, _risk, lambda r: r.log10_risk, True),
     Column("margin", "γ̄", 9, 2, _margin, lambda r: r.margin_normalized, True),
     Column("trend", "trend", 14, 4, _trend),
-    Column("finished", "finished", 12, 5, _modified, lambda r: r.modified or None, gap=1),
+    Column("updated", "updated", 12, 5, _modified, lambda r: r.modified or None, gap=1),
 )
 SORTS = tuple(column.key for column in COLUMNS if column.order is not None)
 _BY_KEY = {column.key: column for column in COLUMNS}
@@ -217,7 +219,7 @@ def sorted_runs(runs: Iterable[RunSummary], key: str, reverse: bool) -> list[Run
 
 
 def sort_note(key: str, reverse: bool) -> str:
-    """The sort as the header says it: `finished ▼`."""
+    """The sort as the header says it: `updated ▼`."""
     return f"{key} {'▼' if reverse else '▲'}"
 
 
@@ -251,11 +253,12 @@ class RunsTable(DataTable[Text], inherit_bindings=False):
         }
     }
     """
+    HELP_NAME: ClassVar[str] = "in the table"
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("up,k", "cursor_up", "run above", show=False),
         Binding("down,j", "cursor_down", "run below", show=False),
-        Binding("pageup,ctrl+b", "page_up", "page up", show=False),
-        Binding("pagedown,ctrl+f", "page_down", "page down", show=False),
+        Binding("pageup", "page_up", "page up", show=False),
+        Binding("pagedown", "page_down", "page down", show=False),
         Binding("home,g", "scroll_top", "first run", show=False),
         Binding("end,G", "scroll_bottom", "last run", show=False),
     ]
@@ -301,6 +304,7 @@ class RunsTable(DataTable[Text], inherit_bindings=False):
             title = self.palette.say(
                 "margin" if column.key == "margin" and self.palette.ascii else column.title
             )
+            title = title if text_width(title) <= size - column.gap else ""
             space = " " * max(0, size - column.gap - text_width(title))
             label = space + title if column.right else title
             self.add_column(Text(label, end=""), width=size, key=column.key)

@@ -157,8 +157,10 @@ def _curve(run: Overlaid, y: Floats, view: View, text: Any) -> Curve:
     at = run.curves.at(view.cursor) if view.cursor is not None else None
     if at is not None and at < y.size:
         label = f"{label} {text(float(y[at]))}"
-    x = run.curves.step if y.size else _NOTHING
-    return Curve(x, y, run.color, label)
+    if not y.size:
+        # Its steps still widen the x axis, which both charts share.
+        return Curve(run.curves.step, _NOTHING, run.color)
+    return Curve(run.curves.step, y, run.color, label)
 
 
 # --- configurations -----------------------------------------------------------------------------
@@ -263,6 +265,8 @@ class DiffScreen(Dialog[None]):
             border: round #3d444d;
             border-title-color: #d6dbe1;
             scrollbar-size-vertical: 1;
+            scrollbar-color: #3d444d;
+            scrollbar-background: #161b22;
             &.plain { border: ascii #3d444d; }
         }
         & Static { width: 100%; height: auto; }

@@ -91,7 +91,9 @@ class Confirm(Dialog[bool]):
         & Button {
             margin-right: 2; min-width: 6; height: 1; background: #0d1117; color: #d6dbe1;
         }
-        & Button:focus { background: #1f3a5f; color: #f4f6f8; }
+        & Button:focus {
+            background: #1f3a5f; color: #f4f6f8; text-style: bold; background-tint: transparent;
+        }
         & Button.danger:focus { background: #ff4545; color: #0d1117; }
     }
     """
@@ -195,6 +197,10 @@ class Choose(Dialog[str | None]):
         & OptionList, & OptionList:focus {
             width: auto; min-width: 28; max-width: 100%; height: auto; max-height: 12;
             background: #161b22; background-tint: transparent; margin-top: 1;
+            scrollbar-size-vertical: 1; scrollbar-color: #3d444d; scrollbar-background: #161b22;
+            & > .option-list--option-highlighted {
+                background: #1f3a5f; color: #f4f6f8; text-style: bold;
+            }
         }
     }
     """

@@ -79,12 +79,14 @@ def help_groups(bindings: Mapping[str, ActiveBinding]) -> tuple[HelpGroup, ...]:
         binding = active.binding
         if not binding.description or not active.enabled or binding.system:
             continue
+        if binding.action in _TEXTUALS_OWN and active.node.parent is active.node.app:
+            continue
         rows = found.setdefault(_group(active), {})
         names = rows.setdefault((binding.action, binding.description), [])
         name = key_name(key, binding.key_display)
         if name not in names:
             names.append(name)
-    order = sorted(found, key=lambda title: title == EVERYWHERE)
+    order = sorted(found, key=lambda title: (title == EVERYWHERE, title != HERE))
     return tuple(
         HelpGroup(
             title, tuple(HelpRow(tuple(keys), text) for (_, text), keys in found[title].items())
@@ -93,7 +95,9 @@ def help_groups(bindings: Mapping[str, ActiveBinding]) -> tuple[HelpGroup, ...]:
     )
 
 
-EVERYWHERE = "everywhere"
+HERE, EVERYWHERE = "here", "everywhere"
+_TEXTUALS_OWN = {"app.focus_next", "app.focus_previous", "screen.copy_text"}
+"""Actions that every screen has from Textual."""
 
 
 def _group(active: ActiveBinding) -> str:
@@ -101,7 +105,9 @@ def _group(active: ActiveBinding) -> str:
         return active.binding.group.description
     if isinstance(active.node, App):
         return EVERYWHERE
-    return "here" if isinstance(active.node, Screen) else "in the focused part"
+    if isinstance(active.node, Screen):
+        return HERE
+    return str(getattr(active.node, "HELP_NAME", "where the focus is"))
 
 
 def draw_help(groups: Sequence[HelpGroup], width: int, palette: Palette) -> Text:
@@ -110,7 +116,7 @@ def draw_help(groups: Sequence[HelpGroup], width: int, palette: Palette) -> Text
     rows = [row for group in groups for row in group.rows]
     keys = max((text_width(say(" ".join(row.keys))) for row in rows), default=0)
     texts = max((text_width(say(row.text)) for row in rows), default=0)
-    columns = max(1, min(3, width // (keys + texts + 5)))
+    columns = max(1, min(3, width // (keys + texts + 4)))
     cell = width // columns
     ink = {name: f"#{palette.ink(name):06x}" for name in ("bright", "text", "dim", "cyan")}
     text = Text()
@@ -152,6 +158,8 @@ class HelpScreen(Dialog[None]):
             border: round #3d444d;
             border-title-color: #d6dbe1;
             scrollbar-size-vertical: 1;
+            scrollbar-color: #3d444d;
+            scrollbar-background: #161b22;
             &.plain { border: ascii #3d444d; }
         }
         & Static { width: 100%; height: auto; }

@@ -33,7 +33,7 @@ from workbench.tui.widgets.keyline import KeyHint, KeyLine
 if TYPE_CHECKING:
     from workbench.tui.app import WorkbenchApp
 
-OWN_FILE = "your own file"
+FIRST, OWN_FILE = "kh24-fig1", "your own file"
 FILE = "file"
 
 
@@ -42,6 +42,7 @@ class FormRow(Horizontal):
 
     def __init__(self, field: Field) -> None:
         super().__init__(classes="row")
+        self.set_class(field.key in (FILE, MORE, "name"), "long")
         self.field = field
 
     def compose(self) -> ComposeResult:
@@ -72,7 +73,7 @@ class LaunchScreen(Screen[None]):
         & #title { height: 1; width: 100%; background: #161b22; padding: 0 1; }
         & #body { height: 1fr; }
         & #presets, & #presets:focus {
-            width: 30; height: 100%; background: #11161d; background-tint: transparent;
+            width: 27; height: 100%; background: #11161d; background-tint: transparent;
             color: #9aa3ad; padding: 1 0; scrollbar-size-vertical: 1;
             & > .option-list--option { padding: 0 1; }
             & > .option-list--option-highlighted {
@@ -81,24 +82,32 @@ class LaunchScreen(Screen[None]):
         }
         & #right { width: 1fr; height: 100%; padding: 1 1 0 2; }
         & #about { width: 100%; height: auto; max-height: 4; color: #9aa3ad; margin-bottom: 1; }
-        & #form { width: 100%; height: 1fr; scrollbar-size-vertical: 1; }
+        & #form { width: 100%; height: 1fr; scrollbar-size-vertical: 1;
+            scrollbar-color: #3d444d; scrollbar-background: #0d1117;
+        }
         & .row { height: 1; width: 100%; }
         & .row .key { width: 14; color: #9aa3ad; }
         & .row Input, & .row Input:focus {
-            width: 1fr; max-width: 32; height: 1; border: none; padding: 0 1;
+            width: 16; height: 1; border: none; padding: 0 1;
             background: #161b22; color: #d6dbe1;
         }
         & .row Input:focus { background: #1f3a5f; color: #f4f6f8; }
         & .row.changed .key { color: #4cc9f0; }
         & .row.wrong .key { color: #ff4545; }
-        & .row.long Input { max-width: 200; }
-        & .row .about { width: auto; color: #6b737d; padding: 0 0 0 1; }
-        & #mistake { width: 100%; height: auto; max-height: 4; color: #ff4545; }
+        & .row.long Input, & .row.long Input:focus { width: 1fr; }
+        & .row.long .about { display: none; }
+        & .row .about {
+            width: 1fr; height: 1; color: #6b737d; padding: 0 0 0 1;
+            text-wrap: nowrap; text-overflow: ellipsis;
+        }
+        & #mistake { width: 100%; height: auto; max-height: 4; color: #6b737d; }
+        & #mistake.wrong { color: #ff4545; }
         &.narrow #presets { width: 100%; height: 5; padding: 0; }
         &.narrow #body { layout: vertical; }
         &.narrow #right { padding: 0 1; height: 1fr; }
         &.narrow #about { display: none; }
         &.narrow .row .about { display: none; }
+        &.narrow .row Input, &.narrow .row Input:focus { width: 1fr; }
         &.low #about { max-height: 2; margin-bottom: 0; }
         &.low #right { padding: 0 1 0 2; }
         &.low #presets { padding: 0; }
@@ -125,7 +134,10 @@ class LaunchScreen(Screen[None]):
 
     def compose(self) -> ComposeResult:
         palette = palette_of(self)
-        yield plain(self, "new run  pick what to train, change what you like")
+        title = Text("new run", style="bold").append(
+            "  pick what to train, change what you like", style="not bold"
+        )
+        yield Static(title, id="title", markup=False)
         with Horizontal(id="body"):
             yield OptionList(
                 *(Option(Text(palette.say(name))) for name in self.names),
@@ -141,9 +153,8 @@ class LaunchScreen(Screen[None]):
 
     def on_mount(self) -> None:
         """Begin with the first preset."""
-        self.query_one(Static).id = "title"
         presets = self.query_one(OptionList)
-        presets.highlighted = 0
+        presets.highlighted = self.names.index(FIRST) if FIRST in self.names else 0
         presets.focus()
         self.query_one(KeyLine).show(
             (
@@ -187,14 +198,15 @@ class LaunchScreen(Screen[None]):
         async with self.batch():
             await form.remove_children()
             await form.mount_all(rows)
-        for row in rows:
-            row.set_class(row.field.key in (FILE, MORE, "name"), "long")
         self._check()
 
     def _fields(self, source: Source | None) -> list[Field]:
         if source is None:
-            return [Field(FILE, "", "")]
-        return [*fields_of(source.config), Field(MORE, "", "any other: section.key=value …")]
+            return [Field(FILE, "", "the path of a TOML file")]
+        return [
+            *fields_of(source.config),
+            Field(MORE, "", "any other settings: section.key=value …"),
+        ]
 
     # --- what is typed ---
 
@@ -249,10 +261,14 @@ class LaunchScreen(Screen[None]):
             row.set_class(key != FILE and texts[key].strip() != row.field.value, "changed")
         here = self.focused.parent if self.focused is not None else None
         key = here.field.key if isinstance(here, FormRow) else TOGETHER
-        self._say(wrong.get(key) or next(iter(wrong.values()), ""))
+        about = here.field.about if isinstance(here, FormRow) else ""
+        self._say(wrong.get(key) or next(iter(wrong.values()), ""), about)
 
-    def _say(self, mistake: str) -> None:
-        self.query_one("#mistake", Static).update(Text(palette_of(self).say(mistake)))
+    def _say(self, mistake: str, about: str = "") -> None:
+        """A sentence below the form: what is wrong, else what the field one is in means."""
+        place = self.query_one("#mistake", Static)
+        place.set_class(bool(mistake), "wrong")
+        place.update(Text(palette_of(self).say(mistake or about)))
 
     def on_descendant_focus(self) -> None:
         """The sentence is about the field one is in."""

@@ -42,18 +42,18 @@ class Field:
 
 _ABOUT: dict[str, str] = {
     "name": "how the run is called",
-    "train.steps": "at which step it is finished",
+    "train.steps": "the last step",
     "train.lr": "the step size",
-    "train.batch": "samples a step; 0: all",
+    "train.batch": "samples; 0: all",
     "model.width": "neurons",
-    "model.widths": "hidden layers' widths",
-    "model.leak": "slope below zero",
+    "model.widths": "of hidden layers",
+    "model.leak": "slope below 0",
     "init.scale": "size of the start",
-    "init.noise": "noise on the given start",
+    "init.noise": "noise on the start",
     "init.seed": "seed of the start",
     "data.n": "samples",
     "loss.kind": "",
-    "record.every": "steps between records, or log",
+    "record.every": "steps, or log",
 }
 _CHOICES = {"loss.kind": get_args(LossConfig.model_fields["kind"].annotation)}
 

@@ -1,0 +1,124 @@
+"""Multistart finds nothing that exact enumeration does not have; the door picks the right method."""
+
+from __future__ import annotations
+
+import time
+
+import numpy as np
+import pytest
+
+from tests import reference_ncf as ref
+from workbench.theory.kkt import kkt_points
+from workbench.theory.kkt_cells import kkt_cells
+from workbench.theory.kkt_multistart import kkt_multistart
+from workbench.theory.ncf import NeuronKind, ncf_gradient
+
+SQUARED, TWO_LAYER = NeuronKind.SQUARED_RELU, NeuronKind.TWO_LAYER_RELU
+
+
+def check_subset(case, kind, starts):
+    """Every isolated point is an exact one of the same kind; returns shares of maxima found."""
+    exact = kkt_cells(case.x, case.z, kind, case.leak)
+    found = kkt_multistart(case.x, case.z, kind, case.leak, starts=starts)
+    assert not found.complete
+    for p in found.points:
+        assert p.residual < 1e-9, (case.name, p)
+        if p.kind == "flat":
+            assert exact.of_kind("flat"), case.name
+            continue
+        near = [q for q in exact.points if np.linalg.norm(q.direction - p.direction) < 1e-6]
+        assert [q.kind for q in near] == [p.kind], (case.name, p)
+        assert near[0].value == pytest.approx(p.value, abs=1e-9)
+    wanted = [q for q in exact.of_kind("max") if q.value > 1e-9]
+    got = [
+        q
+        for q in wanted
+        if any(np.linalg.norm(q.direction - p.direction) < 1e-6 for p in found.points)
+    ]
+    return len(got), len(wanted)
+
+
+@pytest.mark.parametrize("kind", list(NeuronKind))
+def test_points_are_exact_points_and_most_maxima_are_found(kind):
+    got, wanted = 0, 0
+    for seed in range(16):
+        for d in (3, 4):
+            more = check_subset(ref.make_case(seed, d=d, n_max=12), kind, 256)
+            got, wanted = got + more[0], wanted + more[1]
+    assert wanted > 30
+    assert got >= 0.9 * wanted
+
+
+@pytest.mark.full
+@pytest.mark.parametrize("kind", list(NeuronKind))
+@pytest.mark.parametrize("seed", range(100, 300))
+def test_points_are_exact_points_on_many(seed, kind):
+    check_subset(ref.make_case(seed, d=3, n_max=12), kind, 512)
+    check_subset(ref.make_case(seed, d=4, n_max=12), kind, 512)
+
+
+@pytest.mark.parametrize("kind", list(NeuronKind))
+def test_equal_seeds_give_equal_results_and_basins_are_shares(kind):
+    rng = np.random.default_rng(1)
+    x, z = rng.normal(size=(80, 12)), rng.normal(size=80)
+    one = kkt_multistart(x, z, kind, starts=300, seed=5)
+    other = kkt_multistart(x, z, kind, starts=300, seed=5)
+    assert np.array_equal(one.directions, other.directions)
+    assert [p.basin for p in one.points] == [p.basin for p in other.points]
+    assert 0.5 < sum(p.basin for p in one.points) <= 1.0 + 1e-12
+    assert max(p.residual for p in one.points) < 1e-12
+
+
+def test_the_top_is_at_least_as_high_as_the_planted_direction():
+    """Squared ReLU, labels of one teacher neuron on Gaussian data; λu = ∇N(u) at the top."""
+    rng = np.random.default_rng(2)
+    teacher = rng.normal(size=30)
+    teacher /= np.linalg.norm(teacher)
+    x = rng.normal(size=(4000, 30))
+    z = np.maximum(x @ teacher, 0) ** 2
+    top = kkt_multistart(x, z, SQUARED, starts=64).points[0]
+    assert top.value >= ref.squared(teacher, x, z, 0.0)
+    assert top.direction @ teacher > 0.9
+    gradient = ncf_gradient(top.direction[None], x, z, SQUARED)[0]
+    assert gradient == pytest.approx(top.multiplier * top.direction)
+
+
+@pytest.mark.parametrize("kind", list(NeuronKind))
+def test_cancel_ends_the_search(kind):
+    rng = np.random.default_rng(0)
+    x, z = rng.normal(size=(500, 40)), rng.normal(size=500)
+    polls = iter([False, False] + 10_000 * [True])
+    start = time.process_time()
+    found = kkt_points(x, z, kind, starts=100_000, cancel=lambda: next(polls))
+    assert found.cancelled
+    assert not found.complete
+    assert found.reason.startswith("cancelled")
+    assert time.process_time() - start < 2.0
+
+
+def test_the_door_picks_the_method():
+    rng = np.random.default_rng(0)
+    plane = kkt_points(rng.normal(size=(5, 2)), np.ones(5), SQUARED)
+    space = kkt_points(rng.normal(size=(9, 3)), rng.normal(size=9), TWO_LAYER)
+    wide = kkt_points(rng.normal(size=(60, 8)), rng.normal(size=60), SQUARED, starts=50)
+    assert (plane.method, plane.complete) == ("exact", True)
+    assert (space.method, space.complete) == ("exact", True)
+    assert (wide.method, wide.complete) == ("multistart", False)
+    assert "cap" in wide.reason
+
+
+def test_no_starts_are_refused():
+    with pytest.raises(ValueError, match="starts"):
+        kkt_multistart(np.ones((2, 3)), np.ones(2), SQUARED, starts=0)
+
+
+@pytest.mark.full
+@pytest.mark.parametrize("kind", list(NeuronKind))
+def test_four_thousand_starts_in_fifty_dimensions(kind):
+    """The target is 5 s on an idle core; the bound leaves room for a busy one."""
+    rng = np.random.default_rng(0)
+    x, z = rng.normal(size=(1000, 50)), rng.normal(size=1000)
+    start = time.process_time()
+    found = kkt_multistart(x, z, kind)
+    assert time.process_time() - start < 15.0
+    assert found.of_kind("max")

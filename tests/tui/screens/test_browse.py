@@ -1,0 +1,602 @@
+"""The table of runs, what its keys do, and that deleting deletes nothing else."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+from textual.pilot import Pilot
+from textual.widgets import Input, OptionList
+
+from tui.screens.fake_app import SIZES, FakeApp, make_run, screen_lines
+from workbench.errors import BadInput, RunBusy
+from workbench.record.lock import RunLock
+from workbench.tui.screens.browse import BrowseScreen
+from workbench.tui.screens.browse_files import (
+    check_more_steps,
+    check_target,
+    delete_run,
+    read_fork_points,
+    split_settings,
+)
+from workbench.tui.screens.browse_scan import Shelf, scan_runs
+from workbench.tui.screens.browse_table import COLUMNS, fitted, sorted_runs
+from workbench.tui.screens.compare import (
+    DiffScreen,
+    Overlaid,
+    RunCurves,
+    View,
+    config_diff,
+    margin_overlay,
+    risk_overlay,
+    short_labels,
+)
+from workbench.tui.screens.dialogs import Ask, Choose, Confirm
+from workbench.tui.widgets.chart import LineChart
+from workbench.tui.widgets.palette import Depth, Glyphs, Palette
+from workbench.tui.widgets.scale import Kind
+
+# --- helpers ------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def runs_dir(tmp_path: Path) -> Path:
+    """Four runs, newest `delta`."""
+    folder = tmp_path / "runs"
+    make_run(folder, "alpha", number=1)
+    make_run(folder, "beta", number=2, loss="logistic", steps=2000)
+    make_run(folder, "gamma", number=3, status="diverged")
+    make_run(folder, "delta", number=4)
+    return folder
+
+
+async def until(pilot: Pilot[int], true: Callable[[], bool]) -> None:
+    """Wait until something holds; fails after ten seconds."""
+    end = time.monotonic() + 10
+    while not true():
+        assert time.monotonic() < end, "waited in vain"
+        await pilot.pause(0.02)
+
+
+async def browsing(pilot: Pilot[int], screen: BrowseScreen, count: int = 4) -> None:
+    await until(pilot, lambda: screen.table.row_count == count and not screen.scanning)
+
+
+def names(screen: BrowseScreen) -> list[str]:
+    """The runs shown, by name, top to bottom."""
+    found = [screen.shelf.summary(run_id) for run_id in screen.table.run_ids]
+    return [run.name for run in found if run is not None]
+
+
+async def go_to(pilot: Pilot[int], screen: BrowseScreen, name: str) -> None:
+    """Put the cursor on a run."""
+    screen.table.move_cursor(row=names(screen).index(name))
+    await pilot.pause()
+
+
+# --- the screen ---------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("size", SIZES)
+async def test_every_size_shows_the_runs_and_fits(runs_dir: Path, size: tuple[int, int]) -> None:
+    screen = BrowseScreen()
+    app = FakeApp(screen, runs_dir)
+    async with app.run_test(size=size) as pilot:
+        await browsing(pilot, screen)
+        await pilot.press("space")
+        await pilot.pause(0.3)
+        lines = screen_lines(app)
+        text = "\n".join(lines)
+        assert all(name in text for name in ("alpha", "beta", "gamma", "delta"))
+        assert "4 stored" in lines[0]
+        assert "1 marked" in lines[0]
+        assert "quit" in lines[-1]
+        charts = ("log₁₀ L" in text, "min normalized margin" in text)
+        assert charts == {120: (True, True), 80: (True, False), 40: (False, False)}[size[0]]
+        assert screen.table.virtual_size.width <= size[0]
+
+
+async def test_states_are_told_without_colour(runs_dir: Path) -> None:
+    screen = BrowseScreen()
+    app = FakeApp(screen, runs_dir, Palette(Depth.NONE, Glyphs.ASCII))
+    async with app.run_test(size=(80, 24)) as pilot:
+        await browsing(pilot, screen)
+        await pilot.press("space", "space")
+        await pilot.pause(0.3)
+        lines = screen_lines(app)
+        assert "".join(lines).isascii()
+        assert any("gamma" in line and "^ diverged" in line for line in lines)
+        assert any("alpha" in line and "+ finished" in line for line in lines)
+        marks = sorted(line[0] for line in lines if "finished" in line or "diverged" in line)
+        assert marks == [" ", " ", "1", "2"]
+
+
+async def test_empty_folder_says_what_to_press(tmp_path: Path) -> None:
+    screen = BrowseScreen()
+    app = FakeApp(screen, tmp_path / "none")
+    async with app.run_test(size=(40, 15)) as pilot:
+        await until(pilot, lambda: screen.has_class("empty"))
+        await pilot.pause()
+        text = "\n".join(screen_lines(app))
+        assert "no runs yet" in text
+        assert "press n" in text
+        assert "workbench run" in text
+        make_run(tmp_path / "none", "first")
+        screen.look_again()
+        await browsing(pilot, screen, 1)
+        assert not screen.has_class("empty")
+
+
+async def test_a_runs_folder_that_is_a_file_is_said(tmp_path: Path) -> None:
+    place = tmp_path / "runs"
+    place.write_text("not a folder")
+    screen = BrowseScreen()
+    app = FakeApp(screen, place)
+    async with app.run_test(size=(80, 24)) as pilot:
+        await until(pilot, lambda: bool(screen.trouble))
+        await pilot.pause(0.2)
+        assert "is a file." in " ".join("".join(screen_lines(app)[1:]).split())
+
+
+async def test_names_are_never_markup_or_escapes(tmp_path: Path) -> None:
+    make_run(tmp_path, "[red]boo[/red] \x1b[2J end")
+    screen = BrowseScreen()
+    app = FakeApp(screen, tmp_path)
+    async with app.run_test(size=(120, 40)) as pilot:
+        await browsing(pilot, screen, 1)
+        await pilot.pause(0.3)
+        text = "\n".join(screen_lines(app))
+        assert "[red]boo[/red]" in text
+        assert "\x1b" not in text
+        await pilot.press("d")
+        await pilot.pause(0.2)
+        assert "[red]boo[/red]" in "\n".join(screen_lines(app))
+
+
+async def test_two_hundred_runs_load_in_two_seconds(tmp_path: Path) -> None:
+    for number in range(200):
+        make_run(tmp_path, f"run-{number:03d}", number=number, count=20)
+    screen = BrowseScreen()
+    app = FakeApp(screen, tmp_path)
+    async with app.run_test(size=(120, 40)) as pilot:
+        start, slowest = time.monotonic(), 0.0
+        while screen.table.row_count < 200:
+            before = time.monotonic()
+            assert before - start < 2.0, f"{screen.table.row_count} runs after 2 s"
+            await asyncio.sleep(0.005)
+            slowest = max(slowest, time.monotonic() - before)
+        assert slowest < 0.35, "the screen stood still"
+        await pilot.press("end")
+        assert screen.table.cursor_row == 199
+
+
+async def test_only_changed_rows_are_touched(runs_dir: Path) -> None:
+    screen = BrowseScreen()
+    app = FakeApp(screen, runs_dir)
+    async with app.run_test(size=(120, 40)) as pilot:
+        await browsing(pilot, screen)
+        await go_to(pilot, screen, "beta")
+        before = dict(screen.shelf.known)
+        make_run(runs_dir, "epsilon", number=9)
+        screen.look_again()
+        await browsing(pilot, screen, 5)
+        same = [run for run, known in before.items() if screen.shelf.known[run] is known]
+        assert len(same) == 4
+        here = screen.run_here()
+        assert here is not None
+        assert here.name == "beta"
+        assert screen.table.show_runs(screen._rows()) == "cells"
+
+
+# --- keys ---------------------------------------------------------------------------------------
+
+
+async def test_mark_sort_and_filter(runs_dir: Path) -> None:
+    screen = BrowseScreen()
+    app = FakeApp(screen, runs_dir)
+    async with app.run_test(size=(120, 40)) as pilot:
+        await browsing(pilot, screen)
+        screen.sort_key = "updated"
+        await pilot.press("o")
+        assert (screen.sort_key, names(screen)) == ("run", ["alpha", "beta", "delta", "gamma"])
+        await pilot.press("O")
+        assert names(screen) == ["gamma", "delta", "beta", "alpha"]
+        await pilot.press("space", "space")
+        assert [run.name for run in screen.marked_runs()] == ["gamma", "delta"]
+        await pilot.press("slash", *"loss=log")
+        assert names(screen) == []
+        await pilot.press(*"istic")
+        assert names(screen) == ["beta"]
+        await pilot.press("enter")
+        assert screen.table.has_focus
+        assert "filter: loss=logistic" in screen_lines(app)[0]
+        await pilot.press("slash", "x", "escape")
+        assert names(screen) == ["beta"]
+        await pilot.press("escape")
+        assert len(names(screen)) == 4
+        await pilot.press("escape")
+        assert screen.marked_runs() == []
+
+
+async def test_a_mistake_in_the_filter_is_said(runs_dir: Path) -> None:
+    screen = BrowseScreen()
+    app = FakeApp(screen, runs_dir)
+    async with app.run_test(size=(80, 24)) as pilot:
+        await browsing(pilot, screen)
+        await pilot.press("slash", *"stat=x")
+        await pilot.pause(0.2)
+        assert "did you mean 'state'?" in screen_lines(app)[0]
+        assert len(names(screen)) == 4
+        await pilot.press("enter")
+        assert screen.query_one(Input).has_focus
+        await pilot.press("escape")
+        assert screen.mistake == ""
+
+
+async def test_cursor_is_shared_and_the_axes_change(runs_dir: Path) -> None:
+    screen = BrowseScreen()
+    app = FakeApp(screen, runs_dir)
+    async with app.run_test(size=(120, 40)) as pilot:
+        await browsing(pilot, screen)
+        await until(pilot, lambda: bool(screen.charts.runs))
+        await pilot.press("left", "left", "shift+left")
+        risk, margin = (screen.query_one(name, LineChart).model for name in ("#risk", "#margin"))
+        assert risk is not None
+        assert margin is not None
+        assert risk.cursor is not None
+        assert risk.cursor == margin.cursor
+        assert 0 < risk.cursor < 59
+        assert risk.y_kind is Kind.POWER
+        await pilot.press("y", "x")
+        risk = screen.query_one("#risk", LineChart).model
+        assert risk is not None
+        assert (risk.y_kind, risk.x_kind) == (Kind.LINEAR, Kind.LINEAR)
+
+
+async def test_open_resume_and_refusals(runs_dir: Path) -> None:
+    screen = BrowseScreen()
+    app = FakeApp(screen, runs_dir)
+    async with app.run_test(size=(80, 24)) as pilot:
+        await browsing(pilot, screen)
+        await go_to(pilot, screen, "gamma")
+        await pilot.press("enter", "r")
+        await pilot.pause(0.1)
+        folder = runs_dir / next(f.name for f in runs_dir.iterdir() if "gamma" in f.name)
+        assert app.asked == [("open", folder), ("resume", folder, None)]
+        await go_to(pilot, screen, "alpha")
+        await pilot.press("r")
+        await pilot.pause(0.1)
+        assert isinstance(app.screen, Ask)
+        await pilot.press("enter")
+        await pilot.pause(0.1)
+        assert app.asked[-1][0] == "resume"
+        assert app.asked[-1][2] == 118
+        app.refusal = BadInput("no such luck.")
+        await pilot.press("enter")
+        await pilot.pause(0.1)
+        assert any("no such luck" in n.message for n in app._notifications)
+
+
+async def test_a_living_run_is_followed_but_not_resumed_or_deleted(runs_dir: Path) -> None:
+    folder = next(f for f in runs_dir.iterdir() if "alpha" in f.name)
+    screen = BrowseScreen()
+    app = FakeApp(screen, runs_dir)
+    with RunLock(folder):
+        async with app.run_test(size=(80, 24)) as pilot:
+            await browsing(pilot, screen)
+            await go_to(pilot, screen, "alpha")
+            await pilot.press("r", "d")
+            await pilot.pause(0.2)
+            assert app.screen is screen
+            assert app.asked == []
+            assert len(app._notifications) == 2
+            await pilot.press("enter")
+            assert app.asked == [("open", folder)]
+
+
+async def test_fork_asks_for_a_stored_step_and_settings(runs_dir: Path) -> None:
+    screen = BrowseScreen()
+    app = FakeApp(screen, runs_dir)
+    async with app.run_test(size=(80, 24)) as pilot:
+        await browsing(pilot, screen)
+        await go_to(pilot, screen, "beta")
+        await pilot.press("f")
+        await pilot.pause(0.2)
+        assert app.screen.query_one(Input).value == "59"
+        await pilot.press("0", "enter")
+        assert isinstance(app.screen, Ask)
+        await pilot.pause(0.1)
+        assert "no state is stored at step 590" in " ".join(screen_lines(app))
+        await pilot.press("backspace", "backspace", "enter")
+        await pilot.pause(0.1)
+        await pilot.press(*"train.lr=-1", "enter")
+        await pilot.pause(0.1)
+        assert "train.lr" in " ".join(screen_lines(app))
+        assert app.asked == []
+        await pilot.press("backspace", "backspace", "2", "enter")
+        await pilot.pause(0.1)
+        what, folder, at, settings = app.asked[0]
+        assert (what, at, settings) == ("fork", 5, ["train.lr=2"])
+        assert "beta" in folder.name
+
+
+async def test_export_writes_and_says_what_is_missing(runs_dir: Path, tmp_path: Path) -> None:
+    screen = BrowseScreen()
+    app = FakeApp(screen, runs_dir)
+    target = tmp_path / "out.csv"
+    async with app.run_test(size=(80, 24)) as pilot:
+        await browsing(pilot, screen)
+        await pilot.press("e")
+        await pilot.pause(0.1)
+        app.screen.query_one(Input).value = str(target)
+        await pilot.press("enter")
+        await until(pilot, lambda: len(app._notifications) == 1)
+        message = next(iter(app._notifications)).message
+        assert "exported to" in message
+        assert "Left out: the data set" in message
+        assert target.read_text().startswith("step,")
+        before = target.stat().st_mtime_ns
+        await pilot.press("e")
+        await pilot.pause(0.1)
+        app.screen.query_one(Input).value = str(target)
+        await pilot.press("enter")
+        await pilot.pause(0.1)
+        assert isinstance(app.screen, Confirm)
+        await pilot.press("n")
+        await pilot.pause(0.1)
+        assert target.stat().st_mtime_ns == before
+
+
+async def test_plot_draws_a_figure(runs_dir: Path, tmp_path: Path) -> None:
+    screen = BrowseScreen()
+    app = FakeApp(screen, runs_dir)
+    target = tmp_path / "risk.svg"
+    async with app.run_test(size=(80, 24)) as pilot:
+        await browsing(pilot, screen)
+        await pilot.press("p")
+        await until(pilot, lambda: isinstance(app.screen, Choose))
+        await pilot.pause(0.1)
+        assert app.screen.query_one(OptionList).option_count >= 1
+        await pilot.press("enter")
+        await until(pilot, lambda: isinstance(app.screen, Ask))
+        await pilot.pause(0.1)
+        app.screen.query_one(Input).value = str(target)
+        await pilot.press("enter")
+        await until(pilot, lambda: len(app._notifications) == 1)
+        assert b"<svg" in target.read_bytes()
+
+
+async def test_config_diff_of_two_marked(runs_dir: Path) -> None:
+    screen = BrowseScreen()
+    app = FakeApp(screen, runs_dir)
+    async with app.run_test(size=(80, 24)) as pilot:
+        await browsing(pilot, screen)
+        await pilot.press("D")
+        assert app.screen is screen
+        assert len(app._notifications) == 1
+        for name in ("alpha", "beta"):
+            await go_to(pilot, screen, name)
+            await pilot.press("space")
+        await pilot.press("D")
+        await pilot.pause(0.2)
+        assert isinstance(app.screen, DiffScreen)
+        assert {d.key for d in app.screen.differences} == {"name", "loss.kind", "train.steps"}
+        text = "\n".join(screen_lines(app))
+        assert "3 settings differ" in text
+        assert "logistic" in text
+
+
+# --- deleting -----------------------------------------------------------------------------------
+
+
+async def test_delete_asks_and_deletes_only_that_run(runs_dir: Path) -> None:
+    screen = BrowseScreen()
+    app = FakeApp(screen, runs_dir)
+    async with app.run_test(size=(80, 24)) as pilot:
+        await browsing(pilot, screen)
+        await go_to(pilot, screen, "beta")
+        await pilot.press("d")
+        await pilot.pause(0.1)
+        await pilot.press("enter")  # the answer it begins on does no harm
+        await pilot.pause(0.1)
+        assert len(list(runs_dir.iterdir())) == 4
+        await pilot.press("d")
+        await pilot.pause(0.1)
+        await pilot.press("y")
+        await browsing(pilot, screen, 3)
+        left = sorted(f.name for f in runs_dir.iterdir())
+        assert len(left) == 3
+        assert not any("beta" in name for name in left)
+
+
+async def test_delete_the_marked_runs(runs_dir: Path) -> None:
+    screen = BrowseScreen()
+    app = FakeApp(screen, runs_dir)
+    async with app.run_test(size=(80, 24)) as pilot:
+        await browsing(pilot, screen)
+        for name in ("alpha", "gamma"):
+            await go_to(pilot, screen, name)
+            await pilot.press("space")
+        await go_to(pilot, screen, "delta")
+        await pilot.press("d")
+        await pilot.pause(0.1)
+        assert isinstance(app.screen, Choose)
+        await pilot.press("down", "enter")
+        await pilot.pause(0.1)
+        assert "Delete 2 runs" in " ".join(screen_lines(app))
+        await pilot.press("y")
+        await browsing(pilot, screen, 2)
+        assert sorted(names(screen)) == ["beta", "delta"]
+        assert screen.marks == []
+
+
+def test_delete_refuses_what_is_no_run_of_the_folder(tmp_path: Path) -> None:
+    runs, other = tmp_path / "runs", tmp_path / "other"
+    run, foreign = make_run(runs, "mine"), make_run(other, "foreign")
+    link = runs / "20260101-000001-link-0001"
+    link.symlink_to(foreign, target_is_directory=True)
+    plain = runs / "plain"
+    plain.mkdir()
+    (plain / "thesis.tex").write_text("years of work")
+    for wrong in (link, foreign, runs, plain, runs / "..", runs / "gone", run / "checkpoints"):
+        with pytest.raises(BadInput):
+            delete_run(wrong, runs)
+    assert (foreign / "run.h5").exists()
+    assert (plain / "thesis.tex").exists()
+    assert link.is_symlink()
+    assert (run / "run.h5").exists()
+
+
+def test_delete_follows_no_links_inside(tmp_path: Path) -> None:
+    run = make_run(tmp_path / "runs", "mine")
+    keep = tmp_path / "keep"
+    keep.mkdir()
+    (keep / "data.csv").write_text("1,2")
+    (tmp_path / "precious").write_text("do not truncate")
+    (run / "link").symlink_to(keep, target_is_directory=True)
+    (run / "run.lock").unlink(missing_ok=True)
+    (run / "run.lock").symlink_to(tmp_path / "precious")
+    delete_run(run, tmp_path / "runs")
+    assert not run.exists()
+    assert (keep / "data.csv").read_text() == "1,2"
+    assert (tmp_path / "precious").read_text() == "do not truncate"
+    assert list((tmp_path / "runs").iterdir()) == []
+
+
+def test_delete_through_a_linked_runs_folder(tmp_path: Path) -> None:
+    run = make_run(tmp_path / "real", "mine")
+    (tmp_path / "runs").symlink_to(tmp_path / "real", target_is_directory=True)
+    delete_run(tmp_path / "runs" / run.name, tmp_path / "runs")
+    assert not run.exists()
+
+
+def test_delete_refuses_a_living_run(tmp_path: Path) -> None:
+    run = make_run(tmp_path, "mine")
+    with RunLock(run), pytest.raises(RunBusy):
+        delete_run(run, tmp_path)
+    assert (run / "run.h5").exists()
+    delete_run(run, tmp_path)
+    assert not run.exists()
+
+
+# --- pure parts ---------------------------------------------------------------------------------
+
+
+def test_scan_tells_only_what_changed(tmp_path: Path) -> None:
+    first, second = (make_run(tmp_path, name, number=k) for k, name in enumerate("ab"))
+    shelf = Shelf()
+    shelf.take(scan_runs(tmp_path, shelf.known))
+    assert {run.name for run in shelf.summaries()} == {"a", "b"}
+    assert list(scan_runs(tmp_path, shelf.known)) == []
+    with RunLock(first):
+        assert [change.run for change in scan_runs(tmp_path, shelf.known)] == [first.name]
+    os.utime(second / "run.h5", ns=(1, 1))
+    assert [change.run for change in scan_runs(tmp_path, shelf.known)] == [second.name]
+    delete_run(first, tmp_path)
+    assert shelf.take(scan_runs(tmp_path, shelf.known)) == {first.name}
+    (second / "run.h5").write_bytes(b"not a run")
+    shelf.take(scan_runs(tmp_path, shelf.known))
+    assert [run.status for run in shelf.summaries()] == ["unreadable"]
+
+
+@pytest.mark.parametrize("width", range(1, 260))
+def test_columns_fit_every_width(width: int) -> None:
+    found = fitted(width)
+    if width >= 24:
+        assert sum(size for _, size in found) <= width
+    if width >= 119:
+        assert [column for column, _ in found] == list(COLUMNS)
+    assert {"mark", "run", "state"} <= {column.key for column, _ in found}
+
+
+def test_unknown_values_sort_last_both_ways(tmp_path: Path) -> None:
+    make_run(tmp_path, "a", number=1)
+    make_run(tmp_path, "b", number=2)
+    make_run(tmp_path, "c", number=3, count=1)
+    shelf = Shelf()
+    shelf.take(scan_runs(tmp_path, {}))
+    runs = shelf.summaries()
+    runs[0] = type(runs[0])(runs[0].run_id, runs[0].path, name="none")
+    for reverse in (False, True):
+        assert sorted_runs(runs, "risk", reverse)[-1].name == "none"
+    known = [run.log10_risk for run in sorted_runs(runs, "risk", False)[:-1]]
+    assert known == sorted(known, key=lambda value: value or 0.0)
+
+
+def test_config_diff_flattens_and_compares_values() -> None:
+    left = {"name": "a", "train": {"lr": 1e-3, "steps": 5}, "data": {"x": [[0.0] * 40, [1.0] * 40]}}
+    right = {"name": "a", "train": {"lr": 0.1, "batch": 2}, "data": {"x": [[0.0] * 40, [2.0] * 40]}}
+    found = {d.key: (d.left, d.right) for d in config_diff(left, right)}
+    assert found == {
+        "train.lr": ("0.001", "0.1"),
+        "train.steps": ("5", "–"),
+        "train.batch": ("–", "2"),
+        "data.x": ("list of 2", "list of 2 (other values)"),
+    }
+    assert config_diff(left, left) == []
+
+
+def test_overlay_holds_every_run_and_the_values_under_the_cursor() -> None:
+    steps = np.arange(0, 100, 10, dtype=np.float64)
+    runs = [
+        Overlaid("a", "cyan", RunCurves(steps, -steps * np.log(10), steps / 1000)),
+        Overlaid("b", "orange", RunCurves(2 * steps, np.zeros(10))),
+    ]
+    risk = risk_overlay(runs, View(cursor=52.0))
+    assert [curve.label for curve in risk.curves] == ["a -50.00", "b 0.00"]
+    assert np.allclose(risk.curves[0].y, -steps)
+    linear = risk_overlay(runs, View(log_y=False, cursor=500.0))
+    assert [curve.label for curve in linear.curves] == ["a", "b"]
+    assert linear.curves[1].y[0] == 1.0
+    margin = margin_overlay(runs, View(cursor=50.0))
+    assert [curve.label for curve in margin.curves] == ["a +0.0500", ""]
+    assert margin.curves[1].x[-1] == risk.curves[1].x[-1]
+
+
+def test_short_labels() -> None:
+    assert short_labels(["relu-2d-000", "relu-2d-001"]) == ["000", "001"]
+    assert short_labels(["relu-2d", "relu-2d-001"]) == ["2d", "2d-001"]
+    assert short_labels(["one"]) == ["one"]
+    assert short_labels(["same", "same"]) == ["same", "same"]
+    assert short_labels(["alpha", "beta"]) == ["alpha", "beta"]
+
+
+def test_checks_before_writing(tmp_path: Path) -> None:
+    check = check_target((".csv", ".nc"))
+    assert check(str(tmp_path / "a.csv")) is None
+    assert "there is no folder" in (check(str(tmp_path / "x" / "a.csv")) or "")
+    assert "unknown format '.cvs'" in (check(str(tmp_path / "a.cvs")) or "")
+    assert check("") is not None
+    assert check("a\0.csv") is not None
+    more = check_more_steps(100)
+    assert more("101") is None
+    assert more("100") is not None
+    assert more("many") is not None
+
+
+def test_settings_are_split_at_blanks_outside_quotes_and_brackets() -> None:
+    text = 'train.lr=1e-3 name="a b" model.widths=[64, 32] data.path=C#'
+    assert split_settings(text) == [
+        "train.lr=1e-3",
+        'name="a b"',
+        "model.widths=[64, 32]",
+        "data.path=C#",
+    ]
+    assert split_settings("  ") == []
+    with pytest.raises(BadInput):
+        split_settings('name="a')
+
+
+def test_fork_points_know_the_stored_steps(tmp_path: Path) -> None:
+    points = read_fork_points(make_run(tmp_path, "mine"))
+    assert points.check_step("59") is None
+    assert "60" in (points.check_step("60") or "")
+    assert points.check_step("x") is not None
+    assert points.nearest(1e9) == 59
+    assert points.check_settings("train.steps=10", 59) is not None
+    assert points.check_settings("train.lr=0.5", 59) is None
