@@ -17,7 +17,7 @@ from commands.options import Json, RunsDir, runs_folder
 from workbench.errors import ExitCode, clean_text
 
 Level = Literal["ok", "warning", "problem"]
-STYLES = {"ok": "green", "warning": "yellow", "problem": "bold red"}
+STYLES = {"ok": "green", "warning": "yellow", "problem": "red"}
 PACKAGES = ("torch", "numpy", "scipy", "h5py", "textual", "matplotlib", "xarray")
 OLDEST_PYTHON = (3, 11)
 LITTLE_SPACE, NO_SPACE = 2_000_000_000, 50_000_000
@@ -58,10 +58,9 @@ def doctor(runs_dir: RunsDir = None, as_json: Json = False) -> None:
 def _print(checks: list[Check]) -> None:
     width = max(len(check.name) for check in checks)
     for check in checks:
-        level = typer.style(f"{check.level:<8}", fg=None)
+        level = f"{check.level:<8}"
         if formats.on_terminal():
-            colour = STYLES[check.level].split()[-1]
-            level = typer.style(f"{check.level:<8}", fg=colour, bold=check.level == "problem")
+            level = typer.style(level, fg=STYLES[check.level], bold=check.level == "problem")
         typer.echo(f"{level} {check.name:<{width}}  {check.found}")
         if check.advice:
             typer.echo(f"{'':<8} {'':<{width}}  → {check.advice}")

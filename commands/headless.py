@@ -101,7 +101,7 @@ def _signals(stop: Any) -> Iterator[None]:
         stop(signal.Signals(number).name)
         signal.signal(number, old[number])
 
-    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+    for number in (int(signal.SIGINT), int(signal.SIGTERM), int(signal.SIGHUP)):
         old[number] = signal.signal(number, handle)
     try:
         yield

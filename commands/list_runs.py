@@ -90,7 +90,7 @@ def cells(summary: RunSummary) -> list[str]:
 
 def shown_columns(rows: list[list[str]], width: int) -> list[int]:
     """Indices of the columns that fit into `width`, the least telling ones dropped first."""
-    needed = [max(len(row[i]) for row in [list(HEADER), *rows]) + 2 for i in range(len(HEADER))]
+    needed = [max(len(row[i]) for row in [list(HEADER), *rows]) + 3 for i in range(len(HEADER))]
     shown = list(range(len(HEADER)))
     for index in DROPPED_FIRST:
         if sum(needed[i] for i in shown) <= width:

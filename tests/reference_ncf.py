@@ -40,6 +40,19 @@ def linear(u, x, z, leak):
     return sum(zi * sigma(u @ xi, leak) for xi, zi in zip(x, z, strict=True))
 
 
+def squared_gradient(u, x, z, leak):
+    """2 Σ z σ'(x·u) σ(x·u) x, for rows of u."""
+    s = u @ x.T
+    return 2 * (np.where(s > 0, s, leak**2 * s) * z) @ x
+
+
+def two_layer_gradient(w, x, z, leak):
+    """(Σ z σ(x·u), v Σ z σ'(x·u) x), for rows (v, u)."""
+    s = w[:, 1:] @ x.T
+    slope = np.where(s > 0, z, leak * z)
+    return np.column_stack([np.sum(slope * s, axis=1), w[:, :1] * (slope @ x)])
+
+
 def make_case(seed: int, d: int = 2, n_max: int = 14) -> Case:
     """A seeded data set; the seed also picks what is odd about it."""
     rng = np.random.default_rng(seed)

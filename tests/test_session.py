@@ -68,7 +68,7 @@ def test_stopping_and_resuming_changes_no_bit(tmp_path):
     session = attended(tmp_path / "parts", "pause.at=[137,333]")
     session.start()
     for at in (137, 333):
-        wait_for(lambda: session.engine.mode == "paused")
+        wait_for(lambda engine=session.engine: engine.mode == "paused")
         assert session.engine.state.step == at
         session.close()
         assert session.engine.mode == "stopped"

@@ -14,6 +14,8 @@ from workbench.record.reader import RunReader
 from workbench.session import Session
 
 POLL_SECONDS = 0.1
+ALMOST = 0.999
+"""Most that is reported of a run that has not ended: 1 is told once."""
 Report = Callable[[str, float], None]
 
 
@@ -41,7 +43,7 @@ class SessionLab:
             while not session.wait(POLL_SECONDS):
                 snapshot = session.engine.snapshot
                 done = 0 if snapshot is None else snapshot.step
-                self.report(config.name, done / max(1, config.train.steps))
+                self.report(config.name, min(ALMOST, done / max(1, config.train.steps)))
         self.report(config.name, 1.0)
         error = session.engine.error
         if isinstance(error, WorkbenchError):

@@ -183,11 +183,13 @@ class Session:
             dataset = stored_dataset(reader)
             history = _history_until(reader, checkpoint)
             name = str(reader.attributes.get("name") or folder.name)
+            # Killed after its last checkpoint and before its file said so, it has still to finish.
+            finished = reader.status == "finished"
         if steps is not None:
             config = parse_config(
                 override(parse_toml(to_toml(config), "config"), [f"train.steps={steps}"]), "--steps"
             )
-        if at >= config.train.steps:
+        if at > config.train.steps or (finished and at == config.train.steps):
             raise BadInput(
                 f"run {folder.name} has finished its {config.train.steps:,} steps; "
                 "give --steps with a larger number to go on."

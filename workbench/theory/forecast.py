@@ -165,6 +165,12 @@ class _Flow:
     log_radius: float
     tolerance: float
 
+    @property
+    def scale(self) -> float:
+        """Σ_i |z_i| ‖x_i‖^k, or 1 where that is 0."""
+        degree = 2 if self.kind is NeuronKind.SQUARED_RELU else 1
+        return float(np.abs(self.z) @ np.linalg.norm(self.x, axis=1) ** degree) or 1.0
+
     def gradient(self, w: Float[Array, "B p"]) -> Float[Array, "B p"]:
         """∇N of the frozen residual."""
         return ncf_gradient(w, self.x, self.z, self.kind, self.leak)
@@ -181,10 +187,7 @@ class _Flow:
         target = np.full(count, -1, dtype=np.int64)
         turn, escape = np.full(count, np.nan), np.full(count, np.nan)
         escape[log_norm >= self.log_radius] = 0.0
-        degree = 2 if self.kind is NeuronKind.SQUARED_RELU else 1
-        scale = float(np.abs(self.z) @ np.linalg.norm(self.x, axis=1) ** degree)
-        if scale == 0.0:
-            scale = 1.0
+        scale = self.scale
         now, step = np.zeros(count), np.full(count, 0.1 / scale)
         direction, log_norm = direction.copy(), log_norm.copy()
         todo = np.arange(count)
@@ -273,5 +276,5 @@ class _Flow:
                 continue
             value = self.found.points[index].value
             left = self.log_radius - log_norm[row]
-            growing = value > 1e-13 * max(1.0, abs(value))
+            growing = value > 1e-13 * self.scale
             escape[row] = now[row] + left / (ORDER * value) if growing else np.inf

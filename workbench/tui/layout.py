@@ -40,6 +40,7 @@ class Shown:
     left: bool = False
     right: bool = False
     too_small: bool = False
+    side_by_side: bool = False
 
 
 def parts(density: bool) -> list[str]:
@@ -62,5 +63,5 @@ def arrange(width: int, height: int, choice: Arrangement, density: bool) -> Show
     if width >= WIDE[0] and height >= WIDE[1]:
         return Shown(first | second, left=True, right=True)
     if choice.right:
-        return Shown(second, right=True)
+        return Shown(second, right=True, side_by_side=True)
     return Shown(first, left=True)

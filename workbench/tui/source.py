@@ -216,7 +216,7 @@ class StoredSource:
         self.folder = folder
         self.reader = RunReader(folder)
         self.history = History.from_reader(self.reader)
-        self.config = stored_config(folder)
+        self.config: RunConfig | None = stored_config(folder)
         self.name = str(self.reader.attributes.get("name") or folder.name)
         self.setup: Setup | None = None
         self._keeper = CircleKeeper()

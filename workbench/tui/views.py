@@ -26,6 +26,7 @@ X_AXES: tuple[XAxis, ...] = ("step", "time", "ln(n/L)")
 LN10 = float(np.log(10.0))
 FEW_SAMPLES = 24
 LEAST_DECADES = 1.0
+FEW_INPUTS = 40
 FEW_NEURONS = 64
 
 
@@ -77,13 +78,20 @@ def risk_chart(history: History, look: Look, x: Float[np.ndarray, " T"]) -> Char
         kind=Kind.POWER,
         readout=_readout(y, look, "{:.3f}"),
     )
-    finite = y[np.isfinite(y)]
-    if finite.size and np.ptp(finite) < LEAST_DECADES:
-        # A risk that stands still must look still, not like the rounding of its seventh digit.
-        low, high = float(finite.min()), float(finite.max())
-        pad = (LEAST_DECADES - (high - low)) / 2.0
-        return replace(chart, y_range=(low - pad, high + pad))
-    return chart
+    return replace(chart, y_range=_least_range([y]))
+
+
+def _least_range(series: list[Float[np.ndarray, " T"]]) -> tuple[float, float] | None:
+    """A range of a decade where the values cover less, None where they cover more.
+
+    What stands still must look still, not like the rounding of its seventh digit.
+    """
+    finite = np.concatenate([y[np.isfinite(y)].ravel() for y in series])
+    if not finite.size or np.ptp(finite) >= LEAST_DECADES:
+        return None
+    low, high = float(finite.min()), float(finite.max())
+    pad = (LEAST_DECADES - (high - low)) / 2.0
+    return low - pad, high + pad
 
 
 def margin_chart(history: History, look: Look, x: Float[np.ndarray, " T"]) -> ChartModel:
@@ -152,7 +160,7 @@ def norm_chart(history: History, look: Look, x: Float[np.ndarray, " T"]) -> Char
                 bands = (Band(at, q[0], q[4], "outer"), Band(at, q[1], q[3], "inner"))
                 curves.append(Curve(at, q[2], "purple", "median"))
         curves.append(Curve(x[: len(rho)], np.log10(rho), "green", "‖θ‖"))
-    return _chart(
+    chart = _chart(
         "norms  log₁₀ ‖w_k‖",
         look,
         x,
@@ -161,6 +169,7 @@ def norm_chart(history: History, look: Look, x: Float[np.ndarray, " T"]) -> Char
         kind=Kind.POWER,
         readout=_readout(rho, look, "{:.3g}"),
     )
+    return replace(chart, y_range=_least_range([curve.y for curve in curves]))
 
 
 def angle_chart(
@@ -172,7 +181,7 @@ def angle_chart(
     if signs is None or len(signs) != angles.shape[1]:
         signs = np.ones(angles.shape[1])
     curves = tuple(
-        Curve(at, angles[:, k], "orange" if signs[k] > 0 else "cyan", style="dots")
+        Curve(at, angles[:, k], "orange" if signs[k] > 0 else "cyan")
         for k in range(angles.shape[1])
     )
     return _chart("neuron angles", look, x, curves, kind=Kind.ANGLE)
@@ -264,12 +273,16 @@ def compass_model(
     spread = norms[norms > 0]
     many_scales = bool(spread.size) and float(spread.max() / spread.min()) > 50.0
     points, arcs = _points(moment)
+    # A ring of marks would hide the circle; the landscape has room for them as ticks.
+    data = data_directions(x, y) if x is not None and len(x) <= FEW_INPUTS else ()
     return CompassModel(
-        title="directions · inputs · KKT" if points or arcs else "directions · inputs",
+        title=" · ".join(
+            ["directions", *(["inputs"] if data else []), *(["KKT"] if points or arcs else [])]
+        ),
         directions=np.stack([np.cos(angles), np.sin(angles)], axis=1),
         norms=norms,
         signs=signs,
-        data=data_directions(x, y),
+        data=data,
         kkt=points,
         arcs=arcs,
         scale="log" if many_scales else "relative",

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -9,6 +11,7 @@ import numpy as np
 from record import sample_run
 from textual.app import App
 from textual.binding import Binding, BindingType
+from textual.pilot import Pilot
 from textual.screen import Screen
 
 from workbench.record.store import RunStore
@@ -89,7 +92,7 @@ def make_run(
     steps: int = 1000,
 ) -> Path:
     """A stored run with a configuration that parses."""
-    folder = runs_dir / f"20260101-{number:06d}-{name[:20].strip()}-{number:04x}"
+    folder = runs_dir / f"20260101-{number:06d}-{name[:20].strip().replace('/', '')}-{number:04x}"
     folder.mkdir(parents=True)
     text = CONFIG.format(name=name, loss=loss, steps=steps)
     (folder / "config.toml").write_text(text, encoding="utf-8")
@@ -117,3 +120,11 @@ def make_run(
 def screen_lines(app: App[Any]) -> list[str]:
     """The characters on the screen, line by line."""
     return [strip.text for strip in app.screen._compositor.render_strips()]
+
+
+async def until(pilot: Pilot[int], true: Callable[[], bool]) -> None:
+    """Wait until something holds; fails after ten seconds."""
+    end = time.monotonic() + 10
+    while not true():
+        assert time.monotonic() < end, "waited in vain"
+        await pilot.pause(0.02)

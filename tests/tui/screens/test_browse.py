@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import os
+import shutil
 import time
-from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -13,7 +13,7 @@ import pytest
 from textual.pilot import Pilot
 from textual.widgets import Input, OptionList
 
-from tui.screens.fake_app import SIZES, FakeApp, make_run, screen_lines
+from tui.screens.fake_app import SIZES, FakeApp, make_run, screen_lines, until
 from workbench.errors import BadInput, RunBusy
 from workbench.record.lock import RunLock
 from workbench.tui.screens.browse import BrowseScreen
@@ -53,14 +53,6 @@ def runs_dir(tmp_path: Path) -> Path:
     make_run(folder, "gamma", number=3, status="diverged")
     make_run(folder, "delta", number=4)
     return folder
-
-
-async def until(pilot: Pilot[int], true: Callable[[], bool]) -> None:
-    """Wait until something holds; fails after ten seconds."""
-    end = time.monotonic() + 10
-    while not true():
-        assert time.monotonic() < end, "waited in vain"
-        await pilot.pause(0.02)
 
 
 async def browsing(pilot: Pilot[int], screen: BrowseScreen, count: int = 4) -> None:
@@ -159,18 +151,20 @@ async def test_names_are_never_markup_or_escapes(tmp_path: Path) -> None:
 
 
 async def test_two_hundred_runs_load_in_two_seconds(tmp_path: Path) -> None:
-    for number in range(200):
-        make_run(tmp_path, f"run-{number:03d}", number=number, count=20)
+    first = make_run(tmp_path, "run", count=20)
+    for number in range(1, 200):
+        shutil.copytree(first, tmp_path / f"20260102-{number:06d}-run-{number:04x}")
     screen = BrowseScreen()
     app = FakeApp(screen, tmp_path)
     async with app.run_test(size=(120, 40)) as pilot:
-        start, slowest = time.monotonic(), 0.0
+        # Processor time, as other processes may want the cores too.
+        start, slowest = time.process_time(), 0.0
         while screen.table.row_count < 200:
-            before = time.monotonic()
+            before = time.process_time()
             assert before - start < 2.0, f"{screen.table.row_count} runs after 2 s"
             await asyncio.sleep(0.005)
-            slowest = max(slowest, time.monotonic() - before)
-        assert slowest < 0.35, "the screen stood still"
+            slowest = max(slowest, time.process_time() - before)
+        assert slowest < 0.2, "the screen stood still"
         await pilot.press("end")
         assert screen.table.cursor_row == 199
 
@@ -206,6 +200,7 @@ async def test_mark_sort_and_filter(runs_dir: Path) -> None:
         assert (screen.sort_key, names(screen)) == ("run", ["alpha", "beta", "delta", "gamma"])
         await pilot.press("O")
         assert names(screen) == ["gamma", "delta", "beta", "alpha"]
+        await go_to(pilot, screen, "gamma")
         await pilot.press("space", "space")
         assert [run.name for run in screen.marked_runs()] == ["gamma", "delta"]
         await pilot.press("slash", *"loss=log")
@@ -504,14 +499,14 @@ def test_scan_tells_only_what_changed(tmp_path: Path) -> None:
     assert [run.status for run in shelf.summaries()] == ["unreadable"]
 
 
-@pytest.mark.parametrize("width", range(1, 260))
-def test_columns_fit_every_width(width: int) -> None:
-    found = fitted(width)
-    if width >= 24:
-        assert sum(size for _, size in found) <= width
-    if width >= 119:
-        assert [column for column, _ in found] == list(COLUMNS)
-    assert {"mark", "run", "state"} <= {column.key for column, _ in found}
+def test_columns_fit_every_width() -> None:
+    for width in range(1, 260):
+        found = fitted(width)
+        if width >= 24:
+            assert sum(size for _, size in found) <= width
+        if width >= 119:
+            assert [column for column, _ in found] == list(COLUMNS)
+        assert {"mark", "run", "state"} <= {column.key for column, _ in found}
 
 
 def test_unknown_values_sort_last_both_ways(tmp_path: Path) -> None:
@@ -588,8 +583,9 @@ def test_settings_are_split_at_blanks_outside_quotes_and_brackets() -> None:
         "data.path=C#",
     ]
     assert split_settings("  ") == []
-    with pytest.raises(BadInput):
-        split_settings('name="a')
+    for wrong in ('name="a', "data.y=[1, 2"):
+        with pytest.raises(BadInput):
+            split_settings(wrong)
 
 
 def test_fork_points_know_the_stored_steps(tmp_path: Path) -> None:

@@ -15,6 +15,7 @@ from workbench.record.figures.options import FigureOptions
 from workbench.record.figures.residual import escape_points, last_neurons
 from workbench.record.figures.series import RunSeries
 from workbench.record.figures.style import (
+    BEHIND,
     BLUE,
     GREY,
     MANY_LINES,
@@ -140,7 +141,7 @@ def _kkt_lines(axes: Axes, points: list[KktPoint]) -> list[Line2D | Patch]:
         name, color, dashes = KINDS.get(point.kind, KINDS["saddle"])
         angle = float(np.degrees(np.arctan2(point.direction[-1], point.direction[-2])))
         for turn in (0.0, -360.0 * np.sign(angle)) if abs(abs(angle) - 180.0) < 1e-6 else (0.0,):
-            axes.axhline(angle + turn, color=color, linestyle=dashes, linewidth=0.8, zorder=0.5)
+            axes.axhline(angle + turn, color=color, linestyle=dashes, linewidth=0.8, zorder=BEHIND)
         label = f"KKT {name}"
         shown[point.kind] = Line2D(
             [], [], color=color, linestyle=dashes, linewidth=0.8, label=label

@@ -51,6 +51,9 @@ STYLE: Any = {
     "figure.facecolor": "white",
 }
 
+BEHIND = 0.5
+"""Reference lines (zero, KKT directions) are drawn at this height or below, curves above."""
+
 MANY_LINES = 256
 """From this many curves on, a vector file holds them as one picture."""
 
@@ -81,8 +84,10 @@ def positive(values: Array) -> Array:
 
 
 def say_if_empty(axes: Axes) -> None:
-    """Say so where no curve has a point to show."""
+    """Say so where no curve has a point to show; reference lines lie behind and do not count."""
     for line in axes.get_lines():
+        if line.get_zorder() <= BEHIND:
+            continue
         y = np.asarray(line.get_ydata(), dtype=float)
         if y.size and np.isfinite(y).any():
             return

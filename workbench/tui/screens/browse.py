@@ -38,7 +38,7 @@ from workbench.tui.screens.dialogs import palette_of
 from workbench.tui.widgets.keyline import KeyLine
 from workbench.tui.widgets.palette import SERIES, Depth
 
-TICK, RESCAN = 0.1, 2.0
+TICK, REDRAW, RESCAN = 0.1, 0.5, 2.0
 
 
 class Scanned(Message):
@@ -95,7 +95,7 @@ class BrowseScreen(RunActions):
         self.fits: Predicate = read_filter("")[0]
         self._reading = False
         self._dirty = False
-        self._scanned_at = 0.0
+        self._scanned_at = self._drawn_at = 0.0
 
     # --- life ---
 
@@ -147,12 +147,15 @@ class BrowseScreen(RunActions):
         """Draw what came in, read the curves that are wanted, and look at the folder again."""
         if not self.is_current:
             return
-        if (self._dirty or self.job is not None) and self.host.frame_ready():
-            if self._dirty:
+        now = time.monotonic()
+        if self._dirty and self.host.frame_ready():
+            # Rows are laid out as a whole, so while many come in they are drawn now and then.
+            if not self.scanning or now - self._drawn_at > REDRAW:
+                self._drawn_at = now
                 self._show_table()
-            self._show_rest()
+        self._show_header()
         self._read_curves()
-        if time.monotonic() - self._scanned_at > RESCAN:
+        if now - self._scanned_at > RESCAN:
             self.look_again()
 
     # --- reading ---
@@ -220,7 +223,7 @@ class BrowseScreen(RunActions):
         """Take the curves and draw them."""
         self._reading = False
         self.shelf.keep(message.run_id, message.known, message.curves)
-        self._show_rest()
+        self._show_charts()
         self._read_curves()
 
     # --- showing ---
@@ -249,7 +252,12 @@ class BrowseScreen(RunActions):
             )
 
     def _show_rest(self) -> None:
-        """The header and the charts."""
+        """All but the rows."""
+        self._show_header()
+        self._show_charts()
+
+    def _show_header(self) -> None:
+        """Counts, sort and filter; a header that says the same is not drawn again."""
         self.query_one(BrowseHeader).show(
             HeaderModel(
                 shown=self.table.row_count,
@@ -262,6 +270,9 @@ class BrowseScreen(RunActions):
                 job=self.job.note() if self.job is not None else "",
             )
         )
+
+    def _show_charts(self) -> None:
+        """The curves read so far of the runs that are meant."""
         if self.has_class("charted"):
             numbered = palette_of(self).depth is Depth.NONE and bool(self.marks)
             self.charts.show_runs(
@@ -283,7 +294,7 @@ class BrowseScreen(RunActions):
     @on(DataTable.RowHighlighted)
     def _moved(self) -> None:
         if not self.marks:
-            self._show_rest()
+            self._show_charts()
 
     @on(DataTable.RowSelected)
     def _clicked(self) -> None:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import os
-import shlex
 import shutil
 import stat
 from collections.abc import Callable
@@ -146,20 +145,25 @@ def split_settings(text: str) -> list[str]:
     """`train.lr=1e-3 name="a b"` as settings, blanks inside quotes and brackets kept together.
 
     Raises:
-        BadInput: a quote is not closed.
+        BadInput: a quote or a bracket is not closed.
     """
-    lexer = shlex.shlex(text, posix=False, punctuation_chars=False)
-    lexer.whitespace_split, lexer.commenters = True, ""
-    try:
-        parts = list(lexer)
-    except ValueError:
-        raise BadInput("a quote is not closed.") from None
-    settings: list[str] = []
-    for part in parts:
-        if settings and settings[-1].count("[") > settings[-1].count("]"):
-            settings[-1] += " " + part
+    settings, quote, depth, part = [], "", 0, ""
+    for character in f"{text} ":
+        if character.isspace() and not quote and depth <= 0:
+            settings += [part] if part else []
+            part = ""
+            continue
+        part += character
+        if quote:
+            quote = "" if character == quote else quote
+        elif character in "\"'":
+            quote = character
         else:
-            settings.append(part)
+            depth += (character in "[{") - (character in "]}")
+    if quote:
+        raise BadInput("a quote is not closed.")
+    if part.strip():
+        raise BadInput("a bracket is not closed.")
     return settings
 
 

@@ -275,6 +275,7 @@ class RunsTable(DataTable[Text], inherit_bindings=False):
         self.palette = palette
         self._fitted: list[tuple[Column, int]] = []
         self._drawn: dict[str, list[Text]] = {}
+        self._from: dict[str, tuple[RunSummary, Look]] = {}
 
     @property
     def run_ids(self) -> list[str]:
@@ -300,6 +301,7 @@ class RunsTable(DataTable[Text], inherit_bindings=False):
         self._fitted = wanted
         self.clear(columns=True)
         self._drawn.clear()
+        self._from.clear()
         for column, size in wanted:
             title = self.palette.say(
                 "margin" if column.key == "margin" and self.palette.ascii else column.title
@@ -311,7 +313,10 @@ class RunsTable(DataTable[Text], inherit_bindings=False):
         return True
 
     def draw_row(self, run: RunSummary, look: Look) -> list[Text]:
-        """The cells of a run."""
+        """The cells of a run, those drawn before if nothing has changed."""
+        before = self._from.get(run.run_id)
+        if before is not None and before[0] is run and before[1] == look:
+            return self._drawn[run.run_id]
         return [draw_cell(column, size, run, look) for column, size in self._fitted]
 
     def show_runs(self, runs: Sequence[tuple[RunSummary, Look]]) -> Literal["cells", "rows"]:
@@ -324,23 +329,23 @@ class RunsTable(DataTable[Text], inherit_bindings=False):
         wanted, present = list(cells), self.run_ids
         if wanted[: len(present)] != present:
             self._lay_out(cells, present)
-            return "rows"
-        for run_id in present:
-            self._update_row(run_id, cells[run_id])
-        for run_id in wanted[len(present) :]:
-            self.add_row(*cells[run_id], key=run_id)
+        else:
+            for run_id in present:
+                self._update_row(run_id, cells[run_id])
+            for run_id in wanted[len(present) :]:
+                self.add_row(*cells[run_id], key=run_id)
         self._drawn = cells
-        return "cells" if len(wanted) == len(present) else "rows"
+        self._from = {run.run_id: (run, look) for run, look in runs}
+        return "cells" if wanted == present else "rows"
 
     def _update_row(self, run_id: str, cells: list[Text]) -> None:
         drawn = self._drawn.get(run_id)
+        if drawn is cells:
+            return
         for place, (column, _) in enumerate(self._fitted):
-            if (
-                drawn is None
-                or drawn[place] != cells[place]
-                or drawn[place].style != cells[place].style
-            ):
-                self.update_cell(run_id, column.key, cells[place])
+            old, new = drawn[place] if drawn is not None else None, cells[place]
+            if old is None or old.plain != new.plain or old.style != new.style:
+                self.update_cell(run_id, column.key, new)
 
     def _lay_out(self, cells: dict[str, list[Text]], present: list[str]) -> None:
         """Make the rows again and put the cursor back on its run, or near it."""
@@ -348,7 +353,6 @@ class RunsTable(DataTable[Text], inherit_bindings=False):
         self.clear()
         for run_id, row in cells.items():
             self.add_row(*row, key=run_id)
-        self._drawn = cells
         if current in cells:
             place = list(cells).index(current)
         if cells:

@@ -16,7 +16,7 @@ import numpy as np
 from textual import events, on
 from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
-from textual.containers import Horizontal, Vertical
+from textual.containers import Container, Horizontal, Vertical
 from textual.screen import Screen
 from textual.timer import Timer
 from textual.widgets import Static
@@ -103,8 +103,9 @@ class PanelScreen(Screen[None]):
                 yield LineChart(id="lower", classes="slot")
                 yield DensityChart(id="density", classes="slot")
             with Vertical(id="right"):
-                yield Compass(id="compass")
-                yield Landscape(id="landscape")
+                with Container(id="views"):
+                    yield Compass(id="compass")
+                    yield Landscape(id="landscape")
                 yield SparkRows(id="sparks")
                 yield EventLog(id="log")
         yield Static(id="small", markup=False)
@@ -152,6 +153,8 @@ class PanelScreen(Screen[None]):
         self.query_one("#left").display = shown.left
         self.query_one("#right").display = shown.right
         self.query_one("#body").display = not shown.too_small
+        self.query_one("#views").display = bool(shown.widgets & {"compass", "landscape"})
+        self.query_one("#views").set_class(shown.side_by_side, "beside")
         small = self.query_one("#small", Static)
         small.display = shown.too_small
         if shown.too_small:
@@ -289,14 +292,17 @@ class PanelScreen(Screen[None]):
         return ""
 
     def _x_range(self, x: Float[np.ndarray, " T"]) -> tuple[float, float] | None:
-        """The part of the x axis that is shown: all, or 2^−scale of it around the cursor or the end."""
-        if self.scale == 0 or len(x) < 2:
-            return None
+        """The part of the x axis that is shown: all, or 2^−scale of it around the cursor or the end.
+
+        It is the same for all charts, whose series may be thinned differently.
+        """
         log = self.look.log_x and self.look.x_axis != "ln(n/L)"
         shown = x[np.isfinite(x) & (x > 0)] if log else x[np.isfinite(x)]
-        if not len(shown):
+        if not len(shown) or shown.min() == shown.max():
             return None
         ends = np.array([shown.min(), shown.max()])
+        if self.scale == 0:
+            return float(ends[0]), float(ends[1])
         t0, t1 = np.log10(ends) if log else ends
         width = (t1 - t0) / 2.0**self.scale
         cursor = self.look.cursor

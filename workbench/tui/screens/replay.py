@@ -60,7 +60,8 @@ class ReplayScreen(PanelScreen):
             self.app.call_from_thread(self.notify, str(error), severity="warning", markup=False)
 
     def _opened(self, source: StoredSource) -> None:
-        self.stored = self.source = source
+        self.stored = source
+        self.source = self.stored
         self._arrange()
 
     def _refused(self, sentence: str) -> None:
@@ -157,16 +158,16 @@ class ReplayScreen(PanelScreen):
 
     def hints(self) -> Iterable[KeyHint]:
         """What can be done now."""
-        yield KeyHint("←→", "scrub", 10)
-        yield KeyHint("⇧←→", "×10", 6)
-        yield KeyHint("space", "stop" if self.playing else "play", 7)
-        yield KeyHint("tab", "chart", 3)
-        yield KeyHint("z", "zoom", 3)
+        yield KeyHint("←→", "scrub", 0)
+        yield KeyHint("⇧←→", "×10", 4)
+        yield KeyHint("space", "stop" if self.playing else "play", 3)
+        yield KeyHint("tab", "chart", 7)
+        yield KeyHint("z", "zoom", 7)
         if not self.query_one("#left").display or not self.query_one("#right").display:
-            yield KeyHint("v", "column", 8)
-        yield KeyHint("x", "axis", 2)
-        yield KeyHint("y", "log", 1)
-        yield KeyHint("r", "resume", 4)
-        yield KeyHint("f", "fork", 4)
-        yield KeyHint("?", "help", 8)
-        yield KeyHint("esc", "back", 9)
+            yield KeyHint("v", "column", 2)
+        yield KeyHint("x", "axis", 8)
+        yield KeyHint("y", "log", 9)
+        yield KeyHint("r", "resume", 6)
+        yield KeyHint("f", "fork", 6)
+        yield KeyHint("?", "help", 2)
+        yield KeyHint("esc", "back", 1)

@@ -176,20 +176,20 @@ class RunScreen(PanelScreen):
         paused = self.session is not None and self.session.engine.mode == "paused"
         ended = self.session is not None and self.session.engine.ended
         if not ended:
-            yield KeyHint("space", "go on" if paused else "pause", 10)
-            yield KeyHint("s", "step", 8)
+            yield KeyHint("space", "go on" if paused else "pause", 0)
+            yield KeyHint("s", "step", 2)
             yield KeyHint("S", "step N", 5)
-            yield KeyHint("u", "until", 6)
-        yield KeyHint("←→", "cursor", 4)
-        yield KeyHint("tab", "chart", 3)
-        yield KeyHint("z", "zoom", 3)
+            yield KeyHint("u", "until", 4)
+        yield KeyHint("←→", "cursor", 6)
+        yield KeyHint("tab", "chart", 7)
+        yield KeyHint("z", "zoom", 7)
         if not self.query_one("#left").display or not self.query_one("#right").display:
-            yield KeyHint("v", "column", 7)
-        yield KeyHint("x", "axis", 2)
-        yield KeyHint("y", "log", 1)
-        yield KeyHint("b", "browse", 4)
-        yield KeyHint("?", "help", 8)
-        yield KeyHint("q", "quit", 9)
+            yield KeyHint("v", "column", 3)
+        yield KeyHint("x", "axis", 8)
+        yield KeyHint("y", "log", 9)
+        yield KeyHint("b", "browse", 6)
+        yield KeyHint("?", "help", 2)
+        yield KeyHint("q", "quit", 1)
 
 
 def _whole_number(text: str) -> str | None:

@@ -72,7 +72,7 @@ def fields(status: Status) -> list[tuple[int, str, str]]:
     if status.margin is not None:
         found.append((2, "γ̄", number_text(status.margin, "+.4f")))
     if status.norm is not None:
-        found.append((3, "‖θ‖", number_text(status.norm, ".2f")))
+        found.append((3, "‖θ‖", number_text(status.norm, ".3g")))
     if status.rate is not None:
         rate = numbers.short(status.rate) if math.isfinite(status.rate) else "–"
         found.append((4, "", f"{rate} it/s"))

@@ -1,0 +1,43 @@
+# Everything on a fresh machine: `make run` and `make test`.
+PYTHON ?= python3
+VENV ?= .venv
+BIN := $(VENV)/bin
+INSTALLED := $(VENV)/.installed
+
+.PHONY: run test test-full check format docs bench clean
+
+run: $(INSTALLED)  ## install, then watch the first preset learn
+	$(BIN)/workbench run
+
+# The marker is newer than what it was installed from.
+$(INSTALLED): pyproject.toml constraints.txt
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --constraint constraints.txt "torch==2.13.0"
+	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable ".[dev]"
+	touch $@
+
+check: $(INSTALLED)  ## style, types, layers
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports --no-cache
+
+test: check  ## the whole normal suite, under 15 minutes on two cores
+	$(BIN)/pytest -m "not full"
+
+test-full: check  ## with the slow, honest checks
+	$(BIN)/pytest
+
+format: $(INSTALLED)  ## style mended
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+
+docs: $(INSTALLED)  ## screenshots from a real run
+	$(BIN)/python docs/make_screens.py
+
+bench: $(INSTALLED)  ## what stepping and the screen cost, against named rivals
+	$(BIN)/python benchmarks/engine_rates.py
+	$(BIN)/python benchmarks/screen_cost.py
+
+clean:
+	rm -rf $(VENV) build *.egg-info .mypy_cache .ruff_cache .pytest_cache

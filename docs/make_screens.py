@@ -1,0 +1,107 @@
+"""The pictures of the README and the docs, from real runs: `make docs`.
+
+Trains the presets into a temporary folder, drives the app as a user would, and draws its screens with
+`docs/screenshot.py`.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import sys
+import tempfile
+from pathlib import Path
+from typing import Any
+
+os.environ.update(COLORTERM="truecolor", TERM="xterm-256color")
+os.environ.pop("NO_COLOR", None)
+
+from screenshot import save, screen_text
+
+from workbench.session import Session, load_config
+from workbench.tui.app import WorkbenchApp
+
+HERE = Path(__file__).parent
+SIZES = ((120, 40), (80, 24))
+
+
+async def until(condition: Any, seconds: float = 120.0) -> None:
+    """Wait while the app goes on."""
+    for _ in range(int(seconds / 0.05)):
+        if condition():
+            return
+        await asyncio.sleep(0.05)
+    raise SystemExit(f"waited {seconds} s in vain")
+
+
+def shoot(app: WorkbenchApp, name: str) -> None:
+    """Draw the present screen into docs/."""
+    width, height = app.size
+    target = HERE / f"{name}_{width}x{height}.png"
+    save(screen_text(app), target)
+    sys.stderr.write(f"{target.name}\n")
+
+
+async def run_screen(runs: Path, preset: str, step: int, size: tuple[int, int], keys: str) -> None:
+    """A live run, paused at a step, then other keys."""
+    app = WorkbenchApp.to_run(preset, [f"pause.at=[{step}]"], runs)
+    async with app.run_test(size=size) as pilot:
+        await until(lambda: app.session is not None and app.session.engine.mode == "paused")
+        await pilot.pause(1.0)
+        shoot(app, f"run_{preset}")
+        for key in keys.split():
+            await pilot.press(key)
+            await pilot.pause(0.6)
+            shoot(app, f"run_{preset}_{key}")
+        app.close_session()
+
+
+async def browse_and_replay(runs: Path, size: tuple[int, int]) -> None:
+    """The table with three runs marked, then one of them under the scrub bar."""
+    app = WorkbenchApp.to_browse(runs)
+    async with app.run_test(size=size) as pilot:
+        await pilot.pause(2.0)
+        for key in ("space", "down", "space", "down", "space"):
+            await pilot.press(key)
+            await pilot.pause(0.2)
+        await pilot.pause(1.5)
+        shoot(app, "browse")
+        await pilot.press("question_mark")
+        await pilot.pause(0.5)
+        shoot(app, "help")
+        await pilot.press("escape", "n")
+        await pilot.pause(1.0)
+        shoot(app, "launch")
+        await pilot.press("escape")
+        app.open_replay(next(p for p in sorted(runs.iterdir()) if "fig1" in p.name))
+        await pilot.pause(6.0)
+        for _ in range(12):
+            await pilot.press("shift+left" if size[0] < 100 else "left")
+        await pilot.pause(1.5)
+        shoot(app, "replay")
+
+
+def main() -> None:
+    """Train, then draw."""
+    with tempfile.TemporaryDirectory() as folder:
+        runs = Path(folder) / "runs"
+        for preset, extra in (
+            ("kh24-fig1", ()),
+            ("kh24-fig4", ("train.steps=20000",)),
+            ("two-layer-relu-logistic", ()),
+            ("two-layer-relu-logistic", ("init.seed=3",)),
+            ("digits-mlp", ("train.steps=2000",)),
+        ):
+            with Session.create(load_config(preset, extra), runs, preset=preset) as session:
+                session.start()
+                session.wait()
+        for size in SIZES:
+            asyncio.run(browse_and_replay(runs, size))
+            asyncio.run(
+                run_screen(Path(folder) / "a", "two-layer-relu-logistic", 30_000, size, "v")
+            )
+            asyncio.run(run_screen(Path(folder) / "b", "kh24-fig1", 20_000, size, "z"))
+
+
+if __name__ == "__main__":
+    main()

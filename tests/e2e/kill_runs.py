@@ -1,0 +1,368 @@
+"""Run by the kill tests in a process of its own: whole headless runs are forked, killed and resumed.
+
+    python kill_runs.py FOLDER KIND KILLS SEED
+
+The process imports everything once and forks, so that a kill costs a tenth of a second and not the
+two seconds of a cold start; it never runs torch itself. KIND names one of `KINDS`. A run is killed
+and resumed until it finishes, then the next one begins, until there were KILLS kills. Every dead run
+is read, and every finished one compared with a run that nobody killed.
+
+Kills are aimed in four ways: at a moment (`clock`), at the n-th time that the child opens, renames
+or removes a file among its runs (`call`, from within the child), the same but counted from the run's
+last checkpoint on (`end`), and shortly after a file with an unfinished name appears (`tmp`).
+
+Prints one JSON object: kills by aim and by what they hit, runs, records, and what was wrong.
+"""
+
+from __future__ import annotations
+
+import collections
+import json
+import os
+import random
+import signal
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import h5py
+import numpy as np
+
+import commands.headless
+import commands.main
+import workbench.session
+from workbench.errors import WorkbenchError
+from workbench.record.checkpoint import list_checkpoints, load_checkpoint
+from workbench.record.folder import list_runs
+from workbench.record.lock import is_alive
+from workbench.record.reader import RunReader
+from workbench.record.summary import summarize
+
+BASE = """
+[data]
+kind = "gaussian-separable"
+n = 12
+[model]
+kind = "two-layer-relu"
+width = 6
+[init]
+kind = "gaussian"
+scale = 0.2
+[loss]
+kind = "logistic"
+[device]
+kind = "cpu"
+"""
+
+KINDS = {
+    "records": """
+[train]
+lr = 1e-3
+steps = 16000
+[record]
+every = 4
+[checkpoint]
+every = 400
+""",
+    "minibatch": """
+[train]
+lr = 1e-3
+steps = 10000
+batch = 5
+[record]
+every = 7
+[checkpoint]
+every = 333
+keep = 2
+""",
+    "log": """
+[train]
+lr = 1e-3
+steps = 16000
+[record]
+every = "log"
+[checkpoint]
+every = 500
+keep = 1
+""",
+    # Every life reaches the end, so most kills fall on start-up, the last checkpoint and the copy.
+    "short": """
+[train]
+lr = 1e-3
+steps = 600
+[record]
+every = 1
+[checkpoint]
+every = 150
+""",
+}
+
+# A run that was killed this often is left to finish, to be compared.
+MOST_KILLS_A_RUN = 25
+LIFE_SECONDS = 120.0
+FILE_CALLS = frozenset({"open", "os.rename", "os.remove", "os.mkdir", "os.truncate"})
+
+
+def command(arguments: list[str], log: Path, prepare: Callable[[], None] | None = None) -> int:
+    """Fork a `workbench` command with its output going to `log`; the child's pid."""
+    tasks = len(os.listdir("/proc/self/task"))
+    if tasks != 1:
+        raise SystemExit(f"{tasks} threads: forking would not be safe")
+    child = os.fork()
+    if child:
+        return child
+    code = 9
+    try:
+        out = os.open(log, os.O_WRONLY | os.O_CREAT | os.O_TRUNC)
+        for descriptor in (1, 2):
+            os.dup2(out, descriptor)
+        if prepare is not None:
+            prepare()
+        sys.argv = ["workbench", *arguments]
+        commands.main.main()
+        code = 0
+    except SystemExit as end:
+        code = int(end.code or 0)
+    finally:
+        sys.stdout.flush()
+        sys.stderr.flush()
+        os._exit(code)
+
+
+def ended(child: int, until: float) -> int | None:
+    """The child's wait status once it has ended; None at the time `until`."""
+    while True:
+        pid, status = os.waitpid(child, os.WNOHANG)
+        if pid:
+            return status
+        if time.monotonic() >= until:
+            return None
+        time.sleep(0.001)
+
+
+def die_at_call(number: int, place: Path, last: str = "") -> Callable[[], None]:
+    """For the child: a hook that kills it at its n-th file operation below `place`.
+
+    Counts only from when a checkpoint of the name `last` exists, if one is given.
+    """
+    below, left = str(place), [number]
+
+    def hook(event: str, arguments: tuple[Any, ...]) -> None:
+        if event in FILE_CALLS and isinstance(arguments[0], str | Path):
+            counts = str(arguments[0]).startswith(below)
+            if counts and last and left[0] == number:
+                counts = any(place.glob(f"*/checkpoints/{last}"))
+            left[0] -= counts
+            if left[0] <= 0:
+                os.kill(os.getpid(), signal.SIGKILL)
+
+    return lambda: sys.addaudithook(hook)
+
+
+def unfinished_names(place: Path) -> bool:
+    """Whether some run has a file under an unfinished name just now."""
+    return any(
+        name.endswith(".tmp")
+        for pattern in ("*", "*/checkpoints")
+        for folder in place.glob(pattern)
+        if folder.is_dir()
+        for name in os.listdir(folder)
+    )
+
+
+def live_once(
+    arguments: list[str], place: Path, log: Path, rng: random.Random, last: str, few: bool
+) -> tuple[str, int | None]:
+    """One life of a run, ended by a kill or by itself: how the kill was aimed, and the exit code.
+
+    `last` names the last checkpoint's file; `few` asks to aim at the end only where it is near.
+    """
+    aim = rng.choices(["clock", "call", "tmp", "end"], [5, 3, 2, 0 if few else 2])[0]
+    if aim in ("call", "end"):
+        number = rng.randrange(1, 10 if aim == "end" else rng.choice([14, 60]))
+        child = command(arguments, log, die_at_call(number, place, last if aim == "end" else ""))
+        status = ended(child, time.monotonic() + LIFE_SECONDS)
+    else:
+        child = command(arguments, log)
+        if aim == "clock":
+            moment = rng.choice([0.12, 0.4, 1.2]) * rng.random()
+            status = ended(child, time.monotonic() + moment)
+        else:
+            skip, status = rng.randrange(4), None
+            limit = time.monotonic() + LIFE_SECONDS
+            while status is None and time.monotonic() < limit:
+                if unfinished_names(place):
+                    if skip == 0:
+                        break
+                    skip -= 1
+                status = ended(child, 0.0)
+            time.sleep(0.004 * rng.random())
+    if status is None:
+        os.kill(child, signal.SIGKILL)
+        _, status = os.waitpid(child, 0)
+    return aim, None if os.WIFSIGNALED(status) else os.WEXITSTATUS(status)
+
+
+class Whole:
+    """The run that nobody killed, as it must come out every time."""
+
+    def __init__(self, folder: Path) -> None:
+        with h5py.File(folder / "run.h5", "r") as file:
+            group = file["series"]
+            self.series = {
+                name: group[name][()] for name in group if group[name].maxshape[:1] == (None,)
+            }
+            self.data = {name: file["data"][name][()].tobytes() for name in ("x", "y")}
+        step, path = list_checkpoints(folder)[-1]
+        self.last = step, load_checkpoint(path).arrays
+        self.last_name = path.name
+
+    def differences(self, folder: Path) -> list[str]:
+        """Where a finished run differs from this one, to the last bit."""
+        other = Whole(folder)
+        wrong = [
+            f"series {name} differs"
+            for name in self.series.keys() | other.series.keys()
+            if name not in other.series
+            or name not in self.series
+            or self.series[name].tobytes() != other.series[name].tobytes()
+        ]
+        wrong += ["the data differ"] if self.data != other.data else []
+        (step, arrays), (found, theirs) = self.last, other.last
+        if step != found or arrays.keys() != theirs.keys():
+            return [*wrong, f"the last checkpoint is of step {found}, not {step}"]
+        return wrong + [
+            f"{name} of the last checkpoint differs"
+            for name, array in arrays.items()
+            if array.tobytes() != theirs[name].tobytes()
+        ]
+
+    def dead(self, folder: Path) -> tuple[str, list[str]]:
+        """What a kill hit, and what is wrong with what it left."""
+        if is_alive(folder):
+            return "file", ["a dead run looks alive"]
+        if not (folder / "run.h5").exists():
+            status = summarize(folder).status
+            return "creation", [] if status == "unreadable" else [f"no file, status {status}"]
+        checkpoints = list_checkpoints(folder)
+        try:
+            with RunReader(folder) as reader:
+                status, count = reader.status, reader.n_records
+                wrong = [
+                    f"series {name} is no prefix"
+                    for name in reader.series_names()
+                    if np.asarray(reader.read(name)).tobytes()
+                    != self.series[name][:count].tobytes()
+                ]
+            for step, path in checkpoints[-1:]:
+                known = int(load_checkpoint(path).arrays["recorded_step"])
+                if count == 0 or known > self.series["step"][count - 1]:
+                    wrong.append(f"checkpoint {step} knows record {known}, the file does not")
+        except WorkbenchError as error:
+            return "file", [str(error)]
+        at_end = bool(checkpoints) and checkpoints[-1][0] == self.last[0]
+        if status not in (("lost", "finished") if at_end else ("lost",)):
+            wrong.append(f"status {status}")
+        if summarize(folder).status != status:
+            wrong.append("the summary says another status")
+        return ("end" if at_end else "training" if checkpoints else "first records"), wrong
+
+
+def whole_run(toml: Path, place: Path) -> Whole:
+    """Train the run without kills."""
+    child = command(
+        ["run", str(toml), "--headless", "--runs-dir", str(place)], place.with_suffix(".log")
+    )
+    status = ended(child, time.monotonic() + LIFE_SECONDS)
+    if status != 0:
+        raise SystemExit(f"the run without kills ended with {status}")
+    return Whole(list_runs(place)[0])
+
+
+def torture(
+    toml: Path, place: Path, whole: Whole, most: int, rng: random.Random, report: dict[str, Any]
+) -> None:
+    """One run, killed at most `most` times and resumed until it is finished."""
+    place.mkdir()
+    log = place.with_suffix(".log")
+    spare = str(place)
+    killed = 0
+    # A run that finishes without ever being killed is no test: it begins anew under a tighter aim.
+    for _ in range(10 * MOST_KILLS_A_RUN):
+        runs = [folder for folder in list_runs(place) if (folder / "run.h5").exists()]
+        if runs:
+            arguments = ["resume", runs[0].name, "--headless", "--runs-dir", spare]
+        else:
+            arguments = ["run", str(toml), "--headless", "--runs-dir", spare]
+        if killed < most:
+            few = report["kind"] != "short" and killed < 15
+            aim, code = live_once(arguments, place, log, rng, whole.last_name, few)
+        else:
+            aim = "none"
+            status = ended(command(arguments, log), time.monotonic() + LIFE_SECONDS)
+            code = None if status is None else os.waitstatus_to_exitcode(status)
+        if code is not None and code != 0:
+            # The file said `finished` before the kill: there is nothing to resume.
+            done = runs and summarize(runs[0]).status == "finished"
+            if not done or "has finished" not in log.read_text():
+                report["wrong"].append(
+                    f"{arguments[0]} ended with {code}: {log.read_text()[-300:]}"
+                )
+                return
+            code = 0
+        if code == 0:
+            folder = next(f for f in list_runs(place) if (f / "run.h5").exists())
+            report["wrong"] += whole.differences(folder)
+            if summarize(folder).status != "finished":
+                report["wrong"].append(f"a finished run is {summarize(folder).status}")
+            leftovers = [p.name for p in folder.rglob("*.tmp")]
+            report["leftovers"] += len(leftovers)
+            report["runs"] += 1
+            return
+        if aim == "none":
+            report["wrong"].append("the run did not end by itself")
+            return
+        killed += 1
+        report["kills"] += 1
+        report["aims"][aim] += 1
+        folders = list_runs(place)
+        newest = [f for f in folders if (f / "run.h5").exists()] or folders
+        hit, wrong = whole.dead(newest[0]) if newest else ("start-up", [])
+        report["hits"][hit] += 1
+        report["wrong"] += wrong
+        if wrong:
+            return
+    report["wrong"].append("the run never finished")
+
+
+def main() -> None:
+    folder, kind, kills = Path(sys.argv[1]), sys.argv[2], int(sys.argv[3])
+    rng = random.Random(f"{kind} {sys.argv[4]}")
+    toml = folder / f"{kind}.toml"
+    toml.write_text(BASE + KINDS[kind])
+    began = time.monotonic()
+    whole = whole_run(toml, folder / "whole")
+    report: dict[str, Any] = {
+        "kind": kind,
+        "seconds_of_a_run": round(time.monotonic() - began, 2),
+        "records": len(whole.series["step"]),
+        "kills": 0,
+        "runs": 0,
+        "leftovers": 0,
+        "aims": collections.Counter(),
+        "hits": collections.Counter(),
+        "wrong": [],
+    }
+    number = 0
+    while report["kills"] < kills and not report["wrong"] and number < kills:
+        most = min(MOST_KILLS_A_RUN, kills - report["kills"])
+        torture(toml, folder / str(number), whole, most, rng, report)
+        number += 1
+    report["seconds"] = round(time.monotonic() - began, 1)
+    sys.stdout.write(json.dumps(report) + "\n")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,179 @@
+"""Forecasts against closed forms and against the gradient flow they forecast."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from tests import reference_ncf as ref
+from workbench.theory.forecast import forecast
+from workbench.theory.kkt import kkt_points
+from workbench.theory.ncf import NeuronKind, ncf_value
+
+SQUARED, TWO_LAYER = NeuronKind.SQUARED_RELU, NeuronKind.TWO_LAYER_RELU
+
+
+def kh24():
+    angle = np.deg2rad(7.2 * np.arange(50))
+    x = np.column_stack([np.cos(angle), np.sin(angle)])
+    return x, 5 * np.maximum(0, x[:, 0]) ** 2 + 4 * np.maximum(0, -x[:, 0]) ** 2
+
+
+@pytest.mark.parametrize("kind", list(NeuronKind))
+def test_on_a_kkt_point_the_time_is_closed_form(kind):
+    """ln(r/‖w‖)/(2N), no turn."""
+    x, z = kh24()
+    found = kkt_points(x, z, kind)
+    tops = [i for i, p in enumerate(found.points) if p.kind == "max" and p.value > 0]
+    w = 1e-6 * np.stack([found.points[i].direction for i in tops])
+    got = forecast(w, x, z, found, kind, radius=0.5)
+    value = found.values[tops]
+    assert got.target.tolist() == tops
+    assert got.cosine == pytest.approx(1.0)
+    assert got.rate == pytest.approx(2 * value)
+    assert got.turn_time == pytest.approx(0.0)
+    assert got.escape_time == pytest.approx(np.log(0.5e6) / (2 * value))
+
+
+def test_quadratic_form_in_closed_form():
+    """α = 1, d = 3: log‖w(t)‖ = ½ log Σ c_i² e^{4 μ_i t}, solved for the radius."""
+    rng = np.random.default_rng(4)
+    x, z = rng.normal(size=(10, 3)), rng.normal(size=10) + 0.5
+    values, vectors = np.linalg.eigh((x * z[:, None]).T @ x)
+    w = 1e-5 * rng.normal(size=(20, 3))
+    found = kkt_points(x, z, SQUARED, 1.0)
+    got = forecast(w, x, z, found, SQUARED, 1.0, radius=1.0, tolerance=1e-6)
+    part = (w @ vectors) ** 2
+    for c, escape, target in zip(part, got.escape_time, got.target, strict=True):
+        low, high = 0.0, 100.0
+        for _ in range(200):
+            middle = 0.5 * (low + high)
+            top = (4 * values * middle + np.log(c)).max()
+            grown = 0.5 * (top + np.log(np.exp(4 * values * middle + np.log(c) - top).sum()))
+            low, high = (middle, high) if grown < 0 else (low, middle)
+        assert escape == pytest.approx(low, rel=1e-4)
+        assert abs(found.points[target].value - values[-1]) < 1e-9
+
+
+@pytest.mark.parametrize("seed", range(12))
+def test_targets_in_the_plane_match_integration(seed):
+    """Arcs against a long explicit integration of the direction flow."""
+    case = ref.make_case(seed)
+    found = kkt_points(case.x, case.z, SQUARED, case.leak)
+    rng = np.random.default_rng(seed)
+    w = rng.normal(size=(40, 2))
+    got = forecast(w, case.x, case.z, found, SQUARED, case.leak, radius=1e3)
+    u = w / np.linalg.norm(w, axis=1, keepdims=True)
+    bound = np.abs(case.z) @ np.sum(case.x**2, axis=1)
+    for _ in range(6_000):
+        u = u + 0.4 / bound * ref.squared_gradient(u, case.x, case.z, case.leak)
+        u /= np.linalg.norm(u, axis=1, keepdims=True)
+    assert (got.target >= 0).all()
+    for end, target in zip(u, got.target, strict=True):
+        p = found.points[target]
+        if p.kind == "flat":
+            assert ncf_value(end[None], case.x, case.z, SQUARED, case.leak)[0] == pytest.approx(
+                p.value, abs=1e-4 * bound
+            )
+        elif p.kind == "max":
+            assert end @ p.direction > 0.999, case.name
+
+
+def test_forecast_of_two_layer_neurons_is_where_they_go():
+    """Balanced and unbalanced neurons, mixed signs, against small Euler steps of the joint flow."""
+    case = ref.make_case(12)
+    found = kkt_points(case.x, case.z, TWO_LAYER, case.leak)
+    rng = np.random.default_rng(0)
+    w = rng.normal(size=(30, 3))
+    w[:15, 0] = np.sign(w[:15, 0]) * np.linalg.norm(w[:15, 1:], axis=1)
+    w *= 1e-4
+    got = forecast(w, case.x, case.z, found, TWO_LAYER, case.leak, radius=1.0)
+    scale = np.abs(case.z) @ np.linalg.norm(case.x, axis=1)
+    h = 5e-3 / scale
+    log_norm = np.log(np.linalg.norm(w, axis=1))
+    u = w / np.linalg.norm(w, axis=1, keepdims=True)
+    escaped = np.full(len(w), np.inf)
+    for k in range(40_000):
+        u = u + h * ref.two_layer_gradient(u, case.x, case.z, case.leak)
+        size = np.linalg.norm(u, axis=1)
+        log_norm += np.log(size)
+        u /= size[:, None]
+        escaped = np.where(np.isinf(escaped) & (log_norm >= 0), (k + 1) * h, escaped)
+        if np.isfinite(escaped).all():
+            break
+    known = got.escape_time < 0.95 * 40_000 * h
+    assert known.sum() >= 15
+    assert escaped[known] == pytest.approx(got.escape_time[known], rel=0.01)
+    for i in np.flatnonzero(known):
+        assert found.points[got.target[i]].direction @ u[i] > 0.99
+    assert not np.isfinite(escaped[np.isinf(got.escape_time)]).any()
+
+
+def test_forecast_agrees_with_training():
+    """Squared ReLU on the KH24 circle, summed square loss: the first neurons to leave and when."""
+    x, y = kh24()
+    w = 1e-6 * np.random.default_rng(3).normal(size=(6, 2))
+    found = kkt_points(x, y, SQUARED)
+    radius = 1e-2
+    got = forecast(w, x, y, found, SQUARED, radius=radius)
+    u, h, reached = w.copy(), 2e-5, np.full(6, np.nan)
+    for k in range(20_000):
+        error = y - np.sum(np.maximum(u @ x.T, 0) ** 2, axis=0)
+        u = u + h * 2 * (np.maximum(u @ x.T, 0) * error) @ x
+        out = np.isnan(reached) & (np.linalg.norm(u, axis=1) >= radius)
+        reached[out] = (k + 1) * h
+        if not np.isnan(reached).any():
+            break
+    first = np.argsort(got.escape_time)[:2]
+    assert reached[first] == pytest.approx(got.escape_time[first], rel=0.01)
+    assert np.nanargmin(reached) == first[0]
+
+
+def test_dead_neurons_stay_and_flat_targets_are_named():
+    """KH24 Fig. 4's residual: neurons in the flat arc keep their direction and never leave."""
+    x, _ = kh24()
+    z = 4 * np.maximum(0, -x[:, 0]) ** 2
+    found = kkt_points(x, z, SQUARED)
+    angle = np.deg2rad([0.0, 3.0, -3.0, 5.0, 179.0])
+    w = 1e-5 * np.column_stack([np.cos(angle), np.sin(angle)])
+    got = forecast(w, x, z, found, SQUARED, radius=1.0)
+    kinds = [found.points[t].kind for t in got.target]
+    assert kinds == ["flat", "flat", "flat", "max", "max"]
+    assert np.isinf(got.escape_time[:3]).all()
+    assert np.isfinite(got.escape_time[3:]).all()
+    assert got.rate[:3] == pytest.approx(0.0)
+    assert got.cosine[:3] == pytest.approx(1.0)
+
+
+def test_zero_neurons_escaped_neurons_and_bad_radius():
+    x, y = kh24()
+    found = kkt_points(x, y, SQUARED)
+    got = forecast(np.array([[0.0, 0.0], [2.0, 0.0]]), x, y, found, SQUARED, radius=1.0)
+    assert got.target[0] == -1
+    assert np.isnan(got.rate[0])
+    assert np.isnan(got.escape_time[0])
+    assert got.escape_time[1] == 0.0
+    with pytest.raises(ValueError, match="radius"):
+        forecast(np.ones((1, 2)), x, y, found, SQUARED, radius=0.0)
+
+
+def test_negative_output_sign_is_the_callers():
+    """Sign −1 sees −z: on positive labels such neurons shrink."""
+    x, y = kh24()
+    found = kkt_points(x, -y, SQUARED)
+    got = forecast(1e-3 * np.eye(2), x, -y, found, SQUARED, radius=1.0)
+    assert (got.rate < 0).all()
+    assert np.isinf(got.escape_time).all()
+
+
+def test_high_dimension_uses_multistart_points():
+    rng = np.random.default_rng(0)
+    x, z = rng.normal(size=(200, 20)), rng.normal(size=200)
+    found = kkt_points(x, z, SQUARED, starts=256)
+    w = 1e-6 * rng.normal(size=(30, 20))
+    got = forecast(w, x, z, found, SQUARED, radius=1.0)
+    known = got.target >= 0
+    assert known.mean() > 0.9
+    assert np.isfinite(got.escape_time[known]).all()
+    least = np.log(1 / np.linalg.norm(w[known], axis=1)) / (2 * found.values[0])
+    assert (got.escape_time[known] >= least * (1 - 1e-6)).all()
