@@ -31,13 +31,13 @@ def sigma(s, leak):
 
 
 def squared(u, x, z, leak):
-    """N(u) = Σ z σ(x·u)², sample by sample."""
-    return sum(zi * sigma(u @ xi, leak) ** 2 for xi, zi in zip(x, z, strict=True))
+    """N(u) = Σ z σ(x·u)², sample by sample; u (d,) or (d, B)."""
+    return sum(zi * sigma(xi @ u, leak) ** 2 for xi, zi in zip(x, z, strict=True))
 
 
 def linear(u, x, z, leak):
-    """g(u) = Σ z σ(x·u), sample by sample."""
-    return sum(zi * sigma(u @ xi, leak) for xi, zi in zip(x, z, strict=True))
+    """g(u) = Σ z σ(x·u), sample by sample; u (d,) or (d, B)."""
+    return sum(zi * sigma(xi @ u, leak) for xi, zi in zip(x, z, strict=True))
 
 
 def squared_gradient(u, x, z, leak):

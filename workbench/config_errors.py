@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from difflib import get_close_matches
+from types import UnionType
 from typing import Any, Union, get_args, get_origin
 
 from pydantic import BaseModel, ValidationError
@@ -70,7 +71,9 @@ def _members(table: type[BaseModel], field: str) -> dict[str, type[BaseModel]]:
     if info is None:
         return {}
     annotation = info.annotation
-    options = get_args(annotation) if get_origin(annotation) is Union else (annotation,)
+    options = (
+        get_args(annotation) if get_origin(annotation) in (Union, UnionType) else (annotation,)
+    )
     found: dict[str, type[BaseModel]] = {}
     for option in options:
         if isinstance(option, type) and issubclass(option, BaseModel):

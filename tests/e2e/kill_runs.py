@@ -32,7 +32,7 @@ import numpy as np
 
 import commands.headless
 import commands.main
-import workbench.session
+import workbench.session  # noqa: F401  (what every child would import)
 from workbench.errors import WorkbenchError
 from workbench.record.checkpoint import list_checkpoints, load_checkpoint
 from workbench.record.folder import list_runs
@@ -60,7 +60,7 @@ KINDS = {
     "records": """
 [train]
 lr = 1e-3
-steps = 16000
+steps = 10000
 [record]
 every = 4
 [checkpoint]
@@ -69,7 +69,7 @@ every = 400
     "minibatch": """
 [train]
 lr = 1e-3
-steps = 10000
+steps = 8000
 batch = 5
 [record]
 every = 7
@@ -172,39 +172,6 @@ def unfinished_names(place: Path) -> bool:
     )
 
 
-def live_once(
-    arguments: list[str], place: Path, log: Path, rng: random.Random, last: str, few: bool
-) -> tuple[str, int | None]:
-    """One life of a run, ended by a kill or by itself: how the kill was aimed, and the exit code.
-
-    `last` names the last checkpoint's file; `few` asks to aim at the end only where it is near.
-    """
-    aim = rng.choices(["clock", "call", "tmp", "end"], [5, 3, 2, 0 if few else 2])[0]
-    if aim in ("call", "end"):
-        number = rng.randrange(1, 10 if aim == "end" else rng.choice([14, 60]))
-        child = command(arguments, log, die_at_call(number, place, last if aim == "end" else ""))
-        status = ended(child, time.monotonic() + LIFE_SECONDS)
-    else:
-        child = command(arguments, log)
-        if aim == "clock":
-            moment = rng.choice([0.12, 0.4, 1.2]) * rng.random()
-            status = ended(child, time.monotonic() + moment)
-        else:
-            skip, status = rng.randrange(4), None
-            limit = time.monotonic() + LIFE_SECONDS
-            while status is None and time.monotonic() < limit:
-                if unfinished_names(place):
-                    if skip == 0:
-                        break
-                    skip -= 1
-                status = ended(child, 0.0)
-            time.sleep(0.004 * rng.random())
-    if status is None:
-        os.kill(child, signal.SIGKILL)
-        _, status = os.waitpid(child, 0)
-    return aim, None if os.WIFSIGNALED(status) else os.WEXITSTATUS(status)
-
-
 class Whole:
     """The run that nobody killed, as it must come out every time."""
 
@@ -281,60 +248,96 @@ def whole_run(toml: Path, place: Path) -> Whole:
     return Whole(list_runs(place)[0])
 
 
-def torture(
-    toml: Path, place: Path, whole: Whole, most: int, rng: random.Random, report: dict[str, Any]
-) -> None:
-    """One run, killed at most `most` times and resumed until it is finished."""
-    place.mkdir()
-    log = place.with_suffix(".log")
-    spare = str(place)
-    killed = 0
-    # A run that finishes without ever being killed is no test: it begins anew under a tighter aim.
-    for _ in range(10 * MOST_KILLS_A_RUN):
-        runs = [folder for folder in list_runs(place) if (folder / "run.h5").exists()]
-        if runs:
-            arguments = ["resume", runs[0].name, "--headless", "--runs-dir", spare]
-        else:
-            arguments = ["run", str(toml), "--headless", "--runs-dir", spare]
-        if killed < most:
-            few = report["kind"] != "short" and killed < 15
-            aim, code = live_once(arguments, place, log, rng, whole.last_name, few)
-        else:
-            aim = "none"
-            status = ended(command(arguments, log), time.monotonic() + LIFE_SECONDS)
-            code = None if status is None else os.waitstatus_to_exitcode(status)
-        if code is not None and code != 0:
-            # The file said `finished` before the kill: there is nothing to resume.
-            done = runs and summarize(runs[0]).status == "finished"
-            if not done or "has finished" not in log.read_text():
-                report["wrong"].append(
-                    f"{arguments[0]} ended with {code}: {log.read_text()[-300:]}"
-                )
+class Torture:
+    """One run, killed and resumed until it is finished; what it finds goes to the report."""
+
+    def __init__(
+        self, toml: Path, place: Path, whole: Whole, rng: random.Random, report: dict[str, Any]
+    ) -> None:
+        self.toml, self.place, self.whole, self.rng, self.report = toml, place, whole, rng, report
+        self.log = place.with_suffix(".log")
+        place.mkdir()
+
+    def begun(self) -> Path | None:
+        """The run's folder once its file exists; before that there is nothing to resume."""
+        return next((f for f in list_runs(self.place) if (f / "run.h5").exists()), None)
+
+    def start(self, prepare: Callable[[], None] | None = None) -> int:
+        """Begin or resume the run in a child; its pid."""
+        folder = self.begun()
+        first = ["run", str(self.toml)] if folder is None else ["resume", folder.name]
+        arguments = [*first, "--headless", "--runs-dir", str(self.place)]
+        return command(arguments, self.log, prepare)
+
+    def until_finished(self, most: int) -> None:
+        """Kill at most `most` times, then let it end, and compare."""
+        for killed in range(MOST_KILLS_A_RUN + 1):
+            if killed < most:
+                at_end = self.report["kind"] == "short" or killed >= 15
+                aim, status = self.live(at_end)
+            else:
+                aim, status = "none", ended(self.start(), time.monotonic() + LIFE_SECONDS)
+            if status is None:
+                self.report["wrong"].append("the run did not end by itself")
+            elif os.WIFSIGNALED(status):
+                self.killed(aim)
+            else:
+                self.finished(os.WEXITSTATUS(status))
                 return
-            code = 0
-        if code == 0:
-            folder = next(f for f in list_runs(place) if (f / "run.h5").exists())
-            report["wrong"] += whole.differences(folder)
-            if summarize(folder).status != "finished":
-                report["wrong"].append(f"a finished run is {summarize(folder).status}")
-            leftovers = [p.name for p in folder.rglob("*.tmp")]
-            report["leftovers"] += len(leftovers)
-            report["runs"] += 1
+            if self.report["wrong"]:
+                return
+
+    def live(self, at_end: bool) -> tuple[str, int]:
+        """One life of the run: how its kill was aimed, and the wait status."""
+        rng = self.rng
+        aim = rng.choices(["clock", "call", "tmp", "end"], [5, 3, 2, 2 * at_end])[0]
+        status = None
+        if aim in ("call", "end"):
+            number = rng.randrange(1, 10 if aim == "end" else rng.choice([14, 60]))
+            last = self.whole.last_name if aim == "end" else ""
+            child = self.start(die_at_call(number, self.place, last))
+            status = ended(child, time.monotonic() + LIFE_SECONDS)
+        elif aim == "clock":
+            child = self.start()
+            moment = rng.choice([0.12, 0.4, 1.2]) * rng.random()
+            status = ended(child, time.monotonic() + moment)
+        else:
+            child, skip = self.start(), rng.randrange(4)
+            limit = time.monotonic() + LIFE_SECONDS
+            while status is None and time.monotonic() < limit:
+                if unfinished_names(self.place):
+                    if skip == 0:
+                        break
+                    skip -= 1
+                status = ended(child, 0.0)
+            time.sleep(0.004 * rng.random())
+        if status is None:
+            os.kill(child, signal.SIGKILL)
+            _, status = os.waitpid(child, 0)
+        return aim, status
+
+    def killed(self, aim: str) -> None:
+        """Count a kill and look at what it left."""
+        self.report["kills"] += 1
+        self.report["aims"][aim] += 1
+        folder = self.begun() or next(iter(list_runs(self.place)), None)
+        hit, wrong = ("start-up", []) if folder is None else self.whole.dead(folder)
+        self.report["hits"][hit] += 1
+        self.report["wrong"] += wrong
+
+    def finished(self, code: int) -> None:
+        """Compare a run that has ended by itself."""
+        folder, wrong = self.begun(), self.report["wrong"]
+        told = self.log.read_text()
+        # A kill during the last copy leaves a finished run, which is not resumed.
+        if folder is None or (code != 0 and "has finished" not in told):
+            wrong.append(f"ended with {code}: {told[-300:]}")
             return
-        if aim == "none":
-            report["wrong"].append("the run did not end by itself")
-            return
-        killed += 1
-        report["kills"] += 1
-        report["aims"][aim] += 1
-        folders = list_runs(place)
-        newest = [f for f in folders if (f / "run.h5").exists()] or folders
-        hit, wrong = whole.dead(newest[0]) if newest else ("start-up", [])
-        report["hits"][hit] += 1
-        report["wrong"] += wrong
-        if wrong:
-            return
-    report["wrong"].append("the run never finished")
+        wrong += self.whole.differences(folder)
+        if summarize(folder).status != "finished":
+            wrong.append(f"a finished run is {summarize(folder).status}")
+        self.report["killed_in_last_copy"] += code != 0
+        self.report["runs"] += 1
 
 
 def main() -> None:
@@ -350,7 +353,7 @@ def main() -> None:
         "records": len(whole.series["step"]),
         "kills": 0,
         "runs": 0,
-        "leftovers": 0,
+        "killed_in_last_copy": 0,
         "aims": collections.Counter(),
         "hits": collections.Counter(),
         "wrong": [],
@@ -358,7 +361,7 @@ def main() -> None:
     number = 0
     while report["kills"] < kills and not report["wrong"] and number < kills:
         most = min(MOST_KILLS_A_RUN, kills - report["kills"])
-        torture(toml, folder / str(number), whole, most, rng, report)
+        Torture(toml, folder / str(number), whole, rng, report).until_finished(most)
         number += 1
     report["seconds"] = round(time.monotonic() - began, 1)
     sys.stdout.write(json.dumps(report) + "\n")

@@ -51,7 +51,7 @@ def check(report: dict, kills: int) -> None:
     assert report["runs"] >= 1
 
 
-@pytest.mark.parametrize(("kind", "kills"), [("short", 10), ("records", 6), ("minibatch", 4)])
+@pytest.mark.parametrize(("kind", "kills"), [("short", 10), ("records", 5), ("minibatch", 4)])
 def test_killed_runs_end_as_if_nobody_had_killed_them(tmp_path, kind, kills):
     check(torture(tmp_path, kind, kills, 5), kills)
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -107,6 +109,23 @@ def test_forecast_of_two_layer_neurons_is_where_they_go():
     for i in np.flatnonzero(known):
         assert found.points[got.target[i]].direction @ u[i] > 0.99
     assert not np.isfinite(escaped[np.isinf(got.escape_time)]).any()
+
+
+@pytest.mark.parametrize("seed", range(12))
+def test_two_layer_targets_by_arcs_and_by_integration_agree(seed):
+    """Balanced neurons stay balanced: the arcs of the circle and the sliding flow name one target."""
+    case = ref.make_case(seed)
+    found = kkt_points(case.x, case.z, TWO_LAYER, case.leak)
+    w = np.random.default_rng(seed).normal(size=(30, 3))
+    w[:, 0] = np.sign(w[:, 0]) * np.linalg.norm(w[:, 1:], axis=1)
+    by_arcs = forecast(w, case.x, case.z, found, TWO_LAYER, case.leak, radius=1e3)
+    unknown = replace(found, method="multistart")
+    by_flow = forecast(w, case.x, case.z, unknown, TWO_LAYER, case.leak, radius=1e3)
+    assert (by_flow.target >= 0).all()
+    same = by_arcs.target == by_flow.target
+    flat = [found.points[t].kind == "flat" for t in by_flow.target]
+    assert (same | flat).all(), case.name
+    assert not np.isnan(by_flow.escape_time).any()
 
 
 def test_forecast_agrees_with_training():

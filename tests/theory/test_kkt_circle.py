@@ -91,9 +91,9 @@ def is_extremum(point, sign, g, everywhere, step):
 
 
 @pytest.mark.parametrize("kind", list(NeuronKind))
-@pytest.mark.parametrize("seed", range(32))
+@pytest.mark.parametrize("seed", range(24))
 def test_grid_finds_what_is_reported_and_nothing_else(seed, kind):
-    check_against_grid(ref.make_case(seed), kind, 100_000)
+    check_against_grid(ref.make_case(seed), kind, 60_000)
 
 
 @pytest.mark.full
@@ -160,18 +160,18 @@ def test_residuals_vanish_and_basins_fill_the_circle(seed, kind):
     )
 
 
-@pytest.mark.parametrize("seed", [0, 1, 2, 3, 5, 6, 12, 20, 21])
+@pytest.mark.parametrize("seed", [0, 3, 5, 12, 21])
 def test_basins_agree_with_integrated_flow(seed):
     case = ref.make_case(seed)
     found = kkt_circle(case.x, case.z, SQUARED, case.leak)
-    count = 2000
+    count = 600
     theta = 2 * np.pi * (np.arange(count) + 0.5) / count
     u = np.column_stack([np.cos(theta), np.sin(theta)])
     bound = np.abs(case.z) @ np.sum(case.x**2, axis=1)
-    for _ in range(8000):
+    for _ in range(4000):
         s = u @ case.x.T
         gradient = (ref.sigma(s, case.leak) * np.where(s > 0, 1, case.leak) * case.z) @ case.x
-        u = u + gradient / max(bound, 1e-300)
+        u = u + gradient * 2 / max(bound, 1e-300)
         u /= np.linalg.norm(u, axis=1, keepdims=True)
     end = np.arctan2(u[:, 1], u[:, 0])
     for p in found.of_kind("max"):

@@ -19,6 +19,7 @@ from workbench.theory.lines import merge_lines
 from workbench.theory.ncf import ORDER, NeuronKind, ncf_gradient, ncf_value
 from workbench.theory.ncf_flow import flow_step, next_step
 from workbench.theory.result import KktPoint, KktSet
+from workbench.theory.sliding import SlidingField
 
 ARRIVED = 1e-5
 """A direction this close (chord) to an attracting KKT point has arrived."""
@@ -64,8 +65,8 @@ def forecast(
     `found`: the KKT points for the same x, z, kind and leak. For d = 2 targets are exact from the
     arcs between KKT points (squared ReLU, and balanced two-layer neurons |v| = ‖u‖); otherwise, and
     for all times, the flow is integrated to a local error of `tolerance` radians a step (default
-    1e-5 squared ReLU, 1e-4 two-layer ReLU, whose flow may slide along kinks). Times are in units of
-    gradient-flow time for the summed loss whose residual is z.
+    1e-5 squared ReLU; 1e-4 two-layer ReLU, whose flow slides along kinks, see `SlidingField`).
+    Times are in units of gradient-flow time for the summed loss whose residual is z.
 
     Raises:
         ValueError: radius is not positive.
@@ -82,7 +83,10 @@ def forecast(
     if alive.any():
         if tolerance is None:
             tolerance = 1e-5 if kind is NeuronKind.SQUARED_RELU else 1e-4
-        flow = _Flow(x, z, kind, leak, found, np.log(radius), tolerance)
+        field = None
+        if kind is NeuronKind.TWO_LAYER_RELU:
+            field = SlidingField(merge_lines(x, z, kind, leak), 3.0 * tolerance)
+        flow = _Flow(x, z, kind, leak, found, float(np.log(radius)), tolerance, field)
         target[alive], turn[alive], escape[alive] = flow.run(
             direction, np.log(norm[alive]), rounds, cancel
         )
@@ -131,11 +135,10 @@ def _targets_on_circle(
     items = critical_items(circle_function(merge_lines(x, z, kind, leak)))
     middle = 0.5 * (items.start + items.end)
     ends = np.column_stack([np.cos(middle), np.sin(middle)])
+    balanced = _balanced(direction, kind)
     sign = np.ones(len(direction))
-    balanced = np.ones(len(direction), dtype=bool)
     if kind is NeuronKind.TWO_LAYER_RELU:
         sign = np.sign(direction[:, 0])
-        balanced = np.abs(2 * direction[:, 0] ** 2 - 1) < 1e-6
     angle = np.arctan2(direction[:, -1], direction[:, -2])
     item = np.where(sign > 0, items.target(angle, 1), items.target(angle, -1))
     goal = ends[item]
@@ -153,6 +156,13 @@ def _targets_on_circle(
     return np.where(near & balanced, index, -1)
 
 
+def _balanced(direction: Float[Array, "B p"], kind: NeuronKind) -> Bool[Array, " B"]:
+    """Rows with |v| = ‖u‖; all rows of neurons without v."""
+    if kind is NeuronKind.SQUARED_RELU:
+        return np.ones(len(direction), dtype=bool)
+    return np.abs(2 * direction[:, 0] ** 2 - 1) < 1e-6
+
+
 @dataclass(frozen=True, eq=False)
 class _Flow:
     """The direction flow of a batch until it arrives at a KKT point of the set or comes to rest."""
@@ -164,6 +174,7 @@ class _Flow:
     found: KktSet
     log_radius: float
     tolerance: float
+    field: SlidingField | None
 
     @property
     def scale(self) -> float:
@@ -172,7 +183,9 @@ class _Flow:
         return float(np.abs(self.z) @ np.linalg.norm(self.x, axis=1) ** degree) or 1.0
 
     def gradient(self, w: Float[Array, "B p"]) -> Float[Array, "B p"]:
-        """∇N of the frozen residual."""
+        """∇N of the frozen residual, along the kinks that hold."""
+        if self.field is not None:
+            return self.field.gradient(w)
         return ncf_gradient(w, self.x, self.z, self.kind, self.leak)
 
     def run(
@@ -190,7 +203,7 @@ class _Flow:
         scale = self.scale
         now, step = np.zeros(count), np.full(count, 0.1 / scale)
         direction, log_norm = direction.copy(), log_norm.copy()
-        todo = np.arange(count)
+        todo, even = np.arange(count), _balanced(direction, self.kind)
         for done in range(rounds):
             if done % 4 == 0:
                 ended, at = self._arrivals(direction[todo], scale)
@@ -205,12 +218,27 @@ class _Flow:
             passes = np.isnan(escape[taken]) & (after >= self.log_radius)
             part = (self.log_radius - before[passes]) / (after[passes] - before[passes])
             escape[taken[passes]] = now[taken[passes]] + part * h[passes]
-            direction[taken], log_norm[taken] = moved.direction[good], after
+            direction[taken] = self._tidied(moved.direction[good], even[taken])
+            log_norm[taken] = after
             now[taken] += h
             step[todo] = np.maximum(
                 next_step(step[todo], moved.error, self.tolerance), 1e-10 / scale
             )
         return target, turn, escape
+
+    def _tidied(self, w: Float[Array, "B p"], even: Bool[Array, " B"]) -> Float[Array, "B p"]:
+        """Directions on the kinks that hold them, and those that began balanced kept so.
+
+        v² − ‖u‖² is conserved (KH24 (85)), so that balance is exact in theory; while N < 0 the norm
+        shrinks and rounding would blow the imbalance up.
+        """
+        if self.field is None:
+            return w
+        w = self.field.onto_kinks(w)
+        size = np.linalg.norm(w[:, 1:], axis=1, keepdims=True)
+        even = even & (size[:, 0] > 0)
+        level = np.hstack([np.sign(w[:, :1]), w[:, 1:] / np.where(size > 0, size, 1.0)])
+        return np.where(even[:, None], level / np.sqrt(2.0), w)
 
     def _arrivals(
         self, w: Float[Array, "B p"], scale: float

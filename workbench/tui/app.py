@@ -125,7 +125,7 @@ class WorkbenchApp(App[int]):
 
     def _close_and_exit(self, code: ExitCode) -> None:
         self.close_session()
-        self.call_from_thread(self.exit, int(code))
+        self.call_from_thread(self.exit, int(code), int(code))
 
     def close_session(self) -> None:
         """Stop the session with a checkpoint and remember what to say about it; blocks."""
@@ -152,7 +152,8 @@ class WorkbenchApp(App[int]):
             self.notify(str(error), title="cannot run", severity="error", timeout=12, markup=False)
             return
         self.error = error
-        self.exit(int(getattr(error, "exit_code", ExitCode.FAILED)))
+        code = int(getattr(error, "exit_code", ExitCode.FAILED))
+        self.exit(code, return_code=code)
 
     # --- what screens ask for ---
 
@@ -262,7 +263,5 @@ def run_app(app: WorkbenchApp) -> None:
         raise app.error
     for line in app.farewell:
         sys.stdout.write(line + "\n")
-    if app.return_code:
-        sys.exit(app.return_code)
-    if code:
-        sys.exit(code)
+    if app.return_code or code:
+        sys.exit(app.return_code or code)

@@ -441,6 +441,8 @@ def test_delete_refuses_what_is_no_run_of_the_folder(tmp_path: Path) -> None:
     for wrong in (link, foreign, runs, plain, runs / "..", runs / "gone", run / "checkpoints"):
         with pytest.raises(BadInput):
             delete_run(wrong, runs)
+    with pytest.raises(BadInput, match="is a link"):
+        delete_run(link, runs)
     assert (foreign / "run.h5").exists()
     assert (plain / "thesis.tex").exists()
     assert link.is_symlink()

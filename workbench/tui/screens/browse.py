@@ -148,11 +148,11 @@ class BrowseScreen(RunActions):
         if not self.is_current:
             return
         now = time.monotonic()
-        if self._dirty and self.host.frame_ready():
-            # Rows are laid out as a whole, so while many come in they are drawn now and then.
-            if not self.scanning or now - self._drawn_at > REDRAW:
-                self._drawn_at = now
-                self._show_table()
+        # Any new row makes all be drawn again: while many come in, that is done now and then.
+        due = not self.scanning or now - self._drawn_at > REDRAW
+        if self._dirty and due and self.host.frame_ready():
+            self._drawn_at = now
+            self._show_table()
         self._show_header()
         self._read_curves()
         if now - self._scanned_at > RESCAN:
@@ -258,18 +258,19 @@ class BrowseScreen(RunActions):
 
     def _show_header(self) -> None:
         """Counts, sort and filter; a header that says the same is not drawn again."""
-        self.query_one(BrowseHeader).show(
-            HeaderModel(
-                shown=self.table.row_count,
-                stored=self.shelf.total or 0,
-                read=len(self.shelf.known),
-                marked=len(self.marks),
-                sort=sort_note(self.sort_key, self.sort_reverse) if self.shelf.total else "",
-                filter=self.filter_text,
-                mistake=self.mistake or self.trouble,
-                job=self.job.note() if self.job is not None else "",
-            )
+        model = HeaderModel(
+            shown=self.table.row_count,
+            stored=self.shelf.total or 0,
+            read=len(self.shelf.known),
+            marked=len(self.marks),
+            sort=sort_note(self.sort_key, self.sort_reverse) if self.shelf.total else "",
+            filter=self.filter_text,
+            mistake=self.mistake or self.trouble,
+            job=self.job.note() if self.job is not None else "",
         )
+        header = self.query_one(BrowseHeader)
+        if header.model != model:
+            header.show(model)
 
     def _show_charts(self) -> None:
         """The curves read so far of the runs that are meant."""

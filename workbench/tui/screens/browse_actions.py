@@ -17,6 +17,7 @@ from textual.screen import Screen
 from workbench.errors import WorkbenchError, clean_text
 from workbench.record.export import export_run
 from workbench.record.lock import is_alive
+from workbench.record.schema import LIVE_STATUSES
 from workbench.record.summary import UNREADABLE, RunSummary
 from workbench.tui.screens.browse_files import (
     EXPORT_SUFFIXES,
@@ -109,7 +110,7 @@ class RunActions(Screen[None]):
         """The run under the cursor, unless somebody is writing it (then that is said)."""
         run = self._readable()
         if run is not None and is_alive(run.path):
-            self.refuse(f"'{run_title(run)}' is training now; enter follows it.")
+            self.refuse(_held(run, "enter follows it"))
             return None
         return run
 
@@ -319,7 +320,7 @@ class RunActions(Screen[None]):
             chosen = marked if which == "marked" else chosen
         alive = next((r for r in chosen if is_alive(r.path)), None)
         if alive is not None:
-            self.refuse(f"'{run_title(alive)}' is training now; stop it before deleting it.")
+            self.refuse(_held(alive, "stop it before deleting it"))
             return
         what = f"'{run_title(run)}' ({run.run_id})"
         if len(chosen) > 1 or chosen[0] is not run:
@@ -329,6 +330,13 @@ class RunActions(Screen[None]):
             job = Job("deleting")
             runs_dir = self.host.runs_dir
             self._start(job, partial(_delete, [r.path for r in chosen], runs_dir, job))
+
+
+def _held(run: RunSummary, hint: str) -> str:
+    """Why a run whose lock is held is left alone."""
+    if run.status in LIVE_STATUSES:
+        return f"'{run_title(run)}' is training now; {hint}."
+    return f"'{run_title(run)}' is still held open by the screen or process that trained it."
 
 
 def _figures() -> list[tuple[str, str]]:

@@ -246,4 +246,12 @@ def detect(environ: Mapping[str, str], encoding: str) -> Palette:
 
 def default_palette() -> Palette:
     """The palette of this process's terminal."""
-    return detect(os.environ, locale.getpreferredencoding(False))
+    return detect(os.environ, _encoding(os.environ))
+
+
+def _encoding(environ: Mapping[str, str]) -> str:
+    """The encoding asked for. Python itself makes UTF-8 of the C locale; who asks for C wants ASCII."""
+    ctype = environ.get("LC_CTYPE", "")
+    # What Python puts there for a C locale (PEP 538) says nothing of the terminal.
+    asked = environ.get("LC_ALL") or ("" if ctype == "C.UTF-8" else ctype) or environ.get("LANG")
+    return "ascii" if asked in ("C", "POSIX") else locale.getpreferredencoding(False)
