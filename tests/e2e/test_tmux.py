@@ -101,14 +101,14 @@ def test_every_key_does_what_the_help_says(tmp_path, columns, rows):
         tmux.check_restored()
         assert check_resumable(folder) == after
 
-        tmux.keys("C-l")
+        tmux.clear()
         tmux.workbench("resume last")
         tmux.wait(lambda text: training(text) and step_shown(text) > after)
         tmux.keys("C-c")
         tmux.wait(re.escape(PROMPT.strip()))
         assert check_resumable(folder) > after
         if columns >= 80:
-            tmux.keys("C-l")
+            tmux.clear()
             tmux.workbench("list")
             tmux.wait(r"kh24-fig1.*stopped|stopped.*kh24-fig1")
 

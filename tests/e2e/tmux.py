@@ -51,6 +51,11 @@ class Tmux:
         self("send-keys", "-t", "t", "-l", line)
         self.keys("Enter")
 
+    def clear(self) -> None:
+        """Clear the screen by the shell."""
+        self.type("clear")
+        self.wait(lambda text: text.strip() == PROMPT.strip())
+
     def workbench(self, arguments: str) -> None:
         """Type a `workbench` command."""
         self.type(f"{shlex.join(WORKBENCH)} {arguments}")
@@ -86,7 +91,7 @@ class Tmux:
         """The terminal is as the shell had it: main screen, cursor, echo, no mouse reports."""
         state = self.ask("#{alternate_on} #{cursor_flag} #{mouse_any_flag} #{keypad_flag}")
         assert state.split()[:3] == ["0", "1", "0"], state
-        self.keys("C-l")
+        self.clear()
         self.type("stty -a; echo t''yped")
         self.wait(r"(?m)^typed$")
         settings = self.text.replace(";", " ").split()

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
+
 import numpy as np
 import pytest
 import torch
@@ -131,7 +133,7 @@ def test_starts_are_seeded_and_scaled():
 def test_balanced_matrices_are_balanced(table):
     theta, structure = start(table, kind="balanced", scale=0.3, seed=2)
     matrices = [structure.view(theta, p.name) for p in structure.parameters]
-    for lower, upper in zip(matrices, matrices[1:], strict=False):
+    for lower, upper in pairwise(matrices):
         assert np.abs(upper.T @ upper - lower @ lower.T).max() < 1e-15
 
 

@@ -113,7 +113,11 @@ def test_forecast_of_two_layer_neurons_is_where_they_go():
 
 @pytest.mark.parametrize("seed", range(12))
 def test_two_layer_targets_by_arcs_and_by_integration_agree(seed):
-    """Balanced neurons stay balanced: the arcs of the circle and the sliding flow name one target."""
+    """Balanced neurons stay balanced: the arcs of the circle and the sliding flow name one target.
+
+    Where the arcs name a one-sided inflection with N > 0 the flow takes for ever to reach it, and
+    any error of integration passes it: there the two may differ.
+    """
     case = ref.make_case(seed)
     found = kkt_points(case.x, case.z, TWO_LAYER, case.leak)
     w = np.random.default_rng(seed).normal(size=(30, 3))
@@ -124,7 +128,10 @@ def test_two_layer_targets_by_arcs_and_by_integration_agree(seed):
     assert (by_flow.target >= 0).all()
     same = by_arcs.target == by_flow.target
     flat = [found.points[t].kind == "flat" for t in by_flow.target]
-    assert (same | flat).all(), case.name
+    one_sided = [
+        found.points[t].kind == "saddle" and found.points[t].value > 0 for t in by_arcs.target
+    ]
+    assert (same | flat | one_sided).all(), case.name
     assert not np.isnan(by_flow.escape_time).any()
 
 

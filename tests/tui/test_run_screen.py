@@ -150,7 +150,7 @@ async def test_a_failed_engine_is_shown(tmp_path):
         app.session.engine.program.run_chunk = broken
         app.session.engine.send(Resume())
         await until(lambda: status_of(app).state == "failed")
-        assert "broken" in status_of(app).extra
+        await until(lambda: "broken" in status_of(app).extra)
         app.close_session()
     assert any("broken" in line for line in app.farewell)
 

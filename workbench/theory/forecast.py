@@ -66,7 +66,9 @@ def forecast(
     arcs between KKT points (squared ReLU, and balanced two-layer neurons |v| = ‖u‖); otherwise, and
     for all times, the flow is integrated to a local error of `tolerance` radians a step (default
     1e-5 squared ReLU; 1e-4 two-layer ReLU, whose flow slides along kinks, see `SlidingField`).
-    Times are in units of gradient-flow time for the summed loss whose residual is z.
+    Times are in units of gradient-flow time for the summed loss whose residual is z. A target that
+    is a one-sided inflection ("saddle" with N > 0, d = 2) attracts in exact arithmetic only: the
+    times are those of the flow that passes it.
 
     Raises:
         ValueError: radius is not positive.

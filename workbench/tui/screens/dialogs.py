@@ -88,13 +88,13 @@ class Confirm(Dialog[bool]):
         + DIALOG_CSS
         + """
         & .answers { width: auto; height: 1; margin-top: 1; }
-        & Button {
+        & .answers Button {
             margin-right: 2; min-width: 6; height: 1; background: #0d1117; color: #d6dbe1;
         }
-        & Button:focus {
+        & .answers Button.-textual-compact:focus {
             background: #1f3a5f; color: #f4f6f8; text-style: bold; background-tint: transparent;
         }
-        & Button.danger:focus { background: #ff4545; color: #0d1117; }
+        & .answers Button.-textual-compact.danger:focus { background: #ff4545; color: #0d1117; }
     }
     """
     )
@@ -136,29 +136,41 @@ class Confirm(Dialog[bool]):
 
 
 class Ask(Dialog[str | None]):
-    """A line of text, checked as it is typed; `esc` gives None."""
+    """A line of text, checked as it is typed; `esc` gives None.
+
+    With `replace` typing takes the place of `value`, as suits a number; else it is added to it.
+    """
 
     DEFAULT_CSS = (
         "Ask {"
         + DIALOG_CSS
         + """
         & > .dialog { width: 64; }
-        & Input, & Input:focus { width: 100%; height: 1; border: none; background: #0d1117; }
+        & .dialog Input, & .dialog Input.-textual-compact:focus {
+            width: 100%; height: 1; border: none; background: #0d1117; background-tint: transparent;
+        }
     }
     """
     )
     BINDINGS: ClassVar[list[BindingType]] = [Binding("escape", "leave", "leave it")]
 
     def __init__(
-        self, question: str, *, value: str = "", hint: str = "", check: Check = no_check
+        self,
+        question: str,
+        *,
+        value: str = "",
+        hint: str = "",
+        check: Check = no_check,
+        replace: bool = False,
     ) -> None:
         super().__init__()
         self.question, self.value, self.hint, self.check = question, value, hint, check
+        self.replace = replace
 
     def compose(self) -> ComposeResult:
         with _box(self):
             yield plain(self, self.question, "question")
-            yield Input(self.value, compact=True, select_on_focus=False, max_length=1000)
+            yield Input(self.value, compact=True, select_on_focus=self.replace, max_length=1000)
             if self.hint:
                 yield plain(self, self.hint, "hint")
             yield Static("", markup=False, classes="mistake")

@@ -114,7 +114,7 @@ class RunScreen(PanelScreen):
                 self.action_step(self.last_n)
 
         self.app.push_screen(
-            Ask("how many steps?", value=str(self.last_n), check=_whole_number), go
+            Ask("how many steps?", value=str(self.last_n), check=_whole_number, replace=True), go
         )
 
     def action_until(self) -> None:
@@ -130,6 +130,7 @@ class RunScreen(PanelScreen):
                 value="risk 1e-3",
                 hint="step 20000 · risk 1e-6 · risk 1e-400",
                 check=_until_problem,
+                replace=True,
             ),
             go,
         )
