@@ -22,7 +22,7 @@ from commands import (
     run,
     show,
 )
-from workbench.errors import ExitCode, WorkbenchError
+from workbench.errors import ExitCode, WorkbenchError, unknown
 
 app = typer.Typer(
     name="workbench",
@@ -69,12 +69,21 @@ def top(
         browse.browse()
 
 
+def _check_command(arguments: list[str]) -> None:
+    """Refuse an unknown command with the nearest one."""
+    if arguments and not arguments[0].startswith("-"):
+        names = [command.name or "" for command in app.registered_commands]
+        if arguments[0] not in names:
+            raise unknown("command", arguments[0], names)
+
+
 def main() -> None:
     """Entry point: run a command; errors for people go to stderr in one sentence."""
     debug = "--debug" in sys.argv
     # Accepted anywhere on the line: who needs it has just seen a command fail.
     arguments = [a for a in sys.argv[1:] if a != "--debug"]
     try:
+        _check_command(arguments)
         app(args=arguments, prog_name="workbench")
     except WorkbenchError as error:
         if debug:

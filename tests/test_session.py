@@ -275,3 +275,26 @@ def test_stop_from_another_thread_leaves_a_checkpoint_of_the_last_step(tmp_path)
     assert session.wait(10)
     session.close()
     assert list_checkpoints(session.folder)[-1][0] == session.engine.state.step
+
+
+def test_a_viewer_that_fails_does_not_fail_the_run(tmp_path):
+    session = Session.create(small(), tmp_path)
+
+    def broken(event):
+        raise RuntimeError("no screen")
+
+    session.engine.viewers = (broken, *session.engine.viewers)
+    session.start()
+    assert session.wait(60)
+    assert session.engine.mode == "finished"
+    assert str(session.engine.viewer_error) == "no screen"
+    assert session.history.length == 61
+    session.close()
+
+
+def test_a_finished_run_is_free_for_others_before_its_session_is_closed(tmp_path):
+    session = Session.create(small(), tmp_path)
+    session.start()
+    assert session.wait(60)
+    Session.resume(session.folder, steps=610).close()
+    session.close()

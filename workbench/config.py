@@ -306,6 +306,8 @@ def read_toml(path: Path) -> dict[str, Any]:
         text = path.read_text(encoding="utf-8")
     except IsADirectoryError:
         raise BadInput(f"{path} is a folder; a TOML file is needed.") from None
+    except FileNotFoundError:
+        raise BadInput(f"{path} does not exist; a TOML file is needed.") from None
     except (OSError, UnicodeDecodeError) as error:
         raise BadInput(f"cannot read {path}: {clean_text(str(error))}.") from error
     values = parse_toml(text, str(path))

@@ -41,6 +41,9 @@ class RunBusy(BadInput):
     """Another process is writing the run."""
 
 
+MANY_OPTIONS = 40
+
+
 def clean_text(text: str, limit: int = 400) -> str:
     """Text from a file or a person, safe for a terminal: control characters dropped, cut at `limit`."""
     safe = "".join(c if c.isprintable() else " " for c in text)
@@ -53,6 +56,10 @@ def unknown(what: str, given: str, allowed: Iterable[str], where: str = "") -> B
     near = get_close_matches(given, options, n=1, cutoff=0.5)
     hint = f" Did you mean '{near[0]}'?" if near else ""
     place = f" in {where}" if where else ""
-    return BadInput(
-        f"unknown {what} '{clean_text(given, 80)}'{place}; allowed: {', '.join(options)}.{hint}"
-    )
+    # Of very many the nearest few help more than all.
+    if len(options) > MANY_OPTIONS:
+        shown = get_close_matches(given, options, n=6, cutoff=0.3) or options[:6]
+        listed = f"{', '.join(shown)} and {len(options) - len(shown)} more"
+    else:
+        listed = ", ".join(options)
+    return BadInput(f"unknown {what} '{clean_text(given, 80)}'{place}; allowed: {listed}.{hint}")

@@ -21,7 +21,7 @@ import torch
 from workbench.config import RunConfig, override, parse_config, parse_toml, to_toml
 from workbench.engine.control import Stop
 from workbench.engine.engine import Engine, Plan
-from workbench.engine.events import Event, Recorded
+from workbench.engine.events import Event, Failed, Finished, Recorded
 from workbench.engine.schedule import RecordSchedule
 from workbench.errors import BadInput, StorageError, clean_text
 from workbench.presets import load_config
@@ -30,6 +30,7 @@ from workbench.record.folder import create_run_folder, write_config
 from workbench.record.history import History
 from workbench.record.layouts import coordinates_of, layouts_of
 from workbench.record.lock import RunLock
+from workbench.record.logfile import LogFile
 from workbench.record.reader import RunReader
 from workbench.record.recorder import Recorder
 from workbench.record.store import RunStore
@@ -67,6 +68,7 @@ class Session:
         self.config = setup.config
         self.folder = store.folder
         self.events: list[tuple[int, str, str]] = []
+        self.log = LogFile(store.folder)
         config = setup.config
         self.recorder = Recorder(
             store,
@@ -281,7 +283,12 @@ class Session:
             return
         texts = [getattr(event, a, "") for a in ("reason", "text", "evidence", "error", "engine")]
         text = next((str(t) for t in texts if t), "")
-        self.events.append((event.step, type(event).__name__.lower(), clean_text(text)))
+        kind = event.outcome if isinstance(event, Finished) else type(event).__name__.lower()
+        self.events.append((event.step, kind, clean_text(text)))
+        self.log.line(event.step, kind, text)
+        if isinstance(event, Finished | Failed):
+            # The files are closed: another process, or this one, may go on with the run.
+            self.lock.release()
 
 
 def _history_until(reader: RunReader, checkpoint: Checkpoint | None) -> History:

@@ -95,9 +95,8 @@ def test_every_key_does_what_the_help_says(tmp_path, columns, rows):
         tmux.wait("y leave")
         tmux.keys("y")
         tmux.wait(re.escape(PROMPT.strip()))
-        shown = tmux.text.replace("\n", "")
-        assert f"{folder.name}  stopped at step {after:,}" in shown
-        assert f"go on with: workbench resume {folder.name}" in shown
+        assert f"{folder.name}  stopped at step {after:,}" in tmux.told
+        assert f"go on with: workbench resume {folder.name}" in tmux.told
         tmux.check_restored()
         assert check_resumable(folder) == after
 

@@ -65,6 +65,11 @@ class Tmux:
         """What is on the screen."""
         return self("capture-pane", "-p", "-t", "t")
 
+    @property
+    def told(self) -> str:
+        """The screen and what has scrolled off it, long lines in one piece."""
+        return self("capture-pane", "-p", "-J", "-S", "-200", "-t", "t")
+
     def ask(self, template: str) -> str:
         """A value tmux knows of the pane, such as `#{alternate_on}`."""
         return self("display-message", "-p", "-t", "t", template).strip()
@@ -94,7 +99,7 @@ class Tmux:
         self.clear()
         self.type("stty -a; echo t''yped")
         self.wait(r"(?m)^typed$")
-        settings = self.text.replace(";", " ").split()
+        told = self.told[self.told.rindex("stty -a") :]
         for name in ("echo", "icanon", "isig", "icrnl", "opost"):
-            assert name in settings, f"{name} is off:\n{self.text}"
-        assert "echo t''yped" in self.text, "what is typed is not echoed"
+            assert name in told.replace(";", " ").split(), f"{name} is off:\n{told}"
+        assert "echo t''yped" in told, "what is typed is not echoed"

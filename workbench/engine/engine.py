@@ -95,6 +95,7 @@ class Engine:
         self.mode: Mode = "starting"
         self.snapshot: Snapshot | None = None
         self.error: BaseException | None = None
+        self.viewer_error: Exception | None = None
         self._snapshot_time = 0.0
         self._thread = threading.Thread(target=self._main, name="engine", daemon=False)
 
@@ -322,8 +323,13 @@ class Engine:
                 return
 
     def _tell_viewers(self, event: Event) -> None:
+        """Tell each; one that raises is told nothing more, and the run goes on without it."""
         for viewer in self.viewers:
-            viewer(event)
+            try:
+                viewer(event)
+            except Exception as error:  # noqa: BLE001  (a broken view must not end a run)
+                self.viewers = tuple(v for v in self.viewers if v is not viewer)
+                self.viewer_error = error
 
     def _publish(self, *, rarely: bool = False, note: str = "") -> None:
         """Replace the snapshot; `rarely` leaves it when the last is young."""

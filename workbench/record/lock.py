@@ -58,7 +58,7 @@ class RunLock:
             return
         path = self.folder / LOCK_NAME
         try:
-            descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
+            descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o644)
         except OSError as error:
             name = clean_text(str(path))
             raise StorageError(f"cannot lock '{name}': {error.strerror}.") from error

@@ -24,6 +24,9 @@ from workbench.theory.sliding import SlidingField
 ARRIVED = 1e-5
 """A direction this close (chord) to an attracting KKT point has arrived."""
 
+BLOCK = 256
+"""Neurons followed at once."""
+
 STILL = 1e-9
 """A turning rate below this share of the gradient's scale counts as rest."""
 
@@ -89,9 +92,12 @@ def forecast(
         if kind is NeuronKind.TWO_LAYER_RELU:
             field = SlidingField(merge_lines(x, z, kind, leak), 3.0 * tolerance)
         flow = _Flow(x, z, kind, leak, found, float(np.log(radius)), tolerance, field)
-        target[alive], turn[alive], escape[alive] = flow.run(
-            direction, np.log(norm[alive]), rounds, cancel
-        )
+        for rows in np.array_split(np.flatnonzero(alive), -(-int(alive.sum()) // BLOCK)):
+            if cancel is not None and cancel():
+                break
+            target[rows], turn[rows], escape[rows] = flow.run(
+                weights[rows] / norm[rows, None], np.log(norm[rows]), rounds, cancel
+            )
         exact = _targets_on_circle(direction, x, z, found, kind, leak)
         target[alive] = np.where(exact >= 0, exact, target[alive])
     cosine = np.full(len(weights), np.nan)

@@ -27,28 +27,26 @@ class SlidingField:
     def gradient(self, w: Float[Array, "B p"]) -> Float[Array, "B p"]:
         """(g(u), v·slope) with the slope of the cell, or along the planes that hold."""
         v, u = w[:, 0], w[:, 1:]
-        lines = self.lines
-        s = u @ lines.axis.T
-        weight = np.where(s > 0, lines.plus, lines.minus)
+        s = u @ self.lines.axis.T
+        weight = np.where(s > 0, self.lines.plus, self.lines.minus)
         g = np.sum(weight * s, axis=1)
-        near = self._near(v, u, s)
-        for row in np.flatnonzero(near.any(axis=1)):
-            self._hold(weight[row], near[row])
-        return np.column_stack([g, v[:, None] * (weight @ lines.axis)])
+        self._hold(weight, self._near(v, u, s))
+        return np.column_stack([g, v[:, None] * (weight @ self.lines.axis)])
 
     def onto_kinks(self, w: Float[Array, "B p"]) -> Float[Array, "B p"]:
         """Unit directions moved onto the planes that hold them, by at most about the width."""
         v, u = w[:, 0], w[:, 1:]
         s = u @ self.lines.axis.T
         weight = np.where(s > 0, self.lines.plus, self.lines.minus)
-        near = self._near(v, u, s)
-        moved = w
-        for row in np.flatnonzero(near.any(axis=1)):
-            holding = self._hold(weight[row], near[row])
-            if holding.any():
-                moved = moved.copy() if moved is w else moved
-                axis = self.lines.axis[holding]
-                moved[row, 1:] -= np.linalg.lstsq(axis, axis @ u[row])[0]
+        holding = self._hold(weight, self._near(v, u, s))
+        count = holding.sum(axis=1)
+        moved = w.copy()
+        one = np.flatnonzero(count == 1)
+        axis = self.lines.axis[np.argmax(holding[one], axis=1)]
+        moved[one, 1:] -= np.sum(axis * u[one], axis=1, keepdims=True) * axis
+        for row in np.flatnonzero(count > 1):
+            axis = self.lines.axis[holding[row]]
+            moved[row, 1:] -= np.linalg.lstsq(axis, axis @ u[row])[0]
         return moved / np.linalg.norm(moved, axis=1, keepdims=True)
 
     def _near(
@@ -58,10 +56,27 @@ class SlidingField:
         concave = np.sign(v)[:, None] * (self.lines.plus - self.lines.minus) < 0
         return concave & (np.abs(s) <= self.width * np.linalg.norm(u, axis=1)[:, None])
 
-    def _hold(self, weight: Float[Array, " m"], near: Bool[Array, " m"]) -> Bool[Array, " m"]:
-        """Set, in place, the weights of the planes that hold; those pushed away are let go."""
+    def _hold(self, weight: Float[Array, "B m"], near: Bool[Array, "B m"]) -> Bool[Array, "B m"]:
+        """Set, in place, the weights of the planes that hold; which do is the result."""
+        lines, holding = self.lines, near.copy()
+        count = near.sum(axis=1)
+        one = np.flatnonzero(count == 1)
+        if len(one):
+            plane = np.argmax(near[one], axis=1)
+            axis = lines.axis[plane]
+            slope = weight[one] @ lines.axis
+            c = weight[one, plane] - np.sum(axis * slope, axis=1)
+            ends = lines.plus[plane], lines.minus[plane]
+            fits = (c >= np.minimum(*ends)) & (c <= np.maximum(*ends))
+            weight[one[fits], plane[fits]] = c[fits]
+            holding[one[~fits]] = False
+        for row in np.flatnonzero(count > 1):
+            self._hold_many(weight[row], holding[row])
+        return holding
+
+    def _hold_many(self, weight: Float[Array, " m"], holding: Bool[Array, " m"]) -> None:
+        """One row near several planes, in place; the plane pushed away most is let go first."""
         lines = self.lines
-        holding = near.copy()
         while holding.any():
             axis = lines.axis[holding]
             rest = np.where(holding, 0.0, weight) @ lines.axis
@@ -72,6 +87,5 @@ class SlidingField:
             worst = int(np.argmax(excess))
             if excess[worst] <= 0:
                 weight[holding] = c
-                break
+                return
             holding[np.flatnonzero(holding)[worst]] = False
-        return holding

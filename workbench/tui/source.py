@@ -231,6 +231,7 @@ class StoredSource:
         """
         if self.config is None or self.config.model.kind == "torch":
             return
+        import workbench.theory.kkt  # noqa: F401  (slow to load, and wanted by the next frame)
         from workbench.setup import set_up
         from workbench.stored import stored_dataset
 

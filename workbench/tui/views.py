@@ -207,7 +207,7 @@ def path_chart(history: History, look: Look, x: Float[np.ndarray, " T"]) -> Char
     alignment = history.scalar("alignment")[: len(x)]
     path = history.scalar("path_length")[: len(x)]
     return _chart(
-        "direction",
+        "direction of θ",
         look,
         x,
         (
@@ -333,7 +333,7 @@ SPARKS: tuple[tuple[str, str, str, str], ...] = (
     ("grad_norm_log", "‖∇L‖", "blue", "{:.2f}"),
     ("alignment", "cos", "orange", "{:+.4f}"),
     ("path_length", "path", "yellow", "{:.4g}"),
-    ("accuracy", "acc", "purple", "{:.1%}"),
+    ("accuracy", "acc", "purple", "{:.2%}"),
     ("margin_multi", "γ̄_m", "pink", "{:+.3g}"),
 )
 

@@ -37,7 +37,7 @@ from workbench.tui.widgets.pointed import CursorMoved, Pointed
 from workbench.tui.widgets.sparkrows import SparkRows
 from workbench.tui.widgets.statusline import Status, StatusLine
 
-SHARE_X = ("risk", "middle", "lower", "density")
+SHARE_X = ("risk", "middle", "lower", "density", "direction")
 TICK_SECONDS = 0.1
 FRAME_SECONDS = 0.22
 # Drawing may take this share of the time while this process trains.
@@ -76,6 +76,7 @@ class PanelScreen(Screen[None]):
         self.scale = 0
         self.arrangement = Arrangement()
         self.message = "starting …"
+        self.planar = True
         self._x: Float[np.ndarray, " T"] = np.zeros(0)
         self._dirty = True
         self._next_frame = 0.0
@@ -106,6 +107,7 @@ class PanelScreen(Screen[None]):
                 with Container(id="views"):
                     yield Compass(id="compass")
                     yield Landscape(id="landscape")
+                    yield LineChart(id="direction")
                 yield SparkRows(id="sparks")
                 yield EventLog(id="log")
         yield Static(id="small", markup=False)
@@ -155,6 +157,12 @@ class PanelScreen(Screen[None]):
         self.query_one("#body").display = not shown.too_small
         self.query_one("#views").display = bool(shown.widgets & {"compass", "landscape"})
         self.query_one("#views").set_class(shown.side_by_side, "beside")
+        # Where there is no circle to draw, its place shows how θ's direction moves.
+        direction = self.query_one("#direction")
+        direction.display = not self.planar and bool(shown.widgets & {"compass", "landscape"})
+        if not self.planar:
+            self.query_one("#compass").display = False
+            self.query_one("#landscape").display = False
         small = self.query_one("#small", Static)
         small.display = shown.too_small
         if shown.too_small:
@@ -208,7 +216,10 @@ class PanelScreen(Screen[None]):
         self._draw_status(source, moment)
         if not history.length:
             return
-        if self._has_density() != self.query_one("#density").display and not self.arrangement.one:
+        planar = moment.angles is not None
+        density = self._has_density() != self.query_one("#density").display
+        if planar != self.planar or (density and not self.arrangement.one):
+            self.planar = planar
             self._arrange()
             self._dirty = False
         selected = self.arrangement.selected
@@ -219,7 +230,7 @@ class PanelScreen(Screen[None]):
             if isinstance(model, ChartModel | DensityModel) and selected == widget_id:
                 model = replace(model, title=f"▸ {model.title}")
             widget.show(model)
-        self._draw_right(source, moment, data_x, data_y, n)
+        self._draw_right(source, look, moment, data_x, data_y, n)
 
     def _charts(
         self, source: Source, look: Look, x: Float[np.ndarray, " T"], moment: Moment
@@ -246,6 +257,7 @@ class PanelScreen(Screen[None]):
     def _draw_right(
         self,
         source: Source,
+        look: Look,
         moment: Moment,
         data_x: Float[np.ndarray, "n ..."] | None,
         data_y: Float[np.ndarray, " n"] | None,
@@ -255,6 +267,9 @@ class PanelScreen(Screen[None]):
         compass = self.query_one("#compass", Compass)
         if compass.display:
             compass.show(views.compass_model(moment, data_x, data_y))
+        direction = self.query_one("#direction", LineChart)
+        if direction.display:
+            direction.show(views.path_chart(source.history, look, self._x))
         landscape = self.query_one("#landscape", Landscape)
         if landscape.display:
             landscape.show(views.landscape_model(moment, data_x, data_y))

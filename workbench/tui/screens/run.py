@@ -48,6 +48,9 @@ class RunScreen(PanelScreen):
     @work(thread=True, exit_on_error=False)
     def _make_session(self) -> None:
         try:
+            # Slow to load, and wanted by the first frame: better here than while that is drawn.
+            import workbench.theory.kkt  # noqa: F401
+
             session = self.make()
         except WorkbenchError as error:
             self.post_message(SessionRefused(error))

@@ -8,6 +8,7 @@ the edge of the plot in the column in which they occur.
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from textwrap import wrap
 from typing import Literal
 
 import numpy as np
@@ -157,10 +158,11 @@ def draw_empty(grid: Grid, title: str, reason: str) -> None:
     """The title, and in the middle why there is nothing to see."""
     if grid.height >= 3:
         grid.text(0, min(1, grid.width), title, "text")
-    words = grid.palette.say(reason)
-    if text_width(words) > grid.width:
-        words = words[: grid.width]
-    grid.text(grid.height // 2, max(0, (grid.width - text_width(words)) // 2), words, "dim")
+    lines = wrap(grid.palette.say(reason), max(1, grid.width)) or [""]
+    top = max(0, (grid.height - len(lines) + 1) // 2)
+    for row, words in enumerate(lines, start=top):
+        if row < grid.height:
+            grid.text(row, max(0, (grid.width - text_width(words)) // 2), words, "dim")
 
 
 def draw_vline(grid: Grid, plot: PlotArea, line: VLine, over: bool = False) -> None:

@@ -1,0 +1,27 @@
+"""`log.txt`: what happened to a run, a line each with the wall-clock time, for people."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from pathlib import Path
+
+from workbench.errors import clean_text
+
+LOG_FILE = "log.txt"
+
+
+class LogFile:
+    """Appends lines to a run's log; a log that cannot be written loses lines, never a run."""
+
+    def __init__(self, folder: Path) -> None:
+        self.path = folder / LOG_FILE
+
+    def line(self, step: int, kind: str, text: str) -> None:
+        """`2026-01-31 12:00:00  step 1,000  paused  asked`."""
+        now = datetime.now().astimezone().strftime("%Y-%m-%d %H:%M:%S")
+        try:
+            with self.path.open("a", encoding="utf-8") as file:
+                file.write(f"{now}  step {step:,}  {kind}  {clean_text(text)}".rstrip() + "\n")
+        except OSError:
+            # The record itself says when the disk is full.
+            return
