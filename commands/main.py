@@ -14,6 +14,7 @@ from commands import (
     doctor,
     export,
     fork,
+    inspect,
     list_runs,
     model,
     plot,
@@ -40,6 +41,7 @@ app.command("fork")(fork.fork)
 app.command("browse")(browse.browse)
 app.command("list")(list_runs.list_runs)
 app.command("show")(show.show)
+app.command("inspect")(inspect.inspect)
 app.command("export")(export.export)
 app.command("plot")(plot.plot)
 app.command("presets")(presets.presets)

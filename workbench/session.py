@@ -24,6 +24,7 @@ from workbench.engine.engine import Engine, Plan
 from workbench.engine.events import Event, Failed, Finished, Recorded
 from workbench.engine.schedule import RecordSchedule
 from workbench.errors import BadInput, StorageError, clean_text
+from workbench.inspector.state import InspectedState, Past
 from workbench.presets import load_config
 from workbench.record.checkpoint import Checkpoint, latest_checkpoint
 from workbench.record.folder import create_run_folder, write_config
@@ -34,7 +35,7 @@ from workbench.record.logfile import LogFile
 from workbench.record.reader import RunReader
 from workbench.record.recorder import Recorder
 from workbench.record.store import RunStore
-from workbench.setup import Setup, set_up
+from workbench.setup import Setup, inspected, set_up
 from workbench.stored import require_trust, stored_config, stored_dataset, stored_state
 
 __all__ = ["Session", "load_config"]
@@ -275,6 +276,17 @@ class Session:
 
     def __exit__(self, *exception: object) -> None:
         self.close()
+
+    def inspected_state(self) -> InspectedState:
+        """The state of the latest snapshot for the inspector; raises BadInput before there is one."""
+        snapshot = self.engine.snapshot
+        if snapshot is None:
+            raise BadInput(f"run {self.folder.name} has not begun.")
+        scalars = [self.history.scalar(name) for name in ("time", "log_risk", "grad_norm_log")]
+        count = min(len(self.history.step), *(len(values) for values in scalars))
+        past = Past(self.history.step[:count], *(values[:count] for values in scalars))
+        time = float(snapshot.values["time"])
+        return inspected(self.setup, snapshot.theta, step=snapshot.step, time=time, past=past)
 
     def _view(self, event: Event) -> None:
         """Keep the history of records and the last events for whoever looks."""

@@ -16,6 +16,8 @@ from workbench.engine.eager import EagerProgram
 from workbench.engine.rules import ConstantRule
 from workbench.engine.state import EngineState
 from workbench.errors import BadInput
+from workbench.inspector.risk_model import RiskModel
+from workbench.inspector.state import NO_PAST, InspectedState, Past
 from workbench.measures.panel import Panel
 from workbench.models.build import build_model
 from workbench.models.homogeneity import Homogeneity, measure_homogeneity
@@ -100,6 +102,37 @@ def set_up(config: RunConfig, dataset: Dataset | None = None) -> Setup:
         program=program,
         device=device,
         output_shape=shape,
+    )
+
+
+def inspected(
+    setup: Setup,
+    theta: np.ndarray,
+    *,
+    step: int,
+    time: float = 0.0,
+    past: Past = NO_PAST,
+    risk: RiskModel | None = None,
+) -> InspectedState:
+    """A state θ (P) of the run for the inspector; `risk` saves another copy of the network."""
+    config = setup.config
+    return InspectedState.of(
+        risk or risk_model(setup),
+        setup.structure,
+        theta,
+        order=setup.panel.order,
+        learning_rate=config.train.lr,
+        step=step,
+        time=time,
+        past=past,
+    )
+
+
+def risk_model(setup: Setup) -> RiskModel:
+    """The run's risk as a function of θ, on a network of its own."""
+    config = setup.config
+    return RiskModel(
+        setup.model, setup.dataset.x, setup.dataset.y, config.loss.kind, config.loss.reduction
     )
 
 

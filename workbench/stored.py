@@ -9,8 +9,10 @@ import numpy as np
 from workbench.config import RunConfig, parse_config, parse_toml, read_toml
 from workbench.data.dataset import Dataset
 from workbench.errors import BadInput, StorageError
+from workbench.inspector.state import InspectedState, Past
 from workbench.record.checkpoint import list_checkpoints, load_checkpoint
 from workbench.record.reader import RunReader
+from workbench.setup import Setup, inspected, set_up
 
 
 def require_trust(config: RunConfig, trust: bool, name: str) -> None:
@@ -62,3 +64,43 @@ def stored_state(folder: Path, reader: RunReader, at: int) -> tuple[np.ndarray, 
     near = sorted(stored, key=lambda s: abs(s - at))[:3]
     shown = ", ".join(f"{s:,}" for s in sorted(near)) or "none"
     raise BadInput(f"run {folder.name} has no state stored at step {at:,}; the nearest: {shown}.")
+
+
+def stored_past(reader: RunReader) -> Past:
+    """The scalars that lead to a state, from a run's records."""
+    names = ("step", "time", "log_risk", "grad_norm_log")
+    found = [np.asarray(reader.read(name)) for name in names]
+    return Past(found[0].astype(np.int64), *(a.astype(np.float64) for a in found[1:]))
+
+
+def inspected_state(
+    folder: Path, at: int | None = None, *, trust: bool = False, setup: Setup | None = None
+) -> InspectedState:
+    """A state of a stored run for the inspector; `at` None: the last one that is stored.
+
+    Works on finished, lost and live runs and writes nothing. `setup` saves building the network again.
+    Raises BadInput when no state of that step is stored, or the model's class is not trusted.
+    """
+    config = stored_config(folder)
+    require_trust(config, trust, folder.name)
+    with RunReader(folder) as reader:
+        setup = setup or set_up(config, stored_dataset(reader))
+        step = _last_step(folder, reader) if at is None else at
+        theta, time = stored_state(folder, reader, step)
+        past = stored_past(reader)
+    if theta.size != setup.structure.size:
+        raise StorageError(
+            f"run {folder.name} has {theta.size:,} parameters and its configuration "
+            f"{setup.structure.size:,}."
+        )
+    return inspected(setup, theta, step=step, time=time, past=past)
+
+
+def _last_step(folder: Path, reader: RunReader) -> int:
+    """The last step with a stored θ; raises BadInput without one."""
+    steps = [step for step, _ in list_checkpoints(folder)]
+    if "theta" in reader.series_names() and reader.n_records:
+        steps.append(int(reader.read("step", slice(-1, None))[0]))
+    if not steps:
+        raise BadInput(f"run {folder.name} has no state stored yet.")
+    return max(steps)

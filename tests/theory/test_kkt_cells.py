@@ -62,7 +62,7 @@ def check_circle_and_cells_agree(seed, kind):
 
 
 @pytest.mark.parametrize("kind", list(NeuronKind))
-@pytest.mark.parametrize("seed", range(36))
+@pytest.mark.parametrize("seed", range(24))
 def test_circle_and_cells_agree_in_the_plane(seed, kind):
     check_circle_and_cells_agree(seed, kind)
 
@@ -110,7 +110,7 @@ def check_stationary(u, case):
     return np.linalg.norm(gradient - (gradient @ u) * u) < 1e-5 * (1 + np.linalg.norm(gradient))
 
 
-@pytest.mark.parametrize("seed", range(24))
+@pytest.mark.parametrize("seed", range(16))
 def test_squared_points_in_space_by_slow_enumeration(seed):
     check_squared_in_space(ref.make_case(seed, d=3, n_max=9))
 
@@ -130,7 +130,7 @@ def check_two_layer_in_space(case):
     assert max((p.residual for p in found.points), default=0) < 1e-9
 
 
-@pytest.mark.parametrize("seed", range(8))
+@pytest.mark.parametrize("seed", range(6))
 def test_two_layer_points_in_space_by_slow_enumeration(seed):
     check_two_layer_in_space(ref.make_case(seed, d=3, n_max=7))
 
@@ -143,7 +143,7 @@ def test_space_by_slow_enumeration_on_many(seed):
 
 
 @pytest.mark.parametrize("leak", ref.LEAKS)
-@pytest.mark.parametrize("n", [6, 20, 60])
+@pytest.mark.parametrize("n", [6, 40])
 def test_euler_characteristic_of_the_sphere(n, leak):
     """Maxima − saddles + minima = 2 for a Morse function on S²: nothing missed, nothing invented."""
     rng = np.random.default_rng(n)

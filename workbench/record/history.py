@@ -135,6 +135,7 @@ class History:
         self._published = _Published(_frozen(np.empty(0, np.int64)))
         self._joined: dict[str, tuple[_Thinned, tuple[Array, Array]]] = {}
         self._reader: RunReader | None = None
+        self._recorded: frozenset[str] = frozenset()
         self._read: dict[str, tuple[int, tuple[Array, Array]]] = {}
         self._loading = threading.Lock()
 
@@ -213,12 +214,18 @@ class History:
         now = self._published
         found = {STEP, *now.scalars, *now.vectors, *now.last}
         if self._reader is not None:
-            found |= set(self._reader.series_names())
+            if not self._recorded:
+                # A file's series never change; asking it costs a millisecond.
+                self._recorded = frozenset(self._reader.series_names())
+            found |= self._recorded
         return sorted(found)
 
     def has(self, name: str) -> bool:
         """Whether there is such a series."""
-        return name in self.names()
+        now = self._published
+        if name == STEP or name in now.scalars or name in now.vectors or name in now.last:
+            return True
+        return self._reader is not None and name in self.names()
 
     def scalar(self, name: str) -> Array:
         """Every record of a scalar series, (T,), read-only.
@@ -256,7 +263,7 @@ class History:
                 self._joined[name] = known
             return known[1]
         reader = self._reader
-        if reader is not None and name in reader.series_names():
+        if reader is not None and self.has(name):
             return self._load_vector(reader, name)
         raise unknown("vector series", name, [*now.vectors, *now.last])
 

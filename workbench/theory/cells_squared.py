@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
 
 import numpy as np
 from jaxtyping import Float
 
 from workbench.arrays import Array
+from workbench.theory.draft import Draft
 from workbench.theory.flat_sets import contains, distinct, hull_basis, joined
 from workbench.theory.lines import Lines
 from workbench.theory.piecewise_quadratic import (
@@ -24,15 +24,6 @@ SAME = 1e-8
 
 CURVED = 1e-11
 """Second-order changes below this share of the scale count as zero."""
-
-
-@dataclass(frozen=True, eq=False)
-class Draft:
-    """A KKT point before its certificate: direction, kind and, of a flat set, extent."""
-
-    direction: Float[Array, " p"]
-    kind: PointKind
-    extent: FlatExtent | None = None
 
 
 def quadratic(lines: Lines) -> PiecewiseQuadratic:

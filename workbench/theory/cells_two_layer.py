@@ -20,7 +20,8 @@ from jaxtyping import Float, Int
 
 from workbench.arrays import Array
 from workbench.theory.arrangement import Faces, enumerate_faces, rays
-from workbench.theory.cells_squared import SAME, Draft
+from workbench.theory.cells_squared import SAME
+from workbench.theory.draft import Draft
 from workbench.theory.flat_sets import distinct
 from workbench.theory.lines import Lines
 from workbench.theory.min_norm import min_norm_element

@@ -190,6 +190,15 @@ class _Flow:
         degree = 2 if self.kind is NeuronKind.SQUARED_RELU else 1
         return float(np.abs(self.z) @ np.linalg.norm(self.x, axis=1) ** degree) or 1.0
 
+    @property
+    def stiffness(self) -> float:
+        """A bound on the slopes that turn a direction: explicit steps above 0.6 of its inverse
+        would not settle on a point of rest."""
+        z = np.abs(self.z)
+        if self.kind is NeuronKind.SQUARED_RELU:
+            return float(np.linalg.norm((self.x * z[:, None]).T @ self.x, 2)) or 1.0
+        return float(np.linalg.norm(self.x, 2) * np.linalg.norm(z)) or 1.0
+
     def gradient(self, w: Float[Array, "B p"]) -> Float[Array, "B p"]:
         """∇N of the frozen residual, along the kinks that hold."""
         if self.field is not None:
@@ -209,7 +218,8 @@ class _Flow:
         turn, escape = np.full(count, np.nan), np.full(count, np.nan)
         escape[log_norm >= self.log_radius] = 0.0
         scale = self.scale
-        now, step = np.zeros(count), np.full(count, 0.1 / scale)
+        longest = 0.6 / self.stiffness
+        now, step = np.zeros(count), np.full(count, min(0.1 / scale, longest))
         direction, log_norm = direction.copy(), log_norm.copy()
         todo, even = np.arange(count), _balanced(direction, self.kind)
         for done in range(rounds):
@@ -229,9 +239,8 @@ class _Flow:
             direction[taken] = self._tidied(moved.direction[good], even[taken])
             log_norm[taken] = after
             now[taken] += h
-            step[todo] = np.maximum(
-                next_step(step[todo], moved.error, self.tolerance), 1e-10 / scale
-            )
+            wished = next_step(step[todo], moved.error, self.tolerance)
+            step[todo] = np.clip(wished, 1e-10 / scale, longest)
         return target, turn, escape
 
     def _tidied(self, w: Float[Array, "B p"], even: Bool[Array, " B"]) -> Float[Array, "B p"]:

@@ -9,17 +9,16 @@ from __future__ import annotations
 from collections.abc import Callable
 from math import comb
 
-import numpy as np
 from jaxtyping import Float
 
 from workbench.arrays import Array
 from workbench.theory.arrangement import cell_bound, rank_of
 from workbench.theory.cells_squared import squared_points
 from workbench.theory.cells_two_layer import two_layer_points
+from workbench.theory.draft import certified
 from workbench.theory.lines import Lines, merge_lines
 from workbench.theory.ncf import NeuronKind
-from workbench.theory.residual import certify
-from workbench.theory.result import KktPoint, KktSet, by_value
+from workbench.theory.result import KktSet, by_value
 
 CAP = 100_000
 """Most cells that are enumerated unless asked otherwise."""
@@ -74,21 +73,7 @@ def kkt_cells(
         return KktSet((), "exact", False, reason, kind, leak, d, statistics=statistics)
     search = squared_points if kind is NeuronKind.SQUARED_RELU else two_layer_points
     drafts, finished = search(lines, cancel)
-    points: list[KktPoint] = []
-    if drafts:
-        proof = certify(np.stack([draft.direction for draft in drafts]), lines, kind)
-        points = [
-            KktPoint(
-                draft.direction,
-                float(proof.value[b]),
-                float(proof.multiplier[b]),
-                float(proof.residual[b]),
-                draft.kind,
-                extent=draft.extent,
-                kinks=int(proof.kinks[b]),
-            )
-            for b, draft in enumerate(drafts)
-        ]
+    points = certified(drafts, lines, kind)
     statistics["max_residual"] = max((point.residual for point in points), default=0.0)
     reason = "every cell was examined" if finished else "cancelled"
     return KktSet(

@@ -7,8 +7,6 @@ either sign of v, and the KKT points with N = 0. Exact up to rounding; O(n log n
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 import numpy as np
 from jaxtyping import Float
 
@@ -21,21 +19,11 @@ from workbench.theory.circle import (
     circle_function,
     critical_items,
 )
-from workbench.theory.lines import Lines, merge_lines
+from workbench.theory.draft import Draft, certified
+from workbench.theory.lines import merge_lines
 from workbench.theory.min_norm import min_norm_element
 from workbench.theory.ncf import NeuronKind
-from workbench.theory.residual import certify
-from workbench.theory.result import FlatExtent, KktPoint, KktSet, PointKind, by_value
-
-
-@dataclass(frozen=True, eq=False)
-class _Draft:
-    """A KKT point before its certificate: direction, kind, basin and extent."""
-
-    direction: Float[Array, " p"]
-    kind: PointKind
-    basin: float
-    extent: FlatExtent | None = None
+from workbench.theory.result import FlatExtent, KktSet, PointKind, by_value
 
 
 def kkt_circle(
@@ -59,7 +47,7 @@ def kkt_circle(
     items = critical_items(f, tolerance)
     squared = kind is NeuronKind.SQUARED_RELU
     drafts = _squared(items) if squared else _two_layer(f, items, tolerance)
-    points = _certified(drafts, lines, kind)
+    points = certified(drafts, lines, kind)
     reason = (
         "every arc between data lines was examined"
         if items.consistent
@@ -88,22 +76,22 @@ def _kind_on_circle(items: CriticalItems, index: int, sign: int = 1) -> PointKin
     return "min" if before < 0 < after else "saddle"
 
 
-def _squared(items: CriticalItems) -> list[_Draft]:
+def _squared(items: CriticalItems) -> list[Draft]:
     """Critical items of N as KKT points."""
-    drafts: list[_Draft] = []
+    drafts: list[Draft] = []
     for index, basin in enumerate(items.basins()):
         start, end = float(items.start[index]), float(items.end[index])
         if items.flat[index]:
             extent = FlatExtent("arc", (start, end), np.eye(2))
-            drafts.append(_Draft(unit(0.5 * (start + end)), "flat", float(basin), extent))
+            drafts.append(Draft(unit(0.5 * (start + end)), "flat", extent, float(basin)))
         else:
-            drafts.append(_Draft(unit(start), _kind_on_circle(items, index), float(basin)))
+            drafts.append(Draft(unit(start), _kind_on_circle(items, index), None, float(basin)))
     return drafts
 
 
-def _two_layer(f: CircleFunction, items: CriticalItems, tolerance: float) -> list[_Draft]:
+def _two_layer(f: CircleFunction, items: CriticalItems, tolerance: float) -> list[Draft]:
     """Critical items of g lifted to (v, u), and the KKT points with v = 0 or u = 0."""
-    drafts: list[_Draft] = []
+    drafts: list[Draft] = []
     rise, fall = items.basins(1), items.basins(-1)
     small = tolerance * f.scale
     null = ~items.flat & (np.abs(items.value) <= small)
@@ -112,21 +100,20 @@ def _two_layer(f: CircleFunction, items: CriticalItems, tolerance: float) -> lis
         u = unit(0.5 * float(start + end))
         if items.flat[index]:
             extent = FlatExtent("sector", (float(start), float(end)), np.eye(3))
-            drafts.append(_Draft(np.append(0.0, u), "flat", both, extent))
+            drafts.append(Draft(np.append(0.0, u), "flat", extent, both))
         elif null[index]:
             basis = np.array([[1.0, 0.0, 0.0], [0.0, *u]])
-            drafts.append(
-                _Draft(np.append(0.0, u), "flat", both, FlatExtent("meridian", None, basis))
-            )
+            extent = FlatExtent("meridian", None, basis)
+            drafts.append(Draft(np.append(0.0, u), "flat", extent, both))
         else:
             for sign, share in ((1, rise), (-1, fall)):
                 on_circle = _kind_on_circle(items, index, sign)
                 wanted = "max" if sign * items.value[index] > 0 else "min"
                 lifted: PointKind = on_circle if on_circle == wanted else "saddle"
                 w = np.append(sign, u) / np.sqrt(2.0)
-                drafts.append(_Draft(w, lifted, 0.5 * float(share[index])))
+                drafts.append(Draft(w, lifted, None, 0.5 * float(share[index])))
     drafts += [
-        _Draft(np.append(0.0, unit(angle)), "saddle", 0.0)
+        Draft(np.append(0.0, unit(angle)), "saddle", None, 0.0)
         for angle in _crossings(f, items, null, small)
     ]
     if not (items.flat | null).any():
@@ -162,7 +149,7 @@ def _crossings(
     return np.concatenate([np.mod(f.breaks + root, TURN)[inside], f.breaks[on_break]])
 
 
-def _poles(f: CircleFunction, items: CriticalItems, small: float) -> list[_Draft]:
+def _poles(f: CircleFunction, items: CriticalItems, small: float) -> list[Draft]:
     """(±1, 0): KKT points iff 0 ∈ ∂g(0) = conv of all slopes s_S; minima or maxima where g ≠ 0."""
     slopes = np.column_stack([f.cosine, f.sine])
     angle = np.sort(np.arctan2(slopes[:, 1], slopes[:, 0]))
@@ -171,27 +158,9 @@ def _poles(f: CircleFunction, items: CriticalItems, small: float) -> list[_Draft
         gap > np.pi + 1e-6 or np.linalg.norm(min_norm_element(slopes)) > small
     ):
         return []
-    drafts: list[_Draft] = []
+    drafts: list[Draft] = []
     for sign in (1.0, -1.0):
         lowest, highest = (sign * items.value).min(), (sign * items.value).max()
         kind: PointKind = "min" if lowest > small else "max" if highest < -small else "saddle"
-        drafts.append(_Draft(np.array([sign, 0.0, 0.0]), kind, 0.0))
+        drafts.append(Draft(np.array([sign, 0.0, 0.0]), kind, None, 0.0))
     return drafts
-
-
-def _certified(drafts: list[_Draft], lines: Lines, kind: NeuronKind) -> list[KktPoint]:
-    """Drafts with their value, multiplier, residual and number of kinks."""
-    proof = certify(np.stack([draft.direction for draft in drafts]), lines, kind)
-    return [
-        KktPoint(
-            draft.direction,
-            float(proof.value[b]),
-            float(proof.multiplier[b]),
-            float(proof.residual[b]),
-            draft.kind,
-            draft.basin,
-            draft.extent,
-            int(proof.kinks[b]),
-        )
-        for b, draft in enumerate(drafts)
-    ]

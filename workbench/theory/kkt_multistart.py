@@ -15,13 +15,13 @@ from jaxtyping import Float, Int
 
 from workbench.arrays import Array
 from workbench.theory import ascent_linear, ascent_quadratic
-from workbench.theory.cells_squared import CURVED, Draft, kind_of, quadratic
+from workbench.theory.cells_squared import CURVED, kind_of, quadratic
 from workbench.theory.cells_two_layer import PiecewiseLinear, linear
+from workbench.theory.draft import Draft, certified
 from workbench.theory.lines import Lines, merge_lines
 from workbench.theory.ncf import NeuronKind
 from workbench.theory.piecewise_quadratic import IN_CELL, PiecewiseQuadratic
-from workbench.theory.residual import certify
-from workbench.theory.result import FlatExtent, KktPoint, KktSet, PointKind, by_value
+from workbench.theory.result import FlatExtent, KktSet, PointKind, by_value
 
 KEEP = 128
 """Most distinct ends of the ascents that are polished and listed, for each sign."""
@@ -65,23 +65,8 @@ def kkt_multistart(
     ends, tried, distinct, finished = search(
         lines, starts, np.random.default_rng(seed), keep, cancel
     )
-    points: list[KktPoint] = []
-    if ends:
-        drafts = [end.draft for end in ends]
-        proof = certify(np.stack([draft.direction for draft in drafts]), lines, kind)
-        points = [
-            KktPoint(
-                end.draft.direction,
-                float(proof.value[b]),
-                float(proof.multiplier[b]),
-                float(proof.residual[b]),
-                end.draft.kind,
-                end.count / starts,
-                end.draft.extent,
-                int(proof.kinks[b]),
-            )
-            for b, end in enumerate(ends)
-        ]
+    drafts = [replace(end.draft, basin=end.count / starts) for end in ends]
+    points = certified(drafts, lines, kind)
     reason = f"{tried:,} seeded starts; what they missed is not known" if finished else "cancelled"
     statistics = {
         "lines": float(len(lines.axis)),

@@ -3,7 +3,7 @@
 Where v·g falls off on both sides of a data plane, the flow u̇ ∈ v ∂g(u) reaches the plane and stays on
 it: among v·conv{slopes} it takes the one along the plane (Filippov's solution, KH24 Lemma A.3). Taking
 a one-sided slope instead makes any integrator chatter. Here planes nearer than a stated width are
-treated as reached: the weights c of the planes J that hold solve A_J(s + A_Jᵀc) = 0.
+treated as reached: their weights c minimize ‖s + A_Jᵀc‖ between the two one-sided weights.
 """
 
 from __future__ import annotations
@@ -12,6 +12,7 @@ from dataclasses import dataclass
 
 import numpy as np
 from jaxtyping import Bool, Float
+from scipy.optimize import lsq_linear
 
 from workbench.arrays import Array
 from workbench.theory.lines import Lines
@@ -57,8 +58,13 @@ class SlidingField:
         return concave & (np.abs(s) <= self.width * np.linalg.norm(u, axis=1)[:, None])
 
     def _hold(self, weight: Float[Array, "B m"], near: Bool[Array, "B m"]) -> Bool[Array, "B m"]:
-        """Set, in place, the weights of the planes that hold; which do is the result."""
+        """Set, in place, the weights of near planes to those of least speed; the result: which hold.
+
+        A plane holds when that leaves no speed across it; else the flow leaves it toward the side
+        whose weight it got.
+        """
         lines, holding = self.lines, near.copy()
+        slack = 1e-12 * lines.scale
         count = near.sum(axis=1)
         one = np.flatnonzero(count == 1)
         if len(one):
@@ -66,26 +72,20 @@ class SlidingField:
             axis = lines.axis[plane]
             slope = weight[one] @ lines.axis
             c = weight[one, plane] - np.sum(axis * slope, axis=1)
-            ends = lines.plus[plane], lines.minus[plane]
-            fits = (c >= np.minimum(*ends)) & (c <= np.maximum(*ends))
-            weight[one[fits], plane[fits]] = c[fits]
-            holding[one[~fits]] = False
+            low = np.minimum(lines.plus, lines.minus)[plane]
+            high = np.maximum(lines.plus, lines.minus)[plane]
+            weight[one, plane] = np.clip(c, low, high)
+            holding[one, plane] = (c >= low - slack) & (c <= high + slack)
         for row in np.flatnonzero(count > 1):
-            self._hold_many(weight[row], holding[row])
+            at = np.flatnonzero(near[row])
+            rest = np.where(near[row], 0.0, weight[row]) @ lines.axis
+            low = np.minimum(lines.plus, lines.minus)[at]
+            high = np.maximum(lines.plus, lines.minus)[at]
+            axis = lines.axis[at]
+            c = np.linalg.solve(axis @ axis.T + 1e-14 * np.eye(len(at)), -axis @ rest)
+            if (c < low).any() or (c > high).any():
+                c = np.asarray(lsq_linear(axis.T, -rest, (low, high), method="bvls").x)
+            weight[row, at] = c
+            across = axis @ (rest + c @ axis)
+            holding[row, at] = np.abs(across) <= slack
         return holding
-
-    def _hold_many(self, weight: Float[Array, " m"], holding: Bool[Array, " m"]) -> None:
-        """One row near several planes, in place; the plane pushed away most is let go first."""
-        lines = self.lines
-        while holding.any():
-            axis = lines.axis[holding]
-            rest = np.where(holding, 0.0, weight) @ lines.axis
-            c = np.linalg.lstsq(axis.T, -rest)[0]
-            low = np.minimum(lines.plus[holding], lines.minus[holding])
-            high = np.maximum(lines.plus[holding], lines.minus[holding])
-            excess = np.maximum(low - c, c - high)
-            worst = int(np.argmax(excess))
-            if excess[worst] <= 0:
-                weight[holding] = c
-                return
-            holding[np.flatnonzero(holding)[worst]] = False

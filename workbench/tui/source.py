@@ -221,6 +221,7 @@ class StoredSource:
         self.setup: Setup | None = None
         self._keeper = CircleKeeper()
         self._moment: Moment | None = None
+        self._events: list[tuple[int, str, str]] | None = None
         self._checked = 0.0
         self._news = True
 
@@ -295,8 +296,10 @@ class StoredSource:
         )
 
     def events(self) -> Sequence[tuple[int, str, str]]:
-        """As recorded."""
-        return [(e.step, e.kind, e.text) for e in self.reader.events()]
+        """As recorded; read again only while there may be more."""
+        if self._events is None or self.reader.live:
+            self._events = [(e.step, e.kind, e.text) for e in self.reader.events()]
+        return self._events
 
     def data(self) -> tuple[Float[np.ndarray, "n ..."] | None, Float[np.ndarray, " n"] | None]:
         """The samples kept in the file."""

@@ -12,6 +12,7 @@ from workbench.config import RunConfig
 from workbench.record.history import History
 from workbench.record.schema import SERIES
 from workbench.tui.source import Moment
+from workbench.tui.widgets.bundle import Bundle
 from workbench.tui.widgets.chart import Band, ChartModel, Curve, VLine
 from workbench.tui.widgets.compass import CompassModel
 from workbench.tui.widgets.density import DensityModel
@@ -147,6 +148,7 @@ def norm_chart(history: History, look: Look, x: Float[np.ndarray, " T"]) -> Char
     """log10 of every neuron's norm, or bands of many; ρ on top."""
     rho = history.scalar("rho")[: len(x)]
     curves: list[Curve] = []
+    bundles: tuple[Bundle, ...] = ()
     bands: tuple[Band, ...] = ()
     with np.errstate(divide="ignore"):
         if history.has("neuron_norm"):
@@ -154,7 +156,7 @@ def norm_chart(history: History, look: Look, x: Float[np.ndarray, " T"]) -> Char
             at = _at(steps, history, x)
             logs = np.log10(norms)
             if logs.shape[1] <= FEW_NEURONS:
-                curves += [Curve(at, logs[:, k], "purple") for k in range(logs.shape[1])]
+                bundles = (_bundle(at, logs, "purple"),)
             else:
                 q = np.quantile(logs, [0.1, 0.25, 0.5, 0.75, 0.9], axis=1)
                 bands = (Band(at, q[0], q[4], "outer"), Band(at, q[1], q[3], "inner"))
@@ -169,7 +171,16 @@ def norm_chart(history: History, look: Look, x: Float[np.ndarray, " T"]) -> Char
         kind=Kind.POWER,
         readout=_readout(rho, look, "{:.3g}"),
     )
-    return replace(chart, y_range=_least_range([curve.y for curve in curves]))
+    drawn = [curve.y for curve in curves] + [bundle.values for bundle in bundles]
+    return replace(chart, bundles=bundles, y_range=_least_range(drawn))
+
+
+def _bundle(x: Float[np.ndarray, " K"], values: Float[np.ndarray, "K H"], color: str) -> Bundle:
+    """Curves of one colour; ln(n/𝓛) may go back, so its rows are sorted."""
+    if len(x) > 1 and not (x[1:] >= x[:-1]).all():
+        order = np.argsort(x, kind="stable")
+        x, values = x[order], values[order]
+    return Bundle(x, values, color)
 
 
 def angle_chart(
@@ -180,11 +191,12 @@ def angle_chart(
     at = _at(steps, history, x)
     if signs is None or len(signs) != angles.shape[1]:
         signs = np.ones(angles.shape[1])
-    curves = tuple(
-        Curve(at, angles[:, k], "orange" if signs[k] > 0 else "cyan")
-        for k in range(angles.shape[1])
+    bundles = tuple(
+        _bundle(at, angles[:, chosen], color)
+        for color, chosen in (("orange", signs > 0), ("cyan", signs <= 0))
+        if chosen.any()
     )
-    return _chart("neuron angles", look, x, curves, kind=Kind.ANGLE)
+    return replace(_chart("neuron angles", look, x, (), kind=Kind.ANGLE), bundles=bundles)
 
 
 def angle_density(history: History, look: Look, x: Float[np.ndarray, " T"]) -> DensityModel:

@@ -13,6 +13,7 @@ from typing import Literal
 
 import numpy as np
 
+from workbench.tui.widgets.bundle import Bundle, bundle_dots
 from workbench.tui.widgets.cells import Dots, Grid, text_width
 from workbench.tui.widgets.decimate import decimate, spans
 from workbench.tui.widgets.frame import PlotArea, draw_axes, draw_title, lay_out
@@ -76,6 +77,7 @@ class ChartModel:
 
     title: str = ""
     curves: tuple[Curve, ...] = ()
+    bundles: tuple[Bundle, ...] = ()
     bands: tuple[Band, ...] = ()
     markers: tuple[Marker, ...] = ()
     lines: tuple[VLine, ...] = ()
@@ -96,7 +98,10 @@ def draw_chart(
 ) -> tuple[Grid, PlotArea | None]:
     """The picture of a chart, and where its parts are (None for an empty chart)."""
     grid = Grid(width, height, palette)
-    if model is None or not any(curve.x.size and curve.y.size for curve in model.curves):
+    if model is None or not (
+        any(curve.x.size and curve.y.size for curve in model.curves)
+        or any(bundle.x.size and bundle.values.size for bundle in model.bundles)
+    ):
         draw_empty(grid, model.title if model else "", model.empty if model else "no record yet")
         return grid, None
     x_axis, lane = _x_axis(model)
@@ -115,6 +120,8 @@ def draw_chart(
         return grid, plot
     for band in model.bands:
         _draw_band(grid, plot, band)
+    for bundle in model.bundles:
+        grid.dots(plot.top, plot.origin, bundle_dots(bundle, plot), bundle.color)
     missing = Missing()
     dashes = _dashes(model, palette)
     for curve in model.curves:
@@ -176,7 +183,8 @@ def draw_vline(grid: Grid, plot: PlotArea, line: VLine, over: bool = False) -> N
 def _x_axis(model: ChartModel) -> tuple[Axis, bool]:
     """The x axis, and whether x = 0 needs a lane of its own on a log axis."""
     log = model.x_kind is Kind.LOG
-    xs = [curve.x for curve in {id(c.x): c for c in model.curves}.values()]
+    drawn = [curve.x for curve in model.curves] + [bundle.x for bundle in model.bundles]
+    xs = list({id(x): x for x in drawn}.values())
     lane = log and any(bool((x <= 0).any()) for x in xs)
     if model.x_range is not None:
         return axis(model.x_kind, *model.x_range), lane and model.x_range[0] <= 0
@@ -194,6 +202,7 @@ def _found_y(model: ChartModel, x_axis: Axis) -> tuple[float, float]:
     if model.y_kind is Kind.ANGLE:
         return y_range(model.y_kind, None)
     arrays = [_in_view(c.x, c.y, x_axis) for c in model.curves]
+    arrays += [_in_view(b.x, b.values, x_axis) for b in model.bundles]
     for band in model.bands:
         arrays += [_in_view(band.x, band.low, x_axis), _in_view(band.x, band.high, x_axis)]
     found = finite_range(arrays, positive=model.y_kind is Kind.LOG)
@@ -204,7 +213,7 @@ def _found_y(model: ChartModel, x_axis: Axis) -> tuple[float, float]:
 
 def _in_view(x: Floats, y: Floats, x_axis: Axis) -> Floats:
     """The values over the x axis' range; for x that do not ascend, all of them."""
-    size = min(x.size, y.size)
+    size = min(len(x), len(y))
     if size == 0 or not x[0] <= x[size - 1] or x_axis.low <= x[0] <= x[size - 1] <= x_axis.high:
         return y[:size]
     low = 0 if x_axis.kind is Kind.LOG and x[0] <= 0 else int(np.searchsorted(x, x_axis.low))

@@ -1,0 +1,146 @@
+"""`workbench inspect`: look into one state of a run."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from commands import formats
+from commands.options import Json, Run, RunsDir, Trust, runs_folder
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+    from workbench.inspector.inspect import Inspection
+
+MOST_NEURONS = 20
+MOST_POINTS = 20
+
+
+def inspect(
+    run: Run,
+    at: Annotated[
+        str, typer.Option("--at", metavar="STEP|last", help="A step whose state is stored.")
+    ] = "last",
+    runs_dir: RunsDir = None,
+    trust: Trust = False,
+    as_json: Json = False,
+) -> None:
+    """Is a state a saddle? Its verdict with evidence, KKT points, and which neurons leave when."""
+    from workbench.errors import BadInput
+    from workbench.inspector.inspect import inspect_state
+    from workbench.record.folder import resolve_run
+    from workbench.stored import inspected_state
+
+    folder = resolve_run(run, runs_folder(runs_dir))
+    if at != "last" and not at.isdecimal():
+        raise BadInput(f"--at '{at[:40]}' is no step; allowed: a whole number from 0, or 'last'.")
+    state = inspected_state(folder, None if at == "last" else int(at), trust=trust)
+    found = inspect_state(state)
+    if as_json:
+        import json
+
+        typer.echo(json.dumps(formats.finite(found.as_json())))
+        return
+    from rich.console import Console
+
+    console = Console(highlight=False, soft_wrap=not formats.on_terminal())
+    console.print(f"{folder.name}  step {found.step:,}", markup=False)
+    show(found, console)
+
+
+def show(found: Inspection, console: Console) -> None:
+    """Verdict, KKT points and neurons as tables."""
+    verdict, evidence = found.judgement.verdict, found.judgement.evidence
+    console.print(f"\n[bold]{verdict}[/bold]")
+    for sentence in evidence.sentences:
+        console.print(f"  {sentence}", markup=False)
+    large, small = len(found.groups.large), len(found.groups.small)
+    if large + small:
+        console.print(
+            f"  {large:,} large and {small:,} small neurons ({found.groups.reason}).", markup=False
+        )
+    _points(found, console)
+    _neurons(found, console)
+    for sentence in found.limits:
+        console.print(f"- {sentence}", markup=False)
+
+
+def _points(found: Inspection, console: Console) -> None:
+    from rich.table import Table
+
+    correlation = found.correlation
+    if correlation is None or not correlation.points:
+        return
+    heading: dict[int, int] = {}
+    for neuron in found.forecast.neurons:
+        if neuron.target is not None:
+            heading[neuron.target] = heading.get(neuron.target, 0) + 1
+    both = len(correlation.sets) > 1
+    table = Table(title="KKT points of the correlation function", title_justify="left", box=None)
+    for name in ("#", "N", "λ", "residual", "basin", "neurons", *(("sign",) if both else ())):
+        table.add_column(name, justify="right")
+    table.add_column("kind")
+    table.add_column("direction")
+    for index, point in enumerate(correlation.points[:MOST_POINTS]):
+        table.add_row(
+            str(index),
+            formats.number(point.value),
+            formats.number(point.multiplier),
+            f"{point.residual:.0e}",
+            formats.number(point.basin, 3),
+            str(heading.get(index, 0)),
+            *((f"{correlation.signs[index]:+.0f}",) if both else ()),
+            point.kind,
+            _direction(point.direction),
+        )
+    console.print()
+    console.print(table)
+    hidden = len(correlation.points) - MOST_POINTS
+    if hidden > 0:
+        console.print(f"  and {hidden:,} more points (--json lists all)")
+    state = "complete" if correlation.complete else "not complete"
+    console.print(f"  {correlation.method}, {state}")
+
+
+def _direction(direction: object) -> str:
+    """Up to six components; in the plane u's angle as well."""
+    import numpy as np
+
+    w = np.asarray(direction)
+    shown = ", ".join(f"{c:.4f}" for c in w[:6]) + (", …" if len(w) > 6 else "")
+    angle = f"  {np.degrees(np.arctan2(w[-1], w[-2])):.2f}°" if len(w) in (2, 3) else ""
+    return f"({shown}){angle}"
+
+
+def _neurons(found: Inspection, console: Console) -> None:
+    from rich.table import Table
+
+    small = [neuron for neuron in found.forecast.neurons if neuron.small]
+    if not small or found.correlation is None or found.correlation.joint:
+        return
+    infinite = float("inf")
+    small.sort(key=lambda n: infinite if n.escape_time is None else n.escape_time)
+    title = "Small neurons, the first to leave on top"
+    if found.forecast.radius is not None:
+        title += f" (left: norm {found.forecast.radius:.3g})"
+    table = Table(title=title, title_justify="left", box=None)
+    for name in ("neuron", "norm", "target", "cosine", "rate", "escape time", "in steps"):
+        table.add_column(name, justify="right")
+    for n in small[:MOST_NEURONS]:
+        steps = n.escape_steps
+        whole = steps is not None and steps < 1e15
+        table.add_row(
+            str(n.index),
+            formats.number(n.norm),
+            formats.count(n.target),
+            formats.number(n.cosine, 5),
+            formats.number(n.rate),
+            formats.number(n.escape_time),
+            f"{steps:,.0f}" if whole and steps is not None else formats.number(steps),
+        )
+    console.print()
+    console.print(table)
+    if len(small) > MOST_NEURONS:
+        console.print(f"  and {len(small) - MOST_NEURONS:,} more of {len(small):,} small neurons")

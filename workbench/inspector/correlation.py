@@ -1,0 +1,160 @@
+"""The correlation function of the residual at a state: its KKT points, for every sign neurons see."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+
+from workbench.arrays import Float
+from workbench.inspector.groups import Groups
+from workbench.inspector.state import InspectedState
+from workbench.theory.kkt import kkt_points
+from workbench.theory.ncf_joint import kkt_joint
+from workbench.theory.result import KktPoint, KktSet
+
+Cancel = Callable[[], bool] | None
+
+WIDE = 64
+"""Most input dimensions in which KKT points are searched for."""
+MANY = 50_000
+"""Most samples for which they are."""
+JOINT_NUMBERS = 4e9
+"""Most operations of the joint search, roughly starts × rounds × n × P."""
+ROUNDING = 1e-20
+"""A risk below this share of that at θ = 0 is rounding, and so is its residual."""
+
+
+@dataclass(frozen=True, eq=False)
+class Correlation:
+    """KKT points of max N_z on the unit sphere; all points in one list, as the neurons' targets index it.
+
+    `sets`: by the sign of z that is seen (+1, −1), each with where its points begin in `points`.
+    `joint`: over the whole θ instead of one neuron. `factor`: rates of the run over those of the
+    summed risk. `order`: L.
+    """
+
+    points: tuple[KktPoint, ...]
+    signs: tuple[float, ...]
+    sets: dict[float, tuple[int, KktSet]]
+    joint: bool
+    order: float
+    factor: float
+    scale: float
+
+    @property
+    def method(self) -> Literal["exact", "multistart"]:
+        """How the points were found; exact only if every set was."""
+        exact = all(found.method == "exact" for _, found in self.sets.values())
+        return "exact" if exact else "multistart"
+
+    @property
+    def complete(self) -> bool:
+        """Whether every KKT point is listed."""
+        return all(found.complete for _, found in self.sets.values())
+
+    @property
+    def best(self) -> int | None:
+        """Index of the point with the largest N, if there is a point."""
+        if not self.points:
+            return None
+        return int(np.argmax([point.value for point in self.points]))
+
+    @property
+    def highest(self) -> float:
+        """max N over the points; −∞ without any."""
+        best = self.best
+        return -np.inf if best is None else self.points[best].value
+
+    def escape_rate(self, size: float = 1.0) -> float:
+        """Fastest d log‖w‖/dt = L ‖w‖^{L−2} N of the run's flow, for weights of norm `size`."""
+        return self.order * size ** (self.order - 2.0) * self.highest * self.factor
+
+
+def why_no_correlation(state: InspectedState, groups: Groups) -> str | None:
+    """One sentence where the theory of small weights says nothing here, or None."""
+    if state.order is None:
+        return (
+            "The network is not homogeneous, so the correlation function and its KKT points "
+            "say nothing about it."
+        )
+    if state.order < 1.5:
+        return "The network is 1-homogeneous: the origin is no critical point, and no weights stay small."
+    if state.log_risk - state.log_risk_at_zero < np.log(ROUNDING):
+        return "The residual is rounding: nothing is left for small neurons to correlate with."
+    if state.separable is None:
+        if not groups.origin:
+            return (
+                "Neurons of this network do not separate: away from the origin no correlation "
+                "function of single neurons exists."
+            )
+        if not state.risk.batchable:
+            return (
+                "The joint correlation function is evaluated for the workbench's own networks only."
+            )
+        if state.structure.size * state.n > JOINT_NUMBERS / 1e5:
+            return (
+                f"{state.structure.size:,} parameters on {state.n:,} samples are too many for a "
+                "joint search for KKT points."
+            )
+        return None
+    if state.x.shape[1] > WIDE or state.n > MANY:
+        return (
+            f"KKT points are searched for up to {WIDE} inputs and {MANY:,} samples; "
+            f"here are {state.x.shape[1]:,} and {state.n:,}."
+        )
+    return None
+
+
+def correlation_of(
+    state: InspectedState, groups: Groups, cancel: Cancel = None
+) -> Correlation | None:
+    """KKT points of the residual's NCF (KH24 Theorem 5.5), or None where `why_no_correlation` says so.
+
+    Single neurons of a known family: for every sign that some small neuron sees (all neurons where
+    none is small). Other homogeneous networks near the origin: the joint function over the whole θ.
+    """
+    if why_no_correlation(state, groups) is not None:
+        return None
+    neurons = state.separable
+    if neurons is None or state.order is None:
+        return _joint(state, cancel)
+    looked = groups.small if len(groups.small) else groups.large
+    points: list[KktPoint] = []
+    signs: list[float] = []
+    sets: dict[float, tuple[int, KktSet]] = {}
+    for sign in sorted({float(s) for s in state.sees[looked]}, reverse=True):
+        found = kkt_points(
+            state.x, sign * state.z, state.kind, neurons.leak, starts=1024, cancel=cancel
+        )
+        sets[sign] = (len(points), found)
+        points += found.points
+        signs += [sign] * len(found.points)
+    degree = 2 if state.kind.value == "squared-relu" else 1
+    scale = float(np.abs(state.z) @ np.linalg.norm(state.x, axis=1) ** degree)
+    return Correlation(
+        tuple(points), tuple(signs), sets, False, 2.0, state.flow_factor, scale or 1.0
+    )
+
+
+def _joint(state: InspectedState, cancel: Cancel) -> Correlation:
+    """KKT points over the whole θ from seeded starts."""
+    p, order = state.structure.size, float(state.order or 2.0)
+    ncf = state.risk.joint(state.z)
+    starts = int(np.clip(JOINT_NUMBERS / (300.0 * state.n * p), 8, 128))
+    found = kkt_joint(
+        ncf.value, ncf.gradient, p, order=round(order), starts=starts, rounds=300, cancel=cancel
+    )
+    probe: Float[np.ndarray, "1 P"] = np.ones((1, p)) / np.sqrt(p)
+    scale = max([abs(q.value) for q in found.points], default=float(abs(ncf.value(probe)[0])))
+    return Correlation(
+        found.points,
+        (1.0,) * len(found.points),
+        {1.0: (0, found)},
+        True,
+        order,
+        state.flow_factor,
+        scale or 1.0,
+    )

@@ -1,0 +1,125 @@
+"""The smallest eigenvalue of the risk's Hessian with an error bound.
+
+Up to `DENSE` parameters the whole matrix and its eigenvalues; above, Lanczos with full
+reorthogonalization, whose Ritz value bounds the smallest eigenvalue from above only. On a kink of the
+network autograd's Hessian belongs to one side and proves nothing: `kinks` counts them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+from scipy.linalg import eigh, eigh_tridiagonal
+
+from workbench.arrays import Array, Float
+from workbench.inspector.state import InspectedState
+
+DENSE = 3_000
+LANCZOS_STEPS = 80
+BLOCK = 256
+EPSILON = float(np.finfo(np.float64).eps)
+
+Cancel = Callable[[], bool] | None
+
+
+@dataclass(frozen=True, eq=False)
+class Curvature:
+    """`smallest`: μ with ‖∇²𝓛 v − μ v‖ ≤ `bound` for the unit `vector` v: an eigenvalue lies within.
+
+    `exact`: the whole spectrum was computed, so that μ is the smallest up to `bound`. `largest`: the
+    largest (an estimate for Lanczos), the scale of what counts as zero.
+    """
+
+    smallest: float
+    bound: float
+    largest: float
+    vector: Float[Array, " P"]
+    method: Literal["dense", "lanczos"]
+    exact: bool
+    kinks: int
+
+    @property
+    def negative(self) -> bool:
+        """Whether a negative eigenvalue is certain, away from kinks."""
+        return self.smallest + self.bound < 0.0
+
+    @property
+    def positive(self) -> bool:
+        """Whether all eigenvalues are certainly positive, away from kinks."""
+        return self.exact and self.kinks == 0 and self.smallest - self.bound > 0.0
+
+
+def curvature_of(state: InspectedState, cancel: Cancel = None) -> Curvature | None:
+    """The evidence at a state; None when cancelled or the Hessian is not finite."""
+    if state.structure.size <= DENSE:
+        return _dense(state, cancel)
+    return _lanczos(state, cancel)
+
+
+def kinks_at(state: InspectedState) -> int:
+    """Pairs of a neuron and a sample with x_i·u_k = 0 to rounding, where σ' jumps (leak ≠ 1)."""
+    neurons = state.structure.neurons
+    if neurons is None or neurons.family == "squared-relu" or state.x.ndim != 2:
+        return 0
+    u = state.structure.incoming(state.theta)
+    if u.shape[1] != state.x.shape[1]:
+        return 0
+    size = np.linalg.norm(u, axis=1)[:, None] * np.linalg.norm(state.x, axis=1)
+    return int((np.abs(u @ state.x.T) <= 1e-12 * size).sum())
+
+
+def _dense(state: InspectedState, cancel: Cancel) -> Curvature | None:
+    p = state.structure.size
+    rows: list[Float[Array, "b P"]] = []
+    for start in range(0, p, BLOCK):
+        if cancel is not None and cancel():
+            return None
+        unit = np.zeros((min(BLOCK, p - start), p))
+        unit[np.arange(len(unit)), start + np.arange(len(unit))] = 1.0
+        rows.append(state.risk.hessian_products(state.theta, unit))
+    matrix = np.concatenate(rows)
+    if not np.isfinite(matrix).all() or (cancel is not None and cancel()):
+        return None
+    matrix = 0.5 * (matrix + matrix.T)
+    values, vectors = eigh(matrix, subset_by_index=[0, 0])
+    size = float(np.abs(matrix).sum(axis=1).max())
+    v, mu = vectors[:, 0], float(values[0])
+    # Backward error of the eigenvalues, and of the sums over the samples behind every entry.
+    bound = float(np.linalg.norm(matrix @ v - mu * v)) + EPSILON * size * (np.sqrt(p) + state.n)
+    return Curvature(mu, bound, size, v, "dense", True, kinks_at(state))
+
+
+def _lanczos(state: InspectedState, cancel: Cancel) -> Curvature | None:
+    p = state.structure.size
+    steps = min(LANCZOS_STEPS, p)
+    rng = np.random.default_rng(0)
+    basis = np.zeros((steps, p))
+    q = rng.normal(size=p)
+    basis[0] = q / np.linalg.norm(q)
+    diagonal, off = np.zeros(steps), np.zeros(steps)
+    used = steps
+    for k in range(steps):
+        if cancel is not None and cancel():
+            return None
+        w = state.risk.hessian_products(state.theta, basis[k : k + 1])[0]
+        if not np.isfinite(w).all():
+            return None
+        diagonal[k] = w @ basis[k]
+        for _ in range(2):
+            w -= basis[: k + 1].T @ (basis[: k + 1] @ w)
+        off[k] = np.linalg.norm(w)
+        if k + 1 == steps or off[k] <= EPSILON * max(1e-300, np.abs(diagonal[: k + 1]).max()):
+            used = k + 1
+            break
+        basis[k + 1] = w / off[k]
+    values, vectors = eigh_tridiagonal(diagonal[:used], off[: used - 1])
+    v = vectors[:, 0] @ basis[:used]
+    v /= np.linalg.norm(v)
+    image = state.risk.hessian_products(state.theta, v[None])[0]
+    mu = float(v @ image)
+    largest = float(np.abs(values).max())
+    bound = float(np.linalg.norm(image - mu * v)) + EPSILON * largest * (np.sqrt(p) + state.n)
+    return Curvature(mu, bound, largest, v, "lanczos", False, kinks_at(state))

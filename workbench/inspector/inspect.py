@@ -1,0 +1,164 @@
+"""Everything the inspector knows of one state, as plain dataclasses for the screen and for JSON."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
+from typing import Any, Literal
+
+import numpy as np
+
+from workbench.inspector.correlation import Correlation, correlation_of, why_no_correlation
+from workbench.inspector.curvature import Curvature, curvature_of
+from workbench.inspector.forecast import EscapeForecast, forecast_of
+from workbench.inspector.groups import Groups, groups_of
+from workbench.inspector.saddle import Judgement, judge
+from workbench.inspector.state import InspectedState
+
+Regime = Literal["origin", "mixed", "large", "late", "unknown"]
+Cancel = Callable[[], bool] | None
+
+
+@dataclass(frozen=True, eq=False)
+class Inspection:
+    """One state, looked into.
+
+    `regime`: "origin" (all weights small), "mixed" (large and small neurons), "large" (none small),
+    "late" (separated, running off to infinity), "unknown" (no neurons declared). `limits`: what the
+    theory cannot say here, and why. `correlation` is None where it says nothing.
+    """
+
+    step: int
+    regime: Regime
+    judgement: Judgement
+    groups: Groups
+    correlation: Correlation | None
+    forecast: EscapeForecast
+    limits: tuple[str, ...]
+
+    def as_json(self) -> dict[str, Any]:
+        """The document of `workbench inspect --json`; numbers may be NaN or infinite."""
+        found = self.correlation
+        return {
+            "step": self.step,
+            "regime": self.regime,
+            "saddle": {
+                "verdict": self.judgement.verdict,
+                "evidence": self.judgement.evidence.as_json(),
+            },
+            "groups": {
+                "large": self.groups.large.tolist(),
+                "small": self.groups.small.tolist(),
+            },
+            "kkt": {
+                "method": "multistart" if found is None else found.method,
+                "complete": found is not None and found.complete,
+                "points": [] if found is None else _points(found),
+            },
+            "neurons": [
+                {k: v for k, v in vars(neuron).items() if k != "small"}
+                for neuron in self.forecast.neurons
+            ],
+            "margin_kkt": None,
+            "radius": self.forecast.radius,
+            "first": self.forecast.first,
+            "limits": list(self.limits),
+        }
+
+
+def _points(found: Correlation) -> list[Mapping[str, Any]]:
+    return [
+        {
+            "direction": point.direction.tolist(),
+            "value": point.value,
+            "multiplier": point.multiplier,
+            "residual": point.residual,
+            "kind": point.kind,
+            "basin": point.basin,
+            "sign": sign,
+        }
+        for point, sign in zip(found.points, found.signs, strict=True)
+    ]
+
+
+def inspect_state(
+    state: InspectedState, *, cancel: Cancel = None, hessian: bool = True
+) -> Inspection:
+    """Look into a state.
+
+    With `hessian=False` the curvature is left out, which takes long for many parameters; add it later
+    by `with_curvature(inspection, state, hessian_evidence(state))`. `cancel` is polled; once true the
+    parts not done are missing and `limits` says so.
+    """
+    groups = groups_of(state)
+    correlation = correlation_of(state, groups, cancel)
+    forecast = forecast_of(state, groups, correlation, cancel=cancel)
+    curvature = hessian_evidence(state, cancel) if hessian else None
+    judgement = judge(state, groups, correlation, curvature)
+    limits = _limits(state, groups, correlation, forecast)
+    if cancel is not None and cancel():
+        limits = (*limits, "The inspection was cancelled before its end.")
+    regime = _regime(state, groups, judgement)
+    return Inspection(state.step, regime, judgement, groups, correlation, forecast, limits)
+
+
+def hessian_evidence(state: InspectedState, cancel: Cancel = None) -> Curvature | None:
+    """The smallest Hessian eigenvalue; None when cancelled, or where a separated risk has no use for it."""
+    if not np.isfinite(state.theta).all() or not state.log_risk > -600.0:
+        return None
+    return curvature_of(state, cancel)
+
+
+def with_curvature(
+    inspection: Inspection, state: InspectedState, curvature: Curvature | None
+) -> Inspection:
+    """The inspection with a verdict that knows the curvature."""
+    if curvature is None:
+        return inspection
+    judgement = judge(state, inspection.groups, inspection.correlation, curvature)
+    return replace(inspection, judgement=judgement)
+
+
+def _regime(state: InspectedState, groups: Groups, judgement: Judgement) -> Regime:
+    if judgement.verdict == "diverging":
+        return "late"
+    if groups.origin:
+        return "origin"
+    if not len(state.neuron_norm):
+        return "unknown"
+    return "mixed" if len(groups.small) else "large"
+
+
+def _limits(
+    state: InspectedState,
+    groups: Groups,
+    correlation: Correlation | None,
+    forecast: EscapeForecast,
+) -> tuple[str, ...]:
+    """What cannot be said, in sentences."""
+    limits = []
+    reason = why_no_correlation(state, groups)
+    if reason is not None:
+        limits.append(reason)
+    if correlation is None:
+        return tuple(limits)
+    for _, found in correlation.sets.values():
+        if not found.complete:
+            limits.append(f"The list of KKT points is not complete: {found.reason}.")
+    if correlation.joint:
+        limits.append(
+            "Neurons do not separate: KKT points are those of the whole θ, without a forecast by neuron."
+        )
+    elif not len(groups.small):
+        limits.append("No neuron is small, so there is nothing to forecast.")
+    elif forecast.followed < len(groups.small):
+        limits.append(
+            f"Escape times are computed for {forecast.followed} of {len(groups.small)} small neurons, "
+            "the largest; the others have a rate only."
+        )
+    if state.loss != "square" and not groups.origin and not correlation.joint:
+        limits.append(
+            "KH24 Theorem 5.5 is about the square loss; for this loss the residual moves while "
+            "large weights grow, and the forecast with it."
+        )
+    return tuple(limits)

@@ -1,0 +1,205 @@
+"""What the inspector looks at: one state of a run, with the way it came.
+
+`session.inspected_state` makes one from a run that is training, `stored.inspected_state` from a run's
+files. The theory needs nothing else, so a state can be made by hand as well.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from functools import cached_property
+
+import numpy as np
+
+from workbench.arrays import Array, Float, Int
+from workbench.inspector.residual import residual
+from workbench.inspector.risk_model import RiskModel
+from workbench.measures.log_risk import Loss, Reduction, log_risk
+from workbench.measures.norms import neuron_norms
+from workbench.models.structure import Neurons, Structure
+from workbench.theory.ncf import NeuronKind
+
+
+@dataclass(frozen=True, eq=False)
+class Past:
+    """Records up to and including the state's step: each (T,)."""
+
+    step: Int[Array, " T"]
+    time: Float[Array, " T"]
+    log_risk: Float[Array, " T"]
+    grad_norm_log: Float[Array, " T"]
+
+    def until(self, step: int) -> Past:
+        """The records up to `step`."""
+        count = int(np.searchsorted(self.step, step, side="right"))
+        return Past(
+            self.step[:count], self.time[:count], self.log_risk[:count], self.grad_norm_log[:count]
+        )
+
+
+NO_PAST = Past(np.zeros(0, dtype=np.int64), np.zeros(0), np.zeros(0), np.zeros(0))
+
+
+@dataclass(frozen=True, eq=False)
+class InspectedState:
+    """θ (P) at a step with its outputs (n) or (n, C), and the gradient e^s g of the risk.
+
+    `time`: of the flow; a step stands for `learning_rate` of it. `order`: L, None where Φ is not
+    homogeneous. `z` (as outputs): −∂/∂Φ of the *summed* risk, what small weights correlate with
+    (KH24 Lemma 5.2, Theorem 5.5).
+    """
+
+    step: int
+    time: float
+    theta: Float[Array, " P"]
+    outputs: Float[Array, "n ..."]
+    gradient: Float[Array, " P"]
+    gradient_log_scale: float
+    structure: Structure
+    x: Array
+    y: Float[Array, " n"]
+    loss: Loss
+    reduction: Reduction
+    order: float | None
+    learning_rate: float
+    risk: RiskModel
+    past: Past = field(default=NO_PAST)
+
+    @classmethod
+    def of(
+        cls,
+        risk: RiskModel,
+        structure: Structure,
+        theta: Float[Array, " P"],
+        *,
+        order: float | None,
+        learning_rate: float,
+        step: int = 0,
+        time: float = 0.0,
+        past: Past = NO_PAST,
+    ) -> InspectedState:
+        """The state at θ; outputs and gradient are computed on the risk's own copy of the network."""
+        theta = np.array(theta, dtype=np.float64)
+        gradient, scale = risk.gradient(theta)
+        return cls(
+            step=step,
+            time=time,
+            theta=theta,
+            outputs=risk.outputs(theta),
+            gradient=gradient,
+            gradient_log_scale=scale,
+            structure=structure,
+            x=risk.x,
+            y=risk.y,
+            loss=risk.loss,
+            reduction=risk.reduction,
+            order=order,
+            learning_rate=learning_rate,
+            risk=risk,
+            past=past.until(step),
+        )
+
+    @property
+    def log_risk(self) -> float:
+        """log 𝓛, natural, with the run's reduction."""
+        return float(log_risk(self.outputs[None], self.y, self.loss, self.reduction)[0])
+
+    @property
+    def log_risk_at_zero(self) -> float:
+        """log 𝓛 of the network that outputs 0."""
+        zero = np.zeros_like(self.outputs)[None]
+        return float(log_risk(zero, self.y, self.loss, self.reduction)[0])
+
+    @property
+    def grad_norm_log(self) -> float:
+        """log ‖∇𝓛‖; −∞ where it vanishes."""
+        with np.errstate(divide="ignore"):
+            return float(np.log(np.linalg.norm(self.gradient)) + self.gradient_log_scale)
+
+    @property
+    def n(self) -> int:
+        """Number of samples."""
+        return int(self.y.shape[0])
+
+    @property
+    def flow_factor(self) -> float:
+        """Rates of the run's flow over those of the summed risk's: 1, or 1/n for the average."""
+        return 1.0 / self.n if self.reduction == "mean" else 1.0
+
+    @cached_property
+    def z(self) -> Float[Array, "n ..."]:
+        """−∂/∂Φ of the summed risk: y − Φ for the square loss; label minus softmax by class."""
+        if self.outputs.ndim == 1:
+            return residual(self.outputs, self.y, self.loss)
+        top = self.outputs.max(axis=1, keepdims=True)
+        chance = np.exp(self.outputs - top)
+        chance /= chance.sum(axis=1, keepdims=True)
+        label = np.zeros_like(chance)
+        label[np.arange(self.n), self.y.astype(np.intp)] = 1.0
+        return label - chance
+
+    # --- neurons ---
+
+    @property
+    def separable(self) -> Neurons | None:
+        """The neurons, if the single-neuron theory applies to them: one output, a known family."""
+        neurons = self.structure.neurons
+        known = neurons is not None and neurons.family != "rows"
+        return neurons if known and self.outputs.ndim == 1 and self.x.ndim == 2 else None
+
+    @property
+    def kind(self) -> NeuronKind:
+        """The family; raises ValueError where there is none."""
+        if self.separable is None:
+            raise ValueError("the neurons of this network are not separable")
+        return NeuronKind(self.separable.family)
+
+    @cached_property
+    def neuron_norm(self) -> Float[Array, " H"]:
+        """Norm of every neuron's weights, √(‖u‖² + v²); empty where no neurons are declared."""
+        if self.structure.neurons is None:
+            return np.zeros(0)
+        return np.asarray(neuron_norms(self.theta[None], self.structure)[0])
+
+    @cached_property
+    def weights(self) -> Float[Array, "H p"]:
+        """Weights of every separable neuron as the theory orders them: u, or (v, u)."""
+        u = self.structure.incoming(self.theta)
+        v = self.structure.outgoing(self.theta)
+        return u if v is None else np.column_stack([v, u])
+
+    @cached_property
+    def sees(self) -> Float[Array, " H"]:
+        """Sign of z that every neuron sees: its fixed output sign; +1 where v is trained."""
+        if self.structure.outgoing(self.theta) is not None:
+            return np.ones(len(self.neuron_norm))
+        return self.structure.neuron_signs(self.theta)
+
+    def contribution(self, index: Int[Array, " k"]) -> Float[Array, " n"]:
+        """The part Σ_k Φ_k(x_i) of the output that some separable neurons make."""
+        from workbench.theory.ncf import activation
+
+        neurons = self.separable
+        if neurons is None:
+            raise ValueError("the neurons of this network are not separable")
+        u = self.structure.incoming(self.theta)[index]
+        s = activation(u @ self.x.T, neurons.leak)
+        v = self.structure.outgoing(self.theta)
+        if v is None:
+            return self.sees[index] @ s**2
+        return v[index] @ s
+
+    def place(
+        self, theta: Float[Array, " P"], index: int, weights: Float[Array, " p"]
+    ) -> Float[Array, " P"]:
+        """A copy of θ with neuron `index` given other weights (u, or (v, u))."""
+        neurons = self.separable
+        if neurons is None:
+            raise ValueError("the neurons of this network are not separable")
+        moved = theta.copy()
+        u = self.structure.parameter(neurons.incoming)
+        d = u.shape[1]
+        moved[u.start + index * d : u.start + (index + 1) * d] = weights[-d:]
+        if neurons.outgoing is not None:
+            moved[self.structure.parameter(neurons.outgoing).start + index] = weights[0]
+        return moved
