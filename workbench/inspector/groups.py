@@ -6,7 +6,7 @@ neurons are small.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -65,6 +65,17 @@ def groups_of(state: InspectedState) -> Groups:
             gap = float(np.exp(min(drops[cut], 700.0)))
             return Groups(large, small, gap, False, "a gap in the neurons' norms")
     return Groups(np.arange(len(norm)), none, 1.0, False, "no gap in the neurons' norms")
+
+
+def without_left(groups: Groups, state: InspectedState, radius: float | None) -> Groups:
+    """Small neurons that have reached the norm at which they count as having left join the large."""
+    if radius is None:
+        return groups
+    left = state.neuron_norm[groups.small] >= radius
+    if not left.any():
+        return groups
+    large = np.sort(np.concatenate([groups.large, groups.small[left]]))
+    return replace(groups, large=large, small=groups.small[~left])
 
 
 def _adds_little(state: InspectedState, small: Int[Array, " b"]) -> bool:

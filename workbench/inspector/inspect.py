@@ -10,8 +10,8 @@ import numpy as np
 
 from workbench.inspector.correlation import Correlation, correlation_of, why_no_correlation
 from workbench.inspector.curvature import Curvature, curvature_of
-from workbench.inspector.forecast import EscapeForecast, forecast_of
-from workbench.inspector.groups import Groups, groups_of
+from workbench.inspector.forecast import EscapeForecast, forecast_of, radius_of
+from workbench.inspector.groups import Groups, groups_of, without_left
 from workbench.inspector.saddle import Judgement, judge
 from workbench.inspector.state import InspectedState
 
@@ -92,6 +92,8 @@ def inspect_state(
     """
     groups = groups_of(state)
     correlation = correlation_of(state, groups, cancel)
+    if correlation is not None:
+        groups = without_left(groups, state, radius_of(state, correlation))
     forecast = forecast_of(state, groups, correlation, cancel=cancel)
     curvature = hessian_evidence(state, cancel) if hessian else None
     judgement = judge(state, groups, correlation, curvature)

@@ -29,7 +29,7 @@ SLOW = 0.1
 """Most κ over the escape rate at a saddle."""
 WAY_DOWN = 0.1
 """Most ‖∇𝓛‖ over its running peak at a saddle that is not the origin."""
-FITTED = 1e-10
+FITTED = 1e-8
 """A square-loss risk below this share of that at θ = 0 is at its lower bound."""
 STILL_GRADIENT = 1e-2
 STILL_RISK = 1e-3

@@ -77,7 +77,6 @@ class ChartModel:
 
     title: str = ""
     curves: tuple[Curve, ...] = ()
-    bundles: tuple[Bundle, ...] = ()
     bands: tuple[Band, ...] = ()
     markers: tuple[Marker, ...] = ()
     lines: tuple[VLine, ...] = ()
@@ -91,6 +90,7 @@ class ChartModel:
     cursor: float | None = None
     gutter: int = 7
     empty: str = "no record yet"
+    bundles: tuple[Bundle, ...] = ()
 
 
 def draw_chart(
