@@ -16,7 +16,14 @@ SGR = re.compile(r"\x1b\[([0-9;]*)m")
 
 def look(tmp_path, columns=80, rows=24, **env):
     """What a run sends to a terminal: the screen's text, everything sent, and the exit code."""
-    command = [*WORKBENCH, "run", "kh24-fig1", "--set", "train.steps=100000000"]
+    command = [
+        *WORKBENCH,
+        "run",
+        "kh24-fig1",
+        "--set",
+        "train.steps=100000000",
+        "--no-pause-at-saddle",
+    ]
     with Terminal(command, columns, rows, environment(tmp_path, **env)) as terminal:
         terminal.wait(lambda text: (step_shown(text) or 0) > 20)
         terminal.run(1.0)

@@ -20,7 +20,7 @@ from workbench.record.summary import summarize
 
 pytestmark = pytest.mark.skipif(shutil.which("tmux") is None, reason="tmux is not installed")
 
-LONG = "--set train.steps=100000000"
+LONG = "--set train.steps=100000000 --no-pause-at-saddle"
 
 
 def check_resumable(folder):

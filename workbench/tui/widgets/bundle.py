@@ -60,9 +60,7 @@ def bundle_dots(bundle: Bundle, plot: PlotArea) -> Dots:
     return np.cumsum(count[:height], axis=0) > 0
 
 
-def _visible(
-    bundle: Bundle, plot: PlotArea, width: int
-) -> tuple[NDArray[np.int64], Floats]:
+def _visible(bundle: Bundle, plot: PlotArea, width: int) -> tuple[NDArray[np.int64], Floats]:
     """The dot column of every row in view, with a row on either side of it."""
     x = bundle.x
     low = int(np.searchsorted(x, plot.x.low, side="left"))
