@@ -94,9 +94,10 @@ def test_every_key_does_what_the_help_says(tmp_path, columns, rows):
         tmux.keys("q")
         tmux.wait("y leave")
         tmux.keys("y")
+        # The shell's old prompt is back before the last words are printed.
+        wait_until(lambda: f"{folder.name}  stopped at step {after:,}" in tmux.told, 10)
+        wait_until(lambda: f"go on with: workbench resume {folder.name}" in tmux.told, 10)
         tmux.wait(re.escape(PROMPT.strip()))
-        assert f"{folder.name}  stopped at step {after:,}" in tmux.told
-        assert f"go on with: workbench resume {folder.name}" in tmux.told
         tmux.check_restored()
         assert check_resumable(folder) == after
 
