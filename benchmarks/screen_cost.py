@@ -9,7 +9,9 @@ whatever else the machine does falls on all of them alike:
     headless   the workbench without a screen: everything recorded, every 10th step
     screen     the workbench with its run screen on a pseudo-terminal of 120×40 that is read at once
 
-Printed are medians of steps a wall-clock second and, per round, the ratios of neighbours.
+Printed are medians of steps a second and, per round, the ratios of neighbours with their spread; by the
+wall clock, which counts what threads wait for each other, and by the processor time of the whole process,
+which a busy machine disturbs less.
 """
 
 from __future__ import annotations
@@ -27,6 +29,7 @@ import tempfile
 import termios
 import time
 from pathlib import Path
+from typing import NamedTuple
 
 from workloads import WORKLOADS, PlainLoop, config_of
 
@@ -34,68 +37,95 @@ MODES = ("plain", "headless", "screen")
 WARM_SECONDS = 2.0
 
 
+class Mark(NamedTuple):
+    """Where a run is, and when by two clocks."""
+
+    step: int
+    wall: float
+    cpu: float
+
+    @classmethod
+    def at(cls, step: int) -> Mark:
+        """The present."""
+        return cls(step, time.perf_counter(), time.process_time())
+
+
+class Rates(NamedTuple):
+    """Steps a second by the wall clock, and by the process' time."""
+
+    wall: float
+    cpu: float
+
+    @classmethod
+    def between(cls, first: Mark, last: Mark) -> Rates:
+        """The rates from one mark to another."""
+        steps = last.step - first.step
+        return cls(steps / (last.wall - first.wall), steps / (last.cpu - first.cpu))
+
+
 def worker(mode: str, name: str, seconds: float, out: Path) -> None:
     """Train for a while in this process and write the steps a second."""
     import torch
 
     torch.set_num_threads(1)
-    if mode == "plain":
-        out.write_text(str(_plain(name, seconds)))
-        return
     with tempfile.TemporaryDirectory() as folder:
-        rate = (_screen if mode == "screen" else _headless)(name, seconds, Path(folder))
-    out.write_text(str(rate))
+        if mode == "plain":
+            rates = _plain(name, seconds)
+        elif mode == "headless":
+            rates = _headless(name, seconds, Path(folder))
+        else:
+            rates = _screen(name, seconds, Path(folder))
+    out.write_text(f"{rates.wall} {rates.cpu}")
 
 
-def _plain(name: str, seconds: float) -> float:
+def _plain(name: str, seconds: float) -> Rates:
     loop = PlainLoop(name)
     end = time.perf_counter() + WARM_SECONDS
     while time.perf_counter() < end:
         loop.step()
-    began, steps = time.perf_counter(), 0
-    while time.perf_counter() - began < seconds:
+    first, steps = Mark.at(0), 0
+    while time.perf_counter() - first.wall < seconds:
         loop.step()
         steps += 1
-    return steps / (time.perf_counter() - began)
+    return Rates.between(first, Mark.at(steps))
 
 
-def _headless(name: str, seconds: float, folder: Path) -> float:
+def _headless(name: str, seconds: float, folder: Path) -> Rates:
     from workbench.session import Session
 
     with Session.create(config_of(name), folder) as session:
         session.start()
         time.sleep(WARM_SECONDS)
-        first, began = session.engine.state.step, time.perf_counter()
+        first = Mark.at(session.engine.state.step)
         time.sleep(seconds)
-        rate = (session.engine.state.step - first) / (time.perf_counter() - began)
-    return float(rate)
+        return Rates.between(first, Mark.at(session.engine.state.step))
 
 
-def _screen(name: str, seconds: float, folder: Path) -> float:
+def _screen(name: str, seconds: float, folder: Path) -> Rates:
     from workbench.config import to_toml
     from workbench.tui.app import WorkbenchApp
 
     path = folder / "run.toml"
     path.write_text(to_toml(config_of(name)))
     app = WorkbenchApp.to_run(str(path), [], folder / "runs")
-    rates: list[float] = []
-    marks: list[tuple[int, float]] = []
+    found: list[Rates] = []
+    marks: list[Mark] = []
 
     def look() -> None:
-        if app.session is None or app.session.engine.mode != "running":
+        if app.session is None or app.session.engine.mode != "running" or found:
             return
-        marks.append((app.session.engine.state.step, time.perf_counter()))
-        (step, at) = next((m for m in marks if m[1] >= marks[0][1] + WARM_SECONDS), marks[-1])
-        if marks[-1][1] - at >= seconds and not rates:
-            rates.append((marks[-1][0] - step) / (marks[-1][1] - at))
+        marks.append(Mark.at(app.session.engine.state.step))
+        first = next((m for m in marks if m.wall >= marks[0].wall + WARM_SECONDS), marks[-1])
+        if marks[-1].wall - first.wall >= seconds:
+            found.append(Rates.between(first, marks[-1]))
             app.leave()
 
     app.call_later(lambda: app.set_interval(0.25, look))
     app.run()
-    return rates[0]
+    return found[0]
 
 
-def measure(mode: str, name: str, seconds: float) -> float:
+def measure(mode: str, name: str, seconds: float) -> Rates:
     """Run a worker; the screen's gets a pseudo-terminal whose output is read and dropped."""
     with tempfile.TemporaryDirectory() as folder:
         out = Path(folder) / "rate"
@@ -109,7 +139,7 @@ def measure(mode: str, name: str, seconds: float) -> float:
             subprocess.run(command, check=True, env=env, timeout=120)
         else:
             _on_terminal(command, env)
-        return float(out.read_text())
+        return Rates(*map(float, out.read_text().split()))
 
 
 def _on_terminal(command: list[str], env: dict[str, str]) -> None:
@@ -128,8 +158,13 @@ def _on_terminal(command: list[str], env: dict[str, str]) -> None:
             break
         for _ in range(data.count(b"\x1b[5n")):
             os.write(leader, b"\x1b[0n")
-    process.wait(10)
-    os.close(leader)
+    try:
+        process.wait(10)
+    except subprocess.TimeoutExpired:
+        process.kill()
+        raise
+    finally:
+        os.close(leader)
 
 
 def main() -> None:
@@ -143,22 +178,23 @@ def main() -> None:
         mode, name, seconds, out = options.worker
         worker(mode, name, float(seconds), Path(out))
         return
-    print(
-        f"{'':4} {'plain':>10} {'headless':>10} {'screen':>10}   screen/headless   headless/plain"
-    )
+    print(f"{'':4} {'by':4} " + " ".join(f"{mode:>9}" for mode in MODES), end="")
+    print("   screen/headless       headless/plain")
     for name in WORKLOADS:
-        found: dict[str, list[float]] = {mode: [] for mode in MODES}
+        found: dict[str, list[Rates]] = {mode: [] for mode in MODES}
         for turn in range(options.rounds):
             # The order turns round by round: no mode always follows the same other.
             for mode in MODES[turn % 3 :] + MODES[: turn % 3]:
                 found[mode].append(measure(mode, name, options.seconds))
-        print(
-            f"{name:4} " + " ".join(f"{statistics.median(found[m]):10,.0f}" for m in MODES), end=""
-        )
-        for top, bottom in (("screen", "headless"), ("headless", "plain")):
-            ratios = sorted(a / b for a, b in zip(found[top], found[bottom], strict=True))
-            print(f"   {statistics.median(ratios):.3f} ({ratios[0]:.3f}–{ratios[-1]:.3f})", end="")
-        print()
+        for clock in Rates._fields:
+            column = {mode: [getattr(r, clock) for r in rates] for mode, rates in found.items()}
+            row = " ".join(f"{statistics.median(column[mode]):9,.0f}" for mode in MODES)
+            print(f"{name:4} {clock:4} {row}", end="")
+            for top, bottom in (("screen", "headless"), ("headless", "plain")):
+                ratios = sorted(a / b for a, b in zip(column[top], column[bottom], strict=True))
+                middle = statistics.median(ratios)
+                print(f"   {middle:.3f} ({ratios[0]:.3f}–{ratios[-1]:.3f})", end="")
+            print(flush=True)
 
 
 if __name__ == "__main__":

@@ -18,6 +18,7 @@ WORKLOADS: dict[str, dict[str, Any]] = {
         "train": {"lr": 5e-5, "steps": 10**9},
         "record": {"every": 10},
         "checkpoint": {"every": 10**9},
+        "pause": {"at_saddle": False},
         "device": {"kind": "cpu"},
     },
     "W2": {
@@ -28,6 +29,7 @@ WORKLOADS: dict[str, dict[str, Any]] = {
         "train": {"lr": 1e-3, "steps": 10**9},
         "record": {"every": 10, "theta": False},
         "checkpoint": {"every": 10**9},
+        "pause": {"at_saddle": False},
         "device": {"kind": "cpu"},
     },
 }

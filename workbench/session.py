@@ -35,7 +35,7 @@ from workbench.record.logfile import LogFile
 from workbench.record.reader import RunReader
 from workbench.record.recorder import Recorder
 from workbench.record.store import RunStore
-from workbench.setup import Setup, inspected, set_up
+from workbench.setup import Setup, confirmation, inspected, set_up
 from workbench.stored import require_trust, stored_config, stored_dataset, stored_state
 
 __all__ = ["Session", "load_config"]
@@ -88,6 +88,7 @@ class Session:
             checkpoint_every=config.checkpoint.every,
             pause_at=config.pause.at if attended else (),
             pause_log_risk=float(np.log(below)) if below > 0 and attended else None,
+            pause_at_saddle=config.pause.at_saddle and attended,
             attended=attended,
         )
         self.engine = Engine(
@@ -98,6 +99,7 @@ class Session:
             setup.output_shape,
             self.recorder,
             [self._view],
+            confirmation(setup),
         )
 
     # --- making one ---

@@ -14,10 +14,13 @@ from workbench.data.load import load_dataset
 from workbench.engine.batches import Minibatches
 from workbench.engine.eager import EagerProgram
 from workbench.engine.rules import ConstantRule
+from workbench.engine.saddle_watch import Confirm, SaddleWatch
 from workbench.engine.state import EngineState
 from workbench.errors import BadInput
+from workbench.inspector.quick import quick_words
 from workbench.inspector.risk_model import RiskModel
 from workbench.inspector.state import NO_PAST, InspectedState, Past
+from workbench.measures.log_risk import log_risk
 from workbench.measures.panel import Panel
 from workbench.models.build import build_model
 from workbench.models.homogeneity import Homogeneity, measure_homogeneity
@@ -97,12 +100,20 @@ def set_up(config: RunConfig, dataset: Dataset | None = None) -> Setup:
         model=model,
         structure=structure,
         homogeneity=homogeneity,
-        state=EngineState(theta),
+        state=EngineState(theta, watch=_watch(panel, shape, config.device.dtype)),
         panel=panel,
         program=program,
         device=device,
         output_shape=shape,
     )
+
+
+def _watch(panel: Panel, shape: tuple[int, ...], dtype: str) -> SaddleWatch:
+    """The watch for saddles; the origin is one only where Φ is homogeneous of order 2 or more."""
+    zero = None
+    if panel.order is not None and panel.order >= 2.0:
+        zero = float(log_risk(np.zeros((1, *shape)), panel.y, panel.loss, panel.reduction)[0])
+    return SaddleWatch(log_risk_zero=zero, epsilon=float(np.finfo(np.dtype(dtype)).eps))
 
 
 def inspected(
@@ -126,6 +137,16 @@ def inspected(
         time=time,
         past=past,
     )
+
+
+def confirmation(setup: Setup) -> Confirm:
+    """What the engine asks of a candidate for a saddle: the inspector's quick check of it."""
+    risk = risk_model(setup)
+
+    def confirm(theta: np.ndarray, step: int) -> str | None:
+        return quick_words(inspected(setup, theta, step=step, risk=risk))
+
+    return confirm
 
 
 def risk_model(setup: Setup) -> RiskModel:

@@ -3,16 +3,20 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from workbench.config import RunConfig, parse_config, parse_toml, read_toml
 from workbench.data.dataset import Dataset
 from workbench.errors import BadInput, StorageError
-from workbench.inspector.state import InspectedState, Past
 from workbench.record.checkpoint import list_checkpoints, load_checkpoint
 from workbench.record.reader import RunReader
-from workbench.setup import Setup, inspected, set_up
+
+# Torch and scipy take seconds to load: a screen that only wants a configuration appears without them.
+if TYPE_CHECKING:
+    from workbench.inspector.state import InspectedState, Past
+    from workbench.setup import Setup
 
 
 def require_trust(config: RunConfig, trust: bool, name: str) -> None:
@@ -68,6 +72,8 @@ def stored_state(folder: Path, reader: RunReader, at: int) -> tuple[np.ndarray, 
 
 def stored_past(reader: RunReader) -> Past:
     """The scalars that lead to a state, from a run's records."""
+    from workbench.inspector.state import Past
+
     names = ("step", "time", "log_risk", "grad_norm_log")
     found = [np.asarray(reader.read(name)) for name in names]
     return Past(found[0].astype(np.int64), *(a.astype(np.float64) for a in found[1:]))
@@ -81,6 +87,8 @@ def inspected_state(
     Works on finished, lost and live runs and writes nothing. `setup` saves building the network again.
     Raises BadInput when no state of that step is stored, or the model's class is not trusted.
     """
+    from workbench.setup import inspected, set_up
+
     config = stored_config(folder)
     require_trust(config, trust, folder.name)
     with RunReader(folder) as reader:

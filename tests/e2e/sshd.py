@@ -11,9 +11,13 @@ import socket
 import subprocess
 import threading
 import time
+from collections import deque
 from pathlib import Path
 
 from e2e.terminal import wait_until
+
+QUEUE_SECONDS = 0.1
+"""How much the line itself holds; what is more waits with the sender."""
 
 SSHD = shutil.which("sshd") or next((p for p in ("/usr/sbin/sshd",) if os.path.exists(p)), None)
 
@@ -117,26 +121,29 @@ class SlowLine:
                 thread.start()
 
     def _pump(self, source: socket.socket, sink: socket.socket, counted: bool) -> None:
+        """Pass data on, each piece once the line has had time for it and the delay is over."""
         ready = selectors.DefaultSelector()
         ready.register(source, selectors.EVENT_READ)
+        under_way: deque[tuple[float, bytes]] = deque()
         free_at = time.monotonic()
         while not self._over.is_set():
-            if not ready.select(0.2):
-                continue
+            wait = max(0.0, under_way[0][0] - time.monotonic()) if under_way else 0.2
             try:
-                data = source.recv(1460)
-                if not data:
-                    break
-                arrived = time.monotonic()
-                free_at = max(free_at, arrived) + len(data) / self.rate
-                time.sleep(
-                    max(0.0, free_at - arrived) + (self.delay if free_at - arrived < 0.05 else 0.0)
-                )
-                sink.sendall(data)
+                if free_at - time.monotonic() < QUEUE_SECONDS:
+                    if ready.select(wait):
+                        data = source.recv(1460)
+                        if not data:
+                            break
+                        free_at = max(free_at, time.monotonic()) + len(data) / self.rate
+                        under_way.append((free_at + self.delay, data))
+                else:
+                    time.sleep(min(wait, 0.01))
+                while under_way and under_way[0][0] <= time.monotonic():
+                    data = under_way.popleft()[1]
+                    sink.sendall(data)
+                    self.down += len(data) if counted else 0
             except OSError:
                 break
-            if counted:
-                self.down += len(data)
         for end in (source, sink):
             try:
                 end.shutdown(socket.SHUT_RDWR)

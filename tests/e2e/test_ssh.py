@@ -113,7 +113,15 @@ def test_in_tmux_a_cut_connection_stops_nothing(tmp_path, server):
     check_stopped_at_its_last_step(tmp_path / "runs")
 
 
-@pytest.mark.parametrize(("columns", "rows", "keys"), [(80, 24, 8), (120, 40, 8)])
+@pytest.mark.parametrize(
+    ("columns", "rows", "keys"),
+    [
+        (80, 24, 8),
+        (120, 40, 8),
+        pytest.param(80, 24, 20, marks=pytest.mark.full),
+        pytest.param(120, 40, 20, marks=pytest.mark.full),
+    ],
+)
 def test_keys_stay_quick_on_a_line_of_one_megabit(tmp_path, server, columns, rows, keys):
     with SlowLine(server.port) as line:
         command = server.command(environment(tmp_path / "runs"), *RUN, port=line.port)

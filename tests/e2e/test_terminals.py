@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import re
 import statistics
+import subprocess
 import sys
 import time
 
 import pytest
-from e2e.terminal import WORKBENCH, Terminal, environment, step_shown
+from e2e.terminal import ROOT, WORKBENCH, Terminal, environment, step_shown
 
 BRAILLE = re.compile("[\u2800-\u28ff]")
 SGR = re.compile(r"\x1b\[([0-9;]*)m")
@@ -81,6 +82,17 @@ def test_a_terminal_of_16_colours_gets_16(tmp_path, term):
     _, sent, _ = look(tmp_path, TERM=term, COLORTERM="")
     beyond = [c for c in colours(sent) if isinstance(c, tuple) or (isinstance(c, int) and c > 15)]
     assert beyond == []
+
+
+def test_the_screen_needs_neither_torch_nor_scipy_to_appear():
+    code = (
+        "import sys, workbench.tui.app\n"
+        "print([m for m in ('torch', 'scipy', 'matplotlib') if m in sys.modules])"
+    )
+    done = subprocess.run(
+        [WORKBENCH[0], "-c", code], capture_output=True, text=True, cwd=ROOT, timeout=60, check=True
+    )
+    assert done.stdout.strip() == "[]"
 
 
 def first_paint(tmp_path):

@@ -9,12 +9,15 @@ import pytest
 
 from tests import reference_ncf as ref
 from workbench.theory.ascent_linear import settle
+from workbench.theory.ascent_quadratic import polish
+from workbench.theory.cells_squared import quadratic
 from workbench.theory.cells_two_layer import linear
 from workbench.theory.kkt import kkt_points
 from workbench.theory.kkt_cells import kkt_cells
 from workbench.theory.kkt_multistart import kkt_multistart
 from workbench.theory.lines import merge_lines
 from workbench.theory.ncf import NeuronKind, ncf_gradient
+from workbench.theory.residual import certify
 
 SQUARED, TWO_LAYER = NeuronKind.SQUARED_RELU, NeuronKind.TWO_LAYER_RELU
 
@@ -50,6 +53,18 @@ def test_points_are_exact_points_and_most_maxima_are_found(kind):
             got, wanted = got + more[0], wanted + more[1]
     assert wanted > 30
     assert got >= 0.9 * wanted
+
+
+def test_polish_ends_in_its_own_cell_from_anywhere():
+    """From arbitrary directions, far from critical: a certified point or an honest None."""
+    case = ref.make_case(0, d=4, n_max=14)
+    lines = merge_lines(case.x, case.z, SQUARED, case.leak)
+    starts = np.random.default_rng(0).normal(size=(200, 4))
+    starts /= np.linalg.norm(starts, axis=1, keepdims=True)
+    ends = [polish(quadratic(lines), u) for u in starts]
+    kept = np.stack([end.direction for end in ends if end is not None])
+    assert len(kept) > 20
+    assert certify(kept, lines, SQUARED).residual.max() < 1e-9
 
 
 def test_ascents_do_not_rest_on_convex_kinks():

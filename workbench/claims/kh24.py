@@ -18,6 +18,7 @@ import numpy as np
 from workbench.arrays import Array, Float
 from workbench.claims.claim import Check, Claim, Measured, Size
 from workbench.claims.direction_flow import PlaneNcf, apart
+from workbench.claims.kh24_checks import NEAR, Bound, judged, most
 from workbench.claims.lab import Lab, TrainedRun
 from workbench.config import RunConfig, override, parse_config
 from workbench.data.dataset import Dataset
@@ -30,8 +31,6 @@ SEEDS: Mapping[Size, range] = {"quick": range(1), "full": range(10)}
 STEPS, RATE = 50_000, 5e-5
 QUIET = 0.01
 """Relative change of the risk up to which it "barely changes"; where it passes, the phase ends."""
-NEAR = 1.0
-"""Degrees within which two directions count as one."""
 SMALL = slice(10, 20)
 """Fig. 4's neurons that start near 0."""
 ORDER_1E3 = 10**-2.5
@@ -158,6 +157,13 @@ def _near_origin(
     return config, ncf, slice(0, 20), np.zeros(40), delta
 
 
+def summed_near_origin(lab: Lab, size: Size, delta: float) -> tuple[Phase, ...]:
+    """Quiet parts of Fig. 1's network under the summed risk, one a seed."""
+    return tuple(
+        _train(lab, *_near_origin(seed, delta, "sum")).quiet_part() for seed in SEEDS[size]
+    )
+
+
 def f1_experiment(lab: Lab, size: Size) -> tuple[Evidence, Path | None]:
     """Fig. 1's network and data from several starts."""
     return _evidence(lab, size, _near_origin)
@@ -170,9 +176,9 @@ def f1_measure(evidence: Evidence) -> Measured:
     closer = [phase.remaining / _first_remaining(phase) for phase in evidence.averaged]
     return Measured(
         {
-            "risk change, averaged, 50,000 steps": _most(p.risk_change for p in evidence.averaged),
-            "off the NCF's flow, averaged": _most(p.astray for p in evidence.averaged),
-            "off the NCF's flow, summed": _most(_every_summed(evidence, "astray")),
+            "risk change, averaged, 50,000 steps": most(p.risk_change for p in evidence.averaged),
+            "off the NCF's flow, averaged": most(p.astray for p in evidence.averaged),
+            "off the NCF's flow, summed": most(_every_summed(evidence, "astray")),
             "left to turn over first to turn, averaged": float(np.concatenate(closer).max()),
             "worst angle left, falls with δ by": _largest_ratio(worst),
             "its order in δ over the predicted one": _order(worst) / _predicted_order(evidence),
@@ -189,7 +195,7 @@ def f1_measure(evidence: Evidence) -> Measured:
 
 def f1_criterion(measured: Measured) -> tuple[Check, ...]:
     """Quiet, on the flow, closer, and settled in the limit."""
-    bounds: list[tuple[str, Any, float, str]] = [
+    bounds: list[Bound] = [
         ("risk change, averaged, 50,000 steps", "<", QUIET, ""),
         ("off the NCF's flow, averaged", "<", NEAR, "°"),
         ("off the NCF's flow, summed", "<", NEAR, "°"),
@@ -198,7 +204,7 @@ def f1_criterion(measured: Measured) -> tuple[Check, ...]:
         ("its order in δ over the predicted one", "≥", 0.95, ""),
         (f"worst angle left at δ={DELTAS[-1]:.0e}", "<", NEAR, "°"),
     ]
-    return _checks(measured, bounds)
+    return judged(measured, bounds)
 
 
 def _order(worst: list[float]) -> float:
@@ -261,12 +267,12 @@ def f4_measure(evidence: Evidence) -> Measured:
     averaged = np.concatenate([phase.remaining for phase in evidence.averaged])
     return Measured(
         {
-            "risk change, averaged, 50,000 steps": _most(p.risk_change for p in evidence.averaged),
-            "distance to ū, averaged": _most(float(p.distance.max()) for p in evidence.averaged),
-            "distance over its bound δ e^{2Nt}": _most(map(_growth, evidence.averaged)),
-            "off the residual NCF's flow, averaged": _most(p.astray for p in evidence.averaged),
-            "off the residual NCF's flow, summed": _most(_every_summed(evidence, "astray")),
-            "turn of the neuron in the flat set": _most(map(_flat_turn, _all(evidence))),
+            "risk change, averaged, 50,000 steps": most(p.risk_change for p in evidence.averaged),
+            "distance to ū, averaged": most(float(p.distance.max()) for p in evidence.averaged),
+            "distance over its bound δ e^{2Nt}": most(map(_growth, evidence.averaged)),
+            "off the residual NCF's flow, averaged": most(p.astray for p in evidence.averaged),
+            "off the residual NCF's flow, summed": most(_every_summed(evidence, "astray")),
+            "turn of the neuron in the flat set": most(map(_flat_turn, _all(evidence))),
             "settled elsewhere than the flow says": float(sum(map(_unsettled, _all(evidence)))),
             "share within 1°, least gain as δ falls": min(np.diff(shares)),
         },
@@ -280,7 +286,7 @@ def f4_measure(evidence: Evidence) -> Measured:
 
 def f4_criterion(measured: Measured) -> tuple[Check, ...]:
     """Near, quiet, on the flow, flat set kept, and more settled the smaller δ."""
-    bounds: list[tuple[str, Any, float, str]] = [
+    bounds: list[Bound] = [
         ("risk change, averaged, 50,000 steps", "<", QUIET, ""),
         ("distance to ū, averaged", "<", ORDER_1E3, ""),
         ("distance over its bound δ e^{2Nt}", "≤", 1.01, ""),
@@ -290,7 +296,7 @@ def f4_criterion(measured: Measured) -> tuple[Check, ...]:
         ("settled elsewhere than the flow says", "=", 0.0, ""),
         ("share within 1°, least gain as δ falls", "≥", 0.0, ""),
     ]
-    return _checks(measured, bounds)
+    return judged(measured, bounds)
 
 
 def _growth(phase: Phase) -> float:
@@ -322,11 +328,6 @@ def _every_summed(evidence: Evidence, name: str) -> list[float]:
     return [getattr(p, name) for phases in evidence.summed.values() for p in phases]
 
 
-def _most(values: Any) -> float:
-    """The largest; NaN if any is NaN."""
-    return float(np.max(np.array(list(values))))
-
-
 def _worst_by_delta(evidence: Evidence) -> list[float]:
     """Largest angle left at the end of the quiet phase, by falling δ."""
     return [float(max(p.remaining.max() for p in evidence.summed[d])) for d in DELTAS]
@@ -344,13 +345,6 @@ def _phase_ends(evidence: Evidence) -> dict[str, float]:
             min(p.run.step[-1] for p in evidence.summed[DELTAS[0]])
         )
     }
-
-
-def _checks(measured: Measured, bounds: list[tuple[str, Any, float, str]]) -> tuple[Check, ...]:
-    return tuple(
-        Check(name, measured.quantities[name], relation, bound, unit)
-        for name, relation, bound, unit in bounds
-    )
 
 
 CLAIMS = (

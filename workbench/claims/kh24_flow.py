@@ -31,7 +31,7 @@ from workbench.data.synthetic import circle
 
 NEURONS = 20
 SEEDS: dict[Size, range] = {"quick": range(1), "full": range(10)}
-STEPS = 1000
+STEPS = 300
 """Steps up to T; every claim below is also measured with twice as many."""
 INTEGRATED = 0.01
 """Share of a measured number that may be the integrator's."""

@@ -4,11 +4,20 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from workbench.claims import kh24
+from workbench.claims import (
+    kh24,
+    kh24_flow,
+    kh24_landscapes,
+    kh24_ncf,
+    kh24_neurons,
+    kh24_points,
+    kh24_saddle,
+)
 from workbench.claims.claim import Claim
 from workbench.errors import unknown
 
-CLAIMS: dict[str, Claim] = {claim.id: claim for claim in kh24.CLAIMS}
+_MODULES = (kh24, kh24_neurons, kh24_flow, kh24_ncf, kh24_saddle, kh24_landscapes, kh24_points)
+CLAIMS: dict[str, Claim] = {claim.id: claim for module in _MODULES for claim in module.CLAIMS}
 
 
 def select(names: Sequence[str]) -> list[Claim]:

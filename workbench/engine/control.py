@@ -30,10 +30,12 @@ class StepN:
 
 @dataclass(frozen=True)
 class RunUntil:
-    """Go on until a step is reached or the risk falls below 10^log10_risk at a record, then pause."""
+    """Go on until a step is reached, the risk falls below 10^log10_risk at a record, or the next saddle
+    is seen; then pause."""
 
     step: int | None = None
     log10_risk: float | None = None
+    next_saddle: bool = False
 
 
 @dataclass(frozen=True)

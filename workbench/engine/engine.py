@@ -39,12 +39,14 @@ from workbench.engine.events import (
     Perturbed,
     Recorded,
     Resumed,
+    SaddleFound,
     Snapshot,
     Started,
 )
 from workbench.engine.goals import Goals
 from workbench.engine.pace import Pace
 from workbench.engine.program import RowBuffer, StepProgram, StopFlag
+from workbench.engine.saddle_watch import Confirm, seen
 from workbench.engine.schedule import RecordSchedule
 from workbench.engine.state import EngineState
 from workbench.errors import StorageError
@@ -65,6 +67,7 @@ class Plan:
     pause_at: tuple[int, ...] = ()
     pause_log_risk: float | None = None
     start_paused: bool = False
+    pause_at_saddle: bool = False
     # Whether someone can answer a pause; if not, a disk that fills fails the run instead.
     attended: bool = False
 
@@ -81,7 +84,9 @@ class Engine:
         output_shape: tuple[int, ...],
         recorder: Callable[[Event], None],
         viewers: Sequence[Callable[[Event], None]] = (),
+        confirm: Confirm | None = None,
     ) -> None:
+        self.confirm = confirm
         self.program, self.state, self.panel, self.plan = program, state, panel, plan
         self.recorder, self.viewers = recorder, tuple(viewers)
         numbers = 2 * state.theta.numel() + int(np.prod(output_shape)) + 2
@@ -186,13 +191,14 @@ class Engine:
             case StepN(n):
                 self.goals.until(step=state.step + max(1, n))
                 self._go()
-            case RunUntil(step, log10_risk):
+            case RunUntil(step, log10_risk, saddle):
                 log_risk = None if log10_risk is None else log10_risk * float(np.log(10.0))
-                self.goals.until(step=step, log_risk=log_risk)
+                self.goals.until(step=step, log_risk=log_risk, saddle=saddle)
                 self._go()
             case Perturb(delta, text):
                 with torch.no_grad():
                     state.theta += torch.from_numpy(delta).to(state.theta)
+                state.watch.disturb()
                 self._tell(Perturbed(state.step, text))
                 self._publish()
             case Checkpoint():
@@ -249,6 +255,11 @@ class Engine:
         bad = _first(~np.isfinite(rows.theta).all(axis=1) | ~(values["log_risk"] < np.inf))
         goal = self.goals.risk_reached(values["log_risk"])
         stop = min(i for i in (bad, goal, len(rows)) if i is not None)
+        pausing = self.plan.pause_at_saddle or self.goals.asked_saddle
+        upto = len(rows) if stop == len(rows) else stop + (stop != bad)
+        saddles = seen(self.state.watch, values, upto, rows.theta, self.confirm, first=pausing)
+        if pausing and saddles:
+            stop = saddles[0].row
         if stop < len(rows):
             values = {name: array[: stop + 1] for name, array in values.items()}
             _, carry = self.panel.compute(rows.head(stop + 1), self.state.carry)
@@ -256,12 +267,14 @@ class Engine:
         self.state.carry = carry
         self.state.recorded_step = int(values["step"][-1])
         self._tell(Recorded(values))
+        for saddle in saddles:
+            self._tell(SaddleFound(saddle.step, saddle.evidence))
         if bad is not None and stop == bad:
             self._finish("diverged", "the risk or a weight is no longer a finite number")
             return None
         if stop < len(rows):
             self.goals.reached(self.state.step, float(values["log_risk"][-1]))
-            return "risk"
+            return "saddle" if pausing and saddles else "risk"
         return None
 
     def _rewind(self, rows: Rows, index: int) -> None:
@@ -276,6 +289,9 @@ class Engine:
         self.program.evaluate(self.state, self.spare)
         rows = self.spare.take()
         values, self.state.carry = self.panel.compute(rows, self.state.carry)
+        if self.state.recorded_step < 0:
+            # The record at a run's end may lie off the schedule: the watch must not depend on it.
+            self.state.watch.scan(values, 0, 1)
         self.state.recorded_step = self.state.step
         self._tell(Recorded(values))
 

@@ -15,10 +15,13 @@ class Goals:
         self.log_risk = pause_log_risk
         self.asked_step: int | None = None
         self.asked_log_risk: float | None = None
+        self.asked_saddle = False
 
-    def until(self, *, step: int | None = None, log_risk: float | None = None) -> None:
+    def until(
+        self, *, step: int | None = None, log_risk: float | None = None, saddle: bool = False
+    ) -> None:
         """Replace what was asked for."""
-        self.asked_step, self.asked_log_risk = step, log_risk
+        self.asked_step, self.asked_log_risk, self.asked_saddle = step, log_risk, saddle
 
     def clear(self) -> None:
         """Forget what was asked for."""

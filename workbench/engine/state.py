@@ -10,12 +10,14 @@ import torch
 from torch import Tensor
 
 from workbench.arrays import Array
+from workbench.engine.saddle_watch import SaddleWatch
 from workbench.measures.panel import Carry
 
 
 @dataclass
 class EngineState:
-    """θ (flat, P) on its device, the absolute step, the flow's time, and what measures carry over.
+    """θ (flat, P) on its device, the absolute step, the flow's time, what measures carry over,
+    and what the watch for saddles remembers.
 
     Minibatches are drawn from (seed, epoch), so the step is all their state.
     """
@@ -25,6 +27,7 @@ class EngineState:
     time: float = 0.0
     recorded_step: int = -1
     carry: Carry = field(default_factory=Carry)
+    watch: SaddleWatch = field(default_factory=SaddleWatch)
 
     def to_arrays(self) -> dict[str, Array]:
         """The state as plain arrays; `load` gives the same bits back."""
@@ -36,6 +39,7 @@ class EngineState:
             "recorded_step": np.array(self.recorded_step, dtype=np.int64),
             "path_length": np.array(self.carry.path_length),
             "carry_direction": np.zeros(0) if carry is None else carry,
+            "saddle_watch": self.watch.to_array(),
         }
 
     def load(self, arrays: Mapping[str, Array]) -> None:
@@ -50,3 +54,5 @@ class EngineState:
         self.recorded_step = int(arrays["recorded_step"])
         direction = arrays["carry_direction"]
         self.carry = Carry(direction if direction.size else None, float(arrays["path_length"]))
+        if "saddle_watch" in arrays:
+            self.watch.load(arrays["saddle_watch"])

@@ -1,8 +1,8 @@
 """The smallest eigenvalue of the risk's Hessian with an error bound.
 
-Up to `DENSE` parameters the whole matrix and its eigenvalues; above, Lanczos with full
-reorthogonalization, whose Ritz value bounds the smallest eigenvalue from above only. On a kink of the
-network autograd's Hessian belongs to one side and proves nothing: `kinks` counts them.
+Up to `DENSE` parameters, less for many samples, the whole matrix and its eigenvalues; above, Lanczos
+with full reorthogonalization, whose Ritz value bounds the smallest eigenvalue from above only. On a
+kink of the network autograd's Hessian belongs to one side and proves nothing: `kinks` counts them.
 """
 
 from __future__ import annotations
@@ -18,6 +18,8 @@ from workbench.arrays import Array, Float
 from workbench.inspector.state import InspectedState
 
 DENSE = 3_000
+DENSE_NUMBERS = 2e8
+"""Most parameters × samples × units of the widest layer for which all of the Hessian is computed."""
 LANCZOS_STEPS = 80
 BLOCK = 256
 EPSILON = float(np.finfo(np.float64).eps)
@@ -54,7 +56,9 @@ class Curvature:
 
 def curvature_of(state: InspectedState, cancel: Cancel = None) -> Curvature | None:
     """The evidence at a state; None when cancelled or the Hessian is not finite."""
-    if state.structure.size <= DENSE:
+    p = state.structure.size
+    widest = max((parameter.shape or (1,))[0] for parameter in state.structure.parameters)
+    if p <= DENSE and float(p) * state.n * widest <= DENSE_NUMBERS:
         return _dense(state, cancel)
     return _lanczos(state, cancel)
 

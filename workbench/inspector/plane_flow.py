@@ -22,8 +22,9 @@ from workbench.theory.circle import CircleFunction, CriticalItems, circle_functi
 from workbench.theory.lines import merge_lines
 from workbench.theory.ncf import NeuronKind
 
-STEP = 0.4
-"""Step of the fourth-order method, over the fastest rate on the circle."""
+STEP = {1: 0.1, 2: 0.4}
+"""Step of the fourth-order method, over the fastest rate on the circle, by the degree of f: for two-layer
+neurons φ' jumps at every data line, which costs the order."""
 ROUNDS = 4_000
 NEAR = 2e-3
 """Radians from the end at which growth is that of the end: log‖w‖ is then right to about 4e−6."""
@@ -108,7 +109,7 @@ def plane_paths(
     angle = np.arctan2(weights[alive, -1], weights[alive, -2])
     left = float(np.log(radius)) - np.log(size[alive])
     item, gap0 = field.ends(angle, sign), np.zeros(0)
-    clock, h = np.zeros(len(alive)), STEP / field.fastest
+    clock, h = np.zeros(len(alive)), STEP[f.degree] / field.fastest
     times[alive[left <= 0]] = 0.0
     for done in range(ROUNDS):
         gap0 = field.turn_left(angle, item)

@@ -32,9 +32,14 @@ class DeepRelu(Network):
         """Outputs (n), or (n, C) with several, for inputs (n, …)."""
         h = x.flatten(1)
         for k in range(1, self.depth):
-            h = leaky(h @ self.get_parameter(f"w{k}").T, self.leak)
-        out = h @ self.get_parameter(f"w{self.depth}").T
+            h = leaky(h @ self._weight(k).T, self.leak)
+        out = h @ self._weight(self.depth).T
         return out[:, 0] if self.outputs == 1 else out
+
+    def _weight(self, k: int) -> Tensor:
+        """w_k; a plain tensor while torch.func stands in for the parameters."""
+        weight: Tensor = getattr(self, f"w{k}")
+        return weight
 
     def layers(self) -> tuple[Layer, ...]:
         """w1 … wL."""

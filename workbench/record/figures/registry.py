@@ -13,7 +13,9 @@ from matplotlib.figure import Figure
 
 from workbench.errors import unknown
 from workbench.record.figures.directions import draw as draw_directions
+from workbench.record.figures.field import draw as draw_field
 from workbench.record.figures.margins import draw as draw_margins
+from workbench.record.figures.ncf import draw as draw_ncf
 from workbench.record.figures.norms import draw as draw_norms
 from workbench.record.figures.options import FigureOptions
 from workbench.record.figures.risk import draw as draw_risk
@@ -36,6 +38,8 @@ FIGURES: dict[str, FigureKind] = {
     "risk": FigureKind("log10 of the risk", draw_risk),
     "margins": FigureKind("normalized margins of the network and its samples", draw_margins),
     "directions": FigureKind("where every neuron points", draw_directions),
+    "ncf": FigureKind("the correlation function over the angle, with the neurons' ways", draw_ncf),
+    "field": FigureKind("gradient field of the correlation function on the plane", draw_field),
     "norms": FigureKind("norms of θ, its layers and its neurons", draw_norms),
 }
 

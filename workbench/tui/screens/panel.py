@@ -40,7 +40,7 @@ from workbench.tui.widgets.statusline import Status, StatusLine
 SHARE_X = ("risk", "middle", "lower", "density", "direction")
 TICK_SECONDS = 0.1
 FRAME_SECONDS = 0.22
-# Drawing may take this share of the time while this process trains.
+# The screen's thread may take this share of the time while this process trains.
 LIVE_SHARE = 0.03
 IDLE_SHARE = 0.25
 
@@ -79,7 +79,9 @@ class PanelScreen(Screen[None]):
         self.planar = True
         self._x: Float[np.ndarray, " T"] = np.zeros(0)
         self._dirty = True
-        self._next_frame = 0.0
+        self._at_once = True
+        # When the last frame began, by the clock and by this thread's processor time.
+        self._frame_began = (0.0, 0.0)
         self._resized: Timer | None = None
 
     # --- what subclasses say ---
@@ -135,8 +137,7 @@ class PanelScreen(Screen[None]):
 
     def touch(self) -> None:
         """Draw at the next tick."""
-        self._dirty = True
-        self._next_frame = 0.0
+        self._dirty = self._at_once = True
 
     def _arrange(self) -> None:
         """Show what fits."""
@@ -180,7 +181,7 @@ class PanelScreen(Screen[None]):
     def _tick(self) -> None:
         """Draw a frame if it is worth one and the terminal and the trainer can bear it."""
         now = time.monotonic()
-        if now < self._next_frame or not self.is_current:
+        if not (self._at_once or self._due(now)) or not self.is_current:
             return
         ready = getattr(self.app, "frame_ready", None)
         if ready is not None and not ready():
@@ -189,13 +190,20 @@ class PanelScreen(Screen[None]):
         news = source.refresh() if source is not None else False
         if not (news or self._dirty):
             return
-        self._dirty = False
-        began = time.thread_time()
+        self._dirty = self._at_once = False
+        self._frame_began = (now, time.thread_time())
         self.draw_frame()
-        cost = time.thread_time() - began
+
+    def _due(self, now: float) -> bool:
+        """Whether the last frame lies back long enough for what it has cost.
+
+        All that this thread has done since counts: Textual's painting comes after `draw_frame`.
+        """
+        began, spent = self._frame_began
+        source = self.source
         training = source is not None and source.live and source.progress().state == "live"
         share = LIVE_SHARE if training else IDLE_SHARE
-        self._next_frame = now + max(FRAME_SECONDS, cost / share)
+        return now - began >= max(FRAME_SECONDS, (time.thread_time() - spent) / share)
 
     def draw_frame(self) -> None:
         """Every visible widget's model, from the source as it is now."""

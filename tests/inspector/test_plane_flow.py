@@ -1,0 +1,56 @@
+"""The plane's flow against the general forecast, which integrates every neuron."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from workbench.inspector.plane_flow import is_balanced, plane_paths
+from workbench.theory.forecast import forecast
+from workbench.theory.kkt import kkt_points
+from workbench.theory.ncf import NeuronKind
+
+SQUARED, TWO_LAYER = NeuronKind.SQUARED_RELU, NeuronKind.TWO_LAYER_RELU
+
+
+def case(seed, kind, count=12):
+    rng = np.random.default_rng(seed)
+    x = rng.normal(size=(20, 2))
+    z = np.maximum(x[:, 0], 0) ** 2 - 0.3 * np.maximum(x[:, 1], 0) + 0.2 * rng.normal(size=20)
+    w = 1e-5 * rng.normal(size=(count, kind.width(2)))
+    if kind is TWO_LAYER:
+        w[:, 0] = np.sign(w[:, 0]) * np.linalg.norm(w[:, 1:], axis=1)
+    return x, z, w
+
+
+@pytest.mark.parametrize("leak", [0.0, 0.2])
+@pytest.mark.parametrize("kind", [SQUARED, TWO_LAYER])
+@pytest.mark.parametrize("seed", range(4))
+def test_times_agree_with_the_general_forecast(seed, kind, leak):
+    x, z, w = case(seed, kind)
+    path = plane_paths(w, x, z, kind, leak, 0.1)
+    known = forecast(w, x, z, kkt_points(x, z, kind, leak), kind, leak, radius=0.1)
+    assert np.array_equal(np.isinf(path.escape_time), np.isinf(known.escape_time))
+    finite = np.isfinite(known.escape_time)
+    error = np.abs(path.escape_time[finite] / known.escape_time[finite] - 1)
+    assert (error < (1e-3 if kind is SQUARED else 1e-2)).all()
+
+
+def test_zero_neurons_and_neurons_that_have_left():
+    x, z, w = case(0, SQUARED)
+    w[0], w[1] = 0.0, [3.0, 0.0]
+    path = plane_paths(w, x, z, SQUARED, 0.0, 0.1)
+    assert np.isnan(path.escape_time[0])
+    assert path.escape_time[1] == 0.0
+
+
+def test_balance():
+    w = np.array([[1.0, 1.0, 0.0], [1.0, 0.5, 0.0], [-1.0, 0.0, 1.0]])
+    assert is_balanced(w, TWO_LAYER).tolist() == [True, False, True]
+    assert is_balanced(w, SQUARED).all()
+
+
+def test_cancelled():
+    x, z, w = case(0, SQUARED)
+    path = plane_paths(w, x, z, SQUARED, 0.0, 0.1, cancel=lambda: True)
+    assert np.isnan(path.escape_time).any()
