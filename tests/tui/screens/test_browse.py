@@ -150,6 +150,7 @@ async def test_names_are_never_markup_or_escapes(tmp_path: Path) -> None:
         assert "[red]boo[/red]" in "\n".join(screen_lines(app))
 
 
+@pytest.mark.full
 async def test_two_hundred_runs_load_in_two_seconds(tmp_path: Path) -> None:
     first = make_run(tmp_path, "run", count=20)
     for number in range(1, 200):
@@ -164,7 +165,7 @@ async def test_two_hundred_runs_load_in_two_seconds(tmp_path: Path) -> None:
             assert before - start < 2.0, f"{screen.table.row_count} runs after 2 s"
             await asyncio.sleep(0.005)
             slowest = max(slowest, time.process_time() - before)
-        assert slowest < 0.5, "the screen stood still"
+        assert slowest < 0.2, "the screen stood still"
         await pilot.press("end")
         assert screen.table.cursor_row == 199
 
