@@ -184,6 +184,19 @@ class WorkbenchApp(App[int]):
         """Start a new run from a stored state."""
         self._push_run(_fork(folder, at, settings, self.runs_dir, False))
 
+    def fork_from(self, folder: Path, at: int, settings: list[str]) -> None:
+        """Start a new run from a state of a run, which is stopped with a checkpoint if it trains here."""
+        session = self.session
+        if session is None or session.engine.ended or session.folder != folder:
+            self.fork_run(folder, at, settings)
+            return
+
+        def stop_then_fork() -> None:
+            self.close_session()
+            self.call_from_thread(self.fork_run, folder, at, settings)
+
+        self.run_worker(stop_then_fork, thread=True, exit_on_error=False)
+
     def _push_run(self, make: Callable[[], Session]) -> None:
         if self.session is not None and not self.session.engine.ended:
             self.notify("a run is training already; stop it first (q there)", severity="warning")

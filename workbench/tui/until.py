@@ -1,4 +1,4 @@
-"""What a person types to run until: a step, or a risk that may be too small for a float."""
+"""What a person types to run until: a step, a risk that may be too small for a float, the next saddle."""
 
 from __future__ import annotations
 
@@ -12,8 +12,10 @@ _RISK = re.compile(r"([0-9]*\.?[0-9]+)(?:e([+-]?[0-9]{1,9}))?", re.IGNORECASE)
 
 
 def parse_until(text: str) -> RunUntil:
-    """`step 20000`, `20000`, `risk 1e-400`, `risk < 0.01`; raises BadInput for anything else."""
-    words = text.replace("<", " ").replace("=", " ").replace(",", "").split()
+    """`step 20000`, `20000`, `risk 1e-400`, `risk < 0.01`, `saddle`; raises BadInput for anything else."""
+    words = text.lower().replace("<", " ").replace("=", " ").replace(",", "").split()
+    if words in (["saddle"], ["next", "saddle"]):
+        return RunUntil(next_saddle=True)
     if len(words) == 1:
         words = ["step", *words]
     if len(words) == 2 and words[0] == "step" and words[1].isdigit():
@@ -23,5 +25,5 @@ def parse_until(text: str) -> RunUntil:
         if match and float(match[1]) > 0:
             return RunUntil(log10_risk=log10(float(match[1])) + int(match[2] or 0))
     raise BadInput(
-        f"'{clean_text(text, 40)}' is neither a step (step 20000) nor a risk (risk 1e-6)"
+        f"'{clean_text(text, 40)}' is neither a step (step 20000), a risk (risk 1e-6) nor 'saddle'"
     )

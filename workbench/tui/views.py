@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Literal
 
@@ -16,6 +17,7 @@ from workbench.tui.widgets.bundle import Bundle
 from workbench.tui.widgets.chart import Band, ChartModel, Curve, VLine
 from workbench.tui.widgets.compass import CompassModel
 from workbench.tui.widgets.density import DensityModel
+from workbench.tui.widgets.eventlog import EventLogModel, LogEvent
 from workbench.tui.widgets.landscape import LandscapeModel
 from workbench.tui.widgets.marks import DataDirection, KktPoint
 from workbench.tui.widgets.palette import SERIES as COLORS
@@ -29,16 +31,20 @@ FEW_SAMPLES = 24
 LEAST_DECADES = 1.0
 FEW_INPUTS = 40
 FEW_NEURONS = 64
+CHECKPOINTS = ("checkpoint", "checkpointed")
+NAMES = {"saddlefound": "saddle", "checkpointed": "checkpoint"}
 
 
 @dataclass(frozen=True)
 class Look:
-    """How the shared x axis is drawn: its quantity, log or linear, zoomed range, cursor (a record)."""
+    """How the shared x axis is drawn: its quantity, log or linear, zoomed range, cursor (a record),
+    and lines where saddles were."""
 
     x_axis: XAxis = "step"
     log_x: bool = True
     x_range: tuple[float, float] | None = None
     cursor: int | None = None
+    lines: tuple[VLine, ...] = ()
 
 
 def x_values(history: History, look: Look, n: int, reduction: str) -> Float[np.ndarray, " T"]:
@@ -208,8 +214,9 @@ def angle_density(history: History, look: Look, x: Float[np.ndarray, " T"]) -> D
         values=angles,
         x_kind=x_kind(look),
         x_range=look.x_range,
-        x_name=_x_name(look),
+        x_name=look.x_axis,
         readout=f"H={angles.shape[1]:,}  log density",
+        lines=look.lines,
         cursor=_cursor(look, x),
     )
 
@@ -248,16 +255,12 @@ def _chart(
         x_kind=x_kind(look),
         y_kind=kind,
         x_range=look.x_range,
-        x_name=_x_name(look),
+        x_name=look.x_axis,
         zero=zero,
         readout=readout,
         cursor=_cursor(look, x),
-        lines=(),
+        lines=look.lines,
     )
-
-
-def _x_name(look: Look) -> str:
-    return look.x_axis
 
 
 def _cursor(look: Look, x: Float[np.ndarray, " T"]) -> float | None:
@@ -370,7 +373,7 @@ def headline(config: RunConfig | None, n: int, h: int) -> str:
     """What is trained, in a few words."""
     if config is None:
         return ""
-    parts = [f"n {n:,}", f"H {h:,}" if h else "", config.model.kind, config.loss.kind]
+    parts = [f"n {n:,}" + (f" H {h:,}" if h else ""), config.model.kind, config.loss.kind]
     scale = getattr(config.init, "scale", None)
     if scale is not None:
         parts.append(f"init {scale:g}")
@@ -378,11 +381,17 @@ def headline(config: RunConfig | None, n: int, h: int) -> str:
 
 
 def saddle_lines(
-    events: list[tuple[int, str, str]], history: History, x: Float[np.ndarray, " T"]
+    events: Sequence[tuple[int, str, str]], history: History, x: Float[np.ndarray, " T"]
 ) -> tuple[VLine, ...]:
     """A faint line where a saddle was found."""
-    found = []
-    for step, kind, _ in events:
-        if "saddle" in kind and len(x):
-            found.append(VLine(float(x[min(max(0, history.nearest(step)), len(x) - 1)]), "faint"))
-    return tuple(found)
+    rows = [history.nearest(step) for step, kind, _ in events if kind.startswith("saddle")]
+    return tuple(VLine(float(x[min(max(0, row), len(x) - 1)]), "faint") for row in rows if len(x))
+
+
+def told(events: Sequence[tuple[int, str, str]], most: int = 40) -> EventLogModel:
+    """The last events; of the checkpoints only the newest, as they would push out all else."""
+    newest = max((i for i, event in enumerate(events) if event[1] in CHECKPOINTS), default=-1)
+    kept = [e for i, e in enumerate(events) if e[1] not in CHECKPOINTS or i == newest]
+    return EventLogModel(
+        tuple(LogEvent(step, NAMES.get(kind, kind), text) for step, kind, text in kept[-most:])
+    )

@@ -31,6 +31,7 @@ STATES: dict[str, tuple[str, str]] = {
     "stopped": ("○", "dim"),
     "lost": ("?", "warn"),
     "diverged": ("▲", "min"),
+    "stalled": ("■", "warn"),
     "failed": ("✗", "min"),
     "unreadable": ("✗", "dim"),
 }

@@ -29,7 +29,7 @@ from workbench.tui.views import X_AXES, Look
 from workbench.tui.widgets.chart import ChartModel, LineChart
 from workbench.tui.widgets.compass import Compass
 from workbench.tui.widgets.density import DensityChart, DensityModel
-from workbench.tui.widgets.eventlog import EventLog, EventLogModel, LogEvent
+from workbench.tui.widgets.eventlog import EventLog
 from workbench.tui.widgets.keyline import KeyHint, KeyLine
 from workbench.tui.widgets.landscape import Landscape
 from workbench.tui.widgets.painted import Painted
@@ -219,7 +219,8 @@ class PanelScreen(Screen[None]):
         x = views.x_values(history, self.look, n, reduction)
         x = x[: history.length]
         self._x = x
-        look = replace(self.look, x_range=self._x_range(x))
+        saddles = views.saddle_lines(source.events(), history, x)
+        look = replace(self.look, x_range=self._x_range(x), lines=saddles)
         moment = source.moment(self.look.cursor)
         self._draw_status(source, moment)
         if not history.length:
@@ -289,8 +290,7 @@ class PanelScreen(Screen[None]):
             sparks.show(model)
         log = self.query_one("#log", EventLog)
         if log.display:
-            told = [LogEvent(step, kind, text) for step, kind, text in source.events()[-40:]]
-            log.show(EventLogModel(tuple(told)))
+            log.show(views.told(source.events()))
 
     def _draw_status(self, source: Source, moment: Moment) -> None:
         progress, values = source.progress(), moment.values

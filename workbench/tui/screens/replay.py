@@ -27,6 +27,7 @@ class ReplayScreen(PanelScreen):
         Binding("space", "play", "play / stop"),
         Binding("r", "resume", "resume training"),
         Binding("f", "fork", "fork here"),
+        Binding("i,enter", "inspect", "look inside"),
     ]
 
     def __init__(self, folder: Path) -> None:
@@ -122,6 +123,17 @@ class ReplayScreen(PanelScreen):
         """Go on with this run."""
         self.work_app.resume_run(self.folder, None)
 
+    def action_inspect(self) -> None:
+        """Look inside the state under the cursor."""
+        from workbench.tui.looked import StoredSubject
+        from workbench.tui.screens.inspector import InspectorScreen
+
+        if self.stored is None or not self.stored.history.length:
+            self.notify("no record yet")
+            return
+        self.playing = False
+        self.app.push_screen(InspectorScreen(StoredSubject(self.stored, self.look.cursor)))
+
     def action_fork(self) -> None:
         """A new run from the step under the cursor."""
         if self.source is None or not self.source.history.length:
@@ -167,6 +179,7 @@ class ReplayScreen(PanelScreen):
             yield KeyHint("v", "column", 2)
         yield KeyHint("x", "axis", 8)
         yield KeyHint("y", "log", 9)
+        yield KeyHint("i", "look inside", 2)
         yield KeyHint("r", "resume", 6)
         yield KeyHint("f", "fork", 6)
         yield KeyHint("?", "help", 2)

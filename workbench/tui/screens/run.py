@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from textual import work
+from textual.app import App
 from textual.binding import Binding, BindingType
 
 from workbench.errors import WorkbenchError
@@ -31,6 +32,7 @@ class RunScreen(PanelScreen):
         Binding("S", "step_n", "N steps"),
         Binding("u", "until", "run until"),
         Binding("c", "checkpoint", "checkpoint"),
+        Binding("i,enter", "inspect", "look inside"),
         Binding("b", "browse", "browse runs"),
     ]
 
@@ -117,26 +119,25 @@ class RunScreen(PanelScreen):
                 self.action_step(self.last_n)
 
         self.app.push_screen(
-            Ask("how many steps?", value=str(self.last_n), check=_whole_number, replace=True), go
+            Ask("how many steps?", value=str(self.last_n), check=whole_number, replace=True), go
         )
 
     def action_until(self) -> None:
-        """Ask for a step or a risk to run until."""
+        """Ask for a step, a risk, or the next saddle to run until."""
+        ask_until(self.app, self._send, "risk 1e-3")
 
-        def go(text: str | None) -> None:
-            if text:
-                self._send(parse_until(text))
+    def action_inspect(self) -> None:
+        """Pause if need be, and look inside the state."""
+        from workbench.tui.looked import LiveSubject
+        from workbench.tui.screens.inspector import InspectorScreen
 
-        self.app.push_screen(
-            Ask(
-                "run until?",
-                value="risk 1e-3",
-                hint="step 20000 · risk 1e-6 · risk 1e-400",
-                check=_until_problem,
-                replace=True,
-            ),
-            go,
-        )
+        session = self.session
+        if session is None or session.engine.snapshot is None:
+            self.notify("still starting")
+            return
+        if session.engine.mode == "running":
+            self.action_pause()
+        self.app.push_screen(InspectorScreen(LiveSubject(session)))
 
     def action_checkpoint(self) -> None:
         """Write a checkpoint now."""
@@ -175,6 +176,13 @@ class RunScreen(PanelScreen):
         self.work_app.close_session()
         self.app.call_from_thread(self.app.pop_screen)
 
+    def note(self) -> str:
+        """Why the run waits, where that is worth a look."""
+        last = self.session.events[-1] if self.session is not None and self.session.events else None
+        if last is None or last[1:] != ("paused", "saddle"):
+            return ""
+        return "near a saddle: i looks inside"
+
     def hints(self) -> Iterable[KeyHint]:
         """What can be done now."""
         paused = self.session is not None and self.session.engine.mode == "paused"
@@ -184,6 +192,8 @@ class RunScreen(PanelScreen):
             yield KeyHint("s", "step", 2)
             yield KeyHint("S", "step N", 5)
             yield KeyHint("u", "until", 4)
+        if paused or ended:
+            yield KeyHint("i", "look inside", 1)
         yield KeyHint("←→", "cursor", 6)
         yield KeyHint("tab", "chart", 7)
         yield KeyHint("z", "zoom", 7)
@@ -196,7 +206,27 @@ class RunScreen(PanelScreen):
         yield KeyHint("q", "quit", 1)
 
 
-def _whole_number(text: str) -> str | None:
+def ask_until(app: App[Any], go: Callable[[Command], None], value: str) -> None:
+    """Ask what to run until, and hand the command on."""
+
+    def answered(text: str | None) -> None:
+        if text:
+            go(parse_until(text))
+
+    app.push_screen(
+        Ask(
+            "run until?",
+            value=value,
+            hint="step 20000 · risk 1e-6 · risk 1e-400 · saddle",
+            check=_until_problem,
+            replace=True,
+        ),
+        answered,
+    )
+
+
+def whole_number(text: str) -> str | None:
+    """What is wrong with a number of steps, or None."""
     plain = text.strip().replace(",", "")
     if plain.isdigit() and 0 < int(plain) < 10**12:
         return None

@@ -112,7 +112,7 @@ def draw_compass(model: CompassModel | None, width: int, height: int, palette: P
     _draw_ground(grid, top, disc)
     for trail in model.trails:
         if trail.ndim == 2 and trail.shape[0] and trail.shape[1] == 2:
-            grid.dots(top, 0, disc.dots(trail[:, 0], trail[:, 1]), "faint", mark=".")
+            grid.dots(top, 0, disc.dots(trail[:, 0], trail[:, 1]), "dim", mark=".")
     _draw_arcs(grid, top, disc, model)
     _draw_neurons(grid, top, disc, model)
     for point in model.data:

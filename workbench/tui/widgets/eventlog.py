@@ -14,6 +14,7 @@ _INKS: dict[str, str] = {
     "paused": "warn",
     "failed": "min",
     "diverged": "min",
+    "stalled": "warn",
     "warning": "warn",
     "finished": "good",
     "checkpoint": "dim",

@@ -15,6 +15,9 @@ from workbench.tui.widgets.palette import Palette
 from workbench.tui.widgets.pointed import Pointed
 from workbench.tui.widgets.scale import Floats, Kind
 
+FEW_NEURONS = 60
+"""Up to this many neurons are marked one by one on the curve."""
+
 
 @dataclass(frozen=True, eq=False)
 class LandscapeModel:
@@ -44,20 +47,31 @@ def landscape_chart(model: LandscapeModel) -> ChartModel:
     if angle is None or value is None or min(angle.size, value.size) == 0:
         return ChartModel(title=model.title, empty=model.empty)
     curves = [Curve(angle, value, "green")]
+    seen: list[Marker] = []
     good = np.isfinite(value[: angle.size]) & np.isfinite(angle[: value.size])
     if model.neurons is not None and model.neurons.size and good.any():
         at = wrapped(model.neurons[np.isfinite(model.neurons)])
         at.sort()
         known_x, known_y = angle[: good.size][good], value[: good.size][good]
-        curves.append(Curve(at, np.interp(at, known_x, known_y), POSITIVE, style="dots"))
+        on_curve = np.interp(at, known_x, known_y)
+        if at.size <= FEW_NEURONS:
+            # Dots would drown in those of the curve.
+            seen = [
+                Marker(float(a), float(n), "•", POSITIVE) for a, n in zip(at, on_curve, strict=True)
+            ]
+        else:
+            curves.append(Curve(at, on_curve, POSITIVE, style="dots"))
     points = [k for k in model.kkt if math.isfinite(k.angle) and math.isfinite(k.value)]
     places = wrapped(np.array([k.angle for k in points])) if points else np.zeros(0)
     return ChartModel(
         title=model.title,
         curves=tuple(curves),
-        markers=tuple(
-            Marker(float(at), k.value, k.glyph, k.color)
-            for at, k in zip(places, points, strict=True)
+        markers=(
+            *seen,
+            *(
+                Marker(float(at), k.value, k.glyph, k.color)
+                for at, k in zip(places, points, strict=True)
+            ),
         ),
         x_kind=Kind.ANGLE,
         x_range=(-math.pi, math.pi),

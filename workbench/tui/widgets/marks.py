@@ -15,11 +15,12 @@ POSITIVE, NEGATIVE = "orange", "cyan"
 
 @dataclass(frozen=True)
 class KktPoint:
-    """A KKT point on the circle: its angle, kind, and the value N there."""
+    """A KKT point on the circle: its angle, kind, and the value N there; `bright` is the chosen one."""
 
     angle: float
     kind: KktKind
     value: float
+    bright: bool = False
 
     @property
     def glyph(self) -> str:
@@ -29,6 +30,8 @@ class KktPoint:
     @property
     def color(self) -> str:
         """Purple where neurons grow (N > 0), pink where N < 0, dim where it is zero."""
+        if self.bright:
+            return "bright"
         return "purple" if self.value > 0 else "pink" if self.value < 0 else "dim"
 
 

@@ -12,7 +12,9 @@ from workbench.tui.widgets.cells import Grid, clip, text_width
 from workbench.tui.widgets.painted import Painted
 from workbench.tui.widgets.palette import Palette
 
-State = Literal["live", "paused", "replay", "lost", "diverged", "done", "failed", "starting"]
+State = Literal[
+    "live", "paused", "replay", "lost", "diverged", "stalled", "done", "failed", "starting"
+]
 
 _STATES: dict[str, tuple[str, str]] = {
     "live": ("●", "good"),
@@ -20,6 +22,7 @@ _STATES: dict[str, tuple[str, str]] = {
     "replay": ("◀▶", "warn"),
     "lost": ("✗", "min"),
     "diverged": ("▲", "min"),
+    "stalled": ("■", "warn"),
     "failed": ("✗", "min"),
     "done": ("✓", "cyan"),
     "starting": ("○", "dim"),

@@ -1,0 +1,292 @@
+"""What the inspector's screen says of an inspection: sentences and table rows. Pure."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from workbench.arrays import Float
+from workbench.tui.widgets.landscape import wrapped
+from workbench.tui.widgets.listing import Cell, ListColumn, Listed
+from workbench.tui.widgets.marks import KKT_GLYPHS
+from workbench.tui.widgets.numbers import thousands
+
+if TYPE_CHECKING:
+    from workbench.inspector.correlation import Correlation
+    from workbench.inspector.forecast import NeuronForecast
+    from workbench.inspector.inspect import Inspection
+    from workbench.theory.result import KktPoint as FoundPoint
+    from workbench.tui.looked import Looked
+
+VERDICTS: dict[str, tuple[str, str]] = {
+    "saddle": ("saddle", "warn"),
+    "minimum": ("minimum", "good"),
+    "plateau": ("plateau", "purple"),
+    "diverging": ("going to infinity", "cyan"),
+    "moving": ("moving", "text"),
+    "undecided": ("undecided", "dim"),
+}
+REGIMES = {
+    "origin": "near the origin: all weights are small",
+    "mixed": "large neurons make the output, small ones wait",
+    "large": "no neuron is small",
+    "late": "late: the data is fitted and the norm grows",
+    "unknown": "this network declares no neurons",
+}
+MOST_ROWS = 300
+
+
+def number(value: float | None, digits: int = 4) -> str:
+    """A number in a table's cell; a dash where it is not known."""
+    if value is None or np.isnan(value):
+        return "–"
+    if np.isinf(value):
+        return "∞" if value > 0 else "−∞"
+    return f"{value:.{digits}g}"
+
+
+def verdict_line(looked: Looked) -> list[Cell]:
+    """The verdict and the regime; a word while the curvature is still being computed."""
+    word, ink = VERDICTS[looked.inspection.judgement.verdict]
+    regime = REGIMES[looked.inspection.regime]
+    waiting = "" if looked.sure else "   the Hessian is being computed …"
+    return [(word, ink), (f"   {regime}{waiting}", "bar_text")]
+
+
+def evidence_lines(looked: Looked) -> list[Cell]:
+    """A sentence a fact, the reasons for the verdict first."""
+    sentences = looked.inspection.judgement.evidence.sentences
+    return [
+        (sentence, "text" if place == 0 else "bar_text") for place, sentence in enumerate(sentences)
+    ]
+
+
+# --- tables -------------------------------------------------------------------------------------
+
+
+def angle_of(point: FoundPoint) -> float | None:
+    """The angle of u in (−π, π] for inputs in the plane; of a flat arc, its middle."""
+    if point.extent is not None and point.extent.angles is not None:
+        return float(wrapped(np.array([sum(point.extent.angles) / 2.0]))[0])
+    u = point.direction[-2:]
+    if len(point.direction) not in (2, 3) or not np.hypot(*u) > 1e-9:
+        return None
+    return float(np.arctan2(u[1], u[0]))
+
+
+def where(point: FoundPoint, planar: bool) -> str:
+    """A direction in a few characters: degrees in the plane, else its first components."""
+    angle = angle_of(point) if planar else None
+    if angle is not None:
+        degrees = f"{np.degrees(angle) + 0.0:.2f}°"
+        extent = point.extent
+        if extent is not None and extent.angles is not None:
+            half = np.degrees(extent.angles[1] - extent.angles[0]) / 2.0
+            degrees += f" ± {half:.2f}°"
+        return (
+            f"v {'+' if point.direction[0] > 0 else '−'}  {degrees}"
+            if has_output(point)
+            else degrees
+        )
+    w = point.direction
+    return "(" + ", ".join(f"{c:+.2f}" for c in w[:4]) + (", …)" if len(w) > 4 else ")")
+
+
+def has_output(point: FoundPoint) -> bool:
+    """Whether a point in the plane is one of a two-layer neuron with v ≠ 0."""
+    return len(point.direction) == 3 and point.direction[0] != 0
+
+
+def is_planar(looked: Looked) -> bool:
+    """Whether directions are angles."""
+    return bool(looked.circles)
+
+
+def heading(inspection: Inspection) -> dict[int, list[int]]:
+    """Small neurons by the KKT point they head to."""
+    found: dict[int, list[int]] = {}
+    for neuron in inspection.forecast.neurons:
+        if neuron.small and neuron.target is not None:
+            found.setdefault(neuron.target, []).append(neuron.index)
+    return found
+
+
+def points_table(looked: Looked) -> Listed:
+    """The KKT points of max N on the sphere, the largest N first."""
+    found = looked.inspection.correlation
+    if found is None:
+        return Listed()
+    going, planar = heading(looked.inspection), is_planar(looked)
+    both = len(found.sets) > 1
+    columns = [
+        ListColumn("kind", 0, right=False),
+        ListColumn("direction", 1, right=False),
+        ListColumn("N", 0),
+        ListColumn("λ", 4),
+        ListColumn("residual", 5),
+        ListColumn("basin", 3),
+        *([ListColumn("sign", 2)] if both else []),
+        *([] if found.joint else [ListColumn("neurons", 0)]),
+    ]
+    rows = []
+    for index, (point, sign) in enumerate(
+        zip(found.points[:MOST_ROWS], found.signs[:MOST_ROWS], strict=True)
+    ):
+        ink = "purple" if point.value > 0 else "pink" if point.value < 0 else "dim"
+        here = len(going.get(index, []))
+        rows.append(
+            (
+                (f"{KKT_GLYPHS.get(point.kind, '◆')} {point.kind}", ink),
+                (where(point, planar), "text"),
+                (number(point.value, 5), "text"),
+                (number(point.multiplier, 5), "bar_text"),
+                (f"{point.residual:.0e}", "bar_text"),
+                ("–" if np.isnan(point.basin) else f"{point.basin:.1%}", "bar_text"),
+                *([("+" if sign > 0 else "−", "bar_text")] if both else []),
+                *([] if found.joint else [(str(here), "bright" if here else "dim")]),
+            )
+        )
+    return Listed(tuple(columns), tuple(rows))
+
+
+def points_title(looked: Looked) -> str:
+    """What the points are, and whether all are listed."""
+    found = looked.inspection.correlation
+    if found is None:
+        return "KKT points"
+    what = "the joint N" if found.joint else "N of the residual"
+    how = "exact, complete" if found.complete else f"{found.method}, not complete"
+    hidden = len(found.points) - MOST_ROWS
+    more = f" · {hidden:,} more by workbench inspect --json" if hidden > 0 else ""
+    return f"{len(found.points):,} KKT points of {what} · {how}{more}"
+
+
+def shown_neurons(looked: Looked) -> list[NeuronForecast]:
+    """Small neurons, the first to leave on top, then the large ones; at most `MOST_ROWS`."""
+
+    def key(n: NeuronForecast) -> tuple[bool, float, float]:
+        return not n.small, np.inf if n.escape_time is None else n.escape_time, -n.norm
+
+    return sorted(looked.inspection.forecast.neurons, key=key)[:MOST_ROWS]
+
+
+def neurons_table(looked: Looked) -> Listed:
+    """A row a neuron: where it heads to, how fast, and when it leaves."""
+    inspection = looked.inspection
+    found, planar = inspection.correlation, is_planar(looked)
+    if found is None or found.joint:
+        return Listed()
+    columns = (
+        ListColumn("neuron", 0),
+        ListColumn("norm", 3),
+        ListColumn("heads to", 0, right=False),
+        ListColumn("cosine", 2),
+        ListColumn("rate", 4),
+        ListColumn("in steps", 1),
+        ListColumn("leaves at", 0),
+        ListColumn("in time", 5),
+    )
+    rows = [_neuron_row(n, inspection, found, planar) for n in shown_neurons(looked)]
+    return Listed(columns, tuple(rows))
+
+
+def _neuron_row(
+    n: NeuronForecast, inspection: Inspection, found: Correlation, planar: bool
+) -> tuple[Cell, ...]:
+    if not n.small:
+        return (
+            (str(n.index), "dim"),
+            (number(n.norm, 3), "bar_text"),
+            ("large", "dim"),
+            *[("", "dim")] * 5,
+        )
+    first = n.index == inspection.forecast.first
+    target, ink = "–", "dim"
+    if n.target is not None:
+        point = found.points[n.target]
+        target = f"{KKT_GLYPHS.get(point.kind, '◆')} {where(point, planar)}"
+        ink = "purple" if point.value > 0 else "dim"
+    return (
+        (("▸" if first else "") + str(n.index), "warn" if first else "text"),
+        (number(n.norm, 3), "text"),
+        (target, ink),
+        ("–" if n.cosine is None else f"{n.cosine:.4f}", "text"),
+        (number(n.rate, 3), "bar_text"),
+        (_steps(n.escape_steps, 0), "text"),
+        (_steps(n.escape_steps, inspection.step), "warn" if first else "text"),
+        (number(n.escape_time, 4), "bar_text"),
+    )
+
+
+def _steps(value: float | None, start: int) -> str:
+    if value is None:
+        return "–"
+    if not np.isfinite(value):
+        return "never"
+    return thousands(round(value) + start) if value < 1e12 else number(value, 3)
+
+
+def neurons_title(looked: Looked) -> str:
+    """How many, and what leaving means."""
+    made = looked.inspection.forecast
+    count = sum(n.small for n in made.neurons)
+    title = f"{count:,} small neurons, the first to leave on top" if count else "no small neuron"
+    if made.radius is not None and count:
+        title += f" · left: norm {made.radius:.3g}"
+    return title
+
+
+# --- what is chosen -----------------------------------------------------------------------------
+
+
+def point_detail(looked: Looked, index: int) -> list[Cell]:
+    """A KKT point with all that its row has no room for."""
+    inspection = looked.inspection
+    found = inspection.correlation
+    if found is None or not 0 <= index < len(found.points):
+        return []
+    point = found.points[index]
+    ink = "purple" if point.value > 0 else "pink" if point.value < 0 else "dim"
+    lines: list[Cell] = [
+        (
+            f"{KKT_GLYPHS.get(point.kind, '◆')} KKT point {index}  "
+            f"{where(point, is_planar(looked))}",
+            ink,
+        ),
+        (
+            f"N {number(point.value, 8)}   λ {number(point.multiplier, 8)}   residual {point.residual:.0e}",
+            "text",
+        ),
+    ]
+    if not found.joint and point.value != 0:
+        rate = found.order * point.value * found.factor
+        word = "grow" if rate > 0 else "shrink"
+        lines.append((f"neurons there {word} at {number(abs(rate), 4)} per unit of time", "text"))
+    going = heading(inspection).get(index, [])
+    if going:
+        shown = ", ".join(str(k) for k in going[:12]) + (", …" if len(going) > 12 else "")
+        lines.append((f"heading here: {shown}", "text"))
+    if point.extent is not None:
+        lines.append((f"a flat set of KKT points ({point.extent.shape})", "bar_text"))
+    if point.kinks:
+        lines.append((f"on {point.kinks} kinks of the data", "bar_text"))
+    if not is_planar(looked):
+        lines += _bars(point.direction)
+    return lines
+
+
+def _bars(direction: Float[np.ndarray, " p"], most: int = 24) -> list[Cell]:
+    """Components as bars of up to ten cells."""
+    lines = []
+    for place, value in enumerate(direction[:most]):
+        bar = "█" * round(10 * abs(float(value)))
+        lines.append((f"{place:>3} {value:+.4f} {bar}", "orange" if value > 0 else "cyan"))
+    if len(direction) > most:
+        lines.append((f"    and {len(direction) - most:,} more components", "dim"))
+    return lines
+
+
+def limit_lines(looked: Looked) -> list[Cell]:
+    """What cannot be said."""
+    return [(sentence, "dim") for sentence in looked.inspection.limits]

@@ -1,0 +1,105 @@
+"""Pushing θ along a KKT direction by hand: what a person types, and the change of θ it stands for."""
+
+from __future__ import annotations
+
+import math
+import re
+from dataclasses import dataclass
+
+import numpy as np
+
+from workbench.arrays import Float
+from workbench.errors import BadInput, clean_text
+from workbench.inspector.inspect import Inspection
+from workbench.inspector.state import InspectedState
+
+_PUSH = re.compile(
+    r"(?P<size>[-+]?[0-9]*\.?[0-9]+(?:e[+-]?[0-9]+)?)(?:\s+(?:neuron\s+)?(?P<who>all|[0-9]+))?",
+    re.IGNORECASE,
+)
+
+
+@dataclass(frozen=True)
+class Push:
+    """`size` times the unit KKT direction is added to a neuron, to all small ones, or to the whole θ.
+
+    `neuron` None: the whole θ (a joint KKT point), or with `everyone` all small neurons that see the
+    point's sign.
+    """
+
+    size: float
+    neuron: int | None = None
+    everyone: bool = False
+
+
+def likely_neuron(inspection: Inspection, point: int) -> int | None:
+    """The neuron that a push most likely means: the largest small one heading to the point, else the
+    largest small one that sees its sign; None for a joint point or without small neurons."""
+    found = inspection.correlation
+    if found is None or found.joint:
+        return None
+    small = [n for n in inspection.forecast.neurons if n.small]
+    heading = [n for n in small if n.target == point]
+    chosen = heading or small
+    return max(chosen, key=lambda n: n.norm).index if chosen else None
+
+
+def parse_push(text: str, state: InspectedState, inspection: Inspection, point: int) -> Push:
+    """`1e-3`, `1e-3 neuron 4`, `-0.1 all`; raises BadInput for anything else, and for a neuron that is
+    not there or sees the residual with the other sign."""
+    found = inspection.correlation
+    match = _PUSH.fullmatch(text.strip())
+    size = float(match["size"]) if match else 0.0
+    if match is None or found is None or not math.isfinite(size) or size == 0:
+        raise BadInput(
+            f"'{clean_text(text, 40)}' is no push: a length other than 0, then a neuron if you want "
+            "another one (1e-3, 1e-3 neuron 4, 1e-3 all)"
+        )
+    if found.joint:
+        if match["who"] is not None:
+            raise BadInput("this KKT point is one of the whole θ: give a length only")
+        return Push(size)
+    sign, count = found.signs[point], len(state.neuron_norm)
+    if match["who"] is None:
+        neuron = likely_neuron(inspection, point)
+        if neuron is None:
+            raise BadInput("no neuron is small here: say which one (1e-3 neuron 4)")
+    elif match["who"].lower() == "all":
+        return Push(size, everyone=True)
+    else:
+        neuron = int(match["who"])
+    if neuron >= count:
+        raise BadInput(f"there is no neuron {neuron}: they are 0 to {count - 1}")
+    if state.sees[neuron] != sign:
+        raise BadInput(
+            f"neuron {neuron} has the other output sign: this is no KKT point of its correlation function"
+        )
+    return Push(size, neuron)
+
+
+def delta_of(
+    push: Push, state: InspectedState, inspection: Inspection, point: int
+) -> Float[np.ndarray, " P"]:
+    """The change of θ (P) of a push along a KKT point's direction."""
+    found = inspection.correlation
+    if found is None:
+        raise ValueError("there are no KKT points to push along")
+    step = push.size * found.points[point].direction
+    if found.joint:
+        return np.asarray(step)
+    if push.neuron is not None:
+        chosen = np.array([push.neuron])
+    else:
+        small = inspection.groups.small
+        chosen = small[state.sees[small] == found.signs[point]]
+    theta = state.theta
+    for index in chosen:
+        theta = state.place(theta, int(index), state.weights[index] + step)
+    return np.asarray(theta - state.theta)
+
+
+def push_words(push: Push, point: int, where: str) -> str:
+    """What was done, for the run's events."""
+    who = "all small neurons" if push.everyone else f"neuron {push.neuron}"
+    who = "θ" if push.neuron is None and not push.everyone else who
+    return f"{who} pushed by {push.size:g} along KKT point {point} ({where})"
