@@ -53,8 +53,10 @@ def sure(app, step=None):
 
 
 def texts(app, listing):
-    table = app.screen.query_one(f"#{listing}", Listing)
-    return [[cell.plain.strip() for cell in table.get_row_at(i)] for i in range(table.row_count)]
+    return [
+        [text for text, _ in row]
+        for row in app.screen.query_one(f"#{listing}", Listing).listed.rows
+    ]
 
 
 def said(app, widget):

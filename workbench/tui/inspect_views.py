@@ -34,7 +34,7 @@ REGIMES = {
     "late": "late: the data is fitted and the norm grows",
     "unknown": "this network declares no neurons",
 }
-MOST_ROWS = 300
+MOST_ROWS = 2_000
 
 
 def number(value: float | None, digits: int = 4) -> str:

@@ -15,7 +15,7 @@ from textual import events, on, work
 from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 from textual.containers import Container, Horizontal, Vertical, VerticalScroll
-from textual.widgets import DataTable, Static
+from textual.widgets import Static
 
 from workbench.errors import WorkbenchError
 from workbench.tui import inspect_pictures as pictures
@@ -70,7 +70,6 @@ class InspectorScreen(InspectorActions):
 
     def compose(self) -> ComposeResult:
         """Tables on the left, pictures on the right."""
-        palette = palette_of(self)
         yield StatusLine(id="status")
         with Horizontal(id="body"):
             with Vertical(id="left"):
@@ -78,9 +77,9 @@ class InspectorScreen(InspectorActions):
                     yield Static(id="verdict", markup=False)
                     yield Static(id="evidence", markup=False)
                 yield Static(id="points-title", classes="title", markup=False)
-                yield Listing(palette, id="points")
+                yield Listing(id="points")
                 yield Static(id="neurons-title", classes="title", markup=False)
-                yield Listing(palette, id="neurons")
+                yield Listing(id="neurons")
             with Vertical(id="right"):
                 with Container(id="pictures"):
                     yield Compass(id="compass")
@@ -178,10 +177,10 @@ class InspectorScreen(InspectorActions):
         self.query_one("#evidence", Static).update(lines(show.evidence_lines(looked), palette))
         joint = looked.inspection.correlation is None or looked.inspection.correlation.joint
         self.query_one("#points-title", Static).update(palette.say(show.points_title(looked)))
-        self.query_one("#points", Listing).show(show.points_table(looked))
+        self.query_one("#points", Listing).show_rows(show.points_table(looked))
         title = "" if joint else palette.say(show.neurons_title(looked))
         self.query_one("#neurons-title", Static).update(title)
-        self.query_one("#neurons", Listing).show(show.neurons_table(looked))
+        self.query_one("#neurons", Listing).show_rows(show.neurons_table(looked))
         self.query_one("#limits", Static).update(lines(show.limit_lines(looked), palette))
         self.set_class(not show.is_planar(looked), "plain")
         self._draw_choice()
@@ -263,8 +262,8 @@ class InspectorScreen(InspectorActions):
             return self.looked.inspection.forecast.neurons[neuron].target
         return self.query_one("#points", Listing).chosen
 
-    @on(DataTable.RowHighlighted)
-    def _moved(self, event: DataTable.RowHighlighted) -> None:
+    @on(Listing.Chosen)
+    def _moved(self, event: Listing.Chosen) -> None:
         event.stop()
         self._draw_choice()
 
