@@ -22,8 +22,10 @@ check: $(INSTALLED)  ## style, types, layers
 	$(BIN)/mypy
 	$(BIN)/lint-imports --no-cache
 
+# What happens on terminals and to killed processes is run alone: it waits for other processes.
 test: check  ## the whole normal suite, under 15 minutes on two cores
-	$(BIN)/pytest -m "not full"
+	$(BIN)/pytest -m "not full" -n 2 --dist loadfile --ignore tests/e2e
+	$(BIN)/pytest -m "not full" tests/e2e
 
 test-full: check  ## with the slow, honest checks
 	$(BIN)/pytest

@@ -44,7 +44,7 @@ def shoot(app: WorkbenchApp, name: str) -> None:
 
 async def run_screen(runs: Path, preset: str, step: int, size: tuple[int, int], keys: str) -> None:
     """A live run, paused at a step, then other keys."""
-    app = WorkbenchApp.to_run(preset, [f"pause.at=[{step}]"], runs)
+    app = WorkbenchApp.to_run(preset, [f"pause.at=[{step}]", "pause.at_saddle=false"], runs)
     async with app.run_test(size=size) as pilot:
         await until(lambda: app.session is not None and app.session.engine.mode == "paused")
         await pilot.pause(1.0)
@@ -53,6 +53,30 @@ async def run_screen(runs: Path, preset: str, step: int, size: tuple[int, int], 
             await pilot.press(key)
             await pilot.pause(0.6)
             shoot(app, f"run_{preset}_{key}")
+        app.close_session()
+
+
+async def inspector(runs: Path, size: tuple[int, int]) -> None:
+    """Inside the second saddle of the preset that goes from saddle to saddle."""
+    app = WorkbenchApp.to_run("kh24-saddle-to-saddle", [], runs)
+
+    def second() -> bool:
+        engine = None if app.session is None else app.session.engine
+        return engine is not None and engine.mode == "paused" and engine.state.step > 1_000
+
+    async with app.run_test(size=size) as pilot:
+        await until(lambda: app.session is not None and app.session.engine.mode == "paused")
+        await pilot.press("space")
+        await until(second)
+        await pilot.pause(1.0)
+        await pilot.press("i")
+        await until(lambda: bool(getattr(getattr(app.screen, "looked", None), "sure", False)))
+        await pilot.pause(0.7)
+        shoot(app, "inspector")
+        if size[0] < 100:
+            await pilot.press("v")
+            await pilot.pause(0.5)
+            shoot(app, "inspector_v")
         app.close_session()
 
 
@@ -96,6 +120,7 @@ def main() -> None:
                 session.start()
                 session.wait()
         for size in SIZES:
+            asyncio.run(inspector(Path(folder) / "c", size))
             asyncio.run(browse_and_replay(runs, size))
             asyncio.run(
                 run_screen(Path(folder) / "a", "two-layer-relu-logistic", 30_000, size, "v")

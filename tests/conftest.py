@@ -15,7 +15,7 @@ install_import_hook(
 )
 
 
-import gc  # noqa: E402
+import threading  # noqa: E402
 
 import pytest  # noqa: E402
 
@@ -24,15 +24,14 @@ import pytest  # noqa: E402
 def _no_engine_outlives_its_test():
     """A failed test must not leave a waiting engine behind: its thread would keep pytest alive."""
     yield
-    import sys
-
-    module = sys.modules.get("workbench.engine.engine")
-    if module is None:
+    left = [thread for thread in threading.enumerate() if thread.name == "engine"]
+    if not left:
         return
     from workbench.engine.control import Stop
 
-    for engine in [o for o in gc.get_objects() if isinstance(o, module.Engine)]:
-        if engine._thread.is_alive():
+    for thread in left:
+        engine = getattr(getattr(thread, "_target", None), "__self__", None)
+        if engine is not None:
             engine.send(Stop("test over"))
             engine.send(Stop("test over"))
             engine.join(10)

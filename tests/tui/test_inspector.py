@@ -80,6 +80,7 @@ async def test_the_first_saddle_is_looked_into_stepped_pushed_and_left(tmp_path)
         assert "way down" in said(app, "evidence")
         kinds = [row[0] for row in texts(app, "points")]
         assert kinds == ["▲ max", "▼ min"]
+        assert app.focused.id == "points"
         neurons = texts(app, "neurons")
         made = screen.looked.inspection.forecast
         assert len(neurons) == 12

@@ -103,7 +103,7 @@ def judge(
     """The verdict on a state; `curvature` is optional, and without it less can be certified."""
     found = _evidence(state, groups, correlation, curvature)
     verdict, reasons = _verdict(state, groups, correlation, found)
-    evidence = _with(found, (*_facts(state, correlation, found), *reasons))
+    evidence = _with(found, (*reasons, *_facts(state, correlation, found)))
     return Judgement(verdict, evidence)
 
 
@@ -164,7 +164,7 @@ def _verdict(
         return "undecided", ("The risk or a weight is no finite number.",)
     if found.separated and (state.order or 0.0) > 0.0:
         return "diverging", (
-            "Every sample is separated, so −∇𝓛 always points outwards: ‖θ‖ → ∞ and 𝓛 → 0 "
+            "Every sample is separated, so −∇L always points outwards: ‖θ‖ → ∞ and L → 0 "
             "without a critical point.",
         )
     saddle = _saddle(groups, found)
@@ -193,7 +193,7 @@ def _saddle(groups: Groups, found: Evidence) -> tuple[str, ...]:
             }[d.along]
             return (
                 f"{where} lowers the risk by {d.fall:.2%}: a way down.",
-                f"It grows at {d.rate:.3g} per unit of time while log 𝓛 falls at "
+                f"It grows at {d.rate:.3g} per unit of time while log L falls at "
                 f"{found.risk_rate:.3g}: the state stands still against it.",
             )
     return ()
@@ -212,7 +212,7 @@ def _moving(state: InspectedState, found: Evidence) -> tuple[str, ...]:
     if relative is None:
         return ()
     if relative > STILL_GRADIENT:
-        return (f"The gradient is {relative:.2g} of its running peak.",)
+        return (f"‖∇L‖ is {relative:.2g} times its running peak: too steep for a state at rest.",)
     ahead = found.risk_rate * 0.1 * _elapsed(state)
     if ahead > STILL_RISK:
         return (
@@ -274,8 +274,10 @@ def _facts(
     """Sentences for the numbers that are known."""
     facts = []
     if found.gradient_relative is not None:
-        facts.append(f"The gradient is {found.gradient_relative:.2g} of its running peak.")
-    facts.append(f"log 𝓛 falls at {found.risk_rate:.3g} per unit of flow time.")
+        level = found.gradient_relative
+        words = "at its running peak" if level > 0.995 else f"{level:.2g} times its running peak"
+        facts.append(f"‖∇L‖ is {words}.")
+    facts.append(f"log L falls at {found.risk_rate:.3g} per unit of flow time.")
     if correlation is not None and found.ncf_max is not None:
         how = "exact" if correlation.method == "exact" else "from seeded starts"
         facts.append(

@@ -11,6 +11,7 @@ import pytest
 from workbench.tui.widgets import numbers
 from workbench.tui.widgets.cells import Grid, changed_rows, clip, pack, text_width
 from workbench.tui.widgets.decimate import decimate, spans
+from workbench.tui.widgets.eventlog import EventLogModel, LogEvent, draw_events
 from workbench.tui.widgets.frame import draw_axes, lay_out
 from workbench.tui.widgets.palette import SERIES, Depth, Glyphs, Palette, detect
 from workbench.tui.widgets.scale import Axis, Kind, axis, snapped, ticks, y_range
@@ -297,3 +298,36 @@ def test_ascii_text_is_ascii() -> None:
     plain = Palette(glyphs=Glyphs.ASCII)
     assert plain.say("‖θ‖ γ̄ log₁₀ π/2 10⁻⁷ 日 ∞").isascii()
     assert plain.say("γ̄ ≤ 1") == "g <= 1"
+
+
+def test_long_events_are_broken_at_words_and_the_oldest_lose_lines_first():
+    events = (
+        LogEvent(410, "saddle", "near the origin and quite still"),
+        LogEvent(
+            4670, "forecast", "neuron 3 left first, as forecast at step 410; it did at step 4,661"
+        ),
+        LogEvent(5000, "checkpoint"),
+    )
+
+    def shown(height, width=40):
+        grid = draw_events(EventLogModel(events), width, height, Palette())
+        return ["".join(map(chr, line)).rstrip() for line in grid.frame().characters]
+
+    assert shown(7) == [
+        "events",
+        "  410 saddle near the origin and quite",
+        "      still",
+        "4,670 forecast neuron 3 left first, as",
+        "      forecast at step 410; it did at",
+        "      step 4,661",
+        "5,000 checkpoint",
+    ]
+    assert shown(6)[1:3] == [
+        "  410 saddle near the origin and quite",
+        "4,670 forecast neuron 3 left first, as",
+    ]
+    assert shown(3) == ["events", "4,670 forecast neuron 3 left first, as", "5,000 checkpoint"]
+    assert shown(2) == ["events", "5,000 checkpoint"]
+    for width in range(12):
+        for height in range(6):
+            shown(height, width)

@@ -39,6 +39,7 @@ class InspectorScreen(InspectorActions):
     """Looks into a `LiveSubject` while its run is paused, or into a record of a stored run."""
 
     CSS_PATH = "inspector.tcss"
+    AUTO_FOCUS = "#points"
     HELP_NAME: ClassVar[str] = "inspector"
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("tab", "next_table", "next table", priority=True),
@@ -94,7 +95,6 @@ class InspectorScreen(InspectorActions):
         """Begin to look."""
         self.add_class("waiting")
         self._arrange()
-        self.query_one("#points", Listing).focus()
         self.set_interval(POLL_SECONDS, self.look_again)
         self.look_again()
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import textwrap
 from dataclasses import dataclass
 
 from workbench.tui.widgets import numbers
@@ -11,6 +12,7 @@ from workbench.tui.widgets.palette import Palette
 
 _INKS: dict[str, str] = {
     "saddle": "purple",
+    "forecast": "orange",
     "paused": "warn",
     "failed": "min",
     "diverged": "min",
@@ -19,6 +21,10 @@ _INKS: dict[str, str] = {
     "finished": "good",
     "checkpoint": "dim",
 }
+
+
+LINES = 4
+"""Most lines of one event."""
 
 
 @dataclass(frozen=True)
@@ -50,20 +56,45 @@ def draw_events(model: EventLogModel | None, width: int, height: int, palette: P
     if not model.events:
         grid.text(first, 0, clip(palette.say(model.empty), width), "dim")
         return grid
-    shown = model.events[-max(1, height - first) :]
+    room = height - first
+    shown = model.events[-room:]
     steps = [numbers.thousands(event.step) for event in shown]
     stop = max(len(step) for step in steps)
-    kind = min(12, max(text_width(palette.say(event.kind)) for event in shown))
-    for row, (event, step) in enumerate(zip(shown, steps, strict=True), first):
-        if stop > width:
-            break
+    if stop > width:
+        return grid
+    written = [_written(event, width - stop - 1, palette) for event in shown]
+    while sum(map(len, written)) > room and len(written) > 1:
+        # The oldest loses its further lines first, then goes.
+        written = [written[0][:1], *written[1:]] if len(written[0]) > 1 else written[1:]
+    row = first
+    events = list(zip(shown, steps, strict=True))[-len(written) :]
+    for (event, step), lines in zip(events, written, strict=True):
         grid.right(row, stop, step, "dim")
-        ink = _INKS.get(event.kind.lower(), "cyan")
-        name = clip(palette.say(event.kind), min(kind, width - stop - 1))
-        grid.text(row, stop + 1, name, ink)
-        column = stop + 1 + kind + 1
-        grid.text(row, column, clip(palette.say(event.text), width - column), "text")
+        kind = palette.say(event.kind)
+        for place, line in enumerate(lines[: height - row]):
+            if place == 0:
+                grid.text(row, stop + 1, clip(kind, width - stop - 1), _ink(event))
+                grid.text(row, stop + 2 + text_width(kind), line, "text")
+            else:
+                grid.text(row, stop + 1, line, "text")
+            row += 1
     return grid
+
+
+def _ink(event: LogEvent) -> str:
+    return _INKS.get(event.kind.lower(), "cyan")
+
+
+def _written(event: LogEvent, width: int, palette: Palette) -> list[str]:
+    """The text behind the kind, then further lines, broken at words; at least one line."""
+    front = text_width(palette.say(event.kind)) + 1
+    # A placeholder keeps the kind's room on the first line.
+    text = "x" * front + palette.say(event.text)
+    lines = textwrap.wrap(text, max(1, front, width), break_on_hyphens=False) or [""]
+    if len(lines) > LINES:
+        lines = [*lines[: LINES - 1], " ".join(lines[LINES - 1 :])]
+    head, *rest = lines
+    return [clip(head[front:], max(0, width - front)), *(clip(line, max(0, width)) for line in rest)]
 
 
 class EventLog(Painted[EventLogModel]):
