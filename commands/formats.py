@@ -17,6 +17,7 @@ STATUS_STYLES = {
     "stopped": "cyan",
     "lost": "yellow",
     "diverged": "red",
+    "stalled": "yellow",
     "failed": "red",
     "unreadable": "red",
 }

@@ -61,6 +61,11 @@ def train_headless(session: Session, as_json: bool) -> None:
             err=True,
         )
         sys.exit(int(ExitCode.FAILED))
+    if summary["status"] == "stalled":
+        snapshot = session.engine.snapshot
+        note = snapshot.note if snapshot else ""
+        typer.echo(f"workbench: the run stalled: {note}; its last state is kept.", err=True)
+        sys.exit(int(ExitCode.FAILED))
     if summary["status"] == "stopped":
         typer.echo(
             f"workbench: stopped with a checkpoint; go on with: workbench resume {summary['run_id']}",

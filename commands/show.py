@@ -11,6 +11,7 @@ from commands import formats
 from commands.options import Json, Run, RunsDir, runs_folder
 
 if TYPE_CHECKING:
+    from workbench.engine.kept import KeptInspection
     from workbench.record.reader import RunReader
 
 LAST_EVENTS = 20
@@ -67,12 +68,45 @@ def describe(reader: RunReader) -> dict[str, Any]:
         "series": [_series(reader, name) for name in reader.series_names()],
         "events": [vars(event) for event in events[-LAST_EVENTS:]],
         "events_total": len(events),
+        "inspections": [_inspection(kept) for kept in reader.inspections()],
         "checkpoints": [
             {"step": step, "path": str(path), "bytes": _size(path)}
             for step, path in list_checkpoints(reader.folder)
         ],
         "files": [{"name": name, "bytes": n} for name, n in _files(reader.folder)],
     }
+
+
+def _inspection(kept: KeptInspection) -> dict[str, Any]:
+    """A kept inspection in numbers, and what became of its forecast."""
+    done = kept.outcome
+    ended = {k: v for k, v in vars(done).items() if k != "made"} if done else None
+    return {
+        "step": kept.step,
+        "cause": kept.cause,
+        "verdict": kept.verdict,
+        "regime": kept.regime,
+        "first": kept.first if kept.first >= 0 else None,
+        "escape_time": kept.wait,
+        "target": None if kept.target is None else kept.target.tolist(),
+        "forecast": _forecast(kept),
+        "outcome": ended,
+    }
+
+
+def _forecast(kept: KeptInspection) -> str:
+    """none, open, left, late, void."""
+    if kept.outcome is not None:
+        return kept.outcome.kind
+    return "open" if kept.forecasts else "none"
+
+
+def _inspection_line(found: dict[str, Any]) -> str:
+    """Step, verdict, the neuron named, and what happened."""
+    done = found["outcome"]
+    named = "no neuron named" if found["first"] is None else f"neuron {found['first']} named"
+    after = done["text"] if done else {"open": "not decided yet"}.get(found["forecast"], "")
+    return f"  {found['step']:>10,}  {found['verdict']:<12}  {named}  {after}".rstrip()
 
 
 def _series(reader: RunReader, name: str) -> dict[str, Any]:
@@ -113,6 +147,7 @@ def as_lines(found: dict[str, Any]) -> list[str]:
         "",
     ]
     skipped = {"config", "config_text", "series", "events", "events_total", "checkpoints", "files"}
+    skipped |= {"inspections"}
     skipped |= {"run_id", "path", "status", "step", "steps", "records"}
     facts = {key: value for key, value in found.items() if key not in skipped and value != ""}
     width = max(len(key) for key in [*facts, ""])
@@ -122,6 +157,8 @@ def as_lines(found: dict[str, Any]) -> list[str]:
     more = found["events_total"] - len(found["events"])
     lines += ["", f"events (the last of {found['events_total']})" if more else "events"]
     lines += [f"  {e['step']:>10,}  {e['kind']:<12}  {e['text']}".rstrip() for e in found["events"]]
+    if found["inspections"]:
+        lines += ["", "inspections", *map(_inspection_line, found["inspections"])]
     lines += ["", "checkpoints"]
     lines += [f"  {c['step']:>10,}  {formats.size(c['bytes'])}" for c in found["checkpoints"]] or [
         "  none"

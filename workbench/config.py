@@ -11,209 +11,35 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
+from pydantic import Field, ValidationError, model_validator
 
+from workbench.config_base import Count, Natural, NonNegative, Section
+from workbench.config_data import DataConfig
 from workbench.config_errors import sentence
+from workbench.config_init import GaussianInit, InitConfig
+from workbench.config_models import ModelConfig, SquaredReluModel, TorchModel
+from workbench.config_train import TrainConfig
 from workbench.errors import BadInput, clean_text
 
-Positive = Annotated[float, Field(gt=0, allow_inf_nan=False)]
-NonNegative = Annotated[float, Field(ge=0, allow_inf_nan=False)]
-Count = Annotated[int, Field(ge=1)]
-Natural = Annotated[int, Field(ge=0)]
-Seed = Annotated[int, Field(ge=0, lt=2**63)]
-Leak = Annotated[float, Field(gt=-1, le=1)]
-
-
-class Section(BaseModel):
-    """A frozen table of the configuration that refuses unknown keys."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid", protected_namespaces=())
-
-
-# --- data ---------------------------------------------------------------------------------------
-
-
-class CircleData(Section):
-    """KH24 Fig. 1 and 4: unit inputs on the circle, y = 5 max(0, x_1)² + 4 max(0, −x_1)²."""
-
-    kind: Literal["kh24-circle"]
-    n: Count = Field(50, description="number of equispaced inputs")
-    offset: float = Field(0.0, description="rotation in steps of 2π/n; 0.5 puts 0° between inputs")
-
-
-class GaussianData(Section):
-    """Gaussian inputs labelled by a random hyperplane, points closer to it than `margin` redrawn."""
-
-    kind: Literal["gaussian-separable"]
-    n: Count = 100
-    d: Count = 2
-    margin: NonNegative = Field(0.1, description="least |⟨x, teacher⟩|, teacher of norm 1")
-    seed: Seed = 0
-
-
-class DigitsData(Section):
-    """scikit-learn's 8×8 handwritten digits, grey values scaled to 0..1 (1,797 samples)."""
-
-    kind: Literal["digits"]
-    classes: tuple[int, ...] = Field(
-        tuple(range(10)), description="digits kept; two of them become labels −1 and 1"
-    )
-    n: Natural = Field(0, description="keep a seeded random subset of this size; 0: all")
-    seed: Seed = 0
-
-    @field_validator("classes")
-    @classmethod
-    def _distinct_digits(cls, classes: tuple[int, ...]) -> tuple[int, ...]:
-        if len(set(classes)) != len(classes) or len(classes) < 2:
-            raise ValueError("two or more distinct digits are needed")
-        if any(c not in range(10) for c in classes):
-            raise ValueError("digits are 0 to 9")
-        return classes
-
-
-class FileData(Section):
-    """A table of the user's own: CSV, or arrays in NPZ or HDF5."""
-
-    path: str = Field(description="the file; relative to the TOML file that names it")
-    binary: bool = Field(False, description="map the smaller of two labels to −1, the larger to 1")
-
-
-class CsvData(FileData):
-    """Comma-separated numbers; the last column is the label unless `label` names another."""
-
-    kind: Literal["csv"]
-    label: str = Field("", description="name of the label column; empty: the last one")
-
-
-class NpzData(FileData):
-    """A NumPy archive with x (n, …) and y (n)."""
-
-    kind: Literal["npz"]
-    x: str = "x"
-    y: str = "y"
-
-
-class Hdf5Data(FileData):
-    """An HDF5 file with datasets x (n, …) and y (n)."""
-
-    kind: Literal["hdf5"]
-    x: str = "x"
-    y: str = "y"
-
-
-class InlineData(Section):
-    """The samples themselves."""
-
-    kind: Literal["inline"]
-    x: tuple[tuple[float, ...], ...]
-    y: tuple[float, ...]
-
-
-DataConfig = Annotated[
-    CircleData | GaussianData | DigitsData | CsvData | NpzData | Hdf5Data | InlineData,
-    Field(discriminator="kind"),
-]
-
-# --- models -------------------------------------------------------------------------------------
-
-
-class SquaredReluModel(Section):
-    """Σ_k s_k σ(⟨u_k, x⟩)², σ(t) = max(t, leak·t), fixed signs s_k; 2-homogeneous."""
-
-    kind: Literal["squared-relu"]
-    width: Count = 20
-    leak: Leak = 0.0
-    signs: Literal["plus", "random", "alternate"] = "plus"
-
-
-class TwoLayerReluModel(Section):
-    """Σ_k v_k σ(⟨u_k, x⟩), both layers trained; 2-homogeneous."""
-
-    kind: Literal["two-layer-relu"]
-    width: Count = 20
-    leak: Leak = 0.0
-
-
-class DeepReluModel(Section):
-    """w_L σ(… σ(w_1 x)), no biases; L-homogeneous."""
-
-    kind: Literal["deep-relu"]
-    widths: tuple[Count, ...] = Field((32, 32), min_length=1, description="hidden layers' widths")
-    leak: Leak = 0.0
-
-
-class TwoTrainableReluModel(Section):
-    """⟨v, σ(w_2 σ(w_1 x))⟩ with v fixed at ±1: exactly two trainable layers (KH24 §5.4)."""
-
-    kind: Literal["two-trainable-relu"]
-    widths: tuple[Count, Count] = (10, 10)
-    leak: Leak = 0.0
-    signs: Literal["plus", "random", "alternate"] = "alternate"
-
-
-class TorchModel(Section):
-    """Any torch.nn.Module by import path, called as `package.module:Class(**arguments)`."""
-
-    model_config = ConfigDict(
-        frozen=True, extra="forbid", protected_namespaces=(), populate_by_name=True
-    )
-    kind: Literal["torch"]
-    class_path: str = Field(alias="class", pattern=r"^[\w.]+:[\w.]+$")
-    arguments: dict[str, Any] = Field(default_factory=dict)
-
-
-ModelConfig = Annotated[
-    SquaredReluModel | TwoLayerReluModel | DeepReluModel | TwoTrainableReluModel | TorchModel,
-    Field(discriminator="kind"),
-]
-
-# --- start, loss, training ----------------------------------------------------------------------
-
-
-class GaussianInit(Section):
-    """Every weight N(0, scale²)."""
-
-    kind: Literal["gaussian"] = "gaussian"
-    scale: NonNegative = Field(1e-5, description="standard deviation")
-    seed: Seed = 0
-
-
-class HeInit(Section):
-    """He-normal weights, N(0, 2/fan-in), times `scale`."""
-
-    kind: Literal["he"]
-    scale: NonNegative = 1.0
-    seed: Seed = 0
-
-
-class BalancedInit(Section):
-    """Layers with W_{k+1}ᵀW_{k+1} = W_kW_kᵀ (JT19 eq. 2.4 at zero), every singular value `scale`."""
-
-    kind: Literal["balanced"]
-    scale: NonNegative = 1e-3
-    seed: Seed = 0
-
-
-class FileInit(Section):
-    """Weights from an NPZ file, by parameter name, plus seeded noise of deviation `noise`."""
-
-    kind: Literal["file"]
-    path: str
-    noise: NonNegative = 0.0
-    seed: Seed = 0
-
-
-class InlineInit(Section):
-    """The weights themselves, by parameter name, plus seeded noise of deviation `noise`."""
-
-    kind: Literal["inline"]
-    values: dict[str, Any]
-    noise: NonNegative = 0.0
-    seed: Seed = 0
-
-
-InitConfig = Annotated[
-    GaussianInit | HeInit | BalancedInit | FileInit | InlineInit, Field(discriminator="kind")
+__all__ = [
+    "CheckpointConfig",
+    "DataConfig",
+    "DeviceConfig",
+    "GaussianInit",
+    "InitConfig",
+    "LossConfig",
+    "ModelConfig",
+    "PauseConfig",
+    "RecordConfig",
+    "RunConfig",
+    "SquaredReluModel",
+    "TorchModel",
+    "TrainConfig",
+    "override",
+    "parse_config",
+    "parse_toml",
+    "read_toml",
+    "to_toml",
 ]
 
 
@@ -222,15 +48,6 @@ class LossConfig(Section):
 
     kind: Literal["square", "logistic", "exponential", "cross-entropy"] = "square"
     reduction: Literal["sum", "mean"] = "sum"
-
-
-class TrainConfig(Section):
-    """How θ moves."""
-
-    rule: Literal["constant"] = "constant"
-    lr: Positive = 1e-3
-    steps: Natural = Field(10_000, description="the step at which the run is finished")
-    batch: Natural = Field(0, description="samples a step; 0: the full batch")
 
 
 class RecordConfig(Section):
@@ -288,6 +105,28 @@ class RunConfig(Section):
             raise ValueError(
                 f"loss.kind 'cross-entropy' needs one output a class, and model.kind "
                 f"'{self.model.kind}' has one output; allowed here: square, logistic, exponential"
+            )
+        return self
+
+    @model_validator(mode="after")
+    def _rule_fits(self) -> RunConfig:
+        train = self.train
+        if train.until is not None and train.rule != "flow":
+            raise ValueError(
+                f"train.until belongs to train.rule 'flow', and the rule is '{train.rule}'; "
+                "pause.risk_below stops any rule"
+            )
+        if train.rule == "flow" and train.batch:
+            raise ValueError(
+                f"train.rule 'flow' takes the full batch, and train.batch is {train.batch}; allowed: 0"
+            )
+        if train.rule == "loss-based" and train.floor >= train.lr:
+            raise ValueError(
+                f"train.floor = {train.floor:g} is not below α(0) = train.lr = {train.lr:g}"
+            )
+        if train.rule == "flow" and self.device.dtype != "float64":
+            raise ValueError(
+                f"train.rule 'flow' needs float64, and device.dtype is '{self.device.dtype}'"
             )
         return self
 

@@ -10,7 +10,7 @@ tests and notebooks.
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -19,12 +19,16 @@ import numpy as np
 import torch
 
 from workbench.config import RunConfig, override, parse_config, parse_toml, to_toml
-from workbench.engine.control import Stop
+from workbench.engine.control import Keep, Stop
 from workbench.engine.engine import Engine, Plan
-from workbench.engine.events import Event, Failed, Finished, Recorded
+from workbench.engine.events import Event, Failed, Finished, Inspected, Recorded
+from workbench.engine.kept import KeptInspection
 from workbench.engine.schedule import RecordSchedule
 from workbench.errors import BadInput, StorageError, clean_text
-from workbench.inspector.state import InspectedState, Past
+from workbench.following import direction_width_of, follower_of, past_of
+from workbench.inspector.inspect import Inspection
+from workbench.inspector.keep import kept_of
+from workbench.inspector.state import InspectedState
 from workbench.presets import load_config
 from workbench.record.checkpoint import Checkpoint, latest_checkpoint
 from workbench.record.folder import create_run_folder, write_config
@@ -36,7 +40,13 @@ from workbench.record.reader import RunReader
 from workbench.record.recorder import Recorder
 from workbench.record.store import RunStore
 from workbench.setup import Setup, confirmation, inspected, set_up
-from workbench.stored import require_trust, stored_config, stored_dataset, stored_state
+from workbench.stored import (
+    require_trust,
+    stored_config,
+    stored_dataset,
+    stored_state,
+    stored_time_log,
+)
 
 __all__ = ["Session", "load_config"]
 
@@ -63,6 +73,7 @@ class Session:
         name: str,
         *,
         attended: bool,
+        kept: Sequence[KeptInspection] = (),
     ) -> None:
         self.setup, self.store, self.lock, self.history = setup, store, lock, history
         self.name = name
@@ -100,6 +111,7 @@ class Session:
             self.recorder,
             [self._view],
             confirmation(setup),
+            follower_of(setup, history, kept),
         )
 
     # --- making one ---
@@ -149,6 +161,7 @@ class Session:
                 y=setup.dataset.y,
                 series=layouts_of(setup.panel),
                 coordinates=coordinates_of(setup.panel),
+                direction_width=direction_width_of(setup),
             )
         except BaseException:
             lock.release()
@@ -194,6 +207,12 @@ class Session:
             config = parse_config(
                 override(parse_toml(to_toml(config), "config"), [f"train.steps={steps}"]), "--steps"
             )
+        until, risks = config.train.until, history.scalar("log_risk")
+        if finished and until and len(risks) and risks[-1] <= until.log10_risk * np.log(10.0):
+            raise BadInput(
+                f"run {folder.name} has reached the risk of its train.until; to go on below it: workbench "
+                f"fork {folder.name} --at {at} --set train.until.log10_risk=…"
+            )
         if at > config.train.steps or (finished and at == config.train.steps):
             raise BadInput(
                 f"run {folder.name} has finished its {config.train.steps:,} steps; "
@@ -203,12 +222,14 @@ class Session:
         setup = set_up(config, dataset)
         if checkpoint is not None:
             _load(setup, checkpoint.arrays, folder)
-        store = RunStore.reopen(folder)
-        store.truncate(setup.state.recorded_step + 1)
+        store = RunStore.reopen(folder, direction_width=direction_width_of(setup))
+        store.truncate(setup.state.recorded_step + 1, past=setup.state.step)
+        with RunReader(folder) as reader:
+            kept = reader.inspections()
         store.event(setup.state.step, "resumed", "from the checkpoint of this step")
         if steps is not None:
             write_config(folder, to_toml(config))
-        return cls(setup, store, lock, history, name, attended=attended)
+        return cls(setup, store, lock, history, name, attended=attended, kept=kept)
 
     @classmethod
     def fork(
@@ -233,6 +254,7 @@ class Session:
             data_kept = config.data == old.data
             setup = set_up(config, stored_dataset(reader) if data_kept else None)
             theta, time = stored_state(folder, reader, at)
+            time_log = stored_time_log(folder, reader, at, time)
         if theta.size != setup.structure.size:
             raise BadInput(
                 f"run {folder.name} has {theta.size:,} parameters and the fork {setup.structure.size:,}; "
@@ -244,7 +266,7 @@ class Session:
             )
         with torch.no_grad():
             setup.state.theta.copy_(torch.from_numpy(theta))
-        setup.state.step, setup.state.time = at, time
+        setup.state.step, setup.state.time, setup.state.time_log = at, time, time_log
         return cls.create(
             config,
             runs_dir,
@@ -284,14 +306,26 @@ class Session:
         snapshot = self.engine.snapshot
         if snapshot is None:
             raise BadInput(f"run {self.folder.name} has not begun.")
-        scalars = [self.history.scalar(name) for name in ("time", "log_risk", "grad_norm_log")]
-        count = min(len(self.history.step), *(len(values) for values in scalars))
-        past = Past(self.history.step[:count], *(values[:count] for values in scalars))
-        time = float(snapshot.values["time"])
+        time, past = float(snapshot.values["time"]), past_of(self.history)
         return inspected(self.setup, snapshot.theta, step=snapshot.step, time=time, past=past)
+
+    def keep_inspection(self, inspection: Inspection) -> None:
+        """Keep an inspection of this run in its file and follow its forecast, also while paused.
+
+        The engine's thread writes it; of two of the same step the later is kept. Raises BadInput when
+        the run has ended: then nothing is written any more.
+        """
+        if self.engine.ended:
+            raise BadInput(
+                f"run {self.folder.name} is {self.engine.mode}: an inspection is kept while it trains "
+                "or is paused."
+            )
+        self.engine.send(Keep(kept_of(inspection)))
 
     def _view(self, event: Event) -> None:
         """Keep the history of records and the last events for whoever looks."""
+        if isinstance(event, Inspected):
+            return
         if isinstance(event, Recorded):
             self.history.append(event.rows)
             return

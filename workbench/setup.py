@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from math import log
 
 import numpy as np
 import torch
@@ -13,7 +14,12 @@ from workbench.data.dataset import Dataset, require_labels
 from workbench.data.load import load_dataset
 from workbench.engine.batches import Minibatches
 from workbench.engine.eager import EagerProgram
-from workbench.engine.rules import ConstantRule
+from workbench.engine.flow_field import FlowField
+from workbench.engine.flow_program import FlowProgram
+from workbench.engine.loss_based import LossBasedRule
+from workbench.engine.normalized import NormalizedRule
+from workbench.engine.program import StepProgram
+from workbench.engine.rules import ConstantRule, StepRule
 from workbench.engine.saddle_watch import Confirm, SaddleWatch
 from workbench.engine.state import EngineState
 from workbench.errors import BadInput
@@ -40,7 +46,7 @@ class Setup:
     homogeneity: Homogeneity
     state: EngineState
     panel: Panel
-    program: EagerProgram
+    program: StepProgram
     device: torch.device
     output_shape: tuple[int, ...]
 
@@ -72,6 +78,7 @@ def set_up(config: RunConfig, dataset: Dataset | None = None) -> Setup:
     batches = None
     if 0 < config.train.batch < dataset.n:
         batches = Minibatches(dataset.n, config.train.batch, seed, device)
+    program = _program(config, model, x, y, batches, homogeneity)
     panel = Panel(
         structure=structure,
         y=dataset.y,
@@ -83,15 +90,7 @@ def set_up(config: RunConfig, dataset: Dataset | None = None) -> Setup:
         order=homogeneity.order,
         layer_orders=homogeneity.layer_orders,
         keep_theta=config.record.theta,
-    )
-    program = EagerProgram(
-        model,
-        x,
-        y,
-        loss=config.loss.kind,
-        reduction=config.loss.reduction,
-        rule=ConstantRule(config.train.lr),
-        batches=batches,
+        rule_series=program.series,
     )
     shape = (dataset.n,) if outputs == 1 else (dataset.n, outputs)
     return Setup(
@@ -106,6 +105,46 @@ def set_up(config: RunConfig, dataset: Dataset | None = None) -> Setup:
         device=device,
         output_shape=shape,
     )
+
+
+def _program(
+    config: RunConfig,
+    model: nn.Module,
+    x: Tensor,
+    y: Tensor,
+    batches: Minibatches | None,
+    homogeneity: Homogeneity,
+) -> StepProgram:
+    """The way to step that [train] asks for; BadInput where the network does not allow it."""
+    train, loss, reduction = config.train, config.loss.kind, config.loss.reduction
+    rule: StepRule = ConstantRule(train.lr)
+    if train.rule == "normalized":
+        rule = NormalizedRule(train.lr, train.max_update)
+    elif train.rule == "loss-based":
+        log_n = log(len(y)) if reduction == "sum" else 0.0
+        per_epoch = batches.per_epoch if batches is not None else 1
+        rule = LossBasedRule(train.lr, train.floor, per_epoch, log_n)
+    eager = EagerProgram(model, x, y, loss=loss, reduction=reduction, rule=rule, batches=batches)
+    if train.rule != "flow":
+        return eager
+    if homogeneity.order is None and loss != "square":
+        raise BadInput(
+            f"train.rule 'flow' with loss.kind '{loss}' needs a homogeneous network, and model.kind "
+            f"'{config.model.kind}' is not; allowed here: loss.kind 'square', or the rules constant, "
+            "normalized, loss-based."
+        )
+    field = FlowField(
+        model,
+        x,
+        y,
+        loss=loss,
+        reduction=reduction,
+        order=homogeneity.order,
+        # Squares of ReLUs have no kink in their first derivatives.
+        gate_width=0.0 if config.model.kind == "squared-relu" else train.gate_width,
+    )
+    goal = None if train.until is None else train.until.log10_risk * log(10.0)
+    return FlowProgram(field, eager, rtol=train.rtol, log_risk=goal)
 
 
 def _watch(panel: Panel, shape: tuple[int, ...], dtype: str) -> SaddleWatch:

@@ -70,6 +70,17 @@ def stored_state(folder: Path, reader: RunReader, at: int) -> tuple[np.ndarray, 
     raise BadInput(f"run {folder.name} has no state stored at step {at:,}; the nearest: {shown}.")
 
 
+def stored_time_log(folder: Path, reader: RunReader, at: int, time: float) -> float:
+    """Logarithm of the flow's time at a step with a stored state; `time` itself may be beyond a float."""
+    if time < np.inf:
+        return float(np.log(time)) if time > 0 else -np.inf
+    checkpoints = dict(list_checkpoints(folder))
+    if at in checkpoints:
+        return float(load_checkpoint(checkpoints[at]).arrays["time_log"])
+    row = int(np.flatnonzero(np.asarray(reader.read("step")) == at)[0])
+    return float(np.asarray(reader.read("time_log", slice(row, row + 1)))[0])
+
+
 def stored_past(reader: RunReader) -> Past:
     """The scalars that lead to a state, from a run's records."""
     from workbench.inspector.state import Past

@@ -11,9 +11,6 @@ from tests.claims.judging import assert_every_check_can_fail_alone, assert_fails
 from workbench.claims import kh24_points as points
 from workbench.claims.registry import CLAIMS
 
-pytestmark = pytest.mark.full
-
-
 G1, G2, H1 = CLAIMS["KH24-G1"], CLAIMS["KH24-G2"], CLAIMS["KH24-H1"]
 
 

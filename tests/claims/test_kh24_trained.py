@@ -8,38 +8,16 @@ import numpy as np
 import pytest
 
 from tests.claims.judging import assert_every_check_can_fail_alone, assert_fails
+from tests.claims.session_labs import Bent, OtherLabels, Remembering, Short
 from workbench.claims import kh24_landscapes as landscapes
 from workbench.claims.registry import CLAIMS
-from workbench.claims_lab import SessionLab
-from workbench.config import parse_config, parse_toml, to_toml
-from workbench.data.load import load_dataset
-
-pytestmark = pytest.mark.full
-
 
 F2, F3, C541 = CLAIMS["KH24-F2"], CLAIMS["KH24-F3"], CLAIMS["KH24-C5.4.1"]
 
 
-class BrokenLab(SessionLab):
-    """Sessions on other labels, and records that are bent after training."""
-
-    def __init__(self, runs_dir, *, labels=None, bend=None, steps=None):
-        super().__init__(runs_dir)
-        self.labels, self.bend, self.steps = labels, bend, steps
-
-    def train(self, config):
-        values = parse_toml(to_toml(config), "config")
-        if self.labels is not None:
-            data = load_dataset(config.data)
-            values["data"] = {
-                "kind": "inline",
-                "x": data.x.tolist(),
-                "y": self.labels(data.y).tolist(),
-            }
-        if self.steps is not None:
-            values["train"]["steps"] = self.steps(config.train.steps)
-        run = super().train(parse_config(values, "broken"))
-        return run if self.bend is None else replace(run, theta=self.bend(run.theta))
+@pytest.fixture(scope="module")
+def lab(tmp_path_factory):
+    return Remembering(tmp_path_factory.mktemp("trained"))
 
 
 def wandering(theta):
@@ -65,13 +43,18 @@ def lost(theta):
     return np.full_like(theta, np.nan)
 
 
+def growing(theta):
+    """Each record longer than it is: the norm outgrows its bound."""
+    return theta * (1 + np.arange(len(theta)))[:, None]
+
+
 @pytest.mark.parametrize(
     ("claim", "verdict"),
     [(F2, "holds"), (F3, "holds corrected"), (C541, "holds")],
     ids=lambda a: getattr(a, "id", a),
 )
-def test_holds_and_every_check_can_fail(tmp_path, claim, verdict):
-    evidence, folder = claim.experiment(SessionLab(tmp_path), "quick")
+def test_holds_and_every_check_can_fail(lab, claim, verdict):
+    evidence, folder = claim.experiment(lab, "quick")
     good = claim.measure(evidence)
     assert claim.verdict(claim.criterion(good)) == verdict
     assert folder is not None
@@ -85,18 +68,14 @@ def test_holds_and_every_check_can_fail(tmp_path, claim, verdict):
 @pytest.mark.parametrize(
     ("broken", "says"),
     [
-        ({"bend": turned}, "settled directions off"),
-        ({"bend": wandering}, "share settled at"),
-        ({"steps": lambda steps: steps // 3}, "share settled at"),
+        (lambda lab: Bent(lab, turned), "settled directions off"),
+        (lambda lab: Bent(lab, wandering), "share settled at"),
+        (lambda lab: Short(lab, 1 / 3), "share settled at"),
+        (lambda lab: OtherLabels(lab, lambda y: np.roll(y, 9)), "settled directions off"),
     ],
 )
-def test_broken_training_fails_f3(tmp_path, broken, says):
-    assert_fails(F3, F3.experiment(BrokenLab(tmp_path, **broken), "quick")[0], says)
-
-
-def test_other_labels_fail_f3(tmp_path):
-    lab = BrokenLab(tmp_path, labels=lambda y: np.roll(y, 9))
-    assert_fails(F3, F3.experiment(lab, "quick")[0], "settled directions off")
+def test_broken_training_fails_f3(lab, broken, says):
+    assert_fails(F3, F3.experiment(broken(lab), "quick")[0], says)
 
 
 # --- Corollary 5.4.1 ------------------------------------------------------------------------------
@@ -105,40 +84,27 @@ def test_other_labels_fail_f3(tmp_path):
 @pytest.mark.parametrize(
     ("broken", "says"),
     [
-        ({"labels": lambda y: np.roll(y, 9)}, "on a KKT point or vanished"),
-        ({"steps": lambda steps: steps // 8}, "on a KKT point or vanished"),
-        ({"bend": turned}, "on a KKT point or vanished"),
-        ({"bend": lost}, "on a KKT point or vanished"),
-        ({"bend": lambda theta: theta * (1 + np.arange(len(theta)))[:, None]}, "over √C δ"),
+        (lambda lab: Short(lab, 1 / 8), "on a KKT point or vanished"),
+        (lambda lab: Bent(lab, turned), "on a KKT point or vanished"),
+        (lambda lab: Bent(lab, lost), "on a KKT point or vanished"),
+        (lambda lab: Bent(lab, growing), "over √C δ"),
+        pytest.param(
+            lambda lab: OtherLabels(lab, lambda y: np.roll(y, 9)),
+            "on a KKT point or vanished",
+            marks=pytest.mark.full,
+        ),
     ],
 )
-def test_broken_training_fails_c541(tmp_path, broken, says):
-    evidence, _ = C541.experiment(BrokenLab(tmp_path, **broken), "quick")
-    assert_fails(C541, evidence, says)
+def test_broken_training_fails_c541(lab, broken, says):
+    assert_fails(C541, C541.experiment(broken(lab), "quick")[0], says)
 
 
 # --- Fig. 2 ---------------------------------------------------------------------------------------
 
 
 @pytest.fixture(scope="module")
-def branching(tmp_path_factory):
-    return landscapes.f2_evidence(SessionLab(tmp_path_factory.mktemp("f2")), "quick")[0]
-
-
-class Given:
-    """A lab that hands back what was trained before."""
-
-    def __init__(self, lab):
-        self.lab, self.run = lab, None
-
-    def train(self, config):
-        self.run = self.run or self.lab.train(config)
-        return self.run
-
-
-@pytest.fixture(scope="module")
-def given(tmp_path_factory):
-    return Given(SessionLab(tmp_path_factory.mktemp("f2")))
+def branching(lab):
+    return landscapes.f2_evidence(lab, "quick")[0]
 
 
 def smooth(u):
@@ -160,12 +126,12 @@ def one_sided(u):
         (lambda u: 2.0 * landscapes.gradient_of_f(u), "flows that wait"),
     ],
 )
-def test_other_fields_fail_f2(given, field, says):
-    assert_fails(F2, landscapes.f2_evidence(given, "quick", field)[0], says)
+def test_other_fields_fail_f2(lab, field, says):
+    assert_fails(F2, landscapes.f2_evidence(lab, "quick", field)[0], says)
 
 
-def test_a_saddle_that_does_not_branch_fails_f2(given):
-    assert_fails(F2, landscapes.f2_evidence(given, "quick", one_sided)[0], "closed form")
+def test_a_saddle_that_does_not_branch_fails_f2(lab):
+    assert_fails(F2, landscapes.f2_evidence(lab, "quick", one_sided)[0], "closed form")
 
 
 def test_logarithmic_escape_times_fail_f2(branching):
@@ -182,7 +148,7 @@ def test_broken_evidence_fails_f2(branching):
     assert_fails(F2, replace(branching, spread=float("nan")), "off the line")
 
 
-def test_a_branching_flow_off_the_line_would_be_noticed(given, monkeypatch):
+def test_a_branching_flow_off_the_line_would_be_noticed(lab, monkeypatch):
     exact = landscapes.exact_flow
 
     def jumping(z, t):
@@ -192,9 +158,9 @@ def test_a_branching_flow_off_the_line_would_be_noticed(given, monkeypatch):
         return np.column_stack([path[:, 0], side * path[:, 1]])
 
     monkeypatch.setattr(landscapes, "exact_flow", jumping)
-    assert_fails(F2, landscapes.f2_evidence(given, "quick")[0], "off the line")
+    assert_fails(F2, landscapes.f2_evidence(lab, "quick")[0], "off the line")
 
 
-def test_training_backwards_fails_f2(tmp_path):
-    lab = BrokenLab(tmp_path, labels=np.negative)
-    assert_fails(F2, landscapes.f2_evidence(lab, "quick")[0], "trained neurons")
+def test_training_backwards_fails_f2(lab):
+    backwards = OtherLabels(lab, np.negative)
+    assert_fails(F2, landscapes.f2_evidence(backwards, "quick")[0], "trained neurons")

@@ -35,10 +35,6 @@ def rows_of(setup, count=23) -> Rows:
     return buffer.take()
 
 
-def one(rows: Rows, i: int, j: int) -> Rows:
-    return Rows(*(getattr(rows, name)[i:j] for name in rows.__dataclass_fields__))
-
-
 @pytest.mark.parametrize("variant", sorted(VARIANTS))
 def test_a_row_does_not_depend_on_the_rows_beside_it(variant):
     setup = set_up(small(*VARIANTS[variant]))
@@ -46,7 +42,7 @@ def test_a_row_does_not_depend_on_the_rows_beside_it(variant):
     whole, last = setup.panel.compute(rows, Carry())
     carry, parts = Carry(), []
     for i, j in [(0, 1), (1, 2), (2, 9), (9, 10), (10, 23)]:
-        values, carry = setup.panel.compute(one(rows, i, j), carry)
+        values, carry = setup.panel.compute(rows.part(i, j), carry)
         parts.append(values)
     for name, array in whole.items():
         joined = np.concatenate([p[name] for p in parts])

@@ -33,7 +33,7 @@ class CountingFirst(RunStore):
     def _commit(self, sync: bool) -> None:
         rows, events = self._buffer.rows, len(self._buffer.events)
         before = self.n_committed, self._n_events
-        self._write_counters(before[0] + rows, before[1] + events)
+        self._write_counters(before[0] + rows, before[1] + events, self._tables.counts)
         time.sleep(0.002)
         self.n_committed, self._n_events = before
         super()._commit(sync)
@@ -67,24 +67,32 @@ def write(folder: Path, pipe: int, rng: random.Random) -> None:
         store.append(sample_run.rows(store.last_step + 1, rng.randrange(1, 60)))
         if rng.random() < 0.2:
             store.event(store.last_step, "note", f"at {store.last_step}")
+        kept = store.last_step if rng.random() < 0.5 else -1
+        if kept >= 0:
+            store.keep(sample_run.inspection(kept))
+            if rng.random() < 0.5:
+                store.keep(sample_run.outcome(kept, kept))
         if rng.random() < 0.1:
             store.set_status(rng.choice(["running", "paused"]))
         store.commit(sync=rng.random() < 0.05)
-        os.write(pipe, f"r {store.n_committed}\n".encode())
+        os.write(pipe, f"r {store.n_committed}\nk {kept}\n".encode())
 
 
-def acknowledged(text: str, before: int) -> int:
-    """The records acknowledged so far; going back on purpose takes some away."""
+def acknowledged(text: str, before: int, kept: set[int]) -> tuple[int, set[int]]:
+    """The records and steps of inspections acknowledged so far; going back on purpose takes some away."""
     for line in text.splitlines():
         word, _, number = line.partition(" ")
         if word == "r":
             before = int(number)
         elif word == "b":
             before = min(before, int(number))
-    return before
+            kept = {step for step in kept if step <= int(number)}
+        elif word == "k" and int(number) >= 0:
+            kept = kept | {int(number)}
+    return before, kept
 
 
-def inspect(folder: Path, promised: int) -> list[str]:
+def inspect(folder: Path, promised: int, kept: set[int]) -> list[str]:
     """What is wrong with the file a dead writer left, read without touching it."""
     if not (folder / "run.h5").exists():
         return [] if promised == 0 else [f"no file, {promised} records promised"]
@@ -94,6 +102,9 @@ def inspect(folder: Path, promised: int) -> list[str]:
             wrong = sample_run.check(reader)
             if reader.n_records < promised:
                 wrong.append(f"{reader.n_records} records, {promised} promised")
+            lost = kept - {found.step for found in reader.inspections()}
+            if lost:
+                wrong.append(f"inspections of the steps {sorted(lost)} are lost")
             if reader.status not in ("lost", "done"):
                 wrong.append(f"status {reader.status}")
             if any(event.text != f"at {event.step}" for event in reader.events()):
@@ -107,8 +118,8 @@ def inspect(folder: Path, promised: int) -> list[str]:
     return wrong
 
 
-def kill_one(folder: Path, rng: random.Random, promised: int) -> tuple[int, bool]:
-    """Fork a writer, kill it after a random moment; the records promised, and whether it ended."""
+def kill_one(folder: Path, rng: random.Random) -> tuple[str, bool]:
+    """Fork a writer, kill it after a random moment; what it told, and whether it was killed."""
     reading, writing = os.pipe()
     seed = rng.random()
     child = os.fork()
@@ -126,26 +137,29 @@ def kill_one(folder: Path, rng: random.Random, promised: int) -> tuple[int, bool
         told = stream.read()
     if os.WIFEXITED(status) and os.WEXITSTATUS(status):
         raise SystemExit("the writer failed by itself")
-    return acknowledged(told, promised), os.WIFSIGNALED(status)
+    return told, os.WIFSIGNALED(status)
 
 
 def main() -> None:
     place, kills, rng = Path(sys.argv[1]), int(sys.argv[2]), random.Random(int(sys.argv[3]))
-    report = {"kills": 0, "records": 0, "runs": 0, "wrong": []}
-    promised, folder = 0, place / "0"
+    report = {"kills": 0, "records": 0, "inspections": 0, "runs": 0, "wrong": []}
+    promised, kept, folder = 0, set(), place / "0"
     folder.mkdir()
     while report["kills"] < kills and not report["wrong"]:
-        promised, killed = kill_one(folder, rng, promised)
+        told, killed = kill_one(folder, rng)
+        promised, kept = acknowledged(told, promised, kept)
         report["kills"] += killed
-        report["wrong"] = inspect(folder, promised)
+        report["wrong"] = inspect(folder, promised, kept)
         with_file = (folder / "run.h5").exists()
         if rng.random() < 0.2 or (with_file and (folder / "run.h5").stat().st_size > 30_000_000):
             shutil.rmtree(folder)
             report["runs"] += 1
             report["records"] += promised
-            promised, folder = 0, place / str(report["runs"])
+            report["inspections"] += len(kept)
+            promised, kept, folder = 0, set(), place / str(report["runs"])
             folder.mkdir()
     report["records"] += promised
+    report["inspections"] += len(kept)
     sys.stdout.write(json.dumps(report))
 
 

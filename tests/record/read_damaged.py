@@ -19,6 +19,7 @@ def read_all(path: Path) -> str:
                 reader.read(name)
                 reader.layout(name)
             reader.events()
+            reader.inspections()
             _ = reader.x, reader.y, reader.config_text, reader.status
     except WorkbenchError as error:
         return str(error)

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 
+from workbench.engine.kept import KeptInspection, KeptNeurons, KeptOutcome, KeptPoints
 from workbench.record.layout import SeriesLayout
 from workbench.record.reader import RunReader
 from workbench.record.store import RunStore
@@ -56,6 +58,68 @@ def rows(first: int, count: int) -> dict[str, np.ndarray]:
     return {name: expected(name, steps) for name in ("step", *SHAPES)}
 
 
+def inspection(step: int, points: int | None = None) -> KeptInspection:
+    """What the sample run keeps of its state at a step; the number of points varies with it."""
+    k = step % 4 if points is None else points
+    at = step + np.arange(k)
+    index = np.arange(NEURONS)
+    return KeptInspection(
+        step=step,
+        time=0.5 * step,
+        cause="saddle" if step % 2 else "asked",
+        verdict="saddle",
+        regime="mixed",
+        dimension=2,
+        method="exact",
+        complete=step % 3 > 0,
+        radius=np.nan if step % 5 == 0 else 0.25,
+        share=0.01,
+        first=step % NEURONS,
+        large=2,
+        small=3,
+        points_found=k,
+        evidence=f"‖∇L‖ is small at {step}.",
+        limits="",
+        points=KeptPoints(
+            direction=np.column_stack([np.cos(at), np.sin(at)]),
+            value=0.1 * at,
+            multiplier=0.2 * at,
+            residual=np.zeros(k),
+            kind=("max",) * k,
+            basin=np.full(k, np.nan),
+            sign=np.ones(k),
+        ),
+        neurons=KeptNeurons(
+            index=index,
+            norm=np.exp(-index - 0.01 * step),
+            small=index > 1,
+            target=np.full(NEURONS, k - 1),
+            cosine=np.cos(index + step),
+            rate=0.1 * index,
+            escape_time=np.where(index == 2, np.inf, 10.0 * index + step),
+            escape_steps=100.0 * index,
+        ),
+    )
+
+
+def outcome(made: int, step: int) -> KeptOutcome:
+    """What became of the sample run's forecast of a step."""
+    return KeptOutcome(made, step, "left", made % NEURONS, 1.5, 0.01, 0.25, f"of {made} at {step}")
+
+
+def alike(found: KeptInspection, expected: KeptInspection) -> bool:
+    """Whether two inspections agree in every number and word."""
+
+    def differs(a: object, b: object) -> bool:
+        if isinstance(a, KeptPoints | KeptNeurons):
+            return any(differs(vars(a)[name], vars(b)[name]) for name in vars(a))
+        if isinstance(a, float | np.ndarray):
+            return not np.array_equal(a, b, equal_nan=np.asarray(a).dtype.kind == "f")
+        return a != b
+
+    return not any(differs(vars(found)[name], vars(expected)[name]) for name in vars(expected))
+
+
 def create(folder: Path) -> RunStore:
     """The sample run in an existing folder, still empty."""
     return RunStore.create(
@@ -65,6 +129,7 @@ def create(folder: Path) -> RunStore:
         y=Y,
         series=LAYOUTS,
         coordinates={"quantile": QUANTILES},
+        direction_width=2,
     )
 
 
@@ -89,6 +154,12 @@ def check(reader: RunReader) -> list[str]:
         same = np.all(found == expected(name, steps).astype(found.dtype), axis=None)
         if not same:
             wrong.append(f"series {name} differs")
+    for kept in reader.inspections():
+        wanted = replace(inspection(kept.step), outcome=kept.outcome)
+        if not alike(kept, wanted):
+            wrong.append(f"the inspection of step {kept.step} differs")
+        if kept.outcome and kept.outcome != outcome(kept.step, kept.outcome.step):
+            wrong.append(f"the outcome of step {kept.step} differs")
     if reader.read("theta").shape != (len(steps), PARAMETERS):
         wrong.append("a series is short")
     return wrong

@@ -161,7 +161,7 @@ def test_more_counted_than_there_is(tmp_path: Path) -> None:
 def test_unknown_groups_and_series_are_kept_out_of_the_way(tmp_path: Path) -> None:
     sample_run.finished(tmp_path, 20)
     with h5py.File(tmp_path / "run.h5", "r+") as file:
-        file["inspections/step"] = np.arange(3)
+        file["novelties/step"] = np.arange(3)
         file["series"].create_dataset("novel", data=np.ones(20), maxshape=(None,))
     with RunReader(tmp_path) as reader:
         assert sample_run.check(reader) == []

@@ -40,6 +40,7 @@ def test_sixty_kills_lose_nothing(tmp_path: Path) -> None:
     assert report["wrong"] == []
     assert report["kills"] >= 60
     assert report["records"] > 1000
+    assert report["inspections"] > 10
 
 
 @pytest.mark.full

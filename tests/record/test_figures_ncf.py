@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+from PIL import Image
 
 from workbench.errors import BadInput
 from workbench.presets import load_config
@@ -184,6 +185,16 @@ def test_all_formats(runs, tmp_path, run, figure, size):
     for suffix in ("png", "pdf", "svg"):
         path = save_figure(drawn(runs[run], figure, size=size), tmp_path / f"x.{suffix}")
         assert path.stat().st_size > 5_000
+
+
+@pytest.mark.parametrize("size", ["column", "page"])
+@pytest.mark.parametrize("run", ["squared", "signs", "two-layer", "saddle"])
+def test_nothing_is_cut_at_the_edge(runs, tmp_path, run, size):
+    figure = drawn(runs[run], "ncf", size=size)
+    ink = np.asarray(Image.open(save_figure(figure, tmp_path / "x.png")).convert("L")) < 250
+    for edge in (ink[:4], ink[-4:], ink[:, :4], ink[:, -4:]):
+        assert not edge.any()
+    assert figure.axes[0].bbox.width > 0.7 * figure.bbox.width
 
 
 def test_time_may_be_logarithmic(runs):

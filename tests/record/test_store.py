@@ -16,7 +16,8 @@ from record import sample_run
 
 from workbench.errors import BadInput, StorageError
 from workbench.record import buffer
-from workbench.record.layout import SeriesLayout, chunk_shape
+from workbench.record.chunks import chunk_shape
+from workbench.record.layout import SeriesLayout
 from workbench.record.lock import RunLock
 from workbench.record.reader import RunReader
 from workbench.record.schema import SERIES

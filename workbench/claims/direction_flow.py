@@ -53,9 +53,15 @@ class PlaneNcf:
         return [e.angles for e in extents if e is not None and e.angles is not None]
 
     def flow(
-        self, start: Float[np.ndarray, " H"], times: Float[np.ndarray, " T"]
+        self,
+        start: Float[np.ndarray, " H"],
+        times: Float[np.ndarray, " T"],
+        tolerance: float = FLOW_TOLERANCE,
     ) -> Float[np.ndarray, "T H"]:
-        """Angles after `times` of the direction flow from the angles `start`; times rise from t_0."""
+        """Angles after `times` of the direction flow from the angles `start`; times rise from t_0.
+
+        `tolerance`: radians a step may be off. NaN where the integrator gives up.
+        """
 
         def slope(_: float, angle: Array) -> Array:
             u = np.stack([np.cos(angle), np.sin(angle)], axis=1)
@@ -66,8 +72,8 @@ class PlaneNcf:
             (float(times[0]), float(times[-1])),
             start,
             t_eval=times,
-            rtol=FLOW_TOLERANCE,
-            atol=FLOW_TOLERANCE,
+            rtol=tolerance,
+            atol=tolerance,
         )
         if not solution.success:
             return np.full((len(times), len(start)), np.nan)

@@ -152,7 +152,7 @@ def c541_experiment(lab: Lab, size: Size) -> tuple[list[Together], Path | None]:
         for width in WIDTHS[size]:
             runs = [_train(lab, kind, width, delta) for delta in DELTAS[size]]
             found.append(_separable(kind, width, runs, DELTAS[size]))
-            folders.append(runs[0].folder)
+            folders.append(runs[-1].folder)
     runs = [_train(lab, None, JOINT_WIDTH, delta) for delta in DELTAS[size]]
     found.append(_joint(runs, DELTAS[size]))
     return found, folders[0]

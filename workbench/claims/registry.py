@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from workbench.claims import (
     kh24,
     kh24_flow,
+    kh24_forecast,
     kh24_landscapes,
     kh24_ncf,
     kh24_neurons,
@@ -16,7 +17,16 @@ from workbench.claims import (
 from workbench.claims.claim import Claim
 from workbench.errors import unknown
 
-_MODULES = (kh24, kh24_neurons, kh24_flow, kh24_ncf, kh24_saddle, kh24_landscapes, kh24_points)
+_MODULES = (
+    kh24,
+    kh24_neurons,
+    kh24_flow,
+    kh24_ncf,
+    kh24_saddle,
+    kh24_landscapes,
+    kh24_points,
+    kh24_forecast,
+)
 CLAIMS: dict[str, Claim] = {claim.id: claim for module in _MODULES for claim in module.CLAIMS}
 
 

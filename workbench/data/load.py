@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from workbench.config import (
+from workbench.config_data import (
     CircleData,
     CsvData,
     DataConfig,

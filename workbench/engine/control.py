@@ -7,6 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from workbench.arrays import Float
+from workbench.engine.kept import KeptInspection
 
 
 @dataclass(frozen=True)
@@ -52,10 +53,17 @@ class Checkpoint:
 
 
 @dataclass(frozen=True)
+class Keep:
+    """Keep an inspection in the run's file and follow its forecast."""
+
+    kept: KeptInspection
+
+
+@dataclass(frozen=True)
 class Stop:
     """Write a checkpoint and end; the run can be resumed."""
 
     reason: str = "asked"
 
 
-Command = Pause | Resume | StepN | RunUntil | Perturb | Checkpoint | Stop
+Command = Pause | Resume | StepN | RunUntil | Perturb | Checkpoint | Keep | Stop

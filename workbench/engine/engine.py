@@ -11,7 +11,7 @@ import gc
 import queue
 import threading
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -21,6 +21,7 @@ from workbench.arrays import Array
 from workbench.engine.control import (
     Checkpoint,
     Command,
+    Keep,
     Pause,
     Perturb,
     Resume,
@@ -34,6 +35,7 @@ from workbench.engine.events import (
     Failed,
     Finished,
     Mode,
+    Noted,
     Outcome,
     Paused,
     Perturbed,
@@ -43,6 +45,7 @@ from workbench.engine.events import (
     Snapshot,
     Started,
 )
+from workbench.engine.follower import Follower, NoFollower
 from workbench.engine.goals import Goals
 from workbench.engine.pace import Pace
 from workbench.engine.program import RowBuffer, StepProgram, StopFlag
@@ -85,8 +88,9 @@ class Engine:
         recorder: Callable[[Event], None],
         viewers: Sequence[Callable[[Event], None]] = (),
         confirm: Confirm | None = None,
+        follower: Follower | None = None,
     ) -> None:
-        self.confirm = confirm
+        self.confirm, self.follower = confirm, follower or NoFollower()
         self.program, self.state, self.panel, self.plan = program, state, panel, plan
         self.recorder, self.viewers = recorder, tuple(viewers)
         numbers = 2 * state.theta.numel() + int(np.prod(output_shape)) + 2
@@ -125,7 +129,7 @@ class Engine:
     @property
     def ended(self) -> bool:
         """Whether the thread has nothing left to do."""
-        return self.mode in ("finished", "stopped", "diverged", "failed")
+        return self.mode in ("finished", "stopped", "diverged", "stalled", "failed")
 
     # --- the thread ---
 
@@ -199,8 +203,15 @@ class Engine:
                 with torch.no_grad():
                     state.theta += torch.from_numpy(delta).to(state.theta)
                 state.watch.disturb()
+                # A line search must not go back to a θ from before.
+                state.memory.pop("held", None)
                 self._tell(Perturbed(state.step, text))
+                self._tell_all(self.follower.perturbed(state.step))
+                # Without it a kill would undo what the events tell.
+                self._checkpoint()
                 self._publish()
+            case Keep(kept):
+                self._tell_all(self.follower.kept(kept))
             case Checkpoint():
                 self._checkpoint()
             case Stop(reason):
@@ -237,12 +248,22 @@ class Engine:
         reason = self._keep(self.buffer.take()) if recorded else None
         if self.ended:
             return
+        self._tell_notes()
+        end = self.program.ended(state) if reason is None else None
+        if end is not None:
+            self._finish(*end)
+            return
         reason = reason or self.goals.due(state.step)
         if reason is not None:
             self._pause(reason)
         elif state.step == next_checkpoint and state.step < plan.steps:
             self._checkpoint()
         self._publish(rarely=True)
+
+    def _tell_notes(self) -> None:
+        """What the step rule had to say of the steps that stand."""
+        notes, self.state.notes = self.state.notes, []
+        self._tell_all(Noted(step, text) for step, text in notes if step <= self.state.step)
 
     def _keep(self, rows: Rows) -> str | None:
         """Record rows; where a goal or divergence shows in them, go back to that very record.
@@ -267,8 +288,8 @@ class Engine:
         self.state.carry = carry
         self.state.recorded_step = int(values["step"][-1])
         self._tell(Recorded(values))
-        for saddle in saddles:
-            self._tell(SaddleFound(saddle.step, saddle.evidence))
+        found = [SaddleFound(s.step, s.evidence, rows.theta[s.row]) for s in saddles]
+        self._tell_all(self.follower.recorded(values, found))
         if bad is not None and stop == bad:
             self._finish("diverged", "the risk or a weight is no longer a finite number")
             return None
@@ -283,6 +304,9 @@ class Engine:
             self.state.theta.copy_(torch.from_numpy(rows.theta[index]))
         self.state.step = int(rows.step[index])
         self.state.time = float(rows.time[index])
+        self.state.time_log = float(rows.rule_series["time_log"][index])
+        self.state.rate_log = float(rows.rule_series["learning_rate_log"][index])
+        self.state.memory = dict(rows.memory[index])
 
     def _record_here(self) -> None:
         """A record of the present state."""
@@ -294,6 +318,7 @@ class Engine:
             self.state.watch.scan(values, 0, 1)
         self.state.recorded_step = self.state.step
         self._tell(Recorded(values))
+        self._tell_all(self.follower.recorded(values, ()))
 
     def _checkpoint(self) -> None:
         """Hand the whole state over; never one that has diverged between two records."""
@@ -304,14 +329,22 @@ class Engine:
     def _finish(self, outcome: Outcome, text: str = "") -> None:
         """End: a last record and a checkpoint (not of a diverged state), then the event."""
         if outcome != "diverged":
-            if outcome == "finished" and self.state.recorded_step != self.state.step:
+            if outcome in ("finished", "stalled") and self.state.recorded_step != self.state.step:
                 self._record_here()
             self._checkpoint()
+        while not self.commands.empty():
+            # After the end nothing is written any more.
+            if isinstance(command := self.commands.get(), Keep):
+                self._carry_out(command)
         self.mode = outcome
         self._tell(Finished(self.state.step, outcome, text))
         self._publish(note=text)
 
     # --- telling ---
+
+    def _tell_all(self, events: Iterable[Event]) -> None:
+        for event in events:
+            self._tell(event)
 
     def _tell(self, event: Event) -> None:
         """Recorder first, viewers after; a full disk pauses an attended run until there is room."""
@@ -329,13 +362,18 @@ class Engine:
         """Hold θ in memory until Resume (try again) or Stop (give up, the run fails)."""
         before, self.mode = self.mode, "paused"
         self._publish(note=problem)
+        waiting = []
         while True:
             command = self.commands.get()
             self.stop_flag.raised = False
+            if isinstance(command, Keep):
+                waiting.append(command)
             if isinstance(command, Stop):
                 raise StorageError(problem)
             if isinstance(command, Resume):
                 self.mode = before
+                for kept in waiting:
+                    self.commands.put(kept)
                 return
 
     def _tell_viewers(self, event: Event) -> None:

@@ -9,8 +9,9 @@ from typing import Literal
 import numpy as np
 
 from workbench.arrays import Array, Float
+from workbench.engine.kept import KeptInspection, KeptOutcome
 
-Outcome = Literal["finished", "stopped", "diverged"]
+Outcome = Literal["finished", "stopped", "diverged", "stalled"]
 
 
 @dataclass(frozen=True)
@@ -53,10 +54,36 @@ class Perturbed:
 
 @dataclass(frozen=True)
 class SaddleFound:
-    """The state is near a saddle."""
+    """The state is near a saddle; `theta` (P) is that state, where it is known."""
 
     step: int
     evidence: str
+    theta: Array | None = field(default=None, repr=False, compare=False)
+
+
+@dataclass(frozen=True)
+class Inspected:
+    """A look into the state at `step`, to be kept in the run."""
+
+    step: int
+    kept: KeptInspection
+
+
+@dataclass(frozen=True)
+class Forecast:
+    """What is forecast at `step`, or what became of it; `outcome` goes to the run's tables."""
+
+    step: int
+    text: str
+    outcome: KeptOutcome | None = None
+
+
+@dataclass(frozen=True)
+class Noted:
+    """What the step rule has to say of a step."""
+
+    step: int
+    text: str
 
 
 @dataclass(frozen=True)
@@ -91,12 +118,17 @@ Event = (
     | Resumed
     | Perturbed
     | SaddleFound
+    | Inspected
+    | Forecast
+    | Noted
     | Checkpointed
     | Finished
     | Failed
 )
 
-Mode = Literal["starting", "running", "paused", "finished", "stopped", "diverged", "failed"]
+Mode = Literal[
+    "starting", "running", "paused", "finished", "stopped", "diverged", "stalled", "failed"
+]
 
 
 @dataclass(frozen=True)

@@ -8,6 +8,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from workbench.arrays import Array
+from workbench.engine.events import Outcome
 from workbench.engine.state import EngineState
 from workbench.measures.rows import Rows
 
@@ -33,18 +35,36 @@ class RowBuffer:
         self.outputs = theta.new_empty(capacity, *output_shape)
         self.gradient = theta.new_empty(capacity, theta.numel())
         self.gradient_log_scale = theta.new_empty(capacity)
+        self.time_log = np.zeros(capacity)
+        self.rate_log = np.zeros(capacity)
+        self.memory: list[dict[str, Array]] = []
 
     def take(self) -> Rows:
         """The records written so far as float64 arrays of their own, and the buffer empty again."""
         count, self.count = self.count, 0
+        memory, self.memory = self.memory, []
         arrays = [
             part[:count].to(device="cpu", dtype=torch.float64, copy=True).numpy()
             for part in (self.theta, self.outputs, self.gradient, self.gradient_log_scale)
         ]
         theta, outputs, gradient, scale = arrays
-        return Rows(
-            self.step[:count].copy(), self.time[:count].copy(), theta, outputs, gradient, scale
-        )
+        known = {
+            "time_log": self.time_log[:count].copy(),
+            "learning_rate_log": self.rate_log[:count].copy(),
+        }
+        step, time = self.step[:count].copy(), self.time[:count].copy()
+        return Rows(step, time, theta, outputs, gradient, scale, known, memory)
+
+    def note(self, state: EngineState) -> int:
+        """Write what the state says of itself into the next row; the row's index, counted from now on."""
+        row = self.count
+        self.step[row], self.time[row] = state.step, state.time
+        self.time_log[row], self.rate_log[row] = state.time_log, state.rate_log
+        self.theta[row] = state.theta
+        # Rules replace their arrays and never write into them, so that rows may share them.
+        self.memory.append(dict(state.memory))
+        self.count = row + 1
+        return row
 
 
 class StepProgram(Protocol):
@@ -55,6 +75,12 @@ class StepProgram(Protocol):
     """
 
     name: str
+    x: Tensor
+
+    @property
+    def series(self) -> tuple[str, ...]:
+        """The series its step rule records besides those of every run."""
+        ...
 
     def run_chunk(
         self,
@@ -73,4 +99,8 @@ class StepProgram(Protocol):
 
     def evaluate(self, state: EngineState, buffer: RowBuffer) -> None:
         """Write a row of the state as it is, without stepping."""
+        ...
+
+    def ended(self, state: EngineState) -> tuple[Outcome, str] | None:
+        """How the run has ended by its own rule, and why in a sentence; None: it goes on."""
         ...

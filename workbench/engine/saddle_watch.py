@@ -149,7 +149,7 @@ class SaddleWatch:
         self.origin_told = True
         return True, (
             f"near the origin: risk within {abs(log_risk - zero):.2g} of that at θ = 0 (log), "
-            f"cos(θ, −∇𝓛) = {alignment:.4f}"
+            f"cos(θ, −∇L) = {alignment:.4f}"
         )
 
     def _later(self, step: int, log_risk: float, gradient: float) -> tuple[bool, str] | None:

@@ -68,14 +68,15 @@ def groups_of(state: InspectedState) -> Groups:
 
 
 def without_left(groups: Groups, state: InspectedState, radius: float | None) -> Groups:
-    """Small neurons that have reached the norm at which they count as having left join the large."""
-    if radius is None:
+    """The groups cut at the norm at which neurons count as having left, once that is known.
+
+    Small neurons that have reached it are large, and large ones below it, which a gap has not told
+    apart, are small: they may leave yet. Where no neuron is small nothing changes.
+    """
+    if radius is None or not len(groups.small):
         return groups
-    left = state.neuron_norm[groups.small] >= radius
-    if not left.any():
-        return groups
-    large = np.sort(np.concatenate([groups.large, groups.small[left]]))
-    return replace(groups, large=large, small=groups.small[~left])
+    left = state.neuron_norm >= radius
+    return replace(groups, large=np.flatnonzero(left), small=np.flatnonzero(~left))
 
 
 def _adds_little(state: InspectedState, small: Int[Array, " b"]) -> bool:

@@ -47,7 +47,8 @@ class Panel:
     """The measures of one run.
 
     `order` is L (None: not homogeneous, then no normalized margins), `layer_orders` k_1..k_m. Margins
-    and accuracy apply to labels ±1 or classes only; `classifies` says so.
+    and accuracy apply to labels ±1 or classes only; `classifies` says so. `rule_series` names the series
+    that the step rule itself hands over.
     """
 
     structure: Structure
@@ -60,6 +61,7 @@ class Panel:
     order: float | None = None
     layer_orders: tuple[float, ...] | None = None
     keep_theta: bool = True
+    rule_series: tuple[str, ...] = ()
 
     @property
     def samples(self) -> Int[np.ndarray, " k"]:
@@ -94,6 +96,7 @@ class Panel:
             outputs=np.zeros((1, n, *c)),
             gradient=np.ones((1, p)),
             gradient_log_scale=np.zeros(1),
+            rule_series={name: np.zeros(1) for name in self.rule_series},
         )
         values, _ = self.compute(probe, Carry())
         return {name: array.shape[1:] for name, array in values.items() if name != "step"}
@@ -117,6 +120,8 @@ class Panel:
             "path_length": path,
             "layer_norm": layer_norms(theta, self.structure),
         }
+        for name in self.rule_series:
+            values[name] = rows.rule_series[name].copy()
         if self.classifies:
             self._margins(values, rows)
         if self.structure.neurons is not None:

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 
 import numpy as np
 
-from workbench.arrays import Float, Int
+from workbench.arrays import Array, Float, Int
 
 
 @dataclass(frozen=True)
@@ -14,7 +15,8 @@ class Rows:
     """T records of one run, float64.
 
     `outputs` are Φ(θ; x_i), (T, n) or (T, n, C). The risk's gradient is exp(gradient_log_scale) ·
-    gradient, kept apart so that it survives risks below 1e−308.
+    gradient, kept apart so that it survives risks below 1e−308. `rule_series` holds what the step rule
+    itself knows, (T) each: `time_log`, `learning_rate_log`; `memory` the rule's own state at every row.
     """
 
     step: Int[np.ndarray, " T"]
@@ -23,17 +25,25 @@ class Rows:
     outputs: Float[np.ndarray, "T n ..."]
     gradient: Float[np.ndarray, "T P"]
     gradient_log_scale: Float[np.ndarray, " T"]
+    rule_series: Mapping[str, Float[np.ndarray, " T"]] = field(default_factory=dict)
+    memory: Sequence[Mapping[str, Array]] = ()
 
     def __len__(self) -> int:
         return int(self.step.shape[0])
 
     def head(self, count: int) -> Rows:
         """The first `count` records."""
+        return self.part(0, count)
+
+    def part(self, start: int, stop: int) -> Rows:
+        """Records `start` to `stop` − 1."""
         return Rows(
-            self.step[:count],
-            self.time[:count],
-            self.theta[:count],
-            self.outputs[:count],
-            self.gradient[:count],
-            self.gradient_log_scale[:count],
+            self.step[start:stop],
+            self.time[start:stop],
+            self.theta[start:stop],
+            self.outputs[start:stop],
+            self.gradient[start:stop],
+            self.gradient_log_scale[start:stop],
+            {name: values[start:stop] for name, values in self.rule_series.items()},
+            self.memory[start:stop],
         )

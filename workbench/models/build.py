@@ -9,7 +9,7 @@ from pathlib import Path
 import torch
 from torch import Tensor, nn
 
-from workbench.config import (
+from workbench.config_models import (
     DeepReluModel,
     ModelConfig,
     SquaredReluModel,

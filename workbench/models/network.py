@@ -29,6 +29,11 @@ def leaky(s: Tensor, leak: float) -> Tensor:
     return torch.nn.functional.leaky_relu(s, leak)
 
 
+def activate(s: Tensor, activation: str) -> Tensor:
+    """σ(s): s itself for "linear", max(0, s) for "relu"."""
+    return s if activation == "linear" else torch.relu(s)
+
+
 def structure_of(model: nn.Module, d: int) -> Structure:
     """Trained parameters, layers and neurons of any module; what it does not declare is read off.
 

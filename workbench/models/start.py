@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 
 from workbench.arrays import Float
-from workbench.config import (
+from workbench.config_init import (
     BalancedInit,
     FileInit,
     GaussianInit,
@@ -29,7 +29,7 @@ def first_theta(config: InitConfig, structure: Structure) -> Float[np.ndarray, "
     if isinstance(config, GaussianInit):
         return config.scale * rng.standard_normal(structure.size)
     if isinstance(config, HeInit):
-        return config.scale * np.concatenate([_he(p.shape, rng) for p in structure.parameters])
+        return config.scale * _he(structure, rng)
     if isinstance(config, BalancedInit):
         return _balanced(structure, config.scale, rng)
     values = _inline(config) if isinstance(config, InlineInit) else _archive(config)
@@ -41,10 +41,20 @@ def first_theta(config: InitConfig, structure: Structure) -> Float[np.ndarray, "
     return theta
 
 
-def _he(shape: tuple[int, ...], rng: np.random.Generator) -> Float[np.ndarray, " p"]:
-    """N(0, 2/fan-in), flattened; a vector's fan-in is its length."""
-    fan_in = prod(shape[1:]) if len(shape) > 1 else max(1, prod(shape))
-    return np.asarray((2.0 / fan_in) ** 0.5 * rng.standard_normal(prod(shape)))
+def _he(structure: Structure, rng: np.random.Generator) -> Float[np.ndarray, " P"]:
+    """N(0, 2/fan-in); a vector's fan-in is its length unless its layer says otherwise; biases are 0."""
+    owners = {name: layer for layer in structure.layers for name in layer.parameters}
+    parts = []
+    for parameter in structure.parameters:
+        shape, layer = parameter.shape, owners.get(parameter.name)
+        if layer is not None and parameter.name in layer.biases:
+            parts.append(np.zeros(prod(shape)))
+            continue
+        fan_in = prod(shape[1:]) if len(shape) > 1 else max(1, prod(shape))
+        if layer is not None and layer.fan_in is not None:
+            fan_in = layer.fan_in
+        parts.append((2.0 / fan_in) ** 0.5 * rng.standard_normal(prod(shape)))
+    return np.concatenate(parts)
 
 
 def _balanced(
@@ -122,6 +132,9 @@ def _placed(
         if parameter.name not in values:
             raise BadInput(f"{where} lacks the parameter '{parameter.name}' {parameter.shape}.")
         value = values[parameter.name]
+        # Axes of length one may be left out: 2.0 for a weight of shape (1, 1).
+        if [k for k in value.shape if k != 1] == [k for k in parameter.shape if k != 1]:
+            value = value.reshape(parameter.shape)
         if value.shape != parameter.shape:
             raise BadInput(
                 f"{where}: '{parameter.name}' has shape {value.shape}, and {parameter.shape} is needed."

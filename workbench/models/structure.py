@@ -32,10 +32,17 @@ class Parameter:
 
 @dataclass(frozen=True)
 class Layer:
-    """Parameters that scale together: Φ is k-homogeneous in a layer (LL20 §4.4)."""
+    """Parameters that scale together: Φ is k-homogeneous in a layer (LL20 §4.4).
+
+    `order` is the k that the network declares (None: nothing is claimed), `fan_in` how many numbers one
+    unit sums (None: read off the shapes), `biases` the parameters that He's start leaves at 0.
+    """
 
     name: str
     parameters: tuple[str, ...]
+    order: float | None = None
+    fan_in: int | None = None
+    biases: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)

@@ -8,6 +8,7 @@ from collections.abc import Mapping
 import numpy as np
 
 from workbench.arrays import Array
+from workbench.engine.kept import KeptInspection, KeptOutcome
 from workbench.record.column import Column
 from workbench.record.layout import KIND_BYTES, TEXT_BYTES, truncated
 from workbench.record.schema import STEP
@@ -23,6 +24,7 @@ class Buffer:
     Attributes:
         parts: the rows as they came, each a dict of arrays (T, …) by series.
         events: (step, kind, text), the texts as UTF-8 of bounded length.
+        kept: inspections and outcomes of forecasts, in their order.
         rows: the number of records in `parts`.
     """
 
@@ -33,6 +35,7 @@ class Buffer:
         """Forget everything: it was written."""
         self.parts: list[dict[str, Array]] = []
         self.events: list[tuple[int, bytes, bytes]] = []
+        self.kept: list[KeptInspection | KeptOutcome] = []
         self.rows = 0
         self._bytes = 0
         self._since = time.monotonic()

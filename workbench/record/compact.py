@@ -17,19 +17,26 @@ from workbench.arrays import Array
 from workbench.errors import StorageError, clean_text
 from workbench.record.atomic import write_error
 from workbench.record.handle import created
+from workbench.record.inspections import tables_of
 from workbench.record.layout import KIND_BYTES, TEXT_BYTES, build, truncated
 from workbench.record.overlay import H5_ERRORS, Overlay, reading
 from workbench.record.reader import RunReader
 from workbench.record.schema import STEP
+from workbench.record.table_files import fill_tables
+from workbench.record.tables import has_tables, width_in
 
 Progress = Callable[[float], None]
 """Told the fraction done, 0 to 1."""
 
 
-def is_packed(path: Path) -> bool:
-    """Whether a run file has the compressed layout, to which SWMR cannot append."""
+def must_rewrite(path: Path, direction_width: int | None = None) -> bool:
+    """Whether a run file cannot be appended to as it is: it is compressed, which SWMR does not
+    allow, or has no place for inspections, or for their directions though `direction_width` is given.
+    """
     with reading(path), Overlay(path) as source, h5py.File(source, "r") as file:
-        return file["series"][STEP].compression is not None
+        packed = file["series"][STEP].compression is not None
+        lacking = direction_width is not None and width_in(file) is None
+        return packed or lacking or not has_tables(file)
 
 
 def copy_run(
@@ -39,15 +46,18 @@ def copy_run(
     packed: bool,
     status: str | None = None,
     progress: Progress | None = None,
+    direction_width: int | None = None,
 ) -> None:
     """Write what `reader` sees to a new file `target` (the caller puts it in place).
+
+    `direction_width`: numbers of a KKT direction, where the source keeps none.
 
     Raises:
         StorageError: the run is damaged, or the target cannot be written.
     """
     try:
         with created(target) as file:
-            _fill(reader, file, packed, status or reader.status, progress)
+            _fill(reader, file, packed, status or reader.status, progress, direction_width)
     except H5_ERRORS as error:
         target.unlink(missing_ok=True)
         raise write_error(target, error) from error
@@ -63,21 +73,29 @@ def copy_file(
     packed: bool,
     status: str | None = None,
     progress: Progress | None = None,
+    direction_width: int | None = None,
 ) -> None:
     """`copy_run` by path; raises StorageError alike."""
     with RunReader(source) as reader:
-        copy_run(reader, target, packed=packed, status=status, progress=progress)
+        copy_run(
+            reader,
+            target,
+            packed=packed,
+            status=status,
+            progress=progress,
+            direction_width=direction_width,
+        )
 
 
 def compare(source: Path, copy: Path) -> None:
     """Read both files and refuse a copy that differs from its source.
 
     Raises:
-        StorageError: a record or an event is missing or different, or a file is damaged.
+        StorageError: a record, an event or an inspection is missing or different, or a file is damaged.
     """
     with RunReader(source) as one, RunReader(copy) as other:
         same = one.n_records == other.n_records and one.series_names() == other.series_names()
-        same = same and one.events() == other.events()
+        same = same and one.events() == other.events() and _same_inspections(one, other)
         for name in one.series_names() if same else []:
             for start, block in one.blocks(name):
                 found = other.read(name, slice(start, start + len(block)))
@@ -86,8 +104,22 @@ def compare(source: Path, copy: Path) -> None:
             raise StorageError(f"'{clean_text(str(copy))}' is not what was to be copied.")
 
 
+def _same_inspections(one: RunReader, other: RunReader) -> bool:
+    tables, found = (tables_of(r.inspections(), r.direction_width) for r in (one, other))
+    return tables.keys() == found.keys() and all(
+        values.tobytes() == found[table][name].tobytes()
+        for table, columns in tables.items()
+        for name, values in columns.items()
+    )
+
+
 def _fill(
-    reader: RunReader, file: Any, packed: bool, status: str, progress: Progress | None
+    reader: RunReader,
+    file: Any,
+    packed: bool,
+    status: str,
+    progress: Progress | None,
+    direction_width: int | None,
 ) -> None:
     layouts = [reader.layout(name) for name in reader.series_names()]
     dims = {dim for layout in layouts for dim in layout.resolved().dims}
@@ -105,6 +137,7 @@ def _fill(
         series=layouts,
         coordinates=coordinates,
         packed=packed,
+        direction_width=reader.direction_width or direction_width,
     )
     total = max(1, reader.n_records * len(layouts))
     for place, layout in enumerate(layouts):
@@ -127,5 +160,6 @@ def _fill(
         if events:
             dataset[:] = column
         file.flush()
+    fill_tables(file, reader.inspections())
     file["n_committed"][()] = reader.n_records
     file["events/n_committed"][()] = len(events)

@@ -24,9 +24,11 @@ from workbench.errors import BadInput, clean_text, unknown
 from workbench.record.atomic import put_in_place, write_error
 from workbench.record.compact import Progress, copy_run
 from workbench.record.handle import created
+from workbench.record.inspections import tables_of
 from workbench.record.overlay import H5_ERRORS
 from workbench.record.reader import RunReader
 from workbench.record.schema import STEP
+from workbench.record.tables import DIRECTION, GROUP, TABLES, columns_of, path_of
 
 CSV_WIDEST = 64
 """Series with more numbers a record than this are left out of CSV files."""
@@ -46,7 +48,7 @@ def export_run(
         source: a reader, a run folder or an .h5 file.
         target: its suffix decides: `.h5` a compressed copy; `.nc` netCDF4 with named dimensions;
             `.csv` one row a record, vectors of up to 64 numbers as columns; `.npz` one array a
-            series, no pickles.
+            series, no pickles. Inspections are in all but CSV, as tables.
         progress: told the fraction done, 0 to 1.
 
     Returns:
@@ -139,6 +141,28 @@ def _write_nc_groups(reader: RunReader, file: Any) -> None:
         raw = [getattr(event, key).encode() for event in events]
         texts = np.array(raw, dtype=f"S{max([1, *map(len, raw)])}")
         group.create_variable(key, ("event",), texts.dtype, data=texts)
+    _write_nc_inspections(reader, file)
+
+
+def _write_nc_inspections(reader: RunReader, file: Any) -> None:
+    """Every table of kept inspections in its group, its rows along `row`."""
+    width = reader.direction_width
+    tables = tables_of(reader.inspections(), width)
+    for table in TABLES:
+        columns = tables.get(table, {})
+        group = file.create_group(path_of(table))
+        group.dimensions["row"] = len(next(iter(columns.values()), ()))
+        for spec in columns_of(table, width):
+            values = columns.get(spec.name)
+            dims: tuple[str, ...] = ("row",)
+            if spec.name == DIRECTION:
+                group.dimensions["component"] = width
+                dims = ("row", "component")
+            if values is None:
+                values = np.zeros((0, *(width or 0 for _ in dims[1:])), dtype=spec.dtype)
+            variable = group.create_variable(spec.name, dims, values.dtype, data=values)
+            for key in ("units", "long_name", "source"):
+                variable.attrs[key] = getattr(spec, key)
 
 
 def _write_csv(reader: RunReader, target: Path, progress: Progress) -> list[str]:
@@ -150,6 +174,9 @@ def _write_csv(reader: RunReader, target: Path, progress: Progress) -> list[str]
             names.append(name)
         else:
             left_out.append(f"'{name}' has {width} numbers a record, more than {CSV_WIDEST}.")
+    kept = len(reader.inspections())
+    if kept:
+        left_out.append(f"{kept} kept inspections: a CSV file holds one table.")
     header = [column for name in names for column in _columns(name, reader.shape(name)[1:])]
     if reader.x is not None:
         left_out.append("the data set: a CSV file holds one table.")
@@ -193,6 +220,12 @@ def _write_npz(reader: RunReader, target: Path, progress: Progress) -> list[str]
         }
         for dim in sorted({dim for name in names for dim in reader.spec(name).dims}):
             extra[f"axis_{dim}"] = reader.coordinate(dim)
+        for table, columns in tables_of(reader.inspections(), reader.direction_width).items():
+            prefix = table if table == GROUP else f"{GROUP}_{table}"
+            for column, cells in columns.items():
+                # Texts as numpy's own, so that they read back as text.
+                texts = cells.dtype.kind == "S"
+                extra[f"{prefix}_{column}"] = np.char.decode(cells, "utf-8") if texts else cells
         for name, values in extra.items():
             if values is not None:
                 with archive.open(f"{name}.npy", "w", force_zip64=True) as stream:

@@ -6,6 +6,7 @@
 /series/<name>    first axis `step`, unlimited; every other axis has its dimension scale
 /series/n_committed   the same dataset as /n_committed, where xarray sees it
 /events/step, kind, text, n_committed
+/inspections      tables (workbench.record.tables)
 """
 
 from __future__ import annotations
@@ -19,7 +20,9 @@ import numpy as np
 
 from workbench.arrays import Array
 from workbench.errors import BadInput, clean_text, unknown
+from workbench.record.chunks import chunk_shape
 from workbench.record.schema import SCHEMA_VERSION, SERIES, STEP, SeriesSpec
+from workbench.record.tables import build_tables
 
 Value = str | int | float | bool
 
@@ -27,12 +30,6 @@ STATUS_BYTES = 32
 KIND_BYTES = 32
 TEXT_BYTES = 512
 LIBVER = ("v110", "v112")
-
-_LIVE_CHUNK = 64 * 1024
-_LIVE_ROWS = 1024
-_PACKED_CHUNK = 256 * 1024
-_PACKED_ROWS = 16384
-_LARGEST_CHUNK = 1024 * 1024
 
 
 @dataclass(frozen=True)
@@ -77,21 +74,6 @@ def with_step(series: Sequence[SeriesLayout]) -> list[SeriesLayout]:
         raise BadInput("a series is listed twice in the layout of a run.")
     given = [layout for layout in series if layout.name == STEP]
     return [*(given or [SeriesLayout(STEP)]), *others]
-
-
-def chunk_shape(row: tuple[int, ...], itemsize: int, *, packed: bool) -> tuple[int, ...]:
-    """A chunk of bounded bytes: many rows of a narrow series, one row or part of a wide one.
-
-    Live chunks are small, because a commit rewrites the chunk it ends in; packed ones are larger,
-    because they compress better.
-    """
-    shape = [max(1, size) for size in row]
-    for axis in range(len(shape)):
-        while itemsize * int(np.prod(shape)) > _LARGEST_CHUNK and shape[axis] > 1:
-            shape[axis] = -(-shape[axis] // 2)
-    target, most = (_PACKED_CHUNK, _PACKED_ROWS) if packed else (_LIVE_CHUNK, _LIVE_ROWS)
-    rows = target // (itemsize * int(np.prod(shape)))
-    return (min(max(rows, 1), most), *shape)
 
 
 def truncated(text: str, size: int) -> bytes:
@@ -214,11 +196,13 @@ def build(
     series: Sequence[SeriesLayout],
     coordinates: Mapping[str, Array],
     packed: bool = False,
+    direction_width: int | None = None,
 ) -> None:
     """Create every group, dataset, scale and attribute of a run in an empty h5py file.
 
     `packed` makes the compressed layout of a finished run (which cannot be appended to while
-    readers look), and stores `status` as ordinary text.
+    readers look), and stores `status` as ordinary text. `direction_width`: numbers of a KKT direction
+    in the tables of kept inspections, None to leave directions out.
 
     Raises:
         BadInput: an unknown series, a clash of axis sizes, or a coordinate of the wrong length.
@@ -239,3 +223,4 @@ def build(
     group["n_committed"] = counter
     _build_data(file.create_group("data"), x, y)
     _build_events(file.create_group("events"))
+    build_tables(file, direction_width, packed=packed)

@@ -14,7 +14,7 @@ from __future__ import annotations
 
 import io
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -38,21 +38,27 @@ H5_ERRORS = (
 _HEAP_BEGINS = b"GCOL\x01\0\0\0"
 
 
-def check_global_heap(block: memoryview) -> None:
-    """Walk a global heap collection (or its first part) as HDF5 will, and refuse what ends nowhere.
+def check_global_heap(block: memoryview, beyond: Callable[[int], bytes]) -> None:
+    """Walk a global heap collection as HDF5 will, and refuse what ends nowhere.
 
     Layout: 8 bytes of signature and version, 8 of the collection's size; then objects, each of
     2 bytes index, 6 ignored, 8 size, and the data padded to 8. Index 0 is the free space, whose
     size includes its header.
+
+    Args:
+        block: the collection or its first part: HDF5 reads the rest afterwards, unseen.
+        beyond: the 16 bytes at a place past the block, fewer at the end of the file.
 
     Raises:
         OSError: an object passes the end of the collection, or has no size at all.
     """
     end = int.from_bytes(block[8:16], "little")
     position = 16
-    while position + 16 <= min(end, len(block)):
-        index = int.from_bytes(block[position : position + 2], "little")
-        size = int.from_bytes(block[position + 8 : position + 16], "little")
+    while position + 16 <= end:
+        inside = position + 16 <= len(block)
+        header = bytes(block[position : position + 16]) if inside else beyond(position)
+        index = int.from_bytes(header[:2], "little")
+        size = int.from_bytes(header[8:], "little")
         need = 16 + (size + 7) // 8 * 8 if index else size
         if need < 16 or position + need > end:
             raise OSError("damaged global heap")
@@ -119,7 +125,8 @@ class Overlay(io.RawIOBase):
             view[:covered] = self._head[self._position : self._position + covered]
         self._position += wanted
         if view[:8] == _HEAP_BEGINS:
-            check_global_heap(view)
+            start = self._position - wanted
+            check_global_heap(view, lambda at: os.pread(self._descriptor, 16, start + at))
         return wanted
 
     def close(self) -> None:

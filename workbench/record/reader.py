@@ -18,6 +18,7 @@ import h5py
 import numpy as np
 
 from workbench.arrays import Array
+from workbench.engine.kept import KeptInspection
 from workbench.errors import StorageError, clean_text, unknown
 from workbench.record.layout import SeriesLayout, Value
 from workbench.record.lock import RunLock, is_alive
@@ -31,6 +32,8 @@ from workbench.record.schema import (
     SeriesSpec,
 )
 from workbench.record.superblock import recover
+from workbench.record.table_files import NONE, Counts, counts_in, read_inspections
+from workbench.record.tables import width_in
 from workbench.record.values import Event, attribute_value, root_attributes, text_value
 
 BLOCK_BYTES = 8 * 1024 * 1024
@@ -74,6 +77,7 @@ class RunReader:
         self.attributes: Mapping[str, Value] = MappingProxyType({})
         self.n_records = 0
         self._n_events = 0
+        self._kept_counts: Counts = NONE
         self._source: Overlay | None = None
         self._file: Any = None
         self._series: dict[str, Any] = {}
@@ -207,6 +211,15 @@ class RunReader:
 
         return self._retried(load)
 
+    def inspections(self) -> list[KeptInspection]:
+        """The inspections kept in the run, by rising step, each with what became of its forecast."""
+        return self._retried(lambda: read_inspections(self._file, self._kept_counts))
+
+    @property
+    def direction_width(self) -> int | None:
+        """Numbers of the KKT directions kept with them, None where the file has no place for them."""
+        return self._retried(lambda: width_in(self._file))
+
     @property
     def x(self) -> Array | None:
         """The inputs, first axis n; None if the file has none."""
@@ -326,7 +339,7 @@ class RunReader:
             self._source, self._file = source, file
             self._check(file)
             self.attributes = MappingProxyType(root_attributes(file))
-            self.n_records, self._n_events = counts or _counts(file)
+            self.n_records, self._n_events, self._kept_counts = counts or _counts(file)
             if self._find(STEP) is None:
                 raise StorageError(f"'{self._names}' is damaged: its step numbers are missing.")
         except BaseException:
@@ -347,10 +360,11 @@ class RunReader:
             )
 
 
-def _counts(file: Any) -> tuple[int, int]:
-    """Committed records and events."""
+def _counts(file: Any) -> tuple[int, int, Counts]:
+    """Committed records and events, and rows of the tables of inspections."""
     events = file.get("events/n_committed")
-    return int(file["n_committed"][()]), 0 if events is None else int(events[()])
+    n_events = 0 if events is None else int(events[()])
+    return int(file["n_committed"][()]), n_events, counts_in(file)
 
 
 def _pick(dataset: Any, index: Array) -> Array:

@@ -12,6 +12,9 @@ from workbench.engine.events import (
     Event,
     Failed,
     Finished,
+    Forecast,
+    Inspected,
+    Noted,
     Paused,
     Perturbed,
     Recorded,
@@ -42,6 +45,7 @@ class Recorder:
         self.attributes = dict(attributes)
         self.warning: str | None = None
         self._broken = False
+        self._said: Event | None = None
 
     def __call__(self, event: Event) -> None:
         """Record one event; raises StorageError when it cannot be."""
@@ -71,27 +75,45 @@ class Recorder:
                 save_checkpoint(self.folder, step, arrays, self.attributes)
                 prune_checkpoints(self.folder, self.keep, protect=set())
             case Started(step, engine):
-                store.event(step, "started", f"{engine} engine")
+                self._say(event, step, "started", f"{engine} engine")
                 store.commit()
             case Paused(step, reason):
-                store.event(step, "paused", reason)
+                self._say(event, step, "paused", reason)
                 store.set_status("paused")
                 store.commit(sync=True)
             case Resumed(step):
-                store.event(step, "resumed", "")
+                self._say(event, step, "resumed", "")
                 store.set_status("running")
                 store.commit()
             case Perturbed(step, text):
-                store.event(step, "perturbed", text)
+                self._say(event, step, "perturbed", text)
             case SaddleFound(step, evidence):
-                store.event(step, "saddle", evidence)
+                self._say(event, step, "saddle", evidence)
+            case Noted(step, text):
+                self._say(event, step, "note", text)
+            case Inspected(_, kept):
+                if event is not self._said:
+                    store.keep(kept)
+                    self._said = event
+                store.commit(sync=True)
+            case Forecast(step, text, outcome):
+                if outcome is not None and event is not self._said:
+                    store.keep(outcome)
+                self._say(event, step, "forecast", text)
+                store.commit(sync=True)
             case Finished(step, outcome, text):
-                store.event(step, outcome, text)
+                self._say(event, step, outcome, text)
                 if outcome == "stopped":
                     store.set_status("stopped")
                     store.close()
                 else:
                     self.warning = store.finish(outcome)
+
+    def _say(self, event: Event, step: int, kind: str, text: str) -> None:
+        """Take an event, once: after a failed write the same one comes again, and was carried over."""
+        if event is not self._said:
+            self.store.event(step, kind, text)
+            self._said = event
 
     def _mend(self) -> None:
         """Reopen after a failure and write what was taken since the last commit."""

@@ -43,6 +43,7 @@ SERIES: dict[str, SeriesSpec] = _table(
     SeriesSpec(
         "time", (), "1", "training time: the sum of the step sizes", "LL20 Thm 4.3, T = Σ η"
     ),
+    SeriesSpec("time_log", (), "1", "natural logarithm of the training time", "LL20 Thm 4.3"),
     SeriesSpec("log_risk", (), "1", "natural logarithm of the risk 𝓛", "LL20 App. K.2"),
     SeriesSpec("rho", (), "1", "norm of the parameters, ρ = ‖θ‖", "LL20 §4"),
     SeriesSpec(

@@ -34,6 +34,7 @@ import h5py
 import numpy as np
 
 from workbench.arrays import Array
+from workbench.engine.kept import KeptInspection, KeptOutcome
 from workbench.errors import BadInput, StorageError, clean_text
 from workbench.record import compact
 from workbench.record.atomic import put_in_place, write_error
@@ -51,6 +52,7 @@ from workbench.record.layout import (
 from workbench.record.overlay import H5_ERRORS, reading
 from workbench.record.schema import RUN_FILE, STEP
 from workbench.record.superblock import recover
+from workbench.record.table_files import Counts, TableWriter
 
 BUILD_NAME = ".run.h5.tmp"
 COMPACT_NAME = ".run.h5.compact.tmp"
@@ -82,6 +84,7 @@ class RunStore:
         self._rows_counter: Any = file["n_committed"]
         self._events = {key: Column(file["events"][key]) for key in ("step", "kind", "text")}
         self._events_counter: Any = file["events"]["n_committed"]
+        self._tables = TableWriter(file)
         self._descriptor: int = file.id.get_vfd_handle()
         self.n_committed = int(self._rows_counter[()])
         self._n_events = int(self._events_counter[()])
@@ -106,6 +109,7 @@ class RunStore:
         y: Array | None,
         series: Sequence[SeriesLayout],
         coordinates: Mapping[str, Array] | None = None,
+        direction_width: int | None = None,
     ) -> Self:
         """Build `run.h5` in an existing folder and open it for appending.
 
@@ -115,6 +119,8 @@ class RunStore:
             series: what will be recorded; `step` is added if missing.
             coordinates: values along an axis (quantile levels, indices of a subset); an axis
                 without one is numbered from 0.
+            direction_width: numbers of the KKT directions of inspections that may be kept; None
+                to keep inspections without them.
 
         Raises:
             BadInput: the folder already has a recording, or the layout does not fit together.
@@ -135,6 +141,7 @@ class RunStore:
                     y=y,
                     series=series,
                     coordinates=coordinates or {},
+                    direction_width=direction_width,
                 )
             put_in_place(temporary, path)
             return cls._opened(folder)
@@ -144,12 +151,13 @@ class RunStore:
             temporary.unlink(missing_ok=True)
 
     @classmethod
-    def reopen(cls, folder: Path) -> Self:
+    def reopen(cls, folder: Path, *, direction_width: int | None = None) -> Self:
         """Open an earlier recording for appending, whatever state it was left in.
 
-        A killed writer's file is recovered in place; a finished, compressed one is rewritten
-        without compression under another name and put in its place. The stored status becomes
-        `running`. The caller holds the run's lock.
+        A killed writer's file is recovered in place; a finished, compressed one, or one without
+        tables for inspections, is rewritten under another name and put in its place. The stored
+        status becomes `running`. The caller holds the run's lock. `direction_width`: as in
+        `create`, for a file that does not say.
 
         Raises:
             StorageError: there is no recording, it is damaged, or it cannot be written.
@@ -161,8 +169,10 @@ class RunStore:
         try:
             for leftover in (BUILD_NAME, COMPACT_NAME):
                 (folder / leftover).unlink(missing_ok=True)
-            if compact.is_packed(path):
-                compact.copy_file(path, temporary, packed=False, status="running")
+            if compact.must_rewrite(path, direction_width):
+                compact.copy_file(
+                    path, temporary, packed=False, status="running", direction_width=direction_width
+                )
                 put_in_place(temporary, path)
             with reading(path):
                 store = cls._opened(folder)
@@ -204,6 +214,11 @@ class RunStore:
         self._refuse_if_ended()
         self._buffer.add_event(step, kind, text)
 
+    def keep(self, kept: KeptInspection | KeptOutcome) -> None:
+        """Take an inspection, or what became of its forecast; written at the next commit."""
+        self._refuse_if_ended()
+        self._buffer.kept.append(kept)
+
     def commit(self, *, sync: bool = False) -> None:
         """Write what was taken; when this returns it survives the process, synced also the power.
 
@@ -218,8 +233,9 @@ class RunStore:
             raise self._failed(error) from error
         self._buffer.clear()
 
-    def truncate(self, step: int) -> None:
-        """Forget records with steps ≥ `step`, and events from the first one past `step` on.
+    def truncate(self, step: int, *, past: int | None = None) -> None:
+        """Forget records with steps ≥ `step`; events and inspections from the first one past the
+        step `past` on (`step`, unless given), and outcomes that were decided past it.
 
         Only the counters change; the forgotten rows are written over as recording goes on.
 
@@ -230,9 +246,10 @@ class RunStore:
         try:
             steps = self._series[STEP].read(0, self.n_committed)
             kept = int(np.searchsorted(steps, step, side="left"))
-            later = self._events["step"].read(0, self._n_events) > step
+            past = step if past is None else past
+            later = self._events["step"].read(0, self._n_events) > past
             kept_events = int(later.argmax()) if later.any() else self._n_events
-            self._write_counters(kept, kept_events)
+            self._write_counters(kept, kept_events, self._tables.until(past))
             os.fsync(self._descriptor)
             self.last_step = int(steps[kept - 1]) if kept else -1
         except H5_ERRORS as error:
@@ -254,8 +271,8 @@ class RunStore:
     def carry_over(self, failed: RunStore) -> None:
         """Append what an earlier store of the same run took and could not write.
 
-        For a pause on a full disk: once there is room, `reopen`, then carry over. Records and
-        events that did reach the file are not repeated.
+        For a pause on a full disk: once there is room, `reopen`, then carry over. Records, events
+        and inspections that did reach the file are not repeated.
 
         Raises:
             StorageError: a write failed.
@@ -265,6 +282,8 @@ class RunStore:
             self.append({name: values[new] for name, values in rows.items()})
         if self._n_events == failed._n_events:
             self._buffer.events.extend(failed._buffer.events)
+        if self._tables.counts == failed._tables.counts:
+            self._buffer.kept.extend(failed._buffer.kept)
         self.commit(sync=True)
         failed._buffer.clear()
 
@@ -338,20 +357,22 @@ class RunStore:
         for place, column in enumerate(self._events.values()):
             values = [event[place] for event in buffer.events]
             column.write(self._n_events, np.array(values, dtype=column.dtype))
-        if buffer.rows or buffer.events:
+        counts = self._tables.write(buffer.kept)
+        if buffer.rows or buffer.events or buffer.kept:
             self._file.flush()
             if sync:
                 os.fsync(self._descriptor)
             self._write_counters(
-                self.n_committed + buffer.rows, self._n_events + len(buffer.events)
+                self.n_committed + buffer.rows, self._n_events + len(buffer.events), counts
             )
         if sync:
             os.fsync(self._descriptor)
             self._synced_at = time.monotonic()
 
-    def _write_counters(self, rows: int, events: int) -> None:
+    def _write_counters(self, rows: int, events: int, tables: Counts) -> None:
         self._rows_counter[()] = rows
         self._events_counter[()] = events
+        self._tables.count(tables)
         self._file.flush()
         self.n_committed, self._n_events = rows, events
 

@@ -94,7 +94,9 @@ def draw(series: RunSeries, figure: Figure, options: FigureOptions) -> None:
     below.set_xlabel(r"angle $\theta$ (degrees)")
     below.set_xlim(-180.0, 180.0)
     below.set_xticks(range(-180, 181, 90))
-    legend_above(above, handles, columns=3 if options.size == "column" else 6)
+    # Names of the output's sign are long: three of them side by side do not fit over a column.
+    fitting = 2 if (signs < 0).any() else 3
+    legend_above(above, handles, columns=fitting if options.size == "column" else 6)
 
 
 def landscape_of(series: RunSeries, figure: str) -> Landscape | None:
@@ -250,7 +252,8 @@ def _paths(series: RunSeries, axes: Axes, signs: Array, options: FigureOptions) 
         )
         seen = np.flatnonzero(np.isfinite(angle) & np.isfinite(when))
         if seen.size:
-            axes.plot(angle[seen[-1]], when[seen[-1]], "o", color=RED, markersize=2.5, zorder=4)
+            at = angle[seen[-1]], when[seen[-1]]
+            axes.plot(*at, "o", color=RED, markersize=2.5, clip_on=False, zorder=4)
     axes.set_ylabel(LABELS[options.x])
     shown = time[np.isfinite(time)]
     if options.log_x and len(shown):

@@ -1,0 +1,170 @@
+"""Gradient flow: closed forms, an independent integrator, risks of 1e−800 and 1e−100,000, kinks."""
+
+from __future__ import annotations
+
+import time
+
+import mpmath as mp
+import numpy as np
+import pytest
+from scipy.integrate import solve_ivp
+
+from tests.engine.flows import MODELS, flow_of, follow, relative, scalar
+from workbench.engine.flow_program import Memory
+from workbench.engine.program import StopFlag
+from workbench.errors import BadInput
+
+LN10 = np.log(10.0)
+
+
+@pytest.mark.parametrize("log10_risk", [-3, -800, -100_000])
+def test_the_scalar_flow_keeps_its_closed_form(log10_risk):
+    """θ̇ = 2θ e^{−θ²}: with s = θ², t = (Ei(s) − Ei(s_0))/4."""
+    setup = flow_of(scalar(), log10_risk, rtol=1e-7)
+    values, _ = follow(setup)
+    s = values["theta"][-1, 0] ** 2
+    assert values["log_risk"][-1] <= log10_risk * LN10
+    assert values["log_risk"][-1] == pytest.approx(-s, rel=1e-14)
+    with mp.workdps(50):
+        wanted = float(mp.log((mp.ei(mp.mpf(s)) - mp.ei(mp.mpf(0.25))) / 4))
+    assert values["time_log"][-1] == pytest.approx(wanted, abs=2e-6, rel=1e-14)
+    assert np.all(np.diff(values["time_log"]) > 0)
+    finite = values["time_log"] < 700
+    assert np.allclose(np.log(values["time"][finite]), values["time_log"][finite], atol=1e-12)
+
+
+@pytest.mark.parametrize(
+    ("loss", "reduction"),
+    [("exponential", "sum"), pytest.param("logistic", "mean", marks=pytest.mark.full)],
+)
+def test_the_flow_equals_an_independent_integrator(loss, reduction):
+    """In physical time, from before separation to a risk of 1e−3."""
+    setup = flow_of("squared", -3.0, loss=loss, reduction=reduction, rtol=1e-6)
+    u0 = setup.state.theta.numpy().copy()
+    values, _ = follow(setup)
+    x, y = setup.dataset.x, setup.dataset.y
+    signs = np.array(setup.structure.neurons.signs)
+
+    def field(t, flat):
+        u = flat.reshape(-1, 2)
+        s = np.maximum(x @ u.T, 0.0)
+        q = y * (s**2 @ signs)
+        slope = np.exp(-q) if loss == "exponential" else 0.5 - 0.5 * np.tanh(q / 2)
+        grad = ((slope * y)[:, None] * 2.0 * s * signs).T @ x
+        return grad.ravel() / (len(y) if reduction == "mean" else 1.0)
+
+    times = values["time"][[len(values["time"]) // 3, -1]]
+    reference = solve_ivp(field, (0.0, times[1]), u0, "LSODA", times, rtol=1e-9, atol=1e-12)
+    assert relative(values["theta"][len(values["time"]) // 3], reference.y[:, 0]) < 1e-4
+    assert relative(values["theta"][-1], reference.y[:, 1]) < 1e-4
+
+
+@pytest.mark.full
+def test_the_direction_converges_with_the_tolerance():
+    """At 1e−800 the direction is off by about ten times the tolerance of a single step."""
+    found = {}
+    for rtol in (1e-7, 1e-6, 1e-5):
+        values, _ = follow(flow_of("squared", -800, rtol=rtol))
+        theta = values["theta"][-1]
+        found[rtol] = theta / np.linalg.norm(theta)
+    assert relative(found[1e-6], found[1e-7]) < 3e-5
+    assert relative(found[1e-5], found[1e-7]) < 3e-4
+
+
+@pytest.mark.parametrize(
+    "model", ["squared", "linear", pytest.param("wide", marks=pytest.mark.full)]
+)
+@pytest.mark.parametrize("log10_risk", [-800, pytest.param(-100_000, marks=pytest.mark.full)])
+def test_smooth_networks_reach_any_risk_and_the_margin_never_falls(model, log10_risk):
+    setup = flow_of(model, log10_risk)
+    values, memory = follow(setup, 2000)
+    assert setup.program.ended(setup.state)[0] == "finished"
+    assert log10_risk * LN10 * 1.01 < values["log_risk"][-1] <= log10_risk * LN10
+    assert memory.falls == 0, memory.worst
+    late = values["log_risk"] < -1.0
+    smoothed = values["margin_smoothed"][late]
+    assert np.all(np.diff(smoothed) >= -1e-12 * smoothed[1:])
+    q, n = values["margin_normalized"][late], len(setup.dataset.y)
+    slack = np.log(n) / values["rho"][late] ** setup.panel.order
+    assert np.all(smoothed <= q * (1 + 1e-12))
+    assert np.all(q - slack <= smoothed * (1 + 1e-12))
+    assert values["alignment"][-1] > values["alignment"][late][0]
+    assert np.all(np.isfinite(values["time_log"]))
+
+
+@pytest.mark.parametrize("model", ["relu", pytest.param("leaky", marks=pytest.mark.full)])
+def test_kinks_do_not_stall_the_flow(model):
+    began = time.process_time()
+    setup = flow_of(model, -800, loss="logistic", rtol=1e-4)
+    values, memory = follow(setup, 2000)
+    assert values["log_risk"][-1] <= -800 * LN10
+    assert memory.worst <= 1e-4, memory
+    assert setup.state.step < 800
+    assert time.process_time() - began < 60
+
+
+@pytest.mark.full
+def test_the_width_of_the_gate_hardly_matters():
+    """The margin reached by sliding along kinks is that of the sharp network to about the width."""
+    reached = []
+    for width in (1e-3, 1e-4, 1e-5):
+        values, _ = follow(flow_of("relu", -800, rtol=1e-5, gate_width=width), 4000)
+        reached.append(values["margin_normalized"][-1])
+    assert abs(reached[0] - reached[2]) < 1e-3 * reached[2]
+    assert abs(reached[1] - reached[2]) < 1e-4 * reached[2]
+
+
+def test_cross_entropy_flows_too():
+    data = {"kind": "digits", "n": 40, "classes": [0, 1, 2]}
+    model = {"kind": "deep-relu", "widths": [12], "leak": 1.0}
+    setup = flow_of((data, model, {"kind": "he"}), -800, loss="cross-entropy")
+    values, memory = follow(setup, 3000)
+    assert values["log_risk"][-1] <= -800 * LN10
+    assert memory.falls == 0, memory.worst
+
+
+def test_the_square_loss_flows_in_physical_time():
+    """θ̇ = −(θ² − 1)·2θ: s = θ² follows the logistic curve s = 1/(1 + (1/s_0 − 1) e^{−4t})."""
+    setup = flow_of(scalar(1.0, 0.1), loss="square", rtol=1e-7)
+    values, _ = follow(setup, 600)
+    s, t = values["theta"][:, 0] ** 2, values["time"]
+    wanted = 1.0 / (1.0 + (1.0 / 0.01 - 1.0) * np.exp(-4.0 * t))
+    assert np.abs(s - wanted).max() < 1e-5
+    assert t[-1] > 3.0
+
+
+def test_an_unseparable_sample_never_leaves_the_near_chart():
+    setup = flow_of(scalar(-1.0), loss="logistic")
+    values, memory = follow(setup, 200)
+    assert memory.far == 0.0
+    assert values["log_risk"][-1] == pytest.approx(np.log(np.log(2.0)), abs=1e-3)
+
+
+def test_chunks_do_not_change_a_bit():
+    whole, parts = flow_of("squared", rtol=1e-5), flow_of("squared", rtol=1e-5)
+    whole.program.run_chunk(whole.state, 0, 1, 140, None, StopFlag())
+    for count in (1, 2, 80, 57):
+        parts.program.run_chunk(parts.state, parts.state.step, 1, count, None, StopFlag())
+    assert Memory.of(whole.state).far == 1.0, "the late phase is not tested"
+    a, b = whole.state.to_arrays(), parts.state.to_arrays()
+    assert a.keys() == b.keys()
+    for name in a:
+        assert a[name].tobytes() == b[name].tobytes(), name
+
+
+def test_a_network_that_is_not_homogeneous_is_refused_in_a_sentence():
+    data, _, init = MODELS["squared"]
+    biased = {"kind": "torch", "class": "tests.engine.flows:Biased"}
+    with pytest.raises(BadInput, match="needs a homogeneous network") as caught:
+        flow_of((data, biased, init))
+    assert "\n" not in str(caught.value)
+    flow_of((data, biased, init), loss="square")
+
+
+def test_a_tolerance_that_cannot_be_met_ends_the_run_as_stalled():
+    setup = flow_of("squared")
+    setup.program.rtol = 1e-30
+    assert setup.program.run_chunk(setup.state, 0, 1, 100, None, StopFlag()) < 10
+    outcome, text = setup.program.ended(setup.state)
+    assert outcome == "stalled"
+    assert "train.rtol" in text

@@ -1,0 +1,275 @@
+"""Forecasts held against rows made by hand: who left, when, in which direction, and what is said of it."""
+
+from __future__ import annotations
+
+import itertools
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from record.sample_run import inspection
+
+from workbench.engine.events import Forecast, Inspected, SaddleFound
+from workbench.engine.kept import KeptNeurons, KeptPoints
+from workbench.inspector.follow import MOST_AT_SADDLES, OVERDUE, ForecastFollower
+
+WAIT, RADIUS, RATE = 40.0, 0.1, 0.2
+H = 4
+
+
+def forecast(step=100, first=1, wait=WAIT, **more):
+    """At `step` (time = step/10): neuron 1 leaves first after `wait`, at 30°; neuron 0 is large."""
+    angle = np.deg2rad([30.0, 200.0])
+    nan = np.full(2, np.nan)
+    points = KeptPoints(
+        np.column_stack([np.cos(angle), np.sin(angle)]), np.array([2.0, 1.0]), nan, nan,
+        ("max", "max"), nan, np.ones(2),
+    )  # fmt: skip
+    times = np.array([np.nan, wait, wait + 5, wait + 9])
+    neurons = KeptNeurons(
+        index=np.arange(H),
+        norm=np.array([1.0, 1e-3, 1e-3, 1e-3]),
+        small=np.arange(H) > 0,
+        target=np.array([-1, 0, 1, 1]),
+        cosine=np.full(H, 0.99),
+        rate=np.full(H, RATE),
+        escape_time=times,
+        escape_steps=10 * times,
+    )
+    return replace(
+        inspection(step), time=step / 10, radius=RADIUS, first=first, points=points, neurons=neurons,
+        limits="", **more,
+    )  # fmt: skip
+
+
+def rows(first, last, leaves, every=10, degrees=30.0, columns=range(H), directions=range(H)):
+    """Records of steps first … last; `leaves[k]`: the time at which ‖w_k‖ is the radius, grown at RATE."""
+    step = np.arange(first, last + 1, every)
+    time = step / 10
+    norm = np.stack([RADIUS * np.exp(RATE * (time - leaves.get(k, 1e9))) for k in range(H)], axis=1)
+    norm[:, 0] = 1.0
+    turn = np.deg2rad(degrees + 0.01 * step)
+    direction = np.repeat(np.stack([np.cos(turn), np.sin(turn)], axis=1)[:, None], H, axis=1)
+    return {
+        "step": step,
+        "time": time,
+        "neuron_norm": norm[:, list(columns)],
+        "neuron_direction": direction[:, list(directions)],
+    }
+
+
+def no_look(theta, step):
+    raise AssertionError("nobody asked for a look")
+
+
+def follower(look=no_look, before=lambda step: None, columns=range(H), directions=range(H), **more):
+    return ForecastFollower(look, np.array(columns), np.array(directions), before, **more)
+
+
+def parts(values, cuts):
+    ends = [0, *cuts, len(values["step"])]
+    for a, b in itertools.pairwise(ends):
+        if b > a:
+            yield {name: array[a:b] for name, array in values.items()}
+
+
+def outcome_of(told):
+    """The one outcome among events."""
+    (found,) = [e.outcome for e in told if isinstance(e, Forecast) and e.outcome is not None]
+    return found
+
+
+def test_the_named_neuron_leaves():
+    f = follower()
+    made = f.kept(forecast())
+    assert [type(e) for e in made] == [Inspected, Forecast]
+    assert made[1].step == 100
+    assert "neuron 1" in made[1].text
+    assert "step 500" in made[1].text
+    assert "30.0°" in made[1].text
+    told = f.recorded(rows(110, 700, {1: 10 + 50.0, 2: 10 + 60.0}), ())
+    found = outcome_of(told)
+    assert (found.made, found.kind, found.neuron, found.step) == (100, "left", 1, 600)
+    assert found.time == pytest.approx(50.0)
+    assert found.time_error == pytest.approx(WAIT / 50 - 1)
+    assert found.angle_error == pytest.approx(6.0)
+    assert "neuron 1 left first, as forecast at step 100" in told[0].text
+    assert "20.00% too early" in told[0].text
+    assert "6.00°" in told[0].text
+    assert f.recorded(rows(710, 900, {1: 60.0}), ()) == []
+
+
+def test_the_time_is_log_linear_between_records():
+    f = follower()
+    f.kept(forecast())
+    found = outcome_of(f.recorded(rows(110, 1000, {1: 10 + 43.21}, every=70), ()))
+    assert found.time == pytest.approx(43.21)
+
+
+def test_another_neuron_leaves_and_both_are_named():
+    f = follower()
+    f.kept(forecast())
+    told = f.recorded(rows(110, 700, {1: 70.0, 3: 55.0}), ())
+    assert outcome_of(told).neuron == 3
+    assert "neuron 3 left first, where step 100 forecast neuron 1" in told[0].text
+
+
+def test_a_large_neuron_is_none_that_leaves():
+    f = follower()
+    f.kept(forecast())
+    assert f.recorded(rows(110, 300, {}), ()) == []
+
+
+def test_what_does_not_come_true_is_closed():
+    f = follower()
+    f.kept(forecast())
+    told = f.recorded(rows(110, 2000, {1: 150.0}), ())
+    found = outcome_of(told)
+    assert found.kind == "late"
+    assert found.step == 100 + 10 * OVERDUE * WAIT
+    assert found.neuron == -1
+    assert "did not come true" in told[0].text
+
+
+def test_moving_by_hand_makes_it_void():
+    f = follower()
+    f.kept(forecast(100))
+    f.kept(forecast(120))
+    told = f.perturbed(150)
+    assert [(e.outcome.made, e.outcome.kind, e.step) for e in told] == [
+        (100, "void", 150),
+        (120, "void", 150),
+    ]
+    assert "moved by hand" in told[0].text
+    assert f.recorded(rows(160, 900, {1: 60.0}), ()) == []
+    # An inspection of before that is kept only now foretells nothing either.
+    assert outcome_of(f.kept(forecast(130))).kind == "void"
+    assert [type(e) for e in f.kept(forecast(150))] == [Inspected, Forecast]
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_chunks_do_not_show(seed):
+    rng = np.random.default_rng(seed)
+    values = rows(0, 3000, {1: 61.0, 2: 140.0, 3: 400.0})
+    saddles = [SaddleFound(s, "told", np.zeros(1)) for s in (100, 770)]
+
+    def kept_at(step):
+        """After neuron 1 has left it is a large one."""
+        made = forecast(step, first=1 if step == 100 else 2)
+        small = np.arange(H) > made.first - 1
+        return replace(made, neurons=replace(made.neurons, small=small))
+
+    def look_kept(f):
+        f._inspect = lambda saddle: f._opened(kept_at(saddle.step))
+        return f
+
+    def told(cuts):
+        f, found = look_kept(follower()), []
+        for part in parts(values, cuts):
+            inside = [s for s in saddles if part["step"][0] <= s.step <= part["step"][-1]]
+            found += f.recorded(part, inside)
+        return [e if isinstance(e, Forecast) else (type(e), e.step) for e in found]
+
+    whole = told([])
+    assert [e.outcome.neuron for e in whole if isinstance(e, Forecast) and e.outcome] == [1, 2]
+    cuts = np.sort(rng.choice(np.arange(1, 300), 12, replace=False))
+    assert told(cuts) == whole
+    assert told(range(1, 301)) == whole
+
+
+def test_it_goes_on_from_what_the_file_keeps():
+    values = rows(0, 900, {1: 58.03})
+    f = follower()
+    f.kept(forecast())
+    whole = [e for part in parts(values, [30]) for e in f.recorded(part, ())]
+    before, after = parts(values, [30])
+    last = {name: array[-1:] for name, array in before.items()}
+    again = follower(known=[forecast()], last=last)
+    assert again.recorded(after, ()) == whole
+    done = replace(forecast(), outcome=outcome_of(whole))
+    assert follower(known=[done], last=last).recorded(after, ()) == []
+
+
+def test_the_same_step_again_is_followed_once_and_told_once():
+    f = follower()
+    f.kept(forecast())
+    again = f.kept(forecast(verdict="moving"))
+    assert [type(e) for e in again] == [Inspected]
+    assert again[0].kept.verdict == "moving"
+    assert "neuron 2 will be the first" in f.kept(forecast(first=2))[1].text
+    told = f.recorded(rows(110, 900, {1: 60.0}), ())
+    done = outcome_of(told)
+    assert "forecast neuron 2" in done.text
+    # Once decided it stays so: the later inspection takes the outcome along.
+    (kept,) = f.kept(forecast(first=2))
+    assert kept.kept.outcome == done
+
+
+def test_an_inspection_of_an_earlier_state_is_held_against_what_is_recorded():
+    values = rows(90, 900, {1: 60.0})
+    f = follower(before=lambda step: values)
+    f.recorded(rows(910, 950, {}), ())
+    assert outcome_of(f.kept(forecast())).time == pytest.approx(50.0)
+
+
+def test_thinned_records_follow_the_neurons_they_hold():
+    some = {"columns": [0, 2], "directions": [0]}
+    f = follower(**some)
+    f.kept(forecast())
+    found = outcome_of(f.recorded(rows(110, 700, {1: 20.0, 2: 60.0}, **some), ()))
+    assert found.neuron == 2
+    assert np.isnan(found.angle_error)
+    none = follower(columns=[0], directions=[0])
+    none.kept(forecast())
+    assert not none.open
+    unknown = follower(columns=[], directions=[])
+    assert unknown.recorded({"step": np.arange(3), "time": np.arange(3.0)}, ()) == []
+
+
+def test_a_flat_set_has_no_angle():
+    kept = forecast()
+    points = replace(kept.points, kind=("flat", "max"))
+    f = follower()
+    assert "flat set" in f.kept(replace(kept, points=points))[1].text
+    assert np.isnan(outcome_of(f.recorded(rows(110, 700, {1: 60.0}), ())).angle_error)
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"first": -1},
+        {"radius": np.nan},
+        {"time": np.inf},
+        {"first": -1, "limits": "None is small."},
+    ],
+)
+def test_where_nothing_is_forecast_it_says_why(changes):
+    f = follower()
+    told = f.kept(replace(forecast(), **changes))
+    assert [type(e) for e in told] == [Inspected, Forecast]
+    assert told[1].text.startswith("no forecast for this state (saddle): ")
+    assert changes.get("limits", "") in told[1].text
+    assert not f.open
+
+
+def test_looks_that_fail_or_take_too_long_are_told():
+    def broken(theta, step):
+        raise np.linalg.LinAlgError("singular")
+
+    saddle = SaddleFound(5, "told", np.zeros(3))
+    for look, words in (
+        (broken, "failed (singular)"),
+        (lambda theta, step: "too many", "too many"),
+    ):
+        told = follower(look).recorded(rows(0, 20, {}), [saddle])
+        assert [type(e) for e in told] == [SaddleFound, Forecast]
+        assert words in told[1].text
+
+
+def test_a_run_makes_a_bounded_number_of_looks():
+    seen = []
+    f = follower(lambda theta, step: str(seen.append(step)))
+    for step in range(MOST_AT_SADDLES + 10):
+        told = f.recorded(rows(step, step, {}), [SaddleFound(step, "told", np.zeros(1))])
+    assert len(seen) == MOST_AT_SADDLES
+    assert [type(e) for e in told] == [SaddleFound]

@@ -1,0 +1,56 @@
+"""The [init] tables: one a kind of start."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, Literal
+
+from pydantic import Field
+
+from workbench.config_base import NonNegative, Section, Seed
+
+
+class GaussianInit(Section):
+    """Every weight N(0, scale²)."""
+
+    kind: Literal["gaussian"] = "gaussian"
+    scale: NonNegative = Field(1e-5, description="standard deviation")
+    seed: Seed = 0
+
+
+class HeInit(Section):
+    """He-normal weights, N(0, 2/fan-in), times `scale`."""
+
+    kind: Literal["he"]
+    scale: NonNegative = 1.0
+    seed: Seed = 0
+
+
+class BalancedInit(Section):
+    """Layers with W_{k+1}ᵀW_{k+1} = W_kW_kᵀ (JT19 eq. 2.4 at zero), every singular value `scale`."""
+
+    kind: Literal["balanced"]
+    scale: NonNegative = 1e-3
+    seed: Seed = 0
+
+
+class FileInit(Section):
+    """Weights from an NPZ file, by parameter name, plus seeded noise of deviation `noise`."""
+
+    kind: Literal["file"]
+    path: str
+    noise: NonNegative = 0.0
+    seed: Seed = 0
+
+
+class InlineInit(Section):
+    """The weights themselves, by parameter name, plus seeded noise of deviation `noise`."""
+
+    kind: Literal["inline"]
+    values: dict[str, Any]
+    noise: NonNegative = 0.0
+    seed: Seed = 0
+
+
+InitConfig = Annotated[
+    GaussianInit | HeInit | BalancedInit | FileInit | InlineInit, Field(discriminator="kind")
+]

@@ -1,0 +1,80 @@
+"""How a run looks into its own saddles and follows forecasts: the follower of a set-up run."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+
+import numpy as np
+
+from workbench.engine.kept import KeptInspection
+from workbench.inspector.bounded import bounded_inspection
+from workbench.inspector.follow import FOLLOWED_SERIES, ForecastFollower, Look
+from workbench.inspector.inspect import Inspection
+from workbench.inspector.keep import direction_width
+from workbench.inspector.state import Past
+from workbench.record.history import History
+from workbench.setup import Setup, inspected, risk_model
+
+
+def follower_of(
+    setup: Setup, history: History, kept: Sequence[KeptInspection] = ()
+) -> ForecastFollower:
+    """The follower of a run whose records are in `history` and whose file keeps `kept`."""
+    panel = setup.panel
+    none = np.zeros(0, dtype=np.int64)
+    return ForecastFollower(
+        _look(setup, history),
+        panel.neurons if panel.neuron_count else none,
+        panel.direction_neurons if panel.neuron_count else none,
+        lambda step: rows_from(history, step),
+        rows_from(history, int(history.step[-1])) if history.length else None,
+        kept,
+    )
+
+
+def _look(setup: Setup, history: History) -> Look:
+    """A bounded look into a state that was just recorded."""
+    risk = risk_model(setup)
+
+    def look(theta: np.ndarray, step: int) -> Inspection | str:
+        past = past_of(history)
+        row = int(np.searchsorted(past.step, step))
+        state = inspected(setup, theta, step=step, time=float(past.time[row]), past=past, risk=risk)
+        if history.has("learning_rate_log"):
+            # A rule that changes its steps: what counts is the one taken here.
+            rate = float(np.exp(history.scalar("learning_rate_log")[row]))
+            if np.isfinite(rate) and rate > 0:
+                state = replace(state, learning_rate=rate)
+        return bounded_inspection(state)
+
+    return look
+
+
+def past_of(history: History) -> Past:
+    """The scalars of all records so far."""
+    scalars = [history.scalar(name) for name in ("time", "log_risk", "grad_norm_log")]
+    count = min(len(history.step), *(len(values) for values in scalars))
+    return Past(history.step[:count], *(values[:count] for values in scalars))
+
+
+def rows_from(history: History, step: int) -> dict[str, np.ndarray] | None:
+    """Records from the last one at or before `step` on, thinned as the history keeps them.
+
+    None where no neurons are recorded.
+    """
+    if not history.has("neuron_norm"):
+        return None
+    steps, norms = history.vector("neuron_norm")
+    known, directions = history.vector("neuron_direction")
+    common, here, there = np.intersect1d(steps, known, return_indices=True)
+    start = max(0, int(np.searchsorted(common, step, side="right")) - 1)
+    time = history.scalar("time")[np.searchsorted(history.step, common[start:])]
+    rows = (common[start:], time, norms[here[start:]], directions[there[start:]])
+    return dict(zip(FOLLOWED_SERIES, rows, strict=True))
+
+
+def direction_width_of(setup: Setup) -> int | None:
+    """Numbers of a KKT direction in this run's inspections."""
+    data, panel = setup.dataset, setup.panel
+    return direction_width(setup.structure, data.n, panel.outputs, data.x.ndim == 2)

@@ -1,0 +1,126 @@
+"""An inspection as the plain, bounded columns that a run's file keeps, and back to a forecast."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from workbench.arrays import Array, Int
+from workbench.engine.kept import (
+    MOST_NEURONS,
+    Cause,
+    KeptInspection,
+    KeptNeurons,
+    KeptPoints,
+    most_points,
+)
+from workbench.inspector.correlation import JOINT_NUMBERS, Correlation
+from workbench.inspector.forecast import NeuronForecast
+from workbench.inspector.inspect import Inspection
+from workbench.models.structure import Structure
+
+MOST_JOINT = JOINT_NUMBERS / 1e5
+"""Most parameters × samples of a joint search for KKT points (correlation.py)."""
+
+
+def kept_of(inspection: Inspection, cause: Cause = "asked") -> KeptInspection:
+    """What is kept of an inspection: its verdict in words, and at most `MOST_NEURONS` neurons and
+    `most_points` KKT points.
+
+    Neurons: the one that leaves first, then small ones, then large ones, by falling norm. Points:
+    those that kept neurons head to, then by falling value.
+    """
+    made, found = inspection.forecast, inspection.correlation
+    neurons = _chosen_neurons(made.neurons, made.first)
+    points = _chosen_points(found, neurons)
+    place = {int(point): row for row, point in enumerate(points)}
+    return KeptInspection(
+        step=inspection.step,
+        time=made.time,
+        cause=cause,
+        verdict=inspection.judgement.verdict,
+        regime=inspection.regime,
+        dimension=_dimension(inspection),
+        method="none" if found is None else found.method,
+        complete=found is not None and found.complete,
+        radius=np.nan if made.radius is None else made.radius,
+        share=made.share,
+        first=-1 if made.first is None else made.first,
+        large=len(inspection.groups.large),
+        small=len(inspection.groups.small),
+        points_found=0 if found is None else len(found.points),
+        evidence=" ".join(inspection.judgement.evidence.sentences),
+        limits=" ".join(inspection.limits),
+        points=_points(found, points),
+        neurons=_neurons(neurons, place),
+    )
+
+
+def direction_width(structure: Structure, n: int, outputs: int, plain: bool) -> int | None:
+    """Numbers of a KKT direction in a run: of one separable neuron, else of the whole θ.
+
+    `n`: samples. `plain`: these are vectors. None where no inspection ever finds KKT points.
+    """
+    neurons = structure.neurons
+    if neurons is not None and neurons.family != "rows" and outputs == 1 and plain:
+        rows = structure.parameter(neurons.incoming)
+        d = (rows.stop - rows.start) // rows.shape[0]
+        return d if neurons.outgoing is None else d + 1
+    return structure.size if structure.size * n <= MOST_JOINT else None
+
+
+def _dimension(inspection: Inspection) -> int:
+    """d of the neurons whose points these are, 0 for joint ones."""
+    found = inspection.correlation
+    if found is None or found.joint:
+        return 0
+    return max((points.dimension for _, points in found.sets.values()), default=0)
+
+
+def _chosen_neurons(neurons: tuple[NeuronForecast, ...], first: int | None) -> list[NeuronForecast]:
+    """The neurons that are kept, by rising index."""
+    ranked = sorted(neurons, key=lambda n: (n.index != first, not n.small, -n.norm))
+    return sorted(ranked[:MOST_NEURONS], key=lambda n: n.index)
+
+
+def _chosen_points(found: Correlation | None, neurons: list[NeuronForecast]) -> Int[Array, " k"]:
+    """Indices of the points that are kept, rising."""
+    if found is None or not found.points:
+        return np.zeros(0, dtype=np.int64)
+    aimed = {n.target for n in neurons}
+    ranked = sorted(
+        range(len(found.points)), key=lambda i: (i not in aimed, -found.points[i].value)
+    )
+    return np.sort(ranked[: most_points(len(found.points[0].direction))]).astype(np.int64)
+
+
+def _points(found: Correlation | None, chosen: Int[Array, " k"]) -> KeptPoints:
+    points = [] if found is None else [found.points[i] for i in chosen]
+    signs = [] if found is None else [found.signs[i] for i in chosen]
+    width = len(points[0].direction) if points else 0
+    return KeptPoints(
+        direction=np.array([p.direction for p in points], dtype=float).reshape(len(points), width),
+        value=np.array([p.value for p in points], dtype=float),
+        multiplier=np.array([p.multiplier for p in points], dtype=float),
+        residual=np.array([p.residual for p in points], dtype=float),
+        kind=tuple(p.kind for p in points),
+        basin=np.array([p.basin for p in points], dtype=float),
+        sign=np.array(signs, dtype=float),
+    )
+
+
+def _neurons(neurons: list[NeuronForecast], place: dict[int, int]) -> KeptNeurons:
+    def floats(name: str) -> Array:
+        values = [getattr(n, name) for n in neurons]
+        return np.array([np.nan if v is None else v for v in values], dtype=float)
+
+    targets = [-1 if n.target is None else place.get(n.target, -1) for n in neurons]
+    return KeptNeurons(
+        index=np.array([n.index for n in neurons], dtype=np.int64),
+        norm=floats("norm"),
+        small=np.array([n.small for n in neurons], dtype=bool),
+        target=np.array(targets, dtype=np.int64),
+        cosine=floats("cosine"),
+        rate=floats("rate"),
+        escape_time=floats("escape_time"),
+        escape_steps=floats("escape_steps"),
+    )
