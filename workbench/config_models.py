@@ -7,7 +7,6 @@ from typing import Annotated, Any, Literal
 from pydantic import ConfigDict, Field
 
 from workbench.config_base import Count, Leak, Section
-from workbench.config_init import InitConfig
 
 
 class SquaredReluModel(Section):

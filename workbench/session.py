@@ -20,9 +20,10 @@ import torch
 
 from workbench.config import RunConfig, override, parse_config, parse_toml, to_toml
 from workbench.engine.control import Keep, Stop
-from workbench.engine.engine import Engine, Plan
+from workbench.engine.engine import Engine
 from workbench.engine.events import Event, Failed, Finished, Inspected, Recorded
 from workbench.engine.kept import KeptInspection
+from workbench.engine.plan import Plan
 from workbench.engine.schedule import RecordSchedule
 from workbench.errors import BadInput, StorageError, clean_text
 from workbench.following import direction_width_of, follower_of, past_of

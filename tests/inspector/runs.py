@@ -7,8 +7,9 @@ from dataclasses import dataclass
 import numpy as np
 
 from workbench.config import RunConfig, parse_config
-from workbench.engine.engine import Engine, Plan
+from workbench.engine.engine import Engine
 from workbench.engine.events import Event, Recorded, SaddleFound
+from workbench.engine.plan import Plan
 from workbench.engine.schedule import RecordSchedule
 from workbench.setup import confirmation, set_up
 

@@ -12,7 +12,7 @@ import queue
 import threading
 import time
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 import numpy as np
 import torch
@@ -48,9 +48,9 @@ from workbench.engine.events import (
 from workbench.engine.follower import Follower, NoFollower
 from workbench.engine.goals import Goals
 from workbench.engine.pace import Pace
+from workbench.engine.plan import Plan
 from workbench.engine.program import RowBuffer, StepProgram, StopFlag
 from workbench.engine.saddle_watch import Confirm, seen
-from workbench.engine.schedule import RecordSchedule
 from workbench.engine.state import EngineState
 from workbench.errors import StorageError
 from workbench.measures.panel import Panel
@@ -58,21 +58,6 @@ from workbench.measures.rows import Rows
 
 BUFFER_BYTES = 32 * 2**20
 SNAPSHOT_SECONDS = 0.1
-
-
-@dataclass(frozen=True)
-class Plan:
-    """When the engine records, checkpoints, pauses and ends."""
-
-    steps: int
-    schedule: RecordSchedule
-    checkpoint_every: int
-    pause_at: tuple[int, ...] = ()
-    pause_log_risk: float | None = None
-    start_paused: bool = False
-    pause_at_saddle: bool = False
-    # Whether someone can answer a pause; if not, a disk that fills fails the run instead.
-    attended: bool = False
 
 
 class Engine:

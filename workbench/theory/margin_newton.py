@@ -17,7 +17,9 @@ from workbench.theory.patterned import PatternedMargins
 
 STEPS = 40
 PATIENCE = 4
-"""Steps in a row that do not halve the residual before a piece is given up."""
+"""Steps in a row that do not halve the residual before a piece is given up; three times as many once
+the residual is below `CLOSE`, where a dying neuron makes the first steps creep."""
+CLOSE = 1e-2
 SOLVED = 1e-10
 """Largest relative residual that counts as a solution."""
 CUT = 1e-11
@@ -86,9 +88,11 @@ def solve_face(problem: PatternedMargins, face: Face) -> Face:
             break
         # Close to a solution the residual is squared; where it creeps, this piece has none nearby.
         slow = slow + 1 if moved[1].residual > 0.5 * at.residual else 0
-        solved = at.residual <= SOLVED
+        patience = (
+            1 if at.residual <= SOLVED else 3 * PATIENCE if at.residual <= CLOSE else PATIENCE
+        )
         face, at = moved
-        if slow >= (1 if solved else PATIENCE):
+        if slow >= patience:
             break
     return face
 
