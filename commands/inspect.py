@@ -27,9 +27,9 @@ def inspect(
     trust: Trust = False,
     as_json: Json = False,
 ) -> None:
-    """Is a state a saddle? Its verdict with evidence, KKT points, and which neurons leave when."""
+    """Is a state a saddle? KKT points, and who leaves when; late in a run, how near to a KKT point of (P)."""
     from workbench.errors import BadInput
-    from workbench.inspector.inspect import inspect_state
+    from workbench.inspector.inspect import certified, inspect_state
     from workbench.record.folder import resolve_run
     from workbench.stored import inspected_state
 
@@ -37,7 +37,7 @@ def inspect(
     if at != "last" and not at.isdecimal():
         raise BadInput(f"--at '{at[:40]}' is no step; allowed: a whole number from 0, or 'last'.")
     state = inspected_state(folder, None if at == "last" else int(at), trust=trust)
-    found = inspect_state(state)
+    found = certified(inspect_state(state), state)
     if as_json:
         import json
 
@@ -63,6 +63,7 @@ def show(found: Inspection, console: Console) -> None:
         )
     _points(found, console)
     _neurons(found, console)
+    _margin(found, console)
     for sentence in found.limits:
         console.print(f"- {sentence}", markup=False)
 
@@ -144,3 +145,37 @@ def _neurons(found: Inspection, console: Console) -> None:
     console.print(table)
     if len(small) > MOST_NEURONS:
         console.print(f"  and {len(small) - MOST_NEURONS:,} more of {len(small):,} small neurons")
+
+
+def _margin(found: Inspection, console: Console) -> None:
+    from rich.table import Table
+
+    margin = found.margin
+    if margin is None:
+        return
+    title = f"KKT conditions of the max-margin problem (P), q_min {formats.number(margin.q_min)}"
+    table = Table(title=title, title_justify="left", box=None)
+    table.add_column("multipliers")
+    for name in ("ε", "δ", "‖θ~‖²", "active"):
+        table.add_column(name, justify="right")
+    scaled = [("", margin.uniform)]
+    scaled += [] if margin.layered is None else [(", layers apart", margin.layered)]
+    for where, at in scaled:
+        for name, pair in (("best", at.best), ("the paper's", at.paper)):
+            active = str(int(at.best.active.sum())) if name == "best" else ""
+            numbers = (pair.epsilon, pair.delta, at.norm2)
+            table.add_row(name + where, *map(formats.number, numbers), active)
+    bounds = (margin.epsilon_bound, margin.delta_bound)
+    table.add_row("Lemma C.8's bound", *map(formats.number, bounds), "", "")
+    console.print()
+    console.print(table)
+    point = margin.polished
+    if point is not None and point.found:
+        console.print(
+            f"  polished: residual {point.residual:.0e}, ‖θ‖² {formats.number(point.norm2)}, "
+            f"{len(point.active)} active, {point.angle:.3g} rad away; a KKT point, not called optimal"
+        )
+    elif reason := margin.why_unpolished or (point.reason if point is not None else ""):
+        console.print(f"  no polished point: {reason}", markup=False)
+    for note in margin.notes:
+        console.print(f"  {note}", markup=False)

@@ -68,6 +68,8 @@ def kinks_at(state: InspectedState) -> int:
     neurons = state.structure.neurons
     if neurons is None or neurons.family == "squared-relu" or state.x.ndim != 2:
         return 0
+    if neurons.leak == 1.0:
+        return 0
     u = state.structure.incoming(state.theta)
     if u.shape[1] != state.x.shape[1]:
         return 0

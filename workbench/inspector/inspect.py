@@ -8,10 +8,12 @@ from typing import Any, Literal
 
 import numpy as np
 
+from workbench.errors import BadInput
 from workbench.inspector.correlation import Correlation, correlation_of, why_no_correlation
 from workbench.inspector.curvature import Curvature, curvature_of
 from workbench.inspector.forecast import EscapeForecast, forecast_of, radius_of
 from workbench.inspector.groups import Groups, groups_of, without_left
+from workbench.inspector.margin import MarginCertificate, margin_certificate
 from workbench.inspector.saddle import Judgement, judge
 from workbench.inspector.state import InspectedState
 
@@ -25,7 +27,8 @@ class Inspection:
 
     `regime`: "origin" (all weights small), "mixed" (large and small neurons), "large" (none small),
     "late" (separated, running off to infinity), "unknown" (no neurons declared). `limits`: what the
-    theory cannot say here, and why. `correlation` is None where it says nothing.
+    theory cannot say here, and why. `correlation` is None where it says nothing. `margin`: None where
+    problem (P) says nothing, or nobody asked (`certified`).
     """
 
     step: int
@@ -35,6 +38,7 @@ class Inspection:
     correlation: Correlation | None
     forecast: EscapeForecast
     limits: tuple[str, ...]
+    margin: MarginCertificate | None = None
 
     def as_json(self) -> dict[str, Any]:
         """The document of `workbench inspect --json`; numbers may be NaN or infinite."""
@@ -59,7 +63,7 @@ class Inspection:
                 {k: v for k, v in vars(neuron).items() if k != "small"}
                 for neuron in self.forecast.neurons
             ],
-            "margin_kkt": None,
+            "margin_kkt": None if self.margin is None else self.margin.as_json(),
             "radius": self.forecast.radius,
             "first": self.forecast.first,
             "limits": list(self.limits),
@@ -119,6 +123,17 @@ def with_curvature(
         return inspection
     judgement = judge(state, inspection.groups, inspection.correlation, curvature)
     return replace(inspection, judgement=judgement)
+
+
+def certified(inspection: Inspection, state: InspectedState, cancel: Cancel = None) -> Inspection:
+    """The inspection with the certificates of problem (P), or with the reason why there are none.
+
+    Takes seconds where there are many parameters.
+    """
+    try:
+        return replace(inspection, margin=margin_certificate(state, cancel=cancel))
+    except BadInput as error:
+        return replace(inspection, limits=(*inspection.limits, str(error)))
 
 
 def _regime(state: InspectedState, groups: Groups, judgement: Judgement) -> Regime:

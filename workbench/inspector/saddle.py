@@ -275,9 +275,11 @@ def _facts(
     facts = []
     if found.gradient_relative is not None:
         level = found.gradient_relative
-        words = "at its running peak" if level > 0.995 else f"{level:.2g} times its running peak"
-        facts.append(f"‖∇L‖ is {words}.")
-    facts.append(f"log L falls at {found.risk_rate:.3g} per unit of flow time.")
+        peak = max(state.past.grad_norm_log)
+        times = f"{_plain(level, state.grad_norm_log - peak)} times its running peak"
+        facts.append(f"‖∇L‖ is {'at its running peak' if level > 0.995 else times}.")
+    rate = _plain(found.risk_rate, 2.0 * state.grad_norm_log - state.log_risk)
+    facts.append(f"log L falls at {rate} per unit of flow time.")
     if correlation is not None and found.ncf_max is not None:
         how = "exact" if correlation.method == "exact" else "from seeded starts"
         facts.append(
@@ -291,6 +293,13 @@ def _facts(
             f"The smallest Hessian eigenvalue is {c.smallest:.3g} ± {c.bound:.1g} ({c.method}{kinks})."
         )
     return tuple(facts)
+
+
+def _plain(value: float, log: float) -> str:
+    """A number ≥ 0, as a power of ten where a float holds only its logarithm."""
+    if value == 0.0 and np.isfinite(log):
+        return f"1e{log / np.log(10.0):.0f}"
+    return f"{value:.3g}"
 
 
 def _size(state: InspectedState, correlation: Correlation) -> float:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -44,6 +45,30 @@ def number(value: float | None, digits: int = 4) -> str:
     if np.isinf(value):
         return "∞" if value > 0 else "−∞"
     return f"{value:.{digits}g}"
+
+
+@dataclass(frozen=True)
+class Page:
+    """Two tables with their titles, and what cannot be said."""
+
+    upper_title: str
+    upper: Listed
+    lower_title: str
+    lower: Listed
+    notes: list[Cell]
+
+
+def saddle_page(looked: Looked) -> Page:
+    """KKT points of the correlation function, and the neurons that head to them."""
+    found = looked.inspection.correlation
+    lower = "" if found is None or found.joint else neurons_title(looked)
+    return Page(
+        points_title(looked),
+        points_table(looked),
+        lower,
+        neurons_table(looked),
+        limit_lines(looked),
+    )
 
 
 def verdict_line(looked: Looked) -> list[Cell]:

@@ -25,12 +25,14 @@ Cancel = Callable[[], bool]
 @dataclass(frozen=True, eq=False)
 class Looked:
     """A state with what the inspector found. `circles`: N over the angle by the sign of z that neurons
-    see, for neurons in the plane. `sure`: the curvature is in the verdict, or has no use there."""
+    see, for neurons in the plane. `sure`: the curvature is in the verdict, or has no use there.
+    `whole`: the certificates of problem (P) are there too, or the reason why not."""
 
     state: InspectedState
     inspection: Inspection
     circles: dict[float, Circle]
     sure: bool = False
+    whole: bool = False
 
 
 class Subject(Protocol):
@@ -135,3 +137,12 @@ def made_sure(looked: Looked, cancel: Cancel) -> Looked:
     curvature = hessian_evidence(looked.state, cancel)
     inspection = with_curvature(looked.inspection, looked.state, curvature)
     return replace(looked, inspection=inspection, sure=True)
+
+
+def with_margin(looked: Looked, cancel: Cancel) -> Looked:
+    """With the certificates of problem (P), which take seconds where there are many parameters."""
+    from workbench.inspector.inspect import certified
+
+    return replace(
+        looked, inspection=certified(looked.inspection, looked.state, cancel), whole=True
+    )

@@ -71,7 +71,12 @@ async def test_the_cursor_stays_in_sight_and_within_the_rows():
         listing = app.query_one(Listing)
         assert listing.chosen is None
         listing.show_rows(Listed(COLUMNS, rows(20)))
+        app.set_focus(None)
+        await pilot.pause()
+        assert not listing.listed.focused
         listing.focus()
+        await pilot.pause()
+        assert listing.listed.focused
         await pilot.press("down", "j", "down")
         assert (listing.chosen, app.told) == (3, 3)
         await pilot.press("end")

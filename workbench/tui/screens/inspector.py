@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Iterable
-from typing import ClassVar
+from typing import TYPE_CHECKING, ClassVar
 
 import numpy as np
 from textual import events, on, work
@@ -20,16 +20,28 @@ from textual.widgets import Static
 from workbench.errors import WorkbenchError
 from workbench.tui import inspect_pictures as pictures
 from workbench.tui import inspect_views as show
+from workbench.tui import margin_views as margins
 from workbench.tui.layout import NARROW, WIDE
-from workbench.tui.looked import LiveSubject, Looked, StoredSubject, look_into, made_sure
+from workbench.tui.looked import (
+    LiveSubject,
+    Looked,
+    StoredSubject,
+    look_into,
+    made_sure,
+    with_margin,
+)
 from workbench.tui.screens.dialogs import palette_of
 from workbench.tui.screens.inspector_actions import InspectorActions
 from workbench.tui.views import LN10
+from workbench.tui.widgets.chart import LineChart
 from workbench.tui.widgets.compass import Compass
 from workbench.tui.widgets.keyline import KeyHint, KeyLine
 from workbench.tui.widgets.landscape import Landscape
 from workbench.tui.widgets.listing import Listing, lines
 from workbench.tui.widgets.statusline import Status, StatusLine
+
+if TYPE_CHECKING:
+    from workbench.inspector.margin import MarginCertificate
 
 POLL_SECONDS = 0.1
 PAGES = ("verdict", "points", "neurons", "views")
@@ -45,6 +57,7 @@ class InspectorScreen(InspectorActions):
         Binding("tab", "next_table", "next table", priority=True),
         Binding("shift+tab", "next_table(-1)", "previous table", show=False, priority=True),
         Binding("v", "turn", "other column"),
+        Binding("m", "margins", "margins / correlation"),
         Binding("p", "push", "push along a KKT direction"),
         Binding("s", "step(1)", "one step"),
         Binding("S", "step_n", "N steps"),
@@ -64,6 +77,8 @@ class InspectorScreen(InspectorActions):
     def __init__(self, subject: LiveSubject | StoredSubject) -> None:
         super().__init__(subject)
         self.page = 0
+        self.margins = False
+        self._asked = False
         self._cancel = threading.Event()
         self._table = "points"
 
@@ -85,6 +100,7 @@ class InspectorScreen(InspectorActions):
                 with Container(id="pictures"):
                     yield Compass(id="compass")
                     yield Landscape(id="landscape")
+                    yield LineChart(id="front")
                 with VerticalScroll(id="details", can_focus=False):
                     yield Static(id="detail", markup=False)
                     yield Static(id="limits", markup=False)
@@ -141,6 +157,8 @@ class InspectorScreen(InspectorActions):
             if not cancel.is_set():
                 looked = made_sure(looked, cancel.is_set)
                 self._tell(cancel, looked)
+            if not cancel.is_set():
+                self._tell(cancel, with_margin(looked, cancel.is_set))
         except WorkbenchError as error:
             self._tell(cancel, str(error))
         except Exception as error:  # noqa: BLE001  (a thread's top frame: silence would be worse)
@@ -160,7 +178,9 @@ class InspectorScreen(InspectorActions):
             return
         self.remove_class("waiting")
         self.looked = found
-        if found.sure and isinstance(self.subject, LiveSubject):
+        if not self._asked:
+            self.margins = found.inspection.regime == "late"
+        if found.sure and not found.whole and isinstance(self.subject, LiveSubject):
             self.subject.keep(found)
         self._draw()
 
@@ -175,20 +195,32 @@ class InspectorScreen(InspectorActions):
         self._draw_keys()
         self.query_one("#verdict", Static).update(lines(show.verdict_line(looked), palette, ""))
         self.query_one("#evidence", Static).update(lines(show.evidence_lines(looked), palette))
-        joint = looked.inspection.correlation is None or looked.inspection.correlation.joint
-        self.query_one("#points-title", Static).update(palette.say(show.points_title(looked)))
-        self.query_one("#points", Listing).show_rows(show.points_table(looked))
-        title = "" if joint else palette.say(show.neurons_title(looked))
-        self.query_one("#neurons-title", Static).update(title)
-        self.query_one("#neurons", Listing).show_rows(show.neurons_table(looked))
-        self.query_one("#limits", Static).update(lines(show.limit_lines(looked), palette))
-        self.set_class(not show.is_planar(looked), "plain")
+        margin = self.margin
+        page = show.saddle_page(looked) if margin is None else margins.page(margin, looked.state)
+        self.query_one("#points-title", Static).update(palette.say(page.upper_title))
+        self.query_one("#points", Listing).show_rows(page.upper)
+        self.query_one("#neurons-title", Static).update(palette.say(page.lower_title))
+        self.query_one("#neurons", Listing).show_rows(page.lower)
+        self.query_one("#limits", Static).update(lines(page.notes, palette))
+        self.set_class(margin is None and not show.is_planar(looked), "plain")
+        self.set_class(margin is not None, "margin")
         self._draw_choice()
+
+    @property
+    def margin(self) -> MarginCertificate | None:
+        """The certificates, while their page is the one shown."""
+        return None if self.looked is None or not self.margins else self.looked.inspection.margin
 
     def _draw_choice(self) -> None:
         """What depends on the chosen point or neuron."""
         looked = self.looked
         if looked is None:
+            return
+        if self.margin is not None:
+            self.query_one("#front", LineChart).show(margins.front_chart(self.margin))
+            row = self.query_one("#neurons", Listing).chosen or 0
+            sample = margins.constraint_detail(self.margin, looked.state, row)
+            self.query_one("#detail", Static).update(lines(sample, palette_of(self)))
             return
         point, neuron = self.chosen_point(), self.chosen_neuron()
         self.query_one("#compass", Compass).show(pictures.compass(looked, point))
@@ -238,6 +270,8 @@ class InspectorScreen(InspectorActions):
             yield KeyHint("c", "checkpoint", 7)
         elif not live:
             yield KeyHint("←→", "record", 1)
+        if self.looked is not None and self.looked.inspection.margin is not None:
+            yield KeyHint("m", "correlation" if self.margins else "margins", 2)
         yield KeyHint("f", "fork", 3)
         yield KeyHint("↑↓", "choose", 8)
         yield KeyHint("tab", "page" if self.has_class("tiny") else "table", 6)
@@ -251,7 +285,8 @@ class InspectorScreen(InspectorActions):
     def chosen_neuron(self) -> int | None:
         """The neuron under the cursor, while that table is the one in use."""
         row = self.query_one("#neurons", Listing).chosen
-        if self.looked is None or row is None or self._table != "neurons":
+        none = row is None or self.margin is not None or self._table != "neurons"
+        if self.looked is None or row is None or none:
             return None
         return show.shown_neurons(self.looked)[row].index
 
@@ -260,7 +295,7 @@ class InspectorScreen(InspectorActions):
         neuron = self.chosen_neuron()
         if neuron is not None and self.looked is not None:
             return self.looked.inspection.forecast.neurons[neuron].target
-        return self.query_one("#points", Listing).chosen
+        return None if self.margin is not None else self.query_one("#points", Listing).chosen
 
     @on(Listing.Chosen)
     def _moved(self, event: Listing.Chosen) -> None:
@@ -292,6 +327,17 @@ class InspectorScreen(InspectorActions):
         if event.widget.id in ("points", "neurons"):
             self._table = event.widget.id
             self._draw_choice()
+
+    def action_margins(self) -> None:
+        """From the correlation function's page to that of the max-margin problem, or back."""
+        looked = self.looked
+        if looked is None or looked.inspection.margin is None:
+            done = looked is not None and looked.whole
+            why = looked.inspection.limits[-1] if done and looked is not None else ""
+            self.notify(why or "the certificates are being computed …", markup=False)
+            return
+        self.margins, self._asked = not self.margins, True
+        self._draw()
 
     def action_turn(self) -> None:
         """Where one column fits: the other one."""

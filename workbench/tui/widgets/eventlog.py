@@ -94,7 +94,10 @@ def _written(event: LogEvent, width: int, palette: Palette) -> list[str]:
     if len(lines) > LINES:
         lines = [*lines[: LINES - 1], " ".join(lines[LINES - 1 :])]
     head, *rest = lines
-    return [clip(head[front:], max(0, width - front)), *(clip(line, max(0, width)) for line in rest)]
+    return [
+        clip(head[front:], max(0, width - front)),
+        *(clip(line, max(0, width)) for line in rest),
+    ]
 
 
 class EventLog(Painted[EventLogModel]):

@@ -156,12 +156,13 @@ class Listing(Painted[Listed], can_focus=True):
         if tall:
             self.refresh(layout=True)
 
-    def _put(self, listed: Listed) -> None:
-        """Show, with the cursor in sight."""
+    def _put(self, listed: Listed, focused: bool | None = None) -> None:
+        """Show, with the cursor in sight; `focused` None: as it is."""
         room = max(1, self.size.height - 1)
         top = min(max(listed.top, listed.cursor - room + 1), listed.cursor)
         top = max(0, min(top, len(listed.rows) - room))
-        self.show(replace(listed, top=top, focused=self.has_focus))
+        here = self.has_focus if focused is None else focused
+        self.show(replace(listed, top=top, focused=here))
 
     def choose(self, row: int) -> None:
         """Move the cursor to a row, or the nearest there is."""
@@ -175,12 +176,12 @@ class Listing(Painted[Listed], can_focus=True):
         self._put(self.listed)
 
     def on_focus(self) -> None:
-        """Keys come here now."""
-        self._put(self.listed)
+        """Keys come here now; `has_focus` says so only after this handler."""
+        self._put(self.listed, focused=True)
 
     def on_blur(self) -> None:
         """Keys go elsewhere."""
-        self._put(self.listed)
+        self._put(self.listed, focused=False)
 
     def action_move(self, by: int) -> None:
         """The row by so many below."""
