@@ -17,7 +17,13 @@ from workbench.config_base import Count, Natural, NonNegative, Section
 from workbench.config_data import DataConfig
 from workbench.config_errors import sentence
 from workbench.config_init import GaussianInit, InitConfig
-from workbench.config_models import ModelConfig, SquaredReluModel, TorchModel
+from workbench.config_models import (
+    SINGLE_OUTPUT,
+    ModelConfig,
+    NtkModel,
+    SquaredReluModel,
+    TorchModel,
+)
 from workbench.config_train import TrainConfig
 from workbench.errors import BadInput, clean_text
 
@@ -100,11 +106,13 @@ class RunConfig(Section):
 
     @model_validator(mode="after")
     def _loss_fits_model(self) -> RunConfig:
-        single = ("squared-relu", "two-layer-relu", "two-trainable-relu")
-        if self.loss.kind == "cross-entropy" and self.model.kind in single:
+        model, key = self.model, "model.kind"
+        if isinstance(model, NtkModel):
+            model, key = model.base, "model.base.kind"
+        if self.loss.kind == "cross-entropy" and model.kind in SINGLE_OUTPUT:
             raise ValueError(
-                f"loss.kind 'cross-entropy' needs one output a class, and model.kind "
-                f"'{self.model.kind}' has one output; allowed here: square, logistic, exponential"
+                f"loss.kind 'cross-entropy' needs one output a class, and {key} "
+                f"'{model.kind}' has one output; allowed here: square, logistic, exponential"
             )
         return self
 
@@ -140,7 +148,7 @@ def parse_config(values: Mapping[str, Any], where: str) -> RunConfig:
 
 
 def read_toml(path: Path) -> dict[str, Any]:
-    """The table in a TOML file, with relative data and start paths made absolute beside it."""
+    """The table in a TOML file, with relative paths of data and starts made absolute beside it."""
     try:
         text = path.read_text(encoding="utf-8")
     except IsADirectoryError:
@@ -150,8 +158,9 @@ def read_toml(path: Path) -> dict[str, Any]:
     except (OSError, UnicodeDecodeError) as error:
         raise BadInput(f"cannot read {path}: {clean_text(str(error))}.") from error
     values = parse_toml(text, str(path))
-    for section in ("data", "init"):
-        table = values.get(section)
+    model = values.get("model")
+    start = model.get("start") if isinstance(model, dict) else None
+    for table in (values.get("data"), values.get("init"), start):
         if isinstance(table, dict) and isinstance(table.get("path"), str) and table["path"]:
             table["path"] = str((path.parent / Path(table["path"]).expanduser()).resolve())
     return values

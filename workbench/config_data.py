@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from typing import Annotated, Literal
 
-from pydantic import Field, field_validator
+from pydantic import Field, field_validator, model_validator
 
-from workbench.config_base import Count, Natural, NonNegative, Section, Seed
+from workbench.config_base import Count, Natural, NonNegative, Positive, Section, Seed
+
+Finite = Annotated[float, Field(allow_inf_nan=False)]
 
 
 class CircleData(Section):
@@ -27,12 +29,11 @@ class GaussianData(Section):
     seed: Seed = 0
 
 
-class DigitsData(Section):
-    """scikit-learn's 8×8 handwritten digits, grey values scaled to 0..1 (1,797 samples)."""
+class ClassesData(Section):
+    """Pictures of ten classes, grey or colour values scaled to 0..1."""
 
-    kind: Literal["digits"]
     classes: tuple[int, ...] = Field(
-        tuple(range(10)), description="digits kept; two of them become labels −1 and 1"
+        tuple(range(10)), description="classes kept; two of them become labels −1 and 1"
     )
     n: Natural = Field(0, description="keep a seeded random subset of this size; 0: all")
     seed: Seed = 0
@@ -41,10 +42,68 @@ class DigitsData(Section):
     @classmethod
     def _distinct_digits(cls, classes: tuple[int, ...]) -> tuple[int, ...]:
         if len(set(classes)) != len(classes) or len(classes) < 2:
-            raise ValueError("two or more distinct digits are needed")
+            raise ValueError("two or more distinct classes are needed")
         if any(c not in range(10) for c in classes):
-            raise ValueError("digits are 0 to 9")
+            raise ValueError("classes are 0 to 9")
         return classes
+
+
+class DigitsData(ClassesData):
+    """scikit-learn's 8×8 handwritten digits (1,797 samples)."""
+
+    kind: Literal["digits"]
+
+
+class FolderData(ClassesData):
+    """Pictures in files of the user's own."""
+
+    path: str = Field(
+        description="the folder of the files; relative to the TOML file that names it"
+    )
+    split: Literal["train", "test"] = "train"
+
+
+class MnistData(FolderData):
+    """MNIST's IDX files, plain or gzipped: x (n, 784)."""
+
+    kind: Literal["mnist"]
+
+
+class Cifar10Data(FolderData):
+    """CIFAR-10's python batches: x (n, 3072), channel by channel."""
+
+    kind: Literal["cifar10"]
+
+
+class TwoCirclesData(Section):
+    """Points on two circles around ±distance·e, y = ±1; JT19 Fig. 2. The margin is distance − radius."""
+
+    kind: Literal["two-circles"]
+    n: Annotated[int, Field(ge=2)] = 100
+    radius: NonNegative = 0.2
+    distance: Positive = Field(0.6, description="of each centre from the origin")
+    angle: Finite = Field(30.0, description="of e, in degrees")
+
+    @model_validator(mode="after")
+    def _separable(self) -> TwoCirclesData:
+        if self.radius >= self.distance:
+            raise ValueError(
+                f"radius = {self.radius:g} is not below distance = {self.distance:g}, so no line through "
+                "the origin separates the circles"
+            )
+        return self
+
+
+class PlanarData(Section):
+    """JT20 Fig. 1: points of the plane and a 1, labelled by a random network, low margins deleted."""
+
+    kind: Literal["jt20-planar"]
+    n: Annotated[int, Field(ge=2)] = 200
+    margin: NonNegative = Field(
+        0.25, description="least |value|, in root mean squares of the network"
+    )
+    width: Count = Field(8, description="neurons of the network that labels")
+    seed: Seed = 0
 
 
 class FileData(Section):
@@ -86,6 +145,16 @@ class InlineData(Section):
 
 
 DataConfig = Annotated[
-    CircleData | GaussianData | DigitsData | CsvData | NpzData | Hdf5Data | InlineData,
+    CircleData
+    | GaussianData
+    | TwoCirclesData
+    | PlanarData
+    | DigitsData
+    | MnistData
+    | Cifar10Data
+    | CsvData
+    | NpzData
+    | Hdf5Data
+    | InlineData,
     Field(discriminator="kind"),
 ]

@@ -71,7 +71,11 @@ def test_holds_and_every_check_can_fail(lab, claim, verdict):
         (lambda lab: Bent(lab, turned), "settled directions off"),
         (lambda lab: Bent(lab, wandering), "share settled at"),
         (lambda lab: Short(lab, 1 / 3), "share settled at"),
-        (lambda lab: OtherLabels(lab, lambda y: np.roll(y, 9)), "settled directions off"),
+        pytest.param(
+            lambda lab: OtherLabels(lab, lambda y: np.roll(y, 9)),
+            "settled directions off",
+            marks=pytest.mark.full,
+        ),
     ],
 )
 def test_broken_training_fails_f3(lab, broken, says):

@@ -36,6 +36,30 @@ def test_times_agree_with_the_general_forecast(seed, kind, leak):
     assert (error < (1e-3 if kind is SQUARED else 1e-2)).all()
 
 
+@pytest.mark.parametrize("kind", [SQUARED, TWO_LAYER])
+@pytest.mark.parametrize("seed", range(3))
+def test_the_direction_then_is_that_of_a_plain_loop(seed, kind):
+    """Small explicit steps of the neuron's own flow until its norm is there."""
+    x, z, w = case(seed, kind, count=5)
+    w *= 1e3
+    path = plane_paths(w, x, z, kind, 0.0, 0.1)
+    for k in np.flatnonzero(np.isfinite(path.escape_time)):
+        at = w[k].copy()
+        step = path.escape_time[k] / 40_000
+        for _ in range(40_000):
+            s = np.maximum(x @ at[-2:], 0.0)
+            if kind is SQUARED:
+                at += step * 2.0 * (z * s) @ x
+            else:
+                v, u = at[0], at[1:]
+                at = at + step * np.concatenate([[z @ s], v * (z * (x @ u > 0)) @ x])
+        assert np.linalg.norm(at) == pytest.approx(
+            0.1, rel=3e-2
+        )  # times are right to 1e-2, and log 10 follows
+        off = np.angle(np.exp(1j * (np.arctan2(at[-1], at[-2]) - path.escape_angle[k])))
+        assert abs(off) < np.radians(0.5)
+
+
 def test_zero_neurons_and_neurons_that_have_left():
     x, z, w = case(0, SQUARED)
     w[0], w[1] = 0.0, [3.0, 0.0]

@@ -5,35 +5,52 @@ from __future__ import annotations
 import numpy as np
 
 from workbench.config_data import (
+    Cifar10Data,
     CircleData,
     CsvData,
     DataConfig,
     DigitsData,
     GaussianData,
     InlineData,
+    MnistData,
     NpzData,
+    PlanarData,
+    TwoCirclesData,
 )
+from workbench.data.cifar10 import cifar10
 from workbench.data.dataset import Dataset, checked_dataset
 from workbench.data.digits import digits
 from workbench.data.files import load_csv, load_hdf5, load_npz
+from workbench.data.jt20_planar import jt20_planar
+from workbench.data.mnist import mnist
 from workbench.data.synthetic import circle, gaussian_separable
+from workbench.data.two_circles import two_circles
 from workbench.errors import BadInput
 
 
 def load_dataset(config: DataConfig) -> Dataset:
     """The dataset a configuration names; raises BadInput when it cannot be had."""
-    if isinstance(config, CircleData):
-        return circle(config.n, config.offset)
-    if isinstance(config, GaussianData):
-        return gaussian_separable(config.n, config.d, config.margin, config.seed)
-    if isinstance(config, DigitsData):
-        return digits(config.classes, config.n, config.seed)
-    if isinstance(config, CsvData):
-        return load_csv(config)
-    if isinstance(config, NpzData):
-        return load_npz(config)
-    if isinstance(config, InlineData):
-        return _inline(config)
+    match config:
+        case CircleData():
+            return circle(config.n, config.offset)
+        case GaussianData():
+            return gaussian_separable(config.n, config.d, config.margin, config.seed)
+        case TwoCirclesData():
+            return two_circles(config.n, config.radius, config.distance, config.angle)
+        case PlanarData():
+            return jt20_planar(config.n, config.margin, config.width, config.seed)
+        case DigitsData():
+            return digits(config.classes, config.n, config.seed)
+        case MnistData():
+            return mnist(config)
+        case Cifar10Data():
+            return cifar10(config)
+        case CsvData():
+            return load_csv(config)
+        case NpzData():
+            return load_npz(config)
+        case InlineData():
+            return _inline(config)
     return load_hdf5(config)
 
 

@@ -32,7 +32,8 @@ class NeuronForecast:
 
     `target`: index into the KKT points. `cosine`: with the target, now. `rate`: d log‖w‖/dt now, in the
     run's flow time. `escape_time`: flow time from now until ‖w‖ = radius, ∞ if never; `escape_steps` =
-    escape_time over the learning rate.
+    escape_time over the learning rate. `escape_angle`: of u then, in radians, for inputs in the plane;
+    it is not the target's where a neuron leaves before it has arrived.
     """
 
     index: int
@@ -43,6 +44,7 @@ class NeuronForecast:
     rate: float | None = None
     escape_time: float | None = None
     escape_steps: float | None = None
+    escape_angle: float | None = None
 
 
 @dataclass(frozen=True, eq=False)
@@ -92,11 +94,13 @@ def forecast_of(
     for sign, (start, found) in correlation.sets.items():
         index = groups.small[state.sees[groups.small] == sign]
         z = sign * state.z
-        targets, times, known = _paths(state, index, z, found, radius or np.inf, cancel)
+        targets, times, angles, known = _paths(state, index, z, found, radius or np.inf, cancel)
         followed += known
         weights = state.weights[index]
         rates = 2.0 * _values(state, weights, z) * state.flow_factor
-        for k, w, target, time, rate in zip(index, weights, targets, times, rates, strict=True):
+        for k, w, target, time, rate, angle in zip(
+            index, weights, targets, times, rates, angles, strict=True
+        ):
             cosine = None
             if target >= 0 and norm[k] > 0:
                 cosine = float(_member(found.points[target], w) @ w / norm[k])
@@ -110,6 +114,7 @@ def forecast_of(
                 None if np.isnan(rate) else float(rate),
                 wait,
                 None if wait is None else wait / state.learning_rate,
+                None if np.isnan(angle) else float(np.angle(np.exp(1j * angle))),
             )
     leaving = [n for n in neurons if n.escape_time is not None and np.isfinite(n.escape_time)]
     first = min(leaving, key=lambda n: n.escape_time or 0.0).index if leaving else None
@@ -139,17 +144,17 @@ def _paths(
     found: KktSet,
     radius: float,
     cancel: Callable[[], bool] | None,
-) -> tuple[Int[Array, " k"], Float[Array, " k"], int]:
-    """(target in `found`, escape time for the summed risk, how many were followed)."""
+) -> tuple[Int[Array, " k"], Float[Array, " k"], Float[Array, " k"], int]:
+    """(target in `found`, escape time for the summed risk, angle then, how many were followed)."""
     weights, kind, leak = state.weights[index], state.kind, _leak(state)
     targets = np.full(len(index), -1, dtype=np.int64)
-    times = np.full(len(index), np.nan)
+    times, angles = np.full(len(index), np.nan), np.full(len(index), np.nan)
     plane = np.zeros(len(index), dtype=bool)
     if state.x.shape[1] == 2 and found.complete:
         plane = is_balanced(weights, kind)
     if plane.any():
         path = plane_paths(weights[plane], state.x, z, kind, leak, radius, cancel=cancel)
-        times[plane] = path.escape_time
+        times[plane], angles[plane] = path.escape_time, path.escape_angle
         sign = np.sign(weights[plane, 0])
         targets[plane] = [
             _at_angle(found, kind, a, s) for a, s in zip(path.angle, sign, strict=True)
@@ -167,7 +172,7 @@ def _paths(
         times[rest] = got.escape_time
     if not np.isfinite(radius):
         times[~np.isnan(times)] = np.inf
-    return targets, times, int(plane.sum()) + len(rest)
+    return targets, times, angles, int(plane.sum()) + len(rest)
 
 
 def _at_angle(found: KktSet, kind: NeuronKind, angle: float, sign: float) -> int:

@@ -35,10 +35,12 @@ BALANCED = 1e-3
 @dataclass(frozen=True, eq=False)
 class PlanePath:
     """`angle` (H) where u ends and `escape_time` (H), in flow time of the summed risk, until ‖w‖ =
-    radius: 0 if it is there, ∞ if never. NaN where a neuron is zero or the rounds ran out."""
+    radius: 0 if it is there, ∞ if never. NaN where a neuron is zero or the rounds ran out.
+    `escape_angle` (H): of u when ‖w‖ = radius, which may be before it has arrived; NaN without."""
 
     angle: Float[Array, " H"]
     escape_time: Float[Array, " H"]
+    escape_angle: Float[Array, " H"]
 
 
 @dataclass(frozen=True, eq=False)
@@ -101,7 +103,7 @@ def plane_paths(
     f = circle_function(merge_lines(x, z, kind, leak))
     field = _Field(f, critical_items(f), 2.0 if kind is NeuronKind.SQUARED_RELU else 1.0)
     size = np.linalg.norm(weights, axis=1)
-    ends, times = np.full(len(weights), np.nan), np.full(len(weights), np.nan)
+    ends, times, leaving = (np.full(len(weights), np.nan) for _ in range(3))
     alive = np.flatnonzero(size > 0)
     sign = np.ones(len(alive))
     if kind is NeuronKind.TWO_LAYER_RELU:
@@ -110,7 +112,7 @@ def plane_paths(
     left = float(np.log(radius)) - np.log(size[alive])
     item, gap0 = field.ends(angle, sign), np.zeros(0)
     clock, h = np.zeros(len(alive)), STEP[f.degree] / field.fastest
-    times[alive[left <= 0]] = 0.0
+    times[alive[left <= 0]], leaving[alive[left <= 0]] = 0.0, angle[left <= 0]
     for done in range(ROUNDS):
         gap0 = field.turn_left(angle, item)
         still = np.abs(gap0) <= NEAR
@@ -124,11 +126,15 @@ def plane_paths(
             break
         turned, grown = _step(field, angle, sign, h)
         over = (np.abs(turned) > np.abs(gap0)) & (np.sign(turned) == np.sign(gap0))
-        angle = angle + np.where(over, gap0, turned)
+        turned = np.where(over, gap0, turned)
         passed = np.isnan(times[alive]) & (grown >= left)
-        times[alive[passed]] = clock[passed] + h * left[passed] / grown[passed]
-        clock, left = clock + h, left - grown
-    return PlanePath(ends, times)
+        part = left[passed] / grown[passed]
+        times[alive[passed]] = clock[passed] + h * part
+        leaving[alive[passed]] = angle[passed] + part * turned[passed]
+        angle, clock, left = angle + turned, clock + h, left - grown
+    late = np.isnan(leaving) & np.isfinite(times)
+    leaving[late] = ends[late]
+    return PlanePath(ends, times, leaving)
 
 
 def _step(

@@ -10,17 +10,39 @@ import torch
 from torch import Tensor, nn
 
 from workbench.config_models import (
+    AlexNetModel,
+    BaseModelConfig,
+    CnnModel,
+    DeepLinearModel,
     DeepReluModel,
+    DiagonalModel,
     ModelConfig,
+    NtkModel,
+    SharedPatchesModel,
+    SkipLinearModel,
+    SparseModel,
     SquaredReluModel,
     TorchModel,
     TwoLayerReluModel,
+    TwoTrainableReluModel,
 )
 from workbench.errors import BadInput, clean_text, unknown
+from workbench.models.alexnet import alexnet
+from workbench.models.cnn import cnn
+from workbench.models.convolutional import image_of
+from workbench.models.deep_linear import DeepLinear
 from workbench.models.deep_relu import DeepRelu
+from workbench.models.diagonal import Diagonal
+from workbench.models.linearised import Linearised
+from workbench.models.network import Network, flatten, structure_of
+from workbench.models.shared_patches import SharedPatches
+from workbench.models.skip_linear import SkipLinear
+from workbench.models.sparse import Sparse
 from workbench.models.squared_relu import SquaredRelu
+from workbench.models.start import first_theta
 from workbench.models.two_layer_relu import TwoLayerRelu
 from workbench.models.two_trainable_relu import TwoTrainableRelu
+from workbench.models.vgg import vgg
 
 
 def build_model(
@@ -28,20 +50,74 @@ def build_model(
 ) -> nn.Module:
     """The network for inputs of that shape; `seed` draws fixed random signs.
 
-    Raises BadInput when a `torch` class cannot be imported, built, or called on such inputs.
+    Raises BadInput when the network does not fit the inputs, or a `torch` class cannot be imported,
+    built, or called on them.
     """
-    d = int(torch.Size(input_shape).numel())
-    if isinstance(config, SquaredReluModel):
-        return SquaredRelu(d, config.width, config.leak, _signs(config.signs, config.width, seed))
-    if isinstance(config, TwoLayerReluModel):
-        return TwoLayerRelu(d, config.width, config.leak)
-    if isinstance(config, DeepReluModel):
-        return DeepRelu(d, config.widths, outputs, config.leak)
     if isinstance(config, TorchModel):
         return _imported(config, input_shape, outputs, seed)
-    return TwoTrainableRelu(
-        d, config.widths, config.leak, _signs(config.signs, config.widths[1], seed)
+    if isinstance(config, NtkModel):
+        return _linearised(config, input_shape, outputs, seed)
+    return _own(config, input_shape, outputs, seed)
+
+
+def _own(config: BaseModelConfig, input_shape: tuple[int, ...], outputs: int, seed: int) -> Network:
+    """One of the workbench's own networks."""
+    d = int(torch.Size(input_shape).numel())
+    match config:
+        case SquaredReluModel():
+            signs = _signs(config.signs, config.width, seed)
+            return SquaredRelu(d, config.width, config.leak, signs)
+        case TwoLayerReluModel():
+            return TwoLayerRelu(d, config.width, config.leak)
+        case DeepReluModel():
+            return DeepRelu(d, config.widths, outputs, config.leak)
+        case TwoTrainableReluModel():
+            signs = _signs(config.signs, config.widths[1], seed)
+            return TwoTrainableRelu(d, config.widths, config.leak, signs)
+        case DeepLinearModel():
+            return DeepLinear(d, config.hidden, outputs)
+        case DiagonalModel():
+            return Diagonal(d, config.depth, config.activation)
+        case SparseModel():
+            return _sparse(config, d)
+        case SharedPatchesModel():
+            if d % config.patches:
+                raise BadInput(
+                    f"model.patches = {config.patches} does not divide the {d} numbers of an input."
+                )
+            return SharedPatches(d, config.patches, config.activation)
+        case SkipLinearModel():
+            return SkipLinear(d, config.width)
+    image = image_of(input_shape, config.image, config.kind)
+    match config:
+        case CnnModel():
+            return cnn(image, config.channels, config.width, outputs, config.biases)
+        case AlexNetModel():
+            return alexnet(image, config.channels, config.widths, outputs)
+    return vgg(image, config.channels, outputs, config.biases)
+
+
+def _sparse(config: SparseModel, d: int) -> Sparse:
+    """The network of the masks; the first must be as wide as an input."""
+    columns = len(config.masks[0][0])
+    if columns != d:
+        raise BadInput(
+            f"model.masks: the first mask has {columns} columns, and an input has {d} numbers; "
+            "they must agree."
+        )
+    return Sparse(
+        [torch.tensor(mask, dtype=torch.bool) for mask in config.masks], config.activation
     )
+
+
+def _linearised(
+    config: NtkModel, input_shape: tuple[int, ...], outputs: int, seed: int
+) -> Linearised:
+    """The base network at θ_0 as model.start draws it, linearised there."""
+    base = _own(config.base, input_shape, outputs, seed)
+    start = first_theta(config.start, structure_of(base, int(torch.Size(input_shape).numel())))
+    flatten(base, torch.float64, torch.device("cpu")).copy_(torch.from_numpy(start))
+    return Linearised(base, config.constant)
 
 
 def _signs(kind: str, width: int, seed: int) -> Tensor:

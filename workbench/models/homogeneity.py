@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 import torch
@@ -12,6 +13,8 @@ from workbench.models.structure import Structure
 
 TOLERANCE = 1e-6
 SCALES = (0.5, 2.0, 3.0)
+DRAWS = 20
+MANY_WEIGHTS = 1_000_000
 
 
 @dataclass(frozen=True)
@@ -45,27 +48,38 @@ class Homogeneity:
 def measure_homogeneity(
     model: nn.Module, structure: Structure, x: Tensor, seed: int = 0
 ) -> Homogeneity:
-    """Measure the orders at a seeded random θ on up to 64 of the inputs x (n, …), in float64 on the CPU.
+    """Measure the orders at a seeded random θ on up to 64 of the inputs x (n, …), in float64 on the CPU;
+    on 4 of them where there are more than a million weights.
 
-    The network is probed at weights of He's size: a start of 1e−5 would hide a bias behind rounding.
-    Batch statistics are switched off (eval mode).
+    The network is probed at weights of He's size: a start of 1e−5 would hide a bias behind rounding. Where
+    every output vanishes there (deep and narrow ReLU networks), θ is drawn again. Batch statistics are
+    switched off (eval mode).
     """
     probe = copy.deepcopy(model).to(device="cpu", dtype=torch.float64).eval()
-    inputs = x[:64].detach().to(device="cpu", dtype=torch.float64)
+    few = 4 if structure.size > MANY_WEIGHTS else 64
+    inputs = x[:few].detach().to(device="cpu", dtype=torch.float64)
     generator = torch.Generator().manual_seed(seed)
     names = {name: p for name, p in probe.named_parameters() if p.requires_grad}
     with torch.no_grad():
-        for tensor in names.values():
-            fan_in = tensor[0].numel() if tensor.ndim > 1 else max(1, tensor.numel())
-            noise = torch.randn(tensor.shape, generator=generator, dtype=torch.float64)
-            tensor.copy_(noise * (2.0 / fan_in) ** 0.5)
-        base = probe(inputs)
+        for _ in range(DRAWS):
+            _draw(names.values(), generator)
+            base = probe(inputs)
+            if bool((base != 0).any()):
+                break
         order, deviation = _order(probe, list(names.values()), inputs, base)
         layers = []
         for layer in structure.layers:
             members = [names[name] for name in layer.parameters]
             layers.append(LayerOrder(layer.name, *_order(probe, members, inputs, base)))
     return Homogeneity(order, deviation, tuple(layers))
+
+
+def _draw(weights: Iterable[Tensor], generator: torch.Generator) -> None:
+    """Random weights of He's size, in place."""
+    for tensor in weights:
+        fan_in = tensor[0].numel() if tensor.ndim > 1 else max(1, tensor.numel())
+        noise = torch.randn(tensor.shape, generator=generator, dtype=torch.float64)
+        tensor.copy_(noise * (2.0 / fan_in) ** 0.5)
 
 
 def _order(

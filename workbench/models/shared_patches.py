@@ -24,7 +24,7 @@ class SharedPatches(Network):
 
     def forward(self, x: Tensor) -> Tensor:
         """Outputs (n) for inputs (n, …)."""
-        parts = x.flatten(1).unflatten(1, (self.patches, -1))
+        parts = x.reshape(x.shape[0], self.patches, -1)
         return activate(parts @ self.w, self.activation) @ self.v
 
     def layers(self) -> tuple[Layer, ...]:

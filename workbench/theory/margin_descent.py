@@ -135,7 +135,9 @@ def _crossed(problem: PatternedMargins, face: Face, walls: Int[Array, "j 2"]) ->
     heights = problem.heights(face.theta)
     samples = np.unique(problem.samples[face.active])
     open_now = face.gates[samples] == 1.0
-    wrong = np.where(open_now, -heights[samples], heights[samples]) > 1e-12 * np.abs(heights).max()
+    wrong = np.where(open_now, -heights[samples], heights[samples]) > 1e-12 * np.abs(heights).max(
+        initial=0.0
+    )
     wrong &= (problem.low < 1.0)[None, :]
     position, gate = np.nonzero(wrong)
     pairs = np.column_stack([samples[position], gate]).astype(np.int64)

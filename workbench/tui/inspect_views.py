@@ -210,6 +210,7 @@ def neurons_table(looked: Looked) -> Listed:
         ListColumn("rate", 4),
         ListColumn("in steps", 1),
         ListColumn("leaves at", 0),
+        ListColumn("by then", 3),
         ListColumn("in time", 5),
     )
     rows = [_neuron_row(n, inspection, found, planar) for n in shown_neurons(looked)]
@@ -224,7 +225,7 @@ def _neuron_row(
             (str(n.index), "dim"),
             (number(n.norm, 3), "bar_text"),
             ("large", "dim"),
-            *[("", "dim")] * 5,
+            *[("", "dim")] * 6,
         )
     first = n.index == inspection.forecast.first
     target, ink = "–", "dim"
@@ -240,6 +241,7 @@ def _neuron_row(
         (number(n.rate, 3), "bar_text"),
         (_steps(n.escape_steps, 0), "text"),
         (_steps(n.escape_steps, inspection.step), "warn" if first else "text"),
+        ("–" if n.escape_angle is None else f"{np.degrees(n.escape_angle):.2f}°", "bar_text"),
         (number(n.escape_time, 4), "bar_text"),
     )
 
