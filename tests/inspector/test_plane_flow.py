@@ -47,15 +47,17 @@ def test_the_direction_then_is_that_of_a_plain_loop(seed, kind):
         at = w[k].copy()
         step = path.escape_time[k] / 40_000
         for _ in range(40_000):
+            before = at.copy()
             s = np.maximum(x @ at[-2:], 0.0)
             if kind is SQUARED:
                 at += step * 2.0 * (z * s) @ x
             else:
                 v, u = at[0], at[1:]
                 at = at + step * np.concatenate([[z @ s], v * (z * (x @ u > 0)) @ x])
-        assert np.linalg.norm(at) == pytest.approx(
-            0.1, rel=3e-2
-        )  # times are right to 1e-2, and log 10 follows
+        growth = np.log(np.linalg.norm(at) / np.linalg.norm(before)) / step
+        # Times are right to 1e-2: the norm then is as far off as it grows in that.
+        late = 1e-2 * path.escape_time[k] * growth
+        assert abs(np.log(np.linalg.norm(at) / 0.1)) < late
         off = np.angle(np.exp(1j * (np.arctan2(at[-1], at[-2]) - path.escape_angle[k])))
         assert abs(off) < np.radians(0.5)
 
