@@ -208,7 +208,9 @@ class Session:
             config = parse_config(
                 override(parse_toml(to_toml(config), "config"), [f"train.steps={steps}"]), "--steps"
             )
-        until, risks = config.train.until, history.scalar("log_risk")
+        # Killed before its first record was on disk, it has no risk yet.
+        until = config.train.until
+        risks = history.scalar("log_risk") if history.length else np.zeros(0)
         if finished and until and len(risks) and risks[-1] <= until.log10_risk * np.log(10.0):
             raise BadInput(
                 f"run {folder.name} has reached the risk of its train.until; to go on below it: workbench "
