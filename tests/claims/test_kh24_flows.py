@@ -11,6 +11,7 @@ from tests.claims.judging import assert_every_check_can_fail_alone, assert_fails
 from workbench.claims import kh24_flow as flow
 from workbench.claims import kh24_landscapes as landscapes
 from workbench.claims import kh24_ncf as ncf
+from workbench.claims import kh24_patterns as patterns
 from workbench.claims import kh24_saddle as saddle
 from workbench.claims.registry import CLAIMS
 
@@ -20,7 +21,7 @@ MADE = {
     "KH24-L5.2": flow.l52_evidence,
     "KH24-T5.1": flow.t51_evidence,
     "KH24-T5.5": saddle.t55_evidence,
-    "KH24-L5.4": ncf.l54_evidence,
+    "KH24-L5.4": patterns.l54_evidence,
     "KH24-I1": landscapes.i1_evidence,
 }
 
@@ -220,7 +221,8 @@ def still(field):
 @pytest.fixture
 def brief(monkeypatch):
     """Broken flows need not be followed for long."""
-    monkeypatch.setattr(ncf, "ROUNDS", 400)
+    for module in (ncf, patterns):
+        monkeypatch.setattr(module, "ROUNDS", 400)
     monkeypatch.setattr(ncf, "LATE", 0.5)
     monkeypatch.setattr(ncf, "LONG", 4.0)
 
@@ -245,13 +247,13 @@ def test_points_of_another_ncf_fail(ncf_flows, monkeypatch):
 
 @pytest.mark.usefixtures("brief")
 def test_starts_outside_s_leave_the_pattern():
-    assert_fails(L54, ncf.l54_evidence("quick", reach=6.0), "over its bound")
+    assert_fails(L54, patterns.l54_evidence("quick", reach=6.0), "over its bound")
 
 
 @pytest.mark.usefixtures("brief")
 @pytest.mark.parametrize("broken", [downhill, drifting])
 def test_other_flows_are_not_the_cells(broken):
-    assert_fails(L54, ncf.l54_evidence("quick", turned=broken), "off the linear flow")
+    assert_fails(L54, patterns.l54_evidence("quick", turned=broken), "off the linear flow")
 
 
 # --- App. I ----------------------------------------------------------------------------------------

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 from tests.claims.judging import assert_every_check_can_fail_alone, assert_fails
+from workbench.claims import kh24_balance as balance
 from workbench.claims import kh24_points as points
 from workbench.claims.registry import CLAIMS
 
@@ -19,7 +20,7 @@ def evidence():
     return {
         "KH24-G1": points.g1_evidence("quick"),
         "KH24-G2": points.g2_evidence("quick"),
-        "KH24-H1": points.h1_evidence("quick"),
+        "KH24-H1": balance.h1_evidence("quick"),
     }
 
 
@@ -113,11 +114,11 @@ def test_turned_u_fails_h1(evidence):
 
 
 def test_a_residual_below_eulers_bound_fails_h1(evidence, monkeypatch):
-    certify = points.certify
+    certify = balance.certify
 
     def too_kind(w, lines, kind):
         proof = certify(w, lines, kind)
         return replace(proof, residual=0.9 * proof.residual)
 
-    monkeypatch.setattr(points, "certify", too_kind)
+    monkeypatch.setattr(balance, "certify", too_kind)
     assert_fails(H1, evidence["KH24-H1"], "residual over")

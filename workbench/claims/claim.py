@@ -113,3 +113,13 @@ class Claim:
         if not checks or not all(check.holds for check in checks):
             return "fails"
         return "holds corrected" if self.erratum else "holds"
+
+
+def untrained(evidence: Callable[[Size], Any]) -> Callable[[Lab, Size], tuple[Any, None]]:
+    """The experiment of a claim that trains nothing and leaves no run: `evidence` of the size alone."""
+
+    def experiment(lab: Lab, size: Size) -> tuple[Any, None]:
+        del lab
+        return evidence(size), None
+
+    return experiment

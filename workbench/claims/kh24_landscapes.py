@@ -11,7 +11,7 @@ import numpy as np
 from scipy.integrate import solve_ivp
 
 from workbench.arrays import Array, Float
-from workbench.claims.claim import Check, Claim, Measured, Size
+from workbench.claims.claim import Check, Claim, Measured, Size, untrained
 from workbench.claims.kh24_checks import (
     NEAR,
     Bound,
@@ -329,11 +329,6 @@ def i1_criterion(measured: Measured) -> tuple[Check, ...]:
     return judged(measured, bounds)
 
 
-def _i1(lab: Lab, size: Size) -> tuple[Leaving, Path | None]:
-    del lab
-    return i1_evidence(size), None
-
-
 CLAIMS = (
     Claim(
         id="KH24-F2",
@@ -357,7 +352,7 @@ CLAIMS = (
         statement="For g = (u_1|u_2| − 1)² every subgradient at (1+δ, δ), δ in (0, 0.1), has norm ≥ 1, "
         "although 0 is one at (1, 0); the flow from there is 0.09 away at t = 0.1.",
         method="Subgradients and flows for δ from 1e−9 to 0.1.",
-        experiment=_i1,
+        experiment=untrained(i1_evidence),
         measure=i1_measure,
         criterion=i1_criterion,
     ),

@@ -1,4 +1,4 @@
-"""KH24 Lemmas 5.3 and 5.4: where the NCF flow goes, and starts from which it is unique.
+"""KH24 Lemma 5.3: where the NCF flow goes.
 
 No training: the flow itself, for neurons in the plane whose KKT points are enumerated.
 """
@@ -7,27 +7,24 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 
 import numpy as np
 
 from workbench.arrays import Array, Float
-from workbench.claims.claim import Check, Claim, Measured, Size
+from workbench.claims.claim import Check, Claim, Measured, Size, untrained
 from workbench.claims.kh24_checks import (
     NEAR,
     Bound,
     degrees_between,
     judged,
-    least,
     most,
     on_circle,
 )
-from workbench.claims.lab import Lab
 from workbench.theory.circle import circle_function
 from workbench.theory.kkt import kkt_points
 from workbench.theory.lines import merge_lines
 from workbench.theory.min_norm import min_norm_element
-from workbench.theory.ncf import NeuronKind, activation_slope, ncf_gradient, ncf_value
+from workbench.theory.ncf import NeuronKind, ncf_gradient, ncf_value
 from workbench.theory.ncf_flow import ncf_flow
 from workbench.theory.result import FlatExtent, KktPoint
 from workbench.theory.sliding import SlidingField
@@ -53,7 +50,7 @@ Field = Callable[[Float[np.ndarray, "B p"]], Float[np.ndarray, "B p"]]
 Turned = Callable[[Field], Field]
 
 
-def _same(field: Field) -> Field:
+def unturned(field: Field) -> Field:
     return field
 
 
@@ -80,7 +77,7 @@ class Flowed:
     faded: float
 
 
-def l53_evidence(size: Size, turned: Turned = _same) -> list[Flowed]:
+def l53_evidence(size: Size, turned: Turned = unturned) -> list[Flowed]:
     """Gaussian data with labels of both signs; `turned` may bend the gradient's field."""
     cases = []
     for kind in (SQUARED, TWO_LAYER):
@@ -274,124 +271,6 @@ def l53_criterion(measured: Measured) -> tuple[Check, ...]:
     return judged(measured, bounds)
 
 
-# --- Lemma 5.4 -----------------------------------------------------------------------------------
-
-GRID = 60
-PAIR = 0.1
-"""Distance of two neighbouring starts over γ."""
-
-
-@dataclass(frozen=True, eq=False)
-class Inside:
-    """Starts in S around one KKT point, and their flows.
-
-    `pattern`: least (x_i·u(t))(x_i·u*) over η_1²/2 over inputs, times and starts. `spread`: distance of
-    two flows over ε e^{‖s‖t}, ε that of their starts, s the slope in the cell of u*. `linear`: largest
-    relative difference to the linear flow of that cell.
-    """
-
-    pattern: float
-    spread: float
-    linear: float
-
-
-def l54_evidence(size: Size, reach: float = 1.0, turned: Turned = _same) -> list[Inside]:
-    """Every KKT point with N > 0 off the kinks, of seeded data; γ times `reach` for S."""
-    cases = []
-    for seed in range(3 * len(SETS[size])):
-        rng = np.random.default_rng([seed, 54])
-        x, z = rng.standard_normal((8, 2)), rng.standard_normal(8)
-        for leak in (0.0, 0.2):
-            found = kkt_points(x, z, TWO_LAYER, leak)
-            for point in found.points:
-                height = np.abs(x @ point.direction[1:]).min()
-                if point.value > 1e-6 and height > 1e-6:
-                    cases.append(_inside(x, z, leak, point, reach, turned, rng))
-    return cases
-
-
-def _inside(
-    x: Array,
-    z: Array,
-    leak: float,
-    point: KktPoint,
-    reach: float,
-    turned: Turned,
-    rng: np.random.Generator,
-) -> Inside:
-    v, u = float(point.direction[0]), point.direction[1:]
-    nearest = np.abs(x @ u).min()
-    gamma = reach * nearest / (2.0 * np.linalg.norm(x, axis=1).max())
-    count = 32
-    turns = on_circle(rng.uniform(0.0, 2 * np.pi, count))
-    apart = PAIR * gamma
-    near = u + (gamma - apart) * np.sqrt(rng.uniform(0.0, 1.0, (count, 1))) * turns
-    # Both starts of a pair lie in S: |v| > ‖u‖ by twice their distance.
-    size = np.linalg.norm(near, axis=1) * (1.0 + rng.exponential(0.5, count)) + 2.0 * apart
-    start = np.column_stack([np.sign(v) * size, near])
-    aside = rng.standard_normal(start.shape)
-    aside *= apart / np.linalg.norm(aside, axis=1, keepdims=True)
-    slope = (activation_slope(x @ u, leak) * z) @ x
-    speed = float(np.linalg.norm(slope))
-    times = np.linspace(0.0, 6.0 / speed, GRID)
-    field = turned(lambda w: ncf_gradient(w, x, z, TWO_LAYER, leak))
-    path = ncf_flow(np.vstack([start, start + aside]), field, times, tolerance=1e-7, rounds=ROUNDS)
-    w = np.where(path.reached, np.exp(path.log_norm), np.nan)[..., None] * path.direction
-    pattern = (w[..., 1:] @ x.T) * (x @ u) / (0.5 * nearest**2)
-    linear = _linear_flow(start, slope, times)
-    distance = np.linalg.norm(w[:, count:] - w[:, :count], axis=2)
-    grown = np.exp(speed * times)[:, None]
-    return Inside(
-        float(pattern.min()),
-        float(np.max(distance / (apart * grown))),
-        float(
-            np.max(np.linalg.norm(w[:, :count] - linear, axis=2) / np.linalg.norm(linear, axis=2))
-        ),
-    )
-
-
-def _linear_flow(start: Array, slope: Array, times: Array) -> Array:
-    """(T, B, 3): v̇ = s·u, u̇ = v s in closed form, what the NCF flow is while no x_i·u changes sign."""
-    speed = float(np.linalg.norm(slope))
-    axis = slope / speed
-    v, along = start[:, 0], start[:, 1:] @ axis
-    c, h = np.cosh(speed * times)[:, None], np.sinh(speed * times)[:, None]
-    u = start[None, :, 1:] + ((c - 1.0) * along + h * v)[..., None] * axis
-    return np.concatenate([(c * v + h * along)[..., None], u], axis=2)
-
-
-def l54_measure(evidence: Sequence[Inside]) -> Measured:
-    """The pattern kept, the flow linear, and so continuous in the start."""
-    return Measured(
-        {
-            "(x_i·u)(x_i·u*) over its bound, least": least(case.pattern for case in evidence),
-            "off the linear flow of the cell, relative": most(case.linear for case in evidence),
-            "distance of flows over ε e^{‖s‖t}": most(case.spread for case in evidence),
-        },
-        {"KKT points": float(len(evidence))},
-    )
-
-
-def l54_criterion(measured: Measured) -> tuple[Check, ...]:
-    """No kink is met, and neighbours stay neighbours."""
-    bounds: list[Bound] = [
-        ("(x_i·u)(x_i·u*) over its bound, least", "≥", 1.0 - 1e-3, ""),
-        ("off the linear flow of the cell, relative", "<", 1e-3, ""),
-        ("distance of flows over ε e^{‖s‖t}", "≤", 1.0 + 1e-3, ""),
-    ]
-    return judged(measured, bounds)
-
-
-def _l53(lab: Lab, size: Size) -> tuple[list[Flowed], Path | None]:
-    del lab
-    return l53_evidence(size), None
-
-
-def _l54(lab: Lab, size: Size) -> tuple[list[Inside], Path | None]:
-    del lab
-    return l54_evidence(size), None
-
-
 CLAIMS = (
     Claim(
         id="KH24-L5.3",
@@ -402,20 +281,8 @@ CLAIMS = (
         method="The flow of single neurons of both families from 100 starts, Gaussian data with labels "
         "of both signs, against the enumerated KKT points; all with two tolerances, as two-layer ReLU "
         "flows may branch and each is a solution.",
-        experiment=_l53,
+        experiment=untrained(l53_evidence),
         measure=l53_measure,
         criterion=l53_criterion,
-    ),
-    Claim(
-        id="KH24-L5.4",
-        paper="KH24",
-        place="Lemma 5.4, Appendix F",
-        statement="For two-layer (leaky) ReLU, starts in S near a KKT point with N > 0 off all kinks keep "
-        "its activation pattern, so the flow is linear and unique; KH24-F2 shows the contrast.",
-        method="Flows from 32 starts in S around every such KKT point of seeded data, against the linear "
-        "flow of its cell, and from neighbouring starts.",
-        experiment=_l54,
-        measure=l54_measure,
-        criterion=l54_criterion,
     ),
 )

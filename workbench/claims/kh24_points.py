@@ -1,4 +1,4 @@
-"""KH24 Appendices G and H: KKT points of the constrained NCF in closed form, and their balance.
+"""KH24 Appendix G: KKT points of the constrained NCF in closed form.
 
 No training: the enumerations of `workbench.theory` against the paper's formulas.
 """
@@ -7,21 +7,17 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from pathlib import Path
 
 import numpy as np
 
 from workbench.arrays import Array, Float
-from workbench.claims.claim import Check, Claim, Measured, Size
-from workbench.claims.kh24_checks import Bound, degrees_between, judged, least, most
-from workbench.claims.lab import Lab
+from workbench.claims.claim import Check, Claim, Measured, Size, untrained
+from workbench.claims.kh24_checks import Bound, judged, least, most
 from workbench.theory.kkt import kkt_points
-from workbench.theory.lines import Lines, merge_lines
-from workbench.theory.ncf import NeuronKind, activation_slope
-from workbench.theory.ncf_flow import ncf_flow
+from workbench.theory.lines import merge_lines
+from workbench.theory.ncf import NeuronKind
 from workbench.theory.residual import certify
 from workbench.theory.result import KktSet
-from workbench.theory.sliding import SlidingField
 
 SQUARED, TWO_LAYER = NeuronKind.SQUARED_RELU, NeuronKind.TWO_LAYER_RELU
 LEAKS = (0.0, 0.1, 0.5)
@@ -221,149 +217,7 @@ def g2_criterion(measured: Measured) -> tuple[Check, ...]:
     return judged(measured, bounds)
 
 
-# --- Lemma H.1 -----------------------------------------------------------------------------------
-
-GROWN = 9.0
-"""log of the growth after which a flow's imbalance |v² − ‖u‖²|/‖w‖² is below e^{−18}."""
-FLOW_TOLERANCE = 1e-5
-
-
-@dataclass(frozen=True, eq=False)
-class Balance:
-    """One data set: enumerated points, limits of the flow from unbalanced starts, random weights.
-
-    `points` (K, 3) with their `values`; `limits` (L, 3), directions that the flow of N or of −N has
-    grown along by `GROWN`; `random` (R, 3) unit weights. All for the data that `lines` merges.
-    """
-
-    x: Float[np.ndarray, "n 2"]
-    z: Float[np.ndarray, " n"]
-    leak: float
-    lines: Lines
-    points: Float[np.ndarray, "K 3"]
-    values: Float[np.ndarray, " K"]
-    limits: Float[np.ndarray, "L 3"]
-    random: Float[np.ndarray, "R 3"]
-
-
-def h1_evidence(size: Size) -> list[Balance]:
-    """Gaussian data in the plane; unbalanced Gaussian starts, half of them under −z."""
-    return [_balance(seed, leak) for seed in TRIALS[size] for leak in LEAKS]
-
-
-def _balance(seed: int, leak: float) -> Balance:
-    rng = np.random.default_rng([seed, 7])
-    x, z = rng.standard_normal((10, 2)), rng.standard_normal(10)
-    found = kkt_points(x, z, TWO_LAYER, leak)
-    starts, limits = rng.standard_normal((8, 3)), []
-    top = float(np.abs(found.values).max())
-    for sign in (1.0, -1.0):
-        lines = merge_lines(x, sign * z, TWO_LAYER, leak)
-        field = SlidingField(lines, 3 * FLOW_TOLERANCE)
-        time = np.array([3.0 * GROWN / top])
-        path = ncf_flow(starts, field.gradient, time, tolerance=FLOW_TOLERANCE, rounds=20_000)
-        grown = path.reached[-1] & (path.log_norm[-1] - np.log(_norms(starts)) > GROWN)
-        limits.append(path.direction[-1][grown])
-    random = rng.standard_normal((256, 3))
-    lines = merge_lines(x, z, TWO_LAYER, leak)
-    return Balance(
-        x,
-        z,
-        leak,
-        lines,
-        found.directions,
-        found.values,
-        np.vstack(limits),
-        random / _norms(random)[:, None],
-    )
-
-
-def _norms(w: Array) -> Array:
-    return np.asarray(np.linalg.norm(w, axis=1))
-
-
-def h1_measure(evidence: Sequence[Balance]) -> Measured:
-    """Balance of what was found by enumeration and by flow; that nothing unbalanced is a KKT point."""
-    found = [c.points[np.abs(c.values) > EXACT * c.lines.scale] for c in evidence]
-    return Measured(
-        {
-            "||v| − 1/√2|, enumerated": most(_imbalance(w) for w in found),
-            "||v| − 1/√2|, limits of the flow": most(_imbalance(c.limits) for c in evidence),
-            "residual over |N||1 − 2v²|/|v|, least": least(_least_residual(c) for c in evidence),
-            "√2u off the KKT points of ±z·σ(Xu)": most(
-                _one_layer_gap(c, w) for c, w in zip(evidence, found, strict=True)
-            ),
-        },
-        {
-            "points enumerated": float(sum(map(len, found))),
-            "limits of the flow": float(sum(len(c.limits) for c in evidence)),
-            "flow's limits off the enumerated, degrees": most(
-                _limit_gap(c, w) for c, w in zip(evidence, found, strict=True)
-            ),
-        },
-    )
-
-
-def _imbalance(w: Array) -> float:
-    """Largest ||v| − 1/√2| of unit rows (v, u)."""
-    return most(np.abs(np.abs(w[:, 0]) - np.sqrt(0.5)))
-
-
-def _least_residual(case: Balance) -> float:
-    """min over random unit weights of dist(λw, ∂N(w)) over its bound from Euler, v·∂_v N = N."""
-    proof = certify(case.random, case.lines, TWO_LAYER)
-    v = np.abs(case.random[:, 0])
-    bound = np.abs(proof.value) * np.abs(1.0 - 2.0 * v**2) / v
-    return least(proof.residual * case.lines.scale / bound)
-
-
-def _one_layer_gap(case: Balance, w: Array) -> float:
-    """How far 0 lies from [g'(θ−), g'(θ+)] at the angle of u, over the scale of the data."""
-    angle = np.arctan2(w[:, 2], w[:, 1])
-    sides = np.stack([_slope(case, angle - 1e-8), _slope(case, angle + 1e-8)])
-    low, high = sides.min(axis=0), sides.max(axis=0)
-    return most(np.maximum(np.maximum(low, -high), 0.0) / case.lines.scale)
-
-
-def _slope(case: Balance, angle: Array) -> Array:
-    """dg/dθ of g(u) = Σ z_i σ(x_i·u) at u = (cos θ, sin θ)."""
-    u = np.stack([np.cos(angle), np.sin(angle)], axis=1)
-    turn = np.stack([-np.sin(angle), np.cos(angle)], axis=1)
-    return np.asarray((activation_slope(u @ case.x.T, case.leak) * (turn @ case.x.T)) @ case.z)
-
-
-def _limit_gap(case: Balance, found: Array) -> float:
-    """Largest angle between a limit of the flow and the nearest enumerated point with N ≠ 0."""
-    return most(degrees_between(case.limits[:, None], found[None]).min(axis=1))
-
-
-def h1_criterion(measured: Measured) -> tuple[Check, ...]:
-    """Balanced to rounding where enumerated, to the integrator's tolerance where flowed to."""
-    bounds: list[Bound] = [
-        ("||v| − 1/√2|, enumerated", "<", EXACT, ""),
-        ("||v| − 1/√2|, limits of the flow", "<", 10 * FLOW_TOLERANCE, ""),
-        ("residual over |N||1 − 2v²|/|v|, least", "≥", 1.0 - EXACT, ""),
-        ("√2u off the KKT points of ±z·σ(Xu)", "<", EXACT, ""),
-    ]
-    return judged(measured, bounds)
-
-
 # --- claims --------------------------------------------------------------------------------------
-
-
-def _g1(lab: Lab, size: Size) -> tuple[list[Symmetric], Path | None]:
-    del lab
-    return g1_evidence(size), None
-
-
-def _g2(lab: Lab, size: Size) -> tuple[list[Symmetric], Path | None]:
-    del lab
-    return g2_evidence(size), None
-
-
-def _h1(lab: Lab, size: Size) -> tuple[list[Balance], Path | None]:
-    del lab
-    return h1_evidence(size), None
 
 
 CLAIMS = (
@@ -375,7 +229,7 @@ CLAIMS = (
         "NCF are the unit eigenvectors of Σ y_i x_i x_iᵀ, with N = (1+α²) times the eigenvalue.",
         method="All KKT points enumerated for seeded Gaussian data, leaks 0, 0.1, 0.5, against the "
         "eigenvectors; and again with the labels as printed.",
-        experiment=_g1,
+        experiment=untrained(g1_evidence),
         measure=g1_measure,
         criterion=g1_criterion,
         erratum="The paper labels the mirrored inputs −y_i. Then the sum over a pair is "
@@ -390,23 +244,10 @@ CLAIMS = (
         "v = ±1/√2, u = ±q/(√2‖q‖), q = Σ y_i x_i, and the flat set v = 0, u ⊥ q.",
         method="All KKT points enumerated for seeded Gaussian data, leaks 0, 0.1, 0.5, against the "
         "formula; and the printed v² beside it.",
-        experiment=_g2,
+        experiment=untrained(g2_evidence),
         measure=g2_measure,
         criterion=g2_criterion,
         erratum="The paper prints v² = 1/√2; from λ² = ‖q‖² and (88) it is 1/2, as in the set printed "
         "right after. Equations (86) and (87) drop the factor 1+α: λ = ±(1+α)‖q‖.",
-    ),
-    Claim(
-        id="KH24-H1",
-        paper="KH24",
-        place="Lemma H.1",
-        statement="Every KKT point of a two-layer (leaky) ReLU neuron's constrained NCF with N ≠ 0 has "
-        "|v| = ‖u‖ = 1/√2, and √2u is a KKT point of z·σ(Xu) on the sphere.",
-        method="Enumerated points; limits of the NCF flow of N and −N from unbalanced starts, which "
-        "know nothing of the lemma; and the KKT residual of random unbalanced weights, bounded below "
-        "by Euler's identity.",
-        experiment=_h1,
-        measure=h1_measure,
-        criterion=h1_criterion,
     ),
 )

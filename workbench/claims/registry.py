@@ -6,11 +6,13 @@ from collections.abc import Sequence
 
 from workbench.claims import (
     kh24,
+    kh24_balance,
     kh24_flow,
     kh24_forecast,
     kh24_landscapes,
     kh24_ncf,
     kh24_neurons,
+    kh24_patterns,
     kh24_points,
     kh24_saddle,
 )
@@ -22,9 +24,11 @@ _MODULES = (
     kh24_neurons,
     kh24_flow,
     kh24_ncf,
+    kh24_patterns,
     kh24_saddle,
     kh24_landscapes,
     kh24_points,
+    kh24_balance,
     kh24_forecast,
 )
 CLAIMS: dict[str, Claim] = {claim.id: claim for module in _MODULES for claim in module.CLAIMS}
