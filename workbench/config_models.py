@@ -149,6 +149,19 @@ class VggModel(PictureModel):
     biases: Biases = "none"
 
 
+class ResidualModel(PictureModel):
+    """A residual ReLU network, biases and batch normalization as asked; not homogeneous (JT20 Fig. 3)."""
+
+    kind: Literal["residual"]
+    filters: Literal["dense", "convolution"] = Field(
+        "dense", description="dense layers, or 3×3 convolutions over pictures"
+    )
+    width: Count = Field(32, description="units of a dense layer, or channels of a convolution")
+    blocks: Count = Field(2, description="skip connections; two layers each")
+    biases: Literal["none", "all"] = "all"
+    batch_norm: bool = Field(True, description="normalize by the statistics of the samples at hand")
+
+
 BaseModelConfig = Annotated[
     SquaredReluModel
     | TwoLayerReluModel
@@ -202,6 +215,7 @@ ModelConfig = Annotated[
     | CnnModel
     | AlexNetModel
     | VggModel
+    | ResidualModel
     | NtkModel
     | TorchModel,
     Field(discriminator="kind"),

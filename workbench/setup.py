@@ -127,6 +127,11 @@ def _program(
     eager = EagerProgram(model, x, y, loss=loss, reduction=reduction, rule=rule, batches=batches)
     if train.rule != "flow":
         return eager
+    if getattr(model, "mixes_samples", False):
+        raise BadInput(
+            "train.rule 'flow' follows every sample by itself, and model.batch_norm = true mixes them; "
+            "allowed here: the rules constant, normalized, loss-based."
+        )
     if homogeneity.order is None and loss != "square":
         raise BadInput(
             f"train.rule 'flow' with loss.kind '{loss}' needs a homogeneous network, and model.kind "

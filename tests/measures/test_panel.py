@@ -7,6 +7,7 @@ import pytest
 from cases import small
 
 from workbench.engine.program import RowBuffer, StopFlag
+from workbench.measures.margins import margins_median_normalized
 from workbench.measures.panel import Carry
 from workbench.measures.rows import Rows
 from workbench.record.layouts import coordinates_of, layouts_of
@@ -119,3 +120,10 @@ def test_what_is_wide_is_thinned_and_says_so():
     assert notes["neuron_direction"]
     values, _ = setup.panel.compute(rows_of(setup, 1), Carry())
     assert values["margins_quantiles"][0, 0] == values["margin_normalized"][0]
+
+
+def test_margins_over_their_median():
+    q = np.array([[1.0, 3.0, -2.0, 8.0], [-1.0, -2.0, -3.0, -4.0], [0.0, 0.0, -1.0, 5.0]])
+    found = margins_median_normalized(q)
+    np.testing.assert_allclose(found[0], [1 / 3, 1.0, -2 / 3, 8 / 3])
+    assert np.isnan(found[1:]).all(), "no median above 0 to divide by"

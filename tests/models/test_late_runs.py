@@ -19,6 +19,7 @@ DIGITS = {"kind": "digits", "n": 60}
 INLINE = {"kind": "inline", "x": [[0.25, 0.7, -0.25, 0.7], [0.3, 0.6, 0.1, 0.9]], "y": [1, 1]}
 MASKS = [[[1, 1, 0, 0], [0, 0, 1, 1]], [[1, 1]]]
 CNN = {"kind": "cnn", "channels": [3, 4], "width": 8}
+RESIDUAL = {"kind": "residual", "width": 6, "blocks": 2}
 KINDS = {
     "deep-linear": (CIRCLES, {"kind": "deep-linear", "width": 3, "depth": 4}, "logistic", 4.0),
     "deep-linear by classes": (DIGITS, {"kind": "deep-linear", "widths": [5]}, "cross-entropy", 2.0),
@@ -35,6 +36,19 @@ KINDS = {
         5.0,
     ),
     "vgg": (DIGITS, {"kind": "vgg", "channels": [8, 8, 8, 8, 8]}, "cross-entropy", 14.0),
+    "residual": (DIGITS, RESIDUAL, "cross-entropy", None),
+    "residual of pictures": (
+        DIGITS,
+        RESIDUAL | {"filters": "convolution", "width": 4},
+        "cross-entropy",
+        None,
+    ),
+    "residual without more": (
+        PLANAR,
+        {"kind": "residual", "width": 5, "biases": "none", "batch_norm": False},
+        "logistic",
+        None,
+    ),
     "ntk": (
         PLANAR,
         {"kind": "ntk", "base": {"kind": "squared-relu", "width": 9, "signs": "random"}},
@@ -101,6 +115,7 @@ def test_a_run_and_its_resumption_to_the_last_bit(tmp_path, kind):
     assert whole["log_risk"][-1] < whole["log_risk"][0], "the risk did not fall"
     assert ("margin_normalized" in whole) == (wanted is not None)
     assert ("margin_multi" in whole) == (wanted is not None)
+    assert ("margins_median_normalized" in whole) == (wanted is None)
     part = run(tmp_path / "part", path, "--steps", "12")
     with Session.resume(tmp_path / "part" / part["run_id"], steps=24) as session:
         session.start()
@@ -111,7 +126,9 @@ def test_a_run_and_its_resumption_to_the_last_bit(tmp_path, kind):
         assert values.tobytes() == rest[name].tobytes(), name
 
 
-@pytest.mark.parametrize("kind", ["deep-linear", "diagonal", "ntk", "cnn", "skip-linear"])
+@pytest.mark.parametrize(
+    "kind", ["deep-linear", "diagonal", "ntk", "cnn", "skip-linear", "residual"]
+)
 def test_what_is_inside_can_be_asked(tmp_path, kind):
     found = run(tmp_path, written(tmp_path, kind))
     done = CliRunner().invoke(app, ["inspect", found["path"], "--json"])

@@ -31,6 +31,18 @@ def margin_normalized(
         return np.where(q == 0, 0.0, np.sign(q) * np.exp(np.log(np.abs(q)) - order * log_rho))
 
 
+def margins_median_normalized(q: Float[np.ndarray, "T n"]) -> Float[np.ndarray, "T n"]:
+    """q_i over the median of the margins that are not negative (JT20 App. A, Margin plots), for networks
+    without an order; NaN where no margin is positive."""
+    found = np.full(q.shape, np.nan)
+    for t, row in enumerate(q):
+        counted = row[row >= 0]
+        middle = float(np.median(counted)) if counted.size else 0.0
+        if middle > 0:
+            found[t] = row / middle
+    return found
+
+
 def margin_smoothed(
     log_risk_summed: Float[np.ndarray, " T"],
     rho: Float[np.ndarray, " T"],

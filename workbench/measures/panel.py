@@ -20,6 +20,7 @@ from workbench.measures.margins import (
     margin_multi,
     margin_normalized,
     margin_smoothed,
+    margins_median_normalized,
     sample_margins,
 )
 from workbench.measures.norms import layer_norms, neuron_norms, norm
@@ -46,9 +47,9 @@ class Carry:
 class Panel:
     """The measures of one run.
 
-    `order` is L (None: not homogeneous, then no normalized margins), `layer_orders` k_1..k_m. Margins
-    and accuracy apply to labels ±1 or classes only; `classifies` says so. `rule_series` names the series
-    that the step rule itself hands over.
+    `order` is L (None: not homogeneous, then margins are normalized by their median), `layer_orders`
+    k_1..k_m. Margins and accuracy apply to labels ±1 or classes only; `classifies` says so. `rule_series`
+    names the series that the step rule itself hands over.
     """
 
     structure: Structure
@@ -148,6 +149,8 @@ class Panel:
             values["margins"] = normalized[:, self.samples]
             if q.shape[1] > WIDE_SAMPLES:
                 values["margins_quantiles"] = np.quantile(normalized, QUANTILES, axis=1).T
+        else:
+            values["margins_median_normalized"] = margins_median_normalized(q)[:, self.samples]
         if self.layer_orders is not None:
             values["margin_multi"] = margin_multi(q_min, values["layer_norm"], self.layer_orders)
 

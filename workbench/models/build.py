@@ -18,6 +18,7 @@ from workbench.config_models import (
     DiagonalModel,
     ModelConfig,
     NtkModel,
+    ResidualModel,
     SharedPatchesModel,
     SkipLinearModel,
     SparseModel,
@@ -35,6 +36,7 @@ from workbench.models.deep_relu import DeepRelu
 from workbench.models.diagonal import Diagonal
 from workbench.models.linearised import Linearised
 from workbench.models.network import Network, flatten, structure_of
+from workbench.models.residual import Residual
 from workbench.models.shared_patches import SharedPatches
 from workbench.models.skip_linear import SkipLinear
 from workbench.models.sparse import Sparse
@@ -60,7 +62,9 @@ def build_model(
     return _own(config, input_shape, outputs, seed)
 
 
-def _own(config: BaseModelConfig, input_shape: tuple[int, ...], outputs: int, seed: int) -> Network:
+def _own(
+    config: BaseModelConfig | ResidualModel, input_shape: tuple[int, ...], outputs: int, seed: int
+) -> Network:
     """One of the workbench's own networks."""
     d = int(torch.Size(input_shape).numel())
     match config:
@@ -88,6 +92,8 @@ def _own(config: BaseModelConfig, input_shape: tuple[int, ...], outputs: int, se
             return SharedPatches(d, config.patches, config.activation)
         case SkipLinearModel():
             return SkipLinear(d, config.width)
+        case ResidualModel():
+            return _residual(config, input_shape, outputs)
     image = image_of(input_shape, config.image, config.kind)
     match config:
         case CnnModel():
@@ -95,6 +101,21 @@ def _own(config: BaseModelConfig, input_shape: tuple[int, ...], outputs: int, se
         case AlexNetModel():
             return alexnet(image, config.channels, config.widths, outputs)
     return vgg(image, config.channels, outputs, config.biases)
+
+
+def _residual(config: ResidualModel, input_shape: tuple[int, ...], outputs: int) -> Residual:
+    """Over vectors, or over pictures where its filters are convolutions."""
+    shape: tuple[int, int, int] | int = int(torch.Size(input_shape).numel())
+    if config.filters == "convolution":
+        shape = image_of(input_shape, config.image, config.kind)
+    return Residual(
+        shape,
+        config.width,
+        config.blocks,
+        outputs,
+        biases=config.biases == "all",
+        batch_norm=config.batch_norm,
+    )
 
 
 def _sparse(config: SparseModel, d: int) -> Sparse:

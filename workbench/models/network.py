@@ -11,7 +11,13 @@ from workbench.models.structure import Layer, Neurons, Parameter, Structure
 
 
 class Network(nn.Module, ABC):
-    """An nn.Module that declares its layers and neurons; forward maps x (n, …) to (n) or (n, C)."""
+    """An nn.Module that declares its layers and neurons; forward maps x (n, …) to (n) or (n, C).
+
+    `mixes_samples`: a sample's output depends on the others of the call (batch statistics). Such a network
+    takes the samples whose statistics count as forward's second argument, `reference`.
+    """
+
+    mixes_samples: bool = False
 
     @abstractmethod
     def layers(self) -> tuple[Layer, ...]:

@@ -18,6 +18,8 @@ def layouts_of(panel: Panel) -> list[SeriesLayout]:
         dims: tuple[str, ...] | None = None
         if name == "margins" and shape[0] < n:
             attributes["subset"] = f"{shape[0]} of {n} samples; all are in margins_quantiles"
+        if name == "margins_median_normalized" and shape[0] < n:
+            attributes["subset"] = f"{shape[0]} of {n} samples, spread evenly"
         if name in ("neuron_norm", "neuron_angle") and shape[0] < h:
             attributes["subset"] = f"{shape[0]} of {h} neurons, spread evenly"
         if name == "neuron_direction" and len(panel.direction_neurons) < len(panel.neurons):
@@ -33,7 +35,7 @@ def coordinates_of(panel: Panel) -> dict[str, Array]:
     """Values along axes that are not simply numbered."""
     shapes = panel.shapes()
     coordinates: dict[str, Array] = {}
-    if "margins" in shapes:
+    if "margins" in shapes or "margins_median_normalized" in shapes:
         coordinates["sample"] = panel.samples
     if "margins_quantiles" in shapes:
         coordinates["quantile"] = np.array(QUANTILES)

@@ -72,6 +72,13 @@ SERIES: dict[str, SeriesSpec] = _table(
     SeriesSpec(
         "margins_quantiles", ("quantile",), "1", "quantiles of the sample margins", "JT20 Fig. 2"
     ),
+    SeriesSpec(
+        "margins_median_normalized",
+        ("sample",),
+        "1",
+        "sample margins over the median of those ≥ 0, for networks without an order",
+        "JT20 App. A, Fig. 2b and 3",
+    ),
     SeriesSpec("neuron_norm", ("neuron",), "1", "norm of each neuron's weights", "KH24 Cor. 5.4.1"),
     SeriesSpec(
         "neuron_angle", ("neuron",), "rad", "angle of each neuron's input weights", "KH24 Fig. 1"
