@@ -167,6 +167,7 @@ class Session:
         except BaseException:
             lock.release()
             raise
+        setup.state.notes.extend((setup.state.step, remark) for remark in setup.remarks)
         return cls(setup, store, lock, History(), name, attended=attended)
 
     @classmethod

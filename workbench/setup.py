@@ -26,6 +26,7 @@ from workbench.errors import BadInput
 from workbench.inspector.quick import quick_words
 from workbench.inspector.risk_model import RiskModel
 from workbench.inspector.state import NO_PAST, InspectedState, Past
+from workbench.measures.layers import LayerMeasures, MaxMargin
 from workbench.measures.log_risk import log_risk
 from workbench.measures.panel import Panel
 from workbench.models.build import build_model
@@ -33,6 +34,11 @@ from workbench.models.homogeneity import Homogeneity, measure_homogeneity
 from workbench.models.network import flatten, structure_of
 from workbench.models.start import first_theta
 from workbench.models.structure import Structure
+from workbench.theory.separability import Inseparable
+from workbench.theory.svm import hard_margin_svm
+
+SVM_NUMBERS = 1 << 20
+"""Numbers of the inputs up to which the max-margin direction is computed at the start."""
 
 
 @dataclass(frozen=True)
@@ -49,6 +55,8 @@ class Setup:
     program: StepProgram
     device: torch.device
     output_shape: tuple[int, ...]
+    remarks: tuple[str, ...] = ()
+    """What a new run says of itself at its start."""
 
 
 def set_up(config: RunConfig, dataset: Dataset | None = None) -> Setup:
@@ -79,6 +87,7 @@ def set_up(config: RunConfig, dataset: Dataset | None = None) -> Setup:
     if 0 < config.train.batch < dataset.n:
         batches = Minibatches(dataset.n, config.train.batch, seed, device)
     program = _program(config, model, x, y, batches, homogeneity)
+    svm, remarks = _max_margin(dataset, structure, config.loss.kind)
     panel = Panel(
         structure=structure,
         y=dataset.y,
@@ -91,6 +100,7 @@ def set_up(config: RunConfig, dataset: Dataset | None = None) -> Setup:
         layer_orders=homogeneity.layer_orders,
         keep_theta=config.record.theta,
         rule_series=program.series,
+        layers=LayerMeasures(structure, theta.detach().cpu().double().numpy().copy(), svm),
     )
     shape = (dataset.n,) if outputs == 1 else (dataset.n, outputs)
     return Setup(
@@ -104,6 +114,7 @@ def set_up(config: RunConfig, dataset: Dataset | None = None) -> Setup:
         program=program,
         device=device,
         output_shape=shape,
+        remarks=remarks,
     )
 
 
@@ -150,6 +161,23 @@ def _program(
     )
     goal = None if train.until is None else train.until.log10_risk * log(10.0)
     return FlowProgram(field, eager, rtol=train.rtol, log_risk=goal)
+
+
+def _max_margin(
+    dataset: Dataset, structure: Structure, loss: str
+) -> tuple[MaxMargin | None, tuple[str, ...]]:
+    """ū and γ for a linear network that separates binary labels, or why there is none, in a sentence."""
+    applies = structure.linear_chain is not None and loss in ("logistic", "exponential")
+    if not applies or dataset.x.size > SVM_NUMBERS:
+        return None, ()
+    inputs = dataset.x.reshape(dataset.n, -1)
+    try:
+        found = hard_margin_svm(dataset.y[:, None] * inputs)
+    except ValueError as error:
+        return None, (f"no max-margin direction to compare with: {error}.",)
+    if isinstance(found, Inseparable):
+        return None, (f"no max-margin direction to compare with: {found.sentence}.",)
+    return MaxMargin(found.direction, found.margin), ()
 
 
 def _watch(panel: Panel, shape: tuple[int, ...], dtype: str) -> SaddleWatch:

@@ -14,6 +14,7 @@ from workbench.measures.directions import (
     path_increments,
     unit,
 )
+from workbench.measures.layers import LayerMeasures
 from workbench.measures.log_risk import Loss, Reduction, log_risk
 from workbench.measures.margins import (
     accuracy,
@@ -49,7 +50,7 @@ class Panel:
 
     `order` is L (None: not homogeneous, then margins are normalized by their median), `layer_orders`
     k_1..k_m. Margins and accuracy apply to labels ±1 or classes only; `classifies` says so. `rule_series`
-    names the series that the step rule itself hands over.
+    names the series that the step rule itself hands over, `layers` measures how the layers align.
     """
 
     structure: Structure
@@ -63,6 +64,7 @@ class Panel:
     layer_orders: tuple[float, ...] | None = None
     keep_theta: bool = True
     rule_series: tuple[str, ...] = ()
+    layers: LayerMeasures | None = None
 
     @property
     def samples(self) -> Int[np.ndarray, " k"]:
@@ -125,6 +127,8 @@ class Panel:
             values[name] = rows.rule_series[name].copy()
         if self.classifies:
             self._margins(values, rows)
+        if self.layers is not None:
+            values.update(self.layers.compute(theta, values.get("margin_multi")))
         if self.structure.neurons is not None:
             self._neurons(values, theta)
         if self.keep_theta and self.structure.size <= WIDE_THETA:

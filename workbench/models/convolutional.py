@@ -13,7 +13,7 @@ from torch.nn.functional import conv2d, max_pool2d
 
 from workbench.errors import BadInput
 from workbench.models.network import Network
-from workbench.models.structure import Layer
+from workbench.models.structure import Layer, Matrix
 
 Biases = Literal["none", "first", "all"]
 Image = tuple[int, int, int]
@@ -107,7 +107,11 @@ class Convolutional(Network):
             weight = self.get_parameter(f"w{k}")
             biases = (f"b{k}",) if hasattr(self, f"b{k}") else ()
             fan_in = prod(weight.shape[1:])
-            found.append(Layer(f"w{k}", (f"w{k}", *biases), order, fan_in, biases))
+            matrix = None
+            if weight.ndim == 2:
+                shape = (weight.shape[0], weight.shape[1])
+                matrix = Matrix(f"w{k}", shape, leak=0.0 if k < self.depth else 1.0)
+            found.append(Layer(f"w{k}", (f"w{k}", *biases), order, fan_in, biases, matrix))
         return tuple(found)
 
     def neurons(self) -> None:

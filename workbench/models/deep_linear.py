@@ -9,7 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from workbench.models.network import Network
-from workbench.models.structure import Layer, Neurons
+from workbench.models.structure import Layer, Matrix, Neurons
 
 
 class DeepLinear(Network):
@@ -38,7 +38,12 @@ class DeepLinear(Network):
 
     def layers(self) -> tuple[Layer, ...]:
         """w1 … wL."""
-        return tuple(Layer(f"w{k}", (f"w{k}",), order=1.0) for k in range(1, self.depth + 1))
+        found = []
+        for k in range(1, self.depth + 1):
+            rows, columns = self.get_parameter(f"w{k}").shape
+            matrix = Matrix(f"w{k}", (rows, columns))
+            found.append(Layer(f"w{k}", (f"w{k}",), order=1.0, matrix=matrix))
+        return tuple(found)
 
     def neurons(self) -> Neurons:
         """Rows of the first layer: JT19 Theorem 2.2 turns them all to ±ū."""

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from workbench.models.network import Network, leaky
-from workbench.models.structure import Layer, Neurons
+from workbench.models.structure import Layer, Matrix, Neurons
 
 
 class DeepRelu(Network):
@@ -43,7 +43,14 @@ class DeepRelu(Network):
 
     def layers(self) -> tuple[Layer, ...]:
         """w1 … wL."""
-        return tuple(Layer(f"w{k}", (f"w{k}",)) for k in range(1, self.depth + 1))
+        found = []
+        for k in range(1, self.depth + 1):
+            rows, columns = self.get_parameter(f"w{k}").shape
+            leak = self.leak if k < self.depth else 1.0
+            found.append(
+                Layer(f"w{k}", (f"w{k}",), matrix=Matrix(f"w{k}", (rows, columns), leak=leak))
+            )
+        return tuple(found)
 
     def neurons(self) -> Neurons:
         """Rows of the first layer."""

@@ -6,7 +6,7 @@ import torch
 from torch import Tensor, nn
 
 from workbench.models.network import Network, activate
-from workbench.models.structure import Layer
+from workbench.models.structure import Layer, Matrix
 
 
 class Diagonal(Network):
@@ -37,12 +37,15 @@ class Diagonal(Network):
 
     def layers(self) -> tuple[Layer, ...]:
         """w1 … wm; a hidden unit sums one number, the output d."""
-        names = [f"w{j}" for j in range(1, self.depth + 1)]
-        fan_ins = [1] * (self.depth - 1) + [self.d]
-        return tuple(
-            Layer(name, (name,), order=1.0, fan_in=fan_in)
-            for name, fan_in in zip(names, fan_ins, strict=True)
-        )
+        d, leak = self.d, 1.0 if self.activation == "linear" else 0.0
+        place = tuple(j * (d + 1) for j in range(d))
+        found = []
+        for j in range(1, self.depth):
+            matrix = Matrix(f"w{j}", (d, d), place, leak)
+            found.append(Layer(f"w{j}", (f"w{j}",), order=1.0, fan_in=1, matrix=matrix))
+        last = f"w{self.depth}"
+        found.append(Layer(last, (last,), order=1.0, fan_in=d, matrix=Matrix(last, (1, d))))
+        return tuple(found)
 
     def neurons(self) -> None:
         """None: a hidden unit sees one coordinate, so it has no direction."""

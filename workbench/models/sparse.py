@@ -8,7 +8,7 @@ import torch
 from torch import Tensor, nn
 
 from workbench.models.network import Network, activate
-from workbench.models.structure import Layer
+from workbench.models.structure import Layer, Matrix
 
 
 class Sparse(Network):
@@ -46,9 +46,12 @@ class Sparse(Network):
     def layers(self) -> tuple[Layer, ...]:
         """w1 … wL; a unit sums the mean number of weights of its layer's units."""
         found = []
-        for k, (rows, _) in enumerate(self.shapes, start=1):
-            free = self.get_parameter(f"w{k}").numel()
-            found.append(Layer(f"w{k}", (f"w{k}",), order=1.0, fan_in=max(1, round(free / rows))))
+        for k, shape in enumerate(self.shapes, start=1):
+            fan_in = max(1, round(self.get_parameter(f"w{k}").numel() / shape[0]))
+            place: Tensor = getattr(self, f"place{k}")
+            linear = self.activation == "linear" or k == len(self.shapes)
+            matrix = Matrix(f"w{k}", shape, tuple(place.tolist()), 1.0 if linear else 0.0)
+            found.append(Layer(f"w{k}", (f"w{k}",), order=1.0, fan_in=fan_in, matrix=matrix))
         return tuple(found)
 
     def neurons(self) -> None:

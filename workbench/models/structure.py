@@ -31,11 +31,26 @@ class Parameter:
 
 
 @dataclass(frozen=True)
+class Matrix:
+    """A layer as a matrix W (rows, columns) that maps the layer before it.
+
+    The numbers of `parameter` lie at the flat `place`s of W, which is zero elsewhere; None: they are W, row
+    by row. `leak` is the slope below zero of the activation behind it: 1 is linear, 0 a ReLU.
+    """
+
+    parameter: str
+    shape: tuple[int, int]
+    place: tuple[int, ...] | None = None
+    leak: float = 1.0
+
+
+@dataclass(frozen=True)
 class Layer:
     """Parameters that scale together: Φ is k-homogeneous in a layer (LL20 §4.4).
 
     `order` is the k that the network declares (None: nothing is claimed), `fan_in` how many numbers one
-    unit sums (None: read off the shapes), `biases` the parameters that He's start leaves at 0.
+    unit sums (None: read off the shapes), `biases` the parameters that He's start leaves at 0, `matrix`
+    the layer as a matrix, where it is one.
     """
 
     name: str
@@ -43,6 +58,7 @@ class Layer:
     order: float | None = None
     fan_in: int | None = None
     biases: tuple[str, ...] = ()
+    matrix: Matrix | None = None
 
 
 @dataclass(frozen=True)
@@ -85,6 +101,27 @@ class Structure:
         parameter = self.parameter(name)
         part = theta[..., parameter.start : parameter.stop]
         return part.reshape(*theta.shape[:-1], *parameter.shape)
+
+    def matrix(
+        self, theta: Float[np.ndarray, "... P"], matrix: Matrix
+    ) -> Float[np.ndarray, "... r c"]:
+        """A layer's matrix at θ, or at a stack of θ's, with zeros where no weight is."""
+        rows, columns = matrix.shape
+        free = self.view(theta, matrix.parameter).reshape(*theta.shape[:-1], -1)
+        if matrix.place is None:
+            return free.reshape(*theta.shape[:-1], rows, columns)
+        flat = np.zeros((*theta.shape[:-1], rows * columns))
+        flat[..., list(matrix.place)] = free
+        return flat.reshape(*theta.shape[:-1], rows, columns)
+
+    @property
+    def linear_chain(self) -> tuple[Matrix, ...] | None:
+        """W_1 … W_L of a fully connected linear network with one output, JT19's; None for any other."""
+        found = tuple(layer.matrix for layer in self.layers if layer.matrix is not None)
+        if not found or len(found) < len(self.layers) or len(self.layers) < len(self.parameters):
+            return None
+        plain = all(m.place is None for m in found) and all(m.leak == 1.0 for m in found[:-1])
+        return found if plain and found[-1].shape[0] == 1 else None
 
     def incoming(self, theta: Float[np.ndarray, "... P"]) -> Float[np.ndarray, "... H d"]:
         """Incoming weights of every neuron; raises ValueError when no neurons are declared."""

@@ -6,7 +6,7 @@ import torch
 from torch import Tensor, nn
 
 from workbench.models.network import Network, leaky
-from workbench.models.structure import Layer, Neurons
+from workbench.models.structure import Layer, Matrix, Neurons
 
 
 class TwoTrainableRelu(Network):
@@ -28,7 +28,11 @@ class TwoTrainableRelu(Network):
 
     def layers(self) -> tuple[Layer, ...]:
         """w1, then w2."""
-        return (Layer("w1", ("w1",)), Layer("w2", ("w2",)))
+        first, second = self.w1.shape, self.w2.shape
+        return (
+            Layer("w1", ("w1",), matrix=Matrix("w1", (first[0], first[1]), leak=self.leak)),
+            Layer("w2", ("w2",), matrix=Matrix("w2", (second[0], second[1]), leak=self.leak)),
+        )
 
     def neurons(self) -> Neurons:
         """Rows of the first layer."""

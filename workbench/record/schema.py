@@ -107,6 +107,34 @@ SERIES: dict[str, SeriesSpec] = _table(
         "JT19 Thm 2.8",
     ),
     SeriesSpec(
+        "svm_margin_ratio",
+        (),
+        "1",
+        "min_i y_i (W_L/‖W_L‖_F ⋯ W_1/‖W_1‖_F) x_i over the hard-margin SVM's margin, at most 1",
+        "JT19 Cor. 2.9",
+    ),
+    SeriesSpec(
+        "balance_drift",
+        (),
+        "1",
+        "max_k ‖(W_{k+1}ᵀW_{k+1} − W_kW_kᵀ)(t) − (0)‖_F / max_k ‖W_k(t)‖_F²; behind ReLUs the diagonals",
+        "JT19 eq. (2.4)",
+    ),
+    SeriesSpec(
+        "layer_rank1_slack",
+        ("layer",),
+        "1",
+        "D − (‖W_k‖_F² − ‖W_k‖_2²) of each layer, ≥ 0 along the flow",
+        "JT19 Lemma 2.6",
+    ),
+    SeriesSpec(
+        "layer_alignment_slack",
+        ("layer_pair",),
+        "1",
+        "<v_{k+1}, u_k>² − 1 + (D + ‖W_{k+1}(0)‖_2² + ‖W_k(0)‖_2²)/‖W_{k+1}‖_2², ≥ 0 along the flow",
+        "JT19 Lemma 2.6",
+    ),
+    SeriesSpec(
         "kkt_epsilon", (), "1", "stationarity error ε of the margin problem", "LL20 Lemma C.8"
     ),
     SeriesSpec(
