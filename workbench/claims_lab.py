@@ -58,6 +58,7 @@ class SessionLab:
                 reader.read("theta"),
                 session.setup.structure,
                 session.folder,
+                reader.read("time_log") if reader.has("time_log") else None,
             )
 
 

@@ -6,7 +6,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import ConfigDict, Field, field_validator
 
-from workbench.config_base import Count, Leak, Section
+from workbench.config_base import Count, Leak, Positive, Section
 from workbench.config_init import HeInit, InitConfig
 
 Activation = Literal["linear", "relu"]
@@ -115,6 +115,16 @@ class SkipLinearModel(Section):
     width: Count = 1
 
 
+class MexicanHatModel(Section):
+    """h = ρ^L (1 − f) in three parameters, the same for every input, labels 1 (LL20 App. I): its flow circles."""
+
+    kind: Literal["mexican-hat"]
+    order: Positive = Field(1.0, description="L; log ρ/L is the time in which θ/ρ moves")
+    power: Literal[3, 4] = Field(
+        3, description="of 1 − r² in C(r); LL20 prints 4, and 3 keeps the start φ = 1/(1 − r²)"
+    )
+
+
 class PictureModel(Section):
     """A convolutional ReLU network; what an input's numbers mean as a picture."""
 
@@ -172,6 +182,7 @@ BaseModelConfig = Annotated[
     | SparseModel
     | SharedPatchesModel
     | SkipLinearModel
+    | MexicanHatModel
     | CnnModel
     | AlexNetModel
     | VggModel,
@@ -212,6 +223,7 @@ ModelConfig = Annotated[
     | SparseModel
     | SharedPatchesModel
     | SkipLinearModel
+    | MexicanHatModel
     | CnnModel
     | AlexNetModel
     | VggModel
@@ -229,5 +241,6 @@ SINGLE_OUTPUT = (
     "sparse",
     "shared-patches",
     "skip-linear",
+    "mexican-hat",
 )
 """Kinds that have one output whatever the data."""

@@ -22,7 +22,8 @@ class TrainedRun:
     """T records of a finished run.
 
     `time` is the sum of the step sizes, `log_risk` the natural log of the risk as the
-    configuration reduces it, `theta` (T, P). `folder` is where the run lies, if it was kept.
+    configuration reduces it, `theta` (T, P). `folder` is where the run lies, if it was kept. `time_log`:
+    the natural log of the time, of the rules that keep it, where time itself may be beyond a float.
     """
 
     step: Int[np.ndarray, " T"]
@@ -31,6 +32,7 @@ class TrainedRun:
     theta: Float[np.ndarray, "T P"]
     structure: Structure
     folder: Path | None = None
+    time_log: Float[np.ndarray, " T"] | None = None
 
     def until(self, count: int) -> TrainedRun:
         """The first `count` records."""
@@ -41,6 +43,7 @@ class TrainedRun:
             self.theta[:count],
             self.structure,
             self.folder,
+            None if self.time_log is None else self.time_log[:count],
         )
 
 

@@ -15,6 +15,8 @@ from workbench.claims import (
     kh24_patterns,
     kh24_points,
     kh24_saddle,
+    ll20_flow,
+    ll20_kkt,
 )
 from workbench.claims.claim import Claim
 from workbench.errors import unknown
@@ -30,6 +32,8 @@ _MODULES = (
     kh24_points,
     kh24_balance,
     kh24_forecast,
+    ll20_flow,
+    ll20_kkt,
 )
 CLAIMS: dict[str, Claim] = {claim.id: claim for module in _MODULES for claim in module.CLAIMS}
 

@@ -16,6 +16,7 @@ from workbench.config_models import (
     DeepLinearModel,
     DeepReluModel,
     DiagonalModel,
+    MexicanHatModel,
     ModelConfig,
     NtkModel,
     ResidualModel,
@@ -35,6 +36,7 @@ from workbench.models.deep_linear import DeepLinear
 from workbench.models.deep_relu import DeepRelu
 from workbench.models.diagonal import Diagonal
 from workbench.models.linearised import Linearised
+from workbench.models.mexican_hat import MexicanHat
 from workbench.models.network import Network, flatten, structure_of
 from workbench.models.residual import Residual
 from workbench.models.shared_patches import SharedPatches
@@ -94,6 +96,8 @@ def _own(
             return SkipLinear(d, config.width)
         case ResidualModel():
             return _residual(config, input_shape, outputs)
+        case MexicanHatModel():
+            return MexicanHat(config.order, config.power)
     image = image_of(input_shape, config.image, config.kind)
     match config:
         case CnnModel():

@@ -1,0 +1,63 @@
+"""The homogeneous Mexican hat, whose flow goes round a circle for ever: LL20 Appendix I.
+
+With u = x/ρ, v = y/ρ, w = z/ρ (so that 1 − r² = w², r² = u² + v²) and φ the angle of (u, v),
+
+    h = ρ^L (1 − f),   f = e^{−1/w²} (1 − C sin(φ − 1/w²)),   C = 4r⁴/(4r⁴ + w^{2k}).
+
+The paper prints k = 4, which is right for the hat in the plane (Absil et al. 2005). On the sphere r moves
+by −(1 − r²) ∂f/∂r; the proof of Theorem I.1 drops that 1 − r² in the line for dψ/dt, and ψ = φ − 1/(1 − r²) = 0
+is kept for k = 3 and not for k = 4.
+
+Near r = 1: 1 − r² is taken as (z/ρ)², which cancels nothing; e^{−1/w²} underflows to 0 below
+w² ≈ 1/745, where f and its gradient are 0 to rounding; sin and cos there are of arguments
+below 745. At z = 0, h = ρ^L and nothing is divided by 0.
+"""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor, nn
+
+from workbench.models.network import Network
+from workbench.models.structure import Layer, Neurons
+
+LEAST = 1.0 / 800.0
+"""w² below which e^{−1/w²} is 0 in floating point."""
+
+
+class MexicanHat(Network):
+    """Φ(θ; x) = h(θ) whatever the input, θ = (x, y, z): `plane` (1, 2) and `height` (1); L-homogeneous.
+
+    (x, y) is declared as one planar neuron, so that what shows neurons shows the circling.
+    """
+
+    def __init__(self, order: float, power: int) -> None:
+        super().__init__()
+        self.plane = nn.Parameter(torch.zeros(1, 2, dtype=torch.float64))
+        self.height = nn.Parameter(torch.zeros(1, dtype=torch.float64))
+        self.order, self.power = order, power
+
+    def forward(self, x: Tensor) -> Tensor:
+        """h (n) for inputs (n, …), the same for each."""
+        across, upward = self.plane.square().sum(), self.height.square().sum()
+        square = across + upward
+        level = self.order / 2.0
+        return (square**level * (1.0 - self._dent(across / square, upward / square))).expand(len(x))
+
+    def _dent(self, r2: Tensor, w2: Tensor) -> Tensor:
+        """f at r² and w² = 1 − r²."""
+        inside = w2 > LEAST
+        steep = 1.0 / torch.where(inside, w2, torch.ones_like(w2))
+        norm = self.plane.square().sum().sqrt().clamp_min(torch.finfo(self.plane.dtype).tiny)
+        cosine, sine = (self.plane / norm)[0]
+        share = 4.0 * r2.square() / (4.0 * r2.square() + w2**self.power)
+        turned = share * (sine * torch.cos(steep) - cosine * torch.sin(steep))
+        return torch.where(inside, torch.exp(-steep) * (1.0 - turned), torch.zeros_like(w2))
+
+    def layers(self) -> tuple[Layer, ...]:
+        """All of θ: the parts have no order by themselves."""
+        return (Layer("theta", ("plane", "height"), self.order),)
+
+    def neurons(self) -> Neurons:
+        """(x, y), as a row."""
+        return Neurons("rows", "plane", leak=1.0)
