@@ -60,7 +60,9 @@ class RecordConfig(Section):
     """What goes to the file, and when."""
 
     every: Count | Literal["log"] = Field(
-        10, description="steps between records, or 'log': 1, 2, … then about 50 a decade"
+        10,
+        description="steps between records, or 'log': 1, 2, … then about 50 a decade; by default 100 with "
+        "minibatches, as a record looks at all samples",
     )
     theta: bool = Field(True, description="keep θ at every record when it has ≤ 4,096 numbers")
 
@@ -103,6 +105,16 @@ class RunConfig(Section):
     checkpoint: CheckpointConfig = CheckpointConfig()
     pause: PauseConfig = PauseConfig()
     device: DeviceConfig = DeviceConfig()
+
+    @model_validator(mode="before")
+    @classmethod
+    def _records_with_minibatches(cls, values: Any) -> Any:
+        if not isinstance(values, Mapping):
+            return values
+        train, record = values.get("train"), values.get("record", {})
+        if not (isinstance(train, Mapping) and train.get("batch") and isinstance(record, Mapping)):
+            return values
+        return {**values, "record": {"every": 100, **record}}
 
     @model_validator(mode="after")
     def _loss_fits_model(self) -> RunConfig:

@@ -2,7 +2,8 @@
 
 Measured (float64, one thread, 20 squared-ReLU neurons, n = 50): within a few per cent of a bare loop
 over `torch.autograd.grad`; `torch.func.grad` takes twice as long. Gradients are asked of parameters
-that are views of θ, so nothing is copied per step.
+that are views of θ, so nothing is copied per step. What looks at all samples goes through them in blocks
+(`blocks.py`), so that the number of samples costs time and no memory.
 """
 
 from __future__ import annotations
@@ -12,9 +13,16 @@ from math import exp
 import numpy as np
 import torch
 from torch import Tensor, nn
-from torch.autograd import grad
 
 from workbench.engine.batches import Minibatches
+from workbench.engine.blocks import (
+    Gradients,
+    gradients_of,
+    outputs_of,
+    plain_outputs,
+    pulled,
+    samples_a_block,
+)
 from workbench.engine.events import Outcome
 from workbench.engine.losses import COTANGENTS, log_scale_of, reduction_log
 from workbench.engine.program import RowBuffer, StopFlag
@@ -48,27 +56,22 @@ class EagerProgram:
         self.reduction = reduction
         self.rule = rule
         self.batches = batches
+        self.block = samples_a_block(model, x)
 
     @property
     def series(self) -> tuple[str, ...]:
         """As the step rule says."""
         return self.rule.series
 
-    def _gradients(self, x: Tensor, y: Tensor) -> tuple[Tensor, tuple[Tensor, ...], Tensor | None]:
+    def _gradients(self, x: Tensor, y: Tensor) -> Gradients:
         """Outputs, the weights' pull-back through the network, and the scale's logarithm."""
-        outputs = plain_outputs(self.model(x))
-        held = outputs.detach()
-        weights, log_scale = self.cotangent(held, y)
-        gradients = grad(
-            outputs, self.parameters, weights, allow_unused=True, materialize_grads=True
-        )
-        return held, gradients, log_scale
+        return gradients_of(self.model, self.parameters, x, y, self.cotangent, self.block)
 
     def _write(
         self,
         state: EngineState,
         buffer: RowBuffer,
-        evaluated: tuple[Tensor, tuple[Tensor, ...], Tensor | None],
+        evaluated: Gradients,
     ) -> None:
         """A row from outputs and gradients over all samples at the present θ."""
         outputs, gradients, log_scale = evaluated
@@ -91,11 +94,15 @@ class EagerProgram:
         buffer: RowBuffer | None,
         stop_flag: StopFlag,
     ) -> int:
-        """See StepProgram. With the full batch a record costs no evaluation but the chunk's last."""
+        """See StepProgram. With the full batch a record costs no evaluation but the chunk's last, and a
+        step that the rule undoes none but that of its risk: the gradients before it still stand."""
         state.step = step0
         full = self.batches is None
         due = False
         end = step0 + records * every
+        stands: Gradients | None = None
+        ahead = _Ahead(self) if full else None
+        risk = self._log_risk_here if ahead is None else ahead.log_risk
 
         while state.step < end and not stop_flag.raised:
             if due and buffer is not None and not full:
@@ -103,12 +110,15 @@ class EagerProgram:
                 due = False
             self.rule.begin(state, self._log_risk_here)
             x, y, labels = self._batch(state.step)
-            evaluated = self._gradients(x, y)
+            evaluated = stands or (ahead and ahead.gradients()) or self._gradients(x, y)
             if due and buffer is not None:
                 self._write(state, buffer, evaluated)
             self._update(state, evaluated, labels)
             state.step += 1
-            self.rule.finish(state, self._log_risk_here)
+            undone = self.rule.finish(state, risk)
+            stands = evaluated if undone and full else None
+            if undone and ahead is not None:
+                ahead.forget()
             due = (state.step - step0) % every == 0
             if self.rule.ended(state) is not None:
                 break
@@ -130,7 +140,7 @@ class EagerProgram:
     def _update(
         self,
         state: EngineState,
-        evaluated: tuple[Tensor, tuple[Tensor, ...], Tensor | None],
+        evaluated: Gradients,
         labels: np.ndarray,
     ) -> None:
         """θ ← θ − factor · gradient, in place in the parameters, which are θ.
@@ -159,12 +169,40 @@ class EagerProgram:
 
     def _log_risk_here(self) -> float:
         """log 𝓛 over all samples at the present θ, with the run's reduction."""
-        with torch.no_grad():
-            outputs = plain_outputs(self.model(self.x))
+        return self._whole_risk(outputs_of(self.model, self.x, self.block))
+
+    def _whole_risk(self, outputs: Tensor) -> float:
+        """log 𝓛 from the outputs of all samples, with the run's reduction."""
         extra = reduction_log(self.reduction, len(self.labels))
         return self._log_risk(outputs, self.labels) + extra
 
 
-def plain_outputs(outputs: Tensor) -> Tensor:
-    """(n) where a network gives (n, 1)."""
-    return outputs[:, 0] if outputs.ndim == 2 and outputs.shape[1] == 1 else outputs
+class _Ahead:
+    """The risk after a full-batch step, with the graph the next step's gradients are pulled through.
+
+    For a rule that asks for the risk after every step: it costs a forward pass that the next step need
+    not repeat. Where the samples take several blocks no graph is held.
+    """
+
+    def __init__(self, program: EagerProgram) -> None:
+        self.program = program
+        self.outputs: Tensor | None = None
+
+    def log_risk(self) -> float:
+        """log 𝓛 at the present θ."""
+        program = self.program
+        if program.block < len(program.x):
+            return program._log_risk_here()
+        self.outputs = plain_outputs(program.model(program.x))
+        return program._whole_risk(self.outputs.detach())
+
+    def gradients(self) -> Gradients | None:
+        """Those at the θ of the last `log_risk`, None where no graph is held; the graph is used up."""
+        outputs, self.outputs = self.outputs, None
+        if outputs is None:
+            return None
+        return pulled(outputs, self.program.parameters, self.program.y, self.program.cotangent)
+
+    def forget(self) -> None:
+        """θ has moved since."""
+        self.outputs = None

@@ -58,6 +58,8 @@ from workbench.measures.rows import Rows
 
 BUFFER_BYTES = 32 * 2**20
 SNAPSHOT_SECONDS = 0.1
+SNAPSHOT_SHARE = 0.05
+"""Of a run's time, what looking at it may take: with many samples snapshots become rarer."""
 
 
 class Engine:
@@ -90,7 +92,7 @@ class Engine:
         self.snapshot: Snapshot | None = None
         self.error: BaseException | None = None
         self.viewer_error: Exception | None = None
-        self._snapshot_time = 0.0
+        self._snapshot_due = 0.0
         self._thread = threading.Thread(target=self._main, name="engine", daemon=False)
 
     # --- called from any thread ---
@@ -373,9 +375,8 @@ class Engine:
     def _publish(self, *, rarely: bool = False, note: str = "") -> None:
         """Replace the snapshot; `rarely` leaves it when the last is young."""
         now = time.monotonic()
-        if rarely and now - self._snapshot_time < SNAPSHOT_SECONDS and self.mode == "running":
+        if rarely and now < self._snapshot_due and self.mode == "running":
             return
-        self._snapshot_time = now
         if note and self.snapshot is not None and self.mode in ("failed", "paused"):
             self.snapshot = replace(self.snapshot, mode=self.mode, note=note)
             return
@@ -394,6 +395,8 @@ class Engine:
             eta_seconds=left / rate if rate > 0 and self.mode == "running" else None,
             note=note,
         )
+        cost = time.monotonic() - now
+        self._snapshot_due = now + max(SNAPSHOT_SECONDS, cost / SNAPSHOT_SHARE)
 
 
 def _scalars(values: dict[str, Array]) -> dict[str, float]:

@@ -24,7 +24,7 @@ import torch
 from torch import Tensor, nn
 
 from workbench.arrays import Float, Int
-from workbench.engine.eager import plain_outputs
+from workbench.engine.blocks import plain_outputs
 from workbench.engine.flow_weights import PairWeights, pair_weights, square_weights
 from workbench.engine.gates import SoftGates
 from workbench.engine.rosenbrock import LowRank

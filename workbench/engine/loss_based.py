@@ -56,23 +56,24 @@ class LossBasedRule:
         number = float(alpha) * scaled_down(at.log_scale, log_mean) / at.b
         return Move(number, log_rate=log(alpha) - float(log_risk))
 
-    def finish(self, state: EngineState, log_risk: Callable[[], float]) -> None:
+    def finish(self, state: EngineState, log_risk: Callable[[], float]) -> bool:
         """At an epoch's end, keep it or undo it."""
         if state.step % self.per_epoch:
-            return
+            return False
         search = state.memory["search"].copy()
         now = log_risk()
         if isfinite(now) and now < search[LOG_RISK]:
             search[ALPHA] *= RAISE
             search[LOG_RISK], search[TIME_LOG] = now, state.time_log
             self._hold(state, search)
-            return
+            return False
         with torch.no_grad():
             state.theta.copy_(torch.from_numpy(state.memory["held"]))
         state.set_time_log(float(search[TIME_LOG]))
         search[ALPHA] /= LOWER
         search[REFUSED] += 1.0
         state.memory["search"] = search
+        return True
 
     def ended(self, state: EngineState) -> tuple[Outcome, str] | None:
         """Stalled where α is below its floor."""

@@ -56,8 +56,9 @@ class StepRule(Protocol):
         """The step to take."""
         ...
 
-    def finish(self, state: EngineState, log_risk: Callable[[], float]) -> None:
-        """After a step, `state.step` being that of the state it led to; may restore an earlier θ."""
+    def finish(self, state: EngineState, log_risk: Callable[[], float]) -> bool:
+        """After a step, `state.step` being that of the state it led to; whether it restored the θ at the
+        start of the epoch, with the full batch that before the step."""
         ...
 
     def ended(self, state: EngineState) -> tuple[Outcome, str] | None:
@@ -73,8 +74,9 @@ class PlainRule:
     def begin(self, state: EngineState, log_risk: Callable[[], float]) -> None:
         """Nothing."""
 
-    def finish(self, state: EngineState, log_risk: Callable[[], float]) -> None:
+    def finish(self, state: EngineState, log_risk: Callable[[], float]) -> bool:
         """Nothing."""
+        return False
 
     def ended(self, state: EngineState) -> tuple[Outcome, str] | None:
         """Never."""

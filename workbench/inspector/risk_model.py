@@ -38,6 +38,13 @@ class RiskModel:
     reduction: Reduction
 
     @cached_property
+    def _block(self) -> int:
+        """Samples evaluated at once."""
+        from workbench.engine.blocks import samples_a_block
+
+        return samples_a_block(self._own[0], self._own[2])
+
+    @cached_property
     def _own(self) -> tuple[nn.Module, Tensor, Tensor, Tensor]:
         """A copy of the network, its flat θ, and the samples as tensors."""
         import torch
@@ -53,10 +60,12 @@ class RiskModel:
         """Φ(θ; x_i), (n) or (n, C)."""
         import torch
 
+        from workbench.engine.blocks import outputs_of
+
         model, own, x, _ = self._own
         with torch.no_grad():
             own.copy_(torch.from_numpy(theta))
-            return _plain(model(x)).numpy().copy()
+        return outputs_of(model, x, self._block).numpy().copy()
 
     def log_risk(self, theta: Float[Array, " P"]) -> float:
         """log 𝓛(θ), natural, with the run's reduction."""
@@ -67,16 +76,14 @@ class RiskModel:
         """(g, s) with ∇𝓛 = e^s g: one Clarke selection, kept from underflow."""
         import torch
 
+        from workbench.engine.blocks import gradients_of
         from workbench.engine.losses import COTANGENTS, log_scale_of, reduction_log
 
         model, own, x, y = self._own
         with torch.no_grad():
             own.copy_(torch.from_numpy(theta))
-        outputs = _plain(model(x))
-        weights, top = COTANGENTS[self.loss](outputs.detach(), y)
-        parts = torch.autograd.grad(
-            outputs, _parameters(model), weights, allow_unused=True, materialize_grads=True
-        )
+        cotangent = COTANGENTS[self.loss]
+        _, parts, top = gradients_of(model, _parameters(model), x, y, cotangent, self._block)
         scale = log_scale_of(top, reduction_log(self.reduction, len(self.y)), own)
         return torch.cat([p.reshape(-1) for p in parts]).numpy(), float(scale)
 

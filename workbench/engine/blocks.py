@@ -1,0 +1,107 @@
+"""Outputs and gradients over many samples at bounded memory: one block of samples after the other.
+
+How many samples a block has depends on the network and the shape of an input only, never on the machine
+or on time, so that a resumed run repeats the same bits. A network that fits in one block is evaluated in
+one pass. The pull-back of a block is scaled by its own largest weight (`losses.py`); sums over blocks
+are kept relative to the largest so far, so that nothing underflows.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch.autograd import grad
+from torch.autograd.graph import saved_tensors_hooks
+
+from workbench.engine.losses import Cotangent
+
+BLOCK_NUMBERS = 16_000_000
+"""Most numbers that the backward pass over one block holds: 128 MB in float64."""
+
+Gradients = tuple[Tensor, tuple[Tensor, ...], Tensor | None]
+"""Outputs, the weights' pull-back through the network, and the scale's logarithm (None: one)."""
+
+
+def plain_outputs(outputs: Tensor) -> Tensor:
+    """(n) where a network gives (n, 1)."""
+    return outputs[:, 0] if outputs.ndim == 2 and outputs.shape[1] == 1 else outputs
+
+
+def samples_a_block(model: nn.Module, x: Tensor, numbers: int = BLOCK_NUMBERS) -> int:
+    """How many of the samples x (n, …) one block takes, from 1 to n.
+
+    Counted are the numbers a sample adds to what the backward pass keeps. A network with batch
+    statistics does not treat samples one by one, and is never cut.
+    """
+    n = len(x)
+    if n < 2 or any(isinstance(m, nn.modules.batchnorm._NormBase) for m in model.modules()):
+        return n
+    a_sample = _kept(model, x[:2]) - _kept(model, x[:1])
+    return n if a_sample <= 0 else max(1, min(n, numbers // a_sample))
+
+
+def _kept(model: nn.Module, x: Tensor) -> int:
+    """Numbers in the tensors that a backward pass over x would need."""
+    count = 0
+
+    def note(tensor: Tensor) -> Tensor:
+        nonlocal count
+        count += tensor.numel()
+        return tensor
+
+    def same(tensor: Any) -> Any:
+        return tensor
+
+    with torch.enable_grad(), saved_tensors_hooks(note, same):
+        model(x)
+    return count
+
+
+def outputs_of(model: nn.Module, x: Tensor, size: int) -> Tensor:
+    """Φ(x_i), (n) or (n, C), without a graph."""
+    with torch.no_grad():
+        if size >= len(x):
+            return plain_outputs(model(x))
+        return torch.cat([plain_outputs(model(part)) for part in x.split(size)])
+
+
+def gradients_of(
+    model: nn.Module,
+    parameters: Sequence[Tensor],
+    x: Tensor,
+    y: Tensor,
+    cotangent: Cotangent,
+    size: int,
+) -> Gradients:
+    """The gradient of the summed risk as exp(log scale) · pull-back, over blocks of `size` samples."""
+    if size >= len(x):
+        return pulled(plain_outputs(model(x)), parameters, y, cotangent)
+    outputs: list[Tensor] = []
+    total: tuple[Tensor, ...] = ()
+    top: Tensor | None = None
+    for part, labels in zip(x.split(size), y.split(size), strict=True):
+        held, gradients, scale = pulled(plain_outputs(model(part)), parameters, labels, cotangent)
+        outputs.append(held)
+        if not total:
+            total, top = gradients, scale
+            continue
+        if scale is not None and top is not None:
+            larger = torch.maximum(top, scale)
+            torch._foreach_mul_(total, (top - larger).exp())
+            torch._foreach_mul_(gradients, (scale - larger).exp())
+            top = larger
+        torch._foreach_add_(total, gradients)
+    return torch.cat(outputs), total, top
+
+
+def pulled(
+    outputs: Tensor, parameters: Sequence[Tensor], y: Tensor, cotangent: Cotangent
+) -> Gradients:
+    """The same from outputs that hold their graph; the graph is freed."""
+    held = outputs.detach()
+    weights, scale = cotangent(held, y)
+    gradients = grad(outputs, parameters, weights, allow_unused=True, materialize_grads=True)
+    return held, gradients, scale
