@@ -9,7 +9,6 @@ import torch
 from workbench.config import parse_config
 from workbench.engine import blocks
 from workbench.engine.blocks import gradients_of, outputs_of, samples_a_block
-from workbench.engine.losses import COTANGENTS
 from workbench.engine.program import RowBuffer, StopFlag
 from workbench.setup import set_up
 
@@ -26,6 +25,12 @@ def setup_for(**train):
     return set_up(parse_config({**PICTURES, "train": train}, "test"))
 
 
+def blockwise(program, samples, size):
+    """Outputs, gradients and scale of some samples in blocks of `size`."""
+    x, y = program.x[samples], program.y[samples]
+    return gradients_of(program.model, program.parameters, x, y, program.cotangent, size)
+
+
 @pytest.mark.parametrize("size", [1, 5, 22, 23, 99])
 @pytest.mark.parametrize("grown", [1.0, 8.0])
 def test_blocks_give_what_sample_by_sample_gives(size, grown):
@@ -34,14 +39,12 @@ def test_blocks_give_what_sample_by_sample_gives(size, grown):
     setup.program.run_chunk(setup.state, 0, 1, 250, None, StopFlag())
     with torch.no_grad():
         setup.state.theta.mul_(grown)
-    program, y = setup.program, setup.program.y
-    outputs, parts, top = gradients_of(
-        program.model, program.parameters, program.x, y, program.cotangent, size
-    )
+    program = setup.program
+    outputs, parts, top = blockwise(program, slice(None), size)
     found = torch.cat([p.reshape(-1) for p in parts])
     assert torch.equal(outputs_of(program.model, program.x, size), outputs)
 
-    single = [gradients_of(program.model, program.parameters, program.x[i : i + 1], y[i : i + 1], program.cotangent, 1) for i in range(23)]  # fmt: skip
+    single = [blockwise(program, slice(i, i + 1), 1) for i in range(23)]
     wanted = sum(
         torch.cat([p.reshape(-1) for p in parts]) * float(torch.exp(scale - top))
         for _, parts, scale in single
@@ -59,8 +62,7 @@ def test_square_loss_has_no_scale():
                       "init": {"kind": "he"}, "device": {"kind": "cpu"}}, "test")
     )  # fmt: skip
     program = setup.program
-    whole = gradients_of(program.model, program.parameters, program.x, program.y, COTANGENTS["square"], 7)  # fmt: skip
-    cut = gradients_of(program.model, program.parameters, program.x, program.y, COTANGENTS["square"], 2)  # fmt: skip
+    whole, cut = (blockwise(program, slice(None), size) for size in (7, 2))
     assert whole[2] is None
     assert cut[2] is None
     assert torch.allclose(whole[1][0], cut[1][0], rtol=1e-13, atol=0)
@@ -68,7 +70,8 @@ def test_square_loss_has_no_scale():
 
 def test_a_block_holds_as_many_samples_as_its_numbers_allow():
     """The dense layer's products, counted by hand: (n, 64) and (n, 8) inputs, (n, 8) and its sign."""
-    model = torch.nn.Sequential(torch.nn.Linear(64, 8, bias=False), torch.nn.ReLU(), torch.nn.Linear(8, 3, bias=False)).double()  # fmt: skip
+    first, last = torch.nn.Linear(64, 8, bias=False), torch.nn.Linear(8, 3, bias=False)
+    model = torch.nn.Sequential(first, torch.nn.ReLU(), last).double()
     x = torch.zeros(50, 64, dtype=torch.float64)
     a_sample = samples_a_block(model, x, 10_000)
     assert 10_000 // (64 + 3 * 8) <= a_sample <= 10_000 // 64 or a_sample == 50

@@ -65,7 +65,7 @@ def outputs_of(model: nn.Module, x: Tensor, size: int) -> Tensor:
     with torch.no_grad():
         if size >= len(x):
             return plain_outputs(model(x))
-        return torch.cat([plain_outputs(model(part)) for part in x.split(size)])
+        return torch.cat([plain_outputs(model(part)) for part in torch.split(x, size)])
 
 
 def gradients_of(
@@ -82,7 +82,7 @@ def gradients_of(
     outputs: list[Tensor] = []
     total: tuple[Tensor, ...] = ()
     top: Tensor | None = None
-    for part, labels in zip(x.split(size), y.split(size), strict=True):
+    for part, labels in zip(torch.split(x, size), torch.split(y, size), strict=True):
         held, gradients, scale = pulled(plain_outputs(model(part)), parameters, labels, cotangent)
         outputs.append(held)
         if not total:
