@@ -136,10 +136,12 @@ class RunConfig(Section):
                 f"train.until belongs to train.rule 'flow', and the rule is '{train.rule}'; "
                 "pause.risk_below stops any rule"
             )
-        if train.rule == "flow" and train.batch:
+        if train.rule in ("flow", "smoothness") and train.batch:
             raise ValueError(
-                f"train.rule 'flow' takes the full batch, and train.batch is {train.batch}; allowed: 0"
+                f"train.rule '{train.rule}' takes the full batch, and train.batch is {train.batch}; "
+                "allowed: 0"
             )
+        self._smoothness_fits()
         if train.rule == "loss-based" and train.floor >= train.lr:
             raise ValueError(
                 f"train.floor = {train.floor:g} is not below α(0) = train.lr = {train.lr:g}"
@@ -149,6 +151,22 @@ class RunConfig(Section):
                 f"train.rule 'flow' needs float64, and device.dtype is '{self.device.dtype}'"
             )
         return self
+
+    def _smoothness_fits(self) -> None:
+        """JT19's assumptions behind its step size."""
+        if self.train.rule != "smoothness":
+            return
+        given = {
+            "model.kind": (self.model.kind, "deep-linear"),
+            "loss.kind": (self.loss.kind, "logistic"),
+            "loss.reduction": (self.loss.reduction, "mean"),
+        }
+        for key, (found, needed) in given.items():
+            if found != needed:
+                raise ValueError(
+                    f"train.rule 'smoothness' rests on the smoothness of a deep linear network's averaged "
+                    f"logistic risk, and {key} is '{found}'; allowed: {needed}"
+                )
 
 
 def parse_config(values: Mapping[str, Any], where: str) -> RunConfig:

@@ -9,7 +9,16 @@ from pydantic import Field
 from workbench.config_base import NonNegative, Section, Seed
 
 
-class GaussianInit(Section):
+class DrawnInit(Section):
+    """What a drawn start may be given besides."""
+
+    frobenius: NonNegative = Field(
+        0.0, description="‖W_k‖_F that every fully connected layer is scaled to; 0: as drawn"
+    )
+    zero: tuple[str, ...] = Field((), description="parameters that start at 0, e.g. ['w1']")
+
+
+class GaussianInit(DrawnInit):
     """Every weight N(0, scale²)."""
 
     kind: Literal["gaussian"] = "gaussian"
@@ -17,10 +26,18 @@ class GaussianInit(Section):
     seed: Seed = 0
 
 
-class HeInit(Section):
+class HeInit(DrawnInit):
     """He-normal weights, N(0, 2/fan-in), times `scale`."""
 
     kind: Literal["he"]
+    scale: NonNegative = 1.0
+    seed: Seed = 0
+
+
+class UniformInit(DrawnInit):
+    """Weights and biases U(−b, b), b = scale/√fan-in: PyTorch's default for dense layers and convolutions."""
+
+    kind: Literal["uniform"]
     scale: NonNegative = 1.0
     seed: Seed = 0
 
@@ -52,5 +69,6 @@ class InlineInit(Section):
 
 
 InitConfig = Annotated[
-    GaussianInit | HeInit | BalancedInit | FileInit | InlineInit, Field(discriminator="kind")
+    GaussianInit | HeInit | UniformInit | BalancedInit | FileInit | InlineInit,
+    Field(discriminator="kind"),
 ]

@@ -21,10 +21,11 @@ FIRST_RATES = {"constant": 1e-3, "normalized": 0.1, "loss-based": 0.1, "flow": 1
 
 class TrainConfig(Section):
     """How θ moves. `constant`: θ ← θ − lr ∇𝓛. `normalized` (JT20): θ ← θ − lr ∇log 𝓛, at most `max_update`
-    long. `loss-based` (LL20 App. K.1): the rate is α/𝓛, and α follows a line search from lr. `flow`:
-    gradient flow itself, a step being one of its integrator's."""
+    long. `loss-based` (LL20 App. K.1): the rate is α/𝓛, and α follows a line search from lr. `smoothness`
+    (JT19 Assumption 3.5): the longest rate that provably lowers a deep linear network's averaged logistic
+    risk. `flow`: gradient flow itself, a step being one of its integrator's."""
 
-    rule: Literal["constant", "normalized", "loss-based", "flow"] = "constant"
+    rule: Literal["constant", "normalized", "loss-based", "smoothness", "flow"] = "constant"
     lr: Positive = Field(1e-3, description="by default 0.1 for normalized and loss-based")
     steps: Natural = Field(10_000, description="the step at which the run is finished")
     batch: Natural = Field(0, description="samples a step; 0: the full batch")

@@ -21,6 +21,7 @@ from workbench.engine.normalized import NormalizedRule
 from workbench.engine.program import StepProgram
 from workbench.engine.rules import ConstantRule, StepRule
 from workbench.engine.saddle_watch import Confirm, SaddleWatch
+from workbench.engine.smoothness import SmoothnessRule
 from workbench.engine.state import EngineState
 from workbench.errors import BadInput
 from workbench.inspector.quick import quick_words
@@ -86,7 +87,7 @@ def set_up(config: RunConfig, dataset: Dataset | None = None) -> Setup:
     batches = None
     if 0 < config.train.batch < dataset.n:
         batches = Minibatches(dataset.n, config.train.batch, seed, device)
-    program = _program(config, model, x, y, batches, homogeneity)
+    program = _program(config, model, x, y, batches, homogeneity, structure)
     svm, remarks = _max_margin(dataset, structure, config.loss.kind)
     panel = Panel(
         structure=structure,
@@ -125,6 +126,7 @@ def _program(
     y: Tensor,
     batches: Minibatches | None,
     homogeneity: Homogeneity,
+    structure: Structure,
 ) -> StepProgram:
     """The way to step that [train] asks for; BadInput where the network does not allow it."""
     train, loss, reduction = config.train, config.loss.kind, config.loss.reduction
@@ -135,6 +137,9 @@ def _program(
         log_n = log(len(y)) if reduction == "sum" else 0.0
         per_epoch = batches.per_epoch if batches is not None else 1
         rule = LossBasedRule(train.lr, train.floor, per_epoch, log_n)
+    elif train.rule == "smoothness":
+        parts = tuple(slice(p.start, p.stop) for p in structure.parameters)
+        rule = SmoothnessRule(parts, float(x.flatten(1).norm(dim=1).max()))
     eager = EagerProgram(model, x, y, loss=loss, reduction=reduction, rule=rule, batches=batches)
     if train.rule != "flow":
         return eager

@@ -51,7 +51,9 @@ def leading(w: Float[np.ndarray, "T r c"]) -> Leading:
     for t in np.flatnonzero(usable):
         scale = top[t]
         sigma, left[t], right[t], remainder = decompose(w[t] / scale)
-        size[t], rest[t] = sigma * scale, remainder * scale * scale
+        size[t] = sigma * scale
+        with np.errstate(over="ignore", under="ignore"):
+            rest[t] = remainder * scale * scale
         frobenius[t] = np.sqrt(sigma * sigma + remainder) * scale
     return Leading(size, left, right, rest, frobenius)
 

@@ -13,23 +13,27 @@ import numpy as np
 from workbench.arrays import Float
 from workbench.config_init import (
     BalancedInit,
+    DrawnInit,
     FileInit,
     GaussianInit,
     HeInit,
     InitConfig,
     InlineInit,
+    UniformInit,
 )
 from workbench.errors import BadInput, clean_text, unknown
-from workbench.models.structure import Structure
+from workbench.models.structure import Layer, Parameter, Structure
 
 
 def first_theta(config: InitConfig, structure: Structure) -> Float[np.ndarray, " P"]:
     """θ(0) (P); raises BadInput when given weights do not fit the network."""
     rng = np.random.default_rng(config.seed)
     if isinstance(config, GaussianInit):
-        return config.scale * rng.standard_normal(structure.size)
+        return _fixed(config, structure, config.scale * rng.standard_normal(structure.size))
     if isinstance(config, HeInit):
-        return config.scale * _he(structure, rng)
+        return _fixed(config, structure, config.scale * _he(structure, rng))
+    if isinstance(config, UniformInit):
+        return _fixed(config, structure, config.scale * _uniform(structure, rng))
     if isinstance(config, BalancedInit):
         return _balanced(structure, config.scale, rng)
     values = _inline(config) if isinstance(config, InlineInit) else _archive(config)
@@ -38,6 +42,30 @@ def first_theta(config: InitConfig, structure: Structure) -> Float[np.ndarray, "
     )
     if config.noise:
         theta = theta + config.noise * rng.standard_normal(theta.shape)
+    return theta
+
+
+def _fixed(
+    config: DrawnInit, structure: Structure, theta: Float[np.ndarray, " P"]
+) -> Float[np.ndarray, " P"]:
+    """The drawn θ with init.frobenius and init.zero."""
+    names = [parameter.name for parameter in structure.parameters]
+    matrices = [layer.matrix for layer in structure.layers if layer.matrix is not None]
+    if config.frobenius and not matrices:
+        raise BadInput(
+            f"init.frobenius = {config.frobenius:g} scales fully connected layers, and this network has "
+            "none; allowed here: 0."
+        )
+    for parameter in structure.parameters:
+        part = theta[parameter.start : parameter.stop]
+        norm = float(np.linalg.norm(part))
+        if config.frobenius and norm and parameter.name in [m.parameter for m in matrices]:
+            part *= config.frobenius / norm
+    for name in config.zero:
+        if name not in names:
+            raise unknown("parameter", name, names, "init.zero")
+        parameter = structure.parameter(name)
+        theta[parameter.start : parameter.stop] = 0.0
     return theta
 
 
@@ -50,11 +78,30 @@ def _he(structure: Structure, rng: np.random.Generator) -> Float[np.ndarray, " P
         if layer is not None and parameter.name in layer.biases:
             parts.append(np.zeros(prod(shape)))
             continue
-        fan_in = prod(shape[1:]) if len(shape) > 1 else max(1, prod(shape))
-        if layer is not None and layer.fan_in is not None:
-            fan_in = layer.fan_in
+        fan_in = _fan_in(structure, parameter, layer)
         parts.append((2.0 / fan_in) ** 0.5 * rng.standard_normal(prod(shape)))
     return np.concatenate(parts)
+
+
+def _uniform(structure: Structure, rng: np.random.Generator) -> Float[np.ndarray, " P"]:
+    """U(−1/√fan-in, 1/√fan-in); a bias has the fan-in of its layer's weights."""
+    theta = rng.uniform(-1.0, 1.0, structure.size)
+    owners = {name: layer for layer in structure.layers for name in layer.parameters}
+    for parameter in structure.parameters:
+        layer = owners.get(parameter.name)
+        fan_in = _fan_in(structure, parameter, layer)
+        theta[parameter.start : parameter.stop] /= fan_in**0.5
+    return theta
+
+
+def _fan_in(structure: Structure, parameter: Parameter, layer: Layer | None) -> int:
+    """Numbers that a unit sums: as the layer declares, else read off its weights' shape."""
+    if layer is not None and layer.fan_in is not None:
+        return layer.fan_in
+    of = parameter
+    if layer is not None and parameter.name in layer.biases:
+        of = structure.parameter(next(n for n in layer.parameters if n not in layer.biases))
+    return prod(of.shape[1:]) if len(of.shape) > 1 else max(1, prod(of.shape))
 
 
 def _balanced(
@@ -80,7 +127,7 @@ def _balanced(
         raise BadInput(
             "init.kind 'balanced' needs two or more weight matrices in a chain, and this network's "
             f"parameters have shapes {', '.join(map(str, shapes))}; "
-            "allowed here: gaussian, he, file, inline."
+            "allowed here: gaussian, he, uniform, file, inline."
         )
     rank = min(min(s) for s in shapes)
     frames = [_frame(shapes[0][1], rank, rng), *(_frame(s[0], rank, rng) for s in shapes)]

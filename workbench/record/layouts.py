@@ -25,6 +25,12 @@ def layouts_of(panel: Panel) -> list[SeriesLayout]:
         if name == "neuron_direction" and len(panel.direction_neurons) < len(panel.neurons):
             attributes["subset"] = f"{shape[0]} of {h} neurons, spread evenly"
             dims = ("neuron_subset", "component")
+        if name in ("layer_rank1", "layer_alignment") and any(
+            layer.matrix is None for layer in panel.structure.layers
+        ):
+            attributes["note"] = "NaN where a layer is no matrix, as a convolution"
+        if name == "svm_margin_ratio" and panel.layers is not None and panel.layers.svm is not None:
+            attributes["svm_margin"] = panel.layers.svm.margin
         if name == "path_length":
             attributes["note"] = "sum over records, a lower bound of the length between them"
         layouts.append(SeriesLayout(name, shape, attributes, dims))
