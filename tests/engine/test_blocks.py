@@ -116,3 +116,13 @@ def test_gradients_of_an_undone_step_are_not_taken_again(monkeypatch):
     for step in range(40):
         again.program.run_chunk(again.state, step, 1, 1, None, StopFlag())
     assert torch.equal(setup.state.theta, again.state.theta)
+
+
+def test_batch_statistics_are_never_cut():
+    from workbench.models.residual import Residual
+
+    x = torch.zeros(50, 6, dtype=torch.float64)
+    mixed = Residual(6, 8, 1, 1, biases=True, batch_norm=True)
+    plain = Residual(6, 8, 1, 1, biases=True, batch_norm=False)
+    assert samples_a_block(mixed, x, 100) == 50
+    assert samples_a_block(plain, x, 100) < 50
