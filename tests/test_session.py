@@ -14,6 +14,7 @@ from cases import finished, small
 
 from workbench.engine.control import Checkpoint, Pause, Perturb, Resume, RunUntil, StepN, Stop
 from workbench.errors import BadInput, RunBusy, StorageError
+from workbench.measures.panel import Panel
 from workbench.record.checkpoint import latest_checkpoint, list_checkpoints
 from workbench.record.reader import RunReader
 from workbench.session import Session
@@ -79,6 +80,26 @@ def test_stopping_and_resuming_changes_no_bit(tmp_path):
     assert session.engine.error is None
     assert_same(series(whole.folder), series(session.folder))
     assert session.history.length == 61
+
+
+def test_a_run_from_before_a_measure_goes_on_without_it(tmp_path, monkeypatch):
+    compute = Panel.compute
+
+    def earlier(panel, rows, carry):
+        values, carry = compute(panel, rows, carry)
+        values.pop("alignment", None)
+        return values, carry
+
+    monkeypatch.setattr(Panel, "compute", earlier)
+    folder = finished(tmp_path).folder
+    monkeypatch.undo()
+    with Session.resume(folder, steps=900) as session:
+        session.start()
+        session.wait()
+    assert session.engine.error is None
+    found = series(folder)
+    assert "alignment" not in found
+    assert found["step"][-1] == 900
 
 
 def test_log_spaced_records_resume_alike(tmp_path):

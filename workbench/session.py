@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -201,6 +202,7 @@ class Session:
                     f"train.lr: workbench fork {folder.name} --at {at} --set train.lr=…"
                 )
             dataset = stored_dataset(reader)
+            series = frozenset(reader.series_names())
             history = _history_until(reader, checkpoint)
             name = str(reader.attributes.get("name") or folder.name)
             # Killed after its last checkpoint and before its file said so, it has still to finish.
@@ -224,6 +226,8 @@ class Session:
             )
         require_trust(config, trust, folder.name)
         setup = set_up(config, dataset)
+        # Measures that came with a later version are not in the file.
+        setup = replace(setup, panel=replace(setup.panel, only=series))
         if checkpoint is not None:
             _load(setup, checkpoint.arrays, folder)
         store = RunStore.reopen(folder, direction_width=direction_width_of(setup))

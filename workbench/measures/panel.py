@@ -51,6 +51,7 @@ class Panel:
     `order` is L (None: not homogeneous, then margins are normalized by their median), `layer_orders`
     k_1..k_m. Margins and accuracy apply to labels ±1 or classes only; `classifies` says so. `rule_series`
     names the series that the step rule itself hands over, `layers` measures how the layers align.
+    `only`: the series of a file that is gone on with, None for all: a file keeps the series it began with.
     """
 
     structure: Structure
@@ -64,6 +65,7 @@ class Panel:
     layer_orders: tuple[float, ...] | None = None
     keep_theta: bool = True
     rule_series: tuple[str, ...] = ()
+    only: frozenset[str] | None = None
     layers: LayerMeasures | None = None
 
     @property
@@ -133,6 +135,8 @@ class Panel:
             self._neurons(values, theta)
         if self.keep_theta and self.structure.size <= WIDE_THETA:
             values["theta"] = theta.copy()
+        if self.only is not None:
+            values = {name: array for name, array in values.items() if name in self.only}
         return values, Carry(unit(theta[-1:])[0], float(path[-1]))
 
     def _margins(self, values: dict[str, Array], rows: Rows) -> None:
