@@ -274,7 +274,7 @@ class Engine:
             self._rewind(rows, stop)
         self.state.carry = carry
         self.state.recorded_step = int(values["step"][-1])
-        self._tell(Recorded(values))
+        self._tell(Recorded(self.panel.kept(values)))
         found = [SaddleFound(s.step, s.evidence, rows.theta[s.row]) for s in saddles]
         self._tell_all(self.follower.recorded(values, found))
         if bad is not None and stop == bad:
@@ -304,7 +304,7 @@ class Engine:
             # The record at a run's end may lie off the schedule: the watch must not depend on it.
             self.state.watch.scan(values, 0, 1)
         self.state.recorded_step = self.state.step
-        self._tell(Recorded(values))
+        self._tell(Recorded(self.panel.kept(values)))
         self._tell_all(self.follower.recorded(values, ()))
 
     def _checkpoint(self) -> None:

@@ -135,9 +135,13 @@ class Panel:
             self._neurons(values, theta)
         if self.keep_theta and self.structure.size <= WIDE_THETA:
             values["theta"] = theta.copy()
-        if self.only is not None:
-            values = {name: array for name, array in values.items() if name in self.only}
         return values, Carry(unit(theta[-1:])[0], float(path[-1]))
+
+    def kept(self, values: dict[str, Array]) -> dict[str, Array]:
+        """Those that go to the file."""
+        if self.only is None:
+            return values
+        return {name: array for name, array in values.items() if name in self.only}
 
     def _margins(self, values: dict[str, Array], rows: Rows) -> None:
         """Margins of every kind the run has."""
