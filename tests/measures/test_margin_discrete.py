@@ -1,45 +1,38 @@
-"""γ^ of LL20 E.2 against its definition by quadrature in 30 digits."""
+"""γ^ of LL20 E.2 against its definition on a fine grid."""
 
 from __future__ import annotations
 
-import mpmath as mp
 import numpy as np
 import pytest
 
 from workbench.measures.margin_discrete import DiscreteMargin, largest_rate
 
-
-def slope(w, order, start):
-    """r(w) as printed, with κ in both of its pieces."""
-    power = 2 - 2 / mp.mpf(order)
-    height = mp.log(1 / w)
-    kappa = w * height**power if height >= power else mp.e ** (power * (mp.log(power) - 1))
-    grows = w * height ** (1 - 2 / mp.mpf(order)) / (order * kappa)
-    return (1 + 2 * (1 + grows) * start / (2 * height)) / (w * height)
+FAR = 60.0
 
 
-def correction(height, order, start):
-    """∫_0^x (φ' + 1/(w log 1/w)) dw in ℓ = log 1/w, the sup over a grid of [x, 𝓛(t_0)]."""
+def correction(heights, order, start):
+    """∫_0^x (φ' + 1/(w log 1/w)) dw over ℓ = log 1/w as printed, κ in both of its pieces: the running
+    largest r on a grid up to 60, and from there the tail of the paper's (19)."""
+    grid = np.geomspace(start, FAR, 2_000_001)
+    power = 2.0 - 2.0 / order
+    low = -grid + power * np.log(grid)
+    kappa = np.where(grid >= power, low, power * (np.log(max(power, 1e-300)) - 1.0) if power else 0.0)
+    grows = np.exp(-grid - kappa) * grid ** (1.0 - 2.0 / order) / order
+    log_r = np.log(1.0 + (1.0 + grows) * start / grid) + grid - np.log(grid)
+    integrand = 1.0 / grid - np.exp(np.maximum.accumulate(log_r) - grid)
+    pieces = 0.5 * (integrand[1:] + integrand[:-1]) * np.diff(grid)
+    after = np.concatenate([np.cumsum(pieces[::-1])[::-1], [0.0]])
+    tail = -start * (1.0 / FAR + 0.5 / (order * FAR**2))
+    return np.interp(heights, grid, after) + tail
 
-    def steepest(at):
-        grid = [start + (at - start) * mp.mpf(k) / 200 for k in range(201)]
-        return max(slope(mp.e**-v, order, start) for v in grid)
 
-    def integrand(at):
-        return 1 / at - mp.e**-at * steepest(at)
-
-    # Beyond 60 the tail −ℓ_0(1/ℓ + 1/(2Lℓ²)) of the paper's (19).
-    points = [height, *[p for p in (2, 3, 4, 6, 10, 20) if p > height], 60]
-    return mp.quad(integrand, points, maxdegree=5) - start * (mp.mpf(1) / 60 + 1 / (2 * order * mp.mpf(3600)))
-
-
-@pytest.mark.parametrize(("order", "start"), [(2, 1.0), (2, 4.0), (3, 1.5), (1, 0.5)])
+@pytest.mark.parametrize(("order", "start"), [(2.0, 1.0), (2.0, 4.0), (3.0, 1.5), (1.0, 0.5)])
 def test_the_closed_form_is_the_definition(order, start):
-    found = DiscreteMargin(float(order), start)
+    found = DiscreteMargin(order, start)
     heights = np.array([start, start + 0.3, start + 2.0, 30.0])
-    with mp.workdps(20):
-        wanted = [float(correction(mp.mpf(h), order, mp.mpf(start))) for h in heights]
-    assert found.correction(heights) == pytest.approx(wanted, abs=2e-4)
+    assert found.correction(heights) == pytest.approx(
+        correction(heights, order, start), rel=1e-9, abs=1e-9
+    )
     assert found.correction(np.array([1e4])) == pytest.approx(
         -start * (1e-4 + 0.5e-8 / order), rel=1e-9
     )

@@ -15,6 +15,7 @@ from workbench.claims import (
     kh24_patterns,
     kh24_points,
     kh24_saddle,
+    ll20_descent,
     ll20_flow,
     ll20_kkt,
 )
@@ -32,6 +33,7 @@ _MODULES = (
     kh24_points,
     kh24_balance,
     kh24_forecast,
+    ll20_descent,
     ll20_flow,
     ll20_kkt,
 )
