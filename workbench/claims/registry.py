@@ -17,7 +17,9 @@ from workbench.claims import (
     kh24_saddle,
     ll20_descent,
     ll20_flow,
+    ll20_hat,
     ll20_kkt,
+    ll20_log_domain,
 )
 from workbench.claims.claim import Claim
 from workbench.errors import unknown
@@ -35,7 +37,9 @@ _MODULES = (
     kh24_forecast,
     ll20_descent,
     ll20_flow,
+    ll20_hat,
     ll20_kkt,
+    ll20_log_domain,
 )
 CLAIMS: dict[str, Claim] = {claim.id: claim for module in _MODULES for claim in module.CLAIMS}
 
