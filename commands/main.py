@@ -20,6 +20,7 @@ from commands import (
     plot,
     presets,
     resume,
+    robustness,
     run,
     show,
 )
@@ -42,6 +43,7 @@ app.command("browse")(browse.browse)
 app.command("list")(list_runs.list_runs)
 app.command("show")(show.show)
 app.command("inspect")(inspect.inspect)
+app.command("robustness")(robustness.robustness)
 app.command("export")(export.export)
 app.command("plot")(plot.plot)
 app.command("presets")(presets.presets)

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
 
 from workbench.config import RunConfig, parse_config, parse_toml, read_toml
+from workbench.config_data import ClassesData
 from workbench.data.dataset import Dataset
 from workbench.errors import BadInput, StorageError
 from workbench.record.checkpoint import list_checkpoints, load_checkpoint
@@ -15,6 +17,7 @@ from workbench.record.reader import RunReader
 
 # Torch and scipy take seconds to load: a screen that only wants a configuration appears without them.
 if TYPE_CHECKING:
+    from workbench.inspector.robustness import Robustness
     from workbench.inspector.state import InspectedState, Past
     from workbench.setup import Setup
 
@@ -113,6 +116,43 @@ def inspected_state(
             f"{setup.structure.size:,}."
         )
     return inspected(setup, theta, step=step, time=time, past=past)
+
+
+def robustness_of(
+    folder: Path,
+    at: int | None = None,
+    *,
+    samples: int,
+    anywhere: bool = False,
+    trust: bool = False,
+    report: Callable[[float], None] = lambda done: None,
+) -> Robustness:
+    """L2-robustness of a stored state on `samples` of the run's samples, evenly spread.
+
+    Pictures stay within 0..1 unless `anywhere`. Raises BadInput when the run does not classify, no
+    state of that step is stored, or the model's class is not trusted.
+    """
+    from workbench.inspector.robustness import PICTURES, robustness, spread_samples
+    from workbench.setup import set_up
+
+    config = stored_config(folder)
+    require_trust(config, trust, folder.name)
+    with RunReader(folder) as reader:
+        setup = set_up(config, stored_dataset(reader))
+    if not setup.panel.classifies:
+        raise BadInput(
+            f"robustness is how far a sample is from another class, and run {folder.name} does not "
+            "classify; allowed are labels −1 and 1, or classes with loss.kind 'cross-entropy'."
+        )
+    state = inspected_state(folder, at, trust=trust, setup=setup)
+    box = PICTURES if isinstance(config.data, ClassesData) and not anywhere else None
+    return robustness(
+        state,
+        spread_samples(state.n, samples),
+        box=box,
+        layer_orders=setup.panel.layer_orders,
+        report=report,
+    )
 
 
 def _last_step(folder: Path, reader: RunReader) -> int:

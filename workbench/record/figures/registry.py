@@ -19,6 +19,7 @@ from workbench.record.figures.ncf import draw as draw_ncf
 from workbench.record.figures.norms import draw as draw_norms
 from workbench.record.figures.options import FigureOptions
 from workbench.record.figures.risk import draw as draw_risk
+from workbench.record.figures.robustness import draw as draw_robustness
 from workbench.record.figures.series import RunSeries
 from workbench.record.figures.style import STYLE
 from workbench.record.reader import RunReader
@@ -40,6 +41,7 @@ FIGURES: dict[str, FigureKind] = {
     "directions": FigureKind("where every neuron points", draw_directions),
     "ncf": FigureKind("the correlation function over the angle, with the neurons' ways", draw_ncf),
     "field": FigureKind("gradient field of the correlation function on the plane", draw_field),
+    "robustness": FigureKind("robust accuracy against the radius in L2", draw_robustness),
     "norms": FigureKind("norms of θ, its layers and its neurons", draw_norms),
 }
 

@@ -1,0 +1,112 @@
+"""`workbench robustness`: how far a run's samples are from being misclassified."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from commands import formats
+from commands.options import Json, Run, RunsDir, Trust, runs_folder
+
+if TYPE_CHECKING:
+    from workbench.inspector.robustness import Robustness
+
+ROWS = 9
+QUANTILES = (("least", 0.0), ("5 %", 0.05), ("median", 0.5), ("95 %", 0.95), ("most", 1.0))
+
+
+def robustness(
+    run: Run,
+    at: Annotated[
+        str, typer.Option("--at", metavar="STEP|last", help="A step whose state is stored.")
+    ] = "last",
+    samples: Annotated[
+        int,
+        typer.Option("--samples", min=1, help="How many samples, evenly spread over the run's."),
+    ] = 200,
+    anywhere: Annotated[
+        bool, typer.Option("--anywhere", help="Pictures may leave the values 0 to 1.")
+    ] = False,
+    runs_dir: RunsDir = None,
+    trust: Trust = False,
+    as_json: Json = False,
+) -> None:
+    """L2-robustness: an attack's upper and a certified lower bound, and the robust accuracy between them.
+
+    What is found is kept with the run: workbench plot RUN --figure robustness draws it for every step
+    looked at.
+    """
+    from workbench.errors import BadInput
+    from workbench.record.folder import resolve_run
+    from workbench.record.robustness_file import keep_robustness
+    from workbench.stored import robustness_of
+
+    folder = resolve_run(run, runs_folder(runs_dir))
+    if at != "last" and not at.isdecimal():
+        raise BadInput(f"--at '{at[:40]}' is no step; allowed: a whole number from 0, or 'last'.")
+    with _progress() as report:
+        found = robustness_of(
+            folder,
+            None if at == "last" else int(at),
+            samples=samples,
+            anywhere=anywhere,
+            trust=trust,
+            report=report,
+        )
+    table: dict[str, Any] = formats.finite(found.as_json())
+    if as_json:
+        import json
+
+        typer.echo(json.dumps({"run": folder.name, **table}))
+    else:
+        typer.echo(f"{folder.name}  step {found.step:,}")
+        typer.echo("\n".join(as_lines(found)))
+    keep_robustness(folder, table)
+
+
+def as_lines(found: Robustness) -> list[str]:
+    """The bounds' quantiles, and the robust accuracy at a few radii."""
+    import numpy as np
+
+    lines = [
+        f"{len(found.index):,} samples, {100 * np.mean(found.margin > 0):.1f} % classified as labelled, "
+        f"log10 of the risk {formats.number(found.log10_risk)}"
+    ]
+    columns = [("attack (at most)", found.attack)]
+    if found.certified:
+        columns.append(("certified (at least)", found.bound))
+    head = ["distance in L2", *(name for name, _ in QUANTILES)]
+    rows = []
+    for name, values in columns:
+        found_at = np.quantile(values, [share for _, share in QUANTILES], method="lower")
+        rows.append([name, *(formats.number(float(v)) for v in found_at)])
+    lines += ["", formats.plain_table(head, rows, set(range(1, len(head))))]
+    radii = found.radii()[:: (len(found.radii()) - 1) // (ROWS - 1)]
+    curves = [found.accuracy(radii)]
+    head = ["radius", "robust accuracy ≤"]
+    if found.certified:
+        curves.append(found.certified_accuracy(radii))
+        head.append("≥")
+    rows = [
+        [formats.number(float(r)), *(f"{100 * curve[k]:.1f} %" for curve in curves)]
+        for k, r in enumerate(radii)
+    ]
+    lines += ["", formats.plain_table(head, rows, {0, 1, 2})]
+    if found.why_no_bound:
+        lines.append(found.why_no_bound)
+    return lines
+
+
+@contextmanager
+def _progress() -> Iterator[Callable[[float], None]]:
+    """A bar on stderr where it is a terminal."""
+    from rich.console import Console
+    from rich.progress import Progress
+
+    console = Console(stderr=True)
+    with Progress(console=console, transient=True, disable=not console.is_terminal) as progress:
+        task = progress.add_task("robustness", total=1.0)
+        yield lambda done: progress.update(task, completed=done)

@@ -1,0 +1,152 @@
+"""L2-robustness of a state: R(x) = inf ‖x' − x‖ over inputs x' that are misclassified (LL20 J.2).
+
+An attack bounds it from above, layers' norms from below; a curve of each against the radius holds the
+robust accuracy, the share of samples with R > radius, between them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from workbench.arrays import Float, Int
+
+if TYPE_CHECKING:
+    from torch import nn
+
+    from workbench.inspector.state import InspectedState
+
+PICTURES = (0.0, 1.0)
+"""Domain of grey and colour values (LL20 J.2)."""
+AT_ONCE = 128
+"""Most samples attacked together."""
+RADII = 41
+
+
+@dataclass(frozen=True, eq=False)
+class Robustness:
+    """Of the samples `index` (k) at a step: `attack` and `bound` (k), R's upper and lower bounds.
+
+    `attack` is ∞ where no adversarial example was found, `bound` NaN where nothing is certified (then
+    `why_no_bound` says why). `margin` (k): q. `box`: the domain of inputs, None for all of space.
+    `margin_multi`: γ̄_m of all samples, NaN where layers have no orders. `examples` (k, …): x'.
+    """
+
+    step: int
+    index: Int[np.ndarray, " k"]
+    margin: Float[np.ndarray, " k"]
+    attack: Float[np.ndarray, " k"]
+    bound: Float[np.ndarray, " k"]
+    box: tuple[float, float] | None
+    log10_risk: float
+    margin_multi: float = float("nan")
+    why_no_bound: str = ""
+    examples: Float[np.ndarray, "k ..."] | None = field(default=None, repr=False)
+
+    @property
+    def certified(self) -> bool:
+        """Whether there are lower bounds."""
+        return not self.why_no_bound
+
+    def accuracy(self, radii: Float[np.ndarray, " r"]) -> Float[np.ndarray, " r"]:
+        """Share of samples for which no adversarial example is within each radius: never too small."""
+        return np.mean(self.attack[:, None] > radii, axis=0)
+
+    def certified_accuracy(self, radii: Float[np.ndarray, " r"]) -> Float[np.ndarray, " r"]:
+        """Share of samples that surely have none: never too large."""
+        return np.mean((self.bound[:, None] > radii) & (self.margin[:, None] > 0), axis=0)
+
+    def radii(self) -> Float[np.ndarray, " r"]:
+        """Equally spaced from 0 to just past the largest finite distance."""
+        finite = self.attack[np.isfinite(self.attack)]
+        top = float(finite.max()) if finite.size and finite.max() > 0 else 1.0
+        return np.linspace(0.0, 1.02 * top, RADII)
+
+    def as_json(self) -> dict[str, Any]:
+        """Plain values; NaN and ∞ are for the caller to replace."""
+        radii = self.radii()
+        return {
+            "step": self.step,
+            "log10_risk": self.log10_risk,
+            "margin_multi": self.margin_multi,
+            "box": None if self.box is None else list(self.box),
+            "samples": self.index.tolist(),
+            "margin": self.margin.tolist(),
+            "attack": self.attack.tolist(),
+            "bound": self.bound.tolist() if self.certified else None,
+            "why_no_bound": self.why_no_bound,
+            "radii": radii.tolist(),
+            "accuracy": self.accuracy(radii).tolist(),
+            "certified_accuracy": self.certified_accuracy(radii).tolist()
+            if self.certified
+            else None,
+        }
+
+
+def spread_samples(n: int, count: int) -> Int[np.ndarray, " k"]:
+    """`count` of n samples, evenly spread; all of them where there are not more."""
+    if count >= n:
+        return np.arange(n)
+    return np.linspace(0, n - 1, count).round().astype(np.int64)
+
+
+def robustness(
+    state: InspectedState,
+    index: Sequence[int] | Int[np.ndarray, " k"],
+    *,
+    box: tuple[float, float] | None,
+    layer_orders: tuple[float, ...] | None = None,
+    report: Callable[[float], None] = lambda done: None,
+) -> Robustness:
+    """Attack and certify the samples `index` of a classifying state.
+
+    float64, on the CPU, on a copy of the network (batch statistics held). `layer_orders`: k_1..k_m, for
+    γ̄_m; `report` is told the share done.
+    """
+    import copy
+
+    import torch
+
+    from workbench.engine.blocks import outputs_of, samples_a_block
+    from workbench.inspector.attack import Attack, margins
+    from workbench.inspector.lipschitz import certified_radius, why_no_bound
+    from workbench.measures.margins import margin_multi
+    from workbench.measures.norms import layer_norms
+    from workbench.models.network import flatten
+
+    chosen = np.asarray(index, dtype=np.int64)
+    model: nn.Module = copy.deepcopy(state.risk.model).eval()
+    flatten(model, torch.float64, torch.device("cpu")).copy_(torch.from_numpy(state.theta))
+    for parameter in model.parameters():
+        parameter.requires_grad_(False)
+    x = torch.from_numpy(np.ascontiguousarray(state.x, dtype=np.float64))
+    y = torch.from_numpy(np.asarray(state.y, dtype=np.float64))
+    block = min(AT_ONCE, samples_a_block(model, x.requires_grad_(True)))
+    x = x.detach()
+    q = margins(outputs_of(model, x[chosen], block), y[chosen]).numpy()
+    attacked = Attack(model, x, y, box).run(chosen, block, report)
+    reason = why_no_bound(model, tuple(x.shape[1:])) or ""
+    bound = np.full(len(chosen), np.nan)
+    if not reason:
+        parts = [chosen[i : i + block] for i in range(0, len(chosen), block)]
+        bound = np.concatenate([certified_radius(model, x[p], y[p]).numpy() for p in parts])
+    multi = float("nan")
+    if layer_orders is not None:
+        norms = layer_norms(state.theta[None], state.structure)
+        lowest = np.array([float(margins(torch.from_numpy(state.outputs), y).min())])
+        multi = float(margin_multi(lowest, norms, layer_orders)[0])
+    return Robustness(
+        step=state.step,
+        index=chosen,
+        margin=q,
+        attack=attacked.distance,
+        bound=bound,
+        box=box,
+        log10_risk=state.log_risk / float(np.log(10.0)),
+        margin_multi=multi,
+        why_no_bound=reason,
+        examples=attacked.found,
+    )
