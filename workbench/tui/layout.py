@@ -3,13 +3,42 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from typing import Literal
 
 WIDE = (100, 26)
 NARROW = (60, 18)
 SMALLEST = (30, 8)
 
+Picture = Literal["directions", "prediction", "course"]
+PICTURES: dict[Picture, tuple[str, ...]] = {
+    "directions": ("compass", "landscape"),
+    "prediction": ("prediction",),
+    "course": ("course",),
+}
+"""What the upper place on the right can show, and the widgets that it takes."""
+
 LEFT = ("risk", "middle", "lower")
-RIGHT = ("compass", "landscape", "sparks", "log")
+BELOW = ("sparks", "log")
+WIDGETS = (*LEFT, "margins", "density", *(w for p in PICTURES.values() for w in p), *BELOW)
+
+
+@dataclass(frozen=True)
+class Parts:
+    """The parts there are: the charts on the left, where a density may take the place of lines, and the
+    picture on the right."""
+
+    left: tuple[str, ...] = LEFT
+    picture: Picture = "directions"
+
+    @property
+    def right(self) -> tuple[str, ...]:
+        """The parts of the right column, from above."""
+        return (*PICTURES[self.picture], *BELOW)
+
+    @property
+    def order(self) -> list[str]:
+        """All parts in the order of tab."""
+        return [*self.left, *self.right]
 
 
 @dataclass(frozen=True)
@@ -20,16 +49,20 @@ class Arrangement:
     one: bool = False
     right: bool = False
 
-    def moved(self, by: int, density: bool) -> Arrangement:
+    def moved(self, by: int, parts: Parts) -> Arrangement:
         """The next part selected."""
-        order = parts(density)
+        order = parts.order
         at = order.index(self.selected) if self.selected in order else (-1 if by > 0 else 0)
         chosen = order[(at + by) % len(order)]
-        return replace(self, selected=chosen, right=chosen in RIGHT)
+        return replace(self, selected=chosen, right=chosen in parts.right)
 
     def toggled(self) -> Arrangement:
         """One part alone, or all."""
         return replace(self, one=not self.one, selected=self.selected or "risk")
+
+    def turned_to(self, picture: Picture) -> Arrangement:
+        """With this picture in sight, wherever only one column or one part fits."""
+        return replace(self, selected=PICTURES[picture][0], right=True)
 
 
 @dataclass(frozen=True)
@@ -43,23 +76,16 @@ class Shown:
     side_by_side: bool = False
 
 
-def parts(density: bool) -> list[str]:
-    """All parts in the order of tab; the density map takes the place of the angle lines."""
-    lower = "density" if density else "lower"
-    return ["risk", "middle", lower, *RIGHT]
-
-
-def arrange(width: int, height: int, choice: Arrangement, density: bool) -> Shown:
+def arrange(width: int, height: int, choice: Arrangement, parts: Parts) -> Shown:
     """What to display: two columns, one, one part, or a word that it is too small."""
     if width < SMALLEST[0] or height < SMALLEST[1]:
         return Shown(too_small=True)
-    order = parts(density)
     fits_column = width >= NARROW[0] and height >= NARROW[1]
     if choice.one or not fits_column:
-        chosen = choice.selected if choice.selected in order else "risk"
-        right = chosen in RIGHT
+        chosen = choice.selected if choice.selected in parts.order else "risk"
+        right = chosen in parts.right
         return Shown(frozenset({chosen}), left=not right, right=right)
-    first, second = frozenset(order[:3]), frozenset(order[3:])
+    first, second = frozenset(parts.left), frozenset(parts.right)
     if width >= WIDE[0] and height >= WIDE[1]:
         return Shown(first | second, left=True, right=True)
     if choice.right:

@@ -16,11 +16,15 @@ from workbench.inspector.circle import Circle, circle_of, circle_reason
 from workbench.inspector.residual import residual
 from workbench.measures.directions import neuron_angles
 from workbench.measures.norms import neuron_norms
+from workbench.record.checkpoint import list_checkpoints
 from workbench.record.history import History
 from workbench.record.reader import RunReader
-from workbench.stored import stored_config
+from workbench.stored import stored_config, stored_state
+from workbench.tui.eta import seconds_to_risk
+from workbench.tui.surface import Surface, SurfaceKeeper
 
 if TYPE_CHECKING:
+    from workbench.engine.events import Snapshot
     from workbench.session import Session
     from workbench.setup import Setup
 
@@ -72,6 +76,15 @@ class Source(Protocol):
 
     def moment(self, row: int | None) -> Moment:
         """The state at a record, or the latest."""
+        ...
+
+    def surface(self, row: int | None) -> Surface | None:
+        """The prediction over the plane at a record, or the latest; None while it is not ready."""
+        ...
+
+    @property
+    def order(self) -> float | None:
+        """L of the network's homogeneity, None where it has none or it is not known."""
         ...
 
     def events(self) -> Sequence[tuple[int, str, str]]:
@@ -153,6 +166,7 @@ class LiveSource:
         self.name = session.name
         self.history = session.history
         self._keeper = CircleKeeper()
+        self._surfaces = SurfaceKeeper()
         self._seen: object = None
 
     def refresh(self) -> bool:
@@ -175,9 +189,33 @@ class LiveSource:
             snapshot.step,
             engine.plan.steps,
             snapshot.steps_per_second,
-            snapshot.eta_seconds,
+            self._eta(snapshot),
             snapshot.note,
         )
+
+    def _eta(self, snapshot: Snapshot) -> float | None:
+        """Seconds until the last step, or until the risk that is the run's goal if that is sooner."""
+        until, eta = (
+            self.config.train.until if self.config is not None else None,
+            snapshot.eta_seconds,
+        )
+        if until is None or eta is None:
+            return eta
+        sooner = seconds_to_risk(self.history, until.log10_risk, snapshot.steps_per_second)
+        return eta if sooner is None else min(eta, sooner)
+
+    @property
+    def order(self) -> float | None:
+        """L of the network's homogeneity, None where it has none."""
+        return self.session.setup.panel.order
+
+    def surface(self, row: int | None) -> Surface | None:
+        """Of the engine's snapshot: a run that trains keeps no θ of the records before in memory."""
+        snapshot = self.session.engine.snapshot
+        if snapshot is None:
+            return None
+        running = snapshot.mode == "running"
+        return self._surfaces.of(self.session.setup, snapshot.step, snapshot.theta, now=not running)
 
     def moment(self, row: int | None) -> Moment:
         """The engine's snapshot, or a record with the neurons it holds."""
@@ -220,6 +258,7 @@ class StoredSource:
         self.name = str(self.reader.attributes.get("name") or folder.name)
         self.setup: Setup | None = None
         self._keeper = CircleKeeper()
+        self._surfaces = SurfaceKeeper()
         self._moment: Moment | None = None
         self._events: list[tuple[int, str, str]] | None = None
         self._checked = 0.0
@@ -286,6 +325,27 @@ class StoredSource:
         values = recorded_moment(self.history, row, "").values
         self._moment = moment_of(self.setup, step, theta, outputs, values, self._keeper, now=True)
         return self._moment
+
+    @property
+    def order(self) -> float | None:
+        """L of the network's homogeneity, as its file says."""
+        order = float(self.reader.attributes.get("homogeneity", np.nan))
+        return order if np.isfinite(order) else None
+
+    def surface(self, row: int | None) -> Surface | None:
+        """At a record where θ was recorded, else at the checkpoint before it."""
+        if self.setup is None or not self.history.length:
+            return None
+        row = self.history.length - 1 if row is None else min(row, self.history.length - 1)
+        step = int(self.history.step[row])
+        if "theta" in self.reader.series_names():
+            theta = np.asarray(self.reader.read("theta", slice(row, row + 1)))[0]
+            return self._surfaces.of(self.setup, step, theta, now=True)
+        before = [at for at, _ in list_checkpoints(self.folder) if at <= step]
+        if not before:
+            return Surface(step, reason="no checkpoint before this step")
+        theta = stored_state(self.folder, self.reader, max(before))[0]
+        return self._surfaces.of(self.setup, max(before), theta, now=True)
 
     def _can_prepare(self) -> bool:
         return (

@@ -22,6 +22,7 @@ from workbench.tui import inspect_pictures as pictures
 from workbench.tui import inspect_views as show
 from workbench.tui import margin_views as margins
 from workbench.tui.layout import NARROW, WIDE
+from workbench.tui.look import LN10
 from workbench.tui.looked import (
     LiveSubject,
     Looked,
@@ -32,7 +33,6 @@ from workbench.tui.looked import (
 )
 from workbench.tui.screens.dialogs import palette_of
 from workbench.tui.screens.inspector_actions import InspectorActions
-from workbench.tui.views import LN10
 from workbench.tui.widgets.chart import LineChart
 from workbench.tui.widgets.compass import Compass
 from workbench.tui.widgets.keyline import KeyHint, KeyLine

@@ -10,74 +10,55 @@ from __future__ import annotations
 import time
 from collections.abc import Iterable
 from dataclasses import replace
-from typing import ClassVar
 
 import numpy as np
-from textual import events, on
+from textual import events
 from textual.app import ComposeResult
-from textual.binding import Binding, BindingType
 from textual.containers import Container, Horizontal, Vertical
-from textual.screen import Screen
 from textual.timer import Timer
 from textual.widgets import Static
 
 from workbench.arrays import Float
-from workbench.tui import views
-from workbench.tui.layout import Arrangement, arrange
+from workbench.record.history import History
+from workbench.tui import curves, views
+from workbench.tui.layout import LEFT, PICTURES, WIDGETS, Picture, arrange
+from workbench.tui.look import LN10, Look, is_late, shown_range, x_values
+from workbench.tui.margin_curves import has_many_margins, margin_chart, margin_field
+from workbench.tui.screens.panel_keys import PanelKeys
 from workbench.tui.source import Moment, Source
-from workbench.tui.views import X_AXES, Look
+from workbench.tui.surface import has_plane, prediction_model
+from workbench.tui.trends import rates_of, spark_model
 from workbench.tui.widgets.chart import ChartModel, LineChart
 from workbench.tui.widgets.compass import Compass
 from workbench.tui.widgets.density import DensityChart, DensityModel
 from workbench.tui.widgets.eventlog import EventLog
 from workbench.tui.widgets.keyline import KeyHint, KeyLine
 from workbench.tui.widgets.landscape import Landscape
+from workbench.tui.widgets.margin_field import MarginField, MarginFieldModel
 from workbench.tui.widgets.painted import Painted
-from workbench.tui.widgets.pointed import CursorMoved, Pointed
+from workbench.tui.widgets.prediction import Prediction
 from workbench.tui.widgets.sparkrows import SparkRows
 from workbench.tui.widgets.statusline import Status, StatusLine
 
-SHARE_X = ("risk", "middle", "lower", "density", "direction")
 TICK_SECONDS = 0.1
 FRAME_SECONDS = 0.22
 # The screen's thread may take this share of the time while this process trains.
 LIVE_SHARE = 0.03
 IDLE_SHARE = 0.25
+# The lines of numbers may take this part of the right column.
+SPARKS_SHARE = 0.3
 
 
-class PanelScreen(Screen[None]):
+class PanelScreen(PanelKeys):
     """Charts of one `Source`; subclasses say where it comes from and what the keys do."""
 
     CSS_PATH = "panel.tcss"
-    BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("tab", "next_chart", "next chart", priority=True),
-        Binding("shift+tab", "next_chart(-1)", "previous chart", show=False, priority=True),
-        Binding("z", "zoom", "one chart / all"),
-        Binding("v", "other_column", "other column"),
-        Binding("y", "log_x", "log / linear x"),
-        Binding("x", "x_axis", "x: step, time, ln(n/L)"),
-        Binding("left,h", "cursor(-1)", "cursor left", show=False),
-        Binding("right,l", "cursor(1)", "cursor right", show=False),
-        Binding("shift+left,H", "cursor(-10)", "cursor 10 left", show=False),
-        Binding("shift+right,L", "cursor(10)", "cursor 10 right", show=False),
-        Binding("home", "cursor_end(-1)", "first record", show=False),
-        Binding("end", "cursor_end(1)", "last record", show=False),
-        Binding("plus,equals_sign", "scale(1)", "zoom x in", key_display="+"),
-        Binding("minus", "scale(-1)", "zoom x out", key_display="-"),
-        Binding("0", "scale(0)", "whole x"),
-        Binding("escape", "out", "out one level"),
-        Binding("q", "leave", "quit"),
-    ]
 
     def __init__(self) -> None:
         super().__init__()
-        self.source: Source | None = None
-        self.look = Look()
-        self.scale = 0
-        self.arrangement = Arrangement()
         self.message = "starting …"
-        self.planar = True
-        self._x: Float[np.ndarray, " T"] = np.zeros(0)
+        self._there: tuple[tuple[str, ...], tuple[Picture, ...]] | None = None
+        self._late = False
         self._dirty = True
         self._at_once = True
         # When the last frame began, by the clock and by this thread's processor time.
@@ -103,13 +84,15 @@ class PanelScreen(Screen[None]):
             with Vertical(id="left"):
                 yield LineChart(id="risk", classes="slot")
                 yield LineChart(id="middle", classes="slot")
+                yield MarginField(id="margins", classes="slot")
                 yield LineChart(id="lower", classes="slot")
                 yield DensityChart(id="density", classes="slot")
             with Vertical(id="right"):
                 with Container(id="views"):
                     yield Compass(id="compass")
                     yield Landscape(id="landscape")
-                    yield LineChart(id="direction")
+                    yield Prediction(id="prediction")
+                    yield LineChart(id="course")
                 yield SparkRows(id="sparks")
                 yield EventLog(id="log")
         yield Static(id="small", markup=False)
@@ -141,40 +124,44 @@ class PanelScreen(Screen[None]):
 
     def _arrange(self) -> None:
         """Show what fits."""
-        shown = arrange(self.size.width, self.size.height, self.arrangement, self._has_density())
-        for widget_id in (
-            "risk",
-            "middle",
-            "lower",
-            "density",
-            "compass",
-            "landscape",
-            "sparks",
-            "log",
-        ):
+        parts = self.parts
+        shown = arrange(self.size.width, self.size.height, self.arrangement, parts)
+        for widget_id in WIDGETS:
             self.query_one(f"#{widget_id}").display = widget_id in shown.widgets
         self.query_one("#left").display = shown.left
         self.query_one("#right").display = shown.right
         self.query_one("#body").display = not shown.too_small
-        self.query_one("#views").display = bool(shown.widgets & {"compass", "landscape"})
-        self.query_one("#views").set_class(shown.side_by_side, "beside")
-        # Where there is no circle to draw, its place shows how θ's direction moves.
-        direction = self.query_one("#direction")
-        direction.display = not self.planar and bool(shown.widgets & {"compass", "landscape"})
-        if not self.planar:
-            self.query_one("#compass").display = False
-            self.query_one("#landscape").display = False
+        views_ = self.query_one("#views")
+        views_.display = bool(shown.widgets & set(PICTURES[parts.picture]))
+        views_.set_class(shown.side_by_side, "beside")
         small = self.query_one("#small", Static)
         small.display = shown.too_small
         if shown.too_small:
             small.update(f"{self.size.width}×{self.size.height} is too small: 30×8 at least")
         self.touch()
 
-    def _has_density(self) -> bool:
+    def left_parts(self) -> tuple[str, ...]:
+        """The charts on the left: fields where there are too many samples or neurons for lines."""
         history = self.source.history if self.source is not None else None
-        if history is None or not history.length or not history.has("neuron_angle"):
+        if history is None or not history.length:
+            return LEFT
+        middle = "margins" if has_many_margins(history) else "middle"
+        return "risk", middle, "density" if self._has_density(history) else "lower"
+
+    def pictures(self) -> tuple[Picture, ...]:
+        """Directions of neurons in the plane; the prediction over it; the course of θ's direction."""
+        source = self.source
+        if source is None or not source.history.length:
+            return ("directions",)
+        planar = source.history.has("neuron_angle")
+        there: list[Picture] = ["directions"] if planar else []
+        there += ["prediction"] if has_plane(source.data()[0]) else []
+        return (*there, "course")
+
+    def _has_density(self, history: History) -> bool:
+        if not history.has("neuron_angle"):
             return False
-        return history.vector("neuron_angle")[1].shape[1] > views.FEW_NEURONS
+        return bool(history.vector("neuron_angle")[1].shape[1] > curves.FEW_NEURONS)
 
     # --- drawing ---
 
@@ -215,82 +202,103 @@ class PanelScreen(Screen[None]):
         history = source.history
         data_x, data_y = source.data()
         n = 0 if data_y is None else len(data_y)
-        reduction = source.config.loss.reduction if source.config is not None else "sum"
-        x = views.x_values(history, self.look, n, reduction)
-        x = x[: history.length]
+        x = self._shared_x(source, n)
         self._x = x
         saddles = views.saddle_lines(source.events(), history, x)
-        look = replace(self.look, x_range=self._x_range(x), lines=saddles)
+        look = replace(self.look, x_range=shown_range(x, self.look, self.scale), lines=saddles)
         moment = source.moment(self.look.cursor)
         self._draw_status(source, moment)
         if not history.length:
             return
-        planar = moment.angles is not None
-        density = self._has_density() != self.query_one("#density").display
-        if planar != self.planar or (density and not self.arrangement.one):
-            self.planar = planar
+        there = (self.left_parts(), self.pictures())
+        if there != self._there:
+            self._there = there
             self._arrange()
             self._dirty = False
         selected = self.arrangement.selected
         for widget_id, model in self._charts(source, look, x, moment):
-            widget = self.query_one(f"#{widget_id}", Painted)
-            if not widget.display:
-                continue
-            if isinstance(model, ChartModel | DensityModel) and selected == widget_id:
-                model = replace(model, title=f"▸ {model.title}")
-            widget.show(model)
-        self._draw_right(source, look, moment, data_x, data_y, n)
+            if isinstance(model, ChartModel | DensityModel | MarginFieldModel):
+                marked = "▸ " if selected == widget_id else ""
+                model = replace(model, title=f"{marked}{model.title}")
+            self.query_one(f"#{widget_id}", Painted).show(model)
+        self._draw_right(source, look, moment, (data_x, data_y))
+
+    def _shared_x(self, source: Source, n: int) -> Float[np.ndarray, " T"]:
+        """The x of every record on the axis that the user chose, else on the one that suits the run."""
+        history, config = source.history, source.config
+        # Once late stays late: the axis does not jump back and forth with a step that failed.
+        self._late = self._late or is_late(config, history)
+        axis = self.chosen_axis or ("ln(n/L)" if self._late else "step")
+        reduction = config.loss.reduction if config is not None else "sum"
+        x, kind = x_values(history, axis, self.chosen_log, n, reduction)
+        self.look = replace(self.look, x_axis=axis, kind=kind)
+        return x
 
     def _charts(
         self, source: Source, look: Look, x: Float[np.ndarray, " T"], moment: Moment
-    ) -> Iterable[tuple[str, ChartModel | DensityModel]]:
-        """The left column: risk; margins, or norms where there are none; directions."""
-        history = source.history
-        yield "risk", views.risk_chart(history, look, x)
-        margins = history.has("margins")
-        if margins:
-            yield "middle", views.margin_chart(history, look, x)
-        elif history.has("q_min"):
-            yield "middle", views.raw_margin_chart(history, look, x)
-        else:
-            yield "middle", views.norm_chart(history, look, x)
-        if self._has_density():
-            yield "density", views.angle_density(history, look, x)
-        elif history.has("neuron_angle"):
-            yield "lower", views.angle_chart(history, look, x, moment.signs)
-        elif margins or history.has("q_min"):
-            yield "lower", views.norm_chart(history, look, x)
-        else:
-            yield "lower", views.path_chart(history, look, x)
+    ) -> Iterable[tuple[str, object]]:
+        """The left column as far as it is shown: the course; margins, or norms; directions."""
+        history, shown = source.history, self._is_shown
+        if shown("risk"):
+            # Over ln(n/𝓛) the risk would be a straight line.
+            against_risk = look.x_axis == "ln(n/L)"
+            first = curves.path_chart if against_risk else curves.risk_chart
+            yield "risk", first(history, look, x)
+        if shown("margins"):
+            final = not (source.live and source.progress().state == "live")
+            yield "margins", margin_field(history, look, x, final)
+        classifies = history.has("q_min")
+        if shown("middle"):
+            chart = margin_chart if classifies else curves.norm_chart
+            yield "middle", chart(history, look, x)
+        if shown("density"):
+            yield "density", curves.angle_density(history, look, x)
+        if shown("lower"):
+            if history.has("neuron_angle"):
+                yield "lower", curves.angle_chart(history, look, x, moment.signs)
+            else:
+                chart = curves.norm_chart if classifies else curves.path_chart
+                yield "lower", chart(history, look, x)
+
+    def _is_shown(self, widget_id: str) -> bool:
+        return bool(self.query_one(f"#{widget_id}").display)
 
     def _draw_right(
         self,
         source: Source,
         look: Look,
         moment: Moment,
-        data_x: Float[np.ndarray, "n ..."] | None,
-        data_y: Float[np.ndarray, " n"] | None,
-        n: int,
+        data: tuple[Float[np.ndarray, "n ..."] | None, Float[np.ndarray, " n"] | None],
     ) -> None:
-        """Compass, landscape, numbers and events."""
-        compass = self.query_one("#compass", Compass)
-        if compass.display:
-            compass.show(views.compass_model(moment, data_x, data_y))
-        direction = self.query_one("#direction", LineChart)
-        if direction.display:
-            direction.show(views.path_chart(source.history, look, self._x))
-        landscape = self.query_one("#landscape", Landscape)
-        if landscape.display:
-            landscape.show(views.landscape_model(moment, data_x, data_y))
-        sparks = self.query_one("#sparks", SparkRows)
-        if sparks.display:
+        """The picture, numbers and events."""
+        history, config, n = source.history, source.config, 0 if data[1] is None else len(data[1])
+        if self._is_shown("compass"):
+            self.query_one("#compass", Compass).show(views.compass_model(moment, *data))
+        if self._is_shown("landscape"):
+            self.query_one("#landscape", Landscape).show(views.landscape_model(moment, *data))
+        if self._is_shown("prediction"):
+            surface = source.surface(look.cursor)
+            self.query_one("#prediction", Prediction).show(prediction_model(surface, *data))
+        late = self._late and (self._is_shown("course") or self._is_shown("sparks"))
+        found = rates_of(history, config, n, source.order) if late else None
+        if self._is_shown("course"):
+            chart = (
+                curves.path_chart(history, look, self._x)
+                if found is None or not len(found)
+                else curves.rates_chart(found, history, look, self._x)
+            )
+            self.query_one("#course", LineChart).show(chart)
+        if self._is_shown("sparks"):
+            sparks = self.query_one("#sparks", SparkRows)
             h = 0 if moment.norms is None else len(moment.norms)
-            model = views.spark_model(source.history, source.config, n, h, self.look.cursor)
+            most = max(4, round(SPARKS_SHARE * self.query_one("#right").size.height))
+            model = spark_model(
+                history, config, n, h, look.cursor, late=self._late, found=found, most=most
+            )
             sparks.styles.height = len(model.rows) + 1
             sparks.show(model)
-        log = self.query_one("#log", EventLog)
-        if log.display:
-            log.show(views.told(source.events()))
+        if self._is_shown("log"):
+            self.query_one("#log", EventLog).show(views.told(source.events()))
 
     def _draw_status(self, source: Source, moment: Moment) -> None:
         progress, values = source.progress(), moment.values
@@ -301,7 +309,7 @@ class PanelScreen(Screen[None]):
                 state=self.state_word(progress.state),  # type: ignore[arg-type]
                 name=source.name,
                 step=moment.step if at_cursor else progress.step,
-                log10_risk=None if log_risk is None else log_risk / views.LN10,
+                log10_risk=None if log_risk is None else log_risk / LN10,
                 margin=values.get("margin_normalized"),
                 norm=values.get("rho"),
                 rate=progress.rate or None,
@@ -313,111 +321,3 @@ class PanelScreen(Screen[None]):
     def note(self) -> str:
         """A word more for the status line."""
         return ""
-
-    def _x_range(self, x: Float[np.ndarray, " T"]) -> tuple[float, float] | None:
-        """The part of the x axis that is shown: all, or 2^−scale of it around the cursor or the end.
-
-        It is the same for all charts, whose series may be thinned differently.
-        """
-        log = self.look.log_x and self.look.x_axis != "ln(n/L)"
-        shown = x[np.isfinite(x) & (x > 0)] if log else x[np.isfinite(x)]
-        if not len(shown) or shown.min() == shown.max():
-            return None
-        ends = np.array([shown.min(), shown.max()])
-        if self.scale == 0:
-            return float(ends[0]), float(ends[1])
-        t0, t1 = np.log10(ends) if log else ends
-        width = (t1 - t0) / 2.0**self.scale
-        cursor = self.look.cursor
-        at = t1 if cursor is None else float(x[min(cursor, len(x) - 1)])
-        if cursor is not None and log:
-            at = float(np.log10(max(at, ends[0])))
-        low = float(np.clip(at - width / 2.0, t0, t1 - width))
-        return (10.0**low, 10.0 ** (low + width)) if log else (low, low + width)
-
-    # --- keys ---
-
-    def action_next_chart(self, by: int = 1) -> None:
-        """Select the next chart that there is."""
-        self.arrangement = self.arrangement.moved(by, self._has_density())
-        self._arrange()
-
-    def action_zoom(self) -> None:
-        """The selected chart alone, or all again."""
-        self.arrangement = self.arrangement.toggled()
-        self._arrange()
-
-    def action_other_column(self) -> None:
-        """Where one column fits: the other one."""
-        self.arrangement = replace(self.arrangement, right=not self.arrangement.right)
-        self._arrange()
-
-    def action_log_x(self) -> None:
-        """Logarithmic or linear x axis."""
-        self.look = replace(self.look, log_x=not self.look.log_x)
-        self.touch()
-
-    def action_x_axis(self) -> None:
-        """Step, time, ln(n/𝓛) in turn."""
-        following = X_AXES[(X_AXES.index(self.look.x_axis) + 1) % len(X_AXES)]
-        self.look = replace(self.look, x_axis=following)
-        self.touch()
-
-    def action_scale(self, by: int) -> None:
-        """Twice or half of the x axis, or all of it."""
-        self.scale = 0 if by == 0 else int(np.clip(self.scale + by, 0, 20))
-        self.touch()
-
-    def action_cursor(self, by: int) -> None:
-        """Move the cursor by columns of the widest visible chart, at least one record."""
-        count = len(self._x)
-        if not count:
-            return
-        row = count - 1 if self.look.cursor is None else min(self.look.cursor, count - 1)
-        target = row + (1 if by > 0 else -1)
-        charts = [
-            c
-            for c in self.query(Pointed)
-            if c.display and c.id in ("risk", "middle", "lower", "density")
-        ]
-        if charts:
-            x = charts[0].step_cursor(float(self._x[row]), by)
-            if x is not None:
-                found = int(np.nanargmin(np.abs(self._x - x)))
-                target = max(found, target) if by > 0 else min(found, target)
-        self.move_cursor(int(np.clip(target, 0, count - 1)))
-
-    def action_cursor_end(self, side: int) -> None:
-        """To the first or the last record."""
-        if len(self._x):
-            self.move_cursor(0 if side < 0 else len(self._x) - 1)
-
-    @on(CursorMoved)
-    def point(self, message: CursorMoved) -> None:
-        """The mouse put the cursor somewhere."""
-        if len(self._x) and message.chart.id in SHARE_X:
-            self.move_cursor(int(np.nanargmin(np.abs(self._x - message.x))))
-
-    def move_cursor(self, row: int | None) -> None:
-        """Put the cursor on a record, or away."""
-        self.look = replace(self.look, cursor=row)
-        self.touch()
-
-    def action_out(self) -> None:
-        """Cursor away, then zoom away, then what the subclass does to leave."""
-        if self.look.cursor is not None:
-            self.move_cursor(None)
-        elif self.arrangement.one:
-            self.action_zoom()
-        elif self.scale:
-            self.action_scale(0)
-        else:
-            self.leave()
-
-    def action_leave(self) -> None:
-        """Leave this screen."""
-        self.leave()
-
-    def leave(self) -> None:
-        """How this screen is left."""
-        self.app.pop_screen()

@@ -253,6 +253,33 @@ class Grid:
         self._over_ink[area] = inks[top]
         self._back[area] = inks[low]
 
+    def colors(self, row: int, column: int, inks: NDArray[np.int64]) -> None:
+        """Draw a picture of inks, two for each cell row (one above the other) in one cell column.
+
+        Only where `palette.fine`: elsewhere backgrounds cannot be shaded, and nothing is drawn.
+        """
+        area = self._area(row, column, inks.shape[0] // 2, inks.shape[1])
+        if area is None or not self.palette.fine:
+            return
+        top, low = inks[0::2], inks[1::2]
+        self._over[area] = np.where(top == low, _BLANK, ord("▀")).astype(np.uint32)
+        self._over_ink[area] = top
+        self._back[area] = low
+
+    def paint(self, row: int, column: int, mask: Dots, ink: str) -> None:
+        """Put a colour over half cells of a picture made by `pixels` or `colors`; `mask` as in `tint`."""
+        area = self._area(row, column, mask.shape[0] // 2, mask.shape[1])
+        if area is None:
+            return
+        top, low = mask[0::2], mask[1::2]
+        if not self.palette.fine:
+            self._over[area][top | low] = ord(self.palette.say("━"))
+            self._over_ink[area][top | low] = self.palette.ink(ink)
+            return
+        self._over[area][top | low] = ord("▀")
+        self._over_ink[area][top] = self.palette.ink(ink)
+        self._back[area][low] = self.palette.ink(ink)
+
     def _area(self, row: int, column: int, rows: int, columns: int) -> tuple[slice, slice] | None:
         """The slices of a block, or None when it does not lie within the grid."""
         if rows <= 0 or columns <= 0 or row < 0 or column < 0:

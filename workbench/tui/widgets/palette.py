@@ -74,6 +74,9 @@ _TINTS: dict[str, tuple[int, int, str]] = {
     "alert": (0x3A1A1E, 0x5F0000, "░"),
 }
 
+# From the least to the largest of many, all equally bright: what stands out is decided by position.
+_RANKS = (0xFF7A45, 0xF2668B, 0xC77DFF, 0x7C8CF8, 0x4CC9F0, 0x5FD6B4)
+
 # Marks stand for a curve in ASCII; dashes are on/off runs in dots, the first one solid.
 _MARKS = dict(zip(SERIES, "*o+x#%@=", strict=True)) | {"min": "m", "bright": "-", "text": "-"}
 _DASHES: tuple[tuple[int, int] | None, ...] = (None, (1, 1), (8, 2), (3, 2), (2, 4), (5, 5))
@@ -173,6 +176,10 @@ class Palette:
         """Colours from empty to full, and one glyph for each where half blocks are not used."""
         return _density(self.depth, self.ascii)
 
+    def ranks(self, count: int) -> list[str]:
+        """Colour names from the least to the largest of `count` ordered things."""
+        return [f"#{ink:06x}" for ink in _blend(_RANKS, count).tolist()]
+
     def say(self, text: str) -> str:
         """Text in characters this terminal has."""
         if not self.ascii or text.isascii():
@@ -207,6 +214,18 @@ def _reduced(depth: Depth, value: int) -> int:
     return min((inks[2] for inks in _INKS.values()), key=distance)
 
 
+@lru_cache(maxsize=16)
+def _blend(anchors: tuple[int, ...], levels: int) -> NDArray[np.int64]:
+    """Inks evenly spaced along a line of colours, (levels,)."""
+    stops = np.array([[a >> 16, a >> 8 & 255, a & 255] for a in anchors], dtype=np.float64)
+    at = np.linspace(0, len(anchors) - 1, levels)
+    rgb = np.stack([np.interp(at, np.arange(len(anchors)), stops[:, c]) for c in range(3)], axis=1)
+    parts = np.rint(rgb).astype(np.int64)
+    inks = np.asarray(parts[:, 0] << 16 | parts[:, 1] << 8 | parts[:, 2])
+    inks.setflags(write=False)
+    return inks
+
+
 @lru_cache(maxsize=8)
 def _density(depth: Depth, ascii_only: bool) -> tuple[NDArray[np.int64], str]:
     if depth is Depth.TRUECOLOR:
@@ -216,12 +235,7 @@ def _density(depth: Depth, ascii_only: bool) -> tuple[NDArray[np.int64], str]:
     else:
         anchors = _DENSITY_16 if depth is Depth.C16 else _DENSITY_NONE
         levels = len(anchors)
-    stops = np.array([[a >> 16, a >> 8 & 255, a & 255] for a in anchors], dtype=np.float64)
-    at = np.linspace(0, len(anchors) - 1, levels)
-    rgb = np.stack([np.interp(at, np.arange(len(anchors)), stops[:, c]) for c in range(3)], axis=1)
-    parts = np.rint(rgb).astype(np.int64)
-    inks = parts[:, 0] << 16 | parts[:, 1] << 8 | parts[:, 2]
-    inks.setflags(write=False)
+    inks = _blend(tuple(anchors), levels)
     ramp = _SHADES_PLAIN if ascii_only else _SHADES
     picks = np.linspace(0, len(ramp) - 1, levels).round().astype(int)
     return inks, "".join(ramp[i] for i in picks)

@@ -1,0 +1,221 @@
+"""The line charts of a run: risk, norms, directions, rates. From a history to models, pure."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+
+from workbench.arrays import Float, Int
+from workbench.measures.rates import Rates
+from workbench.record.history import History
+from workbench.tui.look import LN10, Look
+from workbench.tui.widgets.bundle import Bundle
+from workbench.tui.widgets.chart import Band, ChartModel, Curve
+from workbench.tui.widgets.density import DensityModel
+from workbench.tui.widgets.scale import Kind
+
+LEAST_DECADES = 1.0
+FEW_NEURONS = 64
+NORMS = (("neuron_norm", "norms  log₁₀ ‖w_k‖"), ("layer_norm", "norms  log₁₀ ‖W_k‖ of layers"))
+
+
+def x_of_rows(
+    steps: Int[np.ndarray, " K"], history: History, x: Float[np.ndarray, " T"]
+) -> Float[np.ndarray, " K"]:
+    """x of the kept rows of a vector series."""
+    index = np.clip(np.searchsorted(history.step, steps), 0, len(x) - 1)
+    return x[index]
+
+
+def scalar(history: History, name: str, count: int) -> Float[np.ndarray, " T"] | None:
+    """The first `count` records of a scalar series; None where the run has none."""
+    return history.scalar(name)[:count] if history.has(name) else None
+
+
+def risk_chart(history: History, look: Look, x: Float[np.ndarray, " T"]) -> ChartModel:
+    """log10 of the risk."""
+    y = history.scalar("log_risk")[: len(x)] / LN10 if history.length else np.zeros(0)
+    made = chart(
+        "risk  log₁₀ L",
+        look,
+        x,
+        (Curve(x[: len(y)], y, "cyan"),),
+        kind=Kind.POWER,
+        readout=at_cursor(y, look, "{:.3f}"),
+    )
+    return replace(made, y_range=least_range([y]))
+
+
+def least_range(series: list[Float[np.ndarray, " T"]]) -> tuple[float, float] | None:
+    """A range of a decade where the values cover less, None where they cover more.
+
+    What stands still must look still, not like the rounding of its seventh digit.
+    """
+    finite = np.concatenate([y[np.isfinite(y)].ravel() for y in series])
+    if not finite.size or np.ptp(finite) >= LEAST_DECADES:
+        return None
+    low, high = float(finite.min()), float(finite.max())
+    pad = (LEAST_DECADES - (high - low)) / 2.0
+    return low - pad, high + pad
+
+
+def norm_chart(history: History, look: Look, x: Float[np.ndarray, " T"]) -> ChartModel:
+    """log10 of every neuron's norm, or bands of many, or every layer's; ρ on top."""
+    rho = history.scalar("rho")[: len(x)]
+    name, title = next(
+        ((name, title) for name, title in NORMS if history.has(name)), ("", "norm  log₁₀ ‖θ‖")
+    )
+    curves: list[Curve] = []
+    bundles: tuple[Bundle, ...] = ()
+    bands: tuple[Band, ...] = ()
+    with np.errstate(divide="ignore"):
+        if name:
+            steps, norms = history.vector(name)
+            at = x_of_rows(steps, history, x)
+            logs = np.log10(norms)
+            if logs.shape[1] <= FEW_NEURONS:
+                bundles = (bundle(at, logs, "purple"),)
+            else:
+                q = np.quantile(logs, [0.1, 0.25, 0.5, 0.75, 0.9], axis=1)
+                bands = (Band(at, q[0], q[4], "outer"), Band(at, q[1], q[3], "inner"))
+                curves.append(Curve(at, q[2], "purple", "median"))
+        curves.append(Curve(x[: len(rho)], np.log10(rho), "green", "‖θ‖"))
+    made = chart(
+        title,
+        look,
+        x,
+        tuple(curves),
+        bands=bands,
+        kind=Kind.POWER,
+        readout=at_cursor(rho, look, "{:.4g}"),
+    )
+    drawn = [curve.y for curve in curves] + [group.values for group in bundles]
+    return replace(made, bundles=bundles, y_range=least_range(drawn))
+
+
+def bundle(x: Float[np.ndarray, " K"], values: Float[np.ndarray, "K H"], color: str) -> Bundle:
+    """Curves of one colour; ln(n/𝓛) may go back, so its rows are sorted."""
+    if len(x) > 1 and not (x[1:] >= x[:-1]).all():
+        order = np.argsort(x, kind="stable")
+        x, values = x[order], values[order]
+    return Bundle(x, values, color)
+
+
+def angle_chart(
+    history: History, look: Look, x: Float[np.ndarray, " T"], signs: Float[np.ndarray, " H"] | None
+) -> ChartModel:
+    """The angle of every neuron, coloured by its sign."""
+    steps, angles = history.vector("neuron_angle")
+    at = x_of_rows(steps, history, x)
+    if signs is None or len(signs) != angles.shape[1]:
+        signs = np.ones(angles.shape[1])
+    bundles = tuple(
+        bundle(at, angles[:, chosen], color)
+        for color, chosen in (("orange", signs > 0), ("cyan", signs <= 0))
+        if chosen.any()
+    )
+    return replace(chart("neuron angles", look, x, (), kind=Kind.ANGLE), bundles=bundles)
+
+
+def angle_density(history: History, look: Look, x: Float[np.ndarray, " T"]) -> DensityModel:
+    """How many of very many neurons point where, over time."""
+    steps, angles = history.vector("neuron_angle")
+    return DensityModel(
+        title="neuron angles  density over time",
+        x=x_of_rows(steps, history, x),
+        values=angles,
+        x_kind=look.kind,
+        x_range=look.x_range,
+        x_name=look.x_axis,
+        readout=f"H={angles.shape[1]:,}  log density",
+        lines=look.lines,
+        cursor=cursor_x(look, x),
+    )
+
+
+def path_chart(history: History, look: Look, x: Float[np.ndarray, " T"]) -> ChartModel:
+    """Alignment cos(θ, −∇𝓛) and the path length of the direction (JT20 Thms 4.1 and 3.1)."""
+    alignment = history.scalar("alignment")[: len(x)]
+    path = history.scalar("path_length")[: len(x)]
+    degrees = angle_degrees(alignment)
+    return chart(
+        "direction of θ",
+        look,
+        x,
+        (
+            Curve(x[: len(path)], path, "orange", "path length"),
+            Curve(x[: len(alignment)], alignment, "cyan", "cos(θ, −∇L)"),
+        ),
+        zero=True,
+        readout=", ".join(
+            text
+            for text in (at_cursor(path, look, "{:.4g}"), at_cursor(degrees, look, "{:.3g}°"))
+            if text
+        ),
+    )
+
+
+def angle_degrees(alignment: Float[np.ndarray, " T"]) -> Float[np.ndarray, " T"]:
+    """The angle between θ and −∇𝓛 in degrees."""
+    return np.asarray(np.degrees(np.arccos(np.clip(alignment, -1.0, 1.0))))
+
+
+def rates_chart(
+    found: Rates, history: History, look: Look, x: Float[np.ndarray, " T"]
+) -> ChartModel:
+    """How fast 𝓛 falls and ρ^L grows with log T, over what LL20 Theorem 4.3 says: both tend to 1."""
+    log_time = history.scalar("time_log")[: len(x)]
+    at = x[np.clip(np.searchsorted(log_time, found.log_time), 0, len(x) - 1)]
+    risk, norm = found.risk / found.risk_theory, found.norm / found.norm_theory
+    return chart(
+        "rates over theory",
+        look,
+        x,
+        (
+            Curve(at, np.ones(len(at)), "dim", "LL20 Thm 4.3"),
+            Curve(at, norm, "green", "ρᴸ"),
+            Curve(at, risk, "cyan", "L"),
+        ),
+    )
+
+
+def chart(
+    title: str,
+    look: Look,
+    x: Float[np.ndarray, " T"],
+    curves: tuple[Curve, ...],
+    *,
+    bands: tuple[Band, ...] = (),
+    kind: Kind = Kind.LINEAR,
+    zero: bool = False,
+    readout: str = "",
+) -> ChartModel:
+    """A chart on the shared x axis."""
+    return ChartModel(
+        title=title,
+        curves=curves,
+        bands=bands,
+        x_kind=look.kind,
+        y_kind=kind,
+        x_range=look.x_range,
+        x_name=look.x_axis,
+        zero=zero,
+        readout=readout,
+        cursor=cursor_x(look, x),
+        lines=look.lines,
+    )
+
+
+def cursor_x(look: Look, x: Float[np.ndarray, " T"]) -> float | None:
+    """The x of the cursor; None while there is none."""
+    if look.cursor is None or not len(x):
+        return None
+    return float(x[min(look.cursor, len(x) - 1)])
+
+
+def at_cursor(y: Float[np.ndarray, " T"], look: Look, pattern: str) -> str:
+    """The value under the cursor; without one the status line has the latest."""
+    if look.cursor is None or not len(y):
+        return ""
+    return pattern.format(y[min(look.cursor, len(y) - 1)])

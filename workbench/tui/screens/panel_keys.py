@@ -1,0 +1,181 @@
+"""What the keys of a run's screen change: the shared x axis, its cursor, which parts are in sight."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import ClassVar
+
+import numpy as np
+from textual import on
+from textual.binding import Binding, BindingType
+from textual.screen import Screen
+
+from workbench.arrays import Float
+from workbench.tui.layout import PICTURES, Arrangement, Parts, Picture
+from workbench.tui.look import X_AXES, Look, XAxis
+from workbench.tui.source import Source
+from workbench.tui.widgets.pointed import CursorMoved, Pointed
+from workbench.tui.widgets.scale import Kind
+
+SHARE_X = ("risk", "middle", "lower", "density", "margins", "course")
+MOST_SCALE = 20
+
+
+class PanelKeys(Screen[None]):
+    """The choices of the user; a subclass draws them (`touch`, `_arrange`)."""
+
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("tab", "next_chart", "next chart", priority=True),
+        Binding("shift+tab", "next_chart(-1)", "previous chart", show=False, priority=True),
+        Binding("z", "zoom", "one chart / all"),
+        Binding("v", "other_column", "other column"),
+        Binding("d", "picture", "directions / prediction / course"),
+        Binding("y", "log_x", "log / linear x"),
+        Binding("x", "x_axis", "x: step, time, ln(n/L)"),
+        Binding("left,h", "cursor(-1)", "cursor left", show=False),
+        Binding("right,l", "cursor(1)", "cursor right", show=False),
+        Binding("shift+left,H", "cursor(-10)", "cursor 10 left", show=False),
+        Binding("shift+right,L", "cursor(10)", "cursor 10 right", show=False),
+        Binding("home", "cursor_end(-1)", "first record", show=False),
+        Binding("end", "cursor_end(1)", "last record", show=False),
+        Binding("plus,equals_sign", "scale(1)", "zoom x in", key_display="+"),
+        Binding("minus", "scale(-1)", "zoom x out", key_display="-"),
+        Binding("0", "scale(0)", "whole x"),
+        Binding("escape", "out", "out one level"),
+        Binding("q", "leave", "quit"),
+    ]
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.source: Source | None = None
+        self.look = Look()
+        self.scale = 0
+        self.arrangement = Arrangement()
+        # What the user chose over what suits the run; None: nothing yet.
+        self.chosen_axis: XAxis | None = None
+        self.chosen_log: bool | None = None
+        self.chosen_picture: Picture | None = None
+        self._x: Float[np.ndarray, " T"] = np.zeros(0)
+
+    # --- what subclasses do ---
+
+    def touch(self) -> None:
+        """Draw soon."""
+        raise NotImplementedError
+
+    def _arrange(self) -> None:
+        """Show what fits."""
+        raise NotImplementedError
+
+    def left_parts(self) -> tuple[str, ...]:
+        """The charts on the left: a density takes the place of lines where they are too many."""
+        raise NotImplementedError
+
+    def pictures(self) -> tuple[Picture, ...]:
+        """What the upper place on the right can show of this run, most telling first."""
+        raise NotImplementedError
+
+    def leave(self) -> None:
+        """How this screen is left."""
+        self.app.pop_screen()
+
+    @property
+    def picture(self) -> Picture:
+        """What the upper place on the right shows."""
+        there = self.pictures()
+        chosen = self.chosen_picture
+        return chosen if chosen is not None and chosen in there else there[0]
+
+    @property
+    def parts(self) -> Parts:
+        """The parts that there are of this run."""
+        return Parts(self.left_parts(), self.picture)
+
+    # --- keys ---
+
+    def action_next_chart(self, by: int = 1) -> None:
+        """Select the next chart that there is."""
+        self.arrangement = self.arrangement.moved(by, self.parts)
+        self._arrange()
+
+    def action_zoom(self) -> None:
+        """The selected chart alone, or all again."""
+        self.arrangement = self.arrangement.toggled()
+        self._arrange()
+
+    def action_other_column(self) -> None:
+        """Where one column fits: the other one."""
+        self.arrangement = replace(self.arrangement, right=not self.arrangement.right)
+        self._arrange()
+
+    def action_picture(self) -> None:
+        """The next picture on the right; first of all it is brought into sight."""
+        there, now = self.pictures(), self.picture
+        if any(self.query_one(f"#{part}").display for part in PICTURES[now]):
+            now = there[(there.index(now) + 1) % len(there)]
+        self.chosen_picture = now
+        self.arrangement = self.arrangement.turned_to(now)
+        self._arrange()
+
+    def action_log_x(self) -> None:
+        """Logarithmic or linear x axis."""
+        self.chosen_log = self.look.kind is Kind.LINEAR
+        self.touch()
+
+    def action_x_axis(self) -> None:
+        """Step, time, ln(n/𝓛) in turn."""
+        self.chosen_axis = X_AXES[(X_AXES.index(self.look.x_axis) + 1) % len(X_AXES)]
+        self.chosen_log = None
+        self.look = replace(self.look, x_axis=self.chosen_axis)
+        self.touch()
+
+    def action_scale(self, by: int) -> None:
+        """Twice or half of the x axis, or all of it."""
+        self.scale = 0 if by == 0 else int(np.clip(self.scale + by, 0, MOST_SCALE))
+        self.touch()
+
+    def action_cursor(self, by: int) -> None:
+        """Move the cursor by columns of the widest visible chart, at least one record."""
+        count = len(self._x)
+        if not count:
+            return
+        row = count - 1 if self.look.cursor is None else min(self.look.cursor, count - 1)
+        target = row + (1 if by > 0 else -1)
+        charts = [c for c in self.query(Pointed) if c.display and c.id in SHARE_X]
+        if charts:
+            x = charts[0].step_cursor(float(self._x[row]), by)
+            if x is not None:
+                found = int(np.nanargmin(np.abs(self._x - x)))
+                target = max(found, target) if by > 0 else min(found, target)
+        self.move_cursor(int(np.clip(target, 0, count - 1)))
+
+    def action_cursor_end(self, side: int) -> None:
+        """To the first or the last record."""
+        if len(self._x):
+            self.move_cursor(0 if side < 0 else len(self._x) - 1)
+
+    @on(CursorMoved)
+    def point(self, message: CursorMoved) -> None:
+        """The mouse put the cursor somewhere."""
+        if len(self._x) and message.chart.id in SHARE_X:
+            self.move_cursor(int(np.nanargmin(np.abs(self._x - message.x))))
+
+    def move_cursor(self, row: int | None) -> None:
+        """Put the cursor on a record, or away."""
+        self.look = replace(self.look, cursor=row)
+        self.touch()
+
+    def action_out(self) -> None:
+        """Cursor away, then zoom away, then what the subclass does to leave."""
+        if self.look.cursor is not None:
+            self.move_cursor(None)
+        elif self.arrangement.one:
+            self.action_zoom()
+        elif self.scale:
+            self.action_scale(0)
+        else:
+            self.leave()
+
+    def action_leave(self) -> None:
+        """Leave this screen."""
+        self.leave()

@@ -1,0 +1,136 @@
+"""The lines of numbers beside the charts: each a trend and its value at the cursor or now. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+
+from workbench.arrays import Float
+from workbench.config import RunConfig
+from workbench.measures.rates import Rates, rates
+from workbench.record.history import History
+from workbench.record.schema import SERIES
+from workbench.tui.curves import angle_degrees
+from workbench.tui.look import LN10
+from workbench.tui.widgets.sparkrows import SparkModel, SparkRow
+from workbench.tui.widgets.statusline import log_risk_text, number_text
+
+Floats = Float[np.ndarray, " T"]
+
+
+def _same(values: Floats) -> Floats:
+    return values
+
+
+def _decades(values: Floats) -> Floats:
+    return values / LN10
+
+
+def _log_degrees(values: Floats) -> Floats:
+    with np.errstate(divide="ignore"):
+        return np.asarray(np.log10(angle_degrees(values)))
+
+
+def _positive(values: Floats) -> Floats:
+    """γ~ has no meaning before the data is separated."""
+    return np.where(values > 0, values, np.nan)
+
+
+@dataclass(frozen=True)
+class Trend:
+    """A scalar series as a line: `drawn` is what its bars show, `told` its value in words.
+
+    Of more lines than fit, those with the largest `rank` are left out; `late` is the rank in the late
+    phase, where other numbers matter.
+    """
+
+    name: str
+    label: str
+    color: str
+    told: Callable[[float], str]
+    drawn: Callable[[Floats], Floats] = _same
+    rank: int = 0
+    late: int = 0
+
+
+def _number(pattern: str) -> Callable[[float], str]:
+    return lambda value: number_text(value, pattern)
+
+
+def _log10(value: float) -> str:
+    return log_risk_text(value / LN10)
+
+
+def _degrees(value: float) -> str:
+    degrees = float(angle_degrees(np.array([value]))[0])
+    return f"{number_text(degrees, '.4g')}°"
+
+
+TRENDS: tuple[Trend, ...] = (
+    Trend("log_risk", "log₁₀ L", "cyan", _log10, _decades, 0, 0),
+    Trend("margin_normalized", "γ̄", "min", _number("+.5f"), rank=1, late=1),
+    Trend("margin_smoothed", "γ~", "teal", _number("+.5f"), _positive, rank=9, late=2),
+    Trend("margin_multi", "γ̄_m", "pink", _number("+.3g"), rank=7, late=9),
+    Trend("rho", "‖θ‖", "green", _number(".4g"), rank=2, late=6),
+    Trend("grad_norm_log", "log₁₀ ‖∇L‖", "blue", _log10, _decades, 3, 10),
+    Trend("alignment", "∠(θ, −∇L)", "orange", _degrees, _log_degrees, 4, 3),
+    Trend("path_length", "path", "yellow", _number(".5g"), rank=5, late=4),
+    Trend("learning_rate_log", "log₁₀ η", "purple", _log10, _decades, 8, 8),
+    Trend("time_log", "log₁₀ T", "blue", _log10, _decades, 10, 7),
+    Trend("accuracy", "accuracy", "purple", "{:.2%}".format, rank=6, late=11),
+)
+
+
+def spark_model(
+    history: History,
+    config: RunConfig | None,
+    n: int,
+    h: int,
+    cursor: int | None,
+    *,
+    late: bool = False,
+    found: Rates | None = None,
+    most: int = 99,
+) -> SparkModel:
+    """At most `most` lines: scalars, and in the late phase the rates against LL20 Theorem 4.3's."""
+    rows = [(t.late if late else t.rank, r) for t in TRENDS if (r := _row(history, t, cursor))]
+    if late and found is not None and len(found) and cursor is None:
+        risk = f"{found.risk[-1]:.4f} | {found.risk_theory[-1]:.4f}"
+        rows.append((5, SparkRow("Δln L/Δln T", found.risk, risk, "cyan")))
+    kept = {rank for rank, _ in sorted(rows, key=lambda row: row[0])[:most]}
+    return SparkModel(
+        rows=tuple(row for rank, row in rows if rank in kept), title=headline(config, n, h)
+    )
+
+
+def rates_of(
+    history: History, config: RunConfig | None, n: int, order: float | None
+) -> Rates | None:
+    """Measured slopes of a run against LL20 Theorem 4.3's; None where no logarithm of time is recorded."""
+    if config is None or not history.has("time_log"):
+        return None
+    extra = float(np.log(max(1, n))) if config.loss.reduction == "mean" else 0.0
+    summed = history.scalar("log_risk") + extra
+    return rates(history.scalar("time_log"), summed, history.scalar("rho"), order, config.loss.kind)
+
+
+def _row(history: History, trend: Trend, cursor: int | None) -> SparkRow | None:
+    if not history.length or not history.has(trend.name) or SERIES[trend.name].dims:
+        return None
+    values = history.scalar(trend.name)
+    values = values if cursor is None else values[: cursor + 1]
+    return SparkRow(trend.label, trend.drawn(values), trend.told(float(values[-1])), trend.color)
+
+
+def headline(config: RunConfig | None, n: int, h: int) -> str:
+    """What is trained, in a few words."""
+    if config is None:
+        return ""
+    parts = [f"n {n:,}" + (f" H {h:,}" if h else ""), config.model.kind, config.loss.kind]
+    parts += [config.train.rule] if config.train.rule != "constant" else []
+    scale = getattr(config.init, "scale", None)
+    if scale is not None:
+        parts.append(f"init {scale:g}")
+    return "  ".join(p for p in parts if p)
