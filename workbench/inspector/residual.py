@@ -24,3 +24,18 @@ def residual(
         if loss == "logistic":
             return y * np.exp(-np.logaddexp(0.0, y * outputs))
     raise ValueError(f"the loss {loss} has no single residual")
+
+
+def scaled_residual(
+    outputs: Float[np.ndarray, " n"], y: Float[np.ndarray, " n"], loss: Loss
+) -> Float[np.ndarray, " n"]:
+    """z over its largest |z_i|, for margins of any size: z itself is below a float from e^{−745} on.
+
+    The KKT points of the correlation function are those of z. Raises ValueError but for logistic and
+    exponential losses.
+    """
+    q = y * outputs
+    if loss not in ("logistic", "exponential"):
+        raise ValueError(f"the residual of the loss {loss} is not scaled")
+    log_z = -q if loss == "exponential" else -np.logaddexp(0.0, q)
+    return np.asarray(y * np.exp(log_z - log_z.max()))

@@ -180,6 +180,21 @@ def rates_chart(
     )
 
 
+def step_size_chart(history: History, look: Look, x: Float[np.ndarray, " T"]) -> ChartModel:
+    """log10 of the step size that the rule has chosen."""
+    y = history.scalar("learning_rate_log")[: len(x)] / LN10
+    curve = Curve(x[: len(y)], y, "purple")
+    made = chart(
+        "step size  log₁₀ η",
+        look,
+        x,
+        (curve,),
+        kind=Kind.POWER,
+        readout=at_cursor(y, look, "{:.3f}"),
+    )
+    return replace(made, y_range=least_range([y]))
+
+
 def chart(
     title: str,
     look: Look,

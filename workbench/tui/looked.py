@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
 from workbench.errors import BadInput
+from workbench.tui.surface import Surface, has_plane, plane_of, surface_of
 
 if TYPE_CHECKING:
     from workbench.inspector.circle import Circle
@@ -24,13 +25,15 @@ Cancel = Callable[[], bool]
 
 @dataclass(frozen=True, eq=False)
 class Looked:
-    """A state with what the inspector found. `circles`: N over the angle by the sign of z that neurons
+    """A state with what the inspector found. `surface`: Φ over the plane of the inputs, where they lie in
+    one. `circles`: N over the angle by the sign of z that neurons
     see, for neurons in the plane. `sure`: the curvature is in the verdict, or has no use there.
     `whole`: the certificates of problem (P) are there too, or the reason why not."""
 
     state: InspectedState
     inspection: Inspection
     circles: dict[float, Circle]
+    surface: Surface | None = None
     sure: bool = False
     whole: bool = False
 
@@ -127,7 +130,10 @@ def look_into(state: InspectedState, cancel: Cancel) -> Looked:
     if neurons is not None and why_not is None and correlation is not None and not cancel():
         for sign in correlation.sets:
             circles[sign] = circle_of(state.x, sign * state.z, neurons)
-    return Looked(state, inspection, circles)
+    surface = None
+    if has_plane(state.x) and not cancel():
+        surface = surface_of(plane_of(state.risk.model, state.x), state.step, state.theta)
+    return Looked(state, inspection, circles, surface)
 
 
 def made_sure(looked: Looked, cancel: Cancel) -> Looked:

@@ -13,6 +13,7 @@ from workbench.tui.look import Look
 from workbench.tui.widgets.chart import ChartModel, Curve
 from workbench.tui.widgets.margin_field import FieldLine, MarginFieldModel
 from workbench.tui.widgets.palette import Palette
+from workbench.tui.widgets.scale import Kind, y_range
 
 FEW_SAMPLES = 64
 COLORS = 12
@@ -62,7 +63,16 @@ def margin_chart(history: History, look: Look, x: Float[np.ndarray, " T"]) -> Ch
         bundle(at, margins[:, group], colors[pick])
         for group, pick in zip(groups, picks, strict=True)
     )
-    return replace(made, bundles=bundles)
+    return replace(made, bundles=bundles, y_range=_separated_range(look, margins))
+
+
+def _separated_range(look: Look, margins: Float[np.ndarray, "K n"]) -> tuple[float, float] | None:
+    """Over ln(n/𝓛): the range from separation on. Margins before may be far larger and mean little."""
+    wrong = np.flatnonzero(~(margins.min(axis=1) > 0))
+    first = int(wrong[-1]) + 1 if len(wrong) else 0
+    if look.x_axis != "ln(n/L)" or first >= len(margins):
+        return None
+    return y_range(Kind.LINEAR, (0.0, float(margins[first:].max())))
 
 
 def margin_field(

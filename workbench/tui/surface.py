@@ -8,10 +8,12 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from workbench.arrays import Float
+from workbench.arrays import Array, Float
 from workbench.tui.widgets.prediction import PredictionModel
 
 if TYPE_CHECKING:
+    from torch import nn
+
     from workbench.measures.plane import PlaneSurface
     from workbench.setup import Setup
 
@@ -39,6 +41,22 @@ def has_plane(x: Float[np.ndarray, "n ..."] | None) -> bool:
     return x is not None and is_planar(x)
 
 
+def surface_of(plane: PlaneSurface, step: int, theta: Float[np.ndarray, " P"]) -> Surface:
+    """The prediction of a network with one output, with the reason why there is none for others."""
+    values = plane.at(theta)
+    if values.ndim > 2:
+        return Surface(step, reason="a network with several outputs has no one surface to draw")
+    return Surface(step, plane.grid.first, plane.grid.second, values)
+
+
+def plane_of(network: nn.Module, x: Array) -> PlaneSurface:
+    """The grid over the samples, and a copy of the network; `has_plane` says whether there is one."""
+    from workbench.measures.plane import PlaneSurface, plane_grid
+
+    inputs = np.asarray(x, dtype=np.float64)
+    return PlaneSurface(network, plane_grid(inputs, GRID, GRID), inputs)
+
+
 class SurfaceKeeper:
     """Keeps the copy of the network, the grid, and the last surface."""
 
@@ -52,33 +70,26 @@ class SurfaceKeeper:
         self, setup: Setup, step: int, theta: Float[np.ndarray, " P"], *, now: bool
     ) -> Surface | None:
         """The surface of a state; the last one while a new one would cost too much."""
-        from workbench.measures.plane import PlaneSurface, plane_grid
-
-        if self._of is not setup:
-            x = np.asarray(setup.dataset.x, dtype=np.float64)
-            self._plane = PlaneSurface(setup.model, plane_grid(x, GRID, GRID), x)
+        if self._plane is None or self._of is not setup:
+            self._plane = plane_of(setup.model, setup.dataset.x)
             self._of, self._kept = setup, None
         kept = self._kept
-        if kept is not None and (
-            kept.step == step or not (now or time.monotonic() > self._ready_at)
-        ):
+        early = not now and time.monotonic() < self._ready_at
+        if kept is not None and (kept.step == step or early):
             return kept
-        assert self._plane is not None
         began = time.perf_counter()
-        values, grid = self._plane.at(theta), self._plane.grid
-        if values.ndim > 2:
-            return Surface(step, reason="a network with several outputs has no one surface to draw")
-        self._kept = Surface(step, grid.first, grid.second, values)
+        self._kept = surface_of(self._plane, step, theta)
         self._ready_at = time.monotonic() + (time.perf_counter() - began) / SURFACE_SHARE
         return self._kept
 
 
 def prediction_model(
     surface: Surface | None,
+    step: int,
     x: Float[np.ndarray, "n d"] | None,
     y: Float[np.ndarray, " n"] | None,
 ) -> PredictionModel:
-    """What the picture shows of a surface and the samples."""
+    """What the picture shows of a surface and the samples; it says its step where that is not `step`."""
     if surface is None or surface.values is None or x is None or y is None:
         why = surface.reason if surface is not None else ""
         return PredictionModel(title="prediction Φ(x)", empty=why or "loading the network …")
@@ -90,7 +101,7 @@ def prediction_model(
     ]
     wrong = int((at * y <= 0).sum())
     return PredictionModel(
-        title="prediction Φ(x)",
+        title="prediction Φ(x)" + (f" at step {surface.step:,}" if surface.step != step else ""),
         first=surface.first,
         second=surface.second,
         values=surface.values,

@@ -7,17 +7,20 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from workbench.arrays import Float
+from workbench.arrays import Float, Int
 from workbench.config import RunConfig
 from workbench.measures.rates import Rates, rates
 from workbench.record.history import History
 from workbench.record.schema import SERIES
 from workbench.tui.curves import angle_degrees
-from workbench.tui.look import LN10
+from workbench.tui.look import LN10, Look
+from workbench.tui.widgets.scale import Kind, axis
 from workbench.tui.widgets.sparkrows import SparkModel, SparkRow
 from workbench.tui.widgets.statusline import log_risk_text, number_text
 
 Floats = Float[np.ndarray, " T"]
+BARS = 48
+"""Places along the axis that a line's bars are made of."""
 
 
 def _same(values: Floats) -> Floats:
@@ -70,12 +73,12 @@ def _degrees(value: float) -> str:
 
 TRENDS: tuple[Trend, ...] = (
     Trend("log_risk", "log₁₀ L", "cyan", _log10, _decades, 0, 0),
-    Trend("margin_normalized", "γ̄", "min", _number("+.5f"), rank=1, late=1),
-    Trend("margin_smoothed", "γ~", "teal", _number("+.5f"), _positive, rank=9, late=2),
-    Trend("margin_multi", "γ̄_m", "pink", _number("+.3g"), rank=7, late=9),
+    Trend("margin_normalized", "margin γ", "min", _number("+.5f"), rank=1, late=1),
+    Trend("margin_smoothed", "smoothed γ~", "teal", _number("+.5f"), _positive, rank=9, late=2),
+    Trend("margin_multi", "by layer γ_m", "pink", _number("+.3g"), rank=7, late=9),
     Trend("rho", "‖θ‖", "green", _number(".4g"), rank=2, late=6),
     Trend("grad_norm_log", "log₁₀ ‖∇L‖", "blue", _log10, _decades, 3, 10),
-    Trend("alignment", "∠(θ, −∇L)", "orange", _degrees, _log_degrees, 4, 3),
+    Trend("alignment", "angle to −∇L", "orange", _degrees, _log_degrees, 4, 3),
     Trend("path_length", "path", "yellow", _number(".5g"), rank=5, late=4),
     Trend("learning_rate_log", "log₁₀ η", "purple", _log10, _decades, 8, 8),
     Trend("time_log", "log₁₀ T", "blue", _log10, _decades, 10, 7),
@@ -88,14 +91,21 @@ def spark_model(
     config: RunConfig | None,
     n: int,
     h: int,
-    cursor: int | None,
+    look: Look,
+    x: Float[np.ndarray, " T"],
     *,
     late: bool = False,
     found: Rates | None = None,
     most: int = 99,
 ) -> SparkModel:
     """At most `most` lines: scalars, and in the late phase the rates against LL20 Theorem 4.3's."""
-    rows = [(t.late if late else t.rank, r) for t in TRENDS if (r := _row(history, t, cursor))]
+    rows_of_bars = even_rows(x, look)
+    cursor = look.cursor
+    rows = [
+        (t.late if late else t.rank, row)
+        for t in TRENDS
+        if (row := _row(history, t, cursor, rows_of_bars))
+    ]
     if late and found is not None and len(found) and cursor is None:
         risk = f"{found.risk[-1]:.4f} | {found.risk_theory[-1]:.4f}"
         rows.append((5, SparkRow("Δln L/Δln T", found.risk, risk, "cyan")))
@@ -116,12 +126,25 @@ def rates_of(
     return rates(history.scalar("time_log"), summed, history.scalar("rho"), order, config.loss.kind)
 
 
-def _row(history: History, trend: Trend, cursor: int | None) -> SparkRow | None:
+def even_rows(x: Float[np.ndarray, " T"], look: Look) -> Int[np.ndarray, " k"]:
+    """Records evenly spaced along the shared axis up to the cursor, the last one kept."""
+    count = len(x) if look.cursor is None else min(look.cursor + 1, len(x))
+    shown = np.maximum.accumulate(np.where(np.isfinite(x[:count]), x[:count], -np.inf))
+    first = int(np.searchsorted(shown, 0.0 if look.kind is Kind.LOG else -np.inf, side="right"))
+    if count - first < 2 or not shown[first] < shown[-1]:
+        return np.arange(count)
+    places = axis(look.kind, float(shown[first]), float(shown[-1])).edges(BARS)
+    return np.minimum(np.searchsorted(shown, places, side="left"), count - 1)
+
+
+def _row(
+    history: History, trend: Trend, cursor: int | None, rows: Int[np.ndarray, " k"]
+) -> SparkRow | None:
     if not history.length or not history.has(trend.name) or SERIES[trend.name].dims:
         return None
     values = history.scalar(trend.name)
-    values = values if cursor is None else values[: cursor + 1]
-    return SparkRow(trend.label, trend.drawn(values), trend.told(float(values[-1])), trend.color)
+    now = float(values[-1 if cursor is None else min(cursor, len(values) - 1)])
+    return SparkRow(trend.label, trend.drawn(values[rows]), trend.told(now), trend.color)
 
 
 def headline(config: RunConfig | None, n: int, h: int) -> str:

@@ -8,7 +8,7 @@ import numpy as np
 
 from workbench.arrays import Float
 from workbench.record.history import History
-from workbench.tui.source import Moment
+from workbench.tui.moments import Moment
 from workbench.tui.widgets.chart import VLine
 from workbench.tui.widgets.compass import CompassModel
 from workbench.tui.widgets.eventlog import EventLogModel, LogEvent
@@ -53,7 +53,7 @@ def landscape_model(
 ) -> LandscapeModel:
     """N over the angle, with its KKT points, the inputs and the neurons."""
     circle = moment.circle
-    title = "NCF of the residual  N(u)"
+    title = f"NCF of the {'scaled ' if moment.scaled else ''}residual  N(u)"
     if circle is None:
         return LandscapeModel(title=title, empty=moment.reason or "no landscape yet")
     points, _ = _points(moment)

@@ -33,11 +33,13 @@ from workbench.tui.looked import (
 )
 from workbench.tui.screens.dialogs import palette_of
 from workbench.tui.screens.inspector_actions import InspectorActions
+from workbench.tui.surface import prediction_model
 from workbench.tui.widgets.chart import LineChart
 from workbench.tui.widgets.compass import Compass
 from workbench.tui.widgets.keyline import KeyHint, KeyLine
 from workbench.tui.widgets.landscape import Landscape
 from workbench.tui.widgets.listing import Listing, lines
+from workbench.tui.widgets.prediction import Prediction
 from workbench.tui.widgets.statusline import Status, StatusLine
 
 if TYPE_CHECKING:
@@ -58,6 +60,7 @@ class InspectorScreen(InspectorActions):
         Binding("shift+tab", "next_table(-1)", "previous table", show=False, priority=True),
         Binding("v", "turn", "other column"),
         Binding("m", "margins", "margins / correlation"),
+        Binding("d", "prediction", "directions / prediction"),
         Binding("p", "push", "push along a KKT direction"),
         Binding("s", "step(1)", "one step"),
         Binding("S", "step_n", "N steps"),
@@ -101,6 +104,7 @@ class InspectorScreen(InspectorActions):
                     yield Compass(id="compass")
                     yield Landscape(id="landscape")
                     yield LineChart(id="front")
+                    yield Prediction(id="prediction")
                 with VerticalScroll(id="details", can_focus=False):
                     yield Static(id="detail", markup=False)
                     yield Static(id="limits", markup=False)
@@ -216,6 +220,11 @@ class InspectorScreen(InspectorActions):
         looked = self.looked
         if looked is None:
             return
+        if self.has_class("prediction"):
+            model = prediction_model(
+                looked.surface, looked.state.step, looked.state.x, looked.state.y
+            )
+            self.query_one("#prediction", Prediction).show(model)
         if self.margin is not None:
             self.query_one("#front", LineChart).show(margins.front_chart(self.margin))
             row = self.query_one("#neurons", Listing).chosen or 0
@@ -272,6 +281,8 @@ class InspectorScreen(InspectorActions):
             yield KeyHint("←→", "record", 1)
         if self.looked is not None and self.looked.inspection.margin is not None:
             yield KeyHint("m", "correlation" if self.margins else "margins", 2)
+        if self.looked is not None and self.looked.surface is not None:
+            yield KeyHint("d", "pictures" if self.has_class("prediction") else "prediction", 4)
         yield KeyHint("f", "fork", 3)
         yield KeyHint("↑↓", "choose", 8)
         yield KeyHint("tab", "page" if self.has_class("tiny") else "table", 6)
@@ -338,6 +349,16 @@ class InspectorScreen(InspectorActions):
             return
         self.margins, self._asked = not self.margins, True
         self._draw()
+
+    def action_prediction(self) -> None:
+        """What the network predicts over the plane of its inputs, in place of the pictures, or back."""
+        if self.looked is None or self.looked.surface is None:
+            self.notify("the inputs of this run do not lie in a plane")
+            return
+        self.toggle_class("prediction")
+        self.set_class(self.has_class("prediction") or self.has_class("turned"), "turned")
+        self._draw_choice()
+        self._draw_keys()
 
     def action_turn(self) -> None:
         """Where one column fits: the other one."""

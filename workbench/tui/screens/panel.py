@@ -19,13 +19,15 @@ from textual.timer import Timer
 from textual.widgets import Static
 
 from workbench.arrays import Float
+from workbench.measures.rates import Rates
 from workbench.record.history import History
 from workbench.tui import curves, views
 from workbench.tui.layout import LEFT, PICTURES, WIDGETS, Picture, arrange
 from workbench.tui.look import LN10, Look, is_late, shown_range, x_values
 from workbench.tui.margin_curves import has_many_margins, margin_chart, margin_field
+from workbench.tui.moments import Moment
 from workbench.tui.screens.panel_keys import PanelKeys
-from workbench.tui.source import Moment, Source
+from workbench.tui.source import Source
 from workbench.tui.surface import has_plane, prediction_model
 from workbench.tui.trends import rates_of, spark_model
 from workbench.tui.widgets.chart import ChartModel, LineChart
@@ -46,7 +48,7 @@ FRAME_SECONDS = 0.22
 LIVE_SHARE = 0.03
 IDLE_SHARE = 0.25
 # The lines of numbers may take this part of the right column.
-SPARKS_SHARE = 0.3
+SPARKS_SHARE = 0.27
 
 
 class PanelScreen(PanelKeys):
@@ -70,6 +72,14 @@ class PanelScreen(PanelKeys):
     def hints(self) -> Iterable[KeyHint]:
         """Keys for the bottom line, most useful first."""
         return ()
+
+    def picture_hint(self) -> Iterable[KeyHint]:
+        """The key for the next picture on the right, called by what it brings."""
+        there, now = self.pictures(), self.picture
+        if len(there) > 1:
+            following = there[(there.index(now) + 1) % len(there)]
+            hidden = not any(self._is_shown(part) for part in PICTURES[now])
+            yield KeyHint("d", now if hidden else following, 4)
 
     def state_word(self, state: str) -> str:
         """The state as the status line calls it."""
@@ -277,28 +287,31 @@ class PanelScreen(PanelKeys):
         if self._is_shown("landscape"):
             self.query_one("#landscape", Landscape).show(views.landscape_model(moment, *data))
         if self._is_shown("prediction"):
-            surface = source.surface(look.cursor)
-            self.query_one("#prediction", Prediction).show(prediction_model(surface, *data))
+            model = prediction_model(source.surface(look.cursor), moment.step, *data)
+            self.query_one("#prediction", Prediction).show(model)
         late = self._late and (self._is_shown("course") or self._is_shown("sparks"))
         found = rates_of(history, config, n, source.order) if late else None
         if self._is_shown("course"):
-            chart = (
-                curves.path_chart(history, look, self._x)
-                if found is None or not len(found)
-                else curves.rates_chart(found, history, look, self._x)
-            )
-            self.query_one("#course", LineChart).show(chart)
+            self.query_one("#course", LineChart).show(self._course(history, look, found))
         if self._is_shown("sparks"):
             sparks = self.query_one("#sparks", SparkRows)
             h = 0 if moment.norms is None else len(moment.norms)
             most = max(4, round(SPARKS_SHARE * self.query_one("#right").size.height))
-            model = spark_model(
-                history, config, n, h, look.cursor, late=self._late, found=found, most=most
+            trends = spark_model(
+                history, config, n, h, look, self._x, late=self._late, found=found, most=most
             )
-            sparks.styles.height = len(model.rows) + 1
-            sparks.show(model)
+            sparks.styles.height = len(trends.rows) + 1
+            sparks.show(trends)
         if self._is_shown("log"):
             self.query_one("#log", EventLog).show(views.told(source.events()))
+
+    def _course(self, history: History, look: Look, found: Rates | None) -> ChartModel:
+        """Rates against theory; before there are any, what the left column does not show."""
+        if found is not None and len(found):
+            return curves.rates_chart(found, history, look, self._x)
+        if look.x_axis == "ln(n/L)" and history.has("learning_rate_log"):
+            return curves.step_size_chart(history, look, self._x)
+        return curves.path_chart(history, look, self._x)
 
     def _draw_status(self, source: Source, moment: Moment) -> None:
         progress, values = source.progress(), moment.values

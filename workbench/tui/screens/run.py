@@ -199,6 +199,7 @@ class RunScreen(PanelScreen):
         yield KeyHint("z", "zoom", 7)
         if not self.query_one("#left").display or not self.query_one("#right").display:
             yield KeyHint("v", "column", 3)
+        yield from self.picture_hint()
         yield KeyHint("x", "axis", 8)
         yield KeyHint("y", "log", 9)
         yield KeyHint("b", "browse", 6)

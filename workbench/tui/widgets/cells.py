@@ -27,6 +27,7 @@ Dots = NDArray[np.bool_]
 """A raster of braille dots, shape (4·rows, 2·columns), row 0 on top."""
 
 _BLANK = ord(" ")
+_BRAILLE = 0x2800
 _TAIL = 0
 _TAIL_INK = -2
 """The second cell of a wide character: nothing is written for it."""
@@ -266,19 +267,27 @@ class Grid:
         self._over_ink[area] = top
         self._back[area] = low
 
-    def paint(self, row: int, column: int, mask: Dots, ink: str) -> None:
-        """Put a colour over half cells of a picture made by `pixels` or `colors`; `mask` as in `tint`."""
-        area = self._area(row, column, mask.shape[0] // 2, mask.shape[1])
+    def dots_over(self, row: int, column: int, dots: Dots, ink: str) -> None:
+        """Put a dot raster over a picture made by `pixels` or `colors`: thin lines on its mean colour."""
+        if dots.size == 0 or not dots.any():
+            return
+        bits = pack(dots)
+        area = self._area(row, column, *bits.shape)
         if area is None:
             return
-        top, low = mask[0::2], mask[1::2]
-        if not self.palette.fine:
-            self._over[area][top | low] = ord(self.palette.say("━"))
-            self._over_ink[area][top | low] = self.palette.ink(ink)
-            return
-        self._over[area][top | low] = ord("▀")
-        self._over_ink[area][top] = self.palette.ink(ink)
-        self._back[area][low] = self.palette.ink(ink)
+        some = bits > 0
+        over, inks, back = self._over[area], self._over_ink[area], self._back[area]
+        if self.palette.ascii:
+            over[some] = _ASCII[bits[some]]
+        else:
+            drawn = (over >= _BRAILLE) & (over < _BRAILLE + 256)
+            old = np.where(drawn, over - np.uint32(_BRAILLE), np.uint32(0))
+            fresh = some & (old == 0) & self.palette.fine
+            # Both halves of a cell share one background under the dots.
+            upper, lower = inks & 0xFEFEFE, back & 0xFEFEFE
+            back[fresh] = ((upper >> 1) + (lower >> 1))[fresh]
+            over[some] = (_BRAILLE + (bits.astype(np.uint32) | old))[some]
+        inks[some] = self.palette.ink(ink)
 
     def _area(self, row: int, column: int, rows: int, columns: int) -> tuple[slice, slice] | None:
         """The slices of a block, or None when it does not lie within the grid."""

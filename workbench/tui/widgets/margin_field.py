@@ -82,7 +82,9 @@ def counts_and_places(
     return count.reshape(bins, columns) / records, mean.reshape(bins, columns)
 
 
-def field_inks(count: Floats, mean: Floats, low: float, high: float, palette: Palette) -> NDArray:
+def field_inks(
+    count: Floats, mean: Floats, low: float, high: float, palette: Palette
+) -> NDArray[np.int64]:
     """An ink a half cell: the colour of its mean place, the lighter the more samples there are."""
     ramp = np.array([int(name[1:], 16) for name in palette.ranks(STEPS)])
     color = ramp[np.rint(np.clip(mean, 0, 1) * (STEPS - 1)).astype(np.intp)]
@@ -176,15 +178,14 @@ def _draw_field(
 
 
 def _draw_line(grid: Grid, plot: PlotArea, line: FieldLine) -> None:
-    """A series in half cells, one piece from column to column."""
-    bins, columns = plot.rows * 2, plot.width
-    found = decimate(line.x, line.y, plot.x, columns)
-    rows = (1 - plot.y.fraction(found.values)) * bins - 0.5
-    index, top, low = spans(found, rows, columns)
-    level = np.arange(bins)[:, None]
-    mask = np.zeros((bins, columns), dtype=np.bool_)
-    mask[:, index] = (level >= top) & (level <= low)
-    grid.paint(plot.top, plot.origin, mask, line.color)
+    """A series in dots over the field, one piece from column to column."""
+    height, width = plot.rows * 4, plot.width * 2
+    found = decimate(line.x, line.y, plot.x, width)
+    index, top, low = spans(found, (1 - plot.y.fraction(found.values)) * (height - 1), width)
+    level = np.arange(height)[:, None]
+    dots = np.zeros((height, width), dtype=np.bool_)
+    dots[:, index] = (level >= top) & (level <= low)
+    grid.dots_over(plot.top, plot.origin, dots, line.color)
 
 
 class MarginField(Pointed[MarginFieldModel]):

@@ -48,7 +48,7 @@ class PredictionModel:
 
 @dataclass(frozen=True)
 class View:
-    """Pixels of the plane: a half cell is square. `left`, `top`: of the first pixel; `step`: units a pixel."""
+    """Pixels of the plane, a half cell each; `left`, `top`: of the first one; `step`: units a pixel."""
 
     column: int
     row: int
@@ -86,13 +86,17 @@ def view_of(first: Floats, second: Floats, width: int, rows: int, top: int) -> V
     )
 
 
-def sampled(model: PredictionModel, view: View) -> Floats:
-    """The values at the middle of every pixel, (pixels, columns), row 0 on top; linear between points."""
+def sampled(model: PredictionModel, view: View, parts: int = 1) -> Floats:
+    """The values at the middle of every pixel, (pixels, columns), row 0 on top; linear between points.
+
+    `parts` > 1: of every pixel's `parts` × `parts` parts.
+    """
     assert model.first is not None
     assert model.second is not None
     assert model.values is not None
-    x = view.left + (np.arange(view.columns) + 0.5) * view.step
-    y = view.top - (np.arange(view.pixels) + 0.5) * view.step
+    step = view.step / parts
+    x = np.asarray(view.left + (np.arange(view.columns * parts) + 0.5) * step, dtype=np.float64)
+    y = np.asarray(view.top - (np.arange(view.pixels * parts) + 0.5) * step, dtype=np.float64)
 
     def around(at: Floats, grid: Floats) -> tuple[NDArray[np.intp], Floats]:
         below = np.clip(np.searchsorted(grid, at, side="right") - 1, 0, grid.size - 2)
@@ -116,7 +120,7 @@ def band(values: Floats, full: float) -> NDArray[np.int64]:
 
 
 def zero_line(values: Floats) -> NDArray[np.bool_]:
-    """Pixels with a neighbour, to the right or below, on the other side of zero."""
+    """Places with a neighbour, to the right or below, on the other side of zero."""
     side = values > 0
     line = np.zeros(values.shape, dtype=np.bool_)
     line[:, :-1] |= side[:, :-1] != side[:, 1:]
@@ -157,7 +161,8 @@ def draw_prediction(
     finite = np.abs(model.values[np.isfinite(model.values)])
     full = float(np.quantile(finite, FULL)) if finite.size else 0.0
     _draw_bands(grid, view, band(values, full))
-    grid.paint(view.row, view.column, zero_line(values), "bright")
+    # Two dots across and four down a cell: two by two a half cell.
+    grid.dots_over(view.row, view.column, zero_line(sampled(model, view, 2)), "bright")
     _draw_samples(grid, view, model)
     if top:
         title = clip(palette.say(model.title), width)
