@@ -3,12 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
+import numpy as np
+
+from workbench.arrays import Array
 from workbench.claims.claim import Claim, Result, Size
-from workbench.claims.lab import TrainedRun
+from workbench.claims.lab import Lazy, TrainedRun
 from workbench.config import RunConfig
 from workbench.errors import StorageError, WorkbenchError
+from workbench.models.structure import Structure
+from workbench.record.checkpoint import list_checkpoints, load_checkpoint
 from workbench.record.figures import draw_figure, save_figure
 from workbench.record.reader import RunReader
 from workbench.session import Session
@@ -60,6 +66,33 @@ class SessionLab:
                 session.folder,
                 reader.read("time_log") if reader.has("time_log") else None,
             )
+        return trained_run(session.folder, session.setup.structure)
+
+
+def trained_run(folder: Path, structure: Structure) -> TrainedRun:
+    """What a finished run recorded; raises StorageError where it cannot be read."""
+    with RunReader(folder) as reader:
+        step = reader.read("step")
+        return TrainedRun(
+            step,
+            reader.read("time"),
+            reader.read("log_risk"),
+            reader.read("theta") if reader.has("theta") else np.zeros((len(step), 0)),
+            structure,
+            folder,
+            Lazy(reader.series_names(), partial(_series, folder)),
+            Lazy((s for s, _ in list_checkpoints(folder)), partial(_state, folder)),
+        )
+
+
+def _series(folder: Path, name: str) -> Array:
+    with RunReader(folder) as reader:
+        return np.asarray(reader.read(name))
+
+
+def _state(folder: Path, step: int) -> Array:
+    found = load_checkpoint(dict(list_checkpoints(folder))[step])
+    return np.asarray(found.arrays["theta"], dtype=np.float64)
 
 
 def run_claim(claim: Claim, runs_dir: Path, size: Size, report: Report = _silent) -> Result:

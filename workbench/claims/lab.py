@@ -6,15 +6,37 @@ their own with broken dynamics.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Protocol
+from typing import Protocol, TypeVar
 
 import numpy as np
 
-from workbench.arrays import Float, Int
+from workbench.arrays import Array, Float, Int
 from workbench.config import RunConfig
 from workbench.models.structure import Structure
+
+
+K = TypeVar("K", str, int)
+
+
+class Lazy(Mapping[K, Array]):
+    """Arrays by their keys, each read when it is asked for."""
+
+    def __init__(self, keys: Iterable[K], load: Callable[[K], Array]) -> None:
+        self._keys, self._load = tuple(keys), load
+
+    def __getitem__(self, key: K) -> Array:
+        if key not in self._keys:
+            raise KeyError(key)
+        return self._load(key)
+
+    def __iter__(self) -> Iterator[K]:
+        return iter(self._keys)
+
+    def __len__(self) -> int:
+        return len(self._keys)
 
 
 @dataclass(frozen=True, eq=False)
@@ -24,6 +46,9 @@ class TrainedRun:
     `time` is the sum of the step sizes, `log_risk` the natural log of the risk as the
     configuration reduces it, `theta` (T, P). `folder` is where the run lies, if it was kept. `time_log`:
     the natural log of the time, of the rules that keep it, where time itself may be beyond a float.
+    configuration reduces it, `theta` (T, P), or (T, 0) of a run too wide to record it. `folder` is where
+    the run lies, if it was kept. `series`: every recorded series (T, …) by its name; `states`: θ (P) at
+    the steps of the checkpoints.
     """
 
     step: Int[np.ndarray, " T"]
@@ -33,6 +58,8 @@ class TrainedRun:
     structure: Structure
     folder: Path | None = None
     time_log: Float[np.ndarray, " T"] | None = None
+    series: Mapping[str, Array] = field(default_factory=dict)
+    states: Mapping[int, Array] = field(default_factory=dict)
 
     def until(self, count: int) -> TrainedRun:
         """The first `count` records."""
@@ -44,6 +71,8 @@ class TrainedRun:
             self.structure,
             self.folder,
             None if self.time_log is None else self.time_log[:count],
+            Lazy(self.series, lambda name: self.series[name][:count]),
+            Lazy((s for s in self.states if s <= self.step[count - 1]), self.states.__getitem__),
         )
 
 
