@@ -64,10 +64,10 @@ def global_measure(
                 **same_limit(reached),
                 "verdicts other than 'global'": others(reached, "global"),
                 "‖θ~‖² over the convex problem's bound": most(
-                    _over(_norm2(r), bound(r)) for r in reached
+                    over(_norm2(r), bound(r)) for r in reached
                 ),
                 "‖θ~‖² over the verdict's bound": most(
-                    _over(_norm2(r), r.verdict.bound if r.verdict is not None else 0.0)
+                    over(_norm2(r), r.verdict.bound if r.verdict is not None else 0.0)
                     for r in reached
                 ),
             },
@@ -88,7 +88,7 @@ def _norm2(reached: Reached) -> float:
     return float("nan") if reached.polished is None else reached.polished.norm2
 
 
-def _over(value: float, bound: float) -> float:
+def over(value: float, bound: float) -> float:
     """value/bound; NaN where there is no bound."""
     return value / bound if bound > 0 else float("nan")
 
@@ -228,7 +228,7 @@ def _patches(size: Size) -> list[Start]:
     return _both(size, "model.activation", ("relu", "linear"), start)
 
 
-def _non_zero(
+def non_zero(
     measure: Callable[[Sequence[Reached]], Measured], what: str, value: Callable[[Reached], float]
 ) -> Callable[[Sequence[Reached]], Measured]:
     """The measure, with one thing more that must not be 0 at θ~."""
@@ -316,7 +316,7 @@ def local_measure(reached: Sequence[Reached]) -> Measured:
             "verdicts other than 'local'": others(reached, "local"),
             HEIGHT: least(map(_height, reached)),
             "‖θ~‖² over problem (10)'s bound": most(
-                _over(_norm2(r), _group_bound(r)) for r in reached
+                over(_norm2(r), _group_bound(r)) for r in reached
             ),
             f"{VERDICT}: 1 − least margin": most(f.infeasible for f in far),
             f"{VERDICT}: ‖θ'‖² over the limit's, largest": most(f.ratio for f in far),
@@ -391,7 +391,7 @@ CLAIMS = (
         method="Preset vss22-4.2a; the bound is the dual of problem (7), the limit its solution by "
         "sequential quadratic programming. In full both losses.",
         experiment=experiment_of("VSS22-T4.2a", _sparse),
-        measure=_non_zero(global_measure(_group_bound), NEURON, _least_neuron),
+        measure=non_zero(global_measure(_group_bound), NEURON, _least_neuron),
         criterion=criterion_of(*GLOBAL_BOUNDS, not_zero(NEURON)),
         figure="optimality",
     ),
@@ -402,7 +402,7 @@ CLAIMS = (
         statement="Four ReLU neurons can end, none of them 0, in a KKT point that is no local optimum.",
         method="Preset vss22-4.2b; in full both losses.",
         experiment=experiment_of("VSS22-T4.2b", _cross),
-        measure=_non_zero(not_local_measure, NEURON, _least_neuron),
+        measure=non_zero(not_local_measure, NEURON, _least_neuron),
         criterion=criterion_of(*NOT_LOCAL_BOUNDS, not_zero(NEURON)),
         figure="optimality",
     ),
@@ -435,7 +435,7 @@ CLAIMS = (
         "point that is no local optimum, with all pre-activations non-zero.",
         method="Preset vss22-4.4, ReLU and linear; in full both losses.",
         experiment=experiment_of("VSS22-T4.4", _patches),
-        measure=_non_zero(not_local_measure, HEIGHT, _height),
+        measure=non_zero(not_local_measure, HEIGHT, _height),
         criterion=criterion_of(*NOT_LOCAL_BOUNDS, not_zero(HEIGHT)),
         figure="optimality",
     ),
