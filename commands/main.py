@@ -17,6 +17,7 @@ from commands import (
     inspect,
     list_runs,
     model,
+    optimal,
     plot,
     presets,
     resume,
@@ -44,6 +45,7 @@ app.command("list")(list_runs.list_runs)
 app.command("show")(show.show)
 app.command("inspect")(inspect.inspect)
 app.command("robustness")(robustness.robustness)
+app.command("optimal")(optimal.optimal)
 app.command("export")(export.export)
 app.command("plot")(plot.plot)
 app.command("presets")(presets.presets)

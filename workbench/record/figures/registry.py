@@ -17,6 +17,7 @@ from workbench.record.figures.field import draw as draw_field
 from workbench.record.figures.margins import draw as draw_margins
 from workbench.record.figures.ncf import draw as draw_ncf
 from workbench.record.figures.norms import draw as draw_norms
+from workbench.record.figures.optimality import draw as draw_optimality
 from workbench.record.figures.options import FigureOptions
 from workbench.record.figures.risk import draw as draw_risk
 from workbench.record.figures.robustness import draw as draw_robustness
@@ -42,6 +43,7 @@ FIGURES: dict[str, FigureKind] = {
     "ncf": FigureKind("the correlation function over the angle, with the neurons' ways", draw_ncf),
     "field": FigureKind("gradient field of the correlation function on the plane", draw_field),
     "robustness": FigureKind("robust accuracy against the radius in L2", draw_robustness),
+    "optimality": FigureKind("whether the max-margin limit is an optimum", draw_optimality),
     "norms": FigureKind("norms of θ, its layers and its neurons", draw_norms),
 }
 
