@@ -87,7 +87,9 @@ def _numbers(found: Optimality, console: Console) -> None:
         more = f"feasible; ‖θ~‖ is {formats.number(found.ratio, 6)} times as long"
         table.add_row("shortest ‖θ'‖² known", formats.number(shortest, DIGITS), more)
     bound = formats.number(found.bound, DIGITS) if found.bound > 0 else formats.ABSENT
-    table.add_row("lower bound", bound, "of ‖θ‖² over all feasible points" if found.bound > 0 else "")
+    table.add_row(
+        "lower bound", bound, "of ‖θ‖² over all feasible points" if found.bound > 0 else ""
+    )
     console.print()
     console.print(table)
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 from workbench.claims_lab import SessionLab
-from workbench.config import parse_config, parse_toml, to_toml
+from workbench.config import override, parse_config, parse_toml, to_toml
 from workbench.data.load import load_dataset
 
 
@@ -60,3 +60,14 @@ class Short:
     def train(self, config):
         run = self.lab.train(config)
         return run.until(max(2, int(self.share * len(run.step))))
+
+
+class Altered:
+    """Trains with other settings than the claim believes."""
+
+    def __init__(self, lab, *settings):
+        self.lab, self.settings = lab, settings
+
+    def train(self, config):
+        values = parse_toml(to_toml(config), "config")
+        return self.lab.train(parse_config(override(values, self.settings), "altered"))

@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from fractions import Fraction
+from itertools import pairwise
 
 import numpy as np
 
@@ -67,7 +68,10 @@ class ExactNetwork:
     def heights(self, theta: Sequence[float | Fraction], first: int = 0) -> Exact:
         """What the hidden neurons of layers `first`… see, on all samples."""
         return [
-            height for _, by_layer in self._passes(theta) for row in by_layer[first:] for height in row
+            height
+            for _, by_layer in self._passes(theta)
+            for row in by_layer[first:]
+            for height in row
         ]
 
     def slopes(self, theta: Sequence[float | Fraction], index: int) -> list[Exact]:
@@ -131,7 +135,7 @@ def exact_network(
             return ExactNetwork(_shared(d, model.patches), _leak(model.activation), x, y)
         case _:
             raise ValueError(f"no exact network of kind '{model.kind}'")
-    full = [np.ones((b, a), dtype=bool) for a, b in zip(sizes[:-1], sizes[1:], strict=True)]
+    full = [np.ones((b, a), dtype=bool) for a, b in pairwise(sizes)]
     return ExactNetwork(_numbered(full), leak, x, y)
 
 

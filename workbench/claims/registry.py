@@ -20,6 +20,9 @@ from workbench.claims import (
     ll20_hat,
     ll20_kkt,
     ll20_log_domain,
+    vss22,
+    vss22_layers,
+    vss22_skip,
 )
 from workbench.claims.claim import Claim
 from workbench.errors import unknown
@@ -40,6 +43,9 @@ _MODULES = (
     ll20_hat,
     ll20_kkt,
     ll20_log_domain,
+    vss22,
+    vss22_layers,
+    vss22_skip,
 )
 CLAIMS: dict[str, Claim] = {claim.id: claim for module in _MODULES for claim in module.CLAIMS}
 

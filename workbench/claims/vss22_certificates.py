@@ -51,10 +51,11 @@ def family(
     low = Fraction(limit_norm2) * (1 - Fraction(ROUNDED))
     lowest = min(min(network.margins(point)) for point in points)
     longest = max(norm2(point) for point in points)
-    apart = [norm2([Fraction(a) - Fraction(b) for a, b in zip(p, limit.tolist(), strict=True)]) for p in points]
-    return Family(
-        max(0.0, float(1 - lowest)), _rounded_up(longest / low), float(min(apart)) ** 0.5
-    )
+    apart = [
+        norm2([Fraction(a) - Fraction(b) for a, b in zip(point, limit.tolist(), strict=True)])
+        for point in points
+    ]
+    return Family(max(0.0, float(1 - lowest)), _rounded_up(longest / low), float(min(apart)) ** 0.5)
 
 
 def _rounded_up(value: Fraction) -> float:
@@ -87,7 +88,7 @@ def pattern_bound(
     if network.depth != 2 or network.shares:
         raise ValueError("the bound is for depth 2 without shared weights")
     width = len(first)
-    heights = np.array([float(h) for h in network.heights(theta)]).reshape(-1, width)
+    heights = np.array([float(h) for h in network.heights(theta.tolist())]).reshape(-1, width)
     gates = np.where(heights > 0, 1.0, network.leak)
     pulls = (multipliers * network.y)[:, None] * gates
     sizes = [

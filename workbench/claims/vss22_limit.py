@@ -9,21 +9,20 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
 from workbench.arrays import Float
 from workbench.claims.exact_network import ExactNetwork, exact_network
 from workbench.claims.lab import Lab, TrainedRun
-from workbench.config import RunConfig, override, parse_config
+from workbench.claims.vss22_starts import Start
+from workbench.config import RunConfig
 from workbench.data.load import load_dataset
 from workbench.errors import BadInput
 from workbench.inspector.from_config import state_of
 from workbench.inspector.margin import margin_certificate
 from workbench.inspector.optimality import optimality_verdict
 from workbench.inspector.state import InspectedState
-from workbench.presets import read_preset
 from workbench.theory.margin_polish import Polished
 from workbench.theory.ntk import angle_between
 from workbench.theory.optimality import Optimality
@@ -33,35 +32,8 @@ LIMIT = 1e-6
 EARLIER = 0.1
 """Part of the final log-risk at which the angle to the limit is compared with the final one."""
 
-Target = Callable[[ExactNetwork, Float[np.ndarray, " P"]], Float[np.ndarray, " P"]]
-"""The limit point θ~ that a theorem names. What the theorem leaves open (a common rotation of hidden layers)
-is taken from the polished point, the second argument."""
-Better = Callable[[float], Sequence[float]]
-"""The paper's own feasible point of smaller norm, by how small its ε is."""
 Judge = Callable[[InspectedState], Optimality]
 """Who says whether a state's KKT point is optimal; tests let somebody else say it."""
-
-
-@dataclass(frozen=True)
-class Start:
-    """A preset with settings; the limit point its theorem names, and that point's ‖θ~‖².
-
-    `better`: the paper's shorter points, for ε in `small`.
-    """
-
-    preset: str
-    target: Target
-    norm2: float = float("nan")
-    settings: tuple[str, ...] = ()
-    label: str = ""
-    better: Better | None = None
-    small: tuple[float, ...] = ()
-
-    def config(self, claim: str) -> RunConfig:
-        """The configuration, named for the claim."""
-        name = f"{claim} {self.label}".strip()
-        settings = [f'name="{name}"', "device.kind=cpu", "record.theta=true", *self.settings]
-        return parse_config(override(read_preset(self.preset), settings), claim)
 
 
 @dataclass(frozen=True, eq=False)
@@ -138,8 +110,3 @@ def _reached(start: Start, config: RunConfig, run: TrainedRun, judge: Judge) -> 
         return replace(reached, verdict=judge(state))
     except BadInput as error:
         return replace(reached, reason=str(error))
-
-
-def as_array(values: Sequence[Any]) -> Float[np.ndarray, " P"]:
-    """θ from numbers and lists of numbers, in their order."""
-    return np.concatenate([np.atleast_1d(np.asarray(v, dtype=float)).ravel() for v in values])

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 import numpy as np
-from scipy.optimize import minimize
+from scipy.optimize import LinearConstraint, minimize
 
 from workbench.arrays import Float
 from workbench.claims.exact_network import ExactNetwork
@@ -75,12 +75,13 @@ def up_and_down(network: ExactNetwork, reached: Theta) -> Theta:
     return np.array([0.0, 2.0, 0.0, -1.0, 2.0, 1.0])
 
 
-def far_from_up_and_down(beta2: float) -> Theta:
-    """Proof of Lemma C.6: w_1 = (1, 0)/α, w_2 = (−5/4, −1)/β, by β²; α² = 4β² there.
+def far_from_up_and_down(share: float) -> Theta:
+    """Proof of Lemma C.6: w_1 = (1, 0)/α, w_2 = (−5/4, −1)/β, between two choices of α and β.
 
-    Only the first layer changes for β² = 1, as Theorem 5.4 needs it.
+    At 1 it is α = 2, β = 1, and only the first layer differs from the limit, as Theorem 5.4 needs it
+    (‖θ'‖² = 7.8125); at 0 nearly the shortest, α² = 1, β² = 1.6 (5.2016).
     """
-    alpha, beta = np.sqrt(4.0 * beta2), np.sqrt(beta2)
+    alpha, beta = np.sqrt(1.0 + 3.0 * share), np.sqrt(1.6 - 0.6 * share)
     return np.array([1.0 / alpha, 0.0, -1.25 / beta, -1.0 / beta, alpha, beta])
 
 
@@ -107,18 +108,22 @@ def group_norm_optimum(network: ExactNetwork, reached: Theta) -> Theta:
     columns = [np.flatnonzero(row >= 0) for row in first]
     for group, seen in zip(groups, columns, strict=True):
         inputs[:, group] = network.y[:, None] * network.x[:, seen]
+
+    def size(u: Float[np.ndarray, " p"]) -> float:
+        return float(sum(np.linalg.norm(u[group]) for group in groups))
+
     found = minimize(
-        lambda u: sum(np.linalg.norm(u[group]) for group in groups),
+        size,
         least_distance(inputs, np.ones(len(inputs))).w,
         method="SLSQP",
-        constraints={"type": "ineq", "fun": lambda u: inputs @ u - 1.0, "jac": lambda u: inputs},
+        constraints=LinearConstraint(inputs, 1.0, np.inf),
         options={"ftol": 1e-15, "maxiter": 500},
     )
     goal = np.zeros_like(reached)
     for k, group in enumerate(groups):
-        size = np.sqrt(np.linalg.norm(found.x[group]))
-        goal[last[k]] = np.sign(reached[last[k]]) * size
-        goal[group] = found.x[group] / goal[last[k]] if size > 0 else 0.0
+        half = np.sqrt(np.linalg.norm(found.x[group]))
+        goal[last[k]] = np.sign(reached[last[k]]) * half
+        goal[group] = found.x[group] / goal[last[k]] if half > 0 else 0.0
     return goal
 
 

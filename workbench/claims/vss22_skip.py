@@ -122,7 +122,9 @@ def t61_measure(evidence: Sequence[tuple[Fall, Fall]]) -> Measured:
         },
         {
             "γ − 1/2 at the end": most(abs(run.margin[-1] - 0.5) for run in runs),
-            "γ's error against the closed form, the smaller lr": most(b.astray for _, b in evidence),
+            "γ's error against the closed form, the smaller lr": most(
+                b.astray for _, b in evidence
+            ),
         },
     )
 

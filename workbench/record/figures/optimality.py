@@ -145,7 +145,13 @@ def _arrows(axes: Axes, ends: Float[Array, "H 2"], color: str, size: float, none
             "",
             xy=(x, y),
             xytext=(0.0, 0.0),
-            arrowprops={"arrowstyle": "-|>", "color": color, "linewidth": size, "shrinkA": 0, "shrinkB": 0},
+            arrowprops={
+                "arrowstyle": "-|>",
+                "color": color,
+                "linewidth": size,
+                "shrinkA": 0,
+                "shrinkB": 0,
+            },
         )
 
 
