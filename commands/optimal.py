@@ -113,6 +113,7 @@ def _family(better: Better, norm2: float, console: Console) -> None:
 
 def _layers(found: Optimality, console: Console) -> None:
     from rich.table import Table
+    from rich.text import Text
 
     if not found.layers:
         return
@@ -127,12 +128,12 @@ def _layers(found: Optimality, console: Console) -> None:
         style = STYLES[layer.verdict]
         gain = None if layer.better is None else found.norm2 - float(min(layer.better.norm2))
         table.add_row(
-            layer.name,
-            f"[{style}]{layer.verdict}[/{style}]",
+            Text(layer.name),
+            Text(layer.verdict, style),
             formats.number(layer.norm2, 8),
             formats.number(layer.bound if layer.bound > 0 else None, 8),
             formats.number(gain, 3),
-            layer.reason,
+            Text(layer.reason),
         )
     console.print()
     console.print(table)
