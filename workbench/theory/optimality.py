@@ -58,11 +58,13 @@ def optimality(
         verdict, reason, better = _nearby(point, stopped)
     ratio = 1.0 if better is None else _ratio(point, better)
     notes: tuple[str, ...] = ()
+    beyond: Better | None = None
     if verdict != "global" and starts and not stopped():
         far = far_better(point, starts, cancel)
         if far is not None:
             ratio = max(ratio, _ratio(point, far))
             if verdict == "not local":
+                beyond = far
                 notes = (f"A point farther away has norm² {far.norm2[0]:.6g}.",)
             else:
                 better = far
@@ -81,6 +83,7 @@ def optimality(
         multipliers=point.multipliers,
         residual=point.residual,
         notes=notes,
+        far=beyond,
     )
 
 

@@ -70,6 +70,7 @@ class Optimality:
     norm, if any is known. `bound`: a certified lower bound on ‖θ‖² over all feasible θ, 0 if none.
     `ratio`: ‖θ~‖/‖θ*‖ with θ* the best feasible point known; 1 if that is θ~ itself. `residual`: ‖θ~ − Σλ_i h_i‖/‖θ~‖
     of the KKT conditions with `multipliers` (n). `layers`: Problem (3), in the order of the layers.
+    `far`: the point that `ratio` compares with where it lies beyond a family in `better`.
     """
 
     verdict: Verdict
@@ -83,6 +84,7 @@ class Optimality:
     multipliers: Float[Array, " n"]
     residual: float
     notes: tuple[str, ...] = field(default=())
+    far: Better | None = None
 
     def as_json(self) -> dict[str, Any]:
         """DESIGN's `optimal --json`, with ratio, KKT residual and multipliers."""
@@ -97,4 +99,5 @@ class Optimality:
             "residual": self.residual,
             "multipliers": self.multipliers.tolist(),
             "notes": list(self.notes),
+            "far": None if self.far is None else self.far.as_json(),
         }
