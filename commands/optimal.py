@@ -82,8 +82,9 @@ def _numbers(found: Optimality, console: Console) -> None:
     table.add_column("more")
     more = f"KKT residual {found.residual:.0e}"
     table.add_row("‖θ~‖²", formats.number(found.norm2, DIGITS), more)
-    if found.better is not None:
-        shortest = float(min(found.better.norm2))
+    known = found.far or found.better
+    if known is not None:
+        shortest = float(min(known.norm2))
         more = f"feasible; ‖θ~‖ is {formats.number(found.ratio, 6)} times as long"
         table.add_row("shortest ‖θ'‖² known", formats.number(shortest, DIGITS), more)
     bound = formats.number(found.bound, DIGITS) if found.bound > 0 else formats.ABSENT

@@ -23,6 +23,7 @@ from workbench.claims.vss22_judged import (
     same_limit,
     shorter,
     shorter_by_the_paper,
+    shortest,
 )
 from workbench.claims.vss22_limit import LIMIT, Reached, reach
 from workbench.claims.vss22_starts import STARTS
@@ -163,7 +164,7 @@ def not_zero(what: str) -> Bound:
 def ratio_measure(reached: Sequence[Reached]) -> Measured:
     """‖θ~‖/‖θ'‖ in units of (2h)^{−1/2}, which no bound keeps down as h → 0."""
     paper = [shorter_by_the_paper(r) for r in reached]
-    found = [shorter(r) for r in reached]
+    found = [shortest(r) for r in reached]
     unit = [float(2.0 * r.network.x[0, 1]) ** 0.5 for r in reached]
     ratios = [f.ratio**-0.5 for f in found]
     return Measured(

@@ -47,6 +47,15 @@ def shorter(reached: Reached) -> Family:
     return family(reached.network, found.theta.tolist(), reached.goal, reached.start.norm2)
 
 
+def shortest(reached: Reached) -> Family:
+    """The points of the verdict that its ratio compares with, evaluated exactly."""
+    verdict = reached.verdict
+    if verdict is None or verdict.far is None or reached.goal is None:
+        return shorter(reached)
+    points = verdict.far.theta.tolist()
+    return family(reached.network, points, reached.goal, reached.start.norm2)
+
+
 def shorter_by_the_paper(reached: Reached) -> Family:
     """The points of the paper's proof, evaluated exactly."""
     start = reached.start
