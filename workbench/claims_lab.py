@@ -56,16 +56,6 @@ class SessionLab:
             raise error
         if error is not None:
             raise StorageError(f"run {session.folder.name} failed: {error}") from error
-        with RunReader(session.folder) as reader:
-            return TrainedRun(
-                reader.read("step"),
-                reader.read("time"),
-                reader.read("log_risk"),
-                reader.read("theta"),
-                session.setup.structure,
-                session.folder,
-                reader.read("time_log") if reader.has("time_log") else None,
-            )
         return trained_run(session.folder, session.setup.structure)
 
 

@@ -17,7 +17,6 @@ from workbench.arrays import Array, Float, Int
 from workbench.config import RunConfig
 from workbench.models.structure import Structure
 
-
 K = TypeVar("K", str, int)
 
 
@@ -25,7 +24,8 @@ class Lazy(Mapping[K, Array]):
     """Arrays by their keys, each read when it is asked for."""
 
     def __init__(self, keys: Iterable[K], load: Callable[[K], Array]) -> None:
-        self._keys, self._load = tuple(keys), load
+        self._keys: tuple[K, ...] = tuple(keys)
+        self._load: Callable[[K], Array] = load
 
     def __getitem__(self, key: K) -> Array:
         if key not in self._keys:
@@ -44,8 +44,6 @@ class TrainedRun:
     """T records of a finished run.
 
     `time` is the sum of the step sizes, `log_risk` the natural log of the risk as the
-    configuration reduces it, `theta` (T, P). `folder` is where the run lies, if it was kept. `time_log`:
-    the natural log of the time, of the rules that keep it, where time itself may be beyond a float.
     configuration reduces it, `theta` (T, P), or (T, 0) of a run too wide to record it. `folder` is where
     the run lies, if it was kept. `series`: every recorded series (T, …) by its name; `states`: θ (P) at
     the steps of the checkpoints.
@@ -57,9 +55,16 @@ class TrainedRun:
     theta: Float[np.ndarray, "T P"]
     structure: Structure
     folder: Path | None = None
-    time_log: Float[np.ndarray, " T"] | None = None
     series: Mapping[str, Array] = field(default_factory=dict)
     states: Mapping[int, Array] = field(default_factory=dict)
+
+    @property
+    def time_log(self) -> Float[np.ndarray, " T"]:
+        """Natural log of the time, as the rule keeps it where time itself may be beyond a float."""
+        if "time_log" in self.series:
+            return self.series["time_log"]
+        with np.errstate(divide="ignore"):
+            return np.asarray(np.log(self.time))
 
     def until(self, count: int) -> TrainedRun:
         """The first `count` records."""
@@ -70,7 +75,6 @@ class TrainedRun:
             self.theta[:count],
             self.structure,
             self.folder,
-            None if self.time_log is None else self.time_log[:count],
             Lazy(self.series, lambda name: self.series[name][:count]),
             Lazy((s for s in self.states if s <= self.step[count - 1]), self.states.__getitem__),
         )

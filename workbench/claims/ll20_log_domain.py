@@ -15,7 +15,6 @@ import mpmath as mp
 import numpy as np
 import torch
 
-from workbench.arrays import Float
 from workbench.claims.claim import Check, Claim, Measured, Size
 from workbench.claims.kh24_checks import Bound, judged, most
 from workbench.claims.lab import Lab

@@ -134,8 +134,6 @@ def margin_run(lab: Lab, config: RunConfig) -> MarginRun:
     limit = 0.0 if config.loss.kind == "exponential" else float(np.log(np.log(2.0)))
     above = np.flatnonzero(~(total < limit))
     start = int(above[-1]) + 1 if len(above) else 0
-    with np.errstate(divide="ignore"):
-        time_log = np.log(trained.time) if trained.time_log is None else trained.time_log
     return MarginRun(
         config.name,
         trained,
@@ -143,7 +141,7 @@ def margin_run(lab: Lab, config: RunConfig) -> MarginRun:
         config.loss.kind,
         measured.order,
         measured.layer_orders,
-        time_log[start:],
+        trained.time_log[start:],
         total[start:],
         trained.theta[start:],
     )
