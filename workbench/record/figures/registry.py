@@ -19,6 +19,7 @@ from workbench.record.figures.ncf import draw as draw_ncf
 from workbench.record.figures.norms import draw as draw_norms
 from workbench.record.figures.optimality import draw as draw_optimality
 from workbench.record.figures.options import FigureOptions
+from workbench.record.figures.rates import draw as draw_rates
 from workbench.record.figures.risk import draw as draw_risk
 from workbench.record.figures.robustness import draw as draw_robustness
 from workbench.record.figures.series import RunSeries
@@ -44,6 +45,7 @@ FIGURES: dict[str, FigureKind] = {
     "field": FigureKind("gradient field of the correlation function on the plane", draw_field),
     "robustness": FigureKind("robust accuracy against the radius in L2", draw_robustness),
     "optimality": FigureKind("whether the max-margin limit is an optimum", draw_optimality),
+    "rates": FigureKind("risk and norm against log T, with LL20 Theorem 4.3's", draw_rates),
     "norms": FigureKind("norms of θ, its layers and its neurons", draw_norms),
 }
 
