@@ -116,7 +116,7 @@ class SkipLinearModel(Section):
 
 
 class MexicanHatModel(Section):
-    """h = ρ^L (1 − f) in three parameters, the same for every input, labels 1 (LL20 App. I): its flow circles."""
+    """h = ρ^L (1 − f) in three parameters, the same for every input; labels 1 (LL20 App. I)."""
 
     kind: Literal["mexican-hat"]
     order: Positive = Field(1.0, description="L; log ρ/L is the time in which θ/ρ moves")

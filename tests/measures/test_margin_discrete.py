@@ -16,7 +16,9 @@ def correction(heights, order, start):
     grid = np.geomspace(start, FAR, 2_000_001)
     power = 2.0 - 2.0 / order
     low = -grid + power * np.log(grid)
-    kappa = np.where(grid >= power, low, power * (np.log(max(power, 1e-300)) - 1.0) if power else 0.0)
+    kappa = np.where(
+        grid >= power, low, power * (np.log(max(power, 1e-300)) - 1.0) if power else 0.0
+    )
     grows = np.exp(-grid - kappa) * grid ** (1.0 - 2.0 / order) / order
     log_r = np.log(1.0 + (1.0 + grows) * start / grid) + grid - np.log(grid)
     integrand = 1.0 / grid - np.exp(np.maximum.accumulate(log_r) - grid)

@@ -90,7 +90,9 @@ def _networks() -> dict[str, tuple[dict[str, Any], dict[str, Any], tuple[float, 
     }
 
 
-def _outputs(name: str, values: Mapping[str, Float[np.ndarray, "..."]], x: np.ndarray) -> np.ndarray:
+def _outputs(
+    name: str, values: Mapping[str, Float[np.ndarray, "..."]], x: np.ndarray
+) -> np.ndarray:
     """Φ of the two networks, as they are defined."""
     if name == "linear":
         return np.asarray((x @ values["w1"].T) @ values["w2"][0])
@@ -167,7 +169,9 @@ def measure(descents: list[Descent]) -> Measured:
     return Measured(
         {
             "η over (S5)'s H(𝓛), most": most(d.over_allowed for d in small),
-            "γ^ falls from a step to the next by, most": most(largest_fall(d.margin) for d in small),
+            "γ^ falls from a step to the next by, most": most(
+                largest_fall(d.margin) for d in small
+            ),
             "γ^/γ~ − 1, most": most(
                 np.concatenate([d.margin / d.run.smoothed - 1.0 for d in small])
             ),

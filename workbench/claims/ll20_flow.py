@@ -164,9 +164,13 @@ def rate_quantities(runs: Sequence[MarginRun]) -> dict[str, float]:
     """How far the last window is from Theorem 4.3's powers of log T, and whether it comes nearer."""
     return {
         "power of log T in 1/(𝓛T) off 2 − 2/L": most(_last(exponent_errors(r)) for r in runs),
-        "its error over that of the window before": most(_approach(exponent_errors(r)) for r in runs),
+        "its error over that of the window before": most(
+            _approach(exponent_errors(r)) for r in runs
+        ),
         "L × power of log T in ρ off 1": most(_last(_power_errors(r)) for r in runs),
-        "its error over that of the window before ": most(_approach(_power_errors(r)) for r in runs),
+        "its error over that of the window before ": most(
+            _approach(_power_errors(r)) for r in runs
+        ),
     }
 
 
@@ -275,8 +279,8 @@ CLAIMS = (
         id="LL20-T4.1",
         paper="LL20",
         place="Theorem 4.1, Lemma 5.1",
-        statement="Along the gradient flow of the exponential loss γ~ never falls after t_0, rises unless the "
-        "direction rests, and γ̄ − ρ^{−L} log N ≤ γ~ ≤ γ̄; the risk goes to 0 and ρ to ∞.",
+        statement="Along the gradient flow of the exponential loss γ~ never falls after t_0, rises "
+        "unless the direction rests, and γ̄ − ρ^{−L} log N ≤ γ~ ≤ γ̄; the risk goes to 0 and ρ to ∞.",
         method="Flows of squared-ReLU neurons (L = 2) and of a linear network (L = 3) to 1e−10000, every "
         "step recorded.",
         experiment=t41_experiment,
@@ -300,8 +304,8 @@ CLAIMS = (
         id="LL20-G",
         paper="LL20",
         place="Appendix G, Lemma G.2",
-        statement="With every layer's norm by itself, γ~_m = ℓ⁻¹(𝓛)/∏ρ_i^{k_i} never falls after t_0, and all "
-        "ρ_i rise.",
+        statement="With every layer's norm by itself, γ~_m = ℓ⁻¹(𝓛)/∏ρ_i^{k_i} never falls after t_0, and "
+        "all ρ_i rise.",
         method="Flows of linear networks of two and three layers, whose layers start with different norms.",
         experiment=g_experiment,
         measure=g_measure,

@@ -84,8 +84,8 @@ def path_field(a: float, psi: float, power: int = 3) -> tuple[float, float]:
     r = np.sqrt(r2)
     whole = 4.0 * r2**2 + w**power
     share = 4.0 * r2**2 / whole
-    steeper = (
-        16.0 * r * r2 * whole - 4.0 * r2**2 * (16.0 * r * r2 - 2.0 * power * r * w ** (power - 1))
+    steeper = 16.0 * r * r2 * whole - 4.0 * r2**2 * (
+        16.0 * r * r2 - 2.0 * power * r * w ** (power - 1)
     )
     rise = steeper / whole**2
     s, c = np.sin(psi), np.cos(psi)
@@ -106,9 +106,7 @@ def follow_path(
 
     end = 2.0 * np.pi * turns
     grid = np.linspace(0.0, end, 40 * turns + 1)
-    found = solve_ivp(
-        slope, (0.0, end), [START, psi, 0.0], "Radau", grid, rtol=1e-9, atol=1e-13
-    )
+    found = solve_ivp(slope, (0.0, end), [START, psi, 0.0], "Radau", grid, rtol=1e-9, atol=1e-13)
     return found.y[0], found.y[1], found.y[2]
 
 

@@ -293,7 +293,9 @@ def slope_error(slope: object = inverse_slope) -> float:
     x = np.linspace(-np.log(np.log(2.0)), 30.0, 60)
     with mp.workdps(50):
         step = mp.mpf(10) ** -15
-        exact = np.array([float((_g(mp.mpf(v) + step) - _g(mp.mpf(v) - step)) / (2 * step)) for v in x])
+        exact = np.array(
+            [float((_g(mp.mpf(v) + step) - _g(mp.mpf(v) - step)) / (2 * step)) for v in x]
+        )
     return most(np.abs(slope(x) / exact - 1.0))
 
 
@@ -407,7 +409,7 @@ CLAIMS = (
         measure=a_measure,
         criterion=a_criterion,
         figure="margins",
-        erratum="Remark A.2's g' lacks a factor e^{e^{−x}}: g'(x) = e^{−x} e^{e^{−x}}/(e^{e^{−x}} − 1). With the "
-        "printed one, which is below 1, Lemma A.5(b) is false where all margins are equal.",
+        erratum="Remark A.2's g' lacks a factor e^{e^{−x}}: g'(x) = e^{−x} e^{e^{−x}}/(e^{e^{−x}} − 1). "
+        "With the printed one, which is below 1, Lemma A.5(b) is false where all margins are equal.",
     ),
 )

@@ -21,7 +21,21 @@ from workbench.claims.lab import Lab
 from workbench.engine.losses import COTANGENTS
 from workbench.measures.log_risk import Loss, log_risk, log_sum_exp
 
-TARGETS = (2.0, 1.0, 0.0, -1.0, -5.0, -12.0, -13.1, -16.0, -100.0, -307.0, -320.0, -1_000.0, -10_001.0)
+TARGETS = (
+    2.0,
+    1.0,
+    0.0,
+    -1.0,
+    -5.0,
+    -12.0,
+    -13.1,
+    -16.0,
+    -100.0,
+    -307.0,
+    -320.0,
+    -1_000.0,
+    -10_001.0,
+)
 """log10 of the risk, about."""
 DIGITS = 60
 AGREES = 1e-12
@@ -50,9 +64,7 @@ def engine_log_risk(outputs: np.ndarray, y: np.ndarray, loss: Loss) -> float:
     return float(log_risk(outputs[None], y, loss, "sum")[0])
 
 
-def compare(
-    loss: Loss, target: float, seed: int, engine: LogRisk = engine_log_risk
-) -> Compared:
+def compare(loss: Loss, target: float, seed: int, engine: LogRisk = engine_log_risk) -> Compared:
     """One network, one set of samples with about that risk."""
     u, x, y = _at_risk(target, seed, loss)
     signs = np.array([1.0, -1.0, 1.0, -1.0])
@@ -69,7 +81,9 @@ def compare(
     found = engine(held.numpy(), label, loss)
     with mp.workdps(DIGITS):
         wanted, slopes = _exact(held.numpy(), label, loss)
-        reach = [2 * s * mp.mpf(float(max(0.0, v))) for v, s in _pairs(active.detach().numpy(), signs)]
+        reach = [
+            2 * s * mp.mpf(float(max(0.0, v))) for v, s in _pairs(active.detach().numpy(), signs)
+        ]
         gradient = _gradient(reach, x, slopes, wanted)
         log_wanted = mp.log(wanted)
         scale = mp.e ** (mp.mpf(float(top)) - log_wanted)

@@ -20,7 +20,7 @@ NETWORKS: Mapping[str, tuple[str, ...]] = {
     "L=2": ("model.depth=2",),
     SQUARED: (
         'model={kind="squared-relu", width=20, signs="alternate"}',
-        "data={kind=\"gaussian-separable\", n=30, d=2, margin=0.2, seed=1}",
+        'data={kind="gaussian-separable", n=30, d=2, margin=0.2, seed=1}',
         'init={kind="gaussian", scale=0.1}',
     ),
     "L=3": ("model.depth=3",),

@@ -159,7 +159,7 @@ def windows(log_rho: Float[np.ndarray, " T"], count: int) -> list[tuple[int, int
     if len(log_rho) < 2:
         return []
     grid = np.linspace(log_rho[0], log_rho[-1], count + 1)
-    ends = np.unique(np.searchsorted(log_rho, grid[:-1]).tolist() + [len(log_rho) - 1])
+    ends = np.unique([*np.searchsorted(log_rho, grid[:-1]).tolist(), len(log_rho) - 1])
     return [(int(a), int(b)) for a, b in pairwise(ends)]
 
 

@@ -86,8 +86,8 @@ def largest_rate(
 ) -> Float[np.ndarray, " T"]:
     """log H(𝓛), the largest step that (S5) allows, H = μ/(C_η κ).
 
-    C_η = ½ (B_1² + ρ(t_0)^{−L} B_2) γ^(t_0)^{−2} B_0^{2/L}; `bounds` B_0, B_1, B_2 (or upper bounds) of q_n, ‖∇q_n‖,
-    ‖∇²q_n‖ on the unit sphere.
+    C_η = ½ (B_1² + ρ(t_0)^{−L} B_2) γ^(t_0)^{−2} B_0^{2/L}; `bounds` B_0, B_1, B_2 (or upper bounds) of
+    q_n, ‖∇q_n‖, ‖∇²q_n‖ on the unit sphere.
     """
     largest, slope, bend = bounds
     order, height = discrete.order, -log_risk

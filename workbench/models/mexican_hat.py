@@ -5,8 +5,8 @@ With u = x/ρ, v = y/ρ, w = z/ρ (so that 1 − r² = w², r² = u² + v²) and
     h = ρ^L (1 − f),   f = e^{−1/w²} (1 − C sin(φ − 1/w²)),   C = 4r⁴/(4r⁴ + w^{2k}).
 
 The paper prints k = 4, which is right for the hat in the plane (Absil et al. 2005). On the sphere r moves
-by −(1 − r²) ∂f/∂r; the proof of Theorem I.1 drops that 1 − r² in the line for dψ/dt, and ψ = φ − 1/(1 − r²) = 0
-is kept for k = 3 and not for k = 4.
+by −(1 − r²) ∂f/∂r; the proof of Theorem I.1 drops that 1 − r² in the line for dψ/dt, and
+ψ = φ − 1/(1 − r²) = 0 is kept for k = 3 and not for k = 4.
 
 Near r = 1: 1 − r² is taken as (z/ρ)², which cancels nothing; e^{−1/w²} underflows to 0 below
 w² ≈ 1/745, where f and its gradient are 0 to rounding; sin and cos there are of arguments
