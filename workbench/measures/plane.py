@@ -119,6 +119,22 @@ class PlaneSurface:
             parts.append(torch.func.jvp(outputs, (at,), (along,))[1])
         return self._shaped(torch.cat(parts))
 
+    def tangents(
+        self, theta: Float[np.ndarray, " P"], x: Float[np.ndarray, "n d"]
+    ) -> Float[np.ndarray, "n P"]:
+        """∇Φ(θ; x_i) of a network of one output."""
+        import torch
+
+        with torch.no_grad():
+            self._flat.copy_(torch.from_numpy(np.ascontiguousarray(theta)))
+        parameters = [p for p in self._network.parameters() if p.requires_grad]
+        rows = []
+        for sample in torch.from_numpy(np.ascontiguousarray(x, dtype=np.float64)):
+            output = self._outputs(sample[None]).reshape(())
+            parts = torch.autograd.grad(output, parameters, allow_unused=True, materialize_grads=True)
+            rows.append(torch.cat([p.reshape(-1) for p in parts]).numpy())
+        return np.stack(rows)
+
     def _arguments(self, part: Tensor) -> tuple[Tensor, ...]:
         """A block, and the samples whose statistics it is normalized by where the network has any."""
         return (part, self._x) if getattr(self._network, "mixes_samples", False) else (part,)
