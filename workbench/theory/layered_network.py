@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from itertools import pairwise
 
 import numpy as np
 from jaxtyping import Bool, Float, Int
@@ -260,7 +261,7 @@ class LayeredNetwork:
         found = np.zeros((self.size + 1, len(h)))
         for k in range(layer, self.depth):
             part = above[k][:, :, None] * below[k - layer][:, None, :]
-            np.add.at(found, self.index[k].ravel(), part.reshape(len(h), -1).T)
+            np.add.at(found, self.index[k].ravel(), part.reshape(len(h), self.index[k].size).T)
         return np.ascontiguousarray(found[:-1].T)
 
     def _unit(
@@ -303,7 +304,7 @@ def masked_layers(
 def full_layers(sizes: Sequence[int]) -> tuple[Int[Array, "rows columns"], ...]:
     """Fully connected layers; `sizes` are d, the hidden widths, 1."""
     return masked_layers(
-        [np.ones((b, a), dtype=bool) for a, b in zip(sizes[:-1], sizes[1:], strict=True)]
+        [np.ones((b, a), dtype=bool) for a, b in pairwise(sizes)]
     )
 
 

@@ -1,8 +1,9 @@
 """How much of a sum Σ z_i σ(w·x_i) one neuron of unit norm can make, from above.
 
-The dual of (P) for two layers without sharing: |Σ λ_i y_i σ(w·x_i)| ≤ ‖w‖ for every neuron's w makes 2Σλ_i a lower
-bound of ‖θ‖² (VSS22 C.5, C.6, where σ is linear, or its pattern fixed). On the cone of an activation pattern
-A the sum is s_A·w, and for any μ ≥ 0 on the cone's normals a_i it is at most ‖s_A + Σ μ_i a_i‖.
+The dual of (P) for two layers without sharing: |Σ λ_i y_i σ(w·x_i)| ≤ ‖w‖ for every neuron's w makes
+2Σλ_i a lower bound of ‖θ‖² (VSS22 C.5 and C.6, where σ is linear or its pattern fixed). On the cone of
+an activation pattern A the sum is s_A·w, and for any μ ≥ 0 on the cone's normals a_i it is at most
+‖s_A + Σ μ_i a_i‖.
 """
 
 from __future__ import annotations

@@ -1,8 +1,8 @@
 """Is a KKT point of (P) optimal? Verdicts that are certificates (VSS22 Theorems 3.1 to 5.4).
 
-"global": a lower bound by convex duality meets ‖θ~‖². "local": no better point is near, by VSS22's Theorem 4.3 or the
-second-order condition. "not local": better feasible points at distances that fall towards 0, found by
-search and checked exactly. Whatever none of them proves is "undecided".
+"global": a lower bound by convex duality meets ‖θ~‖². "local": no better point is near, by VSS22's
+Theorem 4.3 or the second-order condition. "not local": better feasible points at distances that fall
+towards 0, found by search and checked exactly. Whatever none of them proves is "undecided".
 """
 
 from __future__ import annotations
@@ -16,10 +16,11 @@ from workbench.arrays import Array
 from workbench.theory.exact_margins import exact_margins, exact_norm2
 from workbench.theory.layered_network import LayeredNetwork
 from workbench.theory.optimality_bounds import group_norm_bound, neuron_bound, product_bound
+from workbench.theory.optimality_curvature import local_by_curvature
 from workbench.theory.optimality_families import better_family
 from workbench.theory.optimality_far import far_better
 from workbench.theory.optimality_layers import MATCHES, layer_verdicts
-from workbench.theory.optimality_local import local_by_curvature, local_by_neurons
+from workbench.theory.optimality_local import local_by_neurons
 from workbench.theory.optimality_point import Candidate, candidate
 from workbench.theory.optimality_result import Better, LayerVerdict, Optimality, Verdict
 
@@ -88,7 +89,7 @@ def optimality(
 
 
 def holds(network: LayeredNetwork, theta: Float[Array, " P"], norm2: float) -> bool:
-    """Whether θ is feasible for (P) and ‖θ‖² ≤ `norm2`, in exact arithmetic: what a reader of `Better` checks."""
+    """Whether θ is feasible for (P) and ‖θ‖² ≤ `norm2`, in exact arithmetic; for readers of `Better`."""
     return all(q >= 1 for q in exact_margins(network, theta)) and exact_norm2(theta) <= norm2
 
 
@@ -134,8 +135,8 @@ def _nearby(point: Candidate, stopped: Callable[[], bool]) -> tuple[Verdict, str
         reason = f"The point is no KKT point (relative residual {point.residual:.2g})."
     elif len(point.kinks):
         reason = (
-            f"{len(point.kinks)} pre-activations of active samples are 0, where neither certificate of a local optimum "
-            "applies, and no better family was found."
+            f"{len(point.kinks)} pre-activations of active samples are 0, where neither certificate of a "
+            "local optimum applies, and no better family was found."
         )
     else:
         reason = (

@@ -1,8 +1,9 @@
 """Families of better feasible points that come arbitrarily near θ~: why it is no local optimum of (P).
 
 Directions are found by themselves: descent to first order on the sides of kinks (a linear program a
-side), negative curvature of the Lagrangian where active margins stay, and zero neurons that would pay. Along each,
-points at distances 1e−1 … 1e−6 of ‖θ~‖ are brought back onto the active margins and checked in exact arithmetic.
+side), negative curvature of the Lagrangian where active margins stay, and zero neurons that would pay.
+Along each, points at distances 1e−1 … 1e−6 of ‖θ~‖ are brought back onto the active margins and checked
+in exact arithmetic.
 """
 
 from __future__ import annotations
@@ -19,7 +20,7 @@ from workbench.arrays import Array
 from workbench.theory.exact_margins import exact_norm2, made_feasible, rounded_up
 from workbench.theory.neuron_supremum import neuron_supremum
 from workbench.theory.optimality_bounds import incoming
-from workbench.theory.optimality_local import bent, null_space_of
+from workbench.theory.optimality_curvature import bent, null_space_of
 from workbench.theory.optimality_point import TOUCHES, Candidate
 from workbench.theory.optimality_result import Better
 

@@ -28,8 +28,9 @@ MOST_CORNERS = 64
 class Candidate:
     """θ~ (P) with q_min = 1. `active` (k): samples with q_i = 1. `heights`, `gates` (n, G). `kinks`
     (j, 2): (sample, gate) of active samples with height 0. `clearance`: the least other relative
-    |height| of an active sample, inf without any. `multipliers` (n) of least KKT `residual`. `norm2_low`: what
-    a norm² must stay under to be called smaller: ‖θ~‖²/q_min^{2/L} less what residual and rounding leave open."""
+    |height| of an active sample, inf without any. `multipliers` (n) of least KKT `residual`.
+    `norm2_low`: what a norm² must stay under to be called smaller: ‖θ~‖²/q_min^{2/L} less what residual and
+    rounding leave open."""
 
     network: LayeredNetwork
     theta: Float[Array, " P"]

@@ -71,6 +71,9 @@ class Optimality:
     `ratio`: ‖θ~‖/‖θ*‖ with θ* the best feasible point known; 1 if that is θ~ itself. `residual`: ‖θ~ − Σλ_i h_i‖/‖θ~‖
     of the KKT conditions with `multipliers` (n). `layers`: Problem (3), in the order of the layers.
     `far`: the point that `ratio` compares with where it lies beyond a family in `better`.
+    `ratio`: ‖θ~‖/‖θ*‖ with θ* the best feasible point known; 1 if that is θ~ itself. `residual`:
+    ‖θ~ − Σλ_i h_i‖/‖θ~‖ of the KKT conditions with `multipliers` (n). `layers`: Problem (3), in the order
+    of the layers.
     """
 
     verdict: Verdict
