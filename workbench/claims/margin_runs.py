@@ -124,7 +124,8 @@ def margin_run(lab: Lab, config: RunConfig) -> MarginRun:
     """
     data = load_dataset(config.data)
     trained = lab.train(config)
-    model = build_model(config.model, data.x.shape[1:], 1, config.init.seed)
+    outputs = data.n_classes if config.loss.kind == "cross-entropy" else 1
+    model = build_model(config.model, data.x.shape[1:], outputs, config.init.seed)
     x = torch.from_numpy(np.ascontiguousarray(data.x, dtype=np.float64))
     measured = measure_homogeneity(model, trained.structure, x)
     if measured.order is None:

@@ -38,7 +38,11 @@ def samples_a_block(model: nn.Module, x: Tensor, numbers: int = BLOCK_NUMBERS) -
     """
     n = len(x)
     mixed = getattr(model, "mixes_samples", False)
-    if n < 2 or mixed or any(isinstance(m, nn.modules.batchnorm._NormBase) for m in model.modules()):
+    if (
+        n < 2
+        or mixed
+        or any(isinstance(m, nn.modules.batchnorm._NormBase) for m in model.modules())
+    ):
         return n
     a_sample = _kept(model, x[:2]) - _kept(model, x[:1])
     return n if a_sample <= 0 else max(1, min(n, numbers // a_sample))

@@ -67,6 +67,18 @@ class RiskModel:
             own.copy_(torch.from_numpy(theta))
         return outputs_of(model, x, self._block).numpy().copy()
 
+    def outputs_at(self, theta: Float[Array, " P"], x: Array) -> Float[Array, "m ..."]:
+        """Φ(θ; x) of other inputs (m, …)."""
+        import torch
+
+        from workbench.engine.blocks import outputs_of
+
+        model, own, _, _ = self._own
+        with torch.no_grad():
+            own.copy_(torch.from_numpy(theta))
+        inputs = torch.from_numpy(np.ascontiguousarray(x, dtype=np.float64))
+        return outputs_of(model, inputs, self._block).numpy().copy()
+
     def log_risk(self, theta: Float[Array, " P"]) -> float:
         """log 𝓛(θ), natural, with the run's reduction."""
         found = log_risk(self.outputs(theta)[None], self.y, self.loss, self.reduction)
