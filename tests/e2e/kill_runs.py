@@ -1,6 +1,6 @@
 """Run by the kill tests in a process of its own: whole headless runs are forked, killed and resumed.
 
-    python kill_runs.py FOLDER KIND KILLS SEED
+    python kill_runs.py FOLDER KIND KILLS SEED [AIM]
 
 The process imports everything once and forks, so that a kill costs a tenth of a second and not the
 two seconds of a cold start; it never runs torch itself. KIND names one of `KINDS`. A run is killed
@@ -9,7 +9,8 @@ is read, and every finished one compared with a run that nobody killed.
 
 Kills are aimed in four ways: at a moment (`clock`), at the n-th time that the child opens, renames
 or removes a file among its runs (`call`, from within the child), the same but counted from the run's
-last checkpoint on (`end`), and shortly after a file with an unfinished name appears (`tmp`).
+last checkpoint on (`end`), and shortly after a file with an unfinished name appears (`tmp`). AIM, one of
+those names, takes the place of a choice by chance for every kill.
 
 Prints one JSON object: kills by aim and by what they hit, runs, records, and what was wrong.
 """
@@ -86,6 +87,40 @@ every = "log"
 [checkpoint]
 every = 500
 keep = 1
+""",
+    "normalized": """
+[train]
+rule = "normalized"
+lr = 0.1
+max_update = 0.05
+batch = 5
+steps = 600
+[record]
+every = 2
+[checkpoint]
+every = 60
+keep = 2
+""",
+    "loss-based": """
+[train]
+rule = "loss-based"
+lr = 0.05
+batch = 5
+steps = 600
+[record]
+every = 2
+[checkpoint]
+every = 61
+""",
+    "flow": """
+[train]
+rule = "flow"
+rtol = 1e-4
+steps = 60
+[record]
+every = 1
+[checkpoint]
+every = 6
 """,
     # Every life reaches the end, so most kills fall on start-up, the last checkpoint and the copy.
     "short": """
@@ -290,7 +325,8 @@ class Torture:
     def live(self, at_end: bool) -> tuple[str, int]:
         """One life of the run: how its kill was aimed, and the wait status."""
         rng = self.rng
-        aim = rng.choices(["clock", "call", "tmp", "end"], [5, 3, 2, 2 * at_end])[0]
+        by_chance = rng.choices(["clock", "call", "tmp", "end"], [5, 3, 2, 2 * at_end])[0]
+        aim = self.report["aim"] or by_chance
         status = None
         if aim in ("call", "end"):
             number = rng.randrange(1, 10 if aim == "end" else rng.choice([14, 60]))
@@ -349,6 +385,7 @@ def main() -> None:
     whole = whole_run(toml, folder / "whole")
     report: dict[str, Any] = {
         "kind": kind,
+        "aim": sys.argv[5] if len(sys.argv) > 5 else "",
         "seconds_of_a_run": round(time.monotonic() - began, 2),
         "records": len(whole.series["step"]),
         "kills": 0,

@@ -183,7 +183,9 @@ def rates_chart(
 def step_size_chart(history: History, look: Look, x: Float[np.ndarray, " T"]) -> ChartModel:
     """log10 of the step size that the rule has chosen."""
     y = history.scalar("learning_rate_log")[: len(x)] / LN10
-    curve = Curve(x[: len(y)], y, "purple")
+    # The first record has taken no step yet.
+    known = np.isfinite(y)
+    curve = Curve(x[: len(y)][known], y[known], "purple")
     made = chart(
         "step size  log₁₀ η",
         look,

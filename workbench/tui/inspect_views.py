@@ -62,8 +62,11 @@ def saddle_page(looked: Looked) -> Page:
     """KKT points of the correlation function, and the neurons that head to them."""
     found = looked.inspection.correlation
     lower = "" if found is None or found.joint else neurons_title(looked)
+    upper = points_title(looked)
+    if found is None and looked.inspection.regime == "late" and not looked.whole:
+        upper = "max-margin problem (P): the certificates are being computed …"
     return Page(
-        points_title(looked),
+        upper,
         points_table(looked),
         lower,
         neurons_table(looked),
@@ -72,11 +75,18 @@ def saddle_page(looked: Looked) -> Page:
 
 
 def verdict_line(looked: Looked) -> list[Cell]:
-    """The verdict and the regime; a word while the curvature is still being computed."""
+    """The verdict and the regime; a word on what is still being computed."""
     word, ink = VERDICTS[looked.inspection.judgement.verdict]
     regime = REGIMES[looked.inspection.regime]
-    waiting = "" if looked.sure else "   the Hessian is being computed …"
-    return [(word, ink), (f"   {regime}{waiting}", "bar_text")]
+    return [(word, ink), (f"   {regime}{waiting_for(looked)}", "bar_text")]
+
+
+def waiting_for(looked: Looked) -> str:
+    """What the worker is at: late, the certificates before the curvature."""
+    late = looked.inspection.regime == "late"
+    if not looked.whole and (late or looked.sure):
+        return "   certificates …"
+    return "" if looked.sure else "   Hessian …"
 
 
 def evidence_lines(looked: Looked) -> list[Cell]:

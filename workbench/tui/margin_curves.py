@@ -20,8 +20,10 @@ COLORS = 12
 """Lines are drawn in this many colours, from the least final margin to the largest."""
 MARGINS: tuple[tuple[str, str, str], ...] = (
     ("margins", "margin_normalized", "normalized margin  qᵢ/ρᴸ"),
+    ("margins_median_normalized", "", "margin over the median of those ≥ 0 (no order L)"),
 )
-"""Series of all samples' margins, with that of the least one and the title; the first there is counts."""
+"""Series of all samples' margins, the scalar series of the least one where there is one, and the title;
+the first that a run has counts."""
 KEPT_QUANTILES = [2, 4, 6]
 """Where 10, 50 and 90 % are among the quantiles that a run with very many samples records."""
 
@@ -50,7 +52,7 @@ def margin_chart(history: History, look: Look, x: Float[np.ndarray, " T"]) -> Ch
     colors = Palette().ranks(COLORS)
     groups = np.array_split(order, min(COLORS, len(order)))
     picks = np.linspace(0, COLORS - 1, len(groups)).round().astype(int)
-    over, readout = _over(history, look, x, found[1])
+    over, readout = _over(history, look, x, found[0], found[1])
     made = chart(
         found[2],
         look,
@@ -93,7 +95,7 @@ def margin_field(
     if name == "margins" and history.has("margins_quantiles"):
         kept, values = history.vector("margins_quantiles")
         quantiles = x_of_rows(kept, history, x), values[:, KEPT_QUANTILES]
-    over, readout = _over(history, look, x, least)
+    over, readout = _over(history, look, x, name, least)
     return MarginFieldModel(
         title=title + (", colour: rank of the last" if final else ""),
         x=x_of_rows(steps, history, x),
@@ -111,7 +113,7 @@ def margin_field(
 
 
 def _over(
-    history: History, look: Look, x: Float[np.ndarray, " T"], least: str
+    history: History, look: Look, x: Float[np.ndarray, " T"], name: str, least: str
 ) -> tuple[list[tuple[Float[np.ndarray, " T"], Float[np.ndarray, " T"], str, str]], str]:
     """γ~ and the least margin as (x, y, colour, label), and the least one under the cursor."""
     lines = []
@@ -120,11 +122,13 @@ def _over(
         # γ~ has no meaning before the data is separated, where it falls without bound.
         separated = smoothed > 0
         lines.append((x[: len(smoothed)][separated], smoothed[separated], "cyan", "γ~"))
-    minimum = scalar(history, least, len(x))
-    if minimum is None:
-        return lines, ""
-    lines.append((x[: len(minimum)], minimum, "min", "min"))
-    return lines, at_cursor(minimum, look, "{:+.4f}")
+    if least:
+        minimum = history.scalar(least)[: len(x)]
+        lines.append((x[: len(minimum)], minimum, "min", "min"))
+        return lines, at_cursor(minimum, look, "{:+.4f}")
+    steps, margins = history.vector(name)
+    lines.append((x_of_rows(steps, history, x), margins.min(axis=1), "min", "min"))
+    return lines, ""
 
 
 def _least_chart(history: History, look: Look, x: Float[np.ndarray, " T"]) -> ChartModel:

@@ -152,8 +152,9 @@ def headline(config: RunConfig | None, n: int, h: int) -> str:
     if config is None:
         return ""
     parts = [f"n {n:,}" + (f" H {h:,}" if h else ""), config.model.kind, config.loss.kind]
-    parts += [config.train.rule] if config.train.rule != "constant" else []
     scale = getattr(config.init, "scale", None)
-    if scale is not None:
+    if config.train.rule != "constant":
+        parts.append(config.train.rule)
+    elif scale is not None:
         parts.append(f"init {scale:g}")
     return "  ".join(p for p in parts if p)

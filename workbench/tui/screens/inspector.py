@@ -158,11 +158,12 @@ class InspectorScreen(InspectorActions):
         try:
             looked = look_into(self.subject.state(), cancel.is_set)
             self._tell(cancel, looked)
-            if not cancel.is_set():
-                looked = made_sure(looked, cancel.is_set)
-                self._tell(cancel, looked)
-            if not cancel.is_set():
-                self._tell(cancel, with_margin(looked, cancel.is_set))
+            # Late, the verdict needs no curvature, and the certificates are what one looks for.
+            late = looked.inspection.regime == "late"
+            for more in (with_margin, made_sure) if late else (made_sure, with_margin):
+                if not cancel.is_set():
+                    looked = more(looked, cancel.is_set)
+                    self._tell(cancel, looked)
         except WorkbenchError as error:
             self._tell(cancel, str(error))
         except Exception as error:  # noqa: BLE001  (a thread's top frame: silence would be worse)
@@ -181,10 +182,11 @@ class InspectorScreen(InspectorActions):
             self.add_class("waiting")
             return
         self.remove_class("waiting")
+        keep = found.sure and (self.looked is None or not self.looked.sure)
         self.looked = found
         if not self._asked:
             self.margins = found.inspection.regime == "late"
-        if found.sure and not found.whole and isinstance(self.subject, LiveSubject):
+        if keep and isinstance(self.subject, LiveSubject):
             self.subject.keep(found)
         self._draw()
 
