@@ -22,6 +22,24 @@ from workbench.session import Session, load_config
 from workbench.tui.app import WorkbenchApp
 
 HERE = Path(__file__).parent
+FLOW = (
+    "train.rule=flow",
+    "train.steps=5000",
+    "train.until.log10_risk=-800",
+    "record.every=1",
+    "name=flow-to-1e-800",
+)
+CNN = (
+    "data.classes=[3,8]",
+    "data.n=120",
+    'model={"kind"="cnn","channels"=[3,4],"width"=6}',
+    "loss.kind=logistic",
+    "train.rule=loss-based",
+    "train.batch=0",
+    "train.steps=1500",
+    "record.every=3",
+    "name=cnn-on-digits",
+)
 SIZES = ((120, 40), (80, 24))
 
 
@@ -105,6 +123,30 @@ async def browse_and_replay(runs: Path, size: tuple[int, int]) -> None:
         shoot(app, "replay")
 
 
+async def late_phase(runs: Path) -> None:
+    """A flow and a CNN long after their data was separated, each drawn at both sizes by resizing.
+
+    The certificates take their time, so the inspector is opened once.
+    """
+    for name, keys in (("flow-to-1e-800", ("d",)), ("cnn-on-digits", ("i",))):
+        app = WorkbenchApp.to_browse(runs)
+        async with app.run_test(size=SIZES[0]) as pilot:
+            app.open_replay(next(p for p in sorted(runs.iterdir()) if name in p.name))
+            await until(lambda: getattr(getattr(app.screen, "stored", None), "setup", None))
+            await pilot.pause(1.0)
+            for key in ("", *keys):
+                if key:
+                    await pilot.press(key)
+                if key == "i":
+                    await until(lambda: bool(getattr(app.screen.looked, "whole", False)))
+                for size in SIZES:
+                    await pilot.resize_terminal(*size)
+                    await pilot.pause(1.0)
+                    shoot(app, f"late_{name}" + (f"_{key}" if key else ""))
+                await pilot.resize_terminal(*SIZES[0])
+                await pilot.pause(0.5)
+
+
 def main() -> None:
     """Train, then draw."""
     with tempfile.TemporaryDirectory() as folder:
@@ -115,10 +157,13 @@ def main() -> None:
             ("two-layer-relu-logistic", ()),
             ("two-layer-relu-logistic", ("init.seed=3",)),
             ("digits-mlp", ("train.steps=2000",)),
+            ("two-layer-relu-logistic", FLOW),
+            ("digits-mlp", CNN),
         ):
             with Session.create(load_config(preset, extra), runs, preset=preset) as session:
                 session.start()
                 session.wait()
+        asyncio.run(late_phase(runs))
         for size in SIZES:
             asyncio.run(inspector(Path(folder) / "c", size))
             asyncio.run(browse_and_replay(runs, size))

@@ -289,7 +289,8 @@ class InspectorScreen(InspectorActions):
         yield KeyHint("↑↓", "choose", 8)
         yield KeyHint("tab", "page" if self.has_class("tiny") else "table", 6)
         if self.has_class("narrow") and not self.has_class("tiny"):
-            yield KeyHint("v", "compass" if not self.has_class("turned") else "tables", 2)
+            pictures = "front" if self.margins else "compass"
+            yield KeyHint("v", "tables" if self.has_class("turned") else pictures, 2)
         yield KeyHint("?", "help", 3)
         yield KeyHint("esc", "back", 1)
 

@@ -79,7 +79,7 @@ class PanelScreen(PanelKeys):
         if len(there) > 1:
             following = there[(there.index(now) + 1) % len(there)]
             hidden = not any(self._is_shown(part) for part in PICTURES[now])
-            yield KeyHint("d", now if hidden else following, 4)
+            yield KeyHint("d", now if hidden else following, 3)
 
     def state_word(self, state: str) -> str:
         """The state as the status line calls it."""
