@@ -9,7 +9,7 @@ import typer
 
 from commands.options import Run, RunsDir, runs_folder
 
-FIGURES = "risk, margins, directions or norms"
+FIGURES = "risk, margins, directions, ncf, field, norms, layers or mapped"
 
 
 def plot(
@@ -19,18 +19,21 @@ def plot(
         Path, typer.Option("-o", "--output", metavar="FILE", help="FILE.png, .pdf or .svg.")
     ],
     x: Annotated[
-        str, typer.Option("--x", help="step, time, or margin: ln(n/𝓛), JT20's axis.")
-    ] = "step",
+        str | None,
+        typer.Option(
+            "--x", help="step, time, or margin: ln(n/𝓛), JT20's axis, and the default of layers."
+        ),
+    ] = None,
     log_x: Annotated[bool, typer.Option("--log-x", help="A logarithmic horizontal axis.")] = False,
     size: Annotated[str, typer.Option("--size", help="column (3.4 in) or page (7 in).")] = "column",
     runs_dir: RunsDir = None,
 ) -> None:
-    """Draw a figure of a run: risk, margins, directions or norms."""
-    from workbench.record.figures import FigureOptions, draw_figure, save_figure
+    """Draw a figure of a run."""
+    from workbench.record.figures import FigureOptions, default_axis, draw_figure, save_figure
     from workbench.record.folder import resolve_run
     from workbench.record.reader import RunReader
 
-    options = FigureOptions.checked(x=x, log_x=log_x, size=size)
+    options = FigureOptions.checked(x=x or default_axis(figure), log_x=log_x, size=size)
     folder = resolve_run(run, runs_folder(runs_dir))
     with RunReader(folder) as reader:
         drawn = draw_figure(reader, figure, options)

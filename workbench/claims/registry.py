@@ -5,6 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from workbench.claims import (
+    jt19_descent,
+    jt19_figures,
+    jt19_flow,
     kh24,
     kh24_balance,
     kh24_flow,
@@ -52,6 +55,9 @@ _MODULES = (
     vss22,
     vss22_layers,
     vss22_skip,
+    jt19_flow,
+    jt19_descent,
+    jt19_figures,
 )
 CLAIMS: dict[str, Claim] = {claim.id: claim for module in _MODULES for claim in module.CLAIMS}
 

@@ -126,8 +126,10 @@ class FlowField:
         scale = float(np.exp(self.order * x))
         pairs, margins, pull, gates, gate_pull = self._pull(u, scale, kinks)
         along = float(u @ pull)
-        slope = pull / along - u
-        slope -= u * (u @ slope)
+        # Where θ does not move outward there is no chart: the slope is not finite, `along` says so.
+        with np.errstate(divide="ignore", invalid="ignore"):
+            slope = pull / along - u
+            slope -= u * (u @ slope)
         # ∇F(θ) = ρ^{L−1} G.
         steep = float(np.log(pull @ pull)) + 2.0 * (self.order - 1.0) * x
         return Place(

@@ -7,7 +7,7 @@ touched, so it can be called from any thread and next to anybody's pyplot.
 from __future__ import annotations
 
 from workbench.record.figures.options import FigureOptions
-from workbench.record.figures.registry import FIGURES, draw_figure
+from workbench.record.figures.registry import FIGURES, default_axis, draw_figure
 from workbench.record.figures.save import save_figure
 
-__all__ = ["FIGURES", "FigureOptions", "draw_figure", "save_figure"]
+__all__ = ["FIGURES", "FigureOptions", "default_axis", "draw_figure", "save_figure"]

@@ -14,12 +14,15 @@ from matplotlib.figure import Figure
 from workbench.errors import unknown
 from workbench.record.figures.directions import draw as draw_directions
 from workbench.record.figures.field import draw as draw_field
+from workbench.record.figures.layers import draw as draw_layers
+from workbench.record.figures.mapped import draw as draw_mapped
 from workbench.record.figures.margins import draw as draw_margins
 from workbench.record.figures.ncf import draw as draw_ncf
 from workbench.record.figures.norms import draw as draw_norms
 from workbench.record.figures.optimality import draw as draw_optimality
 from workbench.record.figures.options import FigureOptions
 from workbench.record.figures.rates import draw as draw_rates
+from workbench.record.figures.options import Axis, FigureOptions
 from workbench.record.figures.risk import draw as draw_risk
 from workbench.record.figures.robustness import draw as draw_robustness
 from workbench.record.figures.series import RunSeries
@@ -31,10 +34,11 @@ Draw = Callable[[RunSeries, Figure, FigureOptions], None]
 
 @dataclass(frozen=True)
 class FigureKind:
-    """A figure that can be asked for: what it shows, and how it is drawn."""
+    """A figure that can be asked for: what it shows, how it is drawn, over which axis by default."""
 
     shows: str
     draw: Draw
+    x: Axis = "step"
 
 
 FIGURES: dict[str, FigureKind] = {
@@ -47,7 +51,18 @@ FIGURES: dict[str, FigureKind] = {
     "optimality": FigureKind("whether the max-margin limit is an optimum", draw_optimality),
     "rates": FigureKind("risk and norm against log T, with LL20 Theorem 4.3's", draw_rates),
     "norms": FigureKind("norms of θ, its layers and its neurons", draw_norms),
+    "layers": FigureKind(
+        "rank-1 ratios of the layers and alignment of adjacent ones, against the risk",
+        draw_layers,
+        "margin",
+    ),
+    "mapped": FigureKind("the data mapped through more and more layers", draw_mapped),
 }
+
+
+def default_axis(name: str) -> Axis:
+    """The horizontal axis a figure has unless another is asked for; steps for an unknown one."""
+    return FIGURES[name].x if name in FIGURES else "step"
 
 
 def draw_figure(reader: RunReader, name: str, options: FigureOptions | None = None) -> Figure:
@@ -62,5 +77,5 @@ def draw_figure(reader: RunReader, name: str, options: FigureOptions | None = No
         raise unknown("figure", name, FIGURES)
     with rc_context(STYLE):
         figure = Figure(layout="constrained")
-        kind.draw(RunSeries(reader), figure, options or FigureOptions())
+        kind.draw(RunSeries(reader), figure, options or FigureOptions(x=kind.x))
     return figure
