@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from functools import cache
 
 import numpy as np
 
@@ -44,7 +45,12 @@ def paper_cases():
     sparse = masked_layers([np.array([[1, 1, 0], [0, 1, 1]], bool), np.ones((1, 2), bool)])
     found = {
         "3.1": (*_linear_start(0), "global", None, False),
-        "3.2": (*_two_layers([[1, 0.25], [-1, 0.25]], [[0, 2], [0, 0]], [2, 0]), "not local", 8.0, True),
+        "3.2": (
+            *_two_layers([[1, 0.25], [-1, 0.25]], [[0, 2], [0, 0]], [2, 0]),
+            "not local",
+            8.0,
+            True,
+        ),
         "4.2a": (
             *_network(sparse, [[1, 0.25, 0.3], [1, -0.5, 1]], 1.0, [0.3, 0.2, 0.1, 0.4, 0.5, 0.2]),
             "global",
@@ -108,6 +114,7 @@ def perturbed(network, theta, seed, size=1e-2):
     return moved, polished(moved, theta)
 
 
+@cache
 def random_case(seed):
     """A small network of a random kind with random data, and a KKT point of it."""
     random = np.random.default_rng(seed)

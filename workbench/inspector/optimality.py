@@ -109,7 +109,7 @@ def layered_network(state: InspectedState) -> LayeredNetwork:
 
 def _layers(
     state: InspectedState,
-) -> tuple[tuple[Int[Array, "rows columns"], ...], float] | None:
+) -> tuple[tuple[Int[Array, "_ _"], ...], float] | None:
     """Where the weights lie in θ, and the leak of σ; None for other kinds."""
     model = state.risk.model
     shapes = [parameter.shape for parameter in state.structure.parameters]

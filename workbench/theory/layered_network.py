@@ -29,7 +29,7 @@ class LayeredNetwork:
             a leak outside [0, 1], data that is not finite.
     """
 
-    index: tuple[Int[Array, "rows columns"], ...]
+    index: tuple[Int[Array, "_ _"], ...]
     x: Float[Array, "n d"]
     y: Float[Array, " n"]
     leak: float = 1.0
@@ -74,7 +74,7 @@ class LayeredNetwork:
         return 1 + max(int(index.max()) for index in self.index)
 
     @cached_property
-    def members(self) -> tuple[Int[Array, " p"], ...]:
+    def members(self) -> tuple[Int[Array, " _"], ...]:
         """For every layer, which numbers of θ it holds."""
         return tuple(np.unique(index[index >= 0]) for index in self.index)
 
@@ -114,7 +114,7 @@ class LayeredNetwork:
         """∂q jumps across kinks."""
         return False
 
-    def weights(self, theta: Float[Array, " P"]) -> list[Float[Array, "rows columns"]]:
+    def weights(self, theta: Float[Array, " P"]) -> list[Float[Array, "_ _"]]:
         """W_1 … W_m."""
         padded = np.append(theta, 0.0)
         return [padded[index] for index in self.index]
@@ -212,7 +212,7 @@ class LayeredNetwork:
 
     # --- sums over paths ---
 
-    def _split(self, gates: Float[Array, "k G"], count: int) -> list[Float[Array, "k width"]]:
+    def _split(self, gates: Float[Array, "k G"], count: int) -> list[Float[Array, "k _"]]:
         """The gates of every hidden layer."""
         if self.linear:
             return [np.ones((count, len(index))) for index in self.index[:-1]]
@@ -221,11 +221,11 @@ class LayeredNetwork:
 
     def _hidden(
         self,
-        matrices: list[Float[Array, "rows columns"]],
+        matrices: list[Float[Array, "_ _"]],
         gates: Float[Array, "k G"],
-        x: Float[Array, "k width"] | None = None,
+        x: Float[Array, "k _"] | None = None,
         layer: int = 0,
-    ) -> list[Float[Array, "k width"]]:
+    ) -> list[Float[Array, "k _"]]:
         """h_layer (which is x), h_{layer+1}, … h_{m−1}."""
         below = [self.x if x is None else x]
         held = self._split(gates, len(below[0]))
@@ -235,10 +235,10 @@ class LayeredNetwork:
 
     def _above(
         self,
-        matrices: list[Float[Array, "rows columns"]],
-        held: list[Float[Array, "k width"]],
+        matrices: list[Float[Array, "_ _"]],
+        held: list[Float[Array, "k _"]],
         weights: Float[Array, " k"],
-    ) -> list[Float[Array, "k width"]]:
+    ) -> list[Float[Array, "k _"]]:
         """weights_i ∂Φ/∂s_k for every layer."""
         above = [weights[:, None]]
         for k in range(self.depth - 1, 0, -1):
@@ -249,7 +249,7 @@ class LayeredNetwork:
         self,
         theta: Float[Array, " P"],
         gates: Float[Array, "k G"],
-        h: Float[Array, "k width"],
+        h: Float[Array, "k _"],
         weights: Float[Array, " k"],
         layer: int,
     ) -> Float[Array, "k P"]:
@@ -266,7 +266,7 @@ class LayeredNetwork:
 
     def _unit(
         self,
-        matrices: list[Float[Array, "rows columns"]],
+        matrices: list[Float[Array, "_ _"]],
         theta: Float[Array, " P"],
         gates: Float[Array, "1 G"],
         sample: int,
@@ -288,8 +288,8 @@ class LayeredNetwork:
 
 
 def masked_layers(
-    masks: Sequence[Bool[Array, "rows columns"]],
-) -> tuple[Int[Array, "rows columns"], ...]:
+    masks: Sequence[Bool[Array, "_ _"]],
+) -> tuple[Int[Array, "_ _"], ...]:
     """Indices of layers whose free weights lie in θ one after the other, row by row, none shared."""
     start, found = 0, []
     for mask in masks:
@@ -301,20 +301,18 @@ def masked_layers(
     return tuple(found)
 
 
-def full_layers(sizes: Sequence[int]) -> tuple[Int[Array, "rows columns"], ...]:
+def full_layers(sizes: Sequence[int]) -> tuple[Int[Array, "_ _"], ...]:
     """Fully connected layers; `sizes` are d, the hidden widths, 1."""
-    return masked_layers(
-        [np.ones((b, a), dtype=bool) for a, b in pairwise(sizes)]
-    )
+    return masked_layers([np.ones((b, a), dtype=bool) for a, b in pairwise(sizes)])
 
 
-def diagonal_layers(d: int, depth: int) -> tuple[Int[Array, "rows columns"], ...]:
+def diagonal_layers(d: int, depth: int) -> tuple[Int[Array, "_ _"], ...]:
     """w_1 … w_m of d numbers each: diagonal layers, then a row (VSS22 §2)."""
     hidden = [np.eye(d, dtype=bool)] * (depth - 1)
     return masked_layers([*hidden, np.ones((1, d), dtype=bool)])
 
 
-def patch_layers(d: int, patches: int) -> tuple[Int[Array, "rows columns"], ...]:
+def patch_layers(d: int, patches: int) -> tuple[Int[Array, "_ _"], ...]:
     """One filter w (d/patches) on disjoint patches, then v (patches): VSS22 Theorem 4.4."""
     width = d // patches
     filters = np.full((patches, d), -1, dtype=np.int64)

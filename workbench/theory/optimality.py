@@ -21,13 +21,14 @@ from workbench.theory.optimality_families import better_family
 from workbench.theory.optimality_far import far_better
 from workbench.theory.optimality_layers import MATCHES, layer_verdicts
 from workbench.theory.optimality_local import local_by_neurons
-from workbench.theory.optimality_point import Candidate, candidate
+from workbench.theory.optimality_point import CLEAR, Candidate, candidate
 from workbench.theory.optimality_result import Better, LayerVerdict, Optimality, Verdict
 
 __all__ = ["Better", "LayerVerdict", "Optimality", "Verdict", "optimality"]
 
 STARTS = 12
-"""Descents that look for a better point far away."""
+"""Descents that look for a better point far away; a quarter of them above `MANY` parameters."""
+MANY = 100
 Cancel = Callable[[], bool] | None
 
 
@@ -35,19 +36,21 @@ def optimality(
     network: LayeredNetwork,
     theta: Float[Array, " P"],
     *,
-    starts: int = STARTS,
+    starts: int | None = None,
     layers: bool = True,
     cancel: Cancel = None,
 ) -> Optimality:
     """The verdict on θ (P), which is first scaled so that its least margin is 1.
 
-    `starts`: descents that look for better points far away (0: none). `layers`: also Problem (3).
+    `starts`: descents that look for better points far away (0: none; None: `STARTS`). `layers`: also Problem (3).
     `cancel` leaves out what is not done yet; the verdict is then "undecided" unless already proved.
 
     Raises:
         ValueError: θ that does not fit, is not finite, or has a margin that is not above 0.
     """
     point = candidate(network, theta)
+    if starts is None:
+        starts = STARTS if network.size <= MANY else STARTS // 4
     stopped = cancel if cancel is not None else _never
     bound, by = _bound(point)
     verdicts = layer_verdicts(point) if layers and not stopped() else ()
@@ -133,10 +136,15 @@ def _nearby(point: Candidate, stopped: Callable[[], bool]) -> tuple[Verdict, str
         return "not local", reason, better
     if not point.stationary:
         reason = f"The point is no KKT point (relative residual {point.residual:.2g})."
+    elif point.clearance <= CLEAR:
+        reason = (
+            f"A pre-activation of an active sample is {point.clearance:.2g} of what its unit's weights can "
+            "make: too near 0 to say on which side of the kink the point lies."
+        )
     elif len(point.kinks):
         reason = (
-            f"{len(point.kinks)} pre-activations of active samples are 0, where neither certificate of a "
-            "local optimum applies, and no better family was found."
+            f"{len(point.kinks)} pre-activations of active samples are 0, where no certificate of a local "
+            "optimum applies, and no better family was found."
         )
     else:
         reason = (

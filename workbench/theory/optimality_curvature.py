@@ -4,8 +4,9 @@ On each side (gates g at the kinks, heights h_k ≥ 0 or ≤ 0) (P) is a smooth 
 and μ_k ≥ 0 of the heights, L = ½‖θ‖² − Σ λ_i (q_i − 1) − Σ μ_k |h_k| is stationary at θ~; if it is curved upwards
 wherever ∇q_i·u = 0 (λ_i > 0) and ∇h_k·u = 0 (μ_k > 0), no better point is near on that side.
 
-Rotations among hidden units that have the same gates for all samples change neither norm nor margins:
-their directions may be flat, since every nearby point can be rotated onto what is orthogonal to them.
+With gates held, rotations among hidden units whose gates agree on all samples change neither norm nor
+margins. Their directions may be flat: every nearby point can be rotated onto what is orthogonal to them.
+Heights with μ_k = 0 are then left out of the problem, which only makes it easier to be better.
 """
 
 from __future__ import annotations
@@ -37,16 +38,15 @@ def local_by_curvature(point: Candidate) -> str | None:
     clear = network.linear or point.clearance > CLEAR
     if not (point.stationary and len(used) and clear) or len(kinks) > MOST_KINKS:
         return None
-    turns = rotations(point)
-    least = np.inf
+    least, turned = np.inf, False
     for choice in product((network.leak, 1.0), repeat=len(kinks)):
         pattern = np.full(len(point.kinks), network.leak)
         pattern[kinks] = choice
-        curvature = _least_curvature(point, kinks, pattern, turns)
-        if curvature is None or curvature < CURVED:
+        side = _least_curvature(point, kinks, pattern)
+        if side is None or side[0] < CURVED:
             return None
-        least = min(least, curvature)
-    spared = " up to rotations of units with equal gates" if len(turns) else ""
+        least, turned = min(least, side[0]), turned or side[1]
+    spared = " up to rotations of units with equal gates" if turned else ""
     return (
         f"On every side of {len(kinks)} kinks the Lagrangian is curved by {least:.3g} or more along all "
         f"directions that keep the active margins{spared}: a local optimum (second-order condition)."
@@ -57,9 +57,9 @@ def _least_curvature(
     point: Candidate,
     kinks: Int[Array, " j"],
     pattern: Float[Array, " k"],
-    turns: Float[Array, "r P"],
-) -> float | None:
-    """The least curvature on one side of the kinks; None where that side's L is not stationary."""
+) -> tuple[float, bool] | None:
+    """The least curvature on one side of the kinks, and whether rotations were set aside; None where that
+    side's L is not stationary."""
     network, used = point.network, point.support
     gates = point.held(pattern)
     rows = network.rows(point.theta, gates, used)
@@ -70,11 +70,12 @@ def _least_curvature(
     if np.linalg.norm(pull - weights @ normals) > SLACK * point.size:
         return None
     pushed = weights > CURVED * point.size
+    turns = rotations(point, gates, pairs[pushed, 1])
     basis = null_space_of(np.vstack([rows, normals[pushed], turns]))
     matrix = bent(point, gates, basis)
     if pushed.any():
         matrix -= _heights_bent(point, gates, pairs[pushed], (side * weights)[pushed], basis)
-    return float(np.linalg.eigvalsh(matrix).min(initial=np.inf))
+    return float(np.linalg.eigvalsh(matrix).min(initial=np.inf)), len(turns) > 0
 
 
 def bent(
@@ -95,23 +96,25 @@ def null_space_of(rows: Float[Array, "k P"]) -> Float[Array, "P p"]:
     return np.ascontiguousarray(right[rank:].T)
 
 
-def rotations(point: Candidate) -> Float[Array, "r P"]:
+def rotations(
+    point: Candidate, gates: Float[Array, "n G"], fixed: Int[Array, " j"]
+) -> Float[Array, "r P"]:
     """Generators of rotations among hidden units that see and reach the same units, share no weight, and
-    have equal gates for all samples with a multiplier: W_k → R W_k, W_{k+1} → W_{k+1} Rᵀ."""
+    have equal `gates` for all samples with a multiplier: W_k → R W_k, W_{k+1} → W_{k+1} Rᵀ. Gates in
+    `fixed` stay."""
     network, used = point.network, point.support
     if network.shared:
         return np.zeros((0, network.size))
     found = []
-    on_kink = {(int(s), int(g)) for s, g in point.kinks}
     for k in range(network.depth - 1):
         index, after = network.index[k], network.index[k + 1]
         for a, b in combinations(range(len(index)), 2):
             alike = np.array_equal(index[a] >= 0, index[b] >= 0)
             alike = alike and np.array_equal(after[:, a] >= 0, after[:, b] >= 0)
             if not network.linear:
-                first = network.first_gate[k] + a, network.first_gate[k] + b
-                alike = alike and np.array_equal(point.gates[used, first[0]], point.gates[used, first[1]])
-                alike = alike and not any((int(s), g) in on_kink for s in used for g in first)
+                pair = network.first_gate[k] + np.array([a, b])
+                alike = alike and np.array_equal(gates[used, pair[0]], gates[used, pair[1]])
+                alike = alike and not np.isin(pair, fixed).any()
             if alike:
                 found.append(_generator(point, index[[a, b]], after[:, [a, b]].T))
     return np.array(found).reshape(len(found), network.size)

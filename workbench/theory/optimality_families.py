@@ -30,7 +30,9 @@ NEAR = 2e-5
 """A family must come at least so near, over ‖θ~‖."""
 FALLS = 1e-7
 """Slopes and curvatures, in units where θ̂ has 1, below which nothing is called descent."""
-MOST_PATTERNS = 256
+MOST_KINKS = 8
+"""Most kinks for which all gates are gone through; of more, those of random nearby points."""
+MOST_PATTERNS = 64
 DRAWS = 400
 """Random nearby points whose patterns at the kinks are looked at where there are too many."""
 MOST_VECTORS = 6
@@ -83,7 +85,7 @@ def along(point: Candidate, free: Bool[Array, " P"], direction: Direction) -> Be
         return None
     distances = np.array([np.linalg.norm(theta - point.theta) for theta in found])
     order = np.argsort(-distances, kind="stable")
-    if distances.min() > min(NEAR, 0.1 * point.clearance) * point.size:
+    if distances.min() > min(NEAR * point.size, 0.1 * point.nearest_kink):
         return None
     return Better(
         theta=np.array(found)[order],
@@ -136,7 +138,7 @@ def _patterns(point: Candidate, free: Bool[Array, " P"]) -> Iterator[Float[Array
     if not count:
         yield np.zeros(0)
         return
-    if 2**count <= MOST_PATTERNS:
+    if count <= MOST_KINKS:
         for choice in product((leak, 1.0), repeat=count):
             yield np.array(choice)
         return

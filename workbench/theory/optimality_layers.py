@@ -48,7 +48,9 @@ def _layer(point: Candidate, k: int) -> LayerVerdict:
             return LayerVerdict(network.names[k], "local", norm2, 0.0, None, local)
     better = better_family(point, free)
     verdict: Verdict = "undecided" if better is None else "not local"
-    reason = f"Undecided: {why}." if better is None else f"Better points come near, {better.family}."
+    reason = (
+        f"Undecided: {why}." if better is None else f"Better points come near, {better.family}."
+    )
     return LayerVerdict(network.names[k], verdict, norm2, bound, better, reason)
 
 

@@ -15,7 +15,7 @@ from workbench.theory.exact_margins import exact_margins, exact_norm2
 from workbench.theory.layered_network import LayeredNetwork
 
 TOUCHES = 1e-9
-"""Relative size under which q_i − 1 and pre-activations count as 0."""
+"""Relative size under which q_i − 1, pre-activations and units count as 0."""
 CLEAR = 1e-6
 """Relative size above which a pre-activation counts as not 0; between the two nothing is decided."""
 KKT = 1e-8
@@ -27,8 +27,9 @@ MOST_CORNERS = 64
 @dataclass(frozen=True, eq=False)
 class Candidate:
     """θ~ (P) with q_min = 1. `active` (k): samples with q_i = 1. `heights`, `gates` (n, G). `kinks`
-    (j, 2): (sample, gate) of active samples with height 0. `clearance`: the least other relative
-    |height| of an active sample, inf without any. `multipliers` (n) of least KKT `residual`.
+    (j, 2): (sample, gate) of active samples with height 0. `clearance`: the least other |height|
+    of an active sample over the norms of what makes it, inf without any; `nearest_kink`: the least change
+    of weights that brings one to 0. `multipliers` (n) of least KKT `residual`.
     `norm2_low`: what a norm² must stay under to be called smaller: ‖θ~‖²/q_min^{2/L} less what residual and
     rounding leave open."""
 
@@ -40,6 +41,7 @@ class Candidate:
     gates: Float[Array, "n G"]
     kinks: Int[Array, "j 2"]
     clearance: float
+    nearest_kink: float
     multipliers: Float[Array, " n"]
     residual: float
     norm2_low: Fraction
@@ -86,15 +88,18 @@ def candidate(network: LayeredNetwork, theta: Float[Array, " P"]) -> Candidate:
     q = network.true_margins(theta)
     heights = network.heights(theta)
     active = np.flatnonzero(q <= 1.0 + TOUCHES)
-    relative = np.abs(heights) / np.maximum(_height_sizes(network, theta), 1e-300)
+    relative, reach = _own_heights(network, theta, heights)
     touching = relative <= TOUCHES
     listed = np.zeros_like(touching)
     listed[active] = touching[active]
     kinks = np.argwhere(listed).astype(np.int64)
     gates = np.where((heights > 0) & ~touching, 1.0, network.low[None, :])
-    clearance = float(relative[active][~touching[active]].min(initial=np.inf))
+    apart = ~touching[active]
+    clearance = float(relative[active][apart].min(initial=np.inf))
+    nearest_kink = float(reach[active][apart].min(initial=np.inf))
     multipliers, residual = _multipliers(network, theta, active, gates, kinks)
-    open_part = 1e-14 + 8.0 * residual + 8.0 * float(np.abs(q[active] - 1.0).max())
+    # A KKT point is known up to its residual; any other point is taken as it is.
+    open_part = 1e-14 + 8.0 * (residual if residual <= KKT else 0.0) + 8.0 * float(np.abs(q[active] - 1.0).max())
     low = exact_norm2(theta) * Fraction(max(0.0, 1.0 - open_part))
     tightest = max(Fraction(1), min(exact_margins(network, theta)))
     low /= tightest**2
@@ -107,22 +112,35 @@ def candidate(network: LayeredNetwork, theta: Float[Array, " P"]) -> Candidate:
         gates,
         kinks,
         clearance,
+        nearest_kink,
         multipliers,
         residual,
         low,
     )
 
 
-def _height_sizes(network: LayeredNetwork, theta: Float[Array, " P"]) -> Float[Array, "n G"]:
-    """What the heights are small against: ∏‖θ_layer‖ up to their layer, times ‖x‖."""
+def _own_heights(
+    network: LayeredNetwork, theta: Float[Array, " P"], heights: Float[Array, "n G"]
+) -> tuple[Float[Array, "n G"], Float[Array, "n G"]]:
+    """|height| over ‖weights in‖·‖what they see‖, and over the latter alone: what change of the weights
+    reaches the kink. Both 0 for a zero unit, or one that sees nothing."""
+    relative, reach = np.zeros_like(heights), np.zeros_like(heights)
     if network.linear:
-        return np.zeros((len(network.x), 0))
-    size = np.linalg.norm(network.x, axis=1)
-    found = []
-    for index, members in zip(network.index[:-1], network.members, strict=False):
-        size = size * float(np.linalg.norm(theta[members]))
-        found.append(np.repeat(size[:, None], len(index), axis=1))
-    return np.concatenate(found, axis=1) if found else np.zeros((len(network.x), 0))
+        return relative, reach
+    seen, bound = np.abs(network.x), np.linalg.norm(network.x, axis=1)
+    for k, weight in enumerate(network.weights(theta)[:-1]):
+        here = slice(network.first_gate[k], network.first_gate[k + 1])
+        rows = np.linalg.norm(weight, axis=1)
+        # Masked weights see less than the whole of what is below.
+        size = np.sqrt(seen**2 @ (network.index[k] >= 0).T)
+        zero = (size <= TOUCHES * bound[:, None]) | (rows <= TOUCHES * np.linalg.norm(weight))
+        size = np.where(zero, 1.0, size)
+        height = np.where(zero, 0.0, np.abs(heights[:, here]))
+        reach[:, here] = height / size
+        relative[:, here] = reach[:, here] / np.where(rows > 0, rows, 1.0)
+        seen = np.maximum(heights[:, here], network.leak * heights[:, here])
+        bound = bound * float(np.linalg.norm(weight))
+    return relative, reach
 
 
 def _multipliers(
@@ -136,18 +154,56 @@ def _multipliers(
     plain, owner = network.rows(theta, gates, active), active
     weights, residual = _least(plain, theta)
     if residual > KKT and len(kinks):
-        rows, owners = [], []
-        for sample in active:
-            corners = _corners(network, gates, kinks, int(sample))
-            for corner in corners:
-                rows.append(network.rows(theta, corner, np.array([sample]))[0])
-                owners.append(sample)
-        wider, less = _least(np.array(rows), theta)
+        found = _boxed if network.depth == 2 else _cornered
+        wider, less, owners = found(network, theta, active, gates, kinks)
         if less < residual:
-            weights, residual, owner = wider, less, np.array(owners)
+            weights, residual, owner = wider, less, owners
     multipliers = np.zeros(len(network.y))
     np.add.at(multipliers, owner, weights)
     return multipliers, residual
+
+
+def _boxed(
+    network: LayeredNetwork,
+    theta: Float[Array, " P"],
+    active: Int[Array, " k"],
+    gates: Float[Array, "n G"],
+    kinks: Int[Array, "j 2"],
+) -> tuple[Float[Array, " k"], float, Int[Array, " k"]]:
+    """Two layers, where ∇q_i is affine in every gate: θ = Σ λ_i ∇q_i(low gates) + Σ μ_ik (jump of gate k),
+    0 ≤ μ_ik ≤ λ_i. The bound is an equation μ + slack = λ of its own, exact where θ is met exactly."""
+    plain = network.rows(theta, gates, active)
+    jumps = np.empty((len(kinks), network.size))
+    for at, (sample, gate) in enumerate(kinks):
+        opened = gates.copy()
+        opened[sample, gate] = 1.0
+        at_active = int(np.searchsorted(active, sample))
+        jumps[at] = network.rows(theta, opened, np.array([sample]))[0] - plain[at_active]
+    k, j, size = len(active), len(kinks), float(np.linalg.norm(theta))
+    system = np.zeros((network.size + j, k + 2 * j))
+    system[: network.size, :k], system[: network.size, k : k + j] = plain.T, jumps.T
+    at = network.size + np.arange(j)
+    system[at, np.searchsorted(active, kinks[:, 0])] = -size
+    system[at, k + np.arange(j)] = system[at, k + j + np.arange(j)] = size
+    weights, rest = _least(np.ascontiguousarray(system.T), np.append(theta, np.zeros(j)))
+    return weights[:k], rest, active
+
+
+def _cornered(
+    network: LayeredNetwork,
+    theta: Float[Array, " P"],
+    active: Int[Array, " k"],
+    gates: Float[Array, "n G"],
+    kinks: Int[Array, "j 2"],
+) -> tuple[Float[Array, " k"], float, Int[Array, " k"]]:
+    """Any depth: weights on the corners of ∂q_i, and whose corners they are."""
+    rows, owners = [], []
+    for sample in active:
+        for corner in _corners(network, gates, kinks, int(sample)):
+            rows.append(network.rows(theta, corner, np.array([sample]))[0])
+            owners.append(sample)
+    weights, rest = _least(np.array(rows), theta)
+    return weights, rest, np.array(owners)
 
 
 def _corners(
