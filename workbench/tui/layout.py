@@ -9,9 +9,10 @@ WIDE = (100, 26)
 NARROW = (60, 18)
 SMALLEST = (30, 8)
 
-Picture = Literal["directions", "prediction", "course"]
+Picture = Literal["directions", "layers", "prediction", "course"]
 PICTURES: dict[Picture, tuple[str, ...]] = {
     "directions": ("compass", "landscape"),
+    "layers": ("layers",),
     "prediction": ("prediction",),
     "course": ("course",),
 }

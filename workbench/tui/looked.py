@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from workbench.inspector.inspect import Inspection
     from workbench.inspector.state import InspectedState
     from workbench.session import Session
-    from workbench.tui.source import StoredSource
+    from workbench.tui.source import Source, StoredSource
 
 Cancel = Callable[[], bool]
 
@@ -115,6 +115,17 @@ class StoredSubject:
                 f"workbench inspect {self.folder.name} --trust does, if you know where it comes from."
             )
         return inspected_state(self.folder, self.step, setup=self.source.setup)
+
+
+def subject_of(source: Source, row: int | None) -> LiveSubject | StoredSubject | None:
+    """The run of a screen, at a record or now; None while there is nothing to look into."""
+    from workbench.tui.source import LiveSource, StoredSource
+
+    if isinstance(source, LiveSource) and source.session.engine.snapshot is not None:
+        return LiveSubject(source.session)
+    if isinstance(source, StoredSource) and source.history.length:
+        return StoredSubject(source, row)
+    return None
 
 
 def look_into(state: InspectedState, cancel: Cancel) -> Looked:

@@ -68,6 +68,11 @@ class Source(Protocol):
         """L of the network's homogeneity, None where it has none or it is not known."""
         ...
 
+    @property
+    def layers(self) -> tuple[str, ...]:
+        """The names of the network's layers; none while it is not known."""
+        ...
+
     def events(self) -> Sequence[tuple[int, str, str]]:
         """What happened, oldest first."""
         ...
@@ -131,6 +136,11 @@ class LiveSource:
     def order(self) -> float | None:
         """L of the network's homogeneity, None where it has none."""
         return self.session.setup.panel.order
+
+    @property
+    def layers(self) -> tuple[str, ...]:
+        """As the network declares them."""
+        return tuple(layer.name for layer in self.session.setup.structure.layers)
 
     def surface(self, row: int | None) -> Surface | None:
         """Of the engine's snapshot: a run that trains keeps no θ of the records before in memory."""
@@ -254,6 +264,12 @@ class StoredSource:
         """L of the network's homogeneity, as its file says."""
         order = float(self.reader.attributes.get("homogeneity", np.nan))
         return order if np.isfinite(order) else None
+
+    @property
+    def layers(self) -> tuple[str, ...]:
+        """As the network declares them, once it is rebuilt."""
+        setup = self.setup
+        return () if setup is None else tuple(layer.name for layer in setup.structure.layers)
 
     def surface(self, row: int | None) -> Surface | None:
         """At a record where θ was recorded, else at the checkpoint before it."""

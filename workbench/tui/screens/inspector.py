@@ -60,6 +60,7 @@ class InspectorScreen(InspectorActions):
         Binding("shift+tab", "next_table(-1)", "previous table", show=False, priority=True),
         Binding("v", "turn", "other column"),
         Binding("m", "margins", "margins / correlation"),
+        Binding("w", "layers", "weights and data, layer by layer"),
         Binding("d", "prediction", "directions / prediction"),
         Binding("p", "push", "push along a KKT direction"),
         Binding("s", "step(1)", "one step"),
@@ -362,6 +363,12 @@ class InspectorScreen(InspectorActions):
         self.set_class(self.has_class("prediction") or self.has_class("turned"), "turned")
         self._draw_choice()
         self._draw_keys()
+
+    def action_layers(self) -> None:
+        """Singular values of the layers, and the data mapped through them."""
+        from workbench.tui.screens.layers import LayersScreen
+
+        self.app.push_screen(LayersScreen(self.subject))
 
     def action_turn(self) -> None:
         """Where one column fits: the other one."""

@@ -22,6 +22,7 @@ from workbench.arrays import Float
 from workbench.measures.rates import Rates
 from workbench.record.history import History
 from workbench.tui import curves, views
+from workbench.tui.layer_views import has_layers, layer_field, layers_come_first
 from workbench.tui.layout import LEFT, PICTURES, WIDGETS, Picture, arrange
 from workbench.tui.look import LN10, Look, is_late, shown_range, x_values
 from workbench.tui.margin_curves import has_many_margins, margin_chart, margin_field
@@ -36,6 +37,7 @@ from workbench.tui.widgets.density import DensityChart, DensityModel
 from workbench.tui.widgets.eventlog import EventLog
 from workbench.tui.widgets.keyline import KeyHint, KeyLine
 from workbench.tui.widgets.landscape import Landscape
+from workbench.tui.widgets.layer_field import LayerField
 from workbench.tui.widgets.margin_field import MarginField, MarginFieldModel
 from workbench.tui.widgets.painted import Painted
 from workbench.tui.widgets.prediction import Prediction
@@ -101,6 +103,7 @@ class PanelScreen(PanelKeys):
                 with Container(id="views"):
                     yield Compass(id="compass")
                     yield Landscape(id="landscape")
+                    yield LayerField(id="layers")
                     yield Prediction(id="prediction")
                     yield LineChart(id="course")
                 yield SparkRows(id="sparks")
@@ -165,6 +168,8 @@ class PanelScreen(PanelKeys):
             return ("directions",)
         planar = source.history.has("neuron_angle")
         there: list[Picture] = ["directions"] if planar else []
+        if has_layers(source.history):
+            there.insert(0 if layers_come_first(source.history) else len(there), "layers")
         there += ["prediction"] if has_plane(source.data()[0]) else []
         return (*there, "course")
 
@@ -289,6 +294,9 @@ class PanelScreen(PanelKeys):
         if self._is_shown("prediction"):
             model = prediction_model(source.surface(look.cursor), moment.step, *data)
             self.query_one("#prediction", Prediction).show(model)
+        if self._is_shown("layers"):
+            model = layer_field(history, look, self._x, source.layers)
+            self.query_one("#layers", LayerField).show(model)
         late = self._late and (self._is_shown("course") or self._is_shown("sparks"))
         found = rates_of(history, config, n, source.order) if late else None
         if self._is_shown("course"):

@@ -13,11 +13,12 @@ from textual.screen import Screen
 from workbench.arrays import Float
 from workbench.tui.layout import PICTURES, Arrangement, Parts, Picture
 from workbench.tui.look import X_AXES, Look, XAxis
+from workbench.tui.looked import subject_of
 from workbench.tui.source import Source
 from workbench.tui.widgets.pointed import CursorMoved, Pointed
 from workbench.tui.widgets.scale import Kind
 
-SHARE_X = ("risk", "middle", "lower", "density", "margins", "course")
+SHARE_X = ("risk", "middle", "lower", "density", "margins", "course", "layers")
 MOST_SCALE = 20
 
 
@@ -29,7 +30,8 @@ class PanelKeys(Screen[None]):
         Binding("shift+tab", "next_chart(-1)", "previous chart", show=False, priority=True),
         Binding("z", "zoom", "one chart / all"),
         Binding("v", "other_column", "other column"),
-        Binding("d", "picture", "directions / prediction / course"),
+        Binding("d", "picture", "directions / layers / prediction / course"),
+        Binding("w", "layers", "weights and data, layer by layer"),
         Binding("y", "log_x", "log / linear x"),
         Binding("x", "x_axis", "x: step, time, ln(n/L)"),
         Binding("left,h", "cursor(-1)", "cursor left", show=False),
@@ -116,6 +118,16 @@ class PanelKeys(Screen[None]):
         self.chosen_picture = now
         self.arrangement = self.arrangement.turned_to(now)
         self._arrange()
+
+    def action_layers(self) -> None:
+        """Singular values of the layers, and the data mapped through them, at the cursor or now."""
+        from workbench.tui.screens.layers import LayersScreen
+
+        subject = None if self.source is None else subject_of(self.source, self.look.cursor)
+        if subject is None:
+            self.notify("no record yet")
+            return
+        self.app.push_screen(LayersScreen(subject))
 
     def action_log_x(self) -> None:
         """Logarithmic or linear x axis."""
