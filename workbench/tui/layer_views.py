@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
+
 import numpy as np
 
 from workbench.arrays import Float
@@ -36,7 +38,7 @@ def layer_field(
     groups = [_strips("‖W‖₂/‖W‖_F: 1 at rank one", names, ratios, there)]
     if history.has("layer_alignment"):
         aligned = _rows(history, "layer_alignment", steps)
-        between = tuple(f"{a}·{b}" for a, b in zip(names, names[1:], strict=False))
+        between = tuple(f"{a}·{b}" for a, b in pairwise(names))
         known = np.isfinite(aligned).any(axis=0)
         groups.append(_strips("|⟨v, u⟩| of adjacent layers", between, aligned, known))
     if history.has("svm_alignment"):

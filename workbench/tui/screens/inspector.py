@@ -44,6 +44,8 @@ from workbench.tui.widgets.statusline import Status, StatusLine
 
 if TYPE_CHECKING:
     from workbench.inspector.margin import MarginCertificate
+    from workbench.inspector.state import InspectedState
+    from workbench.theory.optimality import Optimality
 
 POLL_SECONDS = 0.1
 PAGES = ("verdict", "points", "neurons", "views")
@@ -60,6 +62,7 @@ class InspectorScreen(InspectorActions):
         Binding("shift+tab", "next_table(-1)", "previous table", show=False, priority=True),
         Binding("v", "turn", "other column"),
         Binding("m", "margins", "margins / correlation"),
+        Binding("o", "optimal", "is the KKT point optimal?"),
         Binding("w", "layers", "weights and data, layer by layer"),
         Binding("d", "prediction", "directions / prediction"),
         Binding("p", "push", "push along a KKT direction"),
@@ -85,6 +88,7 @@ class InspectorScreen(InspectorActions):
         self._asked = False
         self._cancel = threading.Event()
         self._table = "points"
+        self._verdict: tuple[InspectedState, Optimality] | None = None
 
     # --- composing ---
 
@@ -284,6 +288,10 @@ class InspectorScreen(InspectorActions):
             yield KeyHint("←→", "record", 1)
         if self.looked is not None and self.looked.inspection.margin is not None:
             yield KeyHint("m", "correlation" if self.margins else "margins", 2)
+        if self.looked is not None and self.looked.inspection.regime == "late":
+            yield KeyHint("o", "optimal?", 2)
+        if self.looked is not None and _has_matrix(self.looked.state):
+            yield KeyHint("w", "layers", 4)
         if self.looked is not None and self.looked.surface is not None:
             yield KeyHint("d", "pictures" if self.has_class("prediction") else "prediction", 4)
         yield KeyHint("f", "fork", 3)
@@ -364,6 +372,23 @@ class InspectorScreen(InspectorActions):
         self._draw_choice()
         self._draw_keys()
 
+    def action_optimal(self) -> None:
+        """Whether the KKT point that this state heads for is an optimum: a page of its own."""
+        from workbench.tui.screens.verdict import VerdictScreen
+
+        looked = self.looked
+        if looked is None:
+            self.notify("still looking into this state")
+            return
+        state, known = looked.state, self._verdict
+        found = None if known is None or known[0] is not state else known[1]
+
+        def keep(found: Optimality | None) -> None:
+            self._verdict = None if found is None else (state, found)
+
+        screen = VerdictScreen(self.subject.name, state, found, self.subject.live)
+        self.app.push_screen(screen, keep)
+
     def action_layers(self) -> None:
         """Singular values of the layers, and the data mapped through them."""
         from workbench.tui.screens.layers import LayersScreen
@@ -378,3 +403,8 @@ class InspectorScreen(InspectorActions):
     def action_out(self) -> None:
         """Back to the run."""
         self.app.pop_screen()
+
+
+def _has_matrix(state: InspectedState) -> bool:
+    """Whether any layer has singular values to show."""
+    return any(layer.matrix is not None for layer in state.structure.layers)

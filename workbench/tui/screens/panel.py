@@ -76,12 +76,15 @@ class PanelScreen(PanelKeys):
         return ()
 
     def picture_hint(self) -> Iterable[KeyHint]:
-        """The key for the next picture on the right, called by what it brings."""
+        """The keys for the next picture on the right, called by what it brings, and for the layers."""
         there, now = self.pictures(), self.picture
         if len(there) > 1:
             following = there[(there.index(now) + 1) % len(there)]
             hidden = not any(self._is_shown(part) for part in PICTURES[now])
             yield KeyHint("d", now if hidden else following, 3)
+            yield KeyHint("d", now if hidden else following, 4)
+        if self.source is not None and has_layers(self.source.history):
+            yield KeyHint("w", "layers", 3)
 
     def state_word(self, state: str) -> str:
         """The state as the status line calls it."""

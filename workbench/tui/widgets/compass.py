@@ -41,6 +41,7 @@ class CompassModel:
     kkt: tuple[KktPoint, ...] = ()
     arcs: tuple[tuple[float, float], ...] = ()
     trails: tuple[Floats, ...] = ()
+    trail_color: str = "dim"
     scale: Literal["relative", "log"] = "relative"
     decades: float = 6.0
     empty: str = "no directions yet"
@@ -112,7 +113,7 @@ def draw_compass(model: CompassModel | None, width: int, height: int, palette: P
     _draw_ground(grid, top, disc)
     for trail in model.trails:
         if trail.ndim == 2 and trail.shape[0] and trail.shape[1] == 2:
-            grid.dots(top, 0, disc.dots(trail[:, 0], trail[:, 1]), "dim", mark=".")
+            grid.dots(top, 0, disc.dots(trail[:, 0], trail[:, 1]), model.trail_color, mark=".")
     _draw_arcs(grid, top, disc, model)
     _draw_neurons(grid, top, disc, model)
     for point in model.data:
