@@ -20,7 +20,7 @@ from workbench.claims.lab import Lab, TrainedRun
 from workbench.config import override, parse_config
 from workbench.presets import read_preset
 
-RATES: dict[Size, tuple[float, float]] = {"quick": (4e-3, 2e-3), "full": (1e-3, 5e-4)}
+RATES: dict[Size, tuple[float, float]] = {"quick": (1e-2, 5e-3), "full": (1e-3, 5e-4)}
 """Steps in s, the second half the first."""
 END: dict[Size, float] = {"quick": 10.0, "full": 20.0}
 """s at the end of a run."""
