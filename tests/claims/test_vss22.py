@@ -2,12 +2,18 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
+import numpy as np
 import pytest
 
 from tests.claims.judging import assert_every_check_can_fail_alone, assert_fails
-from tests.claims.session_labs import Altered, Remembering
+from tests.claims.session_labs import Altered, Bent, OtherLabels, Remembering
 from workbench.claims import vss22, vss22_layers, vss22_skip
 from workbench.claims.registry import CLAIMS, select
+from workbench.claims.vss22_limit import reach
+from workbench.claims.vss22_starts import STARTS
+from workbench.inspector.optimality import optimality_verdict
 
 OURS = [claim.id for module in (vss22, vss22_layers, vss22_skip) for claim in module.CLAIMS]
 

@@ -26,6 +26,12 @@ from workbench.record.figures.style import BLUE, GREY, INK, ORANGE, RED, legend_
 from workbench.theory.optimality import Optimality
 
 COLOURS = {"global": BLUE, "local": BLUE, "not local": RED, "undecided": GREY}
+WORDS = {
+    "global": "no feasible point is shorter",
+    "local": "no feasible point nearby is shorter",
+    "not local": "shorter feasible points at any distance",
+    "undecided": "neither proved nor disproved",
+}
 REACH = 1.25
 """Half the side of the compass over the longest arrow."""
 
@@ -60,7 +66,8 @@ def draw(series: RunSeries, figure: Figure, options: FigureOptions) -> None:
         _gains(axes, found)
     else:
         _bars(axes, found)
-    figure.suptitle(f"{found.verdict}", fontsize=9, color=COLOURS[found.verdict], x=0.02, ha="left")
+    title = f"{found.verdict}: {WORDS[found.verdict]}"
+    figure.suptitle(title, fontsize=9, color=COLOURS[found.verdict], x=0.02, ha="left")
 
 
 def _last_state(series: RunSeries) -> InspectedState:
@@ -99,9 +106,10 @@ def _neurons(state: InspectedState, found: Optimality) -> _Arrows | None:
     x = state.x.reshape(len(state.x), -1)
     samples = x / np.maximum(np.linalg.norm(x, axis=1, keepdims=True), 1e-300)
     shorter = None
-    if found.better is not None:
-        best = int(np.argmin(found.better.norm2))
-        shorter = _contribution(state, np.asarray(found.better.theta[best]))
+    known = found.far or found.better
+    if known is not None:
+        best = int(np.argmin(known.norm2))
+        shorter = _contribution(state, np.asarray(known.theta[best]))
     return _Arrows(_contribution(state, found.theta), shorter, samples)
 
 
@@ -165,6 +173,14 @@ def _gains(axes: Axes, found: Optimality) -> None:
     gain = found.norm2 - np.asarray(found.better.norm2, dtype=float)
     order = np.argsort(distance)
     axes.loglog(distance[order], gain[order], "o-", color=ORANGE, markersize=3.5)
+    if found.far is not None:
+        axes.loglog(
+            found.far.distances,
+            found.norm2 - np.asarray(found.far.norm2),
+            "D",
+            color=ORANGE,
+            markersize=4.5,
+        )
     axes.set_xlabel(r"distance $\|\theta'-\tilde\theta\|$")
     axes.set_ylabel(r"$\|\tilde\theta\|^2-\|\theta'\|^2$")
 
