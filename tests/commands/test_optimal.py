@@ -122,7 +122,17 @@ def test_words_of_every_verdict():
         better = Better(np.ones((30, 2)), np.linspace(1.5, 1.9, 30), np.geomspace(1, 1e-6, 30), "x")
         layers = (LayerVerdict("[w1]", verdict, 1.0, 0.0, None, "[reason]"),)
         found = Optimality(
-            verdict, 2.0, better, 1.0, 1.1, layers, "because [of] this", theta, ones, 1e-16, ("note",)
+            verdict,
+            2.0,
+            better,
+            1.0,
+            1.1,
+            layers,
+            "because [of] this",
+            theta,
+            ones,
+            1e-16,
+            ("note",),
         )
         out = io.StringIO()
         command.show(found, Console(file=out, width=100))

@@ -101,7 +101,11 @@ def t41_measure(runs: Sequence[LateRun]) -> Measured:
         {
             "angle at the first record": most(float(a[0]) for a in angles),
             "angle at the end": most(float(a[-1]) for a in angles),
-            **({"ReLU, outside the theorem: angle at the end": float(rough[0][-1])} if rough else {}),
+            **(
+                {"ReLU, outside the theorem: angle at the end": float(rough[0][-1])}
+                if rough
+                else {}
+            ),
         },
     )
 

@@ -31,7 +31,11 @@ CASES: Mapping[Size, tuple[tuple[str, bool, tuple[str, ...]], ...]] = {
     "full": (
         ("12 squared ReLU, exponential", True, ()),
         ("12 squared ReLU, logistic", True, ("loss.kind=logistic", "init.seed=3")),
-        ("6 squared ReLU, two circles", True, ("data.kind=two-circles", "data.n=20", "model.width=6")),
+        (
+            "6 squared ReLU, two circles",
+            True,
+            ("data.kind=two-circles", "data.n=20", "model.width=6"),
+        ),
         ("12 squared ReLU, 40 inputs", True, ("data.n=40", "data.margin=0.25", "init.seed=4")),
         (
             "8 ReLU",
@@ -145,7 +149,9 @@ def ratio_over(values: Array) -> Array:
     """v_{k+1}/v_k; NaN where v_k is not positive or there are too few values to speak of a trend."""
     if len(values) < LEAST_DOUBLINGS:
         return np.array([np.nan])
-    return np.where(values[:-1] > 0, values[1:] / np.where(values[:-1] > 0, values[:-1], 1.0), np.nan)
+    return np.where(
+        values[:-1] > 0, values[1:] / np.where(values[:-1] > 0, values[:-1], 1.0), np.nan
+    )
 
 
 def still_to_come(values: Array) -> float:

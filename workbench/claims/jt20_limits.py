@@ -112,9 +112,15 @@ def p44_measure(products: Sequence[Product]) -> Measured:
             "SVM's duality gap": most(abs(p.svm_gap) for p in products),
         },
         {
-            "angle of the product to ū at the first record": most(float(p.angle[0]) for p in products),
-            "distance of a layer from v_j v_{j−1}ᵀ, first": most(float(p.apart[0]) for p in products),
-            "distance of a layer from v_j v_{j−1}ᵀ, last": most(float(p.apart[-1]) for p in products),
+            "angle of the product to ū at the first record": most(
+                float(p.angle[0]) for p in products
+            ),
+            "distance of a layer from v_j v_{j−1}ᵀ, first": most(
+                float(p.apart[0]) for p in products
+            ),
+            "distance of a layer from v_j v_{j−1}ᵀ, last": most(
+                float(p.apart[-1]) for p in products
+            ),
         },
     )
 
@@ -247,7 +253,9 @@ def _cover(run: LateRun) -> Cover:
         for sign in (-1.0, 1.0)
     ]
     every = np.array([[1.0], [1.0], [-1.0], [-1.0]])
-    features = squared_relu_features(every, np.array([1.0, -1.0, 1.0, -1.0]), run.risk.x, run.risk.y)
+    features = squared_relu_features(
+        every, np.array([1.0, -1.0, 1.0, -1.0]), run.risk.x, run.risk.y
+    )
     return Cover(max(turned, *holes), margin_program(features).value_above)
 
 

@@ -131,7 +131,9 @@ class PlaneSurface:
         rows = []
         for sample in torch.from_numpy(np.ascontiguousarray(x, dtype=np.float64)):
             output = self._outputs(sample[None]).reshape(())
-            parts = torch.autograd.grad(output, parameters, allow_unused=True, materialize_grads=True)
+            parts = torch.autograd.grad(
+                output, parameters, allow_unused=True, materialize_grads=True
+            )
             rows.append(torch.cat([p.reshape(-1) for p in parts]).numpy())
         return np.stack(rows)
 

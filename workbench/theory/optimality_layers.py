@@ -10,8 +10,8 @@ from jaxtyping import Bool, Float, Int
 from workbench.arrays import Array
 from workbench.theory.least_distance import least_distance
 from workbench.theory.neuron_supremum import on_cone
-from workbench.theory.optimality_families import better_family
 from workbench.theory.optimality_curvature import MOST_KINKS, SLACK
+from workbench.theory.optimality_families import better_family
 from workbench.theory.optimality_point import CLEAR, Candidate
 from workbench.theory.optimality_result import LayerVerdict, Verdict
 

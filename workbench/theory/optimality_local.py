@@ -8,6 +8,7 @@ over all w. Then near θ~ ‖θ‖² ≥ 2Σ|v_j|‖w_j‖ ≥ 2Σ λ_i q_i ≥ 
 from __future__ import annotations
 
 import numpy as np
+
 from workbench.theory.neuron_supremum import neuron_supremum, peaks_locally
 from workbench.theory.optimality_bounds import incoming
 from workbench.theory.optimality_point import CLEAR, TOUCHES, Candidate

@@ -99,7 +99,11 @@ def candidate(network: LayeredNetwork, theta: Float[Array, " P"]) -> Candidate:
     nearest_kink = float(reach[active][apart].min(initial=np.inf))
     multipliers, residual = _multipliers(network, theta, active, gates, kinks)
     # A KKT point is known up to its residual; any other point is taken as it is.
-    open_part = 1e-14 + 8.0 * (residual if residual <= KKT else 0.0) + 8.0 * float(np.abs(q[active] - 1.0).max())
+    open_part = (
+        1e-14
+        + 8.0 * (residual if residual <= KKT else 0.0)
+        + 8.0 * float(np.abs(q[active] - 1.0).max())
+    )
     low = exact_norm2(theta) * Fraction(max(0.0, 1.0 - open_part))
     tightest = max(Fraction(1), min(exact_margins(network, theta)))
     low /= tightest**2

@@ -49,9 +49,7 @@ def shorter_points(found: Optimality) -> tuple[Shorter, ...]:
     return tuple(
         Shorter(theta, float(norm2), float(distance), far)
         for better, far in points
-        for theta, norm2, distance in zip(
-            better.theta, better.norm2, better.distances, strict=True
-        )
+        for theta, norm2, distance in zip(better.theta, better.norm2, better.distances, strict=True)
     )
 
 
@@ -244,5 +242,7 @@ def _names(structure: Structure) -> list[tuple[str, int]]:
     found = []
     for parameter in structure.parameters:
         for place, index in enumerate(np.ndindex(*parameter.shape)):
-            found.append((f"{parameter.name}[{','.join(map(str, index))}]", parameter.start + place))
+            found.append(
+                (f"{parameter.name}[{','.join(map(str, index))}]", parameter.start + place)
+            )
     return found

@@ -20,9 +20,8 @@ from workbench.record.figures.margins import draw as draw_margins
 from workbench.record.figures.ncf import draw as draw_ncf
 from workbench.record.figures.norms import draw as draw_norms
 from workbench.record.figures.optimality import draw as draw_optimality
-from workbench.record.figures.options import FigureOptions
-from workbench.record.figures.rates import draw as draw_rates
 from workbench.record.figures.options import Axis, FigureOptions
+from workbench.record.figures.rates import draw as draw_rates
 from workbench.record.figures.risk import draw as draw_risk
 from workbench.record.figures.robustness import draw as draw_robustness
 from workbench.record.figures.series import RunSeries

@@ -82,7 +82,6 @@ class PanelScreen(PanelKeys):
             following = there[(there.index(now) + 1) % len(there)]
             hidden = not any(self._is_shown(part) for part in PICTURES[now])
             yield KeyHint("d", now if hidden else following, 3)
-            yield KeyHint("d", now if hidden else following, 4)
         if self.source is not None and has_layers(self.source.history):
             yield KeyHint("w", "layers", 3)
 
@@ -298,8 +297,8 @@ class PanelScreen(PanelKeys):
             model = prediction_model(source.surface(look.cursor), moment.step, *data)
             self.query_one("#prediction", Prediction).show(model)
         if self._is_shown("layers"):
-            model = layer_field(history, look, self._x, source.layers)
-            self.query_one("#layers", LayerField).show(model)
+            field = layer_field(history, look, self._x, source.layers)
+            self.query_one("#layers", LayerField).show(field)
         late = self._late and (self._is_shown("course") or self._is_shown("sparks"))
         found = rates_of(history, config, n, source.order) if late else None
         if self._is_shown("course"):
