@@ -20,6 +20,7 @@ INLINE = {"kind": "inline", "x": [[0.25, 0.7, -0.25, 0.7], [0.3, 0.6, 0.1, 0.9]]
 MASKS = [[[1, 1, 0, 0], [0, 0, 1, 1]], [[1, 1]]]
 CNN = {"kind": "cnn", "channels": [3, 4], "width": 8}
 RESIDUAL = {"kind": "residual", "width": 6, "blocks": 2}
+HAT = {"kind": "inline", "x": [[1.0, 0.0]], "y": [1.0]}
 KINDS = {
     "deep-linear": (CIRCLES, {"kind": "deep-linear", "width": 3, "depth": 4}, "logistic", 4.0),
     "deep-linear by classes": (DIGITS, {"kind": "deep-linear", "widths": [5]}, "cross-entropy", 2.0),
@@ -27,6 +28,7 @@ KINDS = {
     "sparse": (INLINE, {"kind": "sparse", "masks": MASKS, "activation": "relu"}, "logistic", 2.0),
     "shared-patches": (INLINE, {"kind": "shared-patches"}, "logistic", 2.0),
     "skip-linear": (INLINE, {"kind": "skip-linear", "width": 2}, "exponential", None),
+    "mexican-hat": (HAT, {"kind": "mexican-hat", "order": 2.0}, "exponential", 2.0),
     "cnn": (DIGITS, CNN, "cross-entropy", 4.0),
     "cnn with biases": (DIGITS, CNN | {"biases": "all"}, "cross-entropy", None),
     "alexnet": (

@@ -86,7 +86,8 @@ def compare(loss: Loss, target: float, seed: int, engine: LogRisk = engine_log_r
         ]
         gradient = _gradient(reach, x, slopes, wanted)
         log_wanted = mp.log(wanted)
-        scale = mp.e ** (mp.mpf(float(top)) - log_wanted)
+        # The cotangents are e^{−top} of what they stand for.
+        scale = mp.e ** (mp.mpf(0.0 if top is None else float(top)) - log_wanted)
         mine = [mp.mpf(float(v)) * scale for v in pulled.numpy().ravel()]
         largest = max(abs(v) for v in gradient)
         error = max(abs(a - b) for a, b in zip(mine, gradient, strict=True)) / largest

@@ -14,6 +14,7 @@ from workbench.presets import read_preset
 SEEDS: Mapping[Size, range] = {"quick": range(1), "full": range(5)}
 LOWEST: Mapping[Size, int] = {"quick": -10_000, "full": -100_000}
 """log10 of the risk to which the flow is followed."""
+RTOL: Mapping[Size, float] = {"quick": 1e-6, "full": 1e-7}
 SQUARED = "squared"
 NETWORKS: Mapping[str, tuple[str, ...]] = {
     "L=1": ("model.depth=1",),
@@ -37,6 +38,7 @@ def flow_config(network: str, size: Size, seed: int = 0, loss: Loss = "exponenti
         f"init.seed={seed}",
         f"loss.kind={loss}",
         f"train.until.log10_risk={LOWEST[size]}",
+        f"train.rtol={RTOL[size]}",
         "device.kind=cpu",
         "checkpoint.keep=1",
     ]

@@ -30,7 +30,8 @@ from workbench.theory.patterned import gates_of
 
 @dataclass(frozen=True, eq=False)
 class MarginRun:
-    """T records of a run on separable data, from the first with 𝓛 < ℓ(0) on (t_0), with its network.
+    """T records of a run on separable data, from the first with 𝓛 < ℓ(0) on (t_0), with its network; at
+    least the last two.
 
     `time_log` (T) natural; `log_risk` (T) of the summed risk; `order` L, `layer_orders` k_1..k_m.
     """
@@ -135,6 +136,8 @@ def margin_run(lab: Lab, config: RunConfig) -> MarginRun:
     limit = 0.0 if config.loss.kind == "exponential" else float(np.log(np.log(2.0)))
     above = np.flatnonzero(~(total < limit))
     start = int(above[-1]) + 1 if len(above) else 0
+    # A run that does not separate keeps its last records: its claim is to fail, not to stop.
+    start = max(0, min(start, len(total) - 2))
     return MarginRun(
         config.name,
         trained,
@@ -160,7 +163,8 @@ def windows(log_rho: Float[np.ndarray, " T"], count: int) -> list[tuple[int, int
     if len(log_rho) < 2:
         return []
     grid = np.linspace(log_rho[0], log_rho[-1], count + 1)
-    ends = np.unique([*np.searchsorted(log_rho, grid[:-1]).tolist(), len(log_rho) - 1])
+    last = len(log_rho) - 1
+    ends = np.unique([*np.minimum(np.searchsorted(log_rho, grid[:-1]), last).tolist(), last])
     return [(int(a), int(b)) for a, b in pairwise(ends)]
 
 

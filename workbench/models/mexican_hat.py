@@ -48,10 +48,10 @@ class MexicanHat(Network):
         """f at r² and w² = 1 − r²."""
         inside = w2 > LEAST
         steep = 1.0 / torch.where(inside, w2, torch.ones_like(w2))
-        norm = self.plane.square().sum().sqrt().clamp_min(torch.finfo(self.plane.dtype).tiny)
-        cosine, sine = (self.plane / norm)[0]
-        share = 4.0 * r2.square() / (4.0 * r2.square() + w2**self.power)
-        turned = share * (sine * torch.cos(steep) - cosine * torch.sin(steep))
+        u, v = (self.plane / (self.plane.square().sum() + self.height.square().sum()).sqrt())[0]
+        # C sin(φ − 1/w²) with r sin φ = v: no angle, which would have none at r = 0.
+        whole = 4.0 * r2.square() + w2**self.power
+        turned = 4.0 * r2**1.5 * (v * torch.cos(steep) - u * torch.sin(steep)) / whole
         return torch.where(inside, torch.exp(-steep) * (1.0 - turned), torch.zeros_like(w2))
 
     def layers(self) -> tuple[Layer, ...]:
