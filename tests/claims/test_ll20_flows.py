@@ -9,7 +9,7 @@ import pytest
 
 from tests.claims.judging import assert_every_check_can_fail_alone, assert_fails
 from tests.claims.session_labs import Bent, Remembering, Short
-from workbench.claims import ll20_kkt
+from workbench.claims import ll20_kkt, ll20_logistic
 from workbench.claims.registry import CLAIMS
 
 HOLDS = {
@@ -166,11 +166,11 @@ def test_a_gradient_that_turns_away_breaks_corollary_c10(lab):
 
 
 def test_the_printed_slope_of_the_logistic_loss_is_not_the_slope():
-    assert ll20_kkt.slope_error() < 1e-12
-    assert ll20_kkt.slope_error(ll20_kkt.printed_slope) > 0.3
+    assert ll20_logistic.slope_error() < 1e-12
+    assert ll20_logistic.slope_error(ll20_logistic.printed_slope) > 0.3
     # All margins 1, two samples: the gap is more than the printed g' allows anywhere.
     assert (
-        ll20_kkt.equal_margins(1.0, 2)
+        ll20_logistic.equal_margins(1.0, 2)
         > 1.0
-        > ll20_kkt.printed_slope(np.array([0.0, 30.0])).max() - 1e-12
+        > ll20_logistic.printed_slope(np.array([0.0, 30.0])).max() - 1e-12
     )

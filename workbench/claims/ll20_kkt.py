@@ -1,4 +1,4 @@
-"""LL20 Theorems 4.4 and A.9, Corollary 4.5, Appendix A: the flow's limit is a KKT point of (P), and an SVM.
+"""LL20 Theorems 4.4 and A.9, Corollary 4.5: the flow's limit is a KKT point of (P), and an SVM.
 
 The flow nears its limit by about 1/log ρ only, so ε of its own points stays well above 0 at any risk;
 the KKT point next to the end is found by `theory.margin_polish` and shown apart.
@@ -11,21 +11,14 @@ from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 
-import mpmath as mp
 import numpy as np
 
 from workbench.arrays import Float
 from workbench.claims.claim import Check, Claim, Measured, Size
 from workbench.claims.kh24_checks import Bound, judged, least, most, worst_ratio
 from workbench.claims.lab import Lab
-from workbench.claims.ll20_flow import (
-    RATE_BOUNDS,
-    TENFOLD,
-    monotone,
-    monotone_bounds,
-    rate_quantities,
-)
-from workbench.claims.ll20_runs import LOWEST, SQUARED, flows
+from workbench.claims.ll20_flow import TENFOLD
+from workbench.claims.ll20_runs import SQUARED, flows
 from workbench.claims.margin_runs import MarginRun, windows
 from workbench.theory.margin_front import FrontSolver
 from workbench.theory.margin_kkt import PaperCertificate, lemma_bounds, paper_certificate_at
@@ -153,7 +146,7 @@ POLISHED = "residual of the KKT point, most"
 NEARING = "angle to it over that a tenfold before, most"
 
 
-def _kkt(limits: Sequence[Limit]) -> dict[str, float]:
+def kkt_quantities(limits: Sequence[Limit]) -> dict[str, float]:
     return {
         EPSILON: most(worst_ratio(limit.epsilons) for limit in limits),
         POLISHED: most(limit.residual for limit in limits),
@@ -171,7 +164,7 @@ KKT_BOUNDS: list[Bound] = [
 def t44_measure(limits: list[Limit]) -> Measured:
     """ε along the flow, and the KKT point at its end."""
     return Measured(
-        _kkt(limits),
+        kkt_quantities(limits),
         {
             "ε at −log 𝓛 = 10, least": least(limit.epsilons[0] for limit in limits),
             "ε at the end, most": most(limit.epsilons[-1] for limit in limits),
@@ -269,98 +262,6 @@ def c45_criterion(measured: Measured) -> tuple[Check, ...]:
     return judged(measured, bounds)
 
 
-# --- Appendix A: logistic loss -------------------------------------------------------------------
-
-SLOPE = "g' off the difference quotient of g, most relative"
-LOGISTIC_SANDWICH = "(γ̄ − γ~) ρ^L over g'(s) log N, most"
-
-
-def inverse_slope(x: Float[np.ndarray, " k"]) -> Float[np.ndarray, " k"]:
-    """g'(x) of g(x) = −log(e^{e^{−x}} − 1): y/(1 − e^{−y}), y = e^{−x}; 1 in the limit."""
-    y = np.exp(-x)
-    return np.where(y > 0, y / np.where(y > 0, -np.expm1(-y), 1.0), 1.0)
-
-
-def printed_slope(x: Float[np.ndarray, " k"]) -> Float[np.ndarray, " k"]:
-    """Remark A.2's g', e^{−x}/(e^{e^{−x}} − 1), which lacks a factor e^{e^{−x}}."""
-    y = np.exp(-x)
-    return np.where(y > 0, y / np.where(y > 0, np.expm1(y), 1.0), 1.0)
-
-
-def slope_error(slope: object = inverse_slope) -> float:
-    """Largest relative distance of a g' to 50-digit difference quotients of g, for x from f(0) to 30."""
-    assert callable(slope)
-    x = np.linspace(-np.log(np.log(2.0)), 30.0, 60)
-    with mp.workdps(50):
-        step = mp.mpf(10) ** -15
-        exact = np.array(
-            [float((_g(mp.mpf(v) + step) - _g(mp.mpf(v) - step)) / (2 * step)) for v in x]
-        )
-    return most(np.abs(slope(x) / exact - 1.0))
-
-
-def _g(x: mp.mpf) -> mp.mpf:
-    return -mp.log(mp.expm1(mp.e**-x))
-
-
-def equal_margins(q: float, samples: int) -> float:
-    """(γ̄ − γ~) ρ^L over log N where all margins are q: the mean of g' over (f(q) − log N, f(q))."""
-    with mp.workdps(50):
-        f = -mp.log(mp.log1p(mp.e ** -mp.mpf(q)))
-        return float((q - _g(f - mp.log(samples))) / mp.log(samples))
-
-
-def _logistic_sandwich(run: MarginRun) -> float:
-    """Lemma A.5(b) with g' at the low end of where ξ may lie, as g' falls."""
-    q = run.q.min(axis=1)
-    f = -np.log(np.log1p(np.exp(-np.minimum(q, 30.0))))
-    f = np.where(q > 30.0, q, f)
-    low = np.maximum(f - np.log(run.samples), -np.log(np.log(2.0)))
-    gap = (run.normalized - run.smoothed) * run.rho**run.order
-    return most(gap / (inverse_slope(low) * np.log(run.samples)))
-
-
-def a_experiment(lab: Lab, size: Size) -> tuple[list[Limit], Path | None]:
-    """Flows of the logistic loss."""
-    runs = flows(lab, size, NETWORKS, "logistic")
-    return [Limit(run) for run in runs], runs[0].trained.folder
-
-
-def a_measure(limits: list[Limit]) -> Measured:
-    """Theorems A.7, A.8, A.9 and Corollary A.11, and g'."""
-    runs = [limit.run for limit in limits]
-    return Measured(
-        {
-            **monotone(runs),
-            LOGISTIC_SANDWICH: most(_logistic_sandwich(run) for run in runs),
-            **rate_quantities(runs),
-            **lemma_quantities(limits),
-            **_kkt(limits),
-            SLOPE: slope_error(),
-        },
-        {
-            "printed g' off the difference quotient, most": slope_error(printed_slope),
-            "all margins 1, N = 2: γ̄ − γ~ over ρ^{−L} log N": equal_margins(1.0, 2),
-            "the same bounded by the printed g' at most": float(
-                printed_slope(np.array([-np.log(np.log1p(np.exp(-1.0)))]))[0]
-            ),
-        },
-    )
-
-
-def a_criterion(measured: Measured) -> tuple[Check, ...]:
-    """As for the exponential loss."""
-    bounds: list[Bound] = [
-        *monotone_bounds(-LOWEST["quick"]),
-        (LOGISTIC_SANDWICH, "≤", 1.0, ""),
-        *RATE_BOUNDS,
-        *LEMMA_BOUNDS,
-        *KKT_BOUNDS,
-        (SLOPE, "<", 1e-12, ""),
-    ]
-    return judged(measured, bounds)
-
-
 CLAIMS = (
     Claim(
         id="LL20-T4.4",
@@ -397,19 +298,5 @@ CLAIMS = (
         measure=c45_measure,
         criterion=c45_criterion,
         figure="margins",
-    ),
-    Claim(
-        id="LL20-A",
-        paper="LL20",
-        place="Appendix A, Theorems A.7 to A.10",
-        statement="Theorems 4.1, 4.3 and 4.4 hold for the logistic loss with γ~ = −log(e^𝓛 − 1)/ρ^L, and "
-        "γ̄ − g'(ξ) ρ^{−L} log N ≤ γ~ ≤ γ̄.",
-        method="The same flows with the logistic loss.",
-        experiment=a_experiment,
-        measure=a_measure,
-        criterion=a_criterion,
-        figure="margins",
-        erratum="Remark A.2's g' lacks a factor e^{e^{−x}}: g'(x) = e^{−x} e^{e^{−x}}/(e^{e^{−x}} − 1). "
-        "With the printed one, which is below 1, Lemma A.5(b) is false where all margins are equal.",
     ),
 )
