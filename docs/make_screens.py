@@ -123,28 +123,27 @@ async def browse_and_replay(runs: Path, size: tuple[int, int]) -> None:
         shoot(app, "replay")
 
 
-async def late_phase(runs: Path) -> None:
-    """A flow and a CNN long after their data was separated, each drawn at both sizes by resizing.
+async def late_phase(runs: Path, name: str, keys: tuple[str, ...]) -> None:
+    """A run long after its data was separated, drawn at both sizes by resizing.
 
     The certificates take their time, so the inspector is opened once.
     """
-    for name, keys in (("flow-to-1e-800", ("d",)), ("cnn-on-digits", ("i",))):
-        app = WorkbenchApp.to_browse(runs)
-        async with app.run_test(size=SIZES[0]) as pilot:
-            app.open_replay(next(p for p in sorted(runs.iterdir()) if name in p.name))
-            await until(lambda: getattr(getattr(app.screen, "stored", None), "setup", None))
-            await pilot.pause(1.0)
-            for key in ("", *keys):
-                if key:
-                    await pilot.press(key)
-                if key == "i":
-                    await until(lambda: bool(getattr(app.screen.looked, "whole", False)))
-                for size in SIZES:
-                    await pilot.resize_terminal(*size)
-                    await pilot.pause(1.0)
-                    shoot(app, f"late_{name}" + (f"_{key}" if key else ""))
-                await pilot.resize_terminal(*SIZES[0])
-                await pilot.pause(0.5)
+    app = WorkbenchApp.to_browse(runs)
+    async with app.run_test(size=SIZES[0]) as pilot:
+        app.open_replay(next(p for p in sorted(runs.iterdir()) if name in p.name))
+        await until(lambda: getattr(getattr(app.screen, "stored", None), "setup", None))
+        await pilot.pause(1.0)
+        for key in ("", *keys):
+            if key:
+                await pilot.press(key)
+            if key == "i":
+                await until(lambda: bool(getattr(app.screen.looked, "whole", False)))
+            for size in SIZES:
+                await pilot.resize_terminal(*size)
+                await pilot.pause(1.0)
+                shoot(app, f"late_{name}" + (f"_{key}" if key else ""))
+            await pilot.resize_terminal(*SIZES[0])
+            await pilot.pause(0.5)
 
 
 def main() -> None:
@@ -163,7 +162,8 @@ def main() -> None:
             with Session.create(load_config(preset, extra), runs, preset=preset) as session:
                 session.start()
                 session.wait()
-        asyncio.run(late_phase(runs))
+        asyncio.run(late_phase(runs, "flow-to-1e-800", ("d",)))
+        asyncio.run(late_phase(runs, "cnn-on-digits", ("i",)))
         for size in SIZES:
             asyncio.run(inspector(Path(folder) / "c", size))
             asyncio.run(browse_and_replay(runs, size))

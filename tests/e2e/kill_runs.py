@@ -122,6 +122,31 @@ every = 1
 [checkpoint]
 every = 6
 """,
+    # Of deep linear networks with the averaged risk only (JT19 Assumption 3.5).
+    "smoothness": """
+[data]
+kind = "two-circles"
+n = 12
+[model]
+kind = "deep-linear"
+width = 3
+depth = 3
+[init]
+kind = "balanced"
+scale = 0.3
+[loss]
+kind = "logistic"
+reduction = "mean"
+[train]
+rule = "smoothness"
+steps = 600
+[record]
+every = 2
+[checkpoint]
+every = 60
+[device]
+kind = "cpu"
+""",
     # Every life reaches the end, so most kills fall on start-up, the last checkpoint and the copy.
     "short": """
 [train]
@@ -133,6 +158,12 @@ every = 1
 every = 150
 """,
 }
+
+
+def settings(kind: str) -> str:
+    """The TOML of a kind; those that name no data are of the usual network."""
+    return KINDS[kind] if "[data]" in KINDS[kind] else BASE + KINDS[kind]
+
 
 # A run that was killed this often is left to finish, to be compared.
 MOST_KILLS_A_RUN = 25
@@ -380,7 +411,7 @@ def main() -> None:
     folder, kind, kills = Path(sys.argv[1]), sys.argv[2], int(sys.argv[3])
     rng = random.Random(f"{kind} {sys.argv[4]}")
     toml = folder / f"{kind}.toml"
-    toml.write_text(BASE + KINDS[kind])
+    toml.write_text(settings(kind))
     began = time.monotonic()
     whole = whole_run(toml, folder / "whole")
     report: dict[str, Any] = {
