@@ -3,7 +3,8 @@
     python kill_runs.py FOLDER KIND KILLS SEED [AIM]
 
 The process imports everything once and forks, so that a kill costs a tenth of a second and not the
-two seconds of a cold start; it never runs torch itself. KIND names one of `KINDS`. A run is killed
+two seconds of a cold start; it never runs torch itself. KIND names one of `KINDS`, or some with commas
+between them, then SEED has as many. A run is killed
 and resumed until it finishes, then the next one begins, until there were KILLS kills. Every dead run
 is read, and every finished one compared with a run that nobody killed.
 
@@ -12,7 +13,7 @@ or removes a file among its runs (`call`, from within the child), the same but c
 last checkpoint on (`end`), and shortly after a file with an unfinished name appears (`tmp`). AIM, one of
 those names, takes the place of a choice by chance for every kill.
 
-Prints one JSON object: kills by aim and by what they hit, runs, records, and what was wrong.
+Prints a JSON object a kind: kills by aim and by what they hit, runs, records, and what was wrong.
 """
 
 from __future__ import annotations
@@ -407,16 +408,17 @@ class Torture:
         self.report["runs"] += 1
 
 
-def main() -> None:
-    folder, kind, kills = Path(sys.argv[1]), sys.argv[2], int(sys.argv[3])
-    rng = random.Random(f"{kind} {sys.argv[4]}")
+def torture(folder: Path, kind: str, kills: int, seed: str, aim: str) -> dict[str, Any]:
+    """Kill runs of one kind until there were enough kills; the report."""
+    rng = random.Random(f"{kind} {seed}")
+    folder.mkdir(exist_ok=True)
     toml = folder / f"{kind}.toml"
     toml.write_text(settings(kind))
     began = time.monotonic()
     whole = whole_run(toml, folder / "whole")
     report: dict[str, Any] = {
         "kind": kind,
-        "aim": sys.argv[5] if len(sys.argv) > 5 else "",
+        "aim": aim,
         "seconds_of_a_run": round(time.monotonic() - began, 2),
         "records": len(whole.series["step"]),
         "kills": 0,
@@ -432,7 +434,15 @@ def main() -> None:
         Torture(toml, folder / str(number), whole, rng, report).until_finished(most)
         number += 1
     report["seconds"] = round(time.monotonic() - began, 1)
-    sys.stdout.write(json.dumps(report) + "\n")
+    return report
+
+
+def main() -> None:
+    folder, kinds, kills = Path(sys.argv[1]), sys.argv[2].split(","), int(sys.argv[3])
+    aim = sys.argv[5] if len(sys.argv) > 5 else ""
+    for kind, seed in zip(kinds, sys.argv[4].split(","), strict=True):
+        sys.stdout.write(json.dumps(torture(folder / kind, kind, kills, seed, aim)) + "\n")
+        sys.stdout.flush()
 
 
 if __name__ == "__main__":
