@@ -275,7 +275,7 @@ def f3_measure(evidence: Sequence[Dense]) -> Measured:
 
 
 def f3_criterion(measured: Measured) -> tuple[Check, ...]:
-    """Above the bound d^{−1/2} that any matrix meets, the hidden ones above the start and above chance too."""
+    """Above d^{−1/2}, which any matrix meets, the hidden ones above the start and above chance too."""
     bounds: list[Bound] = [
         ("‖W_k‖_2/‖W_k‖_F over d^{−1/2} at the end, least", "≥", 1.0, ""),
         ("hidden layers: ‖W_k‖_2/‖W_k‖_F at the end over the start, least", "≥", 1.0, ""),
@@ -319,8 +319,8 @@ CLAIMS = (
         id="JT19-F3",
         paper="JT19",
         place="Figure 3",
-        statement="The dense layers of a convolutional ReLU network end with ‖W_k‖_2/‖W_k‖_F above d^{−1/2}, the "
-        "hidden ones above their start and above noise, from the default start and from equal norms.",
+        statement="The dense layers of a convolutional ReLU network end with ‖W_k‖_2/‖W_k‖_F above d^{−1/2}, "
+        "the hidden ones above their start and above noise, from the default start and from equal norms.",
         method="Stochastic gradient descent on the 8×8 digits, H-AlexNet's shape in small, for the paper's "
         "AlexNet on CIFAR-10.",
         experiment=_f3,

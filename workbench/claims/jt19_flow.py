@@ -34,7 +34,7 @@ ORDER = 0.9
 KEPT = 1e-8
 """Relative drift of the flow integrated with rtol 1e−9."""
 RATES = (0.08, 0.04, 0.02)
-TIME = 40.0
+TIME = 16.0
 
 
 @dataclass(frozen=True, eq=False)
@@ -46,7 +46,7 @@ class Conserved:
 
 
 def _e24(lab: Lab, size: Size) -> tuple[Conserved, Path | None]:
-    depths, goal = ((3,), -50.0) if size == "quick" else ((2, 3, 4), -1_000.0)
+    depths, goal = ((3,), -20.0) if size == "quick" else ((2, 3, 4), -1_000.0)
     found = [
         chain(
             lab, config(f"JT19 (2.4), {depth} layers", depth, GAUSSIAN, flow(goal, 1e-9), every=5)

@@ -159,7 +159,9 @@ class Chain:
 
     @property
     def first_d(self) -> float:
-        """D of the start (§2.1)."""
+        """D of the start (§2.1); NaN for weights that are not finite."""
+        if not np.isfinite(self.run.theta[0]).all():
+            return float("nan")
         gaps = sum(float(np.linalg.norm(a, 2)) for a in self.imbalance(0))
         return float(np.max(self.norms[0] ** 2) - self.norms[0, -1] ** 2) + gaps
 

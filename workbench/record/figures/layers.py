@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Literal
+
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
@@ -57,7 +59,7 @@ def _ratios(axes: Axes, x: Array, ratios: Array) -> None:
 
 def _alignments(axes: Axes, x: Array, pairs: Array | None, svm: Array | None) -> None:
     """|⟨v_{k+1}, u_k⟩| of every pair dashed, |⟨v_1, ū⟩| in ink."""
-    curves: list[tuple[Array, str, str, str]] = []
+    curves: list[tuple[Array, str, Literal["-", "--"], str]] = []
     for k in range(0 if pairs is None else pairs.shape[1]):
         if pairs is not None and np.isfinite(pairs[:, k]).any():
             label = rf"$|\langle v_{{{k + 2}}},u_{{{k + 1}}}\rangle|$"

@@ -70,7 +70,7 @@ def _states(
 ) -> list[tuple[int, list[Mapped]]]:
     """The first record at which no layer maps everything to 0, and the last; (step, pictures)."""
     steps = series.scalar("step")
-    found = []
+    found: list[tuple[int, list[Mapped]]] = []
     for row in (*range(min(len(steps), 8)), len(steps) - 1):
         theta = np.asarray(series.reader.read("theta", slice(row, row + 1)))[0]
         if not np.isfinite(theta).all():
