@@ -79,6 +79,8 @@ def test_a_matrix_of_rank_one_has_nothing_left_and_zero_has_no_direction(shape):
     assert found.rest[0] <= 1e-28 * found.size[0] ** 2
     assert found.rank1[0] == pytest.approx(1.0, abs=1e-15)
     assert np.isnan(found.rank1[1:]).all()
+    assert found.size[1] == found.rest[1] == found.frobenius[1] == 0.0
+    assert np.isnan(found.size[2])
     assert np.isnan(found.left[1:]).all()
 
 
@@ -156,6 +158,18 @@ def test_bounds_of_lemma_26_against_plain_formulas():
             allowed = (d + start) / np.linalg.norm(w[k + 1], 2) ** 2
             wanted = values["layer_alignment"][t, k] ** 2 - 1.0 + allowed
             np.testing.assert_allclose(values["layer_alignment_slack"][t, k], wanted, atol=1e-12)
+
+
+def test_a_layer_at_zero_keeps_to_the_first_bound_and_has_no_alignment():
+    setup = set_up(small(*DEEP, "init.zero=['w1']"))
+    buffer = RowBuffer(1, setup.state.theta, setup.output_shape)
+    setup.program.evaluate(setup.state, buffer)
+    values, _ = setup.panel.compute(buffer.take(), Carry())
+    assert values["layer_rank1_slack"][0, 0] == setup.panel.layers.beginning.d
+    assert np.isnan(values["layer_rank1"][0, 0])
+    assert np.isnan(values["layer_alignment"][0]).tolist() == [True, False]
+    assert np.isnan(values["svm_alignment"][0])
+    assert values["balance_drift"][0] == 0.0
 
 
 def test_the_margin_ratio_is_at_most_one_and_is_the_products_margin():

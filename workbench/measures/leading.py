@@ -25,7 +25,7 @@ class Leading:
     """σ_1 ≥ 0, u_1 (r) and v_1 (c), unit; `rest` = ‖W‖_F² − σ_1² and `frobenius` = ‖W‖_F of each matrix.
 
     The signs of u_1 and v_1 are arbitrary together. Where σ_1 is repeated they are one of many. A matrix
-    that is zero or not finite has NaN throughout.
+    that is 0 has σ_1 = 0 and no vectors (NaN); one that is not finite has NaN throughout.
     """
 
     size: Float[np.ndarray, " T"]
@@ -36,8 +36,9 @@ class Leading:
 
     @property
     def rank1(self) -> Float[np.ndarray, " T"]:
-        """‖W‖_2/‖W‖_F, 1 exactly for a matrix of rank 1 (JT19 Theorem 2.2)."""
-        return self.size / self.frobenius
+        """‖W‖_2/‖W‖_F, 1 exactly for a matrix of rank 1 (JT19 Theorem 2.2); NaN for 0."""
+        with np.errstate(invalid="ignore"):
+            return self.size / self.frobenius
 
 
 def leading(w: Float[np.ndarray, "T r c"]) -> Leading:
@@ -45,7 +46,7 @@ def leading(w: Float[np.ndarray, "T r c"]) -> Leading:
     count, rows, columns = w.shape
     top = np.max(np.abs(w), axis=(1, 2), initial=0.0)
     usable = (top > 0) & np.isfinite(top)
-    size, rest, frobenius = (np.full(count, np.nan) for _ in range(3))
+    size, rest, frobenius = (np.where(top == 0, 0.0, np.nan) for _ in range(3))
     left, right = np.full((count, rows), np.nan), np.full((count, columns), np.nan)
     decompose = _full if min(rows, columns) <= NARROW else _lanczos
     for t in np.flatnonzero(usable):
