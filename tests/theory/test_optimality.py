@@ -40,7 +40,7 @@ def contradicted(network, found, random, tries):
     near = better_nearby(network, found.theta, random, tries)
     if found.verdict in ("global", "local") and near:
         return "better points come near"
-    for layer, members in zip(found.layers, network.members, strict=True):
+    for layer, members in zip(found.layers, network.members, strict=False):
         free = np.isin(np.arange(network.size), members)
         if layer.better is not None and (layer.better.theta - found.theta)[:, ~free].any():
             return f"the family of layer {layer.name} moves other layers"
@@ -240,7 +240,7 @@ def test_random_networks():
 def test_perturbed_copies_in_full():
     table = perturbed_counts(CASES, 50, 2)
     for name, counts in table.items():
-        print(f"{name:18s} {dict(counts)}")
+        print(f"{name:18s} {dict(counts)}")  # noqa: T201
         assert not counts["wrong"]
         if name in ROBUST:
             assert counts == {CASES[name][2]: 50}, name
@@ -249,5 +249,5 @@ def test_perturbed_copies_in_full():
 @pytest.mark.full
 def test_random_networks_in_full():
     counts, wrong = random_counts(range(100, 150), 4)
-    print(dict(counts))
+    print(dict(counts))  # noqa: T201
     assert not wrong

@@ -42,8 +42,9 @@ def optimality(
 ) -> Optimality:
     """The verdict on θ (P), which is first scaled so that its least margin is 1.
 
-    `starts`: descents that look for better points far away (0: none; None: `STARTS`). `layers`: also Problem (3).
-    `cancel` leaves out what is not done yet; the verdict is then "undecided" unless already proved.
+    `starts`: descents that look for better points far away (0: none; None: `STARTS`). `layers`: also
+    Problem (3). `cancel` leaves out what is not done yet; the verdict is then "undecided" unless already
+    proved.
 
     Raises:
         ValueError: θ that does not fit, is not finite, or has a margin that is not above 0.

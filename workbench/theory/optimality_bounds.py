@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import numpy as np
 from jaxtyping import Bool, Float, Int
-from scipy.optimize import minimize
+from scipy.optimize import Bounds, NonlinearConstraint, minimize
 
 from workbench.arrays import Array
 from workbench.theory.layered_network import LayeredNetwork
@@ -77,18 +77,25 @@ def group_norm_bound(network: LayeredNetwork, start: Float[Array, " n"]) -> floa
     blocks = [
         z[:, columns] @ z[:, columns].T for columns in {c.tobytes(): c for c in seen}.values()
     ]
+
+    def excess(lam: Float[Array, " n"]) -> Float[Array, " b"]:
+        return np.array([lam @ block @ lam for block in blocks])
+
+    def excess_rows(lam: Float[Array, " n"]) -> Float[Array, "b n"]:
+        return np.array([2.0 * block @ lam for block in blocks])
+
+    def value(lam: Float[Array, " n"]) -> float:
+        return -float(lam.sum())
+
+    def slope(lam: Float[Array, " n"]) -> Float[Array, " n"]:
+        return -np.ones_like(lam)
+
     found = minimize(
-        lambda lam: -lam.sum(),
+        value,
         start,
-        jac=lambda lam: -np.ones_like(lam),
-        bounds=[(0.0, None)] * len(start),
-        constraints=[
-            {
-                "type": "ineq",
-                "fun": lambda lam: np.array([1.0 - lam @ block @ lam for block in blocks]),
-                "jac": lambda lam: np.array([-2.0 * block @ lam for block in blocks]),
-            }
-        ],
+        jac=slope,
+        bounds=Bounds(0.0, np.inf),
+        constraints=NonlinearConstraint(excess, -np.inf, 1.0, jac=excess_rows),
         method="SLSQP",
         options={"ftol": 1e-15, "maxiter": 300},
     )

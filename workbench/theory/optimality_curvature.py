@@ -1,8 +1,8 @@
 """The second-order condition of (P) on every side of the kinks: strict local optima at any depth.
 
-On each side (gates g at the kinks, heights h_k ≥ 0 or ≤ 0) (P) is a smooth problem. With λ of the KKT point
-and μ_k ≥ 0 of the heights, L = ½‖θ‖² − Σ λ_i (q_i − 1) − Σ μ_k |h_k| is stationary at θ~; if it is curved upwards
-wherever ∇q_i·u = 0 (λ_i > 0) and ∇h_k·u = 0 (μ_k > 0), no better point is near on that side.
+On each side (gates g at the kinks, heights h_k ≥ 0 or ≤ 0) (P) is a smooth problem. With λ of the KKT
+point and μ_k ≥ 0 of the heights, L = ½‖θ‖² − Σ λ_i (q_i − 1) − Σ μ_k |h_k| is stationary at θ~; if it is
+curved upwards wherever ∇q_i·u = 0 (λ_i > 0) and ∇h_k·u = 0 (μ_k > 0), no better point is near there.
 
 With gates held, rotations among hidden units whose gates agree on all samples change neither norm nor
 margins. Their directions may be flat: every nearby point can be rotated onto what is orthogonal to them.

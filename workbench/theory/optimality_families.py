@@ -170,7 +170,7 @@ def _downhill(
         bounds=(-1.0, 1.0),
         method="highs",
     )
-    if found.x is None or found.fun > -FALLS * point.size:
+    if found.x is None or not found.x @ point.theta[free] < -FALLS * point.size:
         return
     u = np.zeros(network.size)
     u[free] = found.x / np.linalg.norm(found.x)

@@ -30,16 +30,17 @@ def local_by_neurons(point: Candidate) -> str | None:
     zeros, kinks = 0, 0
     for j, columns in zip(reaching, seen, strict=True):
         x, w, v = network.x[used][:, columns], first[j, columns], float(last[0, j])
-        size = float(np.hypot(np.linalg.norm(w), v))
+        into = float(np.linalg.norm(w))
+        size = float(np.hypot(into, v))
         if size <= TOUCHES * point.size:
             zeros += 1
             most = neuron_supremum(x, z, network.leak)
             if most is None or most.value > 1.0 + SLACK:
                 return None
             continue
-        if min(np.linalg.norm(w), abs(v)) < 0.5 * size:
+        if min(into, abs(v)) < 0.5 * size:
             return None
-        w = w / np.linalg.norm(w)
+        w = w / into
         if not network.linear:
             height = np.abs(x @ w) / np.maximum(np.linalg.norm(x, axis=1), 1e-300)
             if ((height > TOUCHES) & (height <= CLEAR)).any():

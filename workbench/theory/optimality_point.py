@@ -104,6 +104,8 @@ def candidate(network: LayeredNetwork, theta: Float[Array, " P"]) -> Candidate:
         + 8.0 * (residual if residual <= KKT else 0.0)
         + 8.0 * float(np.abs(q[active] - 1.0).max())
     )
+    known = residual if residual <= KKT else 0.0
+    open_part = 1e-14 + 8.0 * known + 8.0 * float(np.abs(q[active] - 1.0).max())
     low = exact_norm2(theta) * Fraction(max(0.0, 1.0 - open_part))
     tightest = max(Fraction(1), min(exact_margins(network, theta)))
     low /= tightest**2
@@ -174,8 +176,8 @@ def _boxed(
     gates: Float[Array, "n G"],
     kinks: Int[Array, "j 2"],
 ) -> tuple[Float[Array, " k"], float, Int[Array, " k"]]:
-    """Two layers, where ∇q_i is affine in every gate: θ = Σ λ_i ∇q_i(low gates) + Σ μ_ik (jump of gate k),
-    0 ≤ μ_ik ≤ λ_i. The bound is an equation μ + slack = λ of its own, exact where θ is met exactly."""
+    """Two layers, where ∇q_i is affine in every gate: θ = Σ λ_i ∇q_i(low gates) + Σ μ_ik (jump of gate
+    k), 0 ≤ μ_ik ≤ λ_i. The bound is an equation μ + slack = λ, exact where θ is met exactly."""
     plain = network.rows(theta, gates, active)
     jumps = np.empty((len(kinks), network.size))
     for at, (sample, gate) in enumerate(kinks):
@@ -186,9 +188,9 @@ def _boxed(
     k, j, size = len(active), len(kinks), float(np.linalg.norm(theta))
     system = np.zeros((network.size + j, k + 2 * j))
     system[: network.size, :k], system[: network.size, k : k + j] = plain.T, jumps.T
-    at = network.size + np.arange(j)
-    system[at, np.searchsorted(active, kinks[:, 0])] = -size
-    system[at, k + np.arange(j)] = system[at, k + j + np.arange(j)] = size
+    last = network.size + np.arange(j)
+    system[last, np.searchsorted(active, kinks[:, 0])] = -size
+    system[last, k + np.arange(j)] = system[last, k + j + np.arange(j)] = size
     weights, rest = _least(np.ascontiguousarray(system.T), np.append(theta, np.zeros(j)))
     return weights[:k], rest, active
 
