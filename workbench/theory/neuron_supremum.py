@@ -11,7 +11,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
-from jaxtyping import Float
+from jaxtyping import Bool, Float
 from scipy.optimize import nnls
 
 from workbench.arrays import Array
@@ -34,14 +34,14 @@ class Supremum:
 def neuron_supremum(
     x: Float[Array, "k c"], z: Float[Array, " k"], leak: float, most: int = MOST_SAMPLES
 ) -> Supremum | None:
-    """The supremum over all patterns, possible or not; None for more than `most` samples."""
+    """The supremum over all patterns; None for more than `most` samples that see more than two numbers."""
     if leak == 1.0:
         total = z @ x
         return Supremum(_up(total, x, z), _unit(total), 1.0)
-    if len(z) > most:
+    patterns = _patterns(x, most)
+    if patterns is None:
         return None
     best = Supremum(0.0, np.zeros(x.shape[1]), 1.0)
-    patterns = _patterns(len(z))
     for sign in (1.0, -1.0):
         sums = (np.where(patterns, 1.0, leak) * (sign * z)) @ x
         sizes = np.linalg.norm(sums, axis=1)
@@ -67,11 +67,12 @@ def peaks_locally(
     `most` samples on a kink. r = 0 says that w is a local maximum of the sum on the sphere, with value 1."""
     heights = x @ w
     kink = np.abs(heights) <= touches * np.linalg.norm(x, axis=1)
-    if kink.sum() > most:
+    patterns = _patterns(x[kink], most)
+    if patterns is None:
         return None
     fixed = (np.where(heights > 0, 1.0, leak) * z)[~kink] @ x[~kink]
     worst = 0.0
-    for pattern in _patterns(int(kink.sum())):
+    for pattern in patterns:
         total = fixed + (np.where(pattern, 1.0, leak) * z[kink]) @ x[kink] - w
         rest = on_cone(total, np.where(pattern, 1.0, -1.0)[:, None] * x[kink])
         worst = max(worst, float(np.linalg.norm(rest)))
@@ -85,9 +86,21 @@ def on_cone(point: Float[Array, " c"], normals: Float[Array, "k c"]) -> Float[Ar
     return point + nnls(normals.T, -point)[0] @ normals
 
 
-def _patterns(count: int) -> Array:
-    """(2^count, count) all choices."""
-    return (np.arange(2**count)[:, None] >> np.arange(count)) & 1 == 1
+def _patterns(x: Float[Array, "k c"], most: int) -> Bool[Array, "m k"] | None:
+    """Which samples w can be active on: all choices, or in the plane those of the arcs between the lines
+    x_i·w = 0, and of the lines' ends. None where there are too many."""
+    count, columns = x.shape
+    if columns <= 2 and count:
+        plane = np.column_stack([x, np.zeros((count, 2 - columns))])
+        turned = np.arctan2(plane[:, 0], -plane[:, 1])
+        ends = np.unique(np.mod(np.concatenate([turned, turned + np.pi]), 2.0 * np.pi))
+        middles = 0.5 * (ends + np.append(ends[1:], ends[0] + 2.0 * np.pi))
+        angles = np.concatenate([middles, ends])
+        seen = np.column_stack([np.cos(angles), np.sin(angles)]) @ plane.T > 0
+        return np.unique(seen, axis=0)
+    if count > most:
+        return None
+    return np.asarray((np.arange(2**count)[:, None] >> np.arange(count)) & 1 == 1)
 
 
 def _up(total: Float[Array, " c"], x: Float[Array, "k c"], z: Float[Array, " k"]) -> float:
