@@ -19,10 +19,14 @@ MOST_SAMPLES = 4_096
 
 @dataclass(frozen=True, eq=False)
 class LayersSeen:
-    """A panel for the data, where it can be mapped, and one a layer; the step they are of."""
+    """A panel for the data, where it can be mapped, and one a layer that is a matrix; their step.
+
+    `left_out`: how many layers are no matrix.
+    """
 
     step: int
     panels: tuple[LayerPanelModel, ...]
+    left_out: int = 0
 
 
 def see_layers(
@@ -35,8 +39,10 @@ def see_layers(
     """Panels of a state.
 
     Raises:
-        BadInput: no layer of this network is a matrix.
+        BadInput: no layer of this network is a matrix, or θ is not finite.
     """
+    if not np.isfinite(theta).all():
+        raise BadInput(f"the weights at step {step:,} are not finite: there is nothing to show.")
     if all(layer.matrix is None for layer in structure.layers):
         raise BadInput(
             "no layer of this network is a matrix: there are no singular values to show; "
@@ -46,7 +52,9 @@ def see_layers(
     labels = np.asarray(y)[:MOST_SAMPLES]
     stop = _mappable(structure)
     panels = []
-    for k in range(len(structure.layers) + 1):
+    there = [k for k, layer in enumerate(structure.layers, 1) if layer.matrix is not None]
+    # Where not even the first layer can be mapped through, the inputs tell nothing of the layers.
+    for k in [0, *there] if stop else there:
         behind = mapped(theta, structure, inputs, k) if k <= stop else None
         name, shape, values, why = _matrix_of(theta, structure, k, behind and behind.values)
         nowhere = why if values is None else "" if behind else _why_unmapped(structure, stop)
@@ -62,8 +70,7 @@ def see_layers(
                 empty=nowhere,
             )
         )
-    # Where not even the first layer can be mapped through, the inputs tell nothing of the layers.
-    return LayersSeen(step, tuple(panels if stop > 0 else panels[1:]))
+    return LayersSeen(step, tuple(panels), len(structure.layers) - len(there))
 
 
 def _mappable(structure: Structure) -> int:
@@ -77,7 +84,7 @@ def _mappable(structure: Structure) -> int:
 def _why_unmapped(structure: Structure, stop: int) -> str:
     layer = structure.layers[stop]
     what = "is no matrix" if layer.matrix is None else "has biases"
-    return f"the data is not mapped here: {layer.name} {what}"
+    return f"The data is not mapped through: {layer.name} {what}."
 
 
 def _matrix_of(
@@ -90,15 +97,12 @@ def _matrix_of(
     if k == 0:
         return "data", "", of_data, ""
     layer: Layer = structure.layers[k - 1]
-    if layer.matrix is None:
-        return layer.name, "", None, "no matrix"
+    assert layer.matrix is not None
     rows, columns = layer.matrix.shape
     shape = f"{rows:,}×{columns:,}"
     if rows * columns > MOST_NUMBERS:
         return layer.name, shape, None, f"more than {MOST_NUMBERS:,} numbers"
     w = structure.matrix(theta, layer.matrix)
-    if not np.isfinite(w).all():
-        return layer.name, shape, None, "not finite"
     return layer.name, shape, np.linalg.svd(w, compute_uv=False), ""
 
 

@@ -63,7 +63,7 @@ class InspectorScreen(InspectorActions):
         Binding("v", "turn", "other column"),
         Binding("m", "margins", "margins / correlation"),
         Binding("o", "optimal", "is the KKT point optimal?"),
-        Binding("w", "layers", "weights and data, layer by layer"),
+        Binding("w", "layers", "layers: weights and data"),
         Binding("d", "prediction", "directions / prediction"),
         Binding("p", "push", "push along a KKT direction"),
         Binding("s", "step(1)", "one step"),

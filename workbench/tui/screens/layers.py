@@ -165,6 +165,8 @@ class LayersScreen(Screen[None]):
         else:
             step = self.subject.step
         extra = "layers: singular values above, the data behind them below"
+        if seen is not None and seen.left_out:
+            extra = f"layers: singular values; {seen.left_out} of the layers are no matrix"
         self.query_one("#status", StatusLine).show(
             Status(
                 state=state,  # type: ignore[arg-type]

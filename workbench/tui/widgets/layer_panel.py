@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from textwrap import wrap
 
 import numpy as np
 
@@ -72,6 +73,8 @@ def draw_layer_panel(
     if column + 2 + text_width(palette.say(model.shape)) <= width:
         grid.text(0, column + 2, model.shape, "dim")
     bars = max(2, (height - 4) * 2 // 5) if height >= 12 else 0
+    if model.points is None:
+        bars = max(0, height - 7)
     if model.values is not None and model.values.size:
         _draw_words(grid, model)
         _draw_bars(grid, 2, bars, model)
@@ -130,7 +133,8 @@ def _draw_points(grid: Grid, top: int, model: LayerPanelModel) -> None:
         return
     if points is None or not np.isfinite(points).all():
         if model.values is not None:
-            grid.text(top, 0, clip(grid.palette.say(model.empty), grid.width), "dim")
+            for row, words in enumerate(wrap(grid.palette.say(model.empty), grid.width)):
+                grid.text(top + row, 0, words, "dim")
         return
     reach = float(np.abs(points).max()) or 1.0
     where = "inputs" if model.name == "data" else f"behind {model.name}"
