@@ -154,8 +154,10 @@ async def test_the_inspector_says_that_there_are_no_layers(neurons):
         )
         await pilot.press("w")
         await until(
-            lambda: isinstance(app.screen, LayersScreen)
-            and "no layer of this network" in str(app.screen.query_one("#waiting").render())
+            lambda: (
+                isinstance(app.screen, LayersScreen)
+                and "no layer of this network" in str(app.screen.query_one("#waiting").render())
+            )
         )
         await pilot.press("question_mark")
         await pilot.pause(0.1)

@@ -44,6 +44,11 @@ def late(tmp_path_factory):
 
 
 @pytest.fixture(scope="module")
+def verdict_of_late(late):
+    return search.optimality_verdict(inspected_state(late))
+
+
+@pytest.fixture(scope="module")
 def early(tmp_path_factory):
     return finished(tmp_path_factory.mktemp("early"), "train.steps=20", "init.scale=1e-3").folder
 
@@ -139,7 +144,8 @@ async def looked_into(app, pilot, folder):
 
 
 @pytest.mark.parametrize("size", [(120, 40), (80, 24), (40, 15)])
-async def test_o_finds_the_verdict_and_keeps_it(late, size, monkeypatch):
+async def test_o_finds_the_verdict_and_keeps_it(late, verdict_of_late, size, monkeypatch):
+    monkeypatch.setattr(search, "optimality_verdict", lambda state, cancel: verdict_of_late)
     app = WorkbenchApp.to_browse(late.parent)
     async with app.run_test(size=size) as pilot:
         inspector = await looked_into(app, pilot, late)
@@ -161,12 +167,18 @@ async def test_o_finds_the_verdict_and_keeps_it(late, size, monkeypatch):
             await pilot.pause(0.1)
         compass = page.query_one("#compass", Compass)
         assert compass.region.width > 0
+        drawn = [compass.model.trails[0][-1]]
+        await pilot.press("right")
+        await pilot.pause(0.1)
+        drawn.append(compass.model.trails[0][-1])
         if size[0] < 100:
             await pilot.press("v")
-        before = compass.model.trails[0][-1]
+            await pilot.pause(0.1)
         await pilot.press("down")
         await pilot.pause(0.1)
-        assert not np.allclose(compass.model.trails[0][-1], before)
+        drawn.append(compass.model.trails[0][-1])
+        assert not np.allclose(drawn[0], drawn[1])
+        assert not np.allclose(drawn[1], drawn[2])
         await pilot.press("tab")
         await pilot.pause(0.1)
         assert app.focused.id == "layers"
@@ -176,7 +188,7 @@ async def test_o_finds_the_verdict_and_keeps_it(late, size, monkeypatch):
         await pilot.press("escape", "escape")
         await pilot.pause(0.1)
         assert app.screen is inspector
-        # It is not sought a second time.
+        # What is known is not sought a second time.
         monkeypatch.setattr(search, "optimality_verdict", None)
         await pilot.press("o")
         await pilot.pause(0.2)

@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     from workbench.inspector.state import InspectedState
     from workbench.theory.optimality import Optimality
 
-TABLES = ("layers", "family", "weights")
+TABLES = ("family", "layers", "weights")
 
 
 class VerdictScreen(Screen["Optimality | None"]):
@@ -44,6 +44,8 @@ class VerdictScreen(Screen["Optimality | None"]):
         Binding("tab", "next_table", "next table", priority=True),
         Binding("shift+tab", "next_table(-1)", "previous table", show=False, priority=True),
         Binding("v", "turn", "other column"),
+        Binding("left,h", "point(-1)", "shorter point before", show=False),
+        Binding("right,l", "point(1)", "next shorter point", show=False),
         Binding("escape,o,q", "out", "back"),
     ]
 
@@ -194,6 +196,8 @@ class VerdictScreen(Screen["Optimality | None"]):
     def hints(self) -> Iterable[KeyHint]:
         """What can be done now."""
         if self.found is not None:
+            if len(show.shorter_points(self.found)) > 1:
+                yield KeyHint("←→", "shorter point", 1)
             yield KeyHint("↑↓", "choose", 3)
             yield KeyHint("tab", "table", 3)
             if self.has_class("narrow"):
@@ -218,7 +222,16 @@ class VerdictScreen(Screen["Optimality | None"]):
     def action_turn(self) -> None:
         """Where one column fits: the other one."""
         self.toggle_class("turned")
+        hidden = self.has_class("turned") and self.has_class("narrow")
+        # Hidden tables take no keys.
+        self.query_one("#weights" if hidden else "#family").focus()
         self._draw_keys()
+
+    def action_point(self, by: int) -> None:
+        """Choose another shorter point, also where their table is out of sight."""
+        family = self.query_one("#family", Listing)
+        if family.chosen is not None:
+            family.choose(family.chosen + by)
 
     def action_out(self) -> None:
         """Back, with what was found."""
