@@ -6,7 +6,7 @@ point of (P) is polished from there. Both are held against the limit point that 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -22,7 +22,6 @@ from workbench.errors import BadInput
 from workbench.inspector.from_config import state_of
 from workbench.inspector.margin import margin_certificate
 from workbench.inspector.optimality import optimality_verdict
-from workbench.inspector.state import InspectedState
 from workbench.theory.margin_polish import Polished
 from workbench.theory.ntk import angle_between
 from workbench.theory.optimality import Optimality
@@ -31,9 +30,6 @@ LIMIT = 1e-6
 """Distance over norm within which the polished point is the limit point."""
 EARLIER = 0.1
 """Part of the final log-risk at which the angle to the limit is compared with the final one."""
-
-Judge = Callable[[InspectedState], Optimality]
-"""Who says whether a state's KKT point is optimal; tests let somebody else say it."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -73,20 +69,18 @@ class Reached:
         return self.verdict is not None and self.verdict.verdict == verdict
 
 
-def reach(
-    lab: Lab, claim: str, starts: Sequence[Start], judge: Judge = optimality_verdict
-) -> tuple[list[Reached], Path | None]:
+def reach(lab: Lab, claim: str, starts: Sequence[Start]) -> tuple[list[Reached], Path | None]:
     """Train every start and look where it came to; the first run's folder."""
     found, folders = [], []
     for start in starts:
         config = start.config(claim)
         run = lab.train(config)
-        found.append(_reached(start, config, run, judge))
+        found.append(_reached(start, config, run))
         folders.append(run.folder)
     return found, folders[0]
 
 
-def _reached(start: Start, config: RunConfig, run: TrainedRun, judge: Judge) -> Reached:
+def _reached(start: Start, config: RunConfig, run: TrainedRun) -> Reached:
     dataset = load_dataset(config.data)
     network = exact_network(config.model, dataset.x, dataset.y)
     log10_risk = float(run.log_risk[-1] / np.log(10.0))
@@ -107,6 +101,6 @@ def _reached(start: Start, config: RunConfig, run: TrainedRun, judge: Judge) -> 
     turned, before = (angle_between(run.theta[row], goal) for row in (-1, earlier))
     reached = replace(nowhere, goal=goal, turned=turned, earlier=before, polished=polished)
     try:
-        return replace(reached, verdict=judge(state))
+        return replace(reached, verdict=optimality_verdict(state))
     except BadInput as error:
         return replace(reached, reason=str(error))

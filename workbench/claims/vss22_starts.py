@@ -111,7 +111,7 @@ def one_neuron(size: Size) -> list[Start]:
 
 def flat_samples(size: Size) -> list[Start]:
     """Remark 3.1: samples (±1, h) with h → 0."""
-    parts = (4, 16, 64) if size == "quick" else (4, 16, 64, 256, 1024)
+    parts = (4, 64) if size == "quick" else (4, 16, 64, 256, 1024)
     return [_flat(1.0 / part, f"h = 1/{part}") for part in parts]
 
 
