@@ -177,5 +177,8 @@ def _margin(found: Inspection, console: Console) -> None:
         )
     elif reason := margin.why_unpolished or (point.reason if point is not None else ""):
         console.print(f"  no polished point: {reason}", markup=False)
+    if margin.limit is not None:
+        for sentence in margin.limit.sentences():
+            console.print(f"  {sentence}", markup=False)
     for note in margin.notes:
         console.print(f"  {note}", markup=False)

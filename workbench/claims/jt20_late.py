@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
+from itertools import pairwise
 
 import numpy as np
 
@@ -107,7 +108,7 @@ class LateRun:
         """The widest swing of any margin in every doubling, max_i (max − min), over γ̄ at the end."""
         edges = np.stack([self.at(m) for m in self.margins.T], axis=1)
         wide = []
-        for k, (low, high) in enumerate(zip(self.doublings, self.doublings[1:], strict=False)):
+        for k, (low, high) in enumerate(pairwise(self.doublings)):
             inside = self.margins[(self.depth >= low) & (self.depth <= high)]
             wide.append(np.ptp(np.vstack([edges[k : k + 2], inside]), axis=0).max())
         return np.array(wide) / abs(float(self.margins[-1].min()))

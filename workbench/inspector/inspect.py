@@ -14,6 +14,7 @@ from workbench.inspector.curvature import Curvature, curvature_of
 from workbench.inspector.forecast import EscapeForecast, forecast_of, radius_of
 from workbench.inspector.groups import Groups, groups_of, without_left
 from workbench.inspector.margin import MarginCertificate, margin_certificate
+from workbench.inspector.margin_limit import margin_limit
 from workbench.inspector.saddle import Judgement, judge
 from workbench.inspector.state import InspectedState
 
@@ -131,7 +132,10 @@ def certified(inspection: Inspection, state: InspectedState, cancel: Cancel = No
     Takes seconds where there are many parameters.
     """
     try:
-        return replace(inspection, margin=margin_certificate(state, cancel=cancel))
+        margin = margin_certificate(state, cancel=cancel)
+        if cancel is None or not cancel():
+            margin = replace(margin, limit=margin_limit(state))
+        return replace(inspection, margin=margin)
     except BadInput as error:
         return replace(inspection, limits=(*inspection.limits, str(error)))
 

@@ -16,6 +16,7 @@ import numpy as np
 from workbench.arrays import Array, Float, Int
 from workbench.errors import BadInput
 from workbench.inspector.gated_network import GatedNetwork
+from workbench.inspector.margin_limit import MarginLimit
 from workbench.inspector.state import InspectedState
 from workbench.measures.margins import margin_smoothed
 from workbench.theory.margin_front import BestMultipliers, Front, FrontSolver, margin_front
@@ -58,7 +59,8 @@ class MarginCertificate:
     """`constraints` (M, 2): sample and other class (0 with one output) of the constraints looked at,
     the lowest `M` of `total`. `uniform` at θ/q_min^{1/L}; `layered` with every layer scaled by itself, None
     for one layer or no orders. `front` at the uniform scaling. `polished`: None where `why_unpolished`.
-    `epsilon_bound`, `delta_bound`: Lemma C.8's, NaN where its conditions do not hold yet."""
+    `epsilon_bound`, `delta_bound`: Lemma C.8's, NaN where its conditions do not hold yet. `limit`: what the
+    theory says of where the direction goes, None where nobody asked."""
 
     order: float
     q_min: float
@@ -73,6 +75,7 @@ class MarginCertificate:
     why_unpolished: str
     classes: bool
     notes: tuple[str, ...] = field(default=())
+    limit: MarginLimit | None = None
 
     def as_json(self) -> dict[str, Any]:
         """DESIGN's `margin_kkt`, with front, layers and polished point; no NaN or infinity."""
@@ -99,6 +102,7 @@ class MarginCertificate:
             "layers": None if self.layered is None else _scaled_json(self.layered),
             "polished": self._polished_json(),
             "notes": list(self.notes),
+            "limit": None if self.limit is None else self.limit.as_json(),
         }
 
     def _names(self, which: Int[Array, " k"]) -> list[Any]:

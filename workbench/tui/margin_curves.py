@@ -21,6 +21,7 @@ COLORS = 12
 MARGINS: tuple[tuple[str, str, str], ...] = (
     ("margins", "margin_normalized", "normalized margin  qᵢ/ρᴸ"),
     ("margins_median_normalized", "", "margin over the median of those ≥ 0 (no order L)"),
+    ("margins_median_normalized", "", "margin  qᵢ/median q ≥ 0 (not homogeneous)"),
 )
 """Series of all samples' margins, the scalar series of the least one where there is one, and the title;
 the first that a run has counts."""

@@ -223,4 +223,7 @@ def note_lines(found: MarginCertificate) -> list[Cell]:
         "" if found.polished is None or found.polished.found else found.polished.reason
     )
     notes = [*found.notes, *([f"No polished point: {why}"] if why else [])]
-    return [(note if note.endswith(".") else note + ".", "dim") for note in notes]
+    limit: list[Cell] = []
+    if found.limit is not None:
+        limit = [(sentence, "text") for sentence in found.limit.sentences()]
+    return limit + [(note if note.endswith(".") else note + ".", "dim") for note in notes]

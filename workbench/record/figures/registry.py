@@ -12,11 +12,13 @@ from matplotlib import rc_context
 from matplotlib.figure import Figure
 
 from workbench.errors import unknown
+from workbench.record.figures.contours import draw as draw_contours
 from workbench.record.figures.directions import draw as draw_directions
 from workbench.record.figures.field import draw as draw_field
 from workbench.record.figures.layers import draw as draw_layers
 from workbench.record.figures.mapped import draw as draw_mapped
 from workbench.record.figures.margins import draw as draw_margins
+from workbench.record.figures.margins_ordered import draw as draw_margins_ordered
 from workbench.record.figures.ncf import draw as draw_ncf
 from workbench.record.figures.norms import draw as draw_norms
 from workbench.record.figures.optimality import draw as draw_optimality
@@ -49,6 +51,8 @@ FIGURES: dict[str, FigureKind] = {
     "robustness": FigureKind("robust accuracy against the radius in L2", draw_robustness),
     "optimality": FigureKind("whether the max-margin limit is an optimum", draw_optimality),
     "rates": FigureKind("risk and norm against log T, with LL20 Theorem 4.3's", draw_rates),
+    "margins-ordered": FigureKind("every margin over ln(n/𝓛), by its last", draw_margins_ordered),
+    "contours": FigureKind("the prediction over the plane, beside the kernel's", draw_contours),
     "norms": FigureKind("norms of θ, its layers and its neurons", draw_norms),
     "layers": FigureKind(
         "rank-1 ratios of the layers and alignment of adjacent ones, against the risk",
