@@ -142,7 +142,13 @@ def late_runs(lab: Lab, size: Size) -> list[LateRun]:
 
 def preset_config(name: str, settings: tuple[str, ...], preset: str = PRESET) -> RunConfig:
     """A preset with other settings, as a claim's run."""
-    also = [f'name="JT20 {name}"', "device.kind=cpu", "checkpoint.keep=1", *settings]
+    also = [
+        f'name="JT20 {name}"',
+        "device.kind=cpu",
+        "checkpoint.keep=1",
+        "pause.at_saddle=false",
+        *settings,
+    ]
     return parse_config(override(read_preset(preset), also), name)
 
 
