@@ -87,6 +87,14 @@ def test_rim_and_axis_are_smooth(theta):
     assert slope == pytest.approx((1.0 - dent) * np.array(theta) / rho, abs=1e-12)
 
 
+def test_norms_near_the_end_of_the_floats():
+    theta = np.array([0.4, -0.3, 0.9])
+    found, slope = value_and_gradient(1e300 * theta, order=0.5)
+    near, near_slope = value_and_gradient(theta, order=0.5)
+    assert found == pytest.approx(1e150 * near, rel=1e-12)
+    assert slope == pytest.approx(1e-150 * near_slope, rel=1e-12)
+
+
 def test_orders_neuron_and_refusals():
     model = build_model(MODEL.validate_python({"kind": "mexican-hat", "order": 0.5}), (2,), 1, 0)
     structure = structure_of(model, 2)

@@ -26,7 +26,7 @@ LEAST = 1.0 / 800.0
 
 
 class MexicanHat(Network):
-    """Φ(θ; x) = h(θ) whatever the input, θ = (x, y, z): `plane` (1, 2) and `height` (1); L-homogeneous.
+    """Φ(θ; x) = h(θ) whatever the input, θ = (x, y, z) ≠ 0: `plane` (1, 2) and `height` (1); of order L.
 
     (x, y) is declared as one planar neuron, so that what shows neurons shows the circling.
     """
@@ -39,16 +39,19 @@ class MexicanHat(Network):
 
     def forward(self, x: Tensor) -> Tensor:
         """h (n) for inputs (n, …), the same for each."""
-        across, upward = self.plane.square().sum(), self.height.square().sum()
-        square = across + upward
-        level = self.order / 2.0
-        return (square**level * (1.0 - self._dent(across / square, upward / square))).expand(len(x))
+        # θ over its largest entry, a constant to autograd: ρ² would leave the floats before ρ does.
+        top = torch.cat([self.plane[0], self.height]).detach().abs().max()
+        plane, height = self.plane[0] / top, self.height[0] / top
+        rho = (plane.square().sum() + height.square()).sqrt()
+        return ((top * rho) ** self.order * (1.0 - self._dent(plane / rho, height / rho))).expand(
+            len(x)
+        )
 
-    def _dent(self, r2: Tensor, w2: Tensor) -> Tensor:
-        """f at r² and w² = 1 − r²."""
+    def _dent(self, flat: Tensor, w: Tensor) -> Tensor:
+        """f at (u, v) and w."""
+        (u, v), r2, w2 = flat, flat.square().sum(), w.square()
         inside = w2 > LEAST
         steep = 1.0 / torch.where(inside, w2, torch.ones_like(w2))
-        u, v = (self.plane / (self.plane.square().sum() + self.height.square().sum()).sqrt())[0]
         # C sin(φ − 1/w²) with r sin φ = v: no angle, which would have none at r = 0.
         whole = 4.0 * r2.square() + w2**self.power
         turned = 4.0 * r2**1.5 * (v * torch.cos(steep) - u * torch.sin(steep)) / whole
