@@ -1,0 +1,137 @@
+"""Contours over the plane and margins in their final order: what is drawn, of real runs, and refusals."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from workbench.config import parse_config
+from workbench.errors import BadInput
+from workbench.measures.plane import PlaneSurface, plane_grid
+from workbench.record.figures import draw_figure, save_figure
+from workbench.record.figures.options import FigureOptions
+from workbench.record.figures.series import RunSeries
+from workbench.record.figures.states import stored_network
+from workbench.record.reader import RunReader
+from workbench.session import Session
+from workbench.theory.tangent_classifier import tangent_classifier
+
+PLANAR = {"kind": "jt20-planar", "n": 24, "margin": 0.5}
+SQUARED = {"kind": "squared-relu", "width": 40, "signs": "random"}
+
+
+def trained(folder, steps=120, **tables):
+    values = {
+        "data": PLANAR,
+        "model": SQUARED,
+        "init": {"kind": "gaussian", "scale": 0.1},
+        "loss": {"kind": "logistic"},
+        "train": {"rule": "normalized", "lr": 0.05, "steps": steps},
+        "record": {"every": 5},
+        "checkpoint": {"every": 20, "keep": 50},
+        "pause": {"at_saddle": False},
+        "device": {"kind": "cpu"},
+        **tables,
+    }
+    with Session.create(parse_config(values, "test"), folder) as session:
+        session.start()
+        assert session.wait(60)
+        assert session.engine.error is None
+    return session.folder
+
+
+@pytest.fixture(scope="module")
+def run(tmp_path_factory):
+    return trained(tmp_path_factory.mktemp("planar"))
+
+
+def titles(figure):
+    return [axes.get_title() for axes in figure.axes if axes.get_title()]
+
+
+@pytest.mark.parametrize("size", ["column", "page"])
+def test_contours_show_the_kernel_the_first_right_state_and_the_last(run, tmp_path, size):
+    with RunReader(run) as reader:
+        figure = draw_figure(reader, "contours", FigureOptions(size=size))
+        right = reader.read("step")[reader.read("accuracy") == 1.0]
+    assert titles(figure)[0] == "tangent kernel at the start"
+    assert titles(figure)[-1] == "step 120"
+    assert len(titles(figure)) == 3
+    assert titles(figure)[1] == f"no errors, step {int(right[0]):,}"
+    assert save_figure(figure, tmp_path / "contours.png").stat().st_size > 10_000
+
+
+def test_states_come_from_records_and_from_checkpoints(run, tmp_path):
+    wide = trained(tmp_path, record={"every": 5, "theta": False})
+    found = []
+    for folder in (run, wide):
+        with RunReader(folder) as reader:
+            stored = stored_network(RunSeries(reader), "contours")
+            found.append((list(stored.steps), stored.theta(60)))
+    assert found[0][0] == list(range(0, 121, 5))
+    assert set(found[1][0]) <= set(range(0, 121, 20))
+    assert 60 in found[1][0]
+    assert np.array_equal(found[0][1], found[1][1])
+
+
+def test_the_kernels_classifier_is_the_svm_of_its_features(run):
+    """Its margin over the samples is at least that of any other direction tried."""
+    with RunReader(run) as reader:
+        stored = stored_network(RunSeries(reader), "contours")
+        theta = stored.theta(0)
+    x, y = stored.data.x, stored.data.y
+    surface = PlaneSurface(stored.network, plane_grid(x, 3, 3), x)
+    tangents = surface.tangents(theta, x)
+    h = 1e-6
+    along = np.random.default_rng(0).standard_normal(theta.size)
+    slopes = tangents @ along
+    for k in (0, 7):
+        grid = PlaneSurface(stored.network, plane_grid(x, 2, 2), x)
+        grid._inputs = grid._inputs.new_tensor(np.repeat(x[k : k + 1], 4, axis=0))
+        difference = (grid.at(theta + h * along) - grid.at(theta - h * along))[0, 0] / (2 * h)
+        assert slopes[k] == pytest.approx(difference, rel=1e-4, abs=1e-6)
+    direction, svm = tangent_classifier(tangents, y)
+    best = (y * (tangents @ direction)).min()
+    assert best == pytest.approx(svm.margin, rel=1e-9)
+    for seed in range(20):
+        other = direction + 0.1 * np.random.default_rng(seed).standard_normal(theta.size)
+        assert (y * (tangents @ other)).min() / np.linalg.norm(other) < best
+
+
+def test_an_ntk_run_is_drawn_beside_its_largest_margin(tmp_path):
+    base = {"kind": "squared-relu", "width": 10, "signs": "random"}
+    folder = trained(
+        tmp_path, steps=40, model={"kind": "ntk", "base": base}, init={"kind": "gaussian"}
+    )
+    with RunReader(folder) as reader:
+        assert titles(draw_figure(reader, "contours"))[0] == "largest margin"
+
+
+def test_what_has_no_plane_or_several_outputs_is_refused(tmp_path):
+    digits = {
+        "data": {"kind": "digits", "n": 30},
+        "model": {"kind": "deep-relu", "widths": [4]},
+        "init": {"kind": "he"},
+        "loss": {"kind": "cross-entropy"},
+    }
+    folder = trained(tmp_path, steps=10, **digits)
+    with RunReader(folder) as reader, pytest.raises(BadInput, match="64 numbers"):
+        draw_figure(reader, "contours")
+
+
+@pytest.mark.parametrize(
+    ("model", "label"),
+    [(SQUARED, r"$q_i/\rho^L$"), ({"kind": "residual", "width": 5, "blocks": 1}, "median")],
+)
+def test_ordered_margins_say_how_they_are_normalized(tmp_path, model, label):
+    folder = trained(tmp_path, model=model, init={"kind": "he"})
+    with RunReader(folder) as reader:
+        figure = draw_figure(reader, "margins-ordered", FigureOptions(log_x=True))
+        name = "margins" if model is SQUARED else "margins_median_normalized"
+        last = reader.read(name)[-1]
+    axes = figure.axes[0]
+    assert label in axes.get_ylabel()
+    assert "24 samples" in axes.get_title(loc="left")
+    ends = [path.vertices[-1, 1] for path in axes.collections[0].get_paths()]
+    assert ends == sorted(ends)
+    assert ends == pytest.approx(sorted(last))
