@@ -3,10 +3,10 @@
     python kill_runs.py FOLDER KIND KILLS SEED [AIM]
 
 The process imports everything once and forks, so that a kill costs a tenth of a second and not the
-two seconds of a cold start; it never runs torch itself. KIND names one of `KINDS`, or some with commas
-between them, then SEED has as many. A run is killed
-and resumed until it finishes, then the next one begins, until there were KILLS kills. Every dead run
-is read, and every finished one compared with a run that nobody killed.
+two seconds of a cold start; it never runs torch itself. KIND names one of `kill_kinds.KINDS`, or some
+with commas between them, then SEED has as many. A run is killed and resumed until it finishes, then the
+next one begins, until there were KILLS kills. Every dead run is read, and every finished one compared
+with a run that nobody killed.
 
 Kills are aimed in four ways: at a moment (`clock`), at the n-th time that the child opens, renames
 or removes a file among its runs (`call`, from within the child), the same but counted from the run's
@@ -31,6 +31,7 @@ from typing import Any
 
 import h5py
 import numpy as np
+from kill_kinds import settings
 
 import commands.headless
 import commands.main
@@ -41,130 +42,6 @@ from workbench.record.folder import list_runs
 from workbench.record.lock import is_alive
 from workbench.record.reader import RunReader
 from workbench.record.summary import summarize
-
-BASE = """
-[data]
-kind = "gaussian-separable"
-n = 12
-[model]
-kind = "two-layer-relu"
-width = 6
-[init]
-kind = "gaussian"
-scale = 0.2
-[loss]
-kind = "logistic"
-[device]
-kind = "cpu"
-"""
-
-KINDS = {
-    "records": """
-[train]
-lr = 1e-3
-steps = 10000
-[record]
-every = 4
-[checkpoint]
-every = 400
-""",
-    "minibatch": """
-[train]
-lr = 1e-3
-steps = 8000
-batch = 5
-[record]
-every = 7
-[checkpoint]
-every = 333
-keep = 2
-""",
-    "log": """
-[train]
-lr = 1e-3
-steps = 16000
-[record]
-every = "log"
-[checkpoint]
-every = 500
-keep = 1
-""",
-    "normalized": """
-[train]
-rule = "normalized"
-lr = 0.1
-max_update = 0.05
-batch = 5
-steps = 600
-[record]
-every = 2
-[checkpoint]
-every = 60
-keep = 2
-""",
-    "loss-based": """
-[train]
-rule = "loss-based"
-lr = 0.05
-batch = 5
-steps = 600
-[record]
-every = 2
-[checkpoint]
-every = 61
-""",
-    "flow": """
-[train]
-rule = "flow"
-rtol = 1e-4
-steps = 60
-[record]
-every = 1
-[checkpoint]
-every = 6
-""",
-    # Of deep linear networks with the averaged risk only (JT19 Assumption 3.5).
-    "smoothness": """
-[data]
-kind = "two-circles"
-n = 12
-[model]
-kind = "deep-linear"
-width = 3
-depth = 3
-[init]
-kind = "balanced"
-scale = 0.3
-[loss]
-kind = "logistic"
-reduction = "mean"
-[train]
-rule = "smoothness"
-steps = 600
-[record]
-every = 2
-[checkpoint]
-every = 60
-[device]
-kind = "cpu"
-""",
-    # Every life reaches the end, so most kills fall on start-up, the last checkpoint and the copy.
-    "short": """
-[train]
-lr = 1e-3
-steps = 600
-[record]
-every = 1
-[checkpoint]
-every = 150
-""",
-}
-
-
-def settings(kind: str) -> str:
-    """The TOML of a kind; those that name no data are of the usual network."""
-    return KINDS[kind] if "[data]" in KINDS[kind] else BASE + KINDS[kind]
-
 
 # A run that was killed this often is left to finish, to be compared.
 MOST_KILLS_A_RUN = 25

@@ -116,7 +116,7 @@ def workbench(*arguments: object) -> subprocess.Popen[bytes]:
 def test_the_command_itself_survives_kills(tmp_path):
     rng = random.Random(3)
     toml = tmp_path / "killed.toml"
-    from e2e.kill_runs import settings
+    from e2e.kill_kinds import settings
 
     toml.write_text(settings("records"))
     whole = workbench("run", toml, "--headless", "--runs-dir", tmp_path / "whole")

@@ -10,7 +10,6 @@ import threading
 from collections.abc import Iterable
 from typing import TYPE_CHECKING, ClassVar
 
-import numpy as np
 from textual import events, on, work
 from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
@@ -21,8 +20,8 @@ from workbench.errors import WorkbenchError
 from workbench.tui import inspect_pictures as pictures
 from workbench.tui import inspect_views as show
 from workbench.tui import margin_views as margins
+from workbench.tui.inspect_status import status_of
 from workbench.tui.layout import NARROW, WIDE
-from workbench.tui.look import LN10
 from workbench.tui.looked import (
     LiveSubject,
     Looked,
@@ -40,7 +39,7 @@ from workbench.tui.widgets.keyline import KeyHint, KeyLine
 from workbench.tui.widgets.landscape import Landscape
 from workbench.tui.widgets.listing import Listing, lines
 from workbench.tui.widgets.prediction import Prediction
-from workbench.tui.widgets.statusline import Status, StatusLine
+from workbench.tui.widgets.statusline import StatusLine
 
 if TYPE_CHECKING:
     from workbench.inspector.margin import MarginCertificate
@@ -245,30 +244,7 @@ class InspectorScreen(InspectorActions):
         self.query_one("#detail", Static).update(lines(detail, palette_of(self)))
 
     def _draw_status(self) -> None:
-        looked, live = self.looked, isinstance(self.subject, LiveSubject)
-        state, step, extra = "replay", None, ""
-        if isinstance(self.subject, LiveSubject):
-            engine = self.subject.session.engine
-            state = {"running": "live", "finished": "done", "stopped": "paused"}.get(
-                engine.mode, engine.mode
-            )
-            step = None if engine.snapshot is None else engine.snapshot.step
-        elif isinstance(self.subject, StoredSubject):
-            step = self.subject.step
-        if looked is not None:
-            extra = show.VERDICTS[looked.inspection.judgement.verdict][0]
-            if looked.inspection.step != step:
-                extra = f"seen at step {looked.inspection.step:,}"
-        self.query_one("#status", StatusLine).show(
-            Status(
-                state=state,  # type: ignore[arg-type]
-                name=self.subject.name,
-                step=step,
-                log10_risk=None if looked is None else looked.state.log_risk / LN10,
-                norm=None if looked is None else float(np.linalg.norm(looked.state.theta)),
-                extra=extra if live or looked is not None else "",
-            )
-        )
+        self.query_one("#status", StatusLine).show(status_of(self.subject, self.looked))
 
     def _draw_keys(self) -> None:
         self.query_one("#keys", KeyLine).show(tuple(self.hints()))

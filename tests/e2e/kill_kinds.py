@@ -1,0 +1,126 @@
+"""The runs that the kill tests kill, as TOML."""
+
+from __future__ import annotations
+
+BASE = """
+[data]
+kind = "gaussian-separable"
+n = 12
+[model]
+kind = "two-layer-relu"
+width = 6
+[init]
+kind = "gaussian"
+scale = 0.2
+[loss]
+kind = "logistic"
+[device]
+kind = "cpu"
+"""
+
+KINDS = {
+    "records": """
+[train]
+lr = 1e-3
+steps = 10000
+[record]
+every = 4
+[checkpoint]
+every = 400
+""",
+    "minibatch": """
+[train]
+lr = 1e-3
+steps = 8000
+batch = 5
+[record]
+every = 7
+[checkpoint]
+every = 333
+keep = 2
+""",
+    "log": """
+[train]
+lr = 1e-3
+steps = 16000
+[record]
+every = "log"
+[checkpoint]
+every = 500
+keep = 1
+""",
+    "normalized": """
+[train]
+rule = "normalized"
+lr = 0.1
+max_update = 0.05
+batch = 5
+steps = 600
+[record]
+every = 2
+[checkpoint]
+every = 60
+keep = 2
+""",
+    "loss-based": """
+[train]
+rule = "loss-based"
+lr = 0.05
+batch = 5
+steps = 600
+[record]
+every = 2
+[checkpoint]
+every = 61
+""",
+    "flow": """
+[train]
+rule = "flow"
+rtol = 1e-4
+steps = 60
+[record]
+every = 1
+[checkpoint]
+every = 6
+""",
+    # Of deep linear networks with the averaged risk only (JT19 Assumption 3.5).
+    "smoothness": """
+[data]
+kind = "two-circles"
+n = 12
+[model]
+kind = "deep-linear"
+width = 3
+depth = 3
+[init]
+kind = "balanced"
+scale = 0.3
+[loss]
+kind = "logistic"
+reduction = "mean"
+[train]
+rule = "smoothness"
+steps = 600
+[record]
+every = 2
+[checkpoint]
+every = 60
+[device]
+kind = "cpu"
+""",
+    # Every life reaches the end, so most kills fall on start-up, the last checkpoint and the copy.
+    "short": """
+[train]
+lr = 1e-3
+steps = 600
+[record]
+every = 1
+[checkpoint]
+every = 150
+""",
+}
+
+
+def settings(kind: str) -> str:
+    """The TOML of a kind; those that name no data are of the usual network."""
+    return KINDS[kind] if "[data]" in KINDS[kind] else BASE + KINDS[kind]
