@@ -16,6 +16,8 @@ from workbench.theory.layered_network import LayeredNetwork
 
 TOUCHES = 1e-9
 """Relative size under which q_i − 1, pre-activations and units count as 0."""
+EXACT = 1e-13
+"""The same up to which a pre-activation is what rounding makes of 0: families may cross that kink."""
 CLEAR = 1e-6
 """Relative size above which a pre-activation counts as not 0; between the two nothing is decided."""
 KKT = 1e-8
@@ -29,7 +31,7 @@ class Candidate:
     """θ~ (P) with q_min = 1. `active` (k): samples with q_i = 1. `heights`, `gates` (n, G). `kinks`
     (j, 2): (sample, gate) of active samples with height 0. `clearance`: the least other |height|
     of an active sample over the norms of what makes it, inf without any; `nearest_kink`: the least change
-    of weights that brings one to 0. `multipliers` (n) of least KKT `residual`.
+    of weights that brings one to 0 that is not there up to rounding. `multipliers` (n) of least KKT `residual`.
     `norm2_low`: what a norm² must stay under to be called smaller: ‖θ~‖²/q_min^{2/L} less what residual and
     rounding leave open."""
 
@@ -96,7 +98,7 @@ def candidate(network: LayeredNetwork, theta: Float[Array, " P"]) -> Candidate:
     gates = np.where((heights > 0) & ~touching, 1.0, network.low[None, :])
     apart = ~touching[active]
     clearance = float(relative[active][apart].min(initial=np.inf))
-    nearest_kink = float(reach[active][apart].min(initial=np.inf))
+    nearest_kink = float(reach[active][relative[active] > EXACT].min(initial=np.inf))
     multipliers, residual = _multipliers(network, theta, active, gates, kinks)
     # A KKT point is known up to its residual; any other point is taken as it is.
     open_part = (
