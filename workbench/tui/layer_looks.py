@@ -56,7 +56,9 @@ def see_layers(
     # Where not even the first layer can be mapped through, the inputs tell nothing of the layers.
     for k in [0, *there] if stop else there:
         behind = mapped(theta, structure, inputs, k) if k <= stop else None
-        name, shape, values, why = _matrix_of(theta, structure, k, behind and behind.values)
+        name, shape, values, why = _matrix_of(
+            theta, structure, k, behind.values if behind else None
+        )
         nowhere = why if values is None else "" if behind else _why_unmapped(structure, stop)
         panels.append(
             LayerPanelModel(

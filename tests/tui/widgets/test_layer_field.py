@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
+
 import numpy as np
 import pytest
 
@@ -36,7 +38,7 @@ def field(layers: int, records: int = 50, **more) -> LayerFieldModel:
     names = tuple(f"w{k + 1}" for k in range(layers))
     groups = (
         Strips("rank", names, ratio),
-        Strips("pairs", tuple(f"{a}·{b}" for a, b in zip(names, names[1:], strict=False)), pairs),
+        Strips("pairs", tuple(f"{a}·{b}" for a, b in pairwise(names)), pairs),
         Strips("svm", ("w1·ū",), ratio[:, :1]),
     )
     x = np.arange(1.0, records + 1)

@@ -133,8 +133,8 @@ def _draw_points(grid: Grid, top: int, model: LayerPanelModel) -> None:
         return
     if points is None or not np.isfinite(points).all():
         if model.values is not None:
-            for row, words in enumerate(wrap(grid.palette.say(model.empty), grid.width)):
-                grid.text(top + row, 0, words, "dim")
+            for row, sentence in enumerate(wrap(grid.palette.say(model.empty), grid.width)):
+                grid.text(top + row, 0, sentence, "dim")
         return
     reach = float(np.abs(points).max()) or 1.0
     where = "inputs" if model.name == "data" else f"behind {model.name}"
