@@ -129,8 +129,8 @@ def robustness_of(
 ) -> Robustness:
     """L2-robustness of a stored state on `samples` of the run's samples, evenly spread.
 
-    Pictures stay within 0..1 unless `anywhere`. Raises BadInput when the run does not classify, no
-    state of that step is stored, or the model's class is not trusted.
+    Pictures stay within 0..1 unless `anywhere`. Raises BadInput when the run does not classify or mixes its
+    samples, no state of that step is stored, or the model's class is not trusted.
     """
     from workbench.inspector.robustness import PICTURES, robustness, spread_samples
     from workbench.setup import set_up
@@ -143,6 +143,11 @@ def robustness_of(
         raise BadInput(
             f"robustness is how far a sample is from another class, and run {folder.name} does not "
             "classify; allowed are labels −1 and 1, or classes with loss.kind 'cross-entropy'."
+        )
+    if getattr(setup.model, "mixes_samples", False):
+        raise BadInput(
+            f"robustness is a property of single samples, and in the network of run {folder.name} an output "
+            "depends on the other samples (batch statistics); allowed are networks without."
         )
     state = inspected_state(folder, at, trust=trust, setup=setup)
     box = PICTURES if isinstance(config.data, ClassesData) and not anywhere else None

@@ -125,7 +125,7 @@ def fig1_config(biases: str, rule: str, size: Size) -> RunConfig:
     settings = [f'name="LL20-F1 {biases}, {rule}"', f"train.rule={rule}", "device.kind=cpu"]
     settings += ["train.lr=0.1", "checkpoint.keep=1"]
     if size == "quick":
-        settings += [*SMALL, "train.batch=10", "train.steps=3000"]
+        settings += [*SMALL, "train.batch=10", "train.steps=2000", "record.every=50"]
     return parse_config(override(read_preset(BIASES[biases]), settings), "LL20-F1")
 
 

@@ -13,7 +13,7 @@ from workbench.arrays import Float
 from workbench.claims.claim import Check, Claim, Measured, Size
 from workbench.claims.kh24_checks import Bound, judged, most
 from workbench.claims.lab import Lab, TrainedRun
-from workbench.claims.ll20_images import MODELS, falls, first_below, table1_config
+from workbench.claims.ll20_images import TENFOLD, falls, first_below, table1_config
 from workbench.data.load import load_dataset
 from workbench.inspector.lipschitz import lipschitz_product
 from workbench.inspector.risk_model import RiskModel
@@ -25,13 +25,13 @@ from workbench.models.network import flatten
 from workbench.record.robustness_file import keep_robustness
 
 SMALL = 0.25
-"""Small radii are those within which the attack reaches at most this share of model-1's samples."""
+"""Small radii are those within which the attack reaches at most this share of the first network's samples."""
 RADII = 200
 
 
 @dataclass(frozen=True, eq=False)
 class Model:
-    """The network at one of Table 1's risks: γ̄_m of all samples, robustness of each, and LL20's own
+    """The network at one risk of the run: γ̄_m of all samples, robustness of each, and LL20's own
     lower bounds q/β, β = √2 ∏‖W_k‖, `plain` (k)."""
 
     margin: float
@@ -42,20 +42,20 @@ class Model:
 
 
 def experiment(lab: Lab, size: Size) -> tuple[list[Model], Path | None]:
-    """Table 1's training; every sample attacked and certified at each of its risks."""
+    """Table 1's training; every sample attacked and certified at each tenfold of −log 𝓛."""
     config = table1_config(size)
     run = lab.train(config)
     return looked_at(run, size), run.folder
 
 
 def looked_at(run: TrainedRun, size: Size) -> list[Model]:
-    """The five models of a run of `table1_config`."""
+    """The networks of a run of `table1_config` at each tenfold of −log 𝓛 up to Table 1's last."""
     config = table1_config(size)
     data = load_dataset(config.data)
     network = build_model(config.model, data.x.shape[1:], data.n_classes, config.init.seed)
     risk = RiskModel(network, data.x, data.y, config.loss.kind, config.loss.reduction)
     models = []
-    for row in first_below(run, MODELS):
+    for row in first_below(run, TENFOLD):
         state = InspectedState.of(
             risk, run.structure, run.theta[row], order=4.0, learning_rate=1.0, step=int(run.step[row])
         )  # fmt: skip
@@ -81,21 +81,21 @@ def looked_at(run: TrainedRun, size: Size) -> list[Model]:
 
 # --- what is measured ----------------------------------------------------------------------------
 
-AREA = "robust accuracy at small radii falls from a model to the next by, most"
-WHOLE = "robust accuracy at small radii falls from the first model to the last by"
-MARGIN = "γ̄_m falls from a model to the next by, most"
+AREA = "robust accuracy at small radii falls over a tenfold of −log 𝓛 by, most"
+WHOLE = "robust accuracy at small radii falls from the first risk to the last by"
+MARGIN = "γ̄_m falls over a tenfold of −log 𝓛 by, most"
 BELOW = "q/β over the distance of an adversarial example, most"
 CERTIFIED = "certified radius over that distance, most"
 WRONG = "adversarial examples misclassified when evaluated again"
 
 
 def measure(models: Sequence[Model]) -> Measured:
-    """Mean robust accuracy over small radii, model by model, and both lower bounds against the attack."""
+    """Mean robust accuracy over small radii, risk by risk, and both lower bounds against the attack."""
     first = models[0].found.attack
     small = float(np.quantile(first, SMALL, method="higher"))
     radii = np.linspace(0.0, small, RADII)
     accuracy = [float(np.mean(model.found.accuracy(radii))) for model in models]
-    names = [f"10^−{h:g}" for h in MODELS]
+    names = [f"10^−{h:.3g}" for h in TENFOLD]
     return Measured(
         {
             AREA: falls(accuracy),
@@ -150,10 +150,12 @@ CLAIMS = (
         id="LL20-J2",
         paper="LL20",
         place="App. J.2, Fig. 8",
-        statement="Training longer with the loss-based rate, and so a larger normalized margin, raises the robust "
-        "accuracy at small radii, which never falls below the bound q/β, β the margin's Lipschitz constant.",
-        method="Table 1's run at its five risks; Carlini and Wagner's L2 attack, polished, on every training "
-        "sample; small radii are those that reach a quarter of model-1's samples.",
+        statement="Training longer with the loss-based rate, and so a larger normalized margin, raises the "
+        "robust accuracy at small radii; it never falls below the bound q/β, β the margin's Lipschitz "
+        "constant.",
+        method="Table 1's run at each tenfold of −log 𝓛 up to 10^−881; Carlini and Wagner's L2 attack, "
+        "polished, on every training sample; small radii are those within which it reaches a quarter of the "
+        "samples at the first of these risks.",
         experiment=experiment,
         measure=measure,
         criterion=criterion,
