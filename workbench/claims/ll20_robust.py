@@ -66,6 +66,7 @@ def looked_at(run: TrainedRun, size: Size) -> list[Model]:
             keep_robustness(run.folder, found.as_json())
         flatten(network, torch.float64, torch.device("cpu")).copy_(torch.from_numpy(state.theta))
         beta = np.sqrt(2.0) * lipschitz_product(network, data.x.shape[1:])
+        assert found.examples is not None
         again = risk.outputs_at(state.theta, found.examples)
         wrong = sample_margins(again[None], data.y)[0] <= 0
         models.append(
