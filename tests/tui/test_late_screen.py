@@ -84,7 +84,7 @@ async def test_a_key_brings_the_prediction_and_then_the_rates(flow, size):
         await pilot.press("escape", "d")
         course = screen.query_one("#course", LineChart)
         await until(lambda: course.display and course.model is not None)
-        assert "theory" in course.model.title
+        assert "rates" in course.model.title
 
 
 async def test_numbers_of_the_late_phase(flow):

@@ -169,11 +169,11 @@ def rates_chart(
     at = x[np.clip(np.searchsorted(log_time, found.log_time), 0, len(x) - 1)]
     risk, norm = found.risk / found.risk_theory, found.norm / found.norm_theory
     return chart(
-        "rates over theory",
+        "rates over those of LL20 Thm 4.3",
         look,
         x,
         (
-            Curve(at, np.ones(len(at)), "dim", "LL20 Thm 4.3"),
+            Curve(at, np.ones(len(at)), "dim"),
             Curve(at, norm, "green", "ρᴸ"),
             Curve(at, risk, "cyan", "L"),
         ),

@@ -15,7 +15,7 @@ from workbench.tui.widgets.margin_field import FieldLine, MarginFieldModel
 from workbench.tui.widgets.palette import Palette
 from workbench.tui.widgets.scale import Kind, y_range
 
-FEW_SAMPLES = 64
+FEW_SAMPLES = 40
 COLORS = 12
 """Lines are drawn in this many colours, from the least final margin to the largest."""
 MARGINS: tuple[tuple[str, str, str], ...] = (
