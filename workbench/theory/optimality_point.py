@@ -31,7 +31,8 @@ class Candidate:
     """θ~ (P) with q_min = 1. `active` (k): samples with q_i = 1. `heights`, `gates` (n, G). `kinks`
     (j, 2): (sample, gate) of active samples with height 0. `clearance`: the least other |height|
     of an active sample over the norms of what makes it, inf without any; `nearest_kink`: the least change
-    of weights that brings one to 0 that is not there up to rounding. `multipliers` (n) of least KKT `residual`.
+    of weights that brings one to 0 that is not there up to rounding. `multipliers` (n) of least KKT
+    `residual`.
     `norm2_low`: what a norm² must stay under to be called smaller: ‖θ~‖²/q_min^{2/L} less what residual and
     rounding leave open."""
 
@@ -101,11 +102,6 @@ def candidate(network: LayeredNetwork, theta: Float[Array, " P"]) -> Candidate:
     nearest_kink = float(reach[active][relative[active] > EXACT].min(initial=np.inf))
     multipliers, residual = _multipliers(network, theta, active, gates, kinks)
     # A KKT point is known up to its residual; any other point is taken as it is.
-    open_part = (
-        1e-14
-        + 8.0 * (residual if residual <= KKT else 0.0)
-        + 8.0 * float(np.abs(q[active] - 1.0).max())
-    )
     known = residual if residual <= KKT else 0.0
     open_part = 1e-14 + 8.0 * known + 8.0 * float(np.abs(q[active] - 1.0).max())
     low = exact_norm2(theta) * Fraction(max(0.0, 1.0 - open_part))

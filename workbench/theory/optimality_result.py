@@ -68,12 +68,9 @@ class Optimality:
 
     `theta` (P): θ~, scaled so that its least margin is 1. `norm2`: ‖θ~‖². `better`: points of smaller
     norm, if any is known. `bound`: a certified lower bound on ‖θ‖² over all feasible θ, 0 if none.
-    `ratio`: ‖θ~‖/‖θ*‖ with θ* the best feasible point known; 1 if that is θ~ itself. `residual`: ‖θ~ − Σλ_i h_i‖/‖θ~‖
-    of the KKT conditions with `multipliers` (n). `layers`: Problem (3), in the order of the layers.
-    `far`: the point that `ratio` compares with where it lies beyond a family in `better`.
     `ratio`: ‖θ~‖/‖θ*‖ with θ* the best feasible point known; 1 if that is θ~ itself. `residual`:
     ‖θ~ − Σλ_i h_i‖/‖θ~‖ of the KKT conditions with `multipliers` (n). `layers`: Problem (3), in the order
-    of the layers.
+    of the layers. `far`: the point that `ratio` compares with where it lies beyond a family in `better`.
     """
 
     verdict: Verdict
