@@ -238,8 +238,8 @@ CLAIMS = (
         paper="VSS22",
         place="Remark 3.1",
         statement="As the angle between Theorem 3.2's samples goes to π, ‖θ~‖/‖θ*‖ exceeds every bound.",
-        method="Preset vss22-r3.1 with samples (±1, h), h = 1/4 and 1/64, in full also 1/16, 1/256 and 1/1024; "
-        "the ratio to any feasible point bounds the ratio to θ* from below.",
+        method="Preset vss22-r3.1 with samples (±1, h), h = 1/4 and 1/64, in full also 1/16, 1/256, "
+        "1/1024; the ratio to any feasible point bounds the ratio to θ* from below.",
         experiment=experiment_of("VSS22-R3.1"),
         measure=ratio_measure,
         criterion=criterion_of(
