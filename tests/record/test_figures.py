@@ -9,7 +9,7 @@ from PIL import Image
 
 from tests.record import sample_run
 from workbench.errors import BadInput, StorageError
-from workbench.record.figures import FIGURES, FigureOptions, draw_figure, save_figure
+from workbench.record.figures import FigureOptions, draw_figure, save_figure
 from workbench.record.figures.directions import unwrapped_pieces
 from workbench.record.layout import SeriesLayout
 from workbench.record.reader import RunReader

@@ -70,8 +70,7 @@ class Margins:
         """Records of every doubling of ln(n/𝓛)."""
         edges = self.halvings
         return [
-            self.values[(self.depth > low) & (self.depth <= high)]
-            for low, high in pairwise(edges)
+            self.values[(self.depth > low) & (self.depth <= high)] for low, high in pairwise(edges)
         ]
 
     def means(self) -> list[Float[np.ndarray, " n"]]:
@@ -81,12 +80,7 @@ class Margins:
     def changes(self) -> Float[np.ndarray, " k"]:
         """‖m_{k+1} − m_k‖/‖m_{k+1}‖ between doublings, each vector over its own mean: their shape."""
         shapes = [mean / abs(mean.mean()) for mean in self.means()]
-        return np.array(
-            [
-                np.linalg.norm(b - a) / np.linalg.norm(b)
-                for a, b in pairwise(shapes)
-            ]
-        )
+        return np.array([np.linalg.norm(b - a) / np.linalg.norm(b) for a, b in pairwise(shapes)])
 
     def agreement(self) -> Float[np.ndarray, " k"]:
         """Spearman's rank correlation of the samples' order in every doubling with that in the last."""
