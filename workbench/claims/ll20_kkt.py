@@ -18,7 +18,7 @@ from workbench.claims.claim import Check, Claim, Measured, Size
 from workbench.claims.kh24_checks import Bound, judged, least, most, worst_ratio
 from workbench.claims.lab import Lab
 from workbench.claims.ll20_flow import TENFOLD
-from workbench.claims.ll20_runs import SQUARED, flows
+from workbench.claims.ll20_runs import RTOL, SQUARED, flows
 from workbench.claims.margin_runs import MarginRun, windows
 from workbench.theory.margin_front import FrontSolver
 from workbench.theory.margin_kkt import PaperCertificate, lemma_bounds, paper_certificate_at
@@ -32,15 +32,18 @@ RESIDUAL = 1e-10
 SVM_ANGLE = 1e-6
 """Radians between the limit and the SVM, the statement's."""
 NETWORKS = (SQUARED, "L=2", "L=3")
+STEADY = 1e-2
+"""Relative error of the gradient's weights that is small beside what is measured."""
 STRIDE = 5
 """Every fifth record of a flow is certified in Lemma C.8, and the last."""
 
 
 @dataclass(frozen=True, eq=False)
 class Limit:
-    """A flow, its certificates on the way, and the KKT point next to its end."""
+    """A flow with its `rtol`, its certificates on the way, and the KKT point next to its end."""
 
     run: MarginRun
+    rtol: float = RTOL["quick"]
 
     @cached_property
     def tenfold(self) -> list[int]:
@@ -123,9 +126,14 @@ class Limit:
         return np.array(values)
 
     def passing(self, count: int = 20) -> float:
-        """Corollary C.10 over windows of log ρ: least β⁻² − 1 over Δlog γ~/(L Δlog ρ), the largest."""
+        """Corollary C.10 over windows of log ρ: least β⁻² − 1 over Δlog γ~/(L Δlog ρ), the largest.
+
+        An error of rtol in θ^ moves margins by rtol ρ^L, and the weights that make the gradient by about
+        −log 𝓛 times rtol: records count while that is below `STEADY`.
+        """
         run, beta = self.run, self.betas
-        log_rho, log_margin = np.log(run.rho), np.log(run.smoothed)
+        steady = int(np.sum(-run.log_risk * self.rtol < STEADY))
+        log_rho, log_margin = np.log(run.rho[:steady]), np.log(run.smoothed[:steady])
         ratios = []
         for a, b in windows(log_rho, count):
             allowed = (log_margin[b] - log_margin[a]) / (run.order * (log_rho[b] - log_rho[a]))
@@ -136,7 +144,7 @@ class Limit:
 def experiment(lab: Lab, size: Size) -> tuple[list[Limit], Path | None]:
     """Flows of the exponential loss."""
     runs = flows(lab, size, NETWORKS)
-    return [Limit(run) for run in runs], runs[0].trained.folder
+    return [Limit(run, RTOL[size]) for run in runs], runs[0].trained.folder
 
 
 # --- Theorem 4.4 ---------------------------------------------------------------------------------

@@ -21,7 +21,7 @@ from workbench.claims.ll20_kkt import (
     kkt_quantities,
     lemma_quantities,
 )
-from workbench.claims.ll20_runs import LOWEST, flows
+from workbench.claims.ll20_runs import LOWEST, RTOL, flows
 from workbench.claims.margin_runs import MarginRun
 
 Slope = Callable[[Float[np.ndarray, " k"]], Float[np.ndarray, " k"]]
@@ -78,7 +78,7 @@ def _logistic_sandwich(run: MarginRun) -> float:
 def experiment(lab: Lab, size: Size) -> tuple[list[Limit], Path | None]:
     """Flows of the logistic loss."""
     runs = flows(lab, size, NETWORKS, "logistic")
-    return [Limit(run) for run in runs], runs[0].trained.folder
+    return [Limit(run, RTOL[size]) for run in runs], runs[0].trained.folder
 
 
 def measure(limits: list[Limit]) -> Measured:
