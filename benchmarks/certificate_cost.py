@@ -38,9 +38,9 @@ def state_of(samples: int, width: int):  # type: ignore[no-untyped-def]
         )
     )
     began = time.process_time()
-    setup.program.run_chunk(setup.state, 0, 1, 200, None, StopFlag())
-    rate = 200.0 / (time.process_time() - began)
-    return inspected(setup, setup.state.theta.numpy().copy(), step=200), rate
+    setup.program.run_chunk(setup.state, 0, 1, 60, None, StopFlag())
+    rate = 60.0 / (time.process_time() - began)
+    return inspected(setup, setup.state.theta.numpy().copy(), step=60), rate
 
 
 def main() -> None:
