@@ -18,8 +18,9 @@ from workbench.claims.lab import Lab
 
 ACCURACY = 1e-8
 """Mean risk to which the figures' runs went, or below (App. A)."""
-ORDER = "margins"
-MEDIAN = "margins_median_normalized"
+BY_NORM = "margins"
+BY_MEDIAN = "margins_median_normalized"
+"""The series of margins, with an order and without one."""
 SMALL = ("data.n=100", "data.classes=[0, 1, 2, 3]", "train.batch=50")
 
 ALEXNET: Mapping[Size, tuple[tuple[str, tuple[str, ...]], ...]] = {
@@ -111,12 +112,12 @@ def _run(
 
 def f2_experiment(lab: Lab, size: Size) -> tuple[list[Margins], Path | None]:
     """H-AlexNet on digits."""
-    return _run(lab, "jt20-fig2", ORDER, ALEXNET[size])
+    return _run(lab, "jt20-fig2", BY_NORM, ALEXNET[size])
 
 
 def f3_experiment(lab: Lab, size: Size) -> tuple[list[Margins], Path | None]:
     """Residual networks on digits."""
-    return _run(lab, "jt20-fig3", MEDIAN, RESIDUAL[size])
+    return _run(lab, "jt20-fig3", BY_MEDIAN, RESIDUAL[size])
 
 
 def measure(runs: Sequence[Margins]) -> Measured:
