@@ -31,7 +31,7 @@ FLOW = (
 )
 CNN = (
     "data.classes=[3,8]",
-    "data.n=120",
+    "data.n=60",
     'model={"kind"="cnn","channels"=[3,4],"width"=6}',
     "loss.kind=logistic",
     "train.rule=loss-based",
@@ -137,7 +137,7 @@ async def late_phase(runs: Path, name: str, keys: tuple[str, ...]) -> None:
             if key:
                 await pilot.press(key)
             if key == "i":
-                await until(lambda: bool(getattr(app.screen.looked, "whole", False)))
+                await until(lambda: bool(getattr(app.screen.looked, "whole", False)), 600.0)
             for size in SIZES:
                 await pilot.resize_terminal(*size)
                 await pilot.pause(1.0)
