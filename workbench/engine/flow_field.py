@@ -131,7 +131,8 @@ class FlowField:
             slope = pull / along - u
             slope -= u * (u @ slope)
         # ∇F(θ) = ρ^{L−1} G.
-        steep = float(np.log(pull @ pull)) + 2.0 * (self.order - 1.0) * x
+        with np.errstate(divide="ignore"):
+            steep = float(np.log(pull @ pull)) + 2.0 * (self.order - 1.0) * x
         return Place(
             True, u, slope, pairs.height, x, steep, scale * along, along, scale,
             pairs, margins, gates, gate_pull,
@@ -202,8 +203,10 @@ class FlowField:
         ‖∂s_p‖²."""
         pairs, size = place.pairs, len(place.point)
         most = max(1, min(MOST_ROWS, ROW_NUMBERS // size))
-        rate = h * place.scale * pairs.weight / (place.along * self.divisor)
-        chosen = np.flatnonzero((rate * 4.0 * longest > WORTH) & (pairs.weight > SLIGHT))
+        # A place without a chart (`along` is 0) has no pair that matters.
+        with np.errstate(divide="ignore", invalid="ignore"):
+            rate = h * place.scale * pairs.weight / (place.along * self.divisor)
+            chosen = np.flatnonzero((rate * 4.0 * longest > WORTH) & (pairs.weight > SLIGHT))
         if len(chosen) > most:
             chosen = np.sort(chosen[np.argsort(-pairs.weight[chosen], kind="stable")[:most]])
         rows = self._rows(place.gates, pairs.sample[chosen], pairs.cotangent[chosen], size)

@@ -7,6 +7,7 @@ import os
 import signal
 import sys
 import threading
+import warnings
 from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar
@@ -271,7 +272,10 @@ def _fork(
 
 def run_app(app: WorkbenchApp) -> None:
     """Run the app, then say on the restored terminal what became of the run; exits with its code."""
-    code = app.run()
+    with warnings.catch_warnings():
+        # Printed while the screen stands, a warning would be drawn over it.
+        warnings.simplefilter("ignore")
+        code = app.run()
     if app.error is not None:
         raise app.error
     for line in app.farewell:
