@@ -56,6 +56,8 @@ class Flow:
     def epsilons(self) -> list[float]:
         """Least ε at `TENFOLD` for the δ of the paper's multipliers at the last of them."""
         at = self.run.by_height(TENFOLD)
+        if not len(at):
+            return [float("nan")]
         networks, points = zip(*(self.run.point(int(i)) for i in at), strict=True)
         index = int(at[-1])
         samples = networks[-1].samples
