@@ -138,6 +138,8 @@ async def late_phase(runs: Path, name: str, keys: tuple[str, ...]) -> None:
                 await pilot.press(key)
             if key == "i":
                 await until(lambda: bool(getattr(app.screen.looked, "whole", False)), 600.0)
+            elif key in ("w", "o"):
+                await pilot.pause(4.0)
             for size in SIZES:
                 await pilot.resize_terminal(*size)
                 await pilot.pause(1.0)
@@ -158,12 +160,16 @@ def main() -> None:
             ("digits-mlp", ("train.steps=2000",)),
             ("two-layer-relu-logistic", FLOW),
             ("digits-mlp", CNN),
+            ("jt19-fig2", ()),
+            ("vss22-3.2", ()),
         ):
             with Session.create(load_config(preset, extra), runs, preset=preset) as session:
                 session.start()
                 session.wait()
         asyncio.run(late_phase(runs, "flow-to-1e-800", ("d",)))
         asyncio.run(late_phase(runs, "cnn-on-digits", ("i",)))
+        asyncio.run(late_phase(runs, "jt19-fig2", ("w",)))
+        asyncio.run(late_phase(runs, "vss22-3-2", ("i", "o")))
         for size in SIZES:
             asyncio.run(inspector(Path(folder) / "c", size))
             asyncio.run(browse_and_replay(runs, size))

@@ -250,6 +250,16 @@ def test_refusals_say_which_samples():
     assert "not homogeneous" in str(why_no_margin(biased))
 
 
+def test_a_search_that_takes_too_long_is_given_up(monkeypatch):
+    setup, state = fresh({"kind": "two-layer-relu", "width": 5})
+    state = trained(setup, state, -3.0)
+    assert margin_certificate(state).polished.found
+    monkeypatch.setattr("workbench.inspector.margin.MOST_SECONDS", -1.0)
+    polished = margin_certificate(state).polished
+    assert not polished.found
+    assert "s of search" in polished.reason
+
+
 def test_too_large_and_too_many(monkeypatch):
     setup, state = fresh({"kind": "two-layer-relu", "width": 5})
     state = trained(setup, state, -3.0)

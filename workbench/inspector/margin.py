@@ -7,8 +7,9 @@ has residual 0 and is no local one.
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -42,6 +43,9 @@ MOST_POLISHED = 600
 """Most parameters for which polishing is tried: it solves dense systems of that size many times."""
 MOST_GATES = 4_000_000
 """Most gates (samples times neurons) for which it is."""
+MOST_SECONDS = 10.0
+"""Seconds of this thread's own time after which polishing is given up: small networks take a tenth of a
+second, and where max-pooling leaves kinks that no face holds, Newton's method would stall for minutes."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -289,7 +293,15 @@ def _polished(
     gates = len(network.samples) * len(network.low)
     if gates > MOST_GATES:
         return None, f"polishing is done up to {MOST_GATES:,} gates; here are {gates:,}"
-    return polish(network, point, cancel=cancel), ""
+    end = time.thread_time() + MOST_SECONDS
+
+    def enough() -> bool:
+        return time.thread_time() > end or (cancel is not None and cancel())
+
+    found = polish(network, point, cancel=enough)
+    if not found.found and time.thread_time() > end:
+        found = replace(found, reason=f"no KKT point was reached in {MOST_SECONDS:g} s of search")
+    return found, ""
 
 
 def _bounds(state: InspectedState, q: Float[Array, " M"], beta: float) -> tuple[float, float]:
