@@ -53,7 +53,8 @@ def inspect(
 def show(found: Inspection, console: Console) -> None:
     """Verdict, KKT points and neurons as tables."""
     verdict, evidence = found.judgement.verdict, found.judgement.evidence
-    console.print(f"\n[bold]{verdict}[/bold]")
+    words = "going to infinity" if verdict == "diverging" else verdict
+    console.print(f"\n[bold]{words}[/bold]")
     for sentence in evidence.sentences:
         console.print(f"  {sentence}", markup=False)
     large, small = len(found.groups.large), len(found.groups.small)

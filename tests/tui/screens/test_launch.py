@@ -58,9 +58,15 @@ async def test_every_size_shows_presets_and_form(size: tuple[int, int], tmp_path
             assert shown in text
         assert "start" in lines[-1]
         if size[0] >= 80:
-            assert all(name in text for name in preset_names())
             assert "KH24 Fig. 1" in text
             assert "--set" in text
+        seen = set()
+        await pilot.press("home")
+        for _ in screen.names:
+            await pilot.pause(0.02)
+            seen |= {name for name in preset_names() for line in screen_lines(app) if name in line}
+            await pilot.press("pagedown")
+        assert seen == set(preset_names())
         await pilot.press("end")
         await pilot.pause(0.2)
         assert "your own file" in "\n".join(screen_lines(app))

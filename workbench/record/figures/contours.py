@@ -61,6 +61,8 @@ def draw(series: RunSeries, figure: Figure, options: FigureOptions) -> None:
     figure.set_size_inches(
         width, rows * (0.95 * width / columns if rows == 1 else 0.8 * width) + 0.35
     )
+    # Panels of equal sides: the layout must close the gaps that their shape leaves.
+    figure.set_layout_engine("compressed")
     shapes = figure.subplots(rows, columns, squeeze=False, sharex=True, sharey=True).ravel()
     drawn = None
     for axes, panel in zip(shapes, panels, strict=True):

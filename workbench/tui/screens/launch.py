@@ -156,6 +156,8 @@ class LaunchScreen(Screen[None]):
         presets = self.query_one(OptionList)
         presets.highlighted = self.names.index(FIRST) if FIRST in self.names else 0
         presets.focus()
+        # The list has no height yet to scroll in.
+        self.call_after_refresh(presets.scroll_to_highlight)
         self.query_one(KeyLine).show(
             (
                 KeyHint("↑↓", "pick", 3),
