@@ -172,7 +172,7 @@ class ResidualModel(PictureModel):
     batch_norm: bool = Field(True, description="normalize by the statistics of the samples at hand")
 
 
-BaseModelConfig = Annotated[
+LinearisableModel = (
     SquaredReluModel
     | TwoLayerReluModel
     | DeepReluModel
@@ -185,9 +185,10 @@ BaseModelConfig = Annotated[
     | MexicanHatModel
     | CnnModel
     | AlexNetModel
-    | VggModel,
-    Field(discriminator="kind"),
-]
+    | VggModel
+)
+"""Networks that can be linearised."""
+BaseModelConfig = Annotated[LinearisableModel, Field(discriminator="kind")]
 
 
 class NtkModel(Section):
@@ -214,23 +215,7 @@ class TorchModel(Section):
 
 
 ModelConfig = Annotated[
-    SquaredReluModel
-    | TwoLayerReluModel
-    | DeepReluModel
-    | TwoTrainableReluModel
-    | DeepLinearModel
-    | DiagonalModel
-    | SparseModel
-    | SharedPatchesModel
-    | SkipLinearModel
-    | MexicanHatModel
-    | CnnModel
-    | AlexNetModel
-    | VggModel
-    | ResidualModel
-    | NtkModel
-    | TorchModel,
-    Field(discriminator="kind"),
+    LinearisableModel | ResidualModel | NtkModel | TorchModel, Field(discriminator="kind")
 ]
 
 SINGLE_OUTPUT = (
