@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING
 
 import typer
 
 from commands import formats
-from commands.options import Json, Run, RunsDir, Trust, runs_folder
+from commands.options import At, Json, Run, RunsDir, Trust, runs_folder, step_of
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -27,24 +27,19 @@ DIGITS = 10
 
 def optimal(
     run: Run,
-    at: Annotated[
-        str, typer.Option("--at", metavar="STEP|last", help="A step whose state is stored.")
-    ] = "last",
+    at: At = "last",
     runs_dir: RunsDir = None,
     trust: Trust = False,
     as_json: Json = False,
 ) -> None:
     """Is the KKT point of max-margin that a run goes to an optimum: global, local, or not even local?"""
     from commands.patience import patience
-    from workbench.errors import BadInput
     from workbench.inspector.optimality import optimality_verdict
     from workbench.record.folder import resolve_run
     from workbench.stored import inspected_state
 
     folder = resolve_run(run, runs_folder(runs_dir))
-    if at != "last" and not at.isdecimal():
-        raise BadInput(f"--at '{at[:40]}' is no step; allowed: a whole number from 0, or 'last'.")
-    state = inspected_state(folder, None if at == "last" else int(at), trust=trust)
+    state = inspected_state(folder, step_of(at), trust=trust)
     with patience(f"workbench: looking for shorter points near step {state.step:,}…"):
         found = optimality_verdict(state)
     if as_json:

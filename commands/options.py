@@ -25,6 +25,17 @@ Trust = Annotated[
     bool, typer.Option("--trust", help="Allow a stored run's own model class to be imported.")
 ]
 
+At = Annotated[str, typer.Option("--at", metavar="STEP|last", help="A step whose state is stored.")]
+
+
+def step_of(at: str) -> int | None:
+    """The step that --at names, None for the last."""
+    from workbench.errors import BadInput
+
+    if at != "last" and not at.isdecimal():
+        raise BadInput(f"--at '{at[:40]}' is no step; allowed: a whole number from 0, or 'last'.")
+    return None if at == "last" else int(at)
+
 
 def runs_folder(given: Path | None) -> Path:
     """The runs folder: the option, else the environment, else ./runs."""

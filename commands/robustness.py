@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from commands import formats
-from commands.options import Json, Run, RunsDir, Trust, runs_folder
+from commands.options import At, Json, Run, RunsDir, Trust, runs_folder, step_of
 
 if TYPE_CHECKING:
     from workbench.inspector.robustness import Robustness
@@ -20,9 +20,7 @@ QUANTILES = (("least", 0.0), ("5 %", 0.05), ("median", 0.5), ("95 %", 0.95), ("m
 
 def robustness(
     run: Run,
-    at: Annotated[
-        str, typer.Option("--at", metavar="STEP|last", help="A step whose state is stored.")
-    ] = "last",
+    at: At = "last",
     samples: Annotated[
         int,
         typer.Option("--samples", min=1, help="How many samples, evenly spread over the run's."),
@@ -39,18 +37,15 @@ def robustness(
     What is found is kept with the run: workbench plot RUN --figure robustness draws it for every step
     looked at.
     """
-    from workbench.errors import BadInput
     from workbench.record.folder import resolve_run
     from workbench.record.robustness_file import keep_robustness
     from workbench.stored import robustness_of
 
     folder = resolve_run(run, runs_folder(runs_dir))
-    if at != "last" and not at.isdecimal():
-        raise BadInput(f"--at '{at[:40]}' is no step; allowed: a whole number from 0, or 'last'.")
     with _progress() as report:
         found = robustness_of(
             folder,
-            None if at == "last" else int(at),
+            step_of(at),
             samples=samples,
             anywhere=anywhere,
             trust=trust,

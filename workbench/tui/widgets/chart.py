@@ -304,9 +304,3 @@ class LineChart(Pointed[ChartModel]):
     def draw(self, model: ChartModel | None, width: int, height: int) -> Grid:
         grid, self.plot = draw_chart(model, width, height, self.palette)
         return grid
-
-    def move_cursor(self, x: float | None) -> int:
-        """Show the shared cursor at an x (None: nowhere); returns the rows to repaint."""
-        if self.model is None or self.model.cursor == x:
-            return 0
-        return self.show(replace(self.model, cursor=x))

@@ -183,9 +183,3 @@ class DensityChart(Pointed[DensityModel]):
     def draw(self, model: DensityModel | None, width: int, height: int) -> Grid:
         grid, self.plot = draw_density(model, width, height, self.palette)
         return grid
-
-    def move_cursor(self, x: float | None) -> int:
-        """Show the shared cursor at an x (None: nowhere); returns the rows to repaint."""
-        if self.model is None or self.model.cursor == x:
-            return 0
-        return self.show(replace(self.model, cursor=x))

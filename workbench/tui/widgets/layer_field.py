@@ -6,7 +6,7 @@ tend to 1, and how fast is what one looks for). All strips share the scale below
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
@@ -239,9 +239,3 @@ class LayerField(Pointed[LayerFieldModel]):
     def draw(self, model: LayerFieldModel | None, width: int, height: int) -> Grid:
         grid, self.plot = draw_layer_field(model, width, height, self.palette)
         return grid
-
-    def move_cursor(self, x: float | None) -> int:
-        """Show the shared cursor at an x (None: nowhere); returns the rows to repaint."""
-        if self.model is None or self.model.cursor == x:
-            return 0
-        return self.show(replace(self.model, cursor=x))

@@ -6,7 +6,7 @@ place, by the margin in the end, of the samples in it (JT20 Fig. 2 orders them s
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
@@ -194,9 +194,3 @@ class MarginField(Pointed[MarginFieldModel]):
     def draw(self, model: MarginFieldModel | None, width: int, height: int) -> Grid:
         grid, self.plot = draw_margin_field(model, width, height, self.palette)
         return grid
-
-    def move_cursor(self, x: float | None) -> int:
-        """Show the shared cursor at an x (None: nowhere); returns the rows to repaint."""
-        if self.model is None or self.model.cursor == x:
-            return 0
-        return self.show(replace(self.model, cursor=x))

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from typing import Any
+from dataclasses import replace
+from typing import Any, ClassVar, Protocol, TypeVar
 
 from textual import events
 from textual.message import Message
 from textual.widget import Widget
 
 from workbench.tui.widgets.frame import PlotArea
-from workbench.tui.widgets.painted import ModelT, Painted
+from workbench.tui.widgets.painted import Painted
 
 
 class CursorMoved(Message):
@@ -26,7 +27,21 @@ class CursorMoved(Message):
         return self.chart
 
 
-class Pointed(Painted[ModelT]):
+class WithCursor(Protocol):
+    """What such a widget draws: a frozen dataclass with the shared cursor's x."""
+
+    __dataclass_fields__: ClassVar[dict[str, Any]]
+
+    @property
+    def cursor(self) -> float | None:
+        """The x, None for nowhere."""
+        ...
+
+
+CursorT = TypeVar("CursorT", bound=WithCursor)
+
+
+class Pointed(Painted[CursorT]):
     """A drawn widget with an x axis under the mouse. `draw` keeps its `plot` up to date."""
 
     plot: PlotArea | None = None
@@ -48,6 +63,12 @@ class Pointed(Painted[ModelT]):
         if column is None:
             return self.plot.x_at(last)
         return self.plot.x_at(min(max(self.plot.left, column + cells), last))
+
+    def move_cursor(self, x: float | None) -> int:
+        """Show the shared cursor at an x (None: nowhere); returns the rows to repaint."""
+        if self.model is None or self.model.cursor == x:
+            return 0
+        return self.show(replace(self.model, cursor=x))
 
     def on_mouse_down(self, event: events.MouseDown) -> None:
         """A press, or a drag, inside the plot moves the cursor."""
