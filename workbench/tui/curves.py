@@ -17,7 +17,7 @@ from workbench.tui.widgets.scale import Kind
 
 LEAST_DECADES = 1.0
 FEW_NEURONS = 64
-NORMS = (("neuron_norm", "norms  log₁₀ ‖w_k‖"), ("layer_norm", "norms  log₁₀ ‖W_k‖ of layers"))
+NORMS = (("neuron_norm", "norms  ‖w_k‖"), ("layer_norm", "norms  ‖W_k‖ of layers"))
 
 
 def x_of_rows(

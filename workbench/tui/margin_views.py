@@ -183,7 +183,7 @@ def front_chart(found: MarginCertificate) -> ChartModel:
     x, y = delta[good], np.log10(epsilon[good])
     paper = found.uniform.paper.delta
     return ChartModel(
-        title="(ε, δ) front  log₁₀ ε",
+        title="(ε, δ) front  ε over δ",
         curves=(Curve(x, y, "orange"), Curve(x, y, "bright", style="dots")),
         lines=(VLine(paper, "faint"),) if np.isfinite(paper) and paper > 0 else (),
         x_kind=Kind.LOG,
