@@ -44,8 +44,9 @@ MOST_POLISHED = 600
 MOST_GATES = 4_000_000
 """Most gates (samples times neurons) for which it is."""
 MOST_SECONDS = 10.0
-"""Seconds of this thread's own time after which polishing is given up: small networks take a tenth of a
-second, and where max-pooling leaves kinks that no face holds, Newton's method would stall for minutes."""
+"""Seconds of this thread's own time after which the search for multipliers, and then polishing, is given up.
+Small networks take a tenth of a second. Gradients that nearly depend on each other (thousands of samples in
+the plane), and kinks of max-pooling that no face holds, would take minutes."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -198,14 +199,17 @@ def margin_certificate(state: InspectedState, *, cancel: Cancel = None) -> Margi
     looked = np.sort(np.argsort(q, kind="stable")[:most])
     gates = gates_of(network.heights(state.theta), network.low)
     rows = network.rows(state.theta, gates, looked)
+    enough = Enough(cancel)
     try:
         scaling = uniform_rescaling(state.theta, q, state.order)
         point = MarginPoint.at(state.theta, q[looked], rows, state.order, scaling)
-        uniform = _certified(state, q, looked, point, scaling, cancel)
-        layered = _layered(state, q, looked, rows, cancel)
+        solver = FrontSolver(point, enough)
+        uniform = _certified(state, q, solver, scaling)
+        layered = _layered(state, q, looked, rows, enough)
     except ValueError as error:
         raise BadInput(f"Problem (P) cannot be certified here: {error}.") from error
-    front = margin_front(point, (uniform.paper.delta,), cancel=cancel)
+    front = margin_front(point, (uniform.paper.delta,), cancel=enough, solver=solver)
+    stopped = enough.notes()
     polished, why = _polished(network, point, len(q), cancel)
     bounds = _bounds(state, q, uniform.paper.beta)
     return MarginCertificate(
@@ -221,17 +225,37 @@ def margin_certificate(state: InspectedState, *, cancel: Cancel = None) -> Margi
         polished=polished,
         why_unpolished=why,
         classes=state.outputs.ndim == 2,
-        notes=_notes(state, gates, network, q, looked),
+        notes=_notes(state, gates, network, q, looked) + stopped,
     )
 
 
+class Enough:
+    """True once somebody cancels, or the search has had its share of this thread's time."""
+
+    def __init__(self, cancel: Cancel) -> None:
+        self.cancel = cancel
+        self.end = time.thread_time() + MOST_SECONDS
+
+    @property
+    def late(self) -> bool:
+        """Whether the time is up."""
+        return time.thread_time() > self.end
+
+    def __call__(self) -> bool:
+        return self.late or (self.cancel is not None and self.cancel())
+
+    def notes(self) -> tuple[str, ...]:
+        """What a search that was stopped leaves open."""
+        if not self.late:
+            return ()
+        return (
+            f"The search for multipliers stopped after {MOST_SECONDS:g} s: the least ε lies between ε and "
+            "its lower bound.",
+        )
+
+
 def _certified(
-    state: InspectedState,
-    q: Float[Array, " M"],
-    looked: Int[Array, " k"],
-    point: MarginPoint,
-    scaling: Rescaling,
-    cancel: Cancel,
+    state: InspectedState, q: Float[Array, " M"], solver: FrontSolver, scaling: Rescaling
 ) -> ScaledCertificate:
     """Both certificates at one scaling; the paper's uses the whole gradient of the risk."""
     samples = constraint_margins(state)[1][:, 0]
@@ -239,8 +263,9 @@ def _certified(
     # ∇𝓛 = e^s g of the run's risk; the weights are those of the summed risk, over the largest.
     extra = np.log(state.n) if state.reduction == "mean" else 0.0
     pull = -np.exp(state.gradient_log_scale + extra - logs.max()) * state.gradient
+    point = solver.point
     paper = paper_certificate(point.theta, q / scaling.q_min, logs, scaling.gradients(pull))
-    best = FrontSolver(point, cancel).solve(paper.delta)
+    best = solver.solve(paper.delta)
     return ScaledCertificate(point.norm**2, paper, best)
 
 
@@ -265,7 +290,7 @@ def _layered(
         return None
     scaling = layer_rescaling(state.theta, q, layers)
     point = MarginPoint.at(state.theta, q[looked], rows, state.order, scaling)
-    return _certified(state, q, looked, point, scaling, cancel)
+    return _certified(state, q, FrontSolver(point, cancel), scaling)
 
 
 def _layer_orders(state: InspectedState) -> tuple[float, ...] | None:
@@ -293,13 +318,9 @@ def _polished(
     gates = len(network.samples) * len(network.low)
     if gates > MOST_GATES:
         return None, f"polishing is done up to {MOST_GATES:,} gates; here are {gates:,}"
-    end = time.thread_time() + MOST_SECONDS
-
-    def enough() -> bool:
-        return time.thread_time() > end or (cancel is not None and cancel())
-
+    enough = Enough(cancel)
     found = polish(network, point, cancel=enough)
-    if not found.found and time.thread_time() > end:
+    if not found.found and enough.late:
         found = replace(found, reason=f"no KKT point was reached in {MOST_SECONDS:g} s of search")
     return found, ""
 

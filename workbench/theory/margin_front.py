@@ -13,7 +13,7 @@ Certificate: for the unit residual u and any λ between the bounds,
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from jaxtyping import Bool, Float, Int
@@ -210,10 +210,19 @@ def best_multipliers(point: MarginPoint, delta: float, cancel: Cancel = None) ->
 
 
 def margin_front(
-    point: MarginPoint, also: tuple[float, ...] = (), *, count: int = 10, cancel: Cancel = None
+    point: MarginPoint,
+    also: tuple[float, ...] = (),
+    *,
+    count: int = 10,
+    cancel: Cancel = None,
+    solver: FrontSolver | None = None,
 ) -> Front:
-    """The front at δ = 0, at `count` values up to the δ beyond which ε falls no more, and at `also`."""
-    solver = FrontSolver(point, cancel)
+    """The front at δ = 0, at `count` values up to the δ beyond which ε falls no more, and at `also`.
+
+    `solver`: one of the same point that has its Gram matrix already. What `cancel` leaves out is missing;
+    the δ beyond which ε falls no more is there in any case, with its lower bound.
+    """
+    solver = solver or FrontSolver(point, cancel)
     free = solver.solve(np.inf)
     last = float((free.multipliers * solver.excess).max(initial=0.0))
     deltas = {0.0, *(d for d in also if d >= 0)}
@@ -225,7 +234,7 @@ def margin_front(
         if cancel is not None and cancel():
             break
         found.append(solver.solve(delta))
-    found.reverse()
+    found = found[::-1] or [replace(free, delta=last)]
     return Front(
         np.array([f.delta for f in found]),
         np.array([f.epsilon for f in found]),
