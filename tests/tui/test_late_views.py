@@ -64,7 +64,8 @@ def drawn(model, width=110, height=14) -> str:
 def test_late_is_a_late_rule_with_separated_data():
     assert is_late(FLOW, history())
     assert not is_late(small("loss.kind=logistic"), history())
-    assert not is_late(FLOW, history(q_min=np.full(300, -1.0)))
+    # Positive margins near the origin, where the risk has far to go.
+    assert not is_late(FLOW, history(margin_smoothed=np.full(300, -1.0)))
     assert not is_late(FLOW, History())
 
 

@@ -35,10 +35,13 @@ class Look:
 
 
 def is_late(config: RunConfig | None, history: History) -> bool:
-    """Whether a run with a late-phase rule has separated its data: every margin is positive now."""
-    if config is None or config.train.rule not in LATE_RULES or not history.has("q_min"):
+    """Whether a run with a late-phase rule is past t_0, where the risk alone says that the data is separated
+    (LL20 §4.1): γ~ > 0. Near the origin margins may all be positive and the risk have far to go. Without
+    an order there is no γ~, and every margin must be positive."""
+    if config is None or config.train.rule not in LATE_RULES or not history.length:
         return False
-    return history.length > 0 and bool(history.last("q_min") > 0)
+    name = "margin_smoothed" if history.has("margin_smoothed") else "q_min"
+    return history.has(name) and bool(history.last(name) > 0)
 
 
 def x_values(
