@@ -27,6 +27,9 @@ MOST_PROGRAM_NUMBERS = 1_000_000
 """Most numbers, samples times neurons, for the linear program."""
 
 
+OTHER_NEURONS = "The linear program over directions is about squared ReLU neurons."
+
+
 @dataclass(frozen=True, eq=False)
 class MarginLimit:
     """`tangent`: None where `why_no_tangent`. `program` with the present normalized margin `margin` and the
@@ -40,7 +43,7 @@ class MarginLimit:
     shares: Float[Array, " H"]
 
     def sentences(self) -> tuple[str, ...]:
-        """Both in words, or why they do not apply."""
+        """Both in words, or why not; nothing of a theorem about other networks."""
         tangent = self.why_no_tangent
         if self.tangent is not None:
             tangent = (
@@ -56,7 +59,7 @@ class MarginLimit:
                 f"directions can give (JT20 Prop. 4.6), with weight on {int((used > 1e-9).sum()):,} of "
                 f"{len(own):,} neurons."
             )
-        return tuple(sentence for sentence in (tangent, program) if sentence)
+        return tuple(s for s in (tangent, program) if s and s != OTHER_NEURONS)
 
     def as_json(self) -> dict[str, Any]:
         """Angles in radians; the program's value lies in [value, value_above]."""
@@ -123,7 +126,7 @@ def _why_no_program(state: InspectedState) -> str:
     """A sentence where JT20 Proposition 4.6 does not apply, or ""."""
     neurons = state.separable
     if neurons is None or neurons.family != "squared-relu" or neurons.leak != 0.0:
-        return "The linear program over directions is about squared ReLU neurons."
+        return OTHER_NEURONS
     if state.structure.size != state.structure.incoming(state.theta).size:
         return "The linear program over directions is about networks of squared ReLU neurons alone."
     numbers = state.n * len(state.neuron_norm)

@@ -7,17 +7,30 @@ import numpy as np
 from workbench.tui.inspect_views import VERDICTS
 from workbench.tui.look import LN10
 from workbench.tui.looked import LiveSubject, Looked, StoredSubject
-from workbench.tui.widgets.statusline import Status
+from workbench.tui.widgets.statusline import State, Status
 
-STATES = {"running": "live", "finished": "done", "stopped": "paused"}
+STATES: dict[str, State] = {
+    "starting": "starting",
+    "running": "live",
+    "paused": "paused",
+    "stopped": "paused",
+    "finished": "done",
+    "diverged": "diverged",
+    "stalled": "stalled",
+    "failed": "failed",
+}
+
+
+def state_word(subject: LiveSubject | StoredSubject | None) -> State:
+    """What the run is doing, as status lines call it."""
+    return STATES[subject.session.engine.mode] if isinstance(subject, LiveSubject) else "replay"
 
 
 def status_of(subject: LiveSubject | StoredSubject, looked: Looked | None) -> Status:
     """The state and the verdict; while another state is being looked into, the step last seen."""
-    state, step, extra = "replay", None, ""
+    step, extra = None, ""
     if isinstance(subject, LiveSubject):
         engine = subject.session.engine
-        state = STATES.get(engine.mode, engine.mode)
         step = None if engine.snapshot is None else engine.snapshot.step
     elif isinstance(subject, StoredSubject):
         step = subject.step
@@ -26,7 +39,7 @@ def status_of(subject: LiveSubject | StoredSubject, looked: Looked | None) -> St
         if looked.inspection.step != step:
             extra = f"seen at step {looked.inspection.step:,}"
     return Status(
-        state=state,  # type: ignore[arg-type]
+        state=state_word(subject),
         name=subject.name,
         step=step,
         log10_risk=None if looked is None else looked.state.log_risk / LN10,

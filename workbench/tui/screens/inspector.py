@@ -20,7 +20,7 @@ from workbench.errors import WorkbenchError
 from workbench.tui import inspect_pictures as pictures
 from workbench.tui import inspect_views as show
 from workbench.tui import margin_views as margins
-from workbench.tui.inspect_status import status_of
+from workbench.tui.inspect_status import state_word, status_of
 from workbench.tui.layout import NARROW, WIDE
 from workbench.tui.looked import (
     LiveSubject,
@@ -362,7 +362,7 @@ class InspectorScreen(InspectorActions):
         def keep(found: Optimality | None) -> None:
             self._verdict = None if found is None else (state, found)
 
-        screen = VerdictScreen(self.subject.name, state, found, self.subject.live)
+        screen = VerdictScreen(self.subject.name, state, found, state_word(self.subject))
         self.app.push_screen(screen, keep)
 
     def action_layers(self) -> None:

@@ -17,6 +17,7 @@ from textual.screen import Screen
 from textual.widgets import Static
 
 from workbench.errors import WorkbenchError
+from workbench.tui.inspect_status import state_word
 from workbench.tui.layer_looks import LayersSeen, see_layers, with_shared_range
 from workbench.tui.looked import LiveSubject, StoredSubject
 from workbench.tui.screens.dialogs import palette_of
@@ -156,20 +157,13 @@ class LayersScreen(Screen[None]):
                 panel.display = place < room
                 if place < room:
                     panel.show(seen.panels[self.first + place])
-        state, step = "replay", None
-        if isinstance(self.subject, LiveSubject):
-            engine = self.subject.session.engine
-            state = {"running": "live", "finished": "done", "stopped": "paused"}.get(
-                engine.mode, engine.mode
-            )
-        else:
-            step = self.subject.step
+        step = None if isinstance(self.subject, LiveSubject) else self.subject.step
         extra = "layers: singular values above, the data behind them below"
         if seen is not None and seen.left_out:
             extra = f"layers: singular values; {seen.left_out} of the layers are no matrix"
         self.query_one("#status", StatusLine).show(
             Status(
-                state=state,  # type: ignore[arg-type]
+                state=state_word(self.subject),
                 name=self.subject.name,
                 step=step if seen is None else seen.step,
                 extra=extra if self.size.width >= 100 else "layers",

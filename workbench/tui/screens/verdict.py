@@ -25,7 +25,7 @@ from workbench.tui.widgets.chart import LineChart
 from workbench.tui.widgets.compass import Compass
 from workbench.tui.widgets.keyline import KeyHint, KeyLine
 from workbench.tui.widgets.listing import Cell, Listing, lines
-from workbench.tui.widgets.statusline import Status, StatusLine
+from workbench.tui.widgets.statusline import State, Status, StatusLine
 
 if TYPE_CHECKING:
     from workbench.inspector.state import InspectedState
@@ -50,11 +50,15 @@ class VerdictScreen(Screen["Optimality | None"]):
     ]
 
     def __init__(
-        self, name: str, state: InspectedState, known: Optimality | None = None, live: bool = False
+        self,
+        name: str,
+        state: InspectedState,
+        known: Optimality | None = None,
+        word: State = "replay",
     ) -> None:
         super().__init__()
         self.run_name = name
-        self.live = live
+        self.word = word
         self.state = state
         self.found = known
         self.refused = ""
@@ -146,7 +150,7 @@ class VerdictScreen(Screen["Optimality | None"]):
         self.set_class(found is None, "waiting")
         self.query_one("#status", StatusLine).show(
             Status(
-                state="paused" if self.live else "replay",
+                state=self.word,
                 name=self.run_name,
                 step=self.state.step,
                 extra="is the KKT point optimal?",
