@@ -213,6 +213,8 @@ class Engine:
     def _pause(self, reason: str) -> None:
         self.goals.reached(self.state.step)
         self._checkpoint()
+        # Whoever sees the mode change must find the step it changed at beside it.
+        self._publish()
         self.mode = "paused"
         self._tell(Paused(self.state.step, reason))
         self._publish()
