@@ -36,13 +36,13 @@ RESIDUAL: Mapping[Size, tuple[tuple[str, tuple[str, ...]], ...]] = {
     "quick": (
         (
             "skips, biases, batch norm",
-            (*SMALL, "model.filters=dense", "model.width=16", "model.blocks=1"),
+            (*SMALL, "model.width=16", "model.blocks=1", "train.steps=1500", "record.every=5"),
         ),
     ),
     "full": (
         ("skips, biases, batch norm", ()),
         ("skips, biases", ("model.batch_norm=false",)),
-        ("skips, biases, batch norm, dense", ("model.filters=dense", "model.width=32")),
+        ("skips, batch norm", ("model.biases=none",)),
     ),
 }
 
