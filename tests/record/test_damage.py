@@ -15,11 +15,12 @@ import pytest
 from record import sample_run
 
 from workbench.errors import StorageError, WorkbenchError
+from workbench.record.lookup3 import lookup3
 from workbench.record.overlay import Overlay
 from workbench.record.reader import RunReader, recover_run
 from workbench.record.store import RunStore
 from workbench.record.summary import summarize
-from workbench.record.superblock import has_valid_checksum, lookup3, patched_head, recover
+from workbench.record.superblock import has_valid_checksum, patched_head, recover
 
 HERE = Path(__file__).parent
 ROOT = HERE.parent.parent

@@ -5,6 +5,8 @@ its true size as the end of file. h5py reads through it, so that
 
 - a killed writer's file can be read without being changed and without the run's lock;
 - a live file can be read: each opening is a snapshot, valid for the rows committed before it;
+- a header that a killed writer left half written is seen as it was before, where that can be proved
+  (`workbench.record.torn`; only where asked for, as it means a look at the whole file);
 - damaged metadata fails at once (an SWMR open retries torn metadata, at growing intervals), also
   the global heaps, which have no checksum and on which HDF5 can loop for ever;
 - HDF5 never sees the reader and a writer in the same process as the same file.
@@ -21,6 +23,7 @@ from typing import Any
 
 from workbench.errors import StorageError, clean_text
 from workbench.record.superblock import HEAD_SIZE, check_head, is_flagged, patched_head
+from workbench.record.torn import restored_headers
 
 H5_ERRORS = (
     OSError,
@@ -68,11 +71,13 @@ def check_global_heap(block: memoryview, beyond: Callable[[int], bytes]) -> None
 class Overlay(io.RawIOBase):
     """A file as HDF5 should see it: flags cleared, end of file at the size when opened.
 
+    `restored`: torn headers as they were before.
+
     Raises:
         StorageError: the file is missing, unreadable, a folder, empty, or no HDF5 file.
     """
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, *, restored: bool = False) -> None:
         super().__init__()
         self._descriptor = -1
         name = clean_text(str(path))
@@ -89,7 +94,9 @@ class Overlay(io.RawIOBase):
             self.close()
             raise
         self.flagged = is_flagged(head)
-        self._head = patched_head(head, self._size) if self.flagged else head
+        self._patches = {0: patched_head(head, self._size)} if self.flagged else {}
+        if restored:
+            self._patches |= restored_headers(self._descriptor)
         self._position = 0
 
     def readable(self) -> bool:
@@ -120,9 +127,12 @@ class Overlay(io.RawIOBase):
                 view[filled:] = bytes(wanted - filled)
                 break
             filled += count
-        covered = min(len(self._head) - self._position, wanted)
-        if covered > 0:
-            view[:covered] = self._head[self._position : self._position + covered]
+        for place, patch in self._patches.items():
+            first = max(place, self._position)
+            last = min(place + len(patch), self._position + wanted)
+            if first < last:
+                inside = patch[first - place : last - place]
+                view[first - self._position : last - self._position] = inside
         self._position += wanted
         if view[:8] == _HEAP_BEGINS:
             start = self._position - wanted

@@ -82,6 +82,7 @@ class RunReader:
         self._file: Any = None
         self._series: dict[str, Any] = {}
         self._names = clean_text(str(self.path))
+        self._restored = False
         self.refresh()
 
     @property
@@ -307,20 +308,26 @@ class RunReader:
         return self._retried(load)
 
     def _retried(self, action: Callable[[], T], *, reopen: bool = True) -> T:
-        """Do `action`; on a live file, whose metadata may be caught half-written, open it anew."""
-        attempts = _ATTEMPTS if self.live else 1
-        for attempt in range(1, attempts + 1):
+        """Do `action`; on a live file, whose metadata may be caught half-written, open it anew.
+
+        At last, and at once where nobody writes, with torn headers as they were before.
+        """
+        tries = _ATTEMPTS if self.live else 1
+        while True:
             try:
                 with reading(self.path):
                     if reopen and self._file is None:
                         self._open()
                     return action()
             except StorageError:
-                if attempt == attempts:
+                tries -= 1
+                if self._restored:
                     raise
-                time.sleep(0.02 * attempt)
+                if tries:
+                    time.sleep(0.02 * (_ATTEMPTS - tries))
+                else:
+                    self._restored = True
                 self.close()
-        raise AssertionError("unreachable")
 
     def _open(self) -> int:
         """Open a fresh snapshot.
@@ -333,7 +340,7 @@ class RunReader:
             with Overlay(self.path) as source, h5py.File(source, "r") as file:
                 counts = _counts(file)
         self.close()
-        source = Overlay(self.path)
+        source = Overlay(self.path, restored=self._restored)
         try:
             file = h5py.File(source, "r")
             self._source, self._file = source, file

@@ -5,7 +5,8 @@ Layout of a version 3 superblock at offset 0 (48 bytes, little-endian): 0–7 si
 28–35 end of file, 36–43 root header, 44–47 Jenkins lookup3 checksum of bytes 0–43.
 
 A killed writer leaves the flags set, and every plain open then fails. `patched_head` gives the
-bytes the file should start with; `recover` writes them. Only whoever holds the run's lock may
+bytes the file should start with; `recover` writes them, and headers that were torn
+(`workbench.record.torn`). Only whoever holds the run's lock may
 write; everyone else reads through `workbench.record.overlay`.
 """
 
@@ -15,51 +16,12 @@ import os
 from pathlib import Path
 
 from workbench.errors import StorageError, clean_text
+from workbench.record.lookup3 import lookup3
+from workbench.record.torn import restored_headers
 
 SIGNATURE = b"\x89HDF\r\n\x1a\n"
 HEAD_SIZE = 48
 _VERSION_WITH_FLAGS = 3
-_MASK = 0xFFFFFFFF
-
-
-def _rotate(value: int, bits: int) -> int:
-    return ((value << bits) | (value >> (32 - bits))) & _MASK
-
-
-def _mix(a: int, b: int, c: int) -> tuple[int, int, int]:
-    a, c = ((a - c) & _MASK) ^ _rotate(c, 4), (c + b) & _MASK
-    b, a = ((b - a) & _MASK) ^ _rotate(a, 6), (a + c) & _MASK
-    c, b = ((c - b) & _MASK) ^ _rotate(b, 8), (b + a) & _MASK
-    a, c = ((a - c) & _MASK) ^ _rotate(c, 16), (c + b) & _MASK
-    b, a = ((b - a) & _MASK) ^ _rotate(a, 19), (a + c) & _MASK
-    c, b = ((c - b) & _MASK) ^ _rotate(b, 4), (b + a) & _MASK
-    return a, b, c
-
-
-def _final(a: int, b: int, c: int) -> int:
-    c = ((c ^ b) - _rotate(b, 14)) & _MASK
-    a = ((a ^ c) - _rotate(c, 11)) & _MASK
-    b = ((b ^ a) - _rotate(a, 25)) & _MASK
-    c = ((c ^ b) - _rotate(b, 16)) & _MASK
-    a = ((a ^ c) - _rotate(c, 4)) & _MASK
-    b = ((b ^ a) - _rotate(a, 14)) & _MASK
-    return ((c ^ b) - _rotate(b, 24)) & _MASK
-
-
-def lookup3(data: bytes, initial: int = 0) -> int:
-    """Bob Jenkins' lookup3 `hashlittle`, the checksum HDF5 keeps on its metadata."""
-    a = b = c = (0xDEADBEEF + len(data) + initial) & _MASK
-    position = 0
-    while len(data) - position > 12:
-        words = [int.from_bytes(data[position + k : position + k + 4], "little") for k in (0, 4, 8)]
-        a, b, c = _mix((a + words[0]) & _MASK, (b + words[1]) & _MASK, (c + words[2]) & _MASK)
-        position += 12
-    tail = data[position:]
-    if not tail:
-        return c
-    tail = tail.ljust(12, b"\0")
-    words = [int.from_bytes(tail[k : k + 4], "little") for k in (0, 4, 8)]
-    return _final((a + words[0]) & _MASK, (b + words[1]) & _MASK, (c + words[2]) & _MASK)
 
 
 def check_head(head: bytes, path: Path) -> None:
@@ -100,10 +62,10 @@ def patched_head(head: bytes, end_of_file: int) -> bytes:
 
 
 def recover(path: Path) -> bool:
-    """Clear a killed writer's flags in place and fsync. The caller holds the run's lock.
+    """Clear a killed writer's flags in place, put torn headers back, and fsync.
 
-    A file that is not flagged is left alone. A superblock whose checksum is wrong is left alone
-    too: writing a fresh checksum over it would hide the damage.
+    The caller holds the run's lock. A file without either is left alone. A superblock whose checksum
+    is wrong is left alone too: writing a fresh checksum over it would hide the damage.
 
     Returns:
         True if the file was changed.
@@ -121,10 +83,13 @@ def recover(path: Path) -> bool:
         check_head(head, path)
         if head[8:9] == bytes([_VERSION_WITH_FLAGS]) and not has_valid_checksum(head):
             raise StorageError(f"'{name}' is damaged: its superblock checksum does not hold.")
-        if not is_flagged(head):
+        torn = restored_headers(descriptor)
+        for place, header in torn.items():
+            os.pwrite(descriptor, header, place)
+        if is_flagged(head):
+            os.pwrite(descriptor, patched_head(head, os.fstat(descriptor).st_size), 0)
+        elif not torn:
             return False
-        size = os.fstat(descriptor).st_size
-        os.pwrite(descriptor, patched_head(head, size), 0)
         os.fsync(descriptor)
     except OSError as error:
         raise StorageError(f"cannot recover '{name}': {error.strerror}.") from error
