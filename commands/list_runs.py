@@ -42,7 +42,7 @@ def list_runs(runs_dir: RunsDir = None, as_json: Json = False) -> None:
 
         typer.echo(json.dumps({"runs": [as_table(summary) for summary in summaries]}))
     elif not summaries:
-        typer.echo(f"no runs in '{folder}' yet; start one with: workbench run kh24-fig1", err=True)
+        typer.echo(f"no runs in '{folder}' yet; start one with: workbench run", err=True)
     elif formats.on_terminal():
         _print_rich([cells(summary) for summary in summaries])
     else:

@@ -9,7 +9,7 @@ import typer
 from commands.options import Headless, Json, RunsDir, Settings, runs_folder, screen_wanted
 from workbench.errors import BadInput
 
-DEFAULT_PRESET = "kh24-fig1"
+DEFAULT_PRESET = "first-look"
 
 
 def run(

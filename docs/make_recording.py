@@ -62,7 +62,7 @@ async def record(runs: Path, target: Path, size: tuple[int, int]) -> None:
                 await pilot.press("v")
                 await pilot.pause(0.5)
                 shoot(f"{place}-compass")
-            await pilot.press("n")
+            await pilot.press("N")
         await until(lambda: app.session is None or app.session.engine.ended)
         await pilot.pause(1.0)
         shoot("end")

@@ -121,7 +121,7 @@ async def test_the_first_saddle_is_looked_into_stepped_pushed_and_left(tmp_path)
         )
         await until(lambda: sure(app) and screen.looked.state.neuron_norm[4] > 0.4)
 
-        await pilot.press("n")
+        await pilot.press("N")
         await until(lambda: isinstance(app.screen, RunScreen))
         await until(lambda: paused(app, step + 1))
         await until(lambda: app.session.events[-1][1:] == ("paused", "saddle"))

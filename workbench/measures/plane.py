@@ -96,6 +96,15 @@ class PlaneSurface:
             parts = [self._outputs(part) for part in self._blocks()]
         return self._shaped(torch.cat(parts))
 
+    def at_samples(self, theta: Float[np.ndarray, " P"]) -> Array:
+        """Φ(θ; x_i) of the samples themselves, (n) or (n, C)."""
+        import torch
+
+        with torch.no_grad():
+            self._flat.copy_(torch.from_numpy(np.ascontiguousarray(theta)))
+            values = self._outputs(self._x).numpy()
+        return values[:, 0] if values.ndim == 2 and values.shape[1] == 1 else values
+
     def tangent(self, theta: Float[np.ndarray, " P"], direction: Float[np.ndarray, " P"]) -> Array:
         """⟨∇Φ(θ; ·), direction⟩ over the grid: what the kernel's classifier predicts (JT20 App. A)."""
         import torch

@@ -177,9 +177,7 @@ def front_chart(found: MarginCertificate) -> ChartModel:
     delta, epsilon = found.front.delta, found.front.epsilon
     good = (delta > 0) & (epsilon > 0)
     if not good.any():
-        return ChartModel(
-            title="(ε, δ) front", empty="ε is 0 for every δ: this is a KKT point to the last bit"
-        )
+        return ChartModel(title="(ε, δ) front", empty=_no_front(found))
     x, y = delta[good], np.log10(epsilon[good])
     paper = found.uniform.paper.delta
     return ChartModel(
@@ -190,6 +188,14 @@ def front_chart(found: MarginCertificate) -> ChartModel:
         y_kind=Kind.POWER,
         x_name="δ",
     )
+
+
+def _no_front(found: MarginCertificate) -> str:
+    """Why there is no curve of ε over δ to draw."""
+    best = float(found.front.epsilon.min(initial=found.uniform.best.epsilon))
+    if best > 0:
+        return f"every constraint is active, so δ is 0 for all multipliers: the least ε is {number(best)}"
+    return "ε is 0 for every δ, to rounding"
 
 
 def constraint_detail(found: MarginCertificate, state: InspectedState, row: int) -> list[Cell]:

@@ -95,14 +95,13 @@ class LiveSource:
         self.history = session.history
         self._keeper = CircleKeeper()
         self._surfaces = SurfaceKeeper()
-        self._seen: object = None
+        self._seen: tuple[object, int] = (None, -1)
 
     def refresh(self) -> bool:
-        """Whether the engine has published a new snapshot."""
-        snapshot = self.session.engine.snapshot
-        news = snapshot is not self._seen
-        self._seen = snapshot
-        return news
+        """Whether the engine has published a new snapshot, or gone on."""
+        engine, (snapshot, step) = self.session.engine, self._seen
+        self._seen = (engine.snapshot, engine.state.step)
+        return self._seen[0] is not snapshot or self._seen[1] != step
 
     def progress(self) -> Progress:
         """From the engine's snapshot."""
@@ -112,9 +111,11 @@ class LiveSource:
         )
         if snapshot is None:
             return Progress(state, 0, engine.plan.steps)
+        # The step counter is the engine's own: snapshots are rare where looking is dear.
+        step = engine.state.step if engine.mode == "running" else snapshot.step
         return Progress(
             state,
-            snapshot.step,
+            step,
             engine.plan.steps,
             snapshot.steps_per_second,
             self._eta(snapshot),
@@ -130,7 +131,10 @@ class LiveSource:
         if until is None or eta is None:
             return eta
         sooner = seconds_to_risk(self.history, until.log10_risk, snapshot.steps_per_second)
-        return eta if sooner is None else min(eta, sooner)
+        # The flow's own number of steps is only a limit: until its speed is known nothing can be said.
+        limit = np.inf if self.config is not None and self.config.train.rule == "flow" else eta
+        left = min(limit, np.inf if sooner is None else sooner)
+        return left if np.isfinite(left) else None
 
     @property
     def order(self) -> float | None:

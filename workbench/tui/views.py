@@ -93,10 +93,14 @@ def saddle_lines(
     return tuple(VLine(float(x[min(max(0, row), len(x) - 1)]), "faint") for row in rows if len(x))
 
 
+def paused_for(events: Sequence[tuple[int, str, str]]) -> str:
+    """The reason of the last event, if that is a pause; else nothing."""
+    return events[-1][2] if events and events[-1][1] == "paused" else ""
+
+
 def told(events: Sequence[tuple[int, str, str]], most: int = 40) -> EventLogModel:
-    """The last events; of the checkpoints only the newest, as they would push out all else."""
-    newest = max((i for i, event in enumerate(events) if event[1] in CHECKPOINTS), default=-1)
-    kept = [e for i, e in enumerate(events) if e[1] not in CHECKPOINTS or i == newest]
+    """The last events; a checkpoint only while nothing came after it: they would push out all else."""
+    kept = [e for i, e in enumerate(events) if e[1] not in CHECKPOINTS or i == len(events) - 1]
     return EventLogModel(
         tuple(LogEvent(step, NAMES.get(kind, kind), text) for step, kind, text in kept[-most:])
     )

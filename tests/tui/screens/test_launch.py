@@ -37,7 +37,13 @@ async def open_form(pilot: Pilot[int], screen: LaunchScreen, name: str) -> None:
     """Choose a preset and wait for its form."""
     await pilot.pause()
     screen.query_one(OptionList).highlighted = screen.names.index(name)
-    await pilot.pause(0.15)
+    wanted = preset_source(name).config if name in preset_names() else None
+    for _ in range(100):
+        await pilot.pause(0.05)
+        shown = screen.source.config if screen.source is not None else None
+        if shown == wanted and screen.rows:
+            break
+    await pilot.pause(0.1)
 
 
 def mistake(screen: LaunchScreen) -> str:

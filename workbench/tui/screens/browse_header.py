@@ -94,11 +94,11 @@ def key_hints(*, filtering: bool = False, empty: bool = False) -> tuple[KeyHint,
         KeyHint("n", "new", 2),
         KeyHint("/", "filter", 2),
         KeyHint("←→", "scrub", 4),
-        KeyHint("o", "sort", 5),
+        KeyHint("t", "sort", 5),
         KeyHint("r", "resume", 6),
         KeyHint("f", "fork", 6),
-        KeyHint("e", "export", 6),
-        KeyHint("d", "delete", 6),
+        KeyHint("E", "export", 6),
+        KeyHint("X", "delete", 6),
         KeyHint("D", "diff", 5),
         KeyHint("?", "help", 0),
         KeyHint("q", "quit", 1),
@@ -116,6 +116,6 @@ def empty_text(place: str, mistake: str, palette: Palette) -> Text:
     text.append(say(f"in {place}\n\n"), style=dim)
     text.append("press ", style=dim).append("n", style=f"bold {bright}")
     text.append(say(" to start one from a preset\n"), style=dim)
-    text.append("or type ", style=dim).append("workbench run kh24-fig1", style=bright)
+    text.append("or type ", style=dim).append("workbench run", style=bright)
     text.append(say(" in a shell"), style=dim)
     return text

@@ -67,7 +67,7 @@ class InspectorScreen(InspectorActions):
         Binding("p", "push", "push along a KKT direction"),
         Binding("s", "step(1)", "one step"),
         Binding("S", "step_n", "N steps"),
-        Binding("n", "next_saddle", "run until the next saddle"),
+        Binding("N", "next_saddle", "run until the next saddle"),
         Binding("u", "until", "run until"),
         Binding("c", "checkpoint", "checkpoint"),
         Binding("f", "fork", "fork here"),
@@ -227,8 +227,9 @@ class InspectorScreen(InspectorActions):
         if looked is None:
             return
         if self.has_class("prediction"):
+            state = looked.state
             model = prediction_model(
-                looked.surface, looked.state.step, looked.state.x, looked.state.y
+                looked.surface, state.step, state.x, state.y, classifies=state.loss != "square"
             )
             self.query_one("#prediction", Prediction).show(model)
         if self.margin is not None:
@@ -254,7 +255,7 @@ class InspectorScreen(InspectorActions):
         live, ended = isinstance(self.subject, LiveSubject), self.ended
         if live and not ended:
             yield KeyHint("space", "go on", 0)
-            yield KeyHint("n", "next saddle", 1)
+            yield KeyHint("N", "next saddle", 1)
             yield KeyHint("s", "step", 4)
             yield KeyHint("S", "step N", 6)
             yield KeyHint("u", "until", 5)

@@ -33,7 +33,7 @@ from workbench.tui.widgets.keyline import KeyHint, KeyLine
 if TYPE_CHECKING:
     from workbench.tui.app import WorkbenchApp
 
-FIRST, OWN_FILE = "kh24-fig1", "your own file"
+FIRST, OWN_FILE = "first-look", "your own file"
 FILE = "file"
 
 

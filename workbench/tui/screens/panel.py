@@ -12,6 +12,7 @@ from collections.abc import Iterable
 from dataclasses import replace
 
 import numpy as np
+from rich.text import Text
 from textual import events
 from textual.app import ComposeResult
 from textual.containers import Container, Horizontal, Vertical
@@ -22,11 +23,13 @@ from workbench.arrays import Float
 from workbench.measures.rates import Rates
 from workbench.record.history import History
 from workbench.tui import curves, views
+from workbench.tui.caption import caption, fitted
 from workbench.tui.layer_views import has_layers, layer_field, layers_come_first
 from workbench.tui.layout import LEFT, PICTURES, WIDGETS, Picture, arrange
 from workbench.tui.look import LN10, Look, is_late, shown_range, x_values
 from workbench.tui.margin_curves import has_many_margins, margin_chart, margin_field
 from workbench.tui.moments import Moment
+from workbench.tui.screens.dialogs import palette_of
 from workbench.tui.screens.panel_keys import PanelKeys
 from workbench.tui.source import Source
 from workbench.tui.surface import has_plane, prediction_model
@@ -49,6 +52,8 @@ FRAME_SECONDS = 0.22
 # The screen's thread may take this share of the time while this process trains.
 LIVE_SHARE = 0.03
 IDLE_SHARE = 0.25
+# Rows of a terminal that has room for the caption, and for two lines of it.
+CAPTIONED = (22, 34)
 # The lines of numbers may take this part of the right column.
 SPARKS_SHARE = 0.27
 
@@ -94,6 +99,7 @@ class PanelScreen(PanelKeys):
     def compose(self) -> ComposeResult:
         """Every widget once; the arrangement shows and hides them."""
         yield StatusLine(id="status")
+        yield Static(id="caption", markup=False)
         with Horizontal(id="body"):
             with Vertical(id="left"):
                 yield LineChart(id="risk", classes="slot")
@@ -149,6 +155,7 @@ class PanelScreen(PanelKeys):
         views_ = self.query_one("#views")
         views_.display = bool(shown.widgets & set(PICTURES[parts.picture]))
         views_.set_class(shown.side_by_side, "beside")
+        self.query_one("#caption").display = self.size.height >= CAPTIONED[0]
         small = self.query_one("#small", Static)
         small.display = shown.too_small
         if shown.too_small:
@@ -225,6 +232,7 @@ class PanelScreen(PanelKeys):
         look = replace(self.look, x_range=shown_range(x, self.look, self.scale), lines=saddles)
         moment = source.moment(self.look.cursor)
         self._draw_status(source, moment)
+        self._draw_caption(source)
         if not history.length:
             return
         there = (self.left_parts(), self.pictures())
@@ -294,7 +302,10 @@ class PanelScreen(PanelKeys):
         if self._is_shown("landscape"):
             self.query_one("#landscape", Landscape).show(views.landscape_model(moment, *data))
         if self._is_shown("prediction"):
-            model = prediction_model(source.surface(look.cursor), moment.step, *data)
+            now = moment.step if look.cursor is not None else source.progress().step
+            classifies = config is None or config.loss.kind != "square"
+            surface = source.surface(look.cursor)
+            model = prediction_model(surface, now, *data, classifies=classifies)
             self.query_one("#prediction", Prediction).show(model)
         if self._is_shown("layers"):
             field = layer_field(history, look, self._x, source.layers)
@@ -337,9 +348,26 @@ class PanelScreen(PanelKeys):
                 norm=values.get("rho"),
                 rate=progress.rate or None,
                 eta=progress.eta,
-                extra=progress.note or self.note(),
+                extra=progress.note or self._note_without_caption(),
             )
         )
+
+    def _draw_caption(self, source: Source) -> None:
+        """What one sees here, and what can be done."""
+        shown = self.query_one("#caption", Static)
+        if not shown.display:
+            return
+        palette = palette_of(self)
+        description = source.config.description if source.config is not None else ""
+        text = caption(source.progress().state, description, views.paused_for(source.events()))
+        lines = 2 if self.size.height >= CAPTIONED[1] else 1
+        shown.styles.height = lines
+        style = f"#{palette.ink('bar_text'):06x}"
+        shown.update(Text(fitted(palette.say(text), self.size.width - 2, lines), style=style))
+
+    def _note_without_caption(self) -> str:
+        """What the caption says at more length, where there is no room for one."""
+        return "" if self.query_one("#caption").display else self.note()
 
     def note(self) -> str:
         """A word more for the status line."""

@@ -32,6 +32,7 @@ class PanelKeys(Screen[None]):
         Binding("v", "other_column", "other column"),
         Binding("d", "picture", "next picture at the right"),
         Binding("w", "layers", "layers: weights and data"),
+        Binding("e", "events", "all events"),
         Binding("y", "log_x", "log / linear x"),
         Binding("x", "x_axis", "x: step, time, ln(n/L)"),
         Binding("left,h", "cursor(-1)", "cursor left", show=False),
@@ -128,6 +129,15 @@ class PanelKeys(Screen[None]):
             self.notify("no record yet")
             return
         self.app.push_screen(LayersScreen(subject))
+
+    def action_events(self) -> None:
+        """Everything that happened, whole."""
+        from workbench.tui.screens.events import EventsScreen
+
+        if self.source is None:
+            self.notify("still starting")
+            return
+        self.app.push_screen(EventsScreen(self.source.events))
 
     def action_log_x(self) -> None:
         """Logarithmic or linear x axis."""

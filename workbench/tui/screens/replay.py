@@ -178,6 +178,7 @@ class ReplayScreen(PanelScreen):
         if not self.query_one("#left").display or not self.query_one("#right").display:
             yield KeyHint("v", "column", 2)
         yield from self.picture_hint()
+        yield KeyHint("e", "events", 6)
         yield KeyHint("x", "axis", 8)
         yield KeyHint("y", "log", 9)
         yield KeyHint("i", "look inside", 2)

@@ -16,6 +16,7 @@ from workbench.tui.screens.dialogs import Ask, Confirm
 from workbench.tui.screens.panel import PanelScreen
 from workbench.tui.source import LiveSource
 from workbench.tui.until import parse_until
+from workbench.tui.views import paused_for
 from workbench.tui.widgets.keyline import KeyHint
 
 if TYPE_CHECKING:
@@ -178,10 +179,9 @@ class RunScreen(PanelScreen):
 
     def note(self) -> str:
         """Why the run waits, where that is worth a look."""
-        last = self.session.events[-1] if self.session is not None and self.session.events else None
-        if last is None or last[1:] != ("paused", "saddle"):
-            return ""
-        return "near a saddle: i looks inside"
+        paused = self.session is not None and self.session.engine.mode == "paused"
+        saddle = self.session is not None and paused_for(self.session.events) == "saddle"
+        return "near a saddle: i looks inside" if paused and saddle else ""
 
     def hints(self) -> Iterable[KeyHint]:
         """What can be done now."""
@@ -200,6 +200,7 @@ class RunScreen(PanelScreen):
         if not self.query_one("#left").display or not self.query_one("#right").display:
             yield KeyHint("v", "column", 3)
         yield from self.picture_hint()
+        yield KeyHint("e", "events", 6)
         yield KeyHint("x", "axis", 8)
         yield KeyHint("y", "log", 9)
         yield KeyHint("b", "browse", 6)

@@ -73,7 +73,7 @@ def draw_events(model: EventLogModel | None, width: int, height: int, palette: P
         kind = palette.say(event.kind)
         for place, line in enumerate(lines[: height - row]):
             if place == 0:
-                grid.text(row, stop + 1, clip(kind, width - stop - 1), _ink(event))
+                grid.text(row, stop + 1, clip(kind, width - stop - 1), event_ink(event.kind))
                 grid.text(row, stop + 2 + text_width(kind), line, "text")
             else:
                 grid.text(row, stop + 1, line, "text")
@@ -81,8 +81,9 @@ def draw_events(model: EventLogModel | None, width: int, height: int, palette: P
     return grid
 
 
-def _ink(event: LogEvent) -> str:
-    return _INKS.get(event.kind.lower(), "cyan")
+def event_ink(kind: str) -> str:
+    """The colour of a kind of event, by its name in the palette."""
+    return _INKS.get(kind.lower(), "cyan")
 
 
 def _written(event: LogEvent, width: int, palette: Palette) -> list[str]:

@@ -1,0 +1,60 @@
+"""A key means the same on every screen."""
+
+from __future__ import annotations
+
+from textual.binding import Binding
+
+from workbench.tui.app import WorkbenchApp
+from workbench.tui.screens.browse import BrowseScreen
+from workbench.tui.screens.events import EventsScreen
+from workbench.tui.screens.inspector import InspectorScreen
+from workbench.tui.screens.layers import LayersScreen
+from workbench.tui.screens.panel_keys import PanelKeys
+from workbench.tui.screens.replay import ReplayScreen
+from workbench.tui.screens.run import RunScreen
+from workbench.tui.screens.verdict import VerdictScreen
+
+SCREENS = (
+    WorkbenchApp,
+    PanelKeys,
+    RunScreen,
+    ReplayScreen,
+    InspectorScreen,
+    VerdictScreen,
+    LayersScreen,
+    BrowseScreen,
+    EventsScreen,
+)
+ALIKE = (
+    {"leave", "leave_now", "app.leave_now", "out", "close", "back"},
+    {"cursor", "record", "scrub", "point"},
+    {"pause", "play", "go_on", "mark"},
+    {"other_column", "turn"},
+    {"picture", "prediction"},
+    {"next_chart", "next_table", "shift"},
+    {"log_x", "toggle_x"},
+    {"inspect", "open"},
+)
+"""Actions that are one to the user: leaving, moving along the records, the other half of the screen …"""
+
+
+def meaning(action: str) -> str:
+    name = action.split("(")[0]
+    return next((min(group) for group in ALIKE if name in group), name)
+
+
+def test_a_key_has_one_meaning() -> None:
+    meanings: dict[str, set[str]] = {}
+    for screen in SCREENS:
+        for binding in screen.__dict__.get("BINDINGS", ()):
+            assert isinstance(binding, Binding)
+            for key in binding.key.split(","):
+                meanings.setdefault(key, set()).add(meaning(binding.action))
+    closing = meaning("close")
+    # The key that opened a page closes it, and enter accepts whatever is in front.
+    clashes = {
+        key: found
+        for key, found in meanings.items()
+        if len(found - {closing}) > 1 and key != "enter"
+    }
+    assert clashes == {}
