@@ -57,3 +57,11 @@ def test_fields_take_the_place_of_lines():
 def test_a_picture_that_is_turned_to_is_in_sight(size, picture):
     choice = Arrangement(selected="middle").turned_to(picture)
     assert arrange(*size, choice, Parts(picture=picture)).widgets >= {PICTURES[picture][0]}
+
+
+def test_a_widget_without_content_gives_its_room_away() -> None:
+    parts = Parts(empty=frozenset({"landscape"}))
+    shown = arrange(120, 40, Arrangement(), parts)
+    assert "compass" in shown.widgets
+    assert "landscape" not in shown.widgets
+    assert "landscape" not in parts.order

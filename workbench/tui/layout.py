@@ -26,15 +26,16 @@ WIDGETS = (*LEFT, "margins", "density", *(w for p in PICTURES.values() for w in 
 @dataclass(frozen=True)
 class Parts:
     """The parts there are: the charts on the left, where a density may take the place of lines, and the
-    picture on the right."""
+    picture on the right. `empty`: widgets with nothing to show, which give their room to the others."""
 
     left: tuple[str, ...] = LEFT
     picture: Picture = "directions"
+    empty: frozenset[str] = frozenset()
 
     @property
     def right(self) -> tuple[str, ...]:
         """The parts of the right column, from above."""
-        return (*PICTURES[self.picture], *BELOW)
+        return tuple(w for w in (*PICTURES[self.picture], *BELOW) if w not in self.empty)
 
     @property
     def order(self) -> list[str]:

@@ -30,6 +30,7 @@ class Moment:
     """One state as the compass and the landscape show it; None where it is not known.
 
     `scaled`: the circle is that of the residual over its largest entry, which alone is beyond a float.
+    `reason`: why there is no circle; `waiting`: there may be one soon, or at another record.
     """
 
     step: int
@@ -40,6 +41,7 @@ class Moment:
     circle: Circle | None = None
     reason: str = ""
     scaled: bool = False
+    waiting: bool = False
 
 
 class CircleKeeper:
@@ -105,7 +107,7 @@ def moment_of(
     )
 
 
-def recorded_moment(history: History, row: int, reason: str) -> Moment:
+def recorded_moment(history: History, row: int, reason: str, *, waiting: bool = True) -> Moment:
     """What a record alone tells: scalars, and the neurons at the nearest row that is in memory."""
     step = int(history.step[row])
     values = {}
@@ -120,6 +122,7 @@ def recorded_moment(history: History, row: int, reason: str) -> Moment:
         angles=_row(history, "neuron_angle", step),
         norms=_row(history, "neuron_norm", step),
         reason=reason,
+        waiting=waiting,
     )
 
 

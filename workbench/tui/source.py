@@ -158,7 +158,7 @@ class LiveSource:
         """The engine's snapshot, or a record with the neurons it holds."""
         snapshot = self.session.engine.snapshot
         if snapshot is None:
-            return Moment(0, reason="starting")
+            return Moment(0, reason="starting", waiting=True)
         if row is not None:
             return recorded_moment(
                 self.history, row, "the correlation function is of the latest state"
@@ -243,14 +243,15 @@ class StoredSource:
     def moment(self, row: int | None) -> Moment:
         """The state at a record, with the network's outputs where θ was recorded."""
         if self.history.length == 0:
-            return Moment(0, reason="no record yet")
+            return Moment(0, reason="no record yet", waiting=True)
         row = self.history.length - 1 if row is None else row
         step = int(self.history.step[row])
         if self._moment is not None and self._moment.step == step:
             return self._moment
         if self.setup is None or "theta" not in self.reader.series_names():
-            reason = "loading the network …" if self._can_prepare() else "θ was not recorded"
-            self._moment = recorded_moment(self.history, row, reason)
+            loading = self._can_prepare()
+            reason = "loading the network …" if loading else "θ was not recorded"
+            self._moment = recorded_moment(self.history, row, reason, waiting=loading)
             return self._moment
         import torch
 

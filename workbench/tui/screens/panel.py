@@ -66,7 +66,8 @@ class PanelScreen(PanelKeys):
     def __init__(self) -> None:
         super().__init__()
         self.message = "starting …"
-        self._there: tuple[tuple[str, ...], tuple[Picture, ...]] | None = None
+        self._there: tuple[object, ...] | None = None
+        self._no_landscape = False
         self._late = False
         self._dirty = True
         self._at_once = True
@@ -182,6 +183,10 @@ class PanelScreen(PanelKeys):
         there += ["prediction"] if has_plane(source.data()[0]) else []
         return (*there, "course")
 
+    def empty_parts(self) -> frozenset[str]:
+        """The landscape, where the network has no correlation function over the circle."""
+        return frozenset({"landscape"}) if self._no_landscape else frozenset()
+
     def _has_density(self, history: History) -> bool:
         if not history.has("neuron_angle"):
             return False
@@ -235,7 +240,8 @@ class PanelScreen(PanelKeys):
         self._draw_caption(source)
         if not history.length:
             return
-        there = (self.left_parts(), self.pictures())
+        self._no_landscape = moment.circle is None and bool(moment.reason) and not moment.waiting
+        there = (self.left_parts(), self.pictures(), self.empty_parts())
         if there != self._there:
             self._there = there
             self._arrange()

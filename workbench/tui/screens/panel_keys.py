@@ -78,6 +78,10 @@ class PanelKeys(Screen[None]):
         """What the upper place on the right can show of this run, most telling first."""
         raise NotImplementedError
 
+    def empty_parts(self) -> frozenset[str]:
+        """Widgets that have nothing to show of this run."""
+        return frozenset()
+
     def leave(self) -> None:
         """How this screen is left."""
         self.app.pop_screen()
@@ -92,7 +96,7 @@ class PanelKeys(Screen[None]):
     @property
     def parts(self) -> Parts:
         """The parts that there are of this run."""
-        return Parts(self.left_parts(), self.picture)
+        return Parts(self.left_parts(), self.picture, self.empty_parts())
 
     # --- keys ---
 
