@@ -10,7 +10,7 @@ import pytest
 from record import sample_run
 
 from workbench.errors import BadInput
-from workbench.record.history import VECTOR_ROWS, History, vector_bound
+from workbench.record.history import VECTOR_ROWS, History, kept_rows, vector_bound
 from workbench.record.lock import RunLock
 from workbench.record.reader import RunReader
 from workbench.record.store import RunStore
@@ -36,8 +36,11 @@ def test_live_history_keeps_scalars_whole_and_thins_vectors() -> None:
     steps, values = history.vector("neuron_direction")
     np.testing.assert_array_equal(values, sample_run.expected("neuron_direction", steps))
     gaps = np.diff(steps[:-1])
-    assert set(gaps) == {gaps[0]}
-    assert gaps[0] & (gaps[0] - 1) == 0
+    assert (np.diff(gaps) >= 0).all()
+    assert gaps[-1] & (gaps[-1] - 1) == 0
+    # Early rows are dense: no gap is wider than a 32nd of a doubling, or than the even stride.
+    assert (gaps <= np.maximum(1, steps[:-2] // 32)).all()
+    assert (gaps[steps[:-2] >= 32 * gaps[-1]] == gaps[-1]).all()
     assert len(steps) > VECTOR_ROWS // 4
     steps, values = history.vector("theta")
     assert values.shape == (1, sample_run.PARAMETERS)
@@ -46,6 +49,22 @@ def test_live_history_keeps_scalars_whole_and_thins_vectors() -> None:
     np.testing.assert_array_equal(
         history.last("margins"), sample_run.expected("margins", np.array([total - 1]))[0]
     )
+
+
+def test_a_stored_run_keeps_the_rows_that_a_live_one_does() -> None:
+    live, bound = History(), 63
+    wide = np.zeros((1, 200_000), np.float64)
+    for row in range(700):
+        live.append({"step": np.array([row * 10]), "margins": wide + row})
+        if row in (5, 62, 63, 200, 699):
+            index, stride = np.arange(row + 1), 1
+            while len(index) > bound:
+                stride *= 2
+                index = index[kept_rows(index, stride, bound)]
+            steps, values = live.vector("margins")
+            assert steps.tolist() == sorted({*(10 * index), 10 * row})
+            assert values[:, 0].tolist() == (steps / 10).tolist()
+            assert steps[1] == 10
 
 
 def test_short_histories_keep_every_row() -> None:

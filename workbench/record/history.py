@@ -1,5 +1,8 @@
 """A run in memory for viewers: every scalar in full, vectors thinned to a bounded number of rows.
 
+The rows kept are even along the run, and the early ones dense: over a logarithmic axis the first hundred
+records are as wide as the last ten thousand.
+
 One thread appends (the engine's, or whoever follows a file), any other reads. Rows are only ever
 added behind what was published, and publishing is one assignment, so a reader never waits and
 what it was given never changes.
@@ -45,7 +48,7 @@ class _Scalar:
 
 @dataclass(frozen=True)
 class _Thinned:
-    """Every `stride`-th row, and the last one apart."""
+    """The rows kept, and the last one apart."""
 
     steps: Array
     values: Array
@@ -60,22 +63,34 @@ class _Thinned:
         return _frozen(steps), _frozen(np.concatenate([self.values, self.last[None]]))
 
 
+def kept_rows(rows: Array, stride: int, bound: int) -> Array:
+    """Which records (of any numbers ≥ 0) are kept, as a mask: every `stride`-th, and in each doubling of
+    the record's number as many as the bound allows, up to 32.
+
+    `stride` is a power of two. What a larger stride keeps, a smaller one has kept.
+    """
+    digits = max(1, (bound // 64).bit_length())
+    # frexp's exponent is the number of binary digits: all but the first few of them must be 0.
+    size = np.frexp(rows.astype(np.float64))[1].astype(np.int64)
+    early = np.left_shift(1, np.maximum(size - digits, 0))
+    return np.asarray((rows % np.minimum(early, stride)) == 0)
+
+
 class _Vector:
-    """Rows kept at a stride that doubles whenever the bound is reached."""
+    """Rows kept at a stride that doubles whenever the bound is reached, the early ones more densely."""
 
     def __init__(self, row: tuple[int, ...], dtype: np.dtype[np.generic], bound: int) -> None:
         self._bound = bound
         self._stride = 1
-        self._seen = 0
         self._length = 0
+        self._rows = np.empty(min(64, bound), np.int64)
         self._steps = np.empty(min(64, bound), np.int64)
         self._values = np.empty((min(64, bound), *row), dtype)
 
-    def extend(self, steps: Array, values: Array) -> _Thinned:
-        """Add rows, thin if there are too many, and return what is kept."""
-        offset = -self._seen % self._stride
-        self._seen += len(steps)
-        self._keep(steps[offset :: self._stride], values[offset :: self._stride])
+    def extend(self, rows: Array, steps: Array, values: Array) -> _Thinned:
+        """Add records with these numbers, thin if there are too many, and return what is kept."""
+        kept = kept_rows(rows, self._stride, self._bound)
+        self._keep(rows[kept], steps[kept], values[kept])
         return _Thinned(
             _frozen(self._steps[: self._length]),
             _frozen(self._values[: self._length]),
@@ -83,22 +98,23 @@ class _Vector:
             _frozen(np.array(values[-1])),
         )
 
-    def _keep(self, steps: Array, values: Array) -> None:
-        end = self._length + len(steps)
+    def _keep(self, rows: Array, steps: Array, values: Array) -> None:
+        start, end = self._length, self._length + len(steps)
         if end > len(self._steps):
-            all_steps = np.concatenate([self._steps[: self._length], steps])
-            all_values = np.concatenate([self._values[: self._length], values])
-            while len(all_steps) >= self._bound:
+            rows = np.concatenate([self._rows[:start], rows])
+            steps = np.concatenate([self._steps[:start], steps])
+            values = np.concatenate([self._values[:start], values])
+            while len(rows) > self._bound:
                 self._stride *= 2
-                all_steps, all_values = all_steps[::2], all_values[::2]
-            end = len(all_steps)
+                kept = kept_rows(rows, self._stride, self._bound)
+                rows, steps, values = rows[kept], steps[kept], values[kept]
+            start, end = 0, len(rows)
             room = min(max(2 * end, 64), self._bound)
-            self._steps = np.empty(room, np.int64)
+            self._rows, self._steps = np.empty(room, np.int64), np.empty(room, np.int64)
             self._values = np.empty((room, *values.shape[1:]), values.dtype)
-            self._steps[:end], self._values[:end] = all_steps, all_values
-        else:
-            self._steps[self._length : end] = steps
-            self._values[self._length : end] = values
+        self._rows[start:end] = rows
+        self._steps[start:end] = steps
+        self._values[start:end] = values
         self._length = end
 
 
@@ -190,14 +206,15 @@ class History:
         now = self._published
         count = int(np.searchsorted(now.step, step, side="left"))
         kept = {name: values[:count] for name, values in now.scalars.items()}
-        rows = {name: self.vector(name) for name in now.vectors}
+        vectors = {name: self.vector(name) for name in now.vectors}
         self._start_over()
         if count:
             self._add({**kept, STEP: now.step[:count]})
-        for name, (steps, values) in rows.items():
+        for name, (steps, values) in vectors.items():
             below = steps < step
             if below.any():
-                self._add_vector(name, steps[below], values[below])
+                rows = np.searchsorted(now.step, steps[below])
+                self._add_vector(name, rows, steps[below], values[below])
 
     @property
     def step(self) -> Array:
@@ -244,7 +261,7 @@ class History:
         return now.scalars[name]
 
     def vector(self, name: str) -> tuple[Array, Array]:
-        """Steps (K,) and rows (K, …) of a vector series, thinned evenly, the last row included.
+        """Steps (K,) and rows (K, …) of a vector series, thinned, the first and the last row included.
 
         K is at most 4096, fewer for wide rows. `theta` has only its last row while live.
 
@@ -297,6 +314,7 @@ class History:
         now = self._published
         scalars, vectors, last = dict(now.scalars), dict(now.vectors), dict(now.last)
         steps = np.asarray(rows[STEP], np.int64)
+        records = np.arange(len(now.step), len(now.step) + len(steps))
         for name, given in rows.items():
             values = np.asarray(given)
             if values.ndim == 1:
@@ -306,28 +324,31 @@ class History:
                 last[name] = _frozen(np.array(values[-1]))
             else:
                 kept = self._vectors.setdefault(name, self._new_vector(values))
-                vectors[name] = kept.extend(steps, values)
+                vectors[name] = kept.extend(records, steps, values)
         self._published = _Published(scalars.pop(STEP), scalars, vectors, last)
 
     def _new_vector(self, values: Array) -> _Vector:
         row = values.shape[1:]
         return _Vector(row, values.dtype, vector_bound(row, values.dtype.itemsize))
 
-    def _add_vector(self, name: str, steps: Array, values: Array) -> None:
+    def _add_vector(self, name: str, rows: Array, steps: Array, values: Array) -> None:
         now = self._published
         kept = self._vectors.setdefault(name, self._new_vector(values))
-        vectors = {**now.vectors, name: kept.extend(steps, values)}
+        vectors = {**now.vectors, name: kept.extend(rows, steps, values)}
         self._published = _Published(now.step, now.scalars, vectors, now.last)
 
     def _load_vector(self, reader: RunReader, name: str) -> tuple[Array, Array]:
-        """Read a vector's rows at an even stride, once for every length of the history."""
+        """Read the rows of a vector that a live history would keep, once for every length of the history."""
         with self._loading:
             count = min(self.length, reader.n_records)
             known = self._read.get(name)
             if known is not None and known[0] == count:
                 return known[1]
-            stride = max(1, -(-count // vector_bound(reader.shape(name)[1:])))
-            index = np.arange(0, count, stride)
+            index, stride = np.arange(count), 1
+            bound = vector_bound(reader.shape(name)[1:])
+            while len(index) > bound:
+                stride *= 2
+                index = index[kept_rows(index, stride, bound)]
             if count and index[-1] != count - 1:
                 index = np.append(index, count - 1)
             found = (_frozen(self.step[index]), _frozen(reader.read(name, index)))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import replace
 
 import numpy as np
@@ -13,10 +14,12 @@ from workbench.tui.look import LN10, Look
 from workbench.tui.widgets.bundle import Bundle
 from workbench.tui.widgets.chart import Band, ChartModel, Curve
 from workbench.tui.widgets.density import DensityModel
-from workbench.tui.widgets.scale import Kind
+from workbench.tui.widgets.scale import LEAST_DECADES, Kind
 
-LEAST_DECADES = 1.0
 FEW_NEURONS = 64
+COSINE_ROUNDING = 4 * float(np.finfo(np.float64).eps)
+LEAST_DEGREES = float(np.degrees(np.sqrt(2 * COSINE_ROUNDING)))
+"""1 − cos φ = φ²/2: smaller angles are lost in the rounding of their cosine."""
 NORMS = (("neuron_norm", "norms  ‖w_k‖"), ("layer_norm", "norms  ‖W_k‖ of layers"))
 
 
@@ -36,35 +39,21 @@ def scalar(history: History, name: str, count: int) -> Float[np.ndarray, " T"] |
 def risk_chart(history: History, look: Look, x: Float[np.ndarray, " T"]) -> ChartModel:
     """log10 of the risk."""
     y = history.scalar("log_risk")[: len(x)] / LN10 if history.length else np.zeros(0)
-    made = chart(
+    return chart(
         "risk  log₁₀ L",
         look,
         x,
         (Curve(x[: len(y)], y, "cyan"),),
-        kind=Kind.POWER,
-        readout=at_cursor(y, look, "{:.3f}"),
+        least=LEAST_DECADES,
+        readout=at_cursor(y, look, "{:.3f}".format),
     )
-    return replace(made, y_range=least_range([y]))
-
-
-def least_range(series: list[Float[np.ndarray, " T"]]) -> tuple[float, float] | None:
-    """A range of a decade where the values cover less, None where they cover more.
-
-    What stands still must look still, not like the rounding of its seventh digit.
-    """
-    finite = np.concatenate([y[np.isfinite(y)].ravel() for y in series])
-    if not finite.size or np.ptp(finite) >= LEAST_DECADES:
-        return None
-    low, high = float(finite.min()), float(finite.max())
-    pad = (LEAST_DECADES - (high - low)) / 2.0
-    return low - pad, high + pad
 
 
 def norm_chart(history: History, look: Look, x: Float[np.ndarray, " T"]) -> ChartModel:
-    """log10 of every neuron's norm, or bands of many, or every layer's; ρ on top."""
+    """Every neuron's norm in powers of ten, or bands of many, or every layer's; ρ on top."""
     rho = history.scalar("rho")[: len(x)]
     name, title = next(
-        ((name, title) for name, title in NORMS if history.has(name)), ("", "norm  log₁₀ ‖θ‖")
+        ((name, title) for name, title in NORMS if history.has(name)), ("", "norm  ‖θ‖")
     )
     curves: list[Curve] = []
     bundles: tuple[Bundle, ...] = ()
@@ -88,10 +77,9 @@ def norm_chart(history: History, look: Look, x: Float[np.ndarray, " T"]) -> Char
         tuple(curves),
         bands=bands,
         kind=Kind.POWER,
-        readout=at_cursor(rho, look, "{:.4g}"),
+        readout=at_cursor(rho, look, "{:.4g}".format),
     )
-    drawn = [curve.y for curve in curves] + [group.values for group in bundles]
-    return replace(made, bundles=bundles, y_range=least_range(drawn))
+    return replace(made, bundles=bundles)
 
 
 def bundle(x: Float[np.ndarray, " K"], values: Float[np.ndarray, "K H"], color: str) -> Bundle:
@@ -131,6 +119,7 @@ def angle_density(history: History, look: Look, x: Float[np.ndarray, " T"]) -> D
         readout=f"H={angles.shape[1]:,}  log density",
         lines=look.lines,
         cursor=cursor_x(look, x),
+        lane=look.lane,
     )
 
 
@@ -138,7 +127,7 @@ def path_chart(history: History, look: Look, x: Float[np.ndarray, " T"]) -> Char
     """Alignment cos(θ, −∇𝓛) and the path length of the direction (JT20 Thms 4.1 and 3.1)."""
     alignment = history.scalar("alignment")[: len(x)]
     path = history.scalar("path_length")[: len(x)]
-    degrees = angle_degrees(alignment)
+    angle = at_cursor(alignment, look, angle_text)
     return chart(
         "direction of θ",
         look,
@@ -148,17 +137,22 @@ def path_chart(history: History, look: Look, x: Float[np.ndarray, " T"]) -> Char
             Curve(x[: len(alignment)], alignment, "cyan", "cos(θ, −∇L)"),
         ),
         zero=True,
-        readout=", ".join(
-            text
-            for text in (at_cursor(path, look, "{:.4g}"), at_cursor(degrees, look, "{:.3g}°"))
-            if text
-        ),
+        readout=", ".join(text for text in (at_cursor(path, look, "{:.4g}".format), angle) if text),
     )
 
 
 def angle_degrees(alignment: Float[np.ndarray, " T"]) -> Float[np.ndarray, " T"]:
-    """The angle between θ and −∇𝓛 in degrees."""
-    return np.asarray(np.degrees(np.arccos(np.clip(alignment, -1.0, 1.0))))
+    """The angle between θ and −∇𝓛 in degrees, at least what the rounding of its cosine makes of 0."""
+    degrees = np.degrees(np.arccos(np.clip(alignment, -1.0, 1.0)))
+    return np.asarray(np.where(degrees < LEAST_DEGREES, LEAST_DEGREES, degrees))
+
+
+def angle_text(alignment: float) -> str:
+    """The angle between θ and −∇𝓛 in words; an angle of 0 cannot be told from one of `LEAST_DEGREES`."""
+    degrees = float(angle_degrees(np.array([alignment]))[0])
+    if degrees <= LEAST_DEGREES:
+        return f"<{LEAST_DEGREES:.0e}°"
+    return f"{degrees:.4g}°" if np.isfinite(degrees) else "–"
 
 
 def rates_chart(
@@ -186,15 +180,14 @@ def step_size_chart(history: History, look: Look, x: Float[np.ndarray, " T"]) ->
     # The first record has taken no step yet.
     known = np.isfinite(y)
     curve = Curve(x[: len(y)][known], y[known], "purple")
-    made = chart(
+    return chart(
         "step size  log₁₀ η",
         look,
         x,
         (curve,),
-        kind=Kind.POWER,
-        readout=at_cursor(y, look, "{:.3f}"),
+        least=LEAST_DECADES,
+        readout=at_cursor(y, look, "{:.3f}".format),
     )
-    return replace(made, y_range=least_range([y]))
 
 
 def chart(
@@ -206,6 +199,7 @@ def chart(
     bands: tuple[Band, ...] = (),
     kind: Kind = Kind.LINEAR,
     zero: bool = False,
+    least: float = 0.0,
     readout: str = "",
 ) -> ChartModel:
     """A chart on the shared x axis."""
@@ -218,9 +212,11 @@ def chart(
         x_range=look.x_range,
         x_name=look.x_axis,
         zero=zero,
+        least=least,
         readout=readout,
         cursor=cursor_x(look, x),
         lines=look.lines,
+        lane=look.lane,
     )
 
 
@@ -231,8 +227,8 @@ def cursor_x(look: Look, x: Float[np.ndarray, " T"]) -> float | None:
     return float(x[min(look.cursor, len(x) - 1)])
 
 
-def at_cursor(y: Float[np.ndarray, " T"], look: Look, pattern: str) -> str:
-    """The value under the cursor; without one the status line has the latest."""
+def at_cursor(y: Float[np.ndarray, " T"], look: Look, told: Callable[[float], str]) -> str:
+    """The value under the cursor in words; without one the status line has the latest."""
     if look.cursor is None or not len(y):
         return ""
-    return pattern.format(y[min(look.cursor, len(y) - 1)])
+    return told(float(y[min(look.cursor, len(y) - 1)]))

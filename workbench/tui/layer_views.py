@@ -57,6 +57,7 @@ def layer_field(
         x_name=look.x_axis,
         lines=look.lines,
         cursor=None if cursor is None else float(x[cursor]),
+        lane=look.lane,
     )
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
 
 import numpy as np
@@ -11,7 +11,8 @@ from workbench.arrays import Float
 from workbench.config import RunConfig
 from workbench.record.history import History
 from workbench.tui.widgets.chart import VLine
-from workbench.tui.widgets.scale import Kind
+from workbench.tui.widgets.frame import lane_of
+from workbench.tui.widgets.scale import Kind, below
 
 XAxis = Literal["step", "time", "ln(n/L)"]
 X_AXES: tuple[XAxis, ...] = ("step", "time", "ln(n/L)")
@@ -24,14 +25,15 @@ WIDE_LOG = 100.0
 
 @dataclass(frozen=True)
 class Look:
-    """How the shared x axis is drawn: its quantity, its kind, zoomed range, cursor (a record), and lines
-    where saddles were. `kind` POWER: the values are log10 already."""
+    """How the shared x axis is drawn: its quantity, its kind, zoomed range, cursor (a record), lines where
+    saddles were, and what the lane for x ≤ 0 is called. `kind` POWER: the values are log10 already."""
 
     x_axis: XAxis = "step"
     kind: Kind = Kind.LOG
     x_range: tuple[float, float] | None = None
     cursor: int | None = None
     lines: tuple[VLine, ...] = ()
+    lane: str | None = None
 
 
 def is_late(config: RunConfig | None, history: History) -> bool:
@@ -57,11 +59,7 @@ def x_values(
         time = history.scalar("time")[:count]
         if (count and np.isfinite(time[-1])) or not history.has("time_log"):
             return time, Kind.LINEAR if log is False else Kind.LOG
-        decades = history.scalar("time_log")[:count] / LN10
-        finite = np.isfinite(decades)
-        # Time 0 is at the left edge: the axis spans hundreds of decades.
-        first = float(decades[finite][0]) if finite.any() else 0.0
-        return np.where(finite, decades, first), Kind.POWER
+        return history.scalar("time_log")[:count] / LN10, Kind.POWER
     if x_axis == "ln(n/L)" and history.has("log_risk"):
         log_risk = history.scalar("log_risk")[:count]
         x = -log_risk if reduction == "mean" else np.log(max(1, n)) - log_risk
@@ -71,22 +69,27 @@ def x_values(
     return history.step[:count].astype(np.float64), Kind.LINEAR if log is False else Kind.LOG
 
 
-def shown_range(x: Float[np.ndarray, " T"], look: Look, scale: int) -> tuple[float, float] | None:
-    """The part of the x axis that is shown: all, or 2^−scale of it around the cursor or the end.
+def seen_through(look: Look, x: Float[np.ndarray, " T"], scale: int) -> Look:
+    """The look with the part of the x axis that is shown: all, or 2^−scale of it around the cursor or the
+    end.
 
-    It is the same for all charts, whose series may be thinned differently. None: there is no range.
+    Range and lane are the same for all charts, whose series may be thinned differently.
     """
     log = look.kind is Kind.LOG
-    shown = x[np.isfinite(x) & (x > 0)] if log else x[np.isfinite(x)]
+    there = ~(below(look.kind, x) | ~np.isfinite(x))
+    shown = x[there]
+    lane = lane_of(look.kind, [x])
     if not len(shown) or shown.min() == shown.max():
-        return None
+        return replace(look, x_range=None, lane=lane)
     ends = np.array([shown.min(), shown.max()])
     if scale == 0:
-        return float(ends[0]), float(ends[1])
+        return replace(look, x_range=(float(ends[0]), float(ends[1])), lane=lane)
     t0, t1 = np.log10(ends) if log else ends
     width = (t1 - t0) / 2.0**scale
     at = t1 if look.cursor is None else float(x[min(look.cursor, len(x) - 1)])
-    if look.cursor is not None and log:
-        at = float(np.log10(max(at, ends[0])))
+    if look.cursor is not None:
+        at = float(np.log10(max(at, ends[0]))) if log else max(at, t0)
     low = float(np.clip(at - width / 2.0, t0, t1 - width))
-    return (10.0**low, 10.0 ** (low + width)) if log else (low, low + width)
+    found = (10.0**low, 10.0 ** (low + width)) if log else (low, low + width)
+    # The lane belongs to the left end.
+    return replace(look, x_range=found, lane=lane if low <= t0 else "")

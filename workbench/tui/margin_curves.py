@@ -110,6 +110,7 @@ def margin_field(
         readout=readout,
         lines=look.lines,
         cursor=cursor_x(look, x),
+        lane=look.lane,
     )
 
 
@@ -126,7 +127,7 @@ def _over(
     if least:
         minimum = history.scalar(least)[: len(x)]
         lines.append((x[: len(minimum)], minimum, "min", "min"))
-        return lines, at_cursor(minimum, look, "{:+.4f}")
+        return lines, at_cursor(minimum, look, "{:+.4f}".format)
     steps, margins = history.vector(name)
     lines.append((x_of_rows(steps, history, x), margins.min(axis=1), "min", "min"))
     return lines, ""
@@ -141,5 +142,5 @@ def _least_chart(history: History, look: Look, x: Float[np.ndarray, " T"]) -> Ch
         x,
         (Curve(x[: len(y)], y, "min"),),
         zero=True,
-        readout=at_cursor(y, look, "{:+.4g}"),
+        readout=at_cursor(y, look, "{:+.4g}".format),
     )

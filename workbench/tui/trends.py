@@ -12,10 +12,10 @@ from workbench.config import RunConfig
 from workbench.measures.rates import Rates, rates
 from workbench.record.history import History
 from workbench.record.schema import SERIES
-from workbench.tui.curves import angle_degrees
+from workbench.tui.curves import angle_degrees, angle_text
 from workbench.tui.look import LN10, Look
 from workbench.tui.widgets.scale import Kind, axis
-from workbench.tui.widgets.sparkrows import SparkModel, SparkRow
+from workbench.tui.widgets.sparkrows import LEAST_DECADES, SparkModel, SparkRow
 from workbench.tui.widgets.statusline import log_risk_text, number_text
 
 Floats = Float[np.ndarray, " T"]
@@ -43,7 +43,8 @@ def _positive(values: Floats) -> Floats:
 
 @dataclass(frozen=True)
 class Trend:
-    """A scalar series as a line: `drawn` is what its bars show, `told` its value in words.
+    """A scalar series as a line: `drawn` is what its bars show, `told` its value in words; bars over less
+    than `least` are not drawn over the whole height.
 
     Of more lines than fit, those with the largest `rank` are left out; `late` is the rank in the late
     phase, where other numbers matter.
@@ -56,6 +57,7 @@ class Trend:
     drawn: Callable[[Floats], Floats] = _same
     rank: int = 0
     late: int = 0
+    least: float = 0.0
 
 
 def _number(pattern: str) -> Callable[[float], str]:
@@ -66,22 +68,17 @@ def _log10(value: float) -> str:
     return log_risk_text(value / LN10)
 
 
-def _degrees(value: float) -> str:
-    degrees = float(angle_degrees(np.array([value]))[0])
-    return f"{number_text(degrees, '.4g')}°"
-
-
 TRENDS: tuple[Trend, ...] = (
-    Trend("log_risk", "log₁₀ L", "cyan", _log10, _decades, 0, 0),
+    Trend("log_risk", "log₁₀ L", "cyan", _log10, _decades, 0, 0, LEAST_DECADES),
     Trend("margin_normalized", "margin γ", "min", _number("+.5f"), rank=1, late=1),
     Trend("margin_smoothed", "smoothed γ~", "teal", _number("+.5f"), _positive, rank=9, late=2),
     Trend("margin_multi", "by layer γ_m", "pink", _number("+.3g"), rank=7, late=9),
     Trend("rho", "‖θ‖", "green", _number(".4g"), rank=2, late=6),
-    Trend("grad_norm_log", "log₁₀ ‖∇L‖", "blue", _log10, _decades, 3, 10),
-    Trend("alignment", "angle to −∇L", "orange", _degrees, _log_degrees, 4, 3),
+    Trend("grad_norm_log", "log₁₀ ‖∇L‖", "blue", _log10, _decades, 3, 10, LEAST_DECADES),
+    Trend("alignment", "angle to −∇L", "orange", angle_text, _log_degrees, 4, 3, LEAST_DECADES),
     Trend("path_length", "path", "yellow", _number(".5g"), rank=5, late=4),
-    Trend("learning_rate_log", "log₁₀ η", "purple", _log10, _decades, 8, 8),
-    Trend("time_log", "log₁₀ T", "blue", _log10, _decades, 10, 7),
+    Trend("learning_rate_log", "log₁₀ η", "purple", _log10, _decades, 8, 8, LEAST_DECADES),
+    Trend("time_log", "log₁₀ T", "blue", _log10, _decades, 10, 7, LEAST_DECADES),
     Trend("accuracy", "accuracy", "purple", "{:.2%}".format, rank=6, late=11),
 )
 
@@ -144,7 +141,9 @@ def _row(
         return None
     values = history.scalar(trend.name)
     now = float(values[-1 if cursor is None else min(cursor, len(values) - 1)])
-    return SparkRow(trend.label, trend.drawn(values[rows]), trend.told(now), trend.color)
+    return SparkRow(
+        trend.label, trend.drawn(values[rows]), trend.told(now), trend.color, trend.least
+    )
 
 
 def headline(config: RunConfig | None, n: int, h: int) -> str:

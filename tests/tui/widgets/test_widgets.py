@@ -240,7 +240,7 @@ def test_step_zero_on_a_log_axis_is_shown_at_the_left_edge() -> None:
     grid, plot = draw_chart(ChartModel("t", (Curve(x, x),), x_kind=Kind.LOG), 60, 12, PALETTE)
     text = lines(grid)
     assert plot is not None
-    assert plot.lane == 2
+    assert plot.lane == "0"
     assert text[-1][plot.left] == "0"
     assert "10⁰" in text[-1]
     column = [line[plot.left] for line in text[1:-1]]

@@ -18,10 +18,11 @@ from textual.widgets import DataTable
 
 from workbench.errors import clean_text
 from workbench.record.summary import RunSummary
+from workbench.tui.look import LN10
 from workbench.tui.widgets.cells import clip, text_width
 from workbench.tui.widgets.numbers import short, thousands
 from workbench.tui.widgets.palette import SERIES, Depth, Palette
-from workbench.tui.widgets.sparkrows import spark
+from workbench.tui.widgets.sparkrows import LEAST_DECADES, spark
 from workbench.tui.widgets.statusline import log_risk_text, number_text
 
 STATES: dict[str, tuple[str, str]] = {
@@ -134,7 +135,8 @@ def _margin(run: RunSummary, look: Look, width: int) -> tuple[str, str]:
 
 
 def _trend(run: RunSummary, look: Look, width: int) -> tuple[str, str]:
-    return spark(np.asarray(run.trend, dtype=np.float64), width, look.palette), look.color
+    values = np.asarray(run.trend, dtype=np.float64) / LN10
+    return spark(values, width, look.palette, LEAST_DECADES), look.color
 
 
 def _modified(run: RunSummary, look: Look, width: int) -> tuple[str, str]:

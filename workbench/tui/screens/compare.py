@@ -23,7 +23,7 @@ from workbench.tui.screens.dialogs import Dialog, palette_of
 from workbench.tui.widgets.cells import clip, text_width
 from workbench.tui.widgets.chart import ChartModel, Curve
 from workbench.tui.widgets.palette import Palette
-from workbench.tui.widgets.scale import Floats, Kind
+from workbench.tui.widgets.scale import LEAST_DECADES, Floats, Kind
 from workbench.tui.widgets.statusline import log_risk_text, number_text
 
 LN10 = float(np.log(10.0))
@@ -121,7 +121,7 @@ def risk_overlay(runs: Sequence[Overlaid], view: View, readout: str = "") -> Cha
         title="risk  log₁₀ L" if view.log_y else "risk  L",
         curves=tuple(curves),
         x_kind=Kind.LOG if view.log_x else Kind.LINEAR,
-        y_kind=Kind.POWER if view.log_y else Kind.LINEAR,
+        least=LEAST_DECADES if view.log_y else 0.0,
         x_name="step",
         cursor=view.cursor,
         readout=readout,

@@ -26,7 +26,7 @@ from workbench.tui import curves, views
 from workbench.tui.caption import caption, fitted
 from workbench.tui.layer_views import has_layers, layer_field, layers_come_first
 from workbench.tui.layout import LEFT, PICTURES, WIDGETS, Picture, arrange
-from workbench.tui.look import LN10, Look, is_late, shown_range, x_values
+from workbench.tui.look import LN10, Look, is_late, seen_through, x_values
 from workbench.tui.margin_curves import has_many_margins, margin_chart, margin_field
 from workbench.tui.moments import Moment
 from workbench.tui.screens.dialogs import palette_of
@@ -42,7 +42,7 @@ from workbench.tui.widgets.keyline import KeyHint, KeyLine
 from workbench.tui.widgets.landscape import Landscape
 from workbench.tui.widgets.layer_field import LayerField
 from workbench.tui.widgets.margin_field import MarginField, MarginFieldModel
-from workbench.tui.widgets.painted import Painted
+from workbench.tui.widgets.pointed import Pointed
 from workbench.tui.widgets.prediction import Prediction
 from workbench.tui.widgets.sparkrows import SparkRows
 from workbench.tui.widgets.statusline import Status, StatusLine
@@ -54,6 +54,8 @@ LIVE_SHARE = 0.03
 IDLE_SHARE = 0.25
 # Rows of a terminal that has room for the caption, and for two lines of it.
 CAPTIONED = (22, 34)
+# The least width of the y labels.
+GUTTER = 7
 # The lines of numbers may take this part of the right column.
 SPARKS_SHARE = 0.27
 
@@ -74,6 +76,8 @@ class PanelScreen(PanelKeys):
         # When the last frame began, by the clock and by this thread's processor time.
         self._frame_began = (0.0, 0.0)
         self._resized: Timer | None = None
+        # The width of the y labels of the stacked charts, so that their x axes lie above each other.
+        self._gutter = GUTTER
 
     # --- what subclasses say ---
 
@@ -234,7 +238,7 @@ class PanelScreen(PanelKeys):
         x = self._shared_x(source, n)
         self._x = x
         saddles = views.saddle_lines(source.events(), history, x)
-        look = replace(self.look, x_range=shown_range(x, self.look, self.scale), lines=saddles)
+        look = replace(seen_through(self.look, x, self.scale), lines=saddles)
         moment = source.moment(self.look.cursor)
         self._draw_status(source, moment)
         self._draw_caption(source)
@@ -246,13 +250,20 @@ class PanelScreen(PanelKeys):
             self._there = there
             self._arrange()
             self._dirty = False
-        selected = self.arrangement.selected
-        for widget_id, model in self._charts(source, look, x, moment):
-            if isinstance(model, ChartModel | DensityModel | MarginFieldModel):
-                marked = "▸ " if selected == widget_id else ""
-                model = replace(model, title=f"{marked}{model.title}")
-            self.query_one(f"#{widget_id}", Painted).show(model)
+        self._draw_left(dict(self._charts(source, look, x, moment)))
         self._draw_right(source, look, moment, (data_x, data_y))
+
+    def _draw_left(self, models: dict[str, ChartModel | DensityModel | MarginFieldModel]) -> None:
+        """The stacked charts, again where the widest y labels have become wider or narrower."""
+        for _ in range(2):
+            charts = [self.query_one(f"#{widget_id}", Pointed) for widget_id in models]
+            for chart, (widget_id, model) in zip(charts, models.items(), strict=True):
+                marked = "▸ " if self.arrangement.selected == widget_id else ""
+                chart.show(replace(model, title=f"{marked}{model.title}", gutter=self._gutter))
+            needed = max((c.plot.gutter for c in charts if c.plot is not None), default=0)
+            if max(GUTTER, needed) == self._gutter:
+                return
+            self._gutter = max(GUTTER, needed)
 
     def _shared_x(self, source: Source, n: int) -> Float[np.ndarray, " T"]:
         """The x of every record on the axis that the user chose, else on the one that suits the run."""
@@ -267,7 +278,7 @@ class PanelScreen(PanelKeys):
 
     def _charts(
         self, source: Source, look: Look, x: Float[np.ndarray, " T"], moment: Moment
-    ) -> Iterable[tuple[str, object]]:
+    ) -> Iterable[tuple[str, ChartModel | DensityModel | MarginFieldModel]]:
         """The left column as far as it is shown: the course; margins, or norms; directions."""
         history, shown = source.history, self._is_shown
         if shown("risk"):

@@ -22,6 +22,18 @@ SHARE_X = ("risk", "middle", "lower", "density", "margins", "course", "layers")
 MOST_SCALE = 20
 
 
+def moved_by_columns(columns: Float[np.ndarray, " T"], row: int, by: int) -> int:
+    """The next record after `row` (before it for by < 0) that is at least |by| cell columns away, else the
+    last one on that side. A column may hold many records, or a record stand columns away from the next."""
+    beyond = columns[row + 1 :] if by > 0 else columns[:row][::-1]
+    if not len(beyond):
+        return row
+    if not np.isfinite(columns[row]):
+        return row + int(np.sign(by))
+    far = np.flatnonzero(np.abs(beyond - columns[row]) >= abs(by))
+    return row + int(np.sign(by)) * (int(far[0]) + 1 if len(far) else len(beyond))
+
+
 class PanelKeys(Screen[None]):
     """The choices of the user; a subclass draws them (`touch`, `_arrange`)."""
 
@@ -166,14 +178,9 @@ class PanelKeys(Screen[None]):
         if not count:
             return
         row = count - 1 if self.look.cursor is None else min(self.look.cursor, count - 1)
-        target = row + (1 if by > 0 else -1)
-        charts = [c for c in self.query(Pointed) if c.display and c.id in SHARE_X]
-        if charts:
-            x = charts[0].step_cursor(float(self._x[row]), by)
-            if x is not None:
-                found = int(np.nanargmin(np.abs(self._x - x)))
-                target = max(found, target) if by > 0 else min(found, target)
-        self.move_cursor(int(np.clip(target, 0, count - 1)))
+        plot = next((c.plot for c in self.query(Pointed) if c.display and c.id in SHARE_X), None)
+        columns = np.zeros(count) if plot is None else plot.columns_of(self._x)
+        self.move_cursor(moved_by_columns(columns, row, by))
 
     def action_cursor_end(self, side: int) -> None:
         """To the first or the last record."""
@@ -183,8 +190,11 @@ class PanelKeys(Screen[None]):
     @on(CursorMoved)
     def point(self, message: CursorMoved) -> None:
         """The mouse put the cursor somewhere."""
-        if len(self._x) and message.chart.id in SHARE_X:
-            self.move_cursor(int(np.nanargmin(np.abs(self._x - message.x))))
+        chart = message.chart
+        if isinstance(chart, Pointed) and chart.id in SHARE_X and chart.plot is not None:
+            distance = np.abs(chart.plot.places(self._x) - chart.plot.places(np.array([message.x])))
+            if np.isfinite(distance).any():
+                self.move_cursor(int(np.nanargmin(distance)))
 
     def move_cursor(self, row: int | None) -> None:
         """Put the cursor on a record, or away."""

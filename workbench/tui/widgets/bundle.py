@@ -39,13 +39,16 @@ def bundle_dots(bundle: Bundle, plot: PlotArea) -> Dots:
     ends = np.append(starts[1:], columns.size)
     index = columns[starts]
     wraps = plot.y.kind is Kind.ANGLE
-    low = np.minimum.reduceat(values, starts, axis=0)
-    high = np.maximum.reduceat(values, starts, axis=0)
+    # What has no place is marked by the caller; here it is as if it were not recorded.
+    values = np.where(np.isfinite(values), values, np.nan)
+    low = np.fmin.reduceat(values, starts, axis=0)
+    high = np.fmax.reduceat(values, starts, axis=0)
     first, last = values[starts], values[ends - 1]
-    if wraps:
-        turned = high - low > np.pi
-        low, high = np.where(turned, last, low), np.where(turned, last, high)
-    _join(index, low, high, first, last, wraps)
+    turned = high - low > np.pi if wraps else np.zeros(low.shape, dtype=np.bool_)
+    # Of a column with a turn in it only the last value is drawn: from there to the next, not from the one
+    # before, which would be a line across the chart.
+    low, high = np.where(turned, last, low), np.where(turned, last, high)
+    _join(index, low, high, np.where(turned, np.nan, first), last, wraps)
     index, low, high = _filled(index, low, high, first, last, width, wraps)
     inside = (index >= 0) & (index < width)
     index, low, high = index[inside], low[inside], high[inside]
@@ -65,11 +68,7 @@ def _visible(bundle: Bundle, plot: PlotArea, width: int) -> tuple[NDArray[np.int
     x = bundle.x
     low = int(np.searchsorted(x, plot.x.low, side="left"))
     high = int(np.searchsorted(x, plot.x.high, side="right"))
-    if plot.x.kind is Kind.LOG:
-        low = max(low, int(np.searchsorted(x, 0.0, side="right")))
-        begin = low - 1 if low > 0 and x[low - 1] > 0 else low
-    else:
-        begin = max(0, low - 1)
+    begin = max(0, low - 1, int(plot.x.below(x).sum()))
     rows = slice(begin, min(x.size, high + 1))
     place = np.floor(plot.x.fraction(x[rows]) * width)
     place = np.where((x[rows] == plot.x.high), width - 1, place)
@@ -84,11 +83,11 @@ def _join(
     last: Floats,
     wraps: bool,
 ) -> None:
-    """Let neighbouring columns meet half way, in place."""
+    """Let neighbouring columns meet half way, in place; a first value that is NaN meets nothing."""
     if index.size < 2:
         return
     middle = (first[1:] + last[:-1]) / 2.0
-    meets = np.broadcast_to((np.diff(index) == 1)[:, None], middle.shape)
+    meets = (np.diff(index) == 1)[:, None] & ~np.isnan(middle)
     if wraps:
         meets = meets & (np.abs(first[1:] - last[:-1]) <= np.pi)
     np.minimum(low[:-1], middle, out=low[:-1], where=meets)

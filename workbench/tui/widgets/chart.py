@@ -16,7 +16,7 @@ import numpy as np
 from workbench.tui.widgets.bundle import Bundle, bundle_dots
 from workbench.tui.widgets.cells import Dots, Grid, text_width
 from workbench.tui.widgets.decimate import decimate, spans
-from workbench.tui.widgets.frame import PlotArea, draw_axes, draw_title, lay_out
+from workbench.tui.widgets.frame import PlotArea, draw_axes, draw_title, lane_of, lay_out
 from workbench.tui.widgets.missing import Missing, count_missing, draw_missing
 from workbench.tui.widgets.palette import Depth, Palette
 from workbench.tui.widgets.pointed import Pointed
@@ -71,8 +71,9 @@ class ChartModel:
     """Everything a line chart shows. Never changed after it is made.
 
     `y_kind` POWER: the values are log10 already. Ranges left None are found from the data, and
-    rounded outward so that they rest while data grow. `gutter` is a smallest width of the y labels,
-    to align stacked charts. `cursor` is an x.
+    rounded outward so that they rest while data grow; y spans at least `least`. `lane`: what the column
+    for x ≤ 0 beside a log axis is called, empty for none, None: as the data need. `gutter` is a smallest
+    width of the y labels, to align stacked charts. `cursor` is an x.
     """
 
     title: str = ""
@@ -91,6 +92,8 @@ class ChartModel:
     gutter: int = 7
     empty: str = "no record yet"
     bundles: tuple[Bundle, ...] = ()
+    lane: str | None = None
+    least: float = 0.0
 
 
 def draw_chart(
@@ -104,7 +107,7 @@ def draw_chart(
     ):
         draw_empty(grid, model.title if model else "", model.empty if model else "no record yet")
         return grid, None
-    x_axis, lane = _x_axis(model)
+    x_axis = _x_axis(model)
     plot = lay_out(
         width,
         height,
@@ -113,22 +116,12 @@ def draw_chart(
         palette,
         gutter=model.gutter,
         title=bool(model.title or model.readout),
-        lane=lane,
+        lane=_lane(model),
     )
     draw_axes(grid, plot, model.x_name)
     if plot.width < 1 or plot.rows < 1:
         return grid, plot
-    for band in model.bands:
-        _draw_band(grid, plot, band)
-    for bundle in model.bundles:
-        grid.dots(plot.top, plot.origin, bundle_dots(bundle, plot), bundle.color)
-    missing = Missing()
-    dashes = _dashes(model, palette)
-    for curve in model.curves:
-        _draw_curve(grid, plot, curve, dashes[curve.color])
-        found = count_missing(curve.x, curve.y, plot)
-        draw_missing(grid, plot, curve.color, found)
-        missing = missing + found
+    missing = _draw_all(grid, plot, model)
     if model.zero or (model.y_kind is Kind.ANGLE and plot.rows > 12):
         _draw_zero(grid, plot)
     for marker in model.markers:
@@ -139,12 +132,34 @@ def draw_chart(
     for line in (*model.lines, *cursor):
         draw_vline(grid, plot, line)
     legend = tuple(
-        (_legend_glyph(palette, curve, dashes), curve.label, curve.color)
+        (_legend_glyph(palette, curve, _dashes(model, palette)), curve.label, curve.color)
         for curve in model.curves
         if curve.label
     )
     draw_title(grid, plot, model.title, missing.note(), legend, model.readout)
     return grid, plot
+
+
+def _draw_all(grid: Grid, plot: PlotArea, model: ChartModel) -> Missing:
+    """Bands, bundles and curves; returns what of them has no place, once it is marked."""
+    drawn: list[tuple[str, Floats, Floats]] = []
+    for band in model.bands:
+        _draw_band(grid, plot, band)
+        drawn += [("warn", band.x, band.low), ("warn", band.x, band.high)]
+    for bundle in model.bundles:
+        grid.dots(plot.top, plot.origin, bundle_dots(bundle, plot), bundle.color)
+        _draw_lane(grid, plot, bundle.x, bundle.values, bundle.color)
+        drawn.append((bundle.color, bundle.x, bundle.values))
+    dashes = _dashes(model, grid.palette)
+    for curve in model.curves:
+        _draw_curve(grid, plot, curve, dashes[curve.color])
+        drawn.append((curve.color, curve.x, curve.y))
+    missing = Missing()
+    for color, x, y in drawn:
+        found = count_missing(x, y, plot)
+        draw_missing(grid, plot, color, found)
+        missing = missing + found
+    return missing
 
 
 def _dashes(model: ChartModel, palette: Palette) -> dict[str, Dash]:
@@ -180,21 +195,30 @@ def draw_vline(grid: Grid, plot: PlotArea, line: VLine, over: bool = False) -> N
             grid.line_glyph(row, column, line.glyph, line.color, over)
 
 
-def _x_axis(model: ChartModel) -> tuple[Axis, bool]:
-    """The x axis, and whether x = 0 needs a lane of its own on a log axis."""
-    log = model.x_kind is Kind.LOG
+def _lane(model: ChartModel) -> str:
+    """What the lane for x ≤ 0 is called."""
+    if model.lane is not None:
+        return model.lane if model.x_kind is Kind.LOG else ""
+    return lane_of(model.x_kind, _drawn_x(model)) if model.x_range is None else ""
+
+
+def _drawn_x(model: ChartModel) -> list[Floats]:
+    """The x of all that is drawn, each array once."""
     drawn = [curve.x for curve in model.curves] + [bundle.x for bundle in model.bundles]
-    xs = list({id(x): x for x in drawn}.values())
-    lane = log and any(bool((x <= 0).any()) for x in xs)
+    return list({id(x): x for x in drawn}.values())
+
+
+def _x_axis(model: ChartModel) -> Axis:
+    """The x axis."""
     if model.x_range is not None:
-        return axis(model.x_kind, *model.x_range), lane and model.x_range[0] <= 0
-    found = finite_range(xs, positive=log) or (1.0, 10.0)
+        return axis(model.x_kind, *model.x_range)
+    found = finite_range(_drawn_x(model), positive=model.x_kind is Kind.LOG) or (1.0, 10.0)
     made = axis(model.x_kind, *found)
     if model.x_kind is Kind.ANGLE:
-        return made, lane
+        return made
     high = snapped(model.x_kind, made.low, made.high, parts=48)[1]
     # The start is kept exact: rounding is for the growing end.
-    return axis(model.x_kind, made.low, max(high, made.high)), lane
+    return axis(model.x_kind, made.low, max(high, made.high))
 
 
 def _found_y(model: ChartModel, x_axis: Axis) -> tuple[float, float]:
@@ -208,7 +232,7 @@ def _found_y(model: ChartModel, x_axis: Axis) -> tuple[float, float]:
     found = finite_range(arrays, positive=model.y_kind is Kind.LOG)
     if model.zero and found is not None and model.y_kind is Kind.LINEAR:
         found = min(found[0], 0.0), max(found[1], 0.0)
-    return y_range(model.y_kind, found)
+    return y_range(model.y_kind, found, model.least)
 
 
 def _in_view(x: Floats, y: Floats, x_axis: Axis) -> Floats:
@@ -270,14 +294,21 @@ def _draw_curve(grid: Grid, plot: PlotArea, curve: Curve, dash: Dash) -> None:
     if dash is not None:
         dots[:, np.arange(dots.shape[1]) % (dash[0] + dash[1]) >= dash[0]] = False
     grid.dots(plot.top, plot.origin, dots, curve.color)
-    if plot.lane and size:
-        values = y[(curve.x <= 0) & np.isfinite(y)]
-        if values.size:
-            lane = np.zeros((plot.rows * 4, 2), dtype=np.bool_)
-            places = (1 - plot.y.fraction(values)) * (plot.rows * 4 - 1)
-            places = np.rint(places[(places >= 0) & (places <= plot.rows * 4 - 1)]).astype(int)
-            lane[places] = True
-            grid.dots(plot.top, plot.left, lane, curve.color)
+    _draw_lane(grid, plot, curve.x, y, curve.color)
+
+
+def _draw_lane(grid: Grid, plot: PlotArea, x: Floats, y: Floats, ink: str) -> None:
+    """The values y (K,) or (K, H) at x ≤ 0, in the lane of a log axis."""
+    if not plot.lane:
+        return
+    values = y[plot.x.below(x[: len(y)])].ravel()
+    with np.errstate(invalid="ignore"):
+        places = (1 - plot.y.fraction(values)) * (plot.rows * 4 - 1)
+        places = places[(places >= 0) & (places <= plot.rows * 4 - 1)]
+    if places.size:
+        lane = np.zeros((plot.rows * 4, 2), dtype=np.bool_)
+        lane[np.rint(places).astype(int)] = True
+        grid.dots(plot.top, plot.left, lane, ink)
 
 
 def _draw_band(grid: Grid, plot: PlotArea, band: Band) -> None:

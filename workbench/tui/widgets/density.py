@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from workbench.tui.widgets import numbers
 from workbench.tui.widgets.cells import Grid
 from workbench.tui.widgets.chart import VLine, draw_empty, draw_vline
-from workbench.tui.widgets.frame import PlotArea, draw_axes, draw_title, lay_out
+from workbench.tui.widgets.frame import PlotArea, draw_axes, draw_title, lane_of, lay_out
 from workbench.tui.widgets.palette import Palette
 from workbench.tui.widgets.pointed import Pointed
 from workbench.tui.widgets.scale import Axis, Floats, Kind, axis, finite_range, snapped, y_range
@@ -25,7 +25,7 @@ BUDGET = 250_000
 
 @dataclass(frozen=True, eq=False)
 class DensityModel:
-    """Values of many neurons over x: `x` (T,) ascending, `values` (T, H)."""
+    """Values of many neurons over x: `x` (T,) ascending, `values` (T, H); `lane` as of `ChartModel`."""
 
     title: str = ""
     x: Floats | None = None
@@ -40,6 +40,7 @@ class DensityModel:
     cursor: float | None = None
     gutter: int = 7
     empty: str = "no record yet"
+    lane: str | None = None
 
 
 def sample_rows(x: Floats, shown: Axis, columns: int, per_column: int) -> NDArray[np.int64]:
@@ -61,8 +62,9 @@ def sample_rows(x: Floats, shown: Axis, columns: int, per_column: int) -> NDArra
 
 def density(
     values: NDArray[np.floating], rows: NDArray[np.int64], y: Axis, bins: int, stride: int = 1
-) -> tuple[NDArray[np.float64], NDArray[np.bool_]]:
-    """Mean number of neurons in each (bin, column), bin 0 on top, and the columns with NaN or ±∞.
+) -> tuple[NDArray[np.float64], NDArray[np.int64]]:
+    """Mean number of neurons in each (bin, column), bin 0 on top, and how many values of each column are
+    NaN or ±∞.
 
     `rows` (columns, k) are the records to count for each column, −1 for none; every `stride`-th
     neuron is taken and stands for `stride` of them.
@@ -77,8 +79,8 @@ def density(
     cell = bin_ * columns + column[:, None]
     counts = np.bincount(cell[inside], minlength=bins * columns).reshape(bins, columns)
     records = np.maximum(1, np.bincount(column, minlength=columns))
-    strange = np.bincount(column, weights=~np.isfinite(taken).all(axis=1), minlength=columns) > 0
-    return counts * (stride / records), strange
+    lost = np.bincount(column, weights=(~np.isfinite(taken)).sum(axis=1), minlength=columns)
+    return counts * (stride / records), lost.astype(np.int64)
 
 
 def scale_ends(neurons: int, bins: int, most: float) -> tuple[float, float]:
@@ -111,12 +113,13 @@ def draw_density(
     if model.x.size > 1 and not (model.x[1:] >= model.x[:-1]).all():
         order = np.argsort(model.x, kind="stable")
         model = replace(model, x=model.x[order], values=model.values[order])
-    log = model.x_kind is Kind.LOG
     x, values = model.x, model.values
     assert x is not None
     assert values is not None
     if model.x_range is None:
-        made = axis(model.x_kind, *(finite_range([x], positive=log) or (1.0, 10.0)))
+        made = axis(
+            model.x_kind, *(finite_range([x], positive=model.x_kind is Kind.LOG) or (1.0, 10.0))
+        )
         high = snapped(model.x_kind, made.low, made.high, parts=48)[1]
         x_axis = axis(model.x_kind, made.low, max(high, made.high))
     else:
@@ -124,7 +127,6 @@ def draw_density(
     found = model.y_range
     if found is None:
         found = y_range(model.y_kind, finite_range([np.asarray(values[-1], dtype=np.float64)]))
-    lane = log and float(x[0]) <= 0 and (model.x_range is None or model.x_range[0] <= 0)
     plot = lay_out(
         width,
         height,
@@ -133,7 +135,7 @@ def draw_density(
         palette,
         gutter=model.gutter,
         title=bool(model.title or model.readout),
-        lane=lane,
+        lane=lane_of(model.x_kind, [x]) if model.lane is None else model.lane,
     )
     draw_axes(grid, plot, model.x_name)
     if plot.width < 1 or plot.rows < 1:
@@ -143,22 +145,37 @@ def draw_density(
     stride = max(1, -(-neurons * plot.width // BUDGET))
     per_column = int(np.clip(BUDGET * stride // (plot.width * neurons), 1, 4))
     rows = sample_rows(x[:size], plot.x, plot.width, per_column)
-    counts, strange = density(values, rows, plot.y, bins, stride)
+    counts, lost = density(values, rows, plot.y, bins, stride)
     low, high = scale_ends(neurons, bins, float(counts.max()))
     grid.pixels(plot.top, plot.origin, levels(counts, steps, low, high))
     if plot.lane:
-        at_zero = np.array([[int(np.searchsorted(x[:size], 0.0, side="right")) - 1]])
-        first, _ = density(values, at_zero, plot.y, bins, stride)
+        first, lost_there = density(values, lane_rows(x[:size], plot.x), plot.y, bins, stride)
         grid.pixels(plot.top, plot.left, levels(first, steps, low, high))
-    for column in np.flatnonzero(strange).tolist():
-        grid.text(plot.top + plot.rows - 1, plot.origin + column, "×", "warn")
+        mark_lost(grid, plot, plot.left, lost_there)
+        lost = np.append(lost, lost_there)
+    mark_lost(grid, plot, plot.origin, lost[: plot.width])
     cursor = (VLine(model.cursor),) if model.cursor is not None else ()
     for line in (*model.lines, *cursor):
         draw_vline(grid, plot, line, over=True)
-    note = "NaN" if strange.any() else ""
-    draw_title(grid, plot, model.title, note, (), model.readout)
+    draw_title(grid, plot, model.title, lost_note(lost), (), model.readout)
     _draw_scale(grid, plot, palette, low, high)
     return grid, plot
+
+
+def lane_rows(x: Floats, shown: Axis) -> NDArray[np.int64]:
+    """The last record at x ≤ 0, for the lane of a log axis: (1, 1), −1 for none."""
+    return np.array([[int(shown.below(x).sum()) - 1]])
+
+
+def mark_lost(grid: Grid, plot: PlotArea, start: int, lost: NDArray[np.int64]) -> None:
+    """A cross under every column, from `start` on, in which values have no place."""
+    for column in np.flatnonzero(lost).tolist():
+        grid.text(plot.top + plot.rows - 1, start + column, "×", "warn")
+
+
+def lost_note(lost: NDArray[np.int64]) -> str:
+    """How many of the values drawn are NaN or ±∞, for the title row."""
+    return f"not finite×{int(lost.sum()):,}" if lost.any() else ""
 
 
 def _draw_scale(grid: Grid, plot: PlotArea, palette: Palette, low: float, high: float) -> None:

@@ -3,22 +3,29 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from itertools import pairwise
+from typing import Any
 
 import numpy as np
 
 from workbench.tui.widgets.cells import Grid, clip, text_width
 from workbench.tui.widgets.palette import Palette
-from workbench.tui.widgets.scale import Axis, Kind, Tick, ticks
+from workbench.tui.widgets.scale import Axis, Floats, Kind, below
+from workbench.tui.widgets.ticks import Tick, Ticks, ticks
 
-LANE = 2
-"""Cells at the left edge of a log x axis kept for x = 0: its column and a gap."""
+LANE = 3
+"""Cells at the left edge of a log x axis kept for x ≤ 0: a column and a gap as wide as a label needs."""
 
 
 @dataclass(frozen=True)
 class PlotArea:
-    """The plot area of a chart in cells, and its axes."""
+    """The plot area of a chart in cells, and its axes.
+
+    `lane` is what the column for x ≤ 0 at the left edge of a log axis is called, empty where there is none.
+    `gutter` is the width that the y labels need; `left` may be more.
+    """
 
     x: Axis
     y: Axis
@@ -26,45 +33,64 @@ class PlotArea:
     top: int
     columns: int
     rows: int
-    lane: int
+    lane: str
     x_labels: bool
-    y_ticks: tuple[Tick, ...]
+    y_ticks: Ticks
+    gutter: int = 0
 
     @property
     def origin(self) -> int:
-        """The cell column at which the x axis proper begins, right of the lane for x = 0."""
-        return self.left + self.lane
+        """The cell column at which the x axis proper begins, right of the lane for x ≤ 0."""
+        return self.left + (LANE if self.lane else 0)
 
     @property
     def width(self) -> int:
         """Cell columns of the x axis proper."""
-        return max(0, self.columns - self.lane)
+        return max(0, self.left + self.columns - self.origin)
+
+    def places(self, x: Floats) -> Floats:
+        """Where every x is, in cells from the left edge of the widget, in view or not; NaN for NaN."""
+        place = self.origin + self.x.fraction(x) * self.width
+        return np.where(self.x.below(x), self.left if self.lane else -1e6, place)
+
+    def columns_of(self, x: Floats) -> Floats:
+        """The cell column of every x; out of view, where it would be."""
+        place = self.places(x)
+        end = self.origin + self.width
+        rounding = 1e-9 * self.width
+        place = np.where(np.abs(place - self.origin) <= rounding, self.origin, place)
+        return np.where(np.abs(place - end) <= rounding, end - 1, np.floor(place))
 
     def column(self, x: float) -> int | None:
         """The cell column of an x, or None when it is outside the view."""
-        if self.lane and x <= 0:
-            return self.left
-        place = float(self.x.fraction(np.array([x], dtype=np.float64))[0])
-        if not (math.isfinite(place) and -1e-9 <= place <= 1 + 1e-9) or self.width < 1:
+        column = float(self.columns_of(np.array([x], dtype=np.float64))[0])
+        if not self.left <= column < self.origin + self.width:
             return None
-        dot = min(int(place * self.width * 2), self.width * 2 - 1)
-        return self.origin + max(0, dot) // 2
+        return int(column)
 
     def row(self, y: float) -> int | None:
         """The cell row of a y, or None when it is outside the view."""
         place = float(self.y.fraction(np.array([y], dtype=np.float64))[0])
         if not (math.isfinite(place) and -1e-9 <= place <= 1 + 1e-9) or self.rows < 1:
             return None
-        dot = round((1 - place) * (self.rows * 4 - 1))
-        return self.top + min(max(0, dot), self.rows * 4 - 1) // 4
+        return self.top + _label_row(place, self.rows)
 
     def x_at(self, column: int) -> float | None:
         """The x under a cell column of the widget, or None outside the plot."""
         if self.lane and self.left <= column < self.origin:
-            return 0.0
+            return 0.0 if self.x.kind is Kind.LOG else -math.inf
         if not self.origin <= column < self.origin + self.width:
             return None
         return self.x.at((column - self.origin + 0.5) / self.width)
+
+
+def lane_of(kind: Kind, xs: Iterable[Floats]) -> str:
+    """What the lane beside a log x axis is called: `0`, `≤0` where there are negative x, empty for none."""
+    found = [x[below(kind, x)] for x in xs]
+    if not any(x.size for x in found):
+        return ""
+    negative = kind is Kind.LOG and any(bool((x < 0).any()) for x in found)
+    return "≤0" if negative else "0"
 
 
 def gutter_limit(width: int) -> int:
@@ -81,7 +107,7 @@ def lay_out(
     *,
     gutter: int = 0,
     title: bool = True,
-    lane: bool = False,
+    lane: str = "",
 ) -> PlotArea:
     """Divide a widget: title row, y gutter with axis line, plot, x labels; the least needed last.
 
@@ -90,22 +116,24 @@ def lay_out(
     top = 1 if title and height >= 4 else 0
     x_labels = height - top >= 4 and width >= 10
     rows = max(0, height - top - int(x_labels))
-    limit = gutter_limit(width) if width >= 10 and rows >= 1 else 0
-    y_ticks: list[Tick] = []
+    limit = gutter_limit(width) if width >= 10 and rows >= 2 else 0
+    y_ticks = Ticks()
     if limit >= 4:
+        apart = 2 if rows >= 3 else 1
 
-        def fits(found: list[Tick]) -> bool:
-            places = [_label_row(tick.at, rows) for tick in found]
-            apart = all(b <= a - 2 for a, b in pairwise(places))
-            return apart and all(text_width(palette.say(t.label)) <= limit - 2 for t in found)
+        def keep(found: Ticks) -> list[Tick]:
+            places = [_label_row(tick.at, rows) for tick in found.ticks]
+            room = all(b <= a - apart for a, b in pairwise(places)) and (top or not found.base)
+            narrow = all(text_width(palette.say(t.label)) <= limit - 2 for t in found.ticks)
+            return list(found.ticks) if room and narrow else []
 
         most = rows // 2 if y.kind is Kind.ANGLE else rows // 3
-        y_ticks = ticks(y, max(1, most + 1), fits, palette.ascii)
-    widest = max((text_width(palette.say(tick.label)) for tick in y_ticks), default=0)
+        y_ticks = ticks(y, most + 1, keep, plain=palette.ascii)
+    widest = max((text_width(palette.say(tick.label)) for tick in y_ticks.ticks), default=-2)
     left = max(min(gutter, limit), widest + 2) if limit >= 4 else 0
     columns = max(0, width - left)
-    used = LANE if lane and columns > 4 * LANE else 0
-    return PlotArea(x, y, left, top, columns, rows, used, x_labels, tuple(y_ticks))
+    lane = lane if columns > 4 * LANE else ""
+    return PlotArea(x, y, left, top, columns, rows, lane, x_labels, y_ticks, widest + 2)
 
 
 def _label_row(at: float, rows: int) -> int:
@@ -120,38 +148,67 @@ def draw_axes(grid: Grid, plot: PlotArea, x_name: str = "") -> None:
         line = plot.left - 1
         for row in range(plot.rows):
             grid.text(plot.top + row, line, "│", "faint")
-        for tick in plot.y_ticks:
+        for tick in plot.y_ticks.ticks:
             row = plot.top + _label_row(tick.at, plot.rows)
             grid.right(row, line, tick.label, "dim")
             grid.text(row, line, "┤", "dim")
     if plot.x_labels:
-        _draw_x_labels(grid, plot, x_name)
+        row, shown = plot.top + plot.rows, x_labels(plot, x_name, grid.palette)
+        if plot.lane:
+            grid.right(row, plot.left + 1, plot.lane, "dim")
+        grid.text(row, shown.name_column, shown.name, "dim")
+        for column, tick in shown.labels:
+            grid.text(row, column, tick.label, "dim")
 
 
-def _draw_x_labels(grid: Grid, plot: PlotArea, x_name: str) -> None:
-    row, say = plot.top + plot.rows, grid.palette.say
-    end = plot.left + plot.columns
-    if x_name and plot.columns >= 24:
-        end = grid.right(row, end, x_name, "dim") - 2
-    first = plot.left
-    if plot.lane:
-        first = grid.text(row, plot.left, "0", "dim") + 1
+@dataclass(frozen=True)
+class XLabels:
+    """The row below a plot: every label with the cell column it begins at, the axis' name and its column."""
 
-    def start(tick: Tick) -> int:
-        size = text_width(say(tick.label))
-        column = plot.origin + min(round(tick.at * plot.width), plot.width - 1)
-        # Powers begin under their place, as superscripts hang to the right; others are centred.
-        column -= (size - 1) // 2 if plot.x.kind not in (Kind.LOG, Kind.POWER) else 0
-        return min(max(first, column), max(first, end - size))
+    labels: tuple[tuple[int, Tick], ...] = ()
+    name: str = ""
+    name_column: int = 0
 
-    def fits(found: list[Tick]) -> bool:
-        begin = [start(tick) for tick in found]
-        stop = [b + text_width(say(t.label)) for b, t in zip(begin, found, strict=True)]
-        room = all(b >= s + 2 for s, b in zip(stop, begin[1:], strict=False))
-        return room and all(s <= end for s in stop)
 
-    for tick in ticks(plot.x, max(2, plot.width // 9), fits, grid.palette.ascii):
-        grid.text(row, start(tick), tick.label, "dim")
+def x_labels(plot: PlotArea, x_name: str, palette: Palette) -> XLabels:
+    """Labels centred on the columns of their values; one without room there is left out.
+
+    The name is below the y labels where it fits, else at the right end; it goes first where there is no
+    room for two labels and it.
+    """
+    first, end = plot.left + 2 if plot.lane else 0, plot.left + plot.columns
+    for name in dict.fromkeys((x_name if plot.columns >= 24 else "", "")):
+
+        def named(base: str, name: str = name) -> tuple[str, int, int, int]:
+            """The name's text and column, and the columns that labels may begin at and end before."""
+            text = palette.say(f"{name or 'x'} = {base} +" if base else name)
+            size = text_width(text)
+            if size + 2 <= plot.left - (1 if plot.lane else 0):
+                return text, 0, max(first, size + 1), end
+            return text, end - size, first, end - size - 2 if size else end
+
+        def keep(found: Ticks, named: Callable[..., Any] = named) -> list[Tick]:
+            _, column, begin, stop = named(found.base)
+            placed = [(tick, *_centred(tick, plot, palette)) for tick in found.ticks]
+            placed = [p for p in placed if begin <= p[1] and p[2] <= stop]
+            apart = all(b[1] >= a[2] + 2 for a, b in pairwise(placed))
+            return [tick for tick, _, _ in placed] if apart and column >= 0 else []
+
+        found = ticks(plot.x, plot.width // 9, keep, plain=palette.ascii, counts=True)
+        if found.ticks or not name:
+            starts = tuple((_centred(tick, plot, palette)[0], tick) for tick in found.ticks)
+            return XLabels(starts, *named(found.base)[:2])
+    raise AssertionError("the last name is empty")
+
+
+def _centred(tick: Tick, plot: PlotArea, palette: Palette) -> tuple[int, int]:
+    """Where a label begins and ends whose middle is the column of its value, or the nearer half beside it."""
+    size = text_width(palette.say(tick.label))
+    place = min(max(tick.at, 0.0), 1.0) * plot.width
+    column = min(int(place), plot.width - 1)
+    # Of an even number of characters, the middle falls between two: on the side the value is on.
+    shift = (size - 1) // 2 if size % 2 or place - column >= 0.5 else size // 2
+    return plot.origin + column - shift, plot.origin + column - shift + size
 
 
 def draw_title(
@@ -164,18 +221,22 @@ def draw_title(
 ) -> None:
     """The title row: title and readout at the left, a warning note and the legend at the right.
 
-    Legend entries are (glyph, label, colour). They are dropped from the end when there is no room,
-    then the readout; the title is cut last.
+    Over the y labels, what they are counted from. Legend entries are (glyph, label, colour). They are
+    dropped from the end when there is no room, then the readout; the title is cut last.
     """
     if plot.top == 0:
         return
     say = grid.palette.say
     left, end = plot.left, plot.left + plot.columns
+    if plot.y_ticks.base:
+        base = f"{plot.y_ticks.base} "
+        left = max(left, grid.text(0, max(0, left - 1 - len(base)), f"{base}+", "dim") + 1)
+    if note and left + text_width(say(note)) <= end:
+        # What is missing from the picture is said before what the picture is called.
+        end = grid.right(0, end, note, "warn") - 2
     title = clip(say(title), end - left)
     used = left + text_width(title)
     grid.text(0, left, title, "text")
-    if note and used + 2 + text_width(say(note)) <= end:
-        end = grid.right(0, end, note, "warn") - 2
     sizes = [text_width(say(label)) + 2 for _, label, _ in legend]
     shown = len(legend)
     while shown and used + 3 + sum(sizes[:shown]) + 2 * (shown - 1) > end:

@@ -13,11 +13,12 @@ from numpy.typing import NDArray
 
 from workbench.tui.widgets.cells import Grid, clip, text_width
 from workbench.tui.widgets.chart import VLine, draw_empty, draw_vline
-from workbench.tui.widgets.density import sample_rows
-from workbench.tui.widgets.frame import PlotArea, draw_axes, draw_title
+from workbench.tui.widgets.density import lane_rows, sample_rows
+from workbench.tui.widgets.frame import LANE, PlotArea, draw_axes, draw_title, lane_of
 from workbench.tui.widgets.palette import Palette
 from workbench.tui.widgets.pointed import Pointed
 from workbench.tui.widgets.scale import Floats, Kind, axis, finite_range
+from workbench.tui.widgets.ticks import Ticks
 
 MOST_DIGITS = 16
 """1 − value below the rounding of a float counts as this."""
@@ -42,7 +43,8 @@ class Strips:
 
 @dataclass(frozen=True, eq=False)
 class LayerFieldModel:
-    """Groups of strips over `x` (K,); `at` is the record (of the K) whose values are written."""
+    """Groups of strips over `x` (K,); `at` is the record (of the K) whose values are written; `lane` as of
+    `ChartModel`."""
 
     title: str = ""
     x: Floats | None = None
@@ -54,6 +56,7 @@ class LayerFieldModel:
     lines: tuple[VLine, ...] = ()
     cursor: float | None = None
     empty: str = "no record yet"
+    lane: str | None = None
 
 
 @dataclass(frozen=True)
@@ -141,6 +144,9 @@ def draw_layer_field(
     found = digits(values)
     scale = full_scale(found)
     column = sample_rows(x, plot.x, plot.width, 1)[:, 0]
+    if plot.lane:
+        gap = np.full(plot.origin - plot.left - 1, -1)
+        column = np.concatenate([lane_rows(x, plot.x)[0], gap, column])
     shown = np.where((column >= 0)[:, None], found[np.maximum(column, 0)], np.nan)
     for row in rows_of(model.groups, plot.rows):
         _draw_row(grid, plot, row, names, shown, scale, at)
@@ -163,16 +169,18 @@ def _plot(model: LayerFieldModel, x: Floats, width: int, height: int, palette: P
     top, below = int(height >= 4), int(height >= 8)
     labels = height - top - below >= 4 and width >= 20
     rows = max(0, height - top - below - int(labels))
+    columns = max(0, width - left - right)
+    lane = lane_of(model.x_kind, [x]) if model.lane is None else model.lane
     return PlotArea(
         axis(model.x_kind, *found),
         axis(Kind.LINEAR, 0.0, 1.0),
         left,
         top,
-        max(0, width - left - right),
+        columns,
         rows,
-        0,
+        lane if columns > 4 * LANE else "",
         labels,
-        (),
+        Ticks(),
     )
 
 

@@ -14,8 +14,15 @@ from numpy.typing import NDArray
 from workbench.tui.widgets.cells import Grid
 from workbench.tui.widgets.chart import VLine, draw_empty, draw_vline
 from workbench.tui.widgets.decimate import decimate, spans
-from workbench.tui.widgets.density import levels, sample_rows, scale_ends
-from workbench.tui.widgets.frame import PlotArea, draw_axes, draw_title, lay_out
+from workbench.tui.widgets.density import (
+    lane_rows,
+    levels,
+    lost_note,
+    mark_lost,
+    sample_rows,
+    scale_ends,
+)
+from workbench.tui.widgets.frame import PlotArea, draw_axes, draw_title, lane_of, lay_out
 from workbench.tui.widgets.palette import Palette
 from workbench.tui.widgets.pointed import Pointed
 from workbench.tui.widgets.scale import Axis, Floats, Kind, axis, finite_range, y_range
@@ -41,7 +48,8 @@ class FieldLine:
 
 @dataclass(frozen=True, eq=False)
 class MarginFieldModel:
-    """Margins over x: `x` (K,), `values` (K, n); `place` (n,) in 0..1 orders the samples, None: no order.
+    """Margins over x: `x` (K,), `values` (K, n); `place` (n,) in 0..1 orders the samples, None: no order;
+    `lane` as of `ChartModel`.
 
     `quantiles`: x (Q,) and `QUANTILES` (Q, 3) of all samples, where `values` holds only some of them.
     """
@@ -60,6 +68,7 @@ class MarginFieldModel:
     cursor: float | None = None
     gutter: int = 7
     empty: str = "no record yet"
+    lane: str | None = None
 
 
 def counts_and_places(
@@ -114,19 +123,26 @@ def draw_margin_field(
     found = model.x_range or finite_range([x], positive=model.x_kind is Kind.LOG) or (1.0, 10.0)
     x_axis = axis(model.x_kind, *found)
     plot = lay_out(
-        width, height, x_axis, _y_axis(model, x, values, x_axis), palette, gutter=model.gutter
+        width,
+        height,
+        x_axis,
+        _y_axis(model, x, values, x_axis),
+        palette,
+        gutter=model.gutter,
+        lane=lane_of(model.x_kind, [x]) if model.lane is None else model.lane,
     )
     draw_axes(grid, plot, model.x_name)
     if plot.width < 1 or plot.rows < 1:
         return grid, plot
-    lines = [*_draw_field(grid, plot, model, x, values), *model.over]
+    found_lines, lost = _draw_field(grid, plot, model, x, values)
+    lines = [*found_lines, *model.over]
     for line in lines:
         _draw_line(grid, plot, line)
     cursor = (VLine(model.cursor),) if model.cursor is not None else ()
     for mark in (*model.lines, *cursor):
         draw_vline(grid, plot, mark, over=True)
     legend = tuple(("━", line.label, line.color) for line in reversed(lines) if line.label)
-    draw_title(grid, plot, model.title, "", legend, model.readout)
+    draw_title(grid, plot, model.title, lost_note(lost), legend, model.readout)
     return grid, plot
 
 
@@ -143,33 +159,65 @@ def _y_axis(model: MarginFieldModel, x: Floats, values: NDArray[np.floating], x_
 
 def _draw_field(
     grid: Grid, plot: PlotArea, model: MarginFieldModel, x: Floats, values: NDArray[np.floating]
-) -> list[FieldLine]:
-    """Lightness, and colours where an order is given and the terminal has them; the quantiles' lines."""
+) -> tuple[list[FieldLine], NDArray[np.int64]]:
+    """Lightness, and colours where an order is given and the terminal has them.
+
+    Returns the quantiles' lines, and how many values of each column are no numbers.
+    """
     bins, columns, samples = plot.rows * 2, plot.width, values.shape[1]
     stride = max(1, -(-samples * columns // BUDGET))
     per_column = int(np.clip(BUDGET * stride // (columns * samples), 1, 4))
     rows = sample_rows(x, plot.x, columns, per_column)
     column, which = np.nonzero(rows >= 0)
     if not column.size:
-        return []
+        return [], np.zeros(0, dtype=np.int64)
     taken = values[rows[column, which], ::stride].astype(np.float64)
     place = np.full(samples, 0.5) if model.place is None else model.place
     count, mean = counts_and_places(taken, column, columns, plot.y, bins, place[::stride])
     count *= stride
     low, high = scale_ends(samples, bins, float(count.max()))
+    lost = np.bincount(column, (~np.isfinite(taken)).sum(axis=1), columns).astype(np.int64)
+    _paint(grid, plot, plot.origin, model, (count, mean, low, high))
+    mark_lost(grid, plot, plot.origin, lost)
+    if plot.lane:
+        row = int(lane_rows(x, plot.x)[0, 0])
+        if row >= 0:
+            there = values[[row], ::stride].astype(np.float64)
+            found = counts_and_places(there, np.zeros(1, int), 1, plot.y, bins, place[::stride])
+            _paint(grid, plot, plot.left, model, (found[0] * stride, found[1], low, high))
+    return _quantile_lines(model, x, rows[column, 0], taken[which == 0], which == 0), lost
+
+
+def _paint(
+    grid: Grid,
+    plot: PlotArea,
+    start: int,
+    model: MarginFieldModel,
+    found: tuple[Floats, Floats, float, float],
+) -> None:
+    """Counts and mean places (bins, columns) from a cell column on; low and high end the scale of counts."""
+    count, mean, low, high = found
     if model.place is None or not grid.palette.fine:
         steps = len(grid.palette.density()[0])
-        grid.pixels(plot.top, plot.origin, levels(count, steps, low, high))
+        grid.pixels(plot.top, start, levels(count, steps, low, high))
     else:
-        inks = field_inks(count, mean, low, high, grid.palette)
-        grid.colors(plot.top, plot.origin, inks)
+        grid.colors(plot.top, start, field_inks(count, mean, low, high, grid.palette))
+
+
+def _quantile_lines(
+    model: MarginFieldModel,
+    x: Floats,
+    newest: NDArray[np.int64],
+    taken: Floats,
+    chosen: NDArray[np.bool_],
+) -> list[FieldLine]:
+    """The recorded quantiles, else those of the newest record of every column."""
     if model.quantiles is not None:
         at, q = model.quantiles
         found = [np.asarray(line) for line in q.T]
     else:
-        newest = which == 0
-        at = x[rows[column[newest], 0]]
-        found = list(np.quantile(taken[newest], QUANTILES, axis=1))
+        at = x[newest[chosen]]
+        found = list(np.quantile(taken, QUANTILES, axis=1))
     label = ("", "10, 50, 90 %", "")
     return [
         FieldLine(at, line, color, text)

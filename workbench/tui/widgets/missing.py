@@ -41,39 +41,37 @@ class Missing:
 
 
 def count_missing(x: Floats, y: Floats, plot: PlotArea) -> Missing:
-    """The values of a curve that cannot be drawn, and where in the plot they belong.
+    """The values y (K,) or (K, H) over x (K,) that cannot be drawn, and where in the plot they belong.
 
-    A value whose x is not finite is counted as NaN and marked nowhere. Values outside the x view
+    A value whose x is no number is counted as NaN and marked nowhere. Values outside the x view
     are not counted.
     """
-    size = min(x.size, y.size)
-    x, y = x[:size], y[:size]
-    log = plot.y.kind is Kind.LOG
-    if size == 0 or (np.isfinite(y).all() and np.isfinite(x).all() and not (log and y.min() <= 0)):
+    size = min(x.size, y.shape[0])
+    x, y = x[:size], y[:size].reshape(size, -1)
+    kind = plot.y.kind
+    strays = np.isnan(x) | (x == np.inf)
+    if y.size == 0 or not (
+        strays.any() or not np.isfinite(y).all() or (kind is Kind.LOG and float(y.min()) <= 0)
+    ):
         return Missing()
-    place = plot.x.fraction(x)
-    if plot.lane:
-        place = np.where(x <= 0, 0.0, place)
+    column = plot.columns_of(x)
     with np.errstate(invalid="ignore"):
-        seen = (place >= 0) & (place <= 1)
-        nan, above = seen & np.isnan(y), seen & (y == np.inf)
-        below, low = seen & (y == -np.inf), seen & log & (y <= 0) & (y > -np.inf)
-    stray = int((~np.isfinite(x)).sum())
+        seen = (column >= plot.left) & (column < plot.origin + plot.width)
+        # On an axis of logarithms −∞ is that of 0.
+        low = plot.y.below(y) & ((kind is Kind.POWER) | (y > -np.inf))
+        cases = (np.isnan(y), y == np.inf, (y == -np.inf) & ~low, low)
+    nan, above, under, low = (np.asarray(case & seen[:, None]).sum(axis=1) for case in cases)
 
-    def columns(mask: NDArray[np.bool_]) -> NDArray[np.int64]:
-        if not mask.any():
-            return _NOWHERE
-        inside = np.minimum(place[mask] * plot.width, plot.width - 1).astype(np.int64)
-        at = np.where(x[mask] <= 0, plot.left, plot.origin + inside) if plot.lane else None
-        return np.unique(plot.origin + inside if at is None else at)
+    def columns(count: NDArray[np.int64]) -> NDArray[np.int64]:
+        return np.unique(column[count > 0]).astype(np.int64) if count.any() else _NOWHERE
 
     return Missing(
-        int(nan.sum()) + stray,
+        int(nan.sum()) + int(strays.sum()) * y.shape[1],
         int(above.sum()),
-        int(below.sum()),
+        int(under.sum()),
         int(low.sum()),
         columns(above),
-        columns(below | low),
+        columns(under + low),
         columns(nan),
     )
 

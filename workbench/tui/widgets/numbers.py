@@ -1,4 +1,4 @@
-"""Numbers as short labels: superscript powers, k and M, π fractions, signed margins."""
+"""Numbers as short labels: exact decimals, superscript powers, k and M, π fractions, durations."""
 
 from __future__ import annotations
 
@@ -6,54 +6,64 @@ import math
 from fractions import Fraction
 
 _SUPER = str.maketrans("0123456789-+.", "⁰¹²³⁴⁵⁶⁷⁸⁹⁻⁺·")
+_SUFFIXES = ((15, ""), (12, "T"), (9, "G"), (6, "M"), (3, "k"))
 
 
-def power(exponent: float, mantissa: float = 1.0, plain: bool = False) -> str:
+def power(exponent: float, mantissa: str = "1", plain: bool = False) -> str:
     """`mantissa · 10^exponent` as `10⁻²⁰⁰⁰⁰` or `5·10⁻⁷`; `1e-20000` in plain ASCII."""
-    front = f"{mantissa:.10g}"
+    tail = f"{exponent:.15g}" if abs(exponent) >= 1e15 else f"{exponent:.0f}"
     if plain:
-        return f"{front}e{exponent:g}"
-    tail = "10" + f"{exponent:g}".translate(_SUPER)
-    return tail if front == "1" else f"{front}·{tail}"
+        return f"{mantissa}e{tail}"
+    tail = "10" + tail.translate(_SUPER)
+    return tail if mantissa == "1" else f"{mantissa}·{tail}"
 
 
-def decimals(value: float, step: float) -> str:
-    """A number with just the digits that tell it from its neighbours `step` away."""
-    if not math.isfinite(value):
-        return str(value)
-    if value == 0 or abs(value) < abs(step) * 1e-6:
+def fixed(count: int, exponent: int) -> str:
+    """`count · 10^exponent` written out with all its digits: (25, −3) is `0.025`."""
+    if count == 0:
         return "0"
-    size = max(abs(value), abs(step))
-    digits = _digits(step)
-    if digits > 6 or size >= 1e7:
-        exponent = math.floor(math.log10(size))
-        precision = max(0, exponent - math.floor(math.log10(abs(step)) + 1e-9))
-        front = f"{value / 10.0**exponent:.{min(precision, 12)}f}"
-        return f"{front}e{exponent}"
-    text = f"{value:.{digits}f}"
-    return text if float(text) != 0 else "0"
+    sign, digits = ("-" if count < 0 else ""), str(abs(count))
+    if exponent >= 0:
+        return sign + digits + "0" * exponent
+    digits = digits.rjust(1 - exponent, "0")
+    return f"{sign}{digits[:exponent]}.{digits[exponent:]}"
 
 
-def _digits(step: float) -> int:
-    """Decimals that show multiples of a step exactly, for steps such as 0.25 too."""
-    if step == 0 or not math.isfinite(step):
-        return 0
-    digits = max(0, -math.floor(math.log10(abs(step)) + 1e-9))
-    scaled = abs(step) * 10.0**digits
-    return digits if abs(scaled - round(scaled)) < 1e-6 * scaled else digits + 1
+def split(count: int, exponent: int) -> tuple[str, int]:
+    """`count · 10^exponent` as a mantissa in [1, 10), exact and without trailing zeros, and an exponent."""
+    sign, digits = ("-" if count < 0 else ""), str(abs(count))
+    kept = digits.rstrip("0") or "0"
+    front = kept if len(kept) == 1 else f"{kept[0]}.{kept[1:]}"
+    return sign + front, exponent + len(digits) - 1
 
 
-def short(value: float, step: float = 0.0) -> str:
-    """A count such as a step: 950, 20k, 1.5M. `step` is the distance to its neighbours."""
+def scientific(count: int, exponent: int) -> str:
+    """`count · 10^exponent` as `2.5e-7`."""
+    if count == 0:
+        return "0"
+    mantissa, power_ = split(count, exponent)
+    return f"{mantissa}e{power_}"
+
+
+def suffixed(count: int, exponent: int) -> str:
+    """`count · 10^exponent` as a count: `950`, `20k`, `1.5M`; all digits are kept."""
+    if count == 0:
+        return "0"
+    size = len(str(abs(count))) + exponent
+    place, suffix = next((unit for unit in _SUFFIXES if size > unit[0]), (0, ""))
+    if place == 15:
+        return scientific(count, exponent)
+    text = fixed(count, exponent - place)
+    return (text.rstrip("0").rstrip(".") if "." in text else text) + suffix
+
+
+def short(value: float) -> str:
+    """About how much: 950, 20k, 12.4k."""
     if not math.isfinite(value):
         return str(value)
-    for unit, suffix in ((1e12, "T"), (1e9, "G"), (1e6, "M"), (1e3, "k")):
-        if abs(value) >= unit * (1 - 1e-9):
-            digits = _digits(step / unit) if step else 1
-            text = f"{value / unit:.{min(digits, 9)}f}"
-            return (text.rstrip("0").rstrip(".") if "." in text else text) + suffix
-    if step and step < 1:
-        return decimals(value, step)
+    for place, suffix in _SUFFIXES[1:]:
+        if abs(value) >= 10.0**place * (1 - 1e-9):
+            return f"{value / 10.0**place:.1f}".removesuffix(".0") + suffix
     return f"{value:.4g}"
 
 

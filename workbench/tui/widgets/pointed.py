@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import replace
 from typing import Any, ClassVar, Protocol, TypeVar
 
+import numpy as np
 from textual import events
 from textual.message import Message
 from textual.widget import Widget
@@ -59,10 +61,10 @@ class Pointed(Painted[CursorT]):
         if self.plot is None or self.plot.width < 1:
             return None
         last = self.plot.origin + self.plot.width - 1
-        column = self.plot.column(x) if x is not None else None
-        if column is None:
+        column = float(last) if x is None else float(self.plot.columns_of(np.array([x]))[0])
+        if x is None or not math.isfinite(column):
             return self.plot.x_at(last)
-        return self.plot.x_at(min(max(self.plot.left, column + cells), last))
+        return self.plot.x_at(int(min(max(self.plot.left, column + cells), last)))
 
     def move_cursor(self, x: float | None) -> int:
         """Show the shared cursor at an x (None: nowhere); returns the rows to repaint."""
