@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 from typing import Any
@@ -95,7 +95,7 @@ def lane_of(kind: Kind, xs: Iterable[Floats]) -> str:
 
 def gutter_limit(width: int) -> int:
     """The widest gutter for y labels that leaves the plot most of the width."""
-    return max(0, min(12, width * 2 // 5))
+    return max(0, min(14, width * 2 // 5))
 
 
 def lay_out(
@@ -122,7 +122,7 @@ def lay_out(
         apart = 2 if rows >= 3 else 1
 
         def keep(found: Ticks) -> list[Tick]:
-            places = [_label_row(tick.at, rows) for tick in found.ticks]
+            places = _label_rows(y, found, rows)
             room = all(b <= a - apart for a, b in pairwise(places)) and (top or not found.base)
             narrow = all(text_width(palette.say(t.label)) <= limit - 2 for t in found.ticks)
             return list(found.ticks) if room and narrow else []
@@ -142,16 +142,22 @@ def _label_row(at: float, rows: int) -> int:
     return min(max(0, dot), rows * 4 - 1) // 4
 
 
+def _label_rows(y: Axis, found: Ticks, rows: int) -> list[int]:
+    """The plot rows of ticks."""
+    places = y.fraction(np.array([tick.value for tick in found.ticks], dtype=np.float64))
+    return [_label_row(float(place), rows) for place in places]
+
+
 def draw_axes(grid: Grid, plot: PlotArea, x_name: str = "") -> None:
     """The axis line with its ticks and labels, and the x labels below."""
     if plot.left:
         line = plot.left - 1
         for row in range(plot.rows):
             grid.text(plot.top + row, line, "│", "faint")
-        for tick in plot.y_ticks.ticks:
-            row = plot.top + _label_row(tick.at, plot.rows)
-            grid.right(row, line, tick.label, "dim")
-            grid.text(row, line, "┤", "dim")
+        rows = _label_rows(plot.y, plot.y_ticks, plot.rows)
+        for tick, row in zip(plot.y_ticks.ticks, rows, strict=True):
+            grid.right(plot.top + row, line, tick.label, "dim")
+            grid.text(plot.top + row, line, "┤", "dim")
     if plot.x_labels:
         row, shown = plot.top + plot.rows, x_labels(plot, x_name, grid.palette)
         if plot.lane:
@@ -183,32 +189,36 @@ def x_labels(plot: PlotArea, x_name: str, palette: Palette) -> XLabels:
             """The name's text and column, and the columns that labels may begin at and end before."""
             text = palette.say(f"{name or 'x'} = {base} +" if base else name)
             size = text_width(text)
-            if size + 2 <= plot.left - (1 if plot.lane else 0):
-                return text, 0, max(first, size + 1), end
+            column = plot.left - size - max(2, text_width(palette.say(plot.lane)))
+            if column > 0:
+                return text, column, max(first, plot.left - 1), end
             return text, end - size, first, end - size - 2 if size else end
 
         def keep(found: Ticks, named: Callable[..., Any] = named) -> list[Tick]:
             _, column, begin, stop = named(found.base)
-            placed = [(tick, *_centred(tick, plot, palette)) for tick in found.ticks]
-            placed = [p for p in placed if begin <= p[1] and p[2] <= stop]
-            apart = all(b[1] >= a[2] + 2 for a, b in pairwise(placed))
-            return [tick for tick, _, _ in placed] if apart and column >= 0 else []
+            starts = _centred(found.ticks, plot, palette)
+            placed = [(a, a + text_width(palette.say(t.label)), t) for a, t in starts]
+            placed = [p for p in placed if begin <= p[0] and p[1] <= stop]
+            apart = all(b[0] >= a[1] + 2 for a, b in pairwise(placed))
+            return [tick for _, _, tick in placed] if apart and column >= 0 else []
 
         found = ticks(plot.x, plot.width // 9, keep, plain=palette.ascii, counts=True)
         if found.ticks or not name:
-            starts = tuple((_centred(tick, plot, palette)[0], tick) for tick in found.ticks)
+            starts = tuple(_centred(found.ticks, plot, palette))
             return XLabels(starts, *named(found.base)[:2])
     raise AssertionError("the last name is empty")
 
 
-def _centred(tick: Tick, plot: PlotArea, palette: Palette) -> tuple[int, int]:
-    """Where a label begins and ends whose middle is the column of its value, or the nearer half beside it."""
-    size = text_width(palette.say(tick.label))
-    place = min(max(tick.at, 0.0), 1.0) * plot.width
-    column = min(int(place), plot.width - 1)
-    # Of an even number of characters, the middle falls between two: on the side the value is on.
-    shift = (size - 1) // 2 if size % 2 or place - column >= 0.5 else size // 2
-    return plot.origin + column - shift, plot.origin + column - shift + size
+def _centred(found: Sequence[Tick], plot: PlotArea, palette: Palette) -> list[tuple[int, Tick]]:
+    """Where labels begin whose middles are the columns of their values, or the nearer half beside them."""
+    x = np.array([tick.value for tick in found], dtype=np.float64)
+    starts = []
+    for tick, place, cell in zip(found, plot.places(x), plot.columns_of(x), strict=True):
+        size = text_width(palette.say(tick.label))
+        # Of an even number of characters, the middle falls between two: on the side the value is on.
+        shift = (size - 1) // 2 if size % 2 or place - cell >= 0.5 else size // 2
+        starts.append((int(cell) - shift, tick))
+    return starts
 
 
 def draw_title(

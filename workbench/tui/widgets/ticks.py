@@ -26,7 +26,7 @@ WRITTEN = (-4.0, 12.0)
 """log10 of the least and the largest number that a log axis of less than `SHORT` decades writes out."""
 WIDE = 7
 """Numbers longer than this are written as 2.5e-7 where that is shorter."""
-SLACK = 1e-9
+SLACK = 1e-10
 """A value this part of the range beyond its ends is still at them."""
 FINEST = 200
 """Places on an axis of which the two outermost are labelled where nothing rounder fits."""
@@ -34,10 +34,9 @@ FINEST = 200
 
 @dataclass(frozen=True)
 class Tick:
-    """A labelled value (log10 of it on a *power* axis); `at` is a fraction of the axis from its low end."""
+    """A labelled value, log10 of it on a *power* axis."""
 
     value: float
-    at: float
     label: str
 
 
@@ -51,7 +50,8 @@ class Ticks:
 
 Keep = Callable[[Ticks], list[Tick]]
 """Of a set of ticks those that can be written; none where labels would touch or are too wide."""
-At = Callable[[float], float]
+LogTick = Callable[[int, int, str], Tick]
+"""A tick at count · 10^exponent of a log axis, from count, exponent and label."""
 Family = tuple[Sequence[Any], Callable[[Sequence[Any]], Ticks]]
 """Places of one spacing, and what makes ticks of some of them."""
 
@@ -72,27 +72,29 @@ def ticks(
 
 def _candidates(shown: Axis, most: int, plain: bool, counts: bool) -> Iterator[Ticks]:
     low, high = shown.ends
-
-    def at(value: float) -> float:
-        return min(max((value - low) / (high - low), 0.0), 1.0)
-
     if shown.kind not in (Kind.LOG, Kind.POWER):
         if shown.kind is Kind.ANGLE:
-            yield from _offered(_angles(low, high, at), most)
-        yield from _multiples(low, high, most, at, counts)
+            yield from _offered(_angles(low, high), most)
+        yield from _multiples(low, high, most, counts)
         return
+
+    def tick(count: int, exponent: int, label: str) -> Tick:
+        if shown.kind is Kind.LOG:
+            return Tick(float(f"{count}e{exponent}"), label)
+        return Tick(math.log10(count) + exponent, label)
+
     if high - low >= SHORT:
-        yield from _offered(_decades(low, high, at, plain), most)
+        yield from _offered(_decades(low, high, tick, plain), most)
         return
     if high - low >= EVEN:
-        yield from _offered(_within_decades(low, high, at, plain, counts), most)
+        yield from _offered(_within_decades(low, high, tick, plain, counts), most)
     if not WRITTEN[0] <= low <= high <= WRITTEN[1]:
-        yield from _offered(_mantissas(low, high, at, plain), most)
+        yield from _offered(_mantissas(low, high, tick, plain), most)
     if shown.kind is Kind.LOG:
-        yield from _multiples(shown.low, shown.high, most, lambda v: at(math.log10(v)), counts)
+        yield from _multiples(shown.low, shown.high, most, counts)
     elif low > -300 and high < 300:
-        for found in _multiples(10.0**low, 10.0**high, most, lambda v: at(math.log10(v)), counts):
-            exponents = (Tick(math.log10(t.value), t.at, t.label) for t in found.ticks)
+        for found in _multiples(10.0**low, 10.0**high, most, counts):
+            exponents = (Tick(math.log10(t.value), t.label) for t in found.ticks)
             yield Ticks(tuple(exponents), found.base)
 
 
@@ -106,36 +108,34 @@ def _offered(families: Sequence[Family], most: int) -> Iterator[Ticks]:
             yield made((places[0], places[-1]))
 
 
-def _angles(low: float, high: float, at: At) -> list[Family]:
+def _angles(low: float, high: float) -> list[Family]:
     """Multiples of π/8, π/4, π/2, π or 2π."""
 
     def of(part: Fraction) -> Family:
         step = float(part) * math.pi
         places = range(math.ceil(low / step - SLACK), math.floor(high / step + SLACK) + 1)
         return places, lambda some: Ticks(
-            tuple(Tick(k * step, at(k * step), numbers.pi_fraction(k * part)) for k in some)
+            tuple(Tick(k * step, numbers.pi_fraction(k * part)) for k in some)
         )
 
     parts = (Fraction(1, 8), Fraction(1, 4), Fraction(1, 2), Fraction(1), Fraction(2))
     return [of(part) for part in parts] if high - low < FINEST else []
 
 
-def _decades(low: float, high: float, at: At, plain: bool) -> list[Family]:
+def _decades(low: float, high: float, tick: LogTick, plain: bool) -> list[Family]:
     """Whole powers of ten, every 1, 2, 5, 10, 20 … decades."""
 
     def of(step: int) -> Family:
-        places = _inside(low, high, step, 0)
-        return places, lambda some: Ticks(
-            tuple(
-                Tick(float(k * step), at(k * step), numbers.power(k * step, plain=plain))
-                for k in some
-            )
+        return _inside(low, high, step, 0), lambda some: Ticks(
+            tuple(tick(1, k * step, numbers.power(k * step, plain=plain)) for k in some)
         )
 
     return [of(m * 10**k) for m, k in _steps((high - low) / FINEST, high - low) if k >= 0]
 
 
-def _within_decades(low: float, high: float, at: At, plain: bool, counts: bool) -> list[Family]:
+def _within_decades(
+    low: float, high: float, tick: LogTick, plain: bool, counts: bool
+) -> list[Family]:
     """1, 2, 5 times powers of ten; 1 and 5; or powers alone."""
     slack = SLACK * (high - low)
     written = WRITTEN[0] <= low and high <= (WRITTEN[1] if counts else 5)
@@ -147,33 +147,35 @@ def _within_decades(low: float, high: float, at: At, plain: bool, counts: bool) 
 
     def of(mantissas: tuple[int, ...]) -> Family:
         decades = range(math.floor(low), math.ceil(high) + 1)
-        all_places = [(math.log10(m) + k, m, k) for k in decades for m in mantissas]
-        places = [p for p in all_places if low - slack <= p[0] <= high + slack]
-        return places, lambda some: Ticks(
-            tuple(Tick(value, at(value), label(m, k)) for value, m, k in some)
-        )
+        places = [
+            (m, k)
+            for k in decades
+            for m in mantissas
+            if low - slack <= math.log10(m) + k <= high + slack
+        ]
+        return places, lambda some: Ticks(tuple(tick(m, k, label(m, k)) for m, k in some))
 
     return [of((1, 2, 5)), of((1, 5)), of((1,))]
 
 
-def _mantissas(low: float, high: float, at: At, plain: bool) -> list[Family]:
+def _mantissas(low: float, high: float, tick: LogTick, plain: bool) -> list[Family]:
     """Within a decade or two of numbers that are not written out: 2.5·10⁻⁷, 3·10⁻⁷ …"""
     whole = math.floor(low)
     start, end = 10.0 ** (low - whole), 10.0 ** (high - whole)
 
-    def tick(count: int, exponent: int) -> Tick:
+    def named(count: int, exponent: int) -> Tick:
         mantissa, power = numbers.split(count, exponent)
-        value = math.log10(count) + exponent + whole
-        return Tick(value, at(value), numbers.power(power + whole, mantissa, plain))
+        return tick(count, exponent, numbers.power(power, mantissa, plain))
 
     def of(m: int, exponent: int) -> Family:
-        places = _inside(start, end, m, exponent)
-        return places, lambda some: Ticks(tuple(tick(k * m, exponent) for k in some))
+        return _inside(start, end, m, exponent), lambda some: Ticks(
+            tuple(named(k * m, exponent + whole) for k in some)
+        )
 
     return [of(*step) for step in _steps((end - start) / FINEST, end - start)]
 
 
-def _multiples(low: float, high: float, most: int, at: At, counts: bool) -> Iterator[Ticks]:
+def _multiples(low: float, high: float, most: int, counts: bool) -> Iterator[Ticks]:
     """Multiples of 1, 2, 5 · 10ᵏ; where they have too many digits, how much more than the lowest."""
 
     def of(m: int, exponent: int, labelled: Callable[..., tuple[list[str], str]]) -> Family:
@@ -181,8 +183,7 @@ def _multiples(low: float, high: float, most: int, at: At, counts: bool) -> Iter
             multiples = [k * m for k in some]
             labels, base = labelled(multiples, exponent, counts)
             values = [float(f"{n}e{exponent}") for n in multiples]
-            places = zip(values, labels, strict=True)
-            return Ticks(tuple(Tick(v, at(v), label) for v, label in places), base)
+            return Ticks(tuple(map(Tick, values, labels)), base)
 
         return _inside(low, high, m, exponent), made
 
