@@ -107,6 +107,29 @@ async def test_the_compass_has_neurons_inputs_and_kkt_points(tmp_path):
         app.close_session()
 
 
+@pytest.mark.parametrize("size", SIZES)
+async def test_right_of_home_is_the_next_record_in_another_column(tmp_path, size):
+    app = app_for(tmp_path, "pause.at=[300]", "record.every=10")
+    async with app.run_test(size=size) as pilot:
+        await paused_at(app, 300)
+        chart = app.screen.query_one("#risk", LineChart)
+        await until(lambda: chart.model is not None and chart.model.curves[0].x[-1] == 300)
+        await pilot.press("home")
+        await until(lambda: chart.model.cursor == 0)
+        assert chart.plot.column(0.0) == chart.plot.left
+        for row in (1, 2, 3):
+            before = chart.plot.column(chart.model.cursor)
+            await pilot.press("right")
+            await until(lambda row=row: chart.model.cursor == 10 * row)
+            assert chart.plot.column(10.0 * row) > before
+        lower = app.screen.query_one("#lower", LineChart)
+        if lower.display:
+            assert (lower.plot.left, lower.plot.origin) == (chart.plot.left, chart.plot.origin)
+        await pilot.press("left", "left", "left")
+        await until(lambda: chart.model.cursor == 0)
+        app.close_session()
+
+
 async def test_help_lists_the_keys_of_the_run(tmp_path):
     app = app_for(tmp_path, "pause.at=[10]")
     async with app.run_test(size=(120, 40)) as pilot:

@@ -47,7 +47,7 @@ def count_missing(x: Floats, y: Floats, plot: PlotArea) -> Missing:
     are not counted.
     """
     size = min(x.size, y.shape[0])
-    x, y = x[:size], y[:size].reshape(size, -1)
+    x, y = x[:size], y[:size] if y.ndim == 2 else y[:size, None]
     kind = plot.y.kind
     strays = np.isnan(x) | (x == np.inf)
     if y.size == 0 or not (

@@ -1,0 +1,193 @@
+"""What the charts of a run say: title, ticks and values agree; all begin together; nothing is left out."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from cases import small
+
+from workbench.record.history import History
+from workbench.tui import curves
+from workbench.tui.look import LN10, Look, seen_through, x_values
+from workbench.tui.margin_curves import margin_chart
+from workbench.tui.screens.compare import Overlaid, RunCurves, View, risk_overlay
+from workbench.tui.screens.panel_keys import moved_by_columns
+from workbench.tui.trends import spark_model
+from workbench.tui.widgets.chart import ChartModel, Curve, draw_chart
+from workbench.tui.widgets.palette import Palette
+from workbench.tui.widgets.scale import Kind
+from workbench.tui.widgets.sparkrows import heights
+
+CONFIG = small("loss.kind=logistic")
+
+
+def history(rows: int = 5_000, every: int = 10, **more) -> History:
+    """A run that falls from a plateau, of 6 neurons and 8 samples."""
+    step = np.arange(rows) * every
+    log_risk = np.log(0.5) - np.maximum(step - step[-1] / 2, 0.0) / step[-1] * 40
+    angle = np.sin(step[:, None] / step[-1] * 3 + np.arange(6))
+    found = History()
+    given = {
+        "step": step,
+        "log_risk": log_risk,
+        "learning_rate_log": np.full(rows, np.log(0.02)),
+        "rho": np.exp(step / step[-1]) * 1e-4,
+        "alignment": 1 - np.exp(-step / 1e3),
+        "path_length": 203.38142857 + 1e-9 * np.sin(step),
+        "neuron_angle": angle,
+        "neuron_norm": np.exp(angle) * 1e-5,
+        "margins": angle[:, [0, 1, 2, 3, 4, 5, 0, 1]],
+        "margin_normalized": angle.min(axis=1),
+        **more,
+    }
+    for start in range(0, rows, 700):
+        found.append({name: values[start : start + 700] for name, values in given.items()})
+    return found
+
+
+def text_of(model: ChartModel, width: int = 100, height: int = 16) -> list[str]:
+    frame = draw_chart(model, width, height, Palette())[0].frame()
+    return ["".join(map(chr, row)) for row in frame.characters]
+
+
+def models(found: History, look: Look, x: np.ndarray) -> dict[str, ChartModel]:
+    made = (curves.risk_chart, curves.norm_chart, curves.path_chart, curves.step_size_chart)
+    return {f.__name__: f(found, look, x) for f in made} | {
+        "angles": curves.angle_chart(found, look, x, None),
+        "margins": margin_chart(found, look, x),
+        "overlay": risk_overlay(
+            (Overlaid("a", "cyan", RunCurves(x, found.scalar("log_risk"))),), View()
+        ),
+    }
+
+
+def look_at(found: History, log: bool | None = None, **more) -> tuple[Look, np.ndarray]:
+    x, kind = x_values(found, "step", log, 8, "sum")
+    look = Look("step", kind, **more)
+    return seen_through(look, x, 0), x
+
+
+@pytest.mark.parametrize("cursor", [2_600, 4_999])
+def test_logarithms_are_titled_as_such_and_nothing_else_is(cursor):
+    """The number under the cursor, the row it is drawn in and the labels beside that row are one."""
+    found = history()
+    look, x = look_at(found, cursor=cursor)
+    for name, model in models(found, look, x).items():
+        plot = draw_chart(model, 100, 16, Palette())[1]
+        labels = [t.label for t in plot.y_ticks.ticks]
+        powers = [label.startswith("10") and "⁻" in label for label in labels]
+        assert all(powers) == any(powers) == (model.y_kind is Kind.POWER), name
+        assert not ("log" in model.title and any(powers)), name
+    risk = curves.risk_chart(found, look, x)
+    assert float(risk.readout) == pytest.approx(found.scalar("log_risk")[cursor] / LN10, abs=5e-4)
+    assert risk.curves[0].y[cursor] == pytest.approx(float(risk.readout), abs=5e-4)
+    norm = curves.norm_chart(found, look, x)
+    assert "log" not in norm.title
+    assert 10 ** norm.curves[-1].y[cursor] == pytest.approx(float(norm.readout), rel=1e-3)
+    assert spark_model(found, CONFIG, 8, 6, look, x).rows[0].label == "log₁₀ L"
+
+
+@pytest.mark.parametrize("log", [True, False])
+def test_all_charts_of_a_long_run_begin_and_end_at_the_same_columns(log):
+    found = history(rows=20_000)
+    look, x = look_at(found, log)
+    ends = set()
+    shared = models(found, look, x)
+    del shared["overlay"]
+    for model in shared.values():
+        grid, plot = draw_chart(replace(model, zero=False, lines=()), 100, 16, Palette())
+        characters = grid.frame().characters[plot.top : plot.top + plot.rows, plot.left :]
+        drawn = np.flatnonzero(((characters > 0x2800) & (characters < 0x2900)).any(axis=0))
+        ends.add((plot.lane, int(drawn[0]), int(drawn[-1]), bool(plot.origin - plot.left in drawn)))
+    assert ends == {("0" if log else "", 0, 92, True)}
+
+
+def test_neurons_and_samples_without_a_number_are_counted():
+    norms = np.full((50, 3), 1e-3)
+    norms[10:14, 1] = 0.0
+    norms[20, 2] = np.nan
+    found = history(50, neuron_norm=norms)
+    look, x = look_at(found)
+    text = text_of(curves.norm_chart(found, look, x))
+    assert "NaN×1 ≤0×4" in text[0]
+    assert "▼" in text[-2]
+    assert "×" in text[-2]
+    lost = history(50, log_risk=np.where(np.arange(50) > 40, -np.inf, -1.0))
+    assert "−∞×9" in text_of(curves.risk_chart(lost, *look_at(lost)))[0]
+
+
+def test_a_series_that_is_still_empty_is_no_trouble():
+    empty = Curve(np.empty(0), np.empty(0), "cyan", "γ~")
+    found = ChartModel("t", (empty, Curve(np.arange(3.0), np.arange(3.0))))
+    assert "0" in "".join(text_of(found))
+
+
+def test_a_plateau_is_flat_with_two_labels():
+    found = history()
+    look, x = look_at(found)
+    model = replace(curves.path_chart(found, look, x), zero=False)
+    model = replace(model, curves=model.curves[:1])
+    grid, plot = draw_chart(model, 100, 16, Palette())
+    assert len(plot.y_ticks.ticks) >= 2
+    characters = grid.frame().characters[plot.top : plot.top + plot.rows, plot.left :]
+    rows = ((characters > 0x2800) & (characters < 0x2900)).any(axis=1)
+    assert rows.sum() == 1
+    step_size = curves.step_size_chart(found, look, x)
+    assert len(draw_chart(step_size, 100, 16, Palette())[1].y_ticks.ticks) >= 2
+
+
+def test_bars_of_what_stands_still_are_level():
+    rng = np.random.default_rng(0)
+    for value in (203.38, -1e-30, 1e300, 0.5):
+        wiggle = value * (1 + 1e-9 * rng.normal(size=300))
+        assert len(set(heights(wiggle, 20, 7))) == 1
+    risk = 1e-4 * rng.normal(size=300)
+    assert len(set(heights(risk, 20, 7))) > 1
+    assert len(set(heights(risk, 20, 7, 0.01))) == 1
+    assert heights(np.array([0.0, 1, 2, 3]), 4, 4, 0.01).tolist() == [0, 1, 2, 3]
+
+
+def test_angles_below_the_rounding_of_their_cosine_are_level():
+    eps = np.finfo(float).eps
+    cosines = 1 - eps * np.array([0, 1, 2, 0, 1, 3])
+    assert len(set(curves.angle_degrees(cosines))) == 1
+    assert curves.angle_text(1.0) == "<2e-06°"
+    assert curves.angle_text(0.0) == "90°"
+    assert curves.angle_text(float("nan")) == "–"
+    assert float(curves.angle_text(1 - 1e-8)[:-1]) == pytest.approx(0.008103, rel=1e-3)
+
+
+def test_the_cursor_reaches_every_column_and_leaves_none_twice():
+    found = history(3_000)
+    look, x = look_at(found)
+    plot = draw_chart(curves.risk_chart(found, look, x), 100, 16, Palette())[1]
+    columns = plot.columns_of(x)
+    row, seen = 0, [0]
+    while row < len(x) - 1:
+        row = moved_by_columns(columns, row, 1)
+        seen.append(row)
+    # Beside the log axis: step 0, then the first records one by one.
+    assert seen[:3] == [0, 1, 2]
+    assert columns[0] == plot.left
+    passed = [columns[r] for r in seen]
+    assert (np.diff(passed[:-1]) >= 1).all()
+    assert set(columns) == set(passed)
+    back = [seen[-1]]
+    while back[-1] > 0:
+        back.append(moved_by_columns(columns, back[-1], -1))
+    assert {columns[r] for r in back} == set(columns)
+    assert moved_by_columns(columns, 0, -1) == 0
+    assert moved_by_columns(columns, len(x) - 1, 10) == len(x) - 1
+    jumped = moved_by_columns(columns, 100, 10)
+    assert columns[jumped - 1] - columns[100] < 10 <= columns[jumped] - columns[100]
+
+
+def test_step_zero_out_of_view_is_left_for_the_next_record():
+    found = history(300)
+    look, x = look_at(found, cursor=299)
+    near = seen_through(look, x, 4)
+    plot = draw_chart(curves.risk_chart(found, near, x), 100, 16, Palette())[1]
+    assert plot.lane == ""
+    assert moved_by_columns(plot.columns_of(x), 0, 1) == 1
