@@ -15,6 +15,7 @@ from workbench.tui.margin_curves import margin_chart
 from workbench.tui.screens.compare import Overlaid, RunCurves, View, risk_overlay
 from workbench.tui.screens.panel_keys import moved_by_columns
 from workbench.tui.trends import spark_model
+from workbench.tui.widgets.bundle import Bundle
 from workbench.tui.widgets.chart import ChartModel, Curve, draw_chart
 from workbench.tui.widgets.palette import Palette
 from workbench.tui.widgets.scale import Kind
@@ -182,6 +183,28 @@ def test_the_cursor_reaches_every_column_and_leaves_none_twice():
     assert moved_by_columns(columns, len(x) - 1, 10) == len(x) - 1
     jumped = moved_by_columns(columns, 100, 10)
     assert columns[jumped - 1] - columns[100] < 10 <= columns[jumped] - columns[100]
+
+
+def test_the_y_axis_is_that_of_what_is_in_view():
+    x, y = np.array([0.0, 10, 100, 1000]), np.array([7.0, 0, 1, 5])
+    for many in (False, True):
+        drawn = {"bundles": (Bundle(x, y[:, None]),)} if many else {"curves": (Curve(x, y),)}
+        model = ChartModel("t", x_kind=Kind.LOG, x_range=(20.0, 50.0), **drawn)
+        ends = draw_chart(model, 80, 20, Palette())[1].y.ends
+        assert ends == pytest.approx((np.log10(2.0), np.log10(5.0)), abs=0.05)
+        wide = replace(model, x_range=(10.0, 1000.0), lane="0")
+        assert draw_chart(wide, 80, 20, Palette())[1].y.high >= 7.0
+
+
+def test_time_zero_stands_beside_an_axis_of_logarithms():
+    found = history(400, time=np.full(400, np.inf), time_log=np.r_[-np.inf, np.arange(399.0) * 9])
+    x, kind = x_values(found, "time", None, 8, "sum")
+    look = seen_through(Look("time", kind), x, 0)
+    assert (kind, look.lane, look.x_range[0]) == (Kind.POWER, "0", 0.0)
+    for model in models(found, look, x).values():
+        if model.x_name == "time":
+            plot = draw_chart(model, 100, 16, Palette())[1]
+            assert plot.column(x[0]) == plot.left < plot.column(x[1]) == plot.origin
 
 
 def test_step_zero_out_of_view_is_left_for_the_next_record():

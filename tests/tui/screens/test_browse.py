@@ -247,11 +247,11 @@ async def test_cursor_is_shared_and_the_axes_change(runs_dir: Path) -> None:
         assert risk.cursor is not None
         assert risk.cursor == margin.cursor
         assert 0 < risk.cursor < 59
-        assert risk.y_kind is Kind.POWER
+        assert risk.title == "risk  log₁₀ L"
         await pilot.press("Y", "y")
         risk = screen.query_one("#risk", LineChart).model
         assert risk is not None
-        assert (risk.y_kind, risk.x_kind) == (Kind.LINEAR, Kind.LINEAR)
+        assert (risk.title, risk.x_kind) == ("risk  L", Kind.LINEAR)
 
 
 async def test_open_resume_and_refusals(runs_dir: Path) -> None:

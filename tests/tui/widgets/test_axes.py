@@ -165,7 +165,7 @@ def test_x_labels_are_true_and_centred_on_the_columns_of_their_values(
 ) -> None:
     plot = lay_out(
         width, 12, shown, axis(Kind.LINEAR, 0, 1), palette, gutter=7,
-        lane=lane if shown.kind is Kind.LOG else "",
+        lane=lane if shown.kind in (Kind.LOG, Kind.POWER) else "",
     )  # fmt: skip
     row = x_labels(plot, name, palette)
     assert len(row.labels) != 1

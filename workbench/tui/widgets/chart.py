@@ -107,16 +107,16 @@ def draw_chart(
     ):
         draw_empty(grid, model.title if model else "", model.empty if model else "no record yet")
         return grid, None
-    x_axis = _x_axis(model)
+    x_axis, lane = _x_axis(model), _lane(model)
     plot = lay_out(
         width,
         height,
         x_axis,
-        axis(model.y_kind, *(model.y_range or _found_y(model, x_axis))),
+        axis(model.y_kind, *(model.y_range or _found_y(model, x_axis, bool(lane)))),
         palette,
         gutter=model.gutter,
         title=bool(model.title or model.readout),
-        lane=_lane(model),
+        lane=lane,
     )
     draw_axes(grid, plot, model.x_name)
     if plot.width < 1 or plot.rows < 1:
@@ -198,7 +198,7 @@ def draw_vline(grid: Grid, plot: PlotArea, line: VLine, over: bool = False) -> N
 def _lane(model: ChartModel) -> str:
     """What the lane for x ≤ 0 is called."""
     if model.lane is not None:
-        return model.lane if model.x_kind is Kind.LOG else ""
+        return model.lane
     return lane_of(model.x_kind, _drawn_x(model)) if model.x_range is None else ""
 
 
@@ -221,28 +221,38 @@ def _x_axis(model: ChartModel) -> Axis:
     return axis(model.x_kind, made.low, max(high, made.high))
 
 
-def _found_y(model: ChartModel, x_axis: Axis) -> tuple[float, float]:
+def _found_y(model: ChartModel, x_axis: Axis, lane: bool) -> tuple[float, float]:
     """The y range of what is in view."""
     if model.y_kind is Kind.ANGLE:
         return y_range(model.y_kind, None)
-    arrays = [_in_view(c.x, c.y, x_axis) for c in model.curves]
-    arrays += [_in_view(b.x, b.values, x_axis) for b in model.bundles]
+    arrays = [_in_view(c.x, c.y, x_axis, lane) for c in model.curves]
+    arrays += [_in_view(b.x, b.values, x_axis, lane) for b in model.bundles]
     for band in model.bands:
-        arrays += [_in_view(band.x, band.low, x_axis), _in_view(band.x, band.high, x_axis)]
+        arrays += [_in_view(band.x, side, x_axis, lane) for side in (band.low, band.high)]
     found = finite_range(arrays, positive=model.y_kind is Kind.LOG)
     if model.zero and found is not None and model.y_kind is Kind.LINEAR:
         found = min(found[0], 0.0), max(found[1], 0.0)
     return y_range(model.y_kind, found, model.least)
 
 
-def _in_view(x: Floats, y: Floats, x_axis: Axis) -> Floats:
-    """The values over the x axis' range; for x that do not ascend, all of them."""
+def _in_view(x: Floats, y: Floats, x_axis: Axis, lane: bool) -> Floats:
+    """The values y (K,) or (K, H) over the x axis' range, with where their lines enter and leave it, and
+    those in the lane; for x that do not ascend, all of them."""
     size = min(len(x), len(y))
     if size == 0 or not x[0] <= x[size - 1] or x_axis.low <= x[0] <= x[size - 1] <= x_axis.high:
         return y[:size]
-    low = 0 if x_axis.kind is Kind.LOG and x[0] <= 0 else int(np.searchsorted(x, x_axis.low))
+    low = int(np.searchsorted(x[:size], x_axis.low, side="left"))
     high = int(np.searchsorted(x[:size], x_axis.high, side="right"))
-    return y[max(0, low - 1) : min(size, high + 1)]
+    seen = [y[low:high]]
+    for after, edge in ((low, 0.0), (high, 1.0)):
+        if 0 < after < size:
+            left, right = x_axis.fraction(x[after - 1 : after + 1])
+            part = (edge - left) / (right - left) if right > left else 1.0
+            with np.errstate(invalid="ignore"):
+                seen.append((y[after - 1] * (1 - part) + y[after] * part)[None])
+    if lane:
+        seen.append(y[:size][x_axis.below(x[:size])])
+    return np.concatenate(seen)
 
 
 def _draw_zero(grid: Grid, plot: PlotArea) -> None:
