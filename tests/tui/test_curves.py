@@ -196,6 +196,15 @@ def test_the_y_axis_is_that_of_what_is_in_view():
         assert draw_chart(wide, 80, 20, Palette())[1].y.high >= 7.0
 
 
+def test_bands_are_drawn_in_the_lane_too():
+    found = history(300, neuron_norm=np.tile(np.geomspace(1e-6, 1e-3, 80), (300, 1)))
+    grid, plot = draw_chart(curves.norm_chart(found, *look_at(found)), 100, 16, Palette())
+    backs = grid.frame().keys[plot.top : plot.top + plot.rows] >> 25 & 0x1FFFFFF
+    assert plot.lane == "0"
+    assert (backs[:, plot.left] == backs[:, plot.origin]).all()
+    assert backs[:, plot.left].any()
+
+
 def test_time_zero_stands_beside_an_axis_of_logarithms():
     found = history(400, time=np.full(400, np.inf), time_log=np.r_[-np.inf, np.arange(399.0) * 9])
     x, kind = x_values(found, "time", None, 8, "sum")

@@ -337,6 +337,12 @@ def _draw_band(grid: Grid, plot: PlotArea, band: Band) -> None:
     with np.errstate(invalid="ignore"):
         mask = (level >= sides[0]) & (level <= sides[1])
     grid.tint(plot.top, plot.origin, mask, band.tint)
+    before = np.flatnonzero(plot.x.below(band.x)) if plot.lane else np.zeros(0, dtype=np.int64)
+    if before.size:
+        top, bottom = (
+            (1 - plot.y.fraction(v[before[-1:]])) * height for v in (band.high, band.low)
+        )
+        grid.tint(plot.top, plot.left, (level >= top) & (level <= bottom), band.tint)
 
 
 class LineChart(Pointed[ChartModel]):
