@@ -10,6 +10,7 @@ from cases import small
 
 from workbench.record.history import History
 from workbench.tui import curves
+from workbench.tui.curves import without_direction
 from workbench.tui.look import LN10, Look, seen_through, x_values
 from workbench.tui.margin_curves import margin_chart
 from workbench.tui.screens.compare import Overlaid, RunCurves, View, risk_overlay
@@ -223,3 +224,19 @@ def test_step_zero_out_of_view_is_left_for_the_next_record():
     plot = draw_chart(curves.risk_chart(found, near, x), 100, 16, Palette())[1]
     assert plot.lane == ""
     assert moved_by_columns(plot.columns_of(x), 0, 1) == 1
+
+
+def test_a_neuron_whose_weights_die_down_has_no_direction() -> None:
+    """One that turns slowly keeps its angle; one that flips at every record loses it from there on."""
+    records = np.arange(200)
+    turning = np.linspace(-3.0, 3.0, 200)
+    flipping = np.where(records < 100, 0.3, np.where(records % 2 == 0, 0.3, 0.3 - np.pi))
+    lost = without_direction(np.column_stack([turning, flipping]))
+    assert not lost[:, 0].any()
+    assert not lost[:95, 1].any()
+    assert lost[105:, 1].all()
+
+
+def test_a_turn_over_pi_is_no_flip() -> None:
+    angle = np.mod(np.linspace(2.0, 20.0, 300) + np.pi, 2 * np.pi) - np.pi
+    assert not without_direction(angle[:, None]).any()

@@ -6,8 +6,9 @@ from collections.abc import Callable
 from dataclasses import replace
 
 import numpy as np
+from scipy.ndimage import uniform_filter1d
 
-from workbench.arrays import Float, Int
+from workbench.arrays import Bool, Float, Int
 from workbench.measures.rates import Rates
 from workbench.record.history import History
 from workbench.tui.look import LN10, Look
@@ -20,6 +21,8 @@ FEW_NEURONS = 64
 COSINE_ROUNDING = 4 * float(np.finfo(np.float64).eps)
 LEAST_DEGREES = float(np.degrees(np.sqrt(2 * COSINE_ROUNDING)))
 """1 − cos φ = φ²/2: smaller angles are lost in the rounding of their cosine."""
+NOISE_ROWS = 9
+"""Records over which a neuron's turns are judged."""
 NORMS = (("neuron_norm", "norms  ‖w_k‖"), ("layer_norm", "norms  ‖W_k‖ of layers"))
 
 
@@ -93,17 +96,33 @@ def bundle(x: Float[np.ndarray, " K"], values: Float[np.ndarray, "K H"], color: 
 def angle_chart(
     history: History, look: Look, x: Float[np.ndarray, " T"], signs: Float[np.ndarray, " H"] | None
 ) -> ChartModel:
-    """The angle of every neuron, coloured by its sign."""
+    """The angle of every neuron, coloured by its sign; none while a neuron has no direction to speak of."""
     steps, angles = history.vector("neuron_angle")
     at = x_of_rows(steps, history, x)
+    lost = without_direction(angles)
+    angles = np.where(lost, np.nan, angles)
     if signs is None or len(signs) != angles.shape[1]:
         signs = np.ones(angles.shape[1])
     bundles = tuple(
-        bundle(at, angles[:, chosen], color)
+        replace(bundle(at, angles[:, chosen], color), gaps=bool(lost.any()))
         for color, chosen in (("orange", signs > 0), ("cyan", signs <= 0))
         if chosen.any()
     )
-    return replace(chart("neuron angles", look, x, (), kind=Kind.ANGLE), bundles=bundles)
+    dead = int(lost[-1].sum()) if len(lost) else 0
+    said = f"{dead} dead: no direction" if dead else ""
+    made = chart("neuron angles", look, x, (), kind=Kind.ANGLE, readout=said)
+    return replace(made, bundles=bundles)
+
+
+def without_direction(angles: Float[np.ndarray, "K H"]) -> Bool[np.ndarray, "K H"]:
+    """Where a neuron's angle is noise: input weights that die down flip about 0 at every step, so that
+    within `NOISE_ROWS` records a third of the turns or more exceed 45°."""
+    if len(angles) <= NOISE_ROWS:
+        return np.zeros(angles.shape, dtype=bool)
+    turn = np.abs(np.mod(np.diff(angles, axis=0) + np.pi, 2 * np.pi) - np.pi)
+    wild = np.pad(turn > np.pi / 4, ((1, 0), (0, 0)))
+    share = uniform_filter1d(wild.astype(float), NOISE_ROWS, axis=0, mode="nearest")
+    return np.asarray(share >= 1 / 3)
 
 
 def angle_density(history: History, look: Look, x: Float[np.ndarray, " T"]) -> DensityModel:

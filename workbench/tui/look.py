@@ -36,6 +36,12 @@ class Look:
     lane: str | None = None
 
 
+def classifies(config: RunConfig | None, history: History) -> bool:
+    """Whether samples are right or wrong here: with the square loss labels are values to be met."""
+    regression = config is not None and config.loss.kind == "square"
+    return history.has("q_min") and not regression
+
+
 def is_late(config: RunConfig | None, history: History) -> bool:
     """Whether a run with a late-phase rule is past t_0, where the risk alone says that the data is separated
     (LL20 §4.1): γ~ > 0. Near the origin margins may all be positive and the risk have far to go. Without

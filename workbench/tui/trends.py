@@ -13,7 +13,7 @@ from workbench.measures.rates import Rates, rates
 from workbench.record.history import History
 from workbench.record.schema import SERIES
 from workbench.tui.curves import angle_degrees, angle_text
-from workbench.tui.look import LN10, Look
+from workbench.tui.look import LN10, Look, classifies
 from workbench.tui.widgets.scale import Kind, axis
 from workbench.tui.widgets.sparkrows import LEAST_DECADES, SparkModel, SparkRow
 from workbench.tui.widgets.statusline import log_risk_text, number_text
@@ -83,6 +83,10 @@ TRENDS: tuple[Trend, ...] = (
 )
 
 
+OF_CLASSES = frozenset({"margin_normalized", "margin_smoothed", "margin_multi", "accuracy"})
+"""Series that mean something where labels are classes."""
+
+
 def spark_model(
     history: History,
     config: RunConfig | None,
@@ -98,9 +102,12 @@ def spark_model(
     """At most `most` lines: scalars, and in the late phase the rates against LL20 Theorem 4.3's."""
     rows_of_bars = even_rows(x, look)
     cursor = look.cursor
+    told = (
+        TRENDS if classifies(config, history) else [t for t in TRENDS if t.name not in OF_CLASSES]
+    )
     rows = [
         (t.late if late else t.rank, row)
-        for t in TRENDS
+        for t in told
         if (row := _row(history, t, cursor, rows_of_bars))
     ]
     if late and found is not None and len(found) and cursor is None:

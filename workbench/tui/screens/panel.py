@@ -26,7 +26,7 @@ from workbench.tui import curves, views
 from workbench.tui.caption import caption, fitted
 from workbench.tui.layer_views import has_layers, layer_field, layers_come_first
 from workbench.tui.layout import LEFT, PICTURES, WIDGETS, Picture, arrange
-from workbench.tui.look import LN10, Look, is_late, seen_through, x_values
+from workbench.tui.look import LN10, Look, classifies, is_late, seen_through, x_values
 from workbench.tui.margin_curves import has_many_margins, margin_chart, margin_field
 from workbench.tui.moments import Moment
 from workbench.tui.screens.dialogs import palette_of
@@ -172,7 +172,9 @@ class PanelScreen(PanelKeys):
         history = self.source.history if self.source is not None else None
         if history is None or not history.length:
             return LEFT
-        middle = "margins" if has_many_margins(history) else "middle"
+        config = self.source.config if self.source is not None else None
+        many = has_many_margins(history) and classifies(config, history)
+        middle = "margins" if many else "middle"
         return "risk", middle, "density" if self._has_density(history) else "lower"
 
     def pictures(self) -> tuple[Picture, ...]:
@@ -289,9 +291,9 @@ class PanelScreen(PanelKeys):
         if shown("margins"):
             final = not (source.live and source.progress().state == "live")
             yield "margins", margin_field(history, look, x, final)
-        classifies = history.has("q_min")
+        of_classes = classifies(source.config, history)
         if shown("middle"):
-            chart = margin_chart if classifies else curves.norm_chart
+            chart = margin_chart if of_classes else curves.norm_chart
             yield "middle", chart(history, look, x)
         if shown("density"):
             yield "density", curves.angle_density(history, look, x)
@@ -299,7 +301,7 @@ class PanelScreen(PanelKeys):
             if history.has("neuron_angle"):
                 yield "lower", curves.angle_chart(history, look, x, moment.signs)
             else:
-                chart = curves.norm_chart if classifies else curves.path_chart
+                chart = curves.norm_chart if of_classes else curves.path_chart
                 yield "lower", chart(history, look, x)
 
     def _is_shown(self, widget_id: str) -> bool:
@@ -320,9 +322,8 @@ class PanelScreen(PanelKeys):
             self.query_one("#landscape", Landscape).show(views.landscape_model(moment, *data))
         if self._is_shown("prediction"):
             now = moment.step if look.cursor is not None else source.progress().step
-            classifies = config is None or config.loss.kind != "square"
             surface = source.surface(look.cursor)
-            model = prediction_model(surface, now, *data, classifies=classifies)
+            model = prediction_model(surface, now, *data, classifies=classifies(config, history))
             self.query_one("#prediction", Prediction).show(model)
         if self._is_shown("layers"):
             field = layer_field(history, look, self._x, source.layers)
@@ -355,13 +356,14 @@ class PanelScreen(PanelKeys):
         progress, values = source.progress(), moment.values
         log_risk = values.get("log_risk")
         at_cursor = self.look.cursor is not None
+        of_classes = classifies(source.config, source.history)
         self.query_one("#status", StatusLine).show(
             Status(
                 state=self.state_word(progress.state),  # type: ignore[arg-type]
                 name=source.name,
                 step=moment.step if at_cursor else progress.step,
                 log10_risk=None if log_risk is None else log_risk / LN10,
-                margin=values.get("margin_normalized"),
+                margin=values.get("margin_normalized") if of_classes else None,
                 norm=values.get("rho"),
                 rate=progress.rate or None,
                 eta=progress.eta,

@@ -18,11 +18,15 @@ from workbench.tui.widgets.scale import Floats, Kind
 
 @dataclass(frozen=True, eq=False)
 class Bundle:
-    """x (K,), not falling and finite, and values (K, H): a curve a column."""
+    """x (K,), not falling and finite, and values (K, H): a curve a column.
+
+    `gaps`: NaN stands where there is nothing to draw, and is not counted as a value without a place.
+    """
 
     x: Floats
     values: Floats
     color: str = "purple"
+    gaps: bool = False
 
 
 def bundle_dots(bundle: Bundle, plot: PlotArea) -> Dots:

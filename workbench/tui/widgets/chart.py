@@ -149,7 +149,8 @@ def _draw_all(grid: Grid, plot: PlotArea, model: ChartModel) -> Missing:
     for bundle in model.bundles:
         grid.dots(plot.top, plot.origin, bundle_dots(bundle, plot), bundle.color)
         _draw_lane(grid, plot, bundle.x, bundle.values, bundle.color)
-        drawn.append((bundle.color, bundle.x, bundle.values))
+        if not bundle.gaps:
+            drawn.append((bundle.color, bundle.x, bundle.values))
     dashes = _dashes(model, grid.palette)
     for curve in model.curves:
         _draw_curve(grid, plot, curve, dashes[curve.color])

@@ -63,9 +63,10 @@ def draw_events(model: EventLogModel | None, width: int, height: int, palette: P
     if stop > width:
         return grid
     written = [_written(event, width - stop - 1, palette) for event in shown]
-    while sum(map(len, written)) > room and len(written) > 1:
-        # The oldest loses its further lines first, then goes.
-        written = [written[0][:1], *written[1:]] if len(written[0]) > 1 else written[1:]
+    while (excess := sum(map(len, written)) - room) > 0 and len(written) > 1:
+        # The oldest loses its further lines first, as many as need be, then goes.
+        kept = written[0][: max(1, len(written[0]) - excess)]
+        written = [kept, *written[1:]] if len(written[0]) > 1 else written[1:]
     row = first
     events = list(zip(shown, steps, strict=True))[-len(written) :]
     for (event, step), lines in zip(events, written, strict=True):
