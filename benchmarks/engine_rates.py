@@ -53,7 +53,7 @@ def main() -> None:
 
         def recorded(setup=setup, flag: StopFlag = flag, buffer: RowBuffer = buffer) -> int:  # type: ignore[no-untyped-def]
             taken = setup.program.run_chunk(setup.state, setup.state.step, 20, 10, buffer, flag)
-            _, setup.state.carry = setup.panel.compute(buffer.take(), setup.state.carry)
+            setup.panel.compute(buffer.take())
             return int(taken)
 
         found: list[list[float]] = [[], [], []]

@@ -85,11 +85,9 @@ def flow_of(model, log10_risk=None, *, loss="exponential", reduction="sum", rtol
 
 def follow(setup, steps=4000):
     """Follow to the end with a row at every step; the series of the panel and the memory."""
-    from workbench.measures.panel import Carry
-
     buffer = RowBuffer(steps, setup.state.theta, setup.output_shape)
     setup.program.run_chunk(setup.state, setup.state.step, steps, 1, buffer, StopFlag())
-    values, _ = setup.panel.compute(buffer.take(), Carry())
+    values = setup.panel.compute(buffer.take())
     return values, Memory.of(setup.state)
 
 

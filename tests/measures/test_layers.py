@@ -12,7 +12,6 @@ from workbench.engine.program import RowBuffer, StopFlag
 from workbench.measures.layers import imbalance
 from workbench.measures.leading import NARROW, leading
 from workbench.measures.mapped import mapped
-from workbench.measures.panel import Carry
 from workbench.measures.spectra import branches, singular_values
 from workbench.models.structure import Layer, Matrix, Parameter, Structure
 from workbench.record.reader import RunReader
@@ -50,7 +49,7 @@ def values_of(setup, count=9):
     buffer = RowBuffer(count, setup.state.theta, setup.output_shape)
     setup.program.run_chunk(setup.state, 0, count, 7, buffer, StopFlag())
     rows = buffer.take()
-    return rows, setup.panel.compute(rows, Carry())[0]
+    return rows, setup.panel.compute(rows)
 
 
 @pytest.mark.parametrize(
@@ -164,7 +163,7 @@ def test_a_layer_at_zero_keeps_to_the_first_bound_and_has_no_alignment():
     setup = set_up(small(*DEEP, "init.zero=['w1']"))
     buffer = RowBuffer(1, setup.state.theta, setup.output_shape)
     setup.program.evaluate(setup.state, buffer)
-    values, _ = setup.panel.compute(buffer.take(), Carry())
+    values = setup.panel.compute(buffer.take())
     assert values["layer_rank1_slack"][0, 0] == setup.panel.layers.beginning.d
     assert np.isnan(values["layer_rank1"][0, 0])
     assert np.isnan(values["layer_alignment"][0]).tolist() == [True, False]
@@ -190,10 +189,9 @@ def test_the_margin_ratio_is_at_most_one_and_is_the_products_margin():
 def test_a_row_does_not_depend_on_the_rows_beside_it(case):
     setup = set_up(small(*CASES[case]))
     rows, whole = values_of(setup, 23)
-    carry, parts = Carry(), []
+    parts = []
     for i, j in [(0, 1), (1, 2), (2, 9), (9, 10), (10, 23)]:
-        values, carry = setup.panel.compute(rows.part(i, j), carry)
-        parts.append(values)
+        parts.append(setup.panel.compute(rows.part(i, j)))
     for name, array in whole.items():
         assert np.concatenate([p[name] for p in parts]).tobytes() == array.tobytes(), name
 

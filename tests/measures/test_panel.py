@@ -8,7 +8,6 @@ from cases import small
 
 from workbench.engine.program import RowBuffer, StopFlag
 from workbench.measures.margins import margins_median_normalized
-from workbench.measures.panel import Carry
 from workbench.measures.rows import Rows
 from workbench.record.layouts import coordinates_of, layouts_of
 from workbench.record.schema import SERIES
@@ -40,15 +39,13 @@ def rows_of(setup, count=23) -> Rows:
 def test_a_row_does_not_depend_on_the_rows_beside_it(variant):
     setup = set_up(small(*VARIANTS[variant]))
     rows = rows_of(setup)
-    whole, last = setup.panel.compute(rows, Carry())
-    carry, parts = Carry(), []
+    whole = setup.panel.compute(rows)
+    parts = []
     for i, j in [(0, 1), (1, 2), (2, 9), (9, 10), (10, 23)]:
-        values, carry = setup.panel.compute(rows.part(i, j), carry)
-        parts.append(values)
+        parts.append(setup.panel.compute(rows.part(i, j)))
     for name, array in whole.items():
         joined = np.concatenate([p[name] for p in parts])
         assert joined.tobytes() == array.tobytes(), name
-    assert carry.path_length == last.path_length
 
 
 @pytest.mark.parametrize("variant", sorted(VARIANTS))
@@ -63,7 +60,7 @@ def test_every_series_is_in_the_schema_with_its_shape(variant):
 def test_values_against_plain_formulas():
     setup = set_up(small())
     rows = rows_of(setup, 4)
-    values, _ = setup.panel.compute(rows, Carry())
+    values = setup.panel.compute(rows)
     y, theta = setup.dataset.y, rows.theta
     q = y * rows.outputs
     rho = np.sqrt((theta**2).sum(axis=1))
@@ -92,9 +89,7 @@ def test_values_against_plain_formulas():
     )
     np.testing.assert_allclose(values["neuron_norm"], np.sqrt((u**2).sum(axis=2) + v**2), **close)
     np.testing.assert_allclose(values["neuron_angle"], np.arctan2(u[..., 1], u[..., 0]), rtol=1e-13)
-    unit = theta / rho[:, None]
-    path = np.concatenate([[0.0], np.cumsum(np.linalg.norm(np.diff(unit, axis=0), axis=1))])
-    np.testing.assert_allclose(values["path_length"], path, rtol=1e-11)
+    assert values["path_length"].tobytes() == rows.path_length.tobytes()
 
 
 def test_margins_apply_to_labels_and_homogeneous_networks_only():
@@ -118,7 +113,7 @@ def test_what_is_wide_is_thinned_and_says_so():
     notes = {a.name: a.attributes.get("subset") for a in layouts_of(setup.panel)}
     assert notes["margins"]
     assert notes["neuron_direction"]
-    values, _ = setup.panel.compute(rows_of(setup, 1), Carry())
+    values = setup.panel.compute(rows_of(setup, 1))
     assert values["margins_quantiles"][0, 0] == values["margin_normalized"][0]
 
 

@@ -103,7 +103,6 @@ def test_networks_without_such_layers_are_refused_in_a_sentence(tmp_path):
 @pytest.mark.parametrize("name", ["jt19-fig1", "jt19-fig2", "jt19-fig3"])
 def test_the_presets_meet_assumption_12_and_say_what_to_look_for(name):
     from workbench.engine.program import RowBuffer
-    from workbench.measures.panel import Carry
     from workbench.setup import set_up
 
     config = load_config(name)
@@ -113,6 +112,6 @@ def test_the_presets_meet_assumption_12_and_say_what_to_look_for(name):
     setup = set_up(config)
     buffer = RowBuffer(1, setup.state.theta, setup.output_shape)
     setup.program.evaluate(setup.state, buffer)
-    values, _ = setup.panel.compute(buffer.take(), Carry())
+    values = setup.panel.compute(buffer.take())
     assert values["log_risk"][0] <= np.log(np.log(2.0))
     assert setup.panel.layers.svm is not None

@@ -15,7 +15,7 @@ from workbench.claims.lab import Lab, TrainedRun
 from workbench.config import RunConfig, override, parse_config
 from workbench.data.load import load_dataset
 from workbench.inspector.risk_model import RiskModel
-from workbench.measures.directions import alignment, path_increments
+from workbench.measures.directions import alignment, chords
 from workbench.measures.margins import margin_normalized, sample_margins
 from workbench.models.build import build_model
 from workbench.presets import read_preset
@@ -75,7 +75,7 @@ class LateRun:
     @cached_property
     def path(self) -> Float[np.ndarray, " T"]:
         """Length of the path of θ/‖θ‖ from the first record on, a sum over records."""
-        return np.concatenate([[0.0], np.cumsum(path_increments(None, self.theta)[1:])])
+        return np.concatenate([[0.0], np.cumsum(chords(self.theta))])
 
     @cached_property
     def margins(self) -> Float[np.ndarray, "T n"]:

@@ -97,6 +97,7 @@ class EagerProgram:
         """See StepProgram. With the full batch a record costs no evaluation but the chunk's last, and a
         step that the rule undoes none but that of its risk: the gradients before it still stand."""
         state.step = step0
+        state.set_out()
         full = self.batches is None
         due = False
         end = step0 + records * every
@@ -115,6 +116,7 @@ class EagerProgram:
                 self._write(state, buffer, evaluated)
             self._update(state, evaluated, labels)
             state.step += 1
+            state.arrive()
             undone = self.rule.finish(state, risk)
             stands = evaluated if undone and full else None
             if undone and ahead is not None:
@@ -124,6 +126,7 @@ class EagerProgram:
                 break
         if due and buffer is not None:
             self.evaluate(state, buffer)
+        state.travelled()
         return state.step - step0
 
     def ended(self, state: EngineState) -> tuple[Outcome, str] | None:

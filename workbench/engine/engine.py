@@ -261,7 +261,7 @@ class Engine:
         """
         if len(rows) == 0:
             return None
-        values, carry = self.panel.compute(rows, self.state.carry)
+        values = self.panel.compute(rows)
         bad = _first(~np.isfinite(rows.theta).all(axis=1) | ~(values["log_risk"] < np.inf))
         goal = self.goals.risk_reached(values["log_risk"])
         stop = min(i for i in (bad, goal, len(rows)) if i is not None)
@@ -272,9 +272,7 @@ class Engine:
             stop = saddles[0].row
         if stop < len(rows):
             values = {name: array[: stop + 1] for name, array in values.items()}
-            _, carry = self.panel.compute(rows.head(stop + 1), self.state.carry)
             self._rewind(rows, stop)
-        self.state.carry = carry
         self.state.recorded_step = int(values["step"][-1])
         self._tell(Recorded(self.panel.kept(values)))
         found = [SaddleFound(s.step, s.evidence, rows.theta[s.row]) for s in saddles]
@@ -293,6 +291,7 @@ class Engine:
             self.state.theta.copy_(torch.from_numpy(rows.theta[index]))
         self.state.step = int(rows.step[index])
         self.state.time = float(rows.time[index])
+        self.state.path_length = float(rows.path_length[index])
         self.state.time_log = float(rows.rule_series["time_log"][index])
         self.state.rate_log = float(rows.rule_series["learning_rate_log"][index])
         self.state.memory = dict(rows.memory[index])
@@ -301,7 +300,7 @@ class Engine:
         """A record of the present state."""
         self.program.evaluate(self.state, self.spare)
         rows = self.spare.take()
-        values, self.state.carry = self.panel.compute(rows, self.state.carry)
+        values = self.panel.compute(rows)
         if self.state.recorded_step < 0:
             # The record at a run's end may lie off the schedule: the watch must not depend on it.
             self.state.watch.scan(values, 0, 1)
@@ -384,7 +383,7 @@ class Engine:
             return
         self.program.evaluate(self.state, self.spare)
         rows = self.spare.take()
-        values, _ = self.panel.compute(rows, self.state.carry)
+        values = self.panel.compute(rows)
         rate = self.pace.steps_per_second
         left = self.plan.steps - self.state.step
         self.snapshot = Snapshot(

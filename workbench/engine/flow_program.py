@@ -106,6 +106,7 @@ class FlowProgram:
     ) -> int:
         """See StepProgram; ends early at the goal."""
         state.step = step0
+        state.set_out()
         end = step0 + records * every
         memory = Memory.of(state)
         memory.ended = GOING
@@ -119,8 +120,10 @@ class FlowProgram:
             if memory.ended != GOING:
                 break
             state.step += 1
+            state.arrive()
             if buffer is not None and (state.step - step0) % every == 0:
                 self.evaluate(state, buffer)
+        state.travelled()
         return state.step - step0
 
     def _place(self, state: EngineState, memory: Memory) -> Place:

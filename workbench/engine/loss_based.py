@@ -32,7 +32,7 @@ class LossBasedRule:
     `log_n`: log n where the run's risk is a sum, 0 where it is a mean.
 
     Memory: `search` = (α, log 𝓛 at the epoch's start with the run's reduction, log time there, epochs
-    refused), and `held`, θ at the epoch's start.
+    refused), and, at the epoch's start, `held`: θ, and `path`: how far its direction has travelled.
     """
 
     alpha: float
@@ -44,6 +44,8 @@ class LossBasedRule:
     def begin(self, state: EngineState, log_risk: Callable[[], float]) -> None:
         """Where nothing is held (the first step, or θ was moved by hand), hold θ and its risk."""
         if "held" in state.memory:
+            # A checkpoint of an earlier version knows no path of its epoch's start.
+            state.memory.setdefault("path", np.array([state.travelled()]))
             return
         search = state.memory.get("search", np.array([self.alpha, 0.0, 0.0, 0.0])).copy()
         search[LOG_RISK], search[TIME_LOG] = log_risk(), state.time_log
@@ -69,6 +71,7 @@ class LossBasedRule:
             return False
         with torch.no_grad():
             state.theta.copy_(torch.from_numpy(state.memory["held"]))
+        state.go_back(float(state.memory["path"][0]))
         state.set_time_log(float(search[TIME_LOG]))
         search[ALPHA] /= LOWER
         search[REFUSED] += 1.0
@@ -89,3 +92,4 @@ class LossBasedRule:
         """Remember this state as the one to go back to."""
         state.memory["search"] = search
         state.memory["held"] = state.theta.detach().cpu().numpy().copy()
+        state.memory["path"] = np.array([state.travelled()])

@@ -36,6 +36,7 @@ class RowBuffer:
         self.gradient = theta.new_empty(capacity, theta.numel())
         self.gradient_log_scale = theta.new_empty(capacity)
         self.time_log = np.zeros(capacity)
+        self.path_length = np.zeros(capacity)
         self.rate_log = np.zeros(capacity)
         self.memory: list[dict[str, Array]] = []
 
@@ -53,13 +54,15 @@ class RowBuffer:
             "learning_rate_log": self.rate_log[:count].copy(),
         }
         step, time = self.step[:count].copy(), self.time[:count].copy()
-        return Rows(step, time, theta, outputs, gradient, scale, known, memory)
+        path = self.path_length[:count].copy()
+        return Rows(step, time, path, theta, outputs, gradient, scale, known, memory)
 
     def note(self, state: EngineState) -> int:
         """Write what the state says of itself into the next row; the row's index, counted from now on."""
         row = self.count
         self.step[row], self.time[row] = state.step, state.time
         self.time_log[row], self.rate_log[row] = state.time_log, state.rate_log
+        self.path_length[row] = state.travelled()
         self.theta[row] = state.theta
         # Rules replace their arrays and never write into them, so that rows may share them.
         self.memory.append(dict(state.memory))

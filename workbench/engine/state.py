@@ -12,7 +12,8 @@ from torch import Tensor
 
 from workbench.arrays import Array
 from workbench.engine.saddle_watch import SaddleWatch
-from workbench.measures.panel import Carry
+from workbench.engine.trail import Trail
+from workbench.measures.directions import chords
 
 MEMORY = "rule/"
 """Prefix, in a checkpoint, of the arrays that a step rule remembers."""
@@ -21,12 +22,13 @@ LARGEST_LOG = 709.0
 
 @dataclass
 class EngineState:
-    """θ (flat, P) on its device, the absolute step, the flow's time, what measures carry over,
+    """θ (flat, P) on its device, the absolute step, the flow's time, how far θ's direction has travelled,
     and what the watch for saddles remembers.
 
     `time_log` is log time, where time itself may be beyond a float; `rate_log` the logarithm of the last
     step size; `memory` what the step rule remembers, in arrays that are replaced and never written into;
-    `notes` what it has to say (step, text) and has not said yet.
+    `notes` what it has to say (step, text) and has not said yet. `path_length` lacks the steps that still
+    wait in the trail: between two chunks none do.
     Minibatches are drawn from (seed, epoch), so the step is all their state.
     """
 
@@ -38,12 +40,14 @@ class EngineState:
     memory: dict[str, Array] = field(default_factory=dict)
     notes: list[tuple[int, str]] = field(default_factory=list)
     recorded_step: int = -1
-    carry: Carry = field(default_factory=Carry)
+    path_length: float = 0.0
     watch: SaddleWatch = field(default_factory=SaddleWatch)
+
+    def __post_init__(self) -> None:
+        self._trail = Trail(self.theta)
 
     def to_arrays(self) -> dict[str, Array]:
         """The state as plain arrays; `load` gives the same bits back."""
-        carry = self.carry.direction
         return {
             "theta": self.theta.detach().cpu().numpy().copy(),
             "step": np.array(self.step, dtype=np.int64),
@@ -51,11 +55,30 @@ class EngineState:
             "time_log": np.array(self.time_log),
             "rate_log": np.array(self.rate_log),
             "recorded_step": np.array(self.recorded_step, dtype=np.int64),
-            "path_length": np.array(self.carry.path_length),
-            "carry_direction": np.zeros(0) if carry is None else carry,
+            "path_length": np.array(self.path_length),
             "saddle_watch": self.watch.to_array(),
             **{f"{MEMORY}{name}": array for name, array in self.memory.items()},
         }
+
+    def set_out(self) -> None:
+        """A chunk begins: the next step leads on from the present θ, wherever it came from."""
+        self._trail.begin(self.theta)
+
+    def arrive(self) -> None:
+        """A step has led to the present θ."""
+        if self._trail.full:
+            self.travelled()
+        self._trail.add(self.theta)
+
+    def travelled(self) -> float:
+        """The path's length up to the present θ."""
+        self.path_length = self._trail.added_to(self.path_length)
+        return self.path_length
+
+    def go_back(self, path_length: float) -> None:
+        """The steps since the path was that long are undone, θ is put back already."""
+        self.path_length = path_length
+        self._trail.begin(self.theta)
 
     def add_time(self, log_amount: float) -> None:
         """Let e^{log_amount} of the flow's time pass, in logarithms; `time` follows, to infinity."""
@@ -86,7 +109,20 @@ class EngineState:
             if name.startswith(MEMORY)
         }
         self.recorded_step = int(arrays["recorded_step"])
-        direction = arrays["carry_direction"]
-        self.carry = Carry(direction if direction.size else None, float(arrays["path_length"]))
+        self.path_length = float(arrays["path_length"])
+        if "carry_direction" in arrays:
+            self._from_records(arrays["carry_direction"])
         if "saddle_watch" in arrays:
             self.watch.load(arrays["saddle_watch"])
+
+    def _from_records(self, direction: Array) -> None:
+        """Go on from a path that earlier versions summed over records, the last one with that direction."""
+        if direction.size:
+            theta = self.theta.detach().cpu().double().numpy()
+            self.path_length += float(chords(np.stack([direction, theta]))[0])
+        self.notes.append(
+            (
+                self.step,
+                "path_length was a sum over records so far, and is one over steps from here on",
+            )
+        )

@@ -1,4 +1,4 @@
-"""Where neurons and θ point, and how far θ's direction has travelled."""
+"""Where neurons and θ point, and how far θ's direction moves from state to state."""
 
 from __future__ import annotations
 
@@ -7,6 +7,9 @@ import numpy as np
 from workbench.arrays import Float
 from workbench.measures.norms import norm
 from workbench.models.structure import Structure
+
+LEAST, MOST = 1e-280, 1e280
+"""‖θ‖² within which squaring neither underflows nor overflows."""
 
 
 def unit(a: Float[np.ndarray, "... k"]) -> Float[np.ndarray, "... k"]:
@@ -38,10 +41,21 @@ def alignment(
     return np.where((norm(theta) > 0) & (norm(gradient) > 0), product, np.nan)
 
 
-def path_increments(
-    previous: Float[np.ndarray, " P"] | None, theta: Float[np.ndarray, "T P"]
-) -> Float[np.ndarray, " T"]:
-    """‖θ^_k − θ^_{k−1}‖ between records: their sum is a lower bound of JT20's path length ζ (Thm 3.1)."""
-    direction = unit(theta)
-    before = np.concatenate([direction[:1] if previous is None else previous[None], direction[:-1]])
-    return norm(direction - before)
+def chords(states: Float[np.ndarray, "K P"]) -> Float[np.ndarray, " K-1"]:
+    """‖θ^_{k+1} − θ^_k‖ of neighbours; 0 where one of them is the origin."""
+    with np.errstate(over="ignore", invalid="ignore"):
+        squares = np.sum(states * states, axis=1)
+        length = np.sqrt(squares)
+    extreme = ~((squares > LEAST) & (squares < MOST))
+    if extreme.any():
+        length[extreme] = norm(states[extreme])
+    with np.errstate(invalid="ignore"):
+        directions = states / np.where(length > 0.0, length, 1.0)[:, None]
+        # A subnormal norm has few digits: what it gives is made a unit vector again.
+        small = extreme & (length > 0.0)
+        if small.any():
+            directions[small] /= norm(directions[small])[:, None]
+        step = directions[1:] - directions[:-1]
+        found = np.sqrt(np.sum(step * step, axis=1))
+    found[~((length[1:] > 0.0) & (length[:-1] > 0.0))] = 0.0
+    return found

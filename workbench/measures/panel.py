@@ -11,8 +11,6 @@ from workbench.measures.directions import (
     alignment,
     neuron_angles,
     neuron_directions,
-    path_increments,
-    unit,
 )
 from workbench.measures.layers import LayerMeasures
 from workbench.measures.log_risk import Loss, Reduction, log_risk
@@ -34,14 +32,6 @@ WIDE_DIRECTIONS = 256
 WIDE_DIRECTION_NUMBERS = 16_384
 WIDE_THETA = 4_096
 QUANTILES = (0.0, 0.05, 0.1, 0.25, 0.5, 0.75, 0.9, 0.95, 1.0)
-
-
-@dataclass(frozen=True)
-class Carry:
-    """What path length needs from the record before: its direction (P) and the sum so far."""
-
-    direction: Float[np.ndarray, " P"] | None = None
-    path_length: float = 0.0
 
 
 @dataclass(frozen=True)
@@ -97,24 +87,23 @@ class Panel:
         probe = Rows(
             step=np.zeros(1, dtype=np.int64),
             time=np.zeros(1),
+            path_length=np.zeros(1),
             theta=np.ones((1, p)),
             outputs=np.zeros((1, n, *c)),
             gradient=np.ones((1, p)),
             gradient_log_scale=np.zeros(1),
             rule_series={name: np.zeros(1) for name in self.rule_series},
         )
-        values, _ = self.compute(probe, Carry())
+        values = self.compute(probe)
         return {name: array.shape[1:] for name, array in values.items() if name != "step"}
 
-    def compute(self, rows: Rows, carry: Carry) -> tuple[dict[str, Array], Carry]:
-        """Every series at every record of `rows`, (T, …) each, and the carry after the last."""
+    def compute(self, rows: Rows) -> dict[str, Array]:
+        """Every series at every record of `rows`, (T, …) each."""
         theta = rows.theta
         rho = norm(theta)
         risk = log_risk(rows.outputs, self.y, self.loss, self.reduction)
         with np.errstate(divide="ignore"):
             gradient = np.log(norm(rows.gradient)) + rows.gradient_log_scale
-        increments = path_increments(carry.direction, theta)
-        path = np.cumsum(np.concatenate([[carry.path_length], increments]))[1:]
         values: dict[str, Array] = {
             "step": rows.step.copy(),
             "time": rows.time.copy(),
@@ -122,7 +111,7 @@ class Panel:
             "rho": rho,
             "grad_norm_log": gradient,
             "alignment": alignment(theta, rows.gradient),
-            "path_length": path,
+            "path_length": rows.path_length.copy(),
             "layer_norm": layer_norms(theta, self.structure),
         }
         for name in self.rule_series:
@@ -135,7 +124,7 @@ class Panel:
             self._neurons(values, theta)
         if self.keep_theta and self.structure.size <= WIDE_THETA:
             values["theta"] = theta.copy()
-        return values, Carry(unit(theta[-1:])[0], float(path[-1]))
+        return values
 
     def kept(self, values: dict[str, Array]) -> dict[str, Array]:
         """Those that go to the file."""

@@ -14,13 +14,15 @@ from workbench.arrays import Array, Float, Int
 class Rows:
     """T records of one run, float64.
 
-    `outputs` are Φ(θ; x_i), (T, n) or (T, n, C). The risk's gradient is exp(gradient_log_scale) ·
-    gradient, kept apart so that it survives risks below 1e−308. `rule_series` holds what the step rule
-    itself knows, (T) each: `time_log`, `learning_rate_log`; `memory` the rule's own state at every row.
+    `path_length` is how far θ's direction has travelled. `outputs` are Φ(θ; x_i), (T, n) or (T, n, C). The
+    risk's gradient is exp(gradient_log_scale) · gradient, kept apart so that it survives risks below
+    1e−308. `rule_series` holds what the step rule itself knows, (T) each: `time_log`,
+    `learning_rate_log`; `memory` the rule's own state at every row.
     """
 
     step: Int[np.ndarray, " T"]
     time: Float[np.ndarray, " T"]
+    path_length: Float[np.ndarray, " T"]
     theta: Float[np.ndarray, "T P"]
     outputs: Float[np.ndarray, "T n ..."]
     gradient: Float[np.ndarray, "T P"]
@@ -40,6 +42,7 @@ class Rows:
         return Rows(
             self.step[start:stop],
             self.time[start:stop],
+            self.path_length[start:stop],
             self.theta[start:stop],
             self.outputs[start:stop],
             self.gradient[start:stop],

@@ -32,7 +32,10 @@ def layouts_of(panel: Panel) -> list[SeriesLayout]:
         if name == "svm_margin_ratio" and panel.layers is not None and panel.layers.svm is not None:
             attributes["svm_margin"] = panel.layers.svm.margin
         if name == "path_length":
-            attributes["note"] = "sum over records, a lower bound of the length between them"
+            attributes["note"] = (
+                "every step adds to it, recorded or not; it converges to the flow's length as steps shrink; "
+                "moves by hand and steps that a rule took back add nothing"
+            )
         layouts.append(SeriesLayout(name, shape, attributes, dims))
     return layouts
 

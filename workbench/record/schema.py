@@ -66,7 +66,11 @@ SERIES: dict[str, SeriesSpec] = _table(
     SeriesSpec("accuracy", (), "1", "fraction of samples with a positive margin", "LL20 Table 1"),
     SeriesSpec("alignment", (), "1", "cosine between θ and the negative gradient", "JT20 Thm 4.1"),
     SeriesSpec(
-        "path_length", (), "1", "length of the path of θ/‖θ‖, ζ = ∫ ‖dθ^/ds‖ ds", "JT20 Thm 3.1"
+        "path_length",
+        (),
+        "1",
+        "length of θ/‖θ‖'s path as a polygon over all steps, Σ_k ‖θ^_{k+1} − θ^_k‖ ≤ ζ = ∫ ‖dθ^/ds‖ ds",
+        "JT20 Thm 3.1",
     ),
     SeriesSpec("margins", ("sample",), "1", "sample margins q_i", "LL20 §2, JT20 Cor. 3.2"),
     SeriesSpec(

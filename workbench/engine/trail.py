@@ -1,0 +1,55 @@
+"""How far θ's direction has travelled, a polygon with a corner at every step: JT20's ζ (Theorem 3.1).
+
+ζ = ∫ ‖dθ^/ds‖ ds over a run's steps is Σ_k ‖θ^_{k+1} − θ^_k‖, θ^ = θ/‖θ‖: at most the length of the curve
+through the same states, and the nearer to it the shorter the steps. It does not depend on which steps
+are recorded. A state without a direction (θ = 0) has no distance to others.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from workbench.measures.directions import chords
+
+ROOM_NUMBERS = 1 << 17
+"""Numbers of the states that wait to be added; 1 MB, so that they stay in the processor's cache."""
+ROOM_STEPS = 128
+
+
+class Trail:
+    """The states since the last one whose distance has been added, the last such one first."""
+
+    def __init__(self, theta: Tensor) -> None:
+        steps = int(np.clip(ROOM_NUMBERS // max(1, theta.numel()), 1, ROOM_STEPS))
+        self._states = theta.new_empty(steps + 1, theta.numel())
+        self._rows = tuple(self._states)
+        self._count = 0
+
+    @property
+    def full(self) -> bool:
+        """Whether the next state needs room."""
+        return self._count == len(self._rows)
+
+    def begin(self, theta: Tensor) -> None:
+        """Forget what waits: the trail goes on from here."""
+        self._count = 0
+        self.add(theta)
+
+    def add(self, theta: Tensor) -> None:
+        """A step has led here; there must be room."""
+        with torch.no_grad():
+            self._rows[self._count].copy_(theta)
+        self._count += 1
+
+    def added_to(self, length: float) -> float:
+        """The length with every waiting step added, one after the other: how they were grouped changes no
+        bit. The last state remains."""
+        if self._count < 2:
+            return length
+        states = self._states[: self._count].cpu().double().numpy()
+        total = np.cumsum(np.concatenate([[length], chords(states)]))[-1]
+        self._rows[0].copy_(self._rows[self._count - 1])
+        self._count = 1
+        return float(total)
