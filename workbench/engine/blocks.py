@@ -17,6 +17,7 @@ from torch.autograd import grad
 from torch.autograd.graph import saved_tensors_hooks
 
 from workbench.engine.losses import Cotangent
+from workbench.models.network import Network
 
 BLOCK_NUMBERS = 16_000_000
 """Most numbers that the backward pass over one block holds: 128 MB in float64."""
@@ -44,7 +45,9 @@ def samples_a_block(model: nn.Module, x: Tensor, numbers: int = BLOCK_NUMBERS) -
         or any(isinstance(m, nn.modules.batchnorm._NormBase) for m in model.modules())
     ):
         return n
-    a_sample = _kept(model, x[:2]) - _kept(model, x[:1])
+    # A network that differentiates inside its forward pass allows no hooks on what is kept.
+    counted, times = model.counted() if isinstance(model, Network) else (model, 1)
+    a_sample = times * (_kept(counted, x[:2]) - _kept(counted, x[:1]))
     return n if a_sample <= 0 else max(1, min(n, numbers // a_sample))
 
 

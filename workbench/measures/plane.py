@@ -109,6 +109,8 @@ class PlaneSurface:
         """⟨∇Φ(θ; ·), direction⟩ over the grid: what the kernel's classifier predicts (JT20 App. A)."""
         import torch
 
+        from workbench.models.tangent import value_and_slope
+
         names = [name for name, p in self._network.named_parameters() if p.requires_grad]
         sizes = [p.numel() for p in self._network.parameters() if p.requires_grad]
         shapes = [p.shape for p in self._network.parameters() if p.requires_grad]
@@ -125,7 +127,7 @@ class PlaneSurface:
             def outputs(given: dict[str, Tensor], part: Tensor = part) -> Tensor:
                 return torch.func.functional_call(self._network, given, self._arguments(part))
 
-            parts.append(torch.func.jvp(outputs, (at,), (along,))[1])
+            parts.append(value_and_slope(outputs, at, along)[1].detach())
         return self._shaped(torch.cat(parts))
 
     def tangents(

@@ -9,6 +9,7 @@ from torch import Tensor, nn
 
 from workbench.models.network import Network
 from workbench.models.structure import Layer, Neurons
+from workbench.models.tangent import value_and_slope
 
 
 class Linearised(Network):
@@ -41,8 +42,12 @@ class Linearised(Network):
 
         # The base's gates are frozen: those who open or hold ReLU gates must not meet them.
         with torch._C.DisableTorchFunction():
-            value, slope = torch.func.jvp(outputs, (start,), (tangent,))[:2]
+            value, slope = value_and_slope(outputs, start, tangent)
         return value + slope if self.constant else slope
+
+    def counted(self) -> tuple[nn.Module, int]:
+        """The base's pass forward, back, and through both again: measured, 3.0 to 4.3 times the base's."""
+        return copy.deepcopy(self.base).requires_grad_(True), 4
 
     def layers(self) -> tuple[Layer, ...]:
         """All of θ as one layer: the terms of a sum have no order by themselves."""

@@ -19,6 +19,10 @@ class Network(nn.Module, ABC):
 
     mixes_samples: bool = False
 
+    def counted(self) -> tuple[nn.Module, int]:
+        """A network, and how many times what its backward pass keeps is held while this one's runs."""
+        return self, 1
+
     @abstractmethod
     def layers(self) -> tuple[Layer, ...]:
         """Layers in the order of the forward pass."""
