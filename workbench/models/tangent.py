@@ -21,11 +21,11 @@ def value_and_slope(
 
     u ↦ ∂f(at)ᵀu is linear, so pulling `along` back through it gives ∂f(at) along.
     """
-    value, pull = torch.func.vjp(outputs, dict(at))
+    value, pull = torch.func.vjp(outputs, dict(at))[:2]
 
     def pulled(u: Tensor) -> dict[str, Tensor]:
         found: dict[str, Tensor] = pull(u)[0]
         return found
 
-    _, push = torch.func.vjp(pulled, torch.zeros_like(value))
+    push = torch.func.vjp(pulled, torch.zeros_like(value))[1]
     return value, push(dict(along))[0]

@@ -7,6 +7,7 @@ import os
 import signal
 import sys
 import threading
+import traceback
 import warnings
 from collections.abc import Callable, Iterable
 from pathlib import Path
@@ -16,10 +17,11 @@ from textual.app import App, SystemCommand
 from textual.binding import Binding, BindingType
 from textual.screen import Screen
 
-from workbench.errors import ExitCode, WorkbenchError
+from workbench.errors import ExitCode, WorkbenchError, clean_text
 from workbench.presets import load_config
 from workbench.tui.driver import AcknowledgedDriver, frame_ready
 from workbench.tui.screens.run import RunScreen
+from workbench.tui.unbroken import Unbroken
 from workbench.tui.widgets.palette import Palette, default_palette
 
 if TYPE_CHECKING:
@@ -30,7 +32,7 @@ CLOSE_SECONDS = 60.0
 LOST_SECONDS = 5.0
 
 
-class WorkbenchApp(App[int]):
+class WorkbenchApp(Unbroken, App[int]):
     """The workbench on a terminal."""
 
     CSS_PATH = "app.tcss"
@@ -50,6 +52,8 @@ class WorkbenchApp(App[int]):
         self.session: Session | None = None
         self.farewell: list[str] = []
         self.error: Exception | None = None
+        self.contains_errors: bool | None = None
+        self._stumbles: set[tuple[str, str]] = set()
         self._leaving = False
 
     # --- the ways in ---
@@ -155,6 +159,47 @@ class WorkbenchApp(App[int]):
         self.error = error
         code = int(getattr(error, "exit_code", ExitCode.FAILED))
         self.exit(code, return_code=code)
+
+    # --- errors of the screen ---
+
+    def stumble(self, error: Exception, where: str) -> bool:
+        """Say once that something of the screen failed, and go on; False in a test, which wants it raised."""
+        contains = self.contains_errors
+        if not (not self.is_headless if contains is None else contains):
+            return False
+        said = clean_text(f"{type(error).__name__}: {error}", 200)
+        if (where, said) not in self._stumbles:
+            self._stumbles.add((where, said))
+            self._write_down(error, where)
+            training = self.session is not None and not self.session.engine.ended
+            self.notify(
+                f"{where} failed: {said}" + ("; training goes on" if training else ""),
+                severity="error",
+                markup=False,
+            )
+        return True
+
+    def _handle_exception(self, error: Exception) -> None:
+        """Textual's last resort, after which nothing is drawn: `run_app` ends the run and says why."""
+        self._write_down(error, "the screen")
+        if self.is_headless and not self.contains_errors:
+            super()._handle_exception(error)
+            return
+        if self.error is None:
+            said = clean_text(f"{type(error).__name__}: {error}", 200)
+            self.error = WorkbenchError(f"the screen failed: {said}.")
+            self.error.__cause__ = error
+        self._return_code = int(ExitCode.FAILED)
+        self._close_messages_no_wait()
+
+    def _write_down(self, error: Exception, where: str) -> None:
+        """The error with the lines it came through, in the run's log."""
+        if self.session is None:
+            return
+        step, log = self.session.engine.state.step, self.session.log
+        log.line(step, "screen", f"{where} failed: {type(error).__name__}: {error}")
+        for frame in traceback.extract_tb(error.__traceback__):
+            log.line(step, "screen", f"  {frame.filename}:{frame.lineno} {frame.name}")
 
     # --- what screens ask for ---
 
@@ -275,10 +320,18 @@ def run_app(app: WorkbenchApp) -> None:
     with warnings.catch_warnings():
         # Printed while the screen stands, a warning would be drawn over it.
         warnings.simplefilter("ignore")
-        code = app.run()
-    if app.error is not None:
-        raise app.error
+        try:
+            code = app.run()
+        finally:
+            # Whatever ended the drawing: no run goes on training with nobody to stop it.
+            app.close_session()
     for line in app.farewell:
         sys.stdout.write(line + "\n")
+    if app.session is not None:
+        # Its engine did not stop: waiting for its thread would leave a process behind.
+        sys.stdout.flush()
+        os._exit(int(ExitCode.FAILED))
+    if app.error is not None:
+        raise app.error
     if app.return_code or code:
         sys.exit(app.return_code or code)

@@ -33,6 +33,7 @@ from workbench.tui.screens.browse_files import (
 from workbench.tui.screens.browse_table import run_title
 from workbench.tui.screens.compare import DiffScreen, config_diff, read_config
 from workbench.tui.screens.dialogs import Ask, Choose, Confirm
+from workbench.tui.unbroken import Unbroken
 
 if TYPE_CHECKING:
     from workbench.tui.app import WorkbenchApp
@@ -66,7 +67,7 @@ class Job:
         return f"{self.title}{part} …"
 
 
-class RunActions(Screen[None]):
+class RunActions(Unbroken, Screen[None]):
     """The keys that act on runs; who knows which runs are meant is the screen."""
 
     job: Job | None = None

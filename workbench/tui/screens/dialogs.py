@@ -16,6 +16,7 @@ from textual.widget import Widget
 from textual.widgets import Button, Input, OptionList, Static
 from textual.widgets.option_list import Option
 
+from workbench.tui.unbroken import Unbroken
 from workbench.tui.widgets.palette import Palette, default_palette
 
 T = TypeVar("T")
@@ -64,7 +65,7 @@ def no_check(text: str) -> str | None:
     return None
 
 
-class Dialog(ModalScreen[T]):
+class Dialog(Unbroken, ModalScreen[T]):
     """A screen over another, which shows through."""
 
     def __init__(self) -> None:

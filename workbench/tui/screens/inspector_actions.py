@@ -12,12 +12,13 @@ from workbench.tui import inspect_views as show
 from workbench.tui.looked import LiveSubject, Looked, StoredSubject
 from workbench.tui.push import delta_of, likely_neuron, parse_push, push_words
 from workbench.tui.screens.dialogs import Ask
+from workbench.tui.unbroken import Unbroken
 
 if TYPE_CHECKING:
     from workbench.engine.control import Command
 
 
-class InspectorActions(Screen[None]):
+class InspectorActions(Unbroken, Screen[None]):
     """Commands to the run that is looked into; a subclass says what is chosen, and draws."""
 
     def __init__(self, subject: LiveSubject | StoredSubject) -> None:

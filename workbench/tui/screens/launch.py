@@ -28,6 +28,7 @@ from workbench.tui.screens.launch_form import (
     file_source,
     preset_source,
 )
+from workbench.tui.unbroken import Unbroken
 from workbench.tui.widgets.keyline import KeyHint, KeyLine
 
 if TYPE_CHECKING:
@@ -62,7 +63,7 @@ class FormRow(Horizontal):
         return self.query_one(Input)
 
 
-class LaunchScreen(Screen[None]):
+class LaunchScreen(Unbroken, Screen[None]):
     """A new run."""
 
     DEFAULT_CSS = """

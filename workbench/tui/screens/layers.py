@@ -21,6 +21,7 @@ from workbench.tui.inspect_status import state_word
 from workbench.tui.layer_looks import LayersSeen, see_layers, with_shared_range
 from workbench.tui.looked import LiveSubject, StoredSubject
 from workbench.tui.screens.dialogs import palette_of
+from workbench.tui.unbroken import Unbroken
 from workbench.tui.widgets.keyline import KeyHint, KeyLine
 from workbench.tui.widgets.layer_panel import LayerPanel
 from workbench.tui.widgets.statusline import Status, StatusLine
@@ -33,7 +34,7 @@ NARROWEST = 18
 MOST_PANELS = 6
 
 
-class LayersScreen(Screen[None]):
+class LayersScreen(Unbroken, Screen[None]):
     """Panels of a `LiveSubject`, running or not, or of a record of a stored run."""
 
     HELP_NAME: ClassVar[str] = "layers"

@@ -8,8 +8,9 @@ share of the interpreter: training in the same process pays for every millisecon
 from __future__ import annotations
 
 import time
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import replace
+from typing import TypeVar
 
 import numpy as np
 from rich.text import Text
@@ -34,6 +35,7 @@ from workbench.tui.screens.panel_keys import PanelKeys
 from workbench.tui.source import Source
 from workbench.tui.surface import has_plane, prediction_model
 from workbench.tui.trends import rates_of, spark_model
+from workbench.tui.unbroken import contained
 from workbench.tui.widgets.chart import ChartModel, LineChart
 from workbench.tui.widgets.compass import Compass
 from workbench.tui.widgets.density import DensityChart, DensityModel
@@ -42,10 +44,13 @@ from workbench.tui.widgets.keyline import KeyHint, KeyLine
 from workbench.tui.widgets.landscape import Landscape
 from workbench.tui.widgets.layer_field import LayerField
 from workbench.tui.widgets.margin_field import MarginField, MarginFieldModel
+from workbench.tui.widgets.painted import Painted
 from workbench.tui.widgets.pointed import Pointed
 from workbench.tui.widgets.prediction import Prediction
 from workbench.tui.widgets.sparkrows import SparkRows
 from workbench.tui.widgets.statusline import Status, StatusLine
+
+ModelT = TypeVar("ModelT")
 
 TICK_SECONDS = 0.1
 FRAME_SECONDS = 0.22
@@ -214,7 +219,11 @@ class PanelScreen(PanelKeys):
             return
         self._dirty = self._at_once = False
         self._frame_began = (now, time.thread_time())
-        self.draw_frame()
+        try:
+            self.draw_frame()
+        except Exception as error:
+            if not contained(self.app, error, "the drawing"):
+                raise
 
     def _due(self, now: float) -> bool:
         """Whether the last frame lies back long enough for what it has cost.
@@ -252,8 +261,26 @@ class PanelScreen(PanelKeys):
             self._there = there
             self._arrange()
             self._dirty = False
-        self._draw_left(dict(self._charts(source, look, x, moment)))
+        charts = self._charts(source, look, x, moment)
+        made = {name: self._made(name, make) for name, make in charts if self._is_shown(name)}
+        self._draw_left({name: model for name, model in made.items() if model is not None})
         self._draw_right(source, look, moment, (data_x, data_y))
+
+    def _made(self, widget_id: str, make: Callable[[], ModelT]) -> ModelT | None:
+        """What `make` gives; what it raises is said in the widget's place."""
+        try:
+            return make()
+        except Exception as error:  # noqa: BLE001  (one picture must not end the others)
+            self.query_one(f"#{widget_id}", Painted).fail(error)
+            return None
+
+    def _put(self, widget_id: str, make: Callable[[], object]) -> None:
+        """Show what `make` gives, where that widget is shown."""
+        if not self._is_shown(widget_id):
+            return
+        model = self._made(widget_id, make)
+        if model is not None:
+            self.query_one(f"#{widget_id}", Painted).show(model)
 
     def _draw_left(self, models: dict[str, ChartModel | DensityModel | MarginFieldModel]) -> None:
         """The stacked charts, again where the widest y labels have become wider or narrower."""
@@ -280,29 +307,24 @@ class PanelScreen(PanelKeys):
 
     def _charts(
         self, source: Source, look: Look, x: Float[np.ndarray, " T"], moment: Moment
-    ) -> Iterable[tuple[str, ChartModel | DensityModel | MarginFieldModel]]:
-        """The left column as far as it is shown: the course; margins, or norms; directions."""
-        history, shown = source.history, self._is_shown
-        if shown("risk"):
-            # Over ln(n/𝓛) the risk would be a straight line.
-            against_risk = look.x_axis == "ln(n/L)"
-            first = curves.path_chart if against_risk else curves.risk_chart
-            yield "risk", first(history, look, x)
-        if shown("margins"):
-            final = not (source.live and source.progress().state == "live")
-            yield "margins", margin_field(history, look, x, final)
+    ) -> Iterable[tuple[str, Callable[[], ChartModel | DensityModel | MarginFieldModel]]]:
+        """The left column: the course; margins, or norms; directions."""
+        history = source.history
+        # Over ln(n/𝓛) the risk would be a straight line.
+        against_risk = look.x_axis == "ln(n/L)"
+        first = curves.path_chart if against_risk else curves.risk_chart
+        yield "risk", lambda: first(history, look, x)
+        final = not (source.live and source.progress().state == "live")
+        yield "margins", lambda: margin_field(history, look, x, final)
         of_classes = classifies(source.config, history)
-        if shown("middle"):
-            chart = margin_chart if of_classes else curves.norm_chart
-            yield "middle", chart(history, look, x)
-        if shown("density"):
-            yield "density", curves.angle_density(history, look, x)
-        if shown("lower"):
-            if history.has("neuron_angle"):
-                yield "lower", curves.angle_chart(history, look, x, moment.signs)
-            else:
-                chart = curves.norm_chart if of_classes else curves.path_chart
-                yield "lower", chart(history, look, x)
+        middle = margin_chart if of_classes else curves.norm_chart
+        yield "middle", lambda: middle(history, look, x)
+        yield "density", lambda: curves.angle_density(history, look, x)
+        lower = curves.norm_chart if of_classes else curves.path_chart
+        if history.has("neuron_angle"):
+            yield "lower", lambda: curves.angle_chart(history, look, x, moment.signs)
+        else:
+            yield "lower", lambda: lower(history, look, x)
 
     def _is_shown(self, widget_id: str) -> bool:
         return bool(self.query_one(f"#{widget_id}").display)
@@ -316,22 +338,20 @@ class PanelScreen(PanelKeys):
     ) -> None:
         """The picture, numbers and events."""
         history, config, n = source.history, source.config, 0 if data[1] is None else len(data[1])
-        if self._is_shown("compass"):
-            self.query_one("#compass", Compass).show(views.compass_model(moment, *data))
-        if self._is_shown("landscape"):
-            self.query_one("#landscape", Landscape).show(views.landscape_model(moment, *data))
-        if self._is_shown("prediction"):
-            now = moment.step if look.cursor is not None else source.progress().step
-            surface = source.surface(look.cursor)
-            model = prediction_model(surface, now, *data, classifies=classifies(config, history))
-            self.query_one("#prediction", Prediction).show(model)
-        if self._is_shown("layers"):
-            field = layer_field(history, look, self._x, source.layers)
-            self.query_one("#layers", LayerField).show(field)
+        now = moment.step if look.cursor is not None else source.progress().step
+        of_classes = classifies(config, history)
+        self._put("compass", lambda: views.compass_model(moment, *data))
+        self._put("landscape", lambda: views.landscape_model(moment, *data))
+        self._put(
+            "prediction",
+            lambda: prediction_model(
+                source.surface(look.cursor), now, *data, classifies=of_classes
+            ),
+        )
+        self._put("layers", lambda: layer_field(history, look, self._x, source.layers))
         late = self._late and (self._is_shown("course") or self._is_shown("sparks"))
         found = rates_of(history, config, n, source.order) if late else None
-        if self._is_shown("course"):
-            self.query_one("#course", LineChart).show(self._course(history, look, found))
+        self._put("course", lambda: self._course(history, look, found))
         if self._is_shown("sparks"):
             sparks = self.query_one("#sparks", SparkRows)
             h = 0 if moment.norms is None else len(moment.norms)
@@ -341,8 +361,7 @@ class PanelScreen(PanelKeys):
             )
             sparks.styles.height = len(trends.rows) + 1
             sparks.show(trends)
-        if self._is_shown("log"):
-            self.query_one("#log", EventLog).show(views.told(source.events()))
+        self._put("log", lambda: views.told(source.events()))
 
     def _course(self, history: History, look: Look, found: Rates | None) -> ChartModel:
         """Rates against theory; before there are any, what the left column does not show."""

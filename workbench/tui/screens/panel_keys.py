@@ -15,6 +15,7 @@ from workbench.tui.layout import PICTURES, Arrangement, Parts, Picture
 from workbench.tui.look import X_AXES, Look, XAxis
 from workbench.tui.looked import subject_of
 from workbench.tui.source import Source
+from workbench.tui.unbroken import Unbroken
 from workbench.tui.widgets.pointed import CursorMoved, Pointed
 from workbench.tui.widgets.scale import Kind
 
@@ -34,7 +35,7 @@ def moved_by_columns(columns: Float[np.ndarray, " T"], row: int, by: int) -> int
     return row + int(np.sign(by)) * (int(far[0]) + 1 if len(far) else len(beyond))
 
 
-class PanelKeys(Screen[None]):
+class PanelKeys(Unbroken, Screen[None]):
     """The choices of the user; a subclass draws them (`touch`, `_arrange`)."""
 
     BINDINGS: ClassVar[list[BindingType]] = [

@@ -21,6 +21,7 @@ from workbench.errors import WorkbenchError
 from workbench.tui import verdict_views as show
 from workbench.tui.layout import NARROW, WIDE
 from workbench.tui.screens.dialogs import palette_of
+from workbench.tui.unbroken import Unbroken
 from workbench.tui.widgets.chart import LineChart
 from workbench.tui.widgets.compass import Compass
 from workbench.tui.widgets.keyline import KeyHint, KeyLine
@@ -34,7 +35,7 @@ if TYPE_CHECKING:
 TABLES = ("family", "layers", "weights")
 
 
-class VerdictScreen(Screen["Optimality | None"]):
+class VerdictScreen(Unbroken, Screen["Optimality | None"]):
     """The verdict on one state; dismissed with it, so that it need not be sought again."""
 
     CSS_PATH = "verdict.tcss"

@@ -9,18 +9,20 @@ from textual.geometry import Region
 from textual.strip import Strip
 from textual.widget import Widget
 
-from workbench.tui.widgets.cells import Frame, Grid, changed_rows
+from workbench.errors import clean_text
+from workbench.tui.unbroken import Unbroken, contained
+from workbench.tui.widgets.cells import Frame, Grid, changed_rows, clip
 from workbench.tui.widgets.palette import Palette, default_palette
 
 ModelT = TypeVar("ModelT")
 
 
-class Painted(Widget, Generic[ModelT]):
+class Painted(Unbroken, Widget, Generic[ModelT]):
     """A widget drawn from an immutable model by a pure function.
 
     `show` draws at once when the widget is on the current screen, compares with what is there and
     refreshes one region for each changed row. While it cannot be seen, only the model is kept and
-    the drawing waits until a row is asked for.
+    the drawing waits until a row is asked for. A picture that fails is a line that says so.
     """
 
     DEFAULT_CSS = "Painted { width: 1fr; height: 1fr; }"
@@ -41,6 +43,7 @@ class Painted(Widget, Generic[ModelT]):
         self._frame: Frame | None = None
         self._strips: list[Strip | None] = []
         self._stale = True
+        self._failed: Exception | None = None
 
     @property
     def model(self) -> ModelT | None:
@@ -55,8 +58,15 @@ class Painted(Widget, Generic[ModelT]):
         """Show a model; returns how many rows have to be repainted now."""
         if model is self._model and not self._stale:
             return 0
-        self._model = model
+        self._model, self._failed = model, None
         return self.repaint()
+
+    def fail(self, error: Exception) -> None:
+        """Say in the picture's place that there is none, until the next model; raises it in a test."""
+        if not contained(self.app, error, f"the picture #{self.id}"):
+            raise error
+        self._failed, self._stale = error, True
+        self.repaint()
 
     def repaint(self) -> int:
         """Draw again and refresh the rows that differ; returns their number."""
@@ -77,9 +87,7 @@ class Painted(Widget, Generic[ModelT]):
     def _paint(self) -> list[int]:
         """Draw the model at the present size; returns the rows that differ from before."""
         width, height = self.size
-        # numpy's warnings would be written over the screen.
-        with np.errstate(all="ignore"):
-            frame = self.draw(self._model, width, height).frame()
+        frame = self._drawn(width, height)
         rows = changed_rows(self._frame, frame)
         if len(self._strips) != height:
             self._strips = [None] * height
@@ -87,6 +95,22 @@ class Painted(Widget, Generic[ModelT]):
             self._strips[row] = None
         self._frame, self._stale = frame, False
         return rows
+
+    def _drawn(self, width: int, height: int) -> Frame:
+        """The picture, or a line in its place."""
+        if self._failed is None:
+            try:
+                # numpy's warnings would be written over the screen.
+                with np.errstate(all="ignore"):
+                    return self.draw(self._model, width, height).frame()
+            except Exception as error:
+                if not contained(self.app, error, f"the picture #{self.id}"):
+                    raise
+                self._failed = error
+        grid = Grid(width, height, self.palette)
+        said = clean_text(f"cannot be drawn: {type(self._failed).__name__}: {self._failed}")
+        grid.text(0, 0, clip(said, width), "faint")
+        return grid.frame()
 
     def render_line(self, y: int) -> Strip:
         """One row for Textual, built when it is asked for."""
