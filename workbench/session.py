@@ -44,6 +44,7 @@ from workbench.record.store import RunStore
 from workbench.setup import Setup, confirmation, inspected, set_up
 from workbench.stored import (
     require_trust,
+    stored_buffers,
     stored_config,
     stored_dataset,
     stored_state,
@@ -263,6 +264,7 @@ class Session:
             setup = set_up(config, stored_dataset(reader) if data_kept else None)
             theta, time = stored_state(folder, reader, at)
             time_log = stored_time_log(folder, reader, at, time)
+        buffers = stored_buffers(folder, at) if config.model == old.model else {}
         if theta.size != setup.structure.size:
             raise BadInput(
                 f"run {folder.name} has {theta.size:,} parameters and the fork {setup.structure.size:,}; "
@@ -275,6 +277,7 @@ class Session:
         with torch.no_grad():
             setup.state.theta.copy_(torch.from_numpy(theta))
         setup.state.step, setup.state.time, setup.state.time_log = at, time, time_log
+        setup.state.memory.update(buffers)
         return cls.create(
             config,
             runs_dir,
@@ -315,7 +318,14 @@ class Session:
         if snapshot is None:
             raise BadInput(f"run {self.folder.name} has not begun.")
         time, past = float(snapshot.values["time"]), past_of(self.history)
-        return inspected(self.setup, snapshot.theta, step=snapshot.step, time=time, past=past)
+        return inspected(
+            self.setup,
+            snapshot.theta,
+            step=snapshot.step,
+            time=time,
+            past=past,
+            memory=snapshot.memory,
+        )
 
     def keep_inspection(self, inspection: Inspection) -> None:
         """Keep an inspection of this run in its file and follow its forecast, also while paused.

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from math import log
 
@@ -33,6 +34,7 @@ from workbench.measures.panel import Panel
 from workbench.models.build import build_model
 from workbench.models.homogeneity import Homogeneity, measure_homogeneity
 from workbench.models.network import flatten, structure_of
+from workbench.models.repeatable import draws, is_steady, still_copy
 from workbench.models.start import first_theta
 from workbench.models.structure import Structure
 from workbench.theory.separability import Inseparable
@@ -143,6 +145,11 @@ def _program(
     eager = EagerProgram(model, x, y, loss=loss, reduction=reduction, rule=rule, batches=batches)
     if train.rule != "flow":
         return eager
+    if draws(model):
+        raise BadInput(
+            f"train.rule 'flow' follows one risk, and the network of model.kind '{config.model.kind}' draws "
+            "random numbers, another risk at every step; allowed here: the other rules."
+        )
     if getattr(model, "mixes_samples", False):
         raise BadInput(
             "train.rule 'flow' follows every sample by itself, and model.batch_norm = true mixes them; "
@@ -201,11 +208,17 @@ def inspected(
     time: float = 0.0,
     past: Past = NO_PAST,
     risk: RiskModel | None = None,
+    memory: Mapping[str, np.ndarray] | None = None,
 ) -> InspectedState:
-    """A state θ (P) of the run for the inspector; `risk` saves another copy of the network."""
+    """A state θ (P) of the run for the inspector; `risk` saves another copy of the network.
+
+    `memory` holds the network's buffers at that state, where it changes them; None: the run's present ones.
+    """
     config = setup.config
+    if risk is None or not is_steady(setup.model):
+        risk = risk_model(setup, step, memory)
     return InspectedState.of(
-        risk or risk_model(setup),
+        risk,
         setup.structure,
         theta,
         order=setup.panel.order,
@@ -226,11 +239,16 @@ def confirmation(setup: Setup) -> Confirm:
     return confirm
 
 
-def risk_model(setup: Setup) -> RiskModel:
-    """The run's risk as a function of θ, on a network of its own."""
-    config = setup.config
+def risk_model(
+    setup: Setup, step: int = 0, memory: Mapping[str, np.ndarray] | None = None
+) -> RiskModel:
+    """The run's risk as a function of θ, on a network of its own; `step` and `memory` say with which random
+    numbers and buffers, where it has any."""
+    config, model = setup.config, setup.model
+    if not is_steady(model):
+        model = still_copy(model, step, setup.state.memory if memory is None else memory)
     return RiskModel(
-        setup.model, setup.dataset.x, setup.dataset.y, config.loss.kind, config.loss.reduction
+        model, setup.dataset.x, setup.dataset.y, config.loss.kind, config.loss.reduction
     )
 
 

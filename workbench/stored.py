@@ -73,6 +73,32 @@ def stored_state(folder: Path, reader: RunReader, at: int) -> tuple[np.ndarray, 
     raise BadInput(f"run {folder.name} has no state stored at step {at:,}; the nearest: {shown}.")
 
 
+def stored_buffers(folder: Path, at: int) -> dict[str, np.ndarray]:
+    """The network's buffers at a step with a stored state; none for a network that changes none.
+
+    Only checkpoints hold them: raises BadInput where there is none of that step.
+    """
+    from workbench.engine.state import MEMORY
+    from workbench.models.repeatable import BUFFER
+
+    nearest = sorted(list_checkpoints(folder), key=lambda found: abs(found[0] - at))
+    if not nearest:
+        return {}
+    arrays = load_checkpoint(nearest[0][1]).arrays
+    found = {
+        name.removeprefix(MEMORY): array
+        for name, array in arrays.items()
+        if name.startswith(MEMORY + BUFFER)
+    }
+    if found and nearest[0][0] != at:
+        shown = ", ".join(f"{step:,}" for step, _ in sorted(nearest[:3]))
+        raise BadInput(
+            f"the network of run {folder.name} changes its buffers, and only checkpoints hold them; of step "
+            f"{at:,} there is none, the nearest: {shown}."
+        )
+    return found
+
+
 def stored_time_log(folder: Path, reader: RunReader, at: int, time: float) -> float:
     """Logarithm of the flow's time at a step with a stored state; `time` itself may be beyond a float."""
     if time < np.inf:
@@ -110,12 +136,13 @@ def inspected_state(
         step = _last_step(folder, reader) if at is None else at
         theta, time = stored_state(folder, reader, step)
         past = stored_past(reader)
+        buffers = stored_buffers(folder, step)
     if theta.size != setup.structure.size:
         raise StorageError(
             f"run {folder.name} has {theta.size:,} parameters and its configuration "
             f"{setup.structure.size:,}."
         )
-    return inspected(setup, theta, step=step, time=time, past=past)
+    return inspected(setup, theta, step=step, time=time, past=past, memory=buffers)
 
 
 def robustness_of(

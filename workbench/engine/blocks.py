@@ -18,6 +18,7 @@ from torch.autograd.graph import saved_tensors_hooks
 
 from workbench.engine.losses import Cotangent
 from workbench.models.network import Network
+from workbench.models.repeatable import changes_buffers
 
 BLOCK_NUMBERS = 16_000_000
 """Most numbers that the backward pass over one block holds: 128 MB in float64."""
@@ -35,13 +36,14 @@ def samples_a_block(model: nn.Module, x: Tensor, numbers: int = BLOCK_NUMBERS) -
     """How many of the samples x (n, …) one block takes, from 1 to n.
 
     Counted are the numbers a sample adds to what the backward pass keeps. A network with batch
-    statistics does not treat samples one by one, and is never cut.
+    statistics, or one that changes its buffers, does not treat samples one by one, and is never cut.
     """
     n = len(x)
     mixed = getattr(model, "mixes_samples", False)
     if (
         n < 2
         or mixed
+        or changes_buffers(model)
         or any(isinstance(m, nn.modules.batchnorm._NormBase) for m in model.modules())
     ):
         return n

@@ -29,6 +29,13 @@ from workbench.engine.program import RowBuffer, StopFlag
 from workbench.engine.rules import Evaluated, StepRule
 from workbench.engine.state import EngineState
 from workbench.measures.log_risk import Loss, log_risk
+from workbench.models.repeatable import (
+    buffers_of,
+    is_steady,
+    looking,
+    put_buffers,
+    stepping,
+)
 
 
 class EagerProgram:
@@ -57,6 +64,7 @@ class EagerProgram:
         self.rule = rule
         self.batches = batches
         self.block = samples_a_block(model, x)
+        self.steady = is_steady(model)
 
     @property
     def series(self) -> tuple[str, ...]:
@@ -83,7 +91,20 @@ class EagerProgram:
 
     def evaluate(self, state: EngineState, buffer: RowBuffer) -> None:
         """Write a row of the state as it is, over all samples."""
-        self._write(state, buffer, self._gradients(self.x, self.y))
+        put_buffers(self.model, state.memory)
+        self._look(state, buffer)
+
+    def _look(self, state: EngineState, buffer: RowBuffer) -> None:
+        """The same while the network holds the state's buffers."""
+        self._hold_buffers(state)
+        with looking(self.model, state.step):
+            evaluated = self._gradients(self.x, self.y)
+        self._write(state, buffer, evaluated)
+
+    def _hold_buffers(self, state: EngineState) -> None:
+        """The network's buffers into the state, as a row and a checkpoint hold it."""
+        if not self.steady:
+            state.memory.update(buffers_of(self.model))
 
     def run_chunk(
         self,
@@ -95,43 +116,59 @@ class EagerProgram:
         stop_flag: StopFlag,
     ) -> int:
         """See StepProgram. With the full batch a record costs no evaluation but the chunk's last, and a
-        step that the rule undoes none but that of its risk: the gradients before it still stand."""
+        step that the rule undoes none but that of its risk: the gradients before it still stand. Neither
+        holds for a network that draws random numbers or changes buffers: there every step is a pass of its
+        own, with what (seed, step) draws."""
         state.step = step0
         state.set_out()
+        put_buffers(self.model, state.memory)
         full = self.batches is None
         due = False
         end = step0 + records * every
         stands: Gradients | None = None
-        ahead = _Ahead(self) if full else None
-        risk = self._log_risk_here if ahead is None else ahead.log_risk
+        ahead = _Ahead(self) if full and self.steady else None
+
+        def here() -> float:
+            return self._log_risk_here(state.step)
+
+        risk = here if ahead is None else ahead.log_risk
 
         while state.step < end and not stop_flag.raised:
             if due and buffer is not None and not full:
-                self.evaluate(state, buffer)
+                self._look(state, buffer)
                 due = False
-            self.rule.begin(state, self._log_risk_here)
+            self.rule.begin(state, here)
             x, y, labels = self._batch(state.step)
-            evaluated = stands or (ahead and ahead.gradients()) or self._gradients(x, y)
+            if due:
+                # A row holds the buffers that its pass began with.
+                self._hold_buffers(state)
+            evaluated = stands or (ahead and ahead.gradients()) or self._step_gradients(state, x, y)
             if due and buffer is not None:
                 self._write(state, buffer, evaluated)
             self._update(state, evaluated, labels)
             state.step += 1
             state.arrive()
             undone = self.rule.finish(state, risk)
-            stands = evaluated if undone and full else None
+            stands = evaluated if undone and ahead is not None else None
             if undone and ahead is not None:
                 ahead.forget()
             due = (state.step - step0) % every == 0
             if self.rule.ended(state) is not None:
                 break
         if due and buffer is not None:
-            self.evaluate(state, buffer)
+            self._look(state, buffer)
+        self._hold_buffers(state)
         state.travelled()
         return state.step - step0
 
     def ended(self, state: EngineState) -> tuple[Outcome, str] | None:
         """As the step rule says."""
         return self.rule.ended(state)
+
+    def _step_gradients(self, state: EngineState, x: Tensor, y: Tensor) -> Gradients:
+        """Those of a step, which may change the network's buffers for good."""
+        with stepping(self.model, state.step):
+            return self._gradients(x, y)
 
     def _batch(self, step: int) -> tuple[Tensor, Tensor, np.ndarray]:
         """The samples of a step: x, y, and y as an array."""
@@ -170,9 +207,10 @@ class EagerProgram:
         held = outputs.cpu().double().numpy()
         return float(log_risk(held[None], labels, self.loss, "sum")[0])
 
-    def _log_risk_here(self) -> float:
+    def _log_risk_here(self, step: int) -> float:
         """log 𝓛 over all samples at the present θ, with the run's reduction."""
-        return self._whole_risk(outputs_of(self.model, self.x, self.block))
+        with looking(self.model, step):
+            return self._whole_risk(outputs_of(self.model, self.x, self.block))
 
     def _whole_risk(self, outputs: Tensor) -> float:
         """log 𝓛 from the outputs of all samples, with the run's reduction."""
@@ -195,7 +233,7 @@ class _Ahead:
         """log 𝓛 at the present θ."""
         program = self.program
         if program.block < len(program.x):
-            return program._log_risk_here()
+            return program._whole_risk(outputs_of(program.model, program.x, program.block))
         self.outputs = plain_outputs(program.model(program.x))
         return program._whole_risk(self.outputs.detach())
 

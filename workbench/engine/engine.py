@@ -392,6 +392,7 @@ class Engine:
             theta=rows.theta[0],
             outputs=rows.outputs[0],
             values=_scalars(values),
+            memory=rows.memory[0],
             steps_per_second=rate,
             eta_seconds=left / rate if rate > 0 and self.mode == "running" else None,
             note=note,

@@ -136,7 +136,7 @@ class Snapshot:
     """The latest state for a screen: replaced whole, polled, never queued.
 
     `theta` (P) and `outputs` (n) or (n, C) belong to `step`; `values` are that state's scalar series,
-    though it may lie between two records.
+    though it may lie between two records. `memory` is what the state remembers beside θ.
     """
 
     step: int
@@ -144,6 +144,7 @@ class Snapshot:
     theta: Float[np.ndarray, " P"]
     outputs: Float[np.ndarray, "n ..."]
     values: Mapping[str, float] = field(default_factory=dict)
+    memory: Mapping[str, Array] = field(default_factory=dict)
     steps_per_second: float = 0.0
     eta_seconds: float | None = None
     note: str = ""

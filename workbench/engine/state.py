@@ -16,7 +16,7 @@ from workbench.engine.trail import Trail
 from workbench.measures.directions import chords
 
 MEMORY = "rule/"
-"""Prefix, in a checkpoint, of the arrays that a step rule remembers."""
+"""Prefix, in a checkpoint, of the arrays in `memory`."""
 LARGEST_LOG = 709.0
 
 
@@ -26,10 +26,11 @@ class EngineState:
     and what the watch for saddles remembers.
 
     `time_log` is log time, where time itself may be beyond a float; `rate_log` the logarithm of the last
-    step size; `memory` what the step rule remembers, in arrays that are replaced and never written into;
-    `notes` what it has to say (step, text) and has not said yet. `path_length` lacks the steps that still
-    wait in the trail: between two chunks none do.
-    Minibatches are drawn from (seed, epoch), so the step is all their state.
+    step size; `memory` what the step rule remembers, and the buffers that the network changes, in arrays that
+    are replaced and never written into; `notes` what a rule has to say (step, text) and has not said yet.
+    `path_length` lacks the steps that still wait in the trail: between two chunks none do.
+    Minibatches are drawn from (seed, epoch) and a network's own random numbers from (seed, step), so the
+    step is all their state.
     """
 
     theta: Tensor

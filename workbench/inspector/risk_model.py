@@ -61,11 +61,13 @@ class RiskModel:
         import torch
 
         from workbench.engine.blocks import outputs_of
+        from workbench.models.repeatable import looking
 
         model, own, x, _ = self._own
         with torch.no_grad():
             own.copy_(torch.from_numpy(theta))
-        return outputs_of(model, x, self._block).numpy().copy()
+        with looking(model):
+            return outputs_of(model, x, self._block).numpy().copy()
 
     def outputs_at(self, theta: Float[Array, " P"], x: Array) -> Float[Array, "m ..."]:
         """Φ(θ; x) of other inputs (m, …)."""
@@ -90,12 +92,14 @@ class RiskModel:
 
         from workbench.engine.blocks import gradients_of
         from workbench.engine.losses import COTANGENTS, log_scale_of, reduction_log
+        from workbench.models.repeatable import looking
 
         model, own, x, y = self._own
         with torch.no_grad():
             own.copy_(torch.from_numpy(theta))
         cotangent = COTANGENTS[self.loss]
-        _, parts, top = gradients_of(model, _parameters(model), x, y, cotangent, self._block)
+        with looking(model):
+            _, parts, top = gradients_of(model, _parameters(model), x, y, cotangent, self._block)
         scale = log_scale_of(top, reduction_log(self.reduction, len(self.y)), own)
         return torch.cat([p.reshape(-1) for p in parts]).numpy(), float(scale)
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib
 import sys
+import threading
 from pathlib import Path
 
 import torch
@@ -38,6 +39,7 @@ from workbench.models.diagonal import Diagonal
 from workbench.models.linearised import Linearised
 from workbench.models.mexican_hat import MexicanHat
 from workbench.models.network import Network, flatten, structure_of
+from workbench.models.repeatable import made_repeatable, tried
 from workbench.models.residual import Residual
 from workbench.models.shared_patches import SharedPatches
 from workbench.models.skip_linear import SkipLinear
@@ -47,6 +49,8 @@ from workbench.models.start import first_theta
 from workbench.models.two_layer_relu import TwoLayerRelu
 from workbench.models.two_trainable_relu import TwoTrainableRelu
 from workbench.models.vgg import vgg
+
+_BUILDING = threading.Lock()
 
 
 def build_model(
@@ -182,10 +186,11 @@ def import_class(path: str) -> type[nn.Module]:
 def _imported(
     config: TorchModel, input_shape: tuple[int, ...], outputs: int, seed: int
 ) -> nn.Module:
-    """A module of the user's, built under a seeded generator and tried once on zeros."""
+    """A module of the user's, built under a seeded generator, made repeatable and tried."""
     cls = import_class(config.class_path)
     where = f"model.class '{config.class_path}'"
-    with torch.random.fork_rng(devices=[]):
+    # Torch's own generator belongs to the process: nobody else may build with it meanwhile.
+    with _BUILDING, torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
         try:
             model = cls(**config.arguments)
@@ -196,9 +201,11 @@ def _imported(
     model = model.double()
     if not any(p.requires_grad for p in model.parameters()):
         raise BadInput(f"{where} has no trainable parameters.")
+    made_repeatable(model, seed)
+    generator = torch.Generator().manual_seed(0)
+    x = torch.randn(2, *input_shape, generator=generator, dtype=torch.float64)
     try:
-        with torch.no_grad():
-            out = model(torch.zeros(2, *input_shape, dtype=torch.float64))
+        out = tried(model, x)
     except (RuntimeError, ValueError, TypeError, IndexError) as error:
         raise BadInput(
             f"{where} cannot take inputs of shape (n, {', '.join(map(str, input_shape))}): "
