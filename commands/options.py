@@ -22,7 +22,7 @@ Headless = Annotated[
     bool, typer.Option("--headless", help="No screen: progress on stderr, results on stdout.")
 ]
 Trust = Annotated[
-    bool, typer.Option("--trust", help="Allow a stored run's own model class to be imported.")
+    bool, typer.Option("--trust", help="Allow classes that a stored run names to be imported.")
 ]
 
 At = Annotated[str, typer.Option("--at", metavar="STEP|last", help="A step whose state is stored.")]

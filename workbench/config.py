@@ -13,7 +13,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Field, ValidationError, model_validator
 
-from workbench.config_base import Count, Natural, NonNegative, Section
+from workbench.config_base import CLASS, Count, Natural, NonNegative, Section
 from workbench.config_data import DataConfig
 from workbench.config_errors import sentence
 from workbench.config_init import GaussianInit, InitConfig
@@ -34,6 +34,7 @@ __all__ = [
     "GaussianInit",
     "InitConfig",
     "LossConfig",
+    "MeasuresConfig",
     "ModelConfig",
     "PauseConfig",
     "RecordConfig",
@@ -65,6 +66,12 @@ class RecordConfig(Section):
         "minibatches, as a record looks at all samples",
     )
     theta: bool = Field(True, description="keep θ at every record when it has ≤ 4,096 numbers")
+
+
+class MeasuresConfig(Section):
+    """Measures of your own beside the workbench's, each a class at `package.module:Class`."""
+
+    classes: tuple[Annotated[str, Field(pattern=CLASS)], ...] = ()
 
 
 class CheckpointConfig(Section):
@@ -102,9 +109,25 @@ class RunConfig(Section):
     loss: LossConfig = LossConfig()
     train: TrainConfig = TrainConfig()
     record: RecordConfig = RecordConfig()
+    measures: MeasuresConfig = MeasuresConfig()
     checkpoint: CheckpointConfig = CheckpointConfig()
     pause: PauseConfig = PauseConfig()
     device: DeviceConfig = DeviceConfig()
+
+    @property
+    def own_classes(self) -> tuple[str, ...]:
+        """The classes that are not the workbench's: network, step rule, measures."""
+        model = (self.model.class_path,) if isinstance(self.model, TorchModel) else ()
+        rule = (self.train.class_path,) if self.train.class_path is not None else ()
+        return (*model, *rule, *self.measures.classes)
+
+    def for_looking(self) -> RunConfig:
+        """Without a step rule and measures of one's own: who only looks at a state needs neither."""
+        if self.train.rule != "torch" and not self.measures.classes:
+            return self
+        plain = {"rule": "constant", "class_path": None, "arguments": None}
+        train = self.train if self.train.rule != "torch" else self.train.model_copy(update=plain)
+        return self.model_copy(update={"train": train, "measures": MeasuresConfig()})
 
     @model_validator(mode="before")
     @classmethod
@@ -248,4 +271,5 @@ def to_toml(config: RunConfig) -> str:
     import tomli_w
 
     table = config.model_dump(mode="json", by_alias=True, exclude_none=True)
-    return tomli_w.dumps({k: v for k, v in table.items() if v not in ("", {})})
+    empty: tuple[Any, ...] = ("", {}, {"classes": []})
+    return tomli_w.dumps({k: v for k, v in table.items() if v not in empty})

@@ -11,6 +11,8 @@ NonNegative = Annotated[float, Field(ge=0, allow_inf_nan=False)]
 Count = Annotated[int, Field(ge=1)]
 Natural = Annotated[int, Field(ge=0)]
 Seed = Annotated[int, Field(ge=0, lt=2**63)]
+CLASS = r"^[\w.]+:[\w.]+$"
+"""How a class is named: package.module:Class."""
 Leak = Annotated[float, Field(gt=-1, le=1)]
 
 

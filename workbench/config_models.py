@@ -6,7 +6,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import ConfigDict, Field, field_validator
 
-from workbench.config_base import Count, Leak, Positive, Section
+from workbench.config_base import CLASS, Count, Leak, Positive, Section
 from workbench.config_init import HeInit, InitConfig
 
 Activation = Literal["linear", "relu"]
@@ -210,7 +210,7 @@ class TorchModel(Section):
         frozen=True, extra="forbid", protected_namespaces=(), populate_by_name=True
     )
     kind: Literal["torch"]
-    class_path: str = Field(alias="class", pattern=r"^[\w.]+:[\w.]+$")
+    class_path: str = Field(alias="class", pattern=CLASS)
     arguments: dict[str, Any] = Field(default_factory=dict)
 
 

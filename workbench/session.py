@@ -41,8 +41,10 @@ from workbench.record.logfile import LogFile
 from workbench.record.reader import RunReader
 from workbench.record.recorder import Recorder
 from workbench.record.store import RunStore
-from workbench.setup import Setup, confirmation, inspected, set_up
+from workbench.setup import Setup, confirmation, inspected, require_built, set_up
 from workbench.stored import (
+    require_rule,
+    require_series,
     require_trust,
     stored_buffers,
     stored_config,
@@ -132,9 +134,11 @@ class Session:
     ) -> Session:
         """A new run in a folder of its own; nothing is written when the configuration does not fit.
 
-        `attended` says that somebody can answer a pause. Raises BadInput or StorageError.
+        `attended` says that somebody can answer a pause; `setup` saves setting up the configuration again.
+        Raises BadInput or StorageError.
         """
         setup = setup or set_up(config)
+        require_built(setup, config)
         name = config.name or preset or config.model.kind
         folder = create_run_folder(runs_dir, name)
         lock = RunLock(folder)
@@ -178,7 +182,7 @@ class Session:
     ) -> Session:
         """Go on with a run from its newest good checkpoint, to the last bit as if never stopped.
 
-        `steps` moves the end. A model class named in the run's files is imported only with `trust`.
+        `steps` moves the end. Classes named in the run's files are imported only with `trust`.
         Raises BadInput when there is nothing to do, RunBusy when another process writes the run.
         """
         lock = RunLock(folder)
@@ -203,7 +207,8 @@ class Session:
                     f"train.lr: workbench fork {folder.name} --at {at} --set train.lr=…"
                 )
             dataset = stored_dataset(reader)
-            series = frozenset(reader.series_names())
+            layouts = {name: reader.shape(name)[1:] for name in reader.series_names()}
+            series = frozenset(layouts)
             history = _history_until(reader, checkpoint)
             name = str(reader.attributes.get("name") or folder.name)
             # Killed after its last checkpoint and before its file said so, it has still to finish.
@@ -226,7 +231,10 @@ class Session:
                 "give --steps with a larger number to go on."
             )
         require_trust(config, trust, folder.name)
+        if checkpoint is not None:
+            require_rule(config, checkpoint.arrays, folder)
         setup = set_up(config, dataset)
+        require_series(setup, layouts, folder)
         # Measures that came with a later version are not in the file.
         setup = replace(setup, panel=replace(setup.panel, only=series))
         if checkpoint is not None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from math import log
 
 import numpy as np
@@ -19,6 +19,7 @@ from workbench.engine.flow_field import FlowField
 from workbench.engine.flow_program import FlowProgram
 from workbench.engine.loss_based import LossBasedRule
 from workbench.engine.normalized import NormalizedRule
+from workbench.engine.own_rule import own_rule
 from workbench.engine.program import StepProgram
 from workbench.engine.rules import ConstantRule, StepRule
 from workbench.engine.saddle_watch import Confirm, SaddleWatch
@@ -30,6 +31,7 @@ from workbench.inspector.risk_model import RiskModel
 from workbench.inspector.state import NO_PAST, InspectedState, Past
 from workbench.measures.layers import LayerMeasures, MaxMargin
 from workbench.measures.log_risk import log_risk
+from workbench.measures.own import own_series
 from workbench.measures.panel import Panel
 from workbench.models.build import build_model
 from workbench.models.homogeneity import Homogeneity, measure_homogeneity
@@ -60,6 +62,17 @@ class Setup:
     output_shape: tuple[int, ...]
     remarks: tuple[str, ...] = ()
     """What a new run says of itself at its start."""
+    built: tuple[object, ...] = ()
+    """What `set_up` made of the configuration, to tell whether something else was put in its place."""
+
+    @property
+    def foreign(self) -> bool:
+        """Whether the network, the panel, the step program or what that is made of is not the
+        configuration's."""
+        found = _parts(self.model, self.program, self.panel)
+        return len(found) != len(self.built) or any(
+            a is not b for a, b in zip(found, self.built, strict=True)
+        )
 
 
 def set_up(config: RunConfig, dataset: Dataset | None = None) -> Setup:
@@ -105,6 +118,15 @@ def set_up(config: RunConfig, dataset: Dataset | None = None) -> Setup:
         rule_series=program.series,
         layers=LayerMeasures(structure, theta.detach().cpu().double().numpy().copy(), svm),
     )
+    samples = (dataset.x, dataset.y)
+    own = own_series(
+        config.measures.classes, panel.probe(), list(panel.shapes()), samples, structure
+    )
+    panel = replace(panel, own=own)
+    if config.train.class_path is not None:
+        remarks += (
+            f"steps are those of {config.train.class_path}; what is forecast is of gradient flow.",
+        )
     shape = (dataset.n,) if outputs == 1 else (dataset.n, outputs)
     return Setup(
         config=config,
@@ -118,7 +140,26 @@ def set_up(config: RunConfig, dataset: Dataset | None = None) -> Setup:
         device=device,
         output_shape=shape,
         remarks=remarks,
+        built=_parts(model, program, panel),
     )
+
+
+def _parts(model: nn.Module, program: StepProgram, panel: Panel) -> tuple[object, ...]:
+    """The objects that decide what a run does and records, the step program's own included."""
+    inner = vars(getattr(program, "rows", program))
+    return (model, panel, program, *vars(program).values(), *inner.values())
+
+
+def require_built(setup: Setup, config: RunConfig) -> None:
+    """Refuse a setup whose run would be another than the one its file names, and be resumed as that."""
+    if setup.config != config:
+        raise BadInput("the setup given was made of another configuration than the one given.")
+    if setup.foreign:
+        raise BadInput(
+            "the setup given has a network, step program or panel that its configuration does not build, so "
+            "that the run's file would name another, and resuming go on with that; name a step rule of your "
+            "own in train.class, a network in model.class, a measure in measures.classes."
+        )
 
 
 def _program(
@@ -139,6 +180,8 @@ def _program(
         log_n = log(len(y)) if reduction == "sum" else 0.0
         per_epoch = batches.per_epoch if batches is not None else 1
         rule = LossBasedRule(train.lr, train.floor, per_epoch, log_n)
+    elif train.rule == "torch":
+        rule = own_rule(train.class_path or "", train.arguments or {})
     elif train.rule == "smoothness":
         parts = tuple(slice(p.start, p.stop) for p in structure.parameters)
         rule = SmoothnessRule(parts, float(x.flatten(1).norm(dim=1).max()))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -23,11 +23,40 @@ if TYPE_CHECKING:
 
 
 def require_trust(config: RunConfig, trust: bool, name: str) -> None:
-    """Refuse to import a stored run's own model class unless the user said so."""
-    if config.model.kind == "torch" and not trust:
+    """Refuse to import classes that a stored run names unless the user said so."""
+    if config.own_classes and not trust:
+        named = ", ".join(f"'{path}'" for path in config.own_classes)
         raise BadInput(
-            f"run {name} wants to import '{config.model.class_path}', which runs its code here; "
+            f"run {name} wants to import {named}, which runs its code here; "
             "add --trust if you know where the run comes from."
+        )
+
+
+def require_series(setup: Setup, layouts: Mapping[str, tuple[int, ...]], folder: Path) -> None:
+    """Refuse to go on where the file holds a series that nothing measures any more."""
+    shapes = {"step": (), **setup.panel.shapes()}
+    for name, shape in layouts.items():
+        if name not in shapes:
+            raise BadInput(
+                f"run {folder.name} records '{name}', and a run of its configuration does not; train.rule "
+                "and measures.classes must be as at its start."
+            )
+        if shapes[name] != shape:
+            raise BadInput(
+                f"run {folder.name} records '{name}' with values of shape {shape}, and now they have shape "
+                f"{shapes[name]}."
+            )
+
+
+def require_rule(config: RunConfig, arrays: Mapping[str, np.ndarray], folder: Path) -> None:
+    """Refuse to go on from a checkpoint of a step rule of the user's where another is configured now."""
+    from workbench.engine.own_rule import OWN
+    from workbench.engine.state import MEMORY
+
+    if config.train.rule != "torch" and any(name.startswith(MEMORY + OWN) for name in arrays):
+        raise BadInput(
+            f"the steps of run {folder.name} were those of a rule of its own, and train.rule is now "
+            f"'{config.train.rule}'; allowed: 'torch' with its train.class."
         )
 
 
@@ -129,7 +158,7 @@ def inspected_state(
     """
     from workbench.setup import inspected, set_up
 
-    config = stored_config(folder)
+    config = stored_config(folder).for_looking()
     require_trust(config, trust, folder.name)
     with RunReader(folder) as reader:
         setup = setup or set_up(config, stored_dataset(reader))
@@ -162,7 +191,7 @@ def robustness_of(
     from workbench.inspector.robustness import PICTURES, robustness, spread_samples
     from workbench.setup import set_up
 
-    config = stored_config(folder)
+    config = stored_config(folder).for_looking()
     require_trust(config, trust, folder.name)
     with RunReader(folder) as reader:
         setup = set_up(config, stored_dataset(reader))

@@ -91,7 +91,8 @@ def test_a_class_of_the_users_by_import_path():
     [
         ("no_such_module:Net", "cannot be imported"),
         ("torch.nn:Lineal", "Did you mean 'Linear'"),
-        ("math:pi", "no torch.nn.Module"),
+        ("math:pi", "is no class"),
+        ("pathlib:Path", "no torch.nn.Module"),
         (f"{__name__}:WrongShape", "two samples"),
         ("torch.nn:Linear", "fails"),
         ("torch.nn:ReLU", "no trainable parameters"),

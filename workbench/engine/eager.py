@@ -198,6 +198,9 @@ class EagerProgram:
             state.rate_log = move.log_rate
             state.add_time(move.log_rate)
         with torch.no_grad():
+            if move.direction is not None:
+                state.theta.add_(move.direction, alpha=move.number)
+                return
             if move.scale is not None:
                 torch._foreach_mul_(gradients, move.scale)
             torch._foreach_add_(self.parameters, gradients, alpha=-move.number)

@@ -30,7 +30,8 @@ class Evaluated:
 
 @dataclass(frozen=True)
 class Move:
-    """θ ← θ − number · scale · gradients; `scale` is a tensor of one number, None: one.
+    """θ ← θ − number · scale · gradients; `scale` is a tensor of one number, None: one. Where there is a
+    `direction` (P): θ ← θ + number · direction.
 
     `log_rate` is log η, None where the flow's time is not kept as a logarithm.
     """
@@ -38,6 +39,7 @@ class Move:
     number: float
     scale: Tensor | None = None
     log_rate: float | None = None
+    direction: Tensor | None = None
 
 
 class StepRule(Protocol):

@@ -23,6 +23,7 @@ from workbench.measures.margins import (
     sample_margins,
 )
 from workbench.measures.norms import layer_norms, neuron_norms, norm
+from workbench.measures.own import OwnSeries
 from workbench.measures.rows import Rows
 from workbench.models.structure import Structure
 
@@ -40,8 +41,9 @@ class Panel:
 
     `order` is L (None: not homogeneous, then margins are normalized by their median), `layer_orders`
     k_1..k_m. Margins and accuracy apply to labels ±1 or classes only; `classifies` says so. `rule_series`
-    names the series that the step rule itself hands over, `layers` measures how the layers align.
-    `only`: the series of a file that is gone on with, None for all: a file keeps the series it began with.
+    names the series that the step rule itself hands over, `layers` measures how the layers align, `own` are
+    measures of the user's. `only`: the series of a file that is gone on with, None for all: a file keeps the
+    series it began with.
     """
 
     structure: Structure
@@ -57,6 +59,7 @@ class Panel:
     rule_series: tuple[str, ...] = ()
     only: frozenset[str] | None = None
     layers: LayerMeasures | None = None
+    own: tuple[OwnSeries, ...] = ()
 
     @property
     def samples(self) -> Int[np.ndarray, " k"]:
@@ -82,9 +85,14 @@ class Panel:
 
     def shapes(self) -> dict[str, tuple[int, ...]]:
         """The series this run has besides step, each with its shape a record."""
+        values = self.compute(self.probe())
+        return {name: array.shape[1:] for name, array in values.items() if name != "step"}
+
+    def probe(self) -> Rows:
+        """A record of the right shapes."""
         n, p = self.y.shape[0], self.structure.size
         c = () if self.outputs == 1 else (self.outputs,)
-        probe = Rows(
+        return Rows(
             step=np.zeros(1, dtype=np.int64),
             time=np.zeros(1),
             path_length=np.zeros(1),
@@ -94,8 +102,6 @@ class Panel:
             gradient_log_scale=np.zeros(1),
             rule_series={name: np.zeros(1) for name in self.rule_series},
         )
-        values = self.compute(probe)
-        return {name: array.shape[1:] for name, array in values.items() if name != "step"}
 
     def compute(self, rows: Rows) -> dict[str, Array]:
         """Every series at every record of `rows`, (T, …) each."""
@@ -124,6 +130,8 @@ class Panel:
             self._neurons(values, theta)
         if self.keep_theta and self.structure.size <= WIDE_THETA:
             values["theta"] = theta.copy()
+        for series in self.own:
+            values[series.name] = series.compute(rows)
         return values
 
     def kept(self, values: dict[str, Array]) -> dict[str, Array]:

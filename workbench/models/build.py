@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-import importlib
-import sys
 import threading
-from pathlib import Path
 
 import torch
 from torch import Tensor, nn
@@ -29,13 +26,14 @@ from workbench.config_models import (
     TwoLayerReluModel,
     TwoTrainableReluModel,
 )
-from workbench.errors import BadInput, clean_text, unknown
+from workbench.errors import BadInput, clean_text
 from workbench.models.alexnet import alexnet
 from workbench.models.cnn import cnn
 from workbench.models.convolutional import image_of
 from workbench.models.deep_linear import DeepLinear
 from workbench.models.deep_relu import DeepRelu
 from workbench.models.diagonal import Diagonal
+from workbench.models.imported import imported_class
 from workbench.models.linearised import Linearised
 from workbench.models.mexican_hat import MexicanHat
 from workbench.models.network import Network, flatten, structure_of
@@ -161,24 +159,9 @@ def _signs(kind: str, width: int, seed: int) -> Tensor:
 
 
 def import_class(path: str) -> type[nn.Module]:
-    """The nn.Module class at `package.module:Class`; the working folder is searched too."""
-    module_name, _, class_name = path.partition(":")
-    here = str(Path.cwd())
-    if here not in sys.path:
-        sys.path.insert(0, here)
-    try:
-        module = importlib.import_module(module_name)
-    except ImportError as error:
-        raise BadInput(
-            f"model.class '{clean_text(path, 120)}' cannot be imported: {clean_text(str(error))}."
-        ) from error
-    found: object = module
-    for part in class_name.split("."):
-        if not hasattr(found, part):
-            names = [n for n, v in vars(module).items() if isinstance(v, type)]
-            raise unknown("class", class_name, names, f"model.class ({module_name})")
-        found = getattr(found, part)
-    if not (isinstance(found, type) and issubclass(found, nn.Module)):
+    """The nn.Module class at `package.module:Class`."""
+    found = imported_class(path, "model.class")
+    if not issubclass(found, nn.Module):
         raise BadInput(f"model.class '{clean_text(path, 120)}' is no torch.nn.Module class.")
     return found
 

@@ -5,15 +5,21 @@ from __future__ import annotations
 import numpy as np
 
 from workbench.arrays import Array
+from workbench.measures.own import OwnSeries
 from workbench.measures.panel import QUANTILES, Panel
 from workbench.record.layout import SeriesLayout
+from workbench.record.schema import SeriesSpec
 
 
 def layouts_of(panel: Panel) -> list[SeriesLayout]:
     """A layout for every series the run has; what is thinned says so in its attributes."""
     n, h = panel.y.shape[0], panel.neuron_count
     layouts = []
+    own = {series.name: series for series in panel.own}
     for name, shape in panel.shapes().items():
+        if name in own:
+            layouts.append(_own_layout(own[name]))
+            continue
         attributes: dict[str, str | int | float] = {}
         dims: tuple[str, ...] | None = None
         if name == "margins" and shape[0] < n:
@@ -38,6 +44,13 @@ def layouts_of(panel: Panel) -> list[SeriesLayout]:
             )
         layouts.append(SeriesLayout(name, shape, attributes, dims))
     return layouts
+
+
+def _own_layout(series: OwnSeries) -> SeriesLayout:
+    """What a measure of the user's declares of itself, and which class it is."""
+    made = series.made
+    spec = SeriesSpec(series.name, made.axes, made.units, made.long_name, made.source)
+    return SeriesLayout(series.name, series.shape, {"class": series.path}, spec=spec)
 
 
 def coordinates_of(panel: Panel) -> dict[str, Array]:

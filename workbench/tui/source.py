@@ -212,9 +212,8 @@ class StoredSource:
         from workbench.setup import set_up
         from workbench.stored import stored_dataset
 
-        cpu = self.config.model_copy(
-            update={"device": self.config.device.model_copy(update={"kind": "cpu"})}
-        )
+        config = self.config.for_looking()
+        cpu = config.model_copy(update={"device": config.device.model_copy(update={"kind": "cpu"})})
         self.setup = set_up(cpu, stored_dataset(self.reader))
         self._moment = None
         self._news = True

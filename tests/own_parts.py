@@ -1,0 +1,117 @@
+"""Step rules and measures as users write them, good ones and bad ones."""
+
+from __future__ import annotations
+
+import numpy as np
+import torch
+
+
+class Sign:
+    def __init__(self, length: float = 1e-3) -> None:
+        self.length = length
+
+    def move(self, at, memory):
+        return -at.gradient.sign(), self.length
+
+
+class Momentum:
+    """m ← decay m + ∇𝓛, θ ← θ − rate m."""
+
+    def __init__(self, rate: float = 1e-3, decay: float = 0.9) -> None:
+        self.rate, self.decay = rate, decay
+
+    def move(self, at, memory):
+        m = self.decay * memory.get("m", torch.zeros_like(at.theta)) + at.risk_gradient
+        memory["m"] = m
+        memory["count"] = memory.get("count", torch.tensor(0)) + 1
+        return -m, self.rate
+
+
+class Forgetful(Momentum):
+    """Keeps its momentum where no checkpoint finds it."""
+
+    m = None
+
+    def move(self, at, memory):
+        self.m = at.risk_gradient if self.m is None else self.decay * self.m + at.risk_gradient
+        return -self.m, self.rate
+
+
+class Writing(Momentum):
+    def __init__(self) -> None:
+        super().__init__()
+        self.sums = np.zeros(3)
+
+    def move(self, at, memory):
+        self.sums[0] += 1.0
+        return -at.risk_gradient, self.rate
+
+
+class Short(Sign):
+    def move(self, at, memory):
+        return -at.gradient[:2], self.length
+
+
+class Backward(Sign):
+    def move(self, at, memory):
+        return at.gradient, -1.0
+
+
+class Raising(Sign):
+    def move(self, at, memory):
+        raise KeyError("no such thing")
+
+
+class Single(Sign):
+    def move(self, at, memory):
+        return -at.gradient
+
+
+class Nothing:
+    pass
+
+
+class L1Norm:
+    name, axes, units = "l1_norm", (), "1"
+    long_name, source = "sum of the weights' sizes, ‖θ‖_1", "a test, eq. (1)"
+
+    def measure(self, record):
+        return np.abs(record.theta).sum()
+
+
+class Shares:
+    """What each sample contributes to the risk, and a part of θ."""
+
+    name, axes, units = "loss_share", ("sample",), "1"
+    long_name, source = "ℓ(q_i)", "a test, eq. (2)"
+
+    def measure(self, record):
+        assert record.parameter("u").shape == (6, 2)
+        return np.log1p(np.exp(-record.y * record.outputs))
+
+
+class Unnamed(L1Norm):
+    source = None
+
+
+class Taken(L1Norm):
+    name = "rho"
+
+
+class Misfit(L1Norm):
+    axes = ("thing",)
+
+
+class Loud(L1Norm):
+    name = "L1 norm!"
+
+
+class Failing(L1Norm):
+    def measure(self, record):
+        return 1.0 / record.step
+
+
+class Meddling(L1Norm):
+    def measure(self, record):
+        record.theta[0] = 0.0
+        return 0.0
