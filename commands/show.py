@@ -106,7 +106,7 @@ def _inspection_line(found: dict[str, Any]) -> str:
     done = found["outcome"]
     named = "no neuron named" if found["first"] is None else f"neuron {found['first']} named"
     after = done["text"] if done else {"open": "not decided yet"}.get(found["forecast"], "")
-    return f"  {found['step']:>10,}  {found['verdict']:<12}  {named}  {after}".rstrip()
+    return f"  {found['step']:>10,}  {found['verdict']:<13}  {named}  {after}".rstrip()
 
 
 def _series(reader: RunReader, name: str) -> dict[str, Any]:

@@ -12,7 +12,6 @@ from workbench.inspector.bounded import bounded_inspection
 from workbench.inspector.follow import FOLLOWED_SERIES, ForecastFollower, Look
 from workbench.inspector.inspect import Inspection
 from workbench.inspector.keep import direction_width
-from workbench.inspector.state import Past
 from workbench.record.history import History
 from workbench.setup import Setup, inspected, risk_model
 
@@ -38,9 +37,9 @@ def _look(setup: Setup, history: History) -> Look:
     risk = risk_model(setup)
 
     def look(theta: np.ndarray, step: int) -> Inspection | str:
-        past = past_of(history)
-        row = int(np.searchsorted(past.step, step))
-        state = inspected(setup, theta, step=step, time=float(past.time[row]), past=past, risk=risk)
+        row = int(np.searchsorted(history.step, step))
+        time = float(history.scalar("time")[row])
+        state = inspected(setup, theta, step=step, time=time, risk=risk)
         if history.has("learning_rate_log"):
             # A rule that changes its steps: what counts is the one taken here.
             rate = float(np.exp(history.scalar("learning_rate_log")[row]))
@@ -49,13 +48,6 @@ def _look(setup: Setup, history: History) -> Look:
         return bounded_inspection(state)
 
     return look
-
-
-def past_of(history: History) -> Past:
-    """The scalars of all records so far."""
-    scalars = [history.scalar(name) for name in ("time", "log_risk", "grad_norm_log")]
-    count = min(len(history.step), *(len(values) for values in scalars))
-    return Past(history.step[:count], *(values[:count] for values in scalars))
 
 
 def rows_from(history: History, step: int) -> dict[str, np.ndarray] | None:

@@ -27,7 +27,7 @@ from workbench.engine.kept import KeptInspection
 from workbench.engine.plan import Plan
 from workbench.engine.schedule import RecordSchedule
 from workbench.errors import BadInput, StorageError, clean_text
-from workbench.following import direction_width_of, follower_of, past_of
+from workbench.following import direction_width_of, follower_of
 from workbench.inspector.inspect import Inspection
 from workbench.inspector.keep import kept_of
 from workbench.inspector.state import InspectedState
@@ -325,13 +325,11 @@ class Session:
         snapshot = self.engine.snapshot
         if snapshot is None:
             raise BadInput(f"run {self.folder.name} has not begun.")
-        time, past = float(snapshot.values["time"]), past_of(self.history)
         return inspected(
             self.setup,
             snapshot.theta,
             step=snapshot.step,
-            time=time,
-            past=past,
+            time=float(snapshot.values["time"]),
             memory=snapshot.memory,
         )
 

@@ -22,13 +22,13 @@ from workbench.engine.normalized import NormalizedRule
 from workbench.engine.own_rule import own_rule
 from workbench.engine.program import StepProgram
 from workbench.engine.rules import ConstantRule, StepRule
-from workbench.engine.saddle_watch import Confirm, SaddleWatch
+from workbench.engine.saddle_watch import Answer, Confirm, SaddleWatch
 from workbench.engine.smoothness import SmoothnessRule
 from workbench.engine.state import EngineState
 from workbench.errors import BadInput
-from workbench.inspector.quick import quick_words
+from workbench.inspector.bounded import bounded_judgement
 from workbench.inspector.risk_model import RiskModel
-from workbench.inspector.state import NO_PAST, InspectedState, Past
+from workbench.inspector.state import InspectedState
 from workbench.measures.layers import LayerMeasures, MaxMargin
 from workbench.measures.log_risk import log_risk
 from workbench.measures.own import own_series
@@ -249,7 +249,6 @@ def inspected(
     *,
     step: int,
     time: float = 0.0,
-    past: Past = NO_PAST,
     risk: RiskModel | None = None,
     memory: Mapping[str, np.ndarray] | None = None,
 ) -> InspectedState:
@@ -268,16 +267,19 @@ def inspected(
         learning_rate=config.train.lr,
         step=step,
         time=time,
-        past=past,
     )
 
 
 def confirmation(setup: Setup) -> Confirm:
-    """What the engine asks of a candidate for a saddle: the inspector's quick check of it."""
+    """What the engine asks of a candidate for a saddle: the inspector's verdict on it."""
     risk = risk_model(setup)
 
-    def confirm(theta: np.ndarray, step: int) -> str | None:
-        return quick_words(inspected(setup, theta, step=step, risk=risk))
+    def confirm(theta: np.ndarray, step: int) -> Answer:
+        found = bounded_judgement(inspected(setup, theta, step=step, risk=risk))
+        if found is None:
+            return Answer(False, "", 0.0)
+        words = " ".join(found.reasons)
+        return Answer(found.verdict == "saddle", words, found.evidence.escape_rate or 0.0)
 
     return confirm
 

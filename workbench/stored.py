@@ -18,7 +18,7 @@ from workbench.record.reader import RunReader
 # Torch and scipy take seconds to load: a screen that only wants a configuration appears without them.
 if TYPE_CHECKING:
     from workbench.inspector.robustness import Robustness
-    from workbench.inspector.state import InspectedState, Past
+    from workbench.inspector.state import InspectedState
     from workbench.setup import Setup
 
 
@@ -139,15 +139,6 @@ def stored_time_log(folder: Path, reader: RunReader, at: int, time: float) -> fl
     return float(np.asarray(reader.read("time_log", slice(row, row + 1)))[0])
 
 
-def stored_past(reader: RunReader) -> Past:
-    """The scalars that lead to a state, from a run's records."""
-    from workbench.inspector.state import Past
-
-    names = ("step", "time", "log_risk", "grad_norm_log")
-    found = [np.asarray(reader.read(name)) for name in names]
-    return Past(found[0].astype(np.int64), *(a.astype(np.float64) for a in found[1:]))
-
-
 def inspected_state(
     folder: Path, at: int | None = None, *, trust: bool = False, setup: Setup | None = None
 ) -> InspectedState:
@@ -164,14 +155,13 @@ def inspected_state(
         setup = setup or set_up(config, stored_dataset(reader))
         step = _last_step(folder, reader) if at is None else at
         theta, time = stored_state(folder, reader, step)
-        past = stored_past(reader)
         buffers = stored_buffers(folder, step)
     if theta.size != setup.structure.size:
         raise StorageError(
             f"run {folder.name} has {theta.size:,} parameters and its configuration "
             f"{setup.structure.size:,}."
         )
-    return inspected(setup, theta, step=step, time=time, past=past, memory=buffers)
+    return inspected(setup, theta, step=step, time=time, memory=buffers)
 
 
 def robustness_of(

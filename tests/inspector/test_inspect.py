@@ -14,7 +14,7 @@ from workbench.errors import BadInput
 from workbench.inspector.forecast import compare, forecast_of
 from workbench.inspector.inspect import hessian_evidence, inspect_state, with_curvature
 from workbench.inspector.risk_model import RiskModel
-from workbench.inspector.state import InspectedState, Past
+from workbench.inspector.state import InspectedState
 from workbench.models.deep_relu import DeepRelu
 from workbench.models.network import structure_of
 from workbench.models.squared_relu import SquaredRelu
@@ -34,18 +34,11 @@ def squared(width, signs=None):
     return SquaredRelu(2, width, 0.0, signs)
 
 
-def past(gradient_peak=0.0, count=100, risk=0.0):
-    """A way that led here: the gradient's peak, then rest."""
-    t = np.arange(count)
-    return Past(t, 1.0 * t, np.full(count, risk), np.full(count, gradient_peak))
-
-
-def state(model, theta, y, *, loss="square", x=X, order=2.0, led=None, reduction="sum"):
+def state(model, theta, y, *, loss="square", x=X, order=2.0, reduction="sum"):
     structure = structure_of(model, x.shape[1])
     risk = RiskModel(model, x, np.asarray(y, dtype=float), loss, reduction)
-    known = {} if led is None else {"past": led, "step": int(led.step[-1]), "time": led.time[-1]}
     theta = np.asarray(theta, dtype=float).ravel()
-    return InspectedState.of(risk, structure, theta, order=order, learning_rate=1e-3, **known)
+    return InspectedState.of(risk, structure, theta, order=order, learning_rate=1e-3)
 
 
 def u_at(degrees, norms):
@@ -63,7 +56,7 @@ def verdict(found):
 def test_the_origin_is_a_saddle_where_something_correlates():
     y = teacher(X, [20.0], [1.0], 2)
     tiny = 1e-8 * np.random.default_rng(0).normal(size=(6, 2))
-    found = inspect_state(state(squared(6), tiny, y, led=past()))
+    found = inspect_state(state(squared(6), tiny, y))
     assert verdict(found) == "saddle"
     assert found.regime == "origin"
     assert len(found.groups.small) == 6
@@ -72,7 +65,7 @@ def test_the_origin_is_a_saddle_where_something_correlates():
 
 def test_exactly_zero_weights_are_a_saddle_although_the_hessian_is_zero():
     y = teacher(X, [20.0], [1.0], 2)
-    found = inspect_state(state(squared(4), np.zeros((4, 2)), y, led=past()))
+    found = inspect_state(state(squared(4), np.zeros((4, 2)), y))
     assert verdict(found) == "saddle"
     assert found.judgement.evidence.curvature.smallest == 0.0
 
@@ -80,7 +73,7 @@ def test_exactly_zero_weights_are_a_saddle_although_the_hessian_is_zero():
 def test_the_origin_is_a_minimum_where_no_neuron_can_help():
     y = -teacher(X, [20.0, 200.0], [1.0, 1.0], 2) - 0.1
     tiny = 1e-8 * np.random.default_rng(0).normal(size=(6, 2))
-    found = inspect_state(state(squared(6), tiny, y, led=past()))
+    found = inspect_state(state(squared(6), tiny, y))
     assert verdict(found) == "minimum"
     assert found.correlation.highest <= 0
 
@@ -89,7 +82,7 @@ def test_fixed_signs_see_their_own_residual():
     """Negative labels: neurons with sign +1 stay, those with −1 leave."""
     y = -teacher(X, [20.0], [1.0], 2)
     tiny = 1e-8 * np.random.default_rng(0).normal(size=(2, 2))
-    found = inspect_state(state(squared(2, [1.0, -1.0]), tiny, y, led=past()))
+    found = inspect_state(state(squared(2, [1.0, -1.0]), tiny, y))
     assert verdict(found) == "saddle"
     times = [n.escape_time for n in found.forecast.neurons]
     assert np.isinf(times[0]) or times[0] is None or times[0] > 1e3 * times[1]
@@ -101,7 +94,7 @@ def test_a_later_saddle_with_one_teacher_fitted():
     """KH24 Theorem 5.5: opposite teachers do not overlap, so fitting one is a critical point."""
     y = teacher(X, [11.25, 191.25], [1.0, 0.5], 2)
     u = u_at([11.25, 100.0, 170.0], [1.0, 1e-6, 1e-7])
-    found = inspect_state(state(squared(3), u, y, led=past()))
+    found = inspect_state(state(squared(3), u, y))
     assert verdict(found) == "saddle"
     assert found.regime == "mixed"
     assert found.groups.large.tolist() == [0]
@@ -112,7 +105,7 @@ def test_a_later_saddle_with_one_teacher_fitted():
 def test_a_fitted_network_is_a_minimum_and_no_saddle():
     y = teacher(X, [11.25, 191.25], [1.0, 0.25], 2)
     u = u_at([11.25, 191.25, 90.0], [1.0, 0.5, 1e-9])
-    found = inspect_state(state(squared(3), u, y, led=past()))
+    found = inspect_state(state(squared(3), u, y))
     assert verdict(found) == "minimum"
 
 
@@ -120,7 +113,7 @@ def test_a_minimum_with_a_residual_is_certified_by_convexity():
     """y − c with c ≥ 0 everywhere but on the teacher's cone: no neuron of the kind helps."""
     y = teacher(X, [11.25], [1.0], 2) - 1e-1 * np.where(X @ [1.0, 0.2] < -0.5, 1.0, 0.0)
     u = u_at([11.25, 100.0], [1.0, 1e-9])
-    found = inspect_state(state(squared(2), u, y, led=past()))
+    found = inspect_state(state(squared(2), u, y))
     assert verdict(found) == "minimum"
     assert found.judgement.evidence.ncf_relative <= 1e-6
 
@@ -129,9 +122,7 @@ def test_separated_logistic_runs_off_to_infinity():
     labels = np.where(X[:, 0] > 0, 1.0, -1.0)
     model = squared(2, [1.0, -1.0])
     for size in (30.0, 300.0):
-        found = inspect_state(
-            state(model, size * u_at([0, 180], [1, 1]), labels, loss="logistic", led=past())
-        )
+        found = inspect_state(state(model, size * u_at([0, 180], [1, 1]), labels, loss="logistic"))
         assert verdict(found) == "diverging"
         assert found.regime == "late"
 
@@ -139,62 +130,58 @@ def test_separated_logistic_runs_off_to_infinity():
 def test_a_state_on_its_way_is_moving():
     y = teacher(X, [20.0, 200.0], [1.0, 0.5], 2)
     u = u_at([40, 80, 150], [0.5, 0.4, 0.6])
-    assert verdict(inspect_state(state(squared(3), u, y, led=past(-1.0)))) == "moving"
+    assert verdict(inspect_state(state(squared(3), u, y))) == "moving"
 
 
 def test_slow_descent_to_zero_risk_is_moving():
     y = teacher(X, [11.25], [1.0], 2)
     u = u_at([11.35, 12.0], [1.0, 0.02])
-    found = inspect_state(state(squared(2), u, y, led=past(3.0)))
+    found = inspect_state(state(squared(2), u, y))
     assert verdict(found) == "moving"
 
 
-def test_too_large_a_step_is_moving():
-    y = teacher(X, [11.25], [1.0], 2)
-    rng = np.random.default_rng(0)
-    wild = Past(np.arange(100), 1.0 * np.arange(100), rng.normal(size=100), np.full(100, 9.0))
-    found = inspect_state(state(squared(1), u_at([11.3], [1.001]), y, led=wild))
-    assert verdict(found) == "moving"
-    assert any("too large" in s for s in found.judgement.evidence.sentences)
-
-
-def test_without_records_or_curvature_nothing_is_guessed():
-    """A relu kink network at a non-zero stationary point, all neurons large."""
+def test_a_neuron_held_in_its_cell_is_a_local_minimum():
+    """The labels on the far side are out of its reach: s = 0 in its cell, and the loss is convex."""
     model = TwoLayerRelu(2, 1, 0.0)
     y = np.maximum(X @ [1.0, 0.0], 0) + np.where(X[:, 0] < -0.1, 0.5, 0.0)
-    theta = [1.0, 0.0, 1.0]
-    found = inspect_state(state(model, theta, y, led=past(3.0)), hessian=False)
-    assert verdict(found) == "undecided"
-    assert any("curvature" in s for s in found.judgement.evidence.sentences)
-    assert verdict(inspect_state(state(model, theta, y), hessian=False)) == "undecided"
-
-
-def test_a_plateau_is_what_neither_falls_nor_is_certified():
-    """The same point with its curvature: v and u can be rescaled, so an eigenvalue is zero."""
-    model = TwoLayerRelu(2, 1, 0.0)
-    y = np.maximum(X @ [1.0, 0.0], 0) + np.where(X[:, 0] < -0.1, 0.5, 0.0)
-    s = state(model, [1.0, 0.0, 1.0], y, led=past(3.0))
+    s = state(model, [1.0, 0.0, 1.0], y)
     quick = inspect_state(s, hessian=False)
     full = with_curvature(quick, s, hessian_evidence(s))
-    assert verdict(full) in ("plateau", "undecided")
-    assert full.judgement.evidence.curvature.smallest == pytest.approx(0.0, abs=1e-9)
+    assert verdict(quick) == verdict(full) == "local minimum"
+    # The sample nearest to u's edge is at 11.25° from it.
+    near = full.judgement.evidence.held_distance
+    assert near == pytest.approx(np.sin(np.radians(11.25)))
+    risk = np.exp(s.log_risk)
+    rng = np.random.default_rng(0)
+    for _ in range(200):
+        step = rng.normal(size=3)
+        moved = s.theta + near * rng.uniform() * step / np.linalg.norm(step)
+        assert np.exp(s.risk.log_risk(moved)) >= risk - 1e-14
 
 
-def test_a_saddle_without_small_neurons_is_found_by_the_hessian():
+def two_of_a_pair():
     """Two neurons of one mirrored pair at ±: the even part is fitted, the odd direction lowers the risk."""
     y = teacher(X, [11.25, 61.25], [1.0, 1.0], 2)
     model = squared(2)
-    u = u_at([36.25, 36.25], [1.0, 1.0])
     from scipy.optimize import minimize
 
     risk = RiskModel(model, X, y, "square", "sum")
     best = minimize(lambda r: np.exp(risk.log_risk(u_at([r[1]] * 2, [r[0]] * 2).ravel())), [1.0, 36.0],
                     method="Nelder-Mead", options={"xatol": 1e-10, "fatol": 1e-16}).x  # fmt: skip
-    u = u_at([best[1]] * 2, [best[0]] * 2)
-    found = inspect_state(state(model, u, y, led=past(2.0)))
+    return state(model, u_at([best[1]] * 2, [best[0]] * 2), y)
+
+
+def test_a_saddle_without_small_neurons_is_found_by_the_hessian():
+    found = inspect_state(two_of_a_pair())
     assert len(found.groups.small) == 0
     assert verdict(found) == "saddle"
     assert [d.along for d in found.judgement.evidence.descents] == ["hessian"]
+
+
+def test_without_curvature_nothing_is_guessed():
+    found = inspect_state(two_of_a_pair(), hessian=False)
+    assert verdict(found) == "undecided"
+    assert any("curvature" in s for s in found.judgement.evidence.sentences)
 
 
 # --- other networks -------------------------------------------------------------------------------
@@ -211,12 +198,12 @@ def test_networks_that_do_not_separate_use_the_joint_function(model, order):
     y = teacher(X, [20.0], [1.0], 1)
     size = structure_of(model, 2).size
     theta = 1e-4 * np.random.default_rng(0).normal(size=size)
-    found = inspect_state(state(model, theta, y, order=order, led=past()))
+    found = inspect_state(state(model, theta, y, order=order))
     assert found.correlation.joint
     assert verdict(found) == "saddle"
     assert found.correlation.method == "multistart"
     assert any("do not separate" in s for s in found.limits)
-    large = inspect_state(state(model, 1e4 * theta, y, order=order, led=past(9.0)))
+    large = inspect_state(state(model, 1e4 * theta, y, order=order))
     assert large.correlation is None
     assert any("do not separate" in s for s in large.limits)
 
@@ -226,7 +213,7 @@ def test_a_network_that_is_not_homogeneous_says_so():
         torch.nn.Linear(2, 4), torch.nn.Tanh(), torch.nn.Linear(4, 1)
     ).double()
     theta = 0.1 * np.random.default_rng(0).normal(size=17)
-    found = inspect_state(state(model, theta, X[:, 0], order=None, led=past(9.0)))
+    found = inspect_state(state(model, theta, X[:, 0], order=None))
     assert found.correlation is None
     assert any("not homogeneous" in s for s in found.limits)
     assert verdict(found) in ("moving", "undecided", "plateau")
@@ -236,7 +223,7 @@ def test_cross_entropy_has_no_single_residual_but_a_verdict():
     model = DeepRelu(2, (5,), 3, 0.0)
     theta = 0.5 * np.random.default_rng(0).normal(size=structure_of(model, 2).size)
     y = (np.arange(16) % 3).astype(float)
-    found = inspect_state(state(model, theta, y, loss="cross-entropy", led=past(3.0)))
+    found = inspect_state(state(model, theta, y, loss="cross-entropy"))
     assert verdict(found) in ("moving", "undecided")
 
 
@@ -312,7 +299,6 @@ def test_the_live_state_is_that_of_the_snapshot(stairs):
     assert stored.step == 13500
     assert np.array_equal(found.theta, stored.theta)
     assert found.log_risk == stored.log_risk
-    assert np.array_equal(found.past.log_risk, stored.past.log_risk)
 
 
 def test_the_engines_weights_are_not_touched(stairs):

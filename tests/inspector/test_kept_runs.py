@@ -305,7 +305,7 @@ def test_on_a_full_disk_it_waits_for_room_and_is_written_once(tmp_path):
 
 
 def test_a_run_without_saddles_or_neurons_is_as_ever(tmp_path):
-    session = finished(tmp_path)
+    session = finished(tmp_path, "init.scale=1.0")
     assert told_kept(session.folder) == []
 
 

@@ -36,7 +36,7 @@ from workbench.data.load import load_dataset
 from workbench.inspector.forecast import SHARE, EscapeForecast
 from workbench.inspector.inspect import inspect_state
 from workbench.inspector.risk_model import RiskModel
-from workbench.inspector.state import InspectedState, Past
+from workbench.inspector.state import InspectedState
 from workbench.models.build import build_model
 from workbench.presets import read_preset
 
@@ -142,7 +142,6 @@ def _plateaus(run: TrainedRun, config: RunConfig, believed: Believed) -> list[Pl
     u = run.structure.incoming(run.theta)
     with np.errstate(divide="ignore"):
         slope = np.log(np.linalg.norm(gradient(u, data.x, data.y), axis=(1, 2)))
-    past = Past(run.step, run.time, run.log_risk, slope)
     found = []
     for row in valleys(slope, run.log_risk):
         state = InspectedState.of(
@@ -153,7 +152,6 @@ def _plateaus(run: TrainedRun, config: RunConfig, believed: Believed) -> list[Pl
             learning_rate=config.train.lr,
             step=int(run.step[row]),
             time=float(run.time[row]),
-            past=past,
         )
         found.append(_plateau(run, row, state, believed(state)))
     return found

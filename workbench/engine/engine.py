@@ -134,8 +134,9 @@ class Engine:
     def _run(self) -> None:
         state, plan = self.state, self.plan
         self._tell(Started(state.step, self.program.name))
+        at_saddle = False
         if state.recorded_step < 0:
-            self._record_here()
+            at_saddle = self._record_here()
             self._checkpoint()
         # What was made by now lives as long as the run; the collector need not visit it again.
         gc.freeze()
@@ -146,6 +147,8 @@ class Engine:
             self.goals.reached(state.step, self.snapshot.values["log_risk"])
         if plan.start_paused:
             self._pause("asked")
+        elif at_saddle and plan.pause_at_saddle:
+            self._pause("saddle")
         while not self.ended:
             self._obey()
             if self.mode != "running":
@@ -296,17 +299,20 @@ class Engine:
         self.state.rate_log = float(rows.rule_series["learning_rate_log"][index])
         self.state.memory = dict(rows.memory[index])
 
-    def _record_here(self) -> None:
-        """A record of the present state."""
+    def _record_here(self) -> bool:
+        """A record of the present state; whether it is a saddle, if it is the first."""
         self.program.evaluate(self.state, self.spare)
         rows = self.spare.take()
         values = self.panel.compute(rows)
+        saddles = []
         if self.state.recorded_step < 0:
             # The record at a run's end may lie off the schedule: the watch must not depend on it.
-            self.state.watch.scan(values, 0, 1)
+            saddles = seen(self.state.watch, values, 1, rows.theta, self.confirm, first=True)
         self.state.recorded_step = self.state.step
         self._tell(Recorded(self.panel.kept(values)))
-        self._tell_all(self.follower.recorded(values, ()))
+        found = [SaddleFound(s.step, s.evidence, rows.theta[s.row]) for s in saddles]
+        self._tell_all(self.follower.recorded(values, found))
+        return bool(saddles)
 
     def _checkpoint(self) -> None:
         """Hand the whole state over; never one that has diverged between two records."""

@@ -12,6 +12,7 @@ from workbench.arrays import Float
 from workbench.inspector.groups import Groups
 from workbench.inspector.state import InspectedState
 from workbench.theory.kkt import kkt_points
+from workbench.theory.kkt_cells import CAP
 from workbench.theory.ncf_joint import kkt_joint
 from workbench.theory.result import KktPoint, KktSet
 
@@ -21,6 +22,8 @@ WIDE = 64
 """Most input dimensions in which KKT points are searched for."""
 MANY = 50_000
 """Most samples for which they are."""
+STARTS = 1024
+"""Ascents for KKT points where they are not enumerated."""
 JOINT_NUMBERS = 4e9
 """Most operations of the joint search, roughly starts × rounds × n × P."""
 ROUNDING = 1e-20
@@ -109,25 +112,37 @@ def why_no_correlation(state: InspectedState, groups: Groups) -> str | None:
 
 
 def correlation_of(
-    state: InspectedState, groups: Groups, cancel: Cancel = None
+    state: InspectedState,
+    groups: Groups,
+    cancel: Cancel = None,
+    *,
+    cap: int = CAP,
+    starts: int = STARTS,
 ) -> Correlation | None:
     """KKT points of the residual's NCF (KH24 Theorem 5.5), or None where `why_no_correlation` says so.
 
     Single neurons of a known family: for every sign that some small neuron sees (all neurons where
     none is small). Other homogeneous networks near the origin: the joint function over the whole θ.
+    `cap`, `starts`: of the search (theory/kkt.py).
     """
     if why_no_correlation(state, groups) is not None:
         return None
     neurons = state.separable
     if neurons is None or state.order is None:
-        return _joint(state, cancel)
+        return _joint(state, starts, cancel)
     looked = groups.small if len(groups.small) else groups.large
     points: list[KktPoint] = []
     signs: list[float] = []
     sets: dict[float, tuple[int, KktSet]] = {}
     for sign in sorted({float(s) for s in state.sees[looked]}, reverse=True):
         found = kkt_points(
-            state.x, sign * state.z, state.kind, neurons.leak, starts=1024, cancel=cancel
+            state.x,
+            sign * state.z,
+            state.kind,
+            neurons.leak,
+            cap=cap,
+            starts=starts,
+            cancel=cancel,
         )
         sets[sign] = (len(points), found)
         points += found.points
@@ -139,11 +154,11 @@ def correlation_of(
     )
 
 
-def _joint(state: InspectedState, cancel: Cancel) -> Correlation:
+def _joint(state: InspectedState, most: int, cancel: Cancel) -> Correlation:
     """KKT points over the whole θ from seeded starts."""
     p, order = state.structure.size, float(state.order or 2.0)
     ncf = state.risk.joint(state.z)
-    starts = int(np.clip(JOINT_NUMBERS / (300.0 * state.n * p), 8, 128))
+    starts = min(most, int(np.clip(JOINT_NUMBERS / (300.0 * state.n * p), 8, 128)))
     found = kkt_joint(
         ncf.value, ncf.gradient, p, order=round(order), starts=starts, rounds=300, cancel=cancel
     )

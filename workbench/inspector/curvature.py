@@ -14,7 +14,7 @@ from typing import Literal
 import numpy as np
 from scipy.linalg import eigh, eigh_tridiagonal
 
-from workbench.arrays import Array, Float
+from workbench.arrays import Array, Float, Int
 from workbench.inspector.state import InspectedState
 
 DENSE = 3_000
@@ -32,7 +32,9 @@ class Curvature:
     """`smallest`: μ with ‖∇²𝓛 v − μ v‖ ≤ `bound` for the unit `vector` v: an eigenvalue lies within.
 
     `exact`: the whole spectrum was computed, so that μ is the smallest up to `bound`. `largest`: the
-    largest (an estimate for Lanczos), the scale of what counts as zero.
+    largest (an estimate for Lanczos), the scale of what counts as zero. `flat`: parameters whose row is
+    zero, as those of a ReLU neuron that is off on every sample; `smallest_bent`: μ without them, None
+    where it was not computed.
     """
 
     smallest: float
@@ -42,6 +44,8 @@ class Curvature:
     method: Literal["dense", "lanczos"]
     exact: bool
     kinks: int
+    flat: int = 0
+    smallest_bent: float | None = None
 
     @property
     def negative(self) -> bool:
@@ -53,6 +57,12 @@ class Curvature:
         """Whether all eigenvalues are certainly positive, away from kinks."""
         return self.exact and self.kinks == 0 and self.smallest - self.bound > 0.0
 
+    @property
+    def positive_but_flat(self) -> bool:
+        """Whether all eigenvalues are, but for rows that are zero."""
+        bent = self.smallest_bent
+        return self.exact and self.kinks == 0 and bent is not None and bent - self.bound > 0.0
+
 
 def curvature_of(state: InspectedState, cancel: Cancel = None) -> Curvature | None:
     """The evidence at a state; None when cancelled or the Hessian is not finite."""
@@ -60,7 +70,7 @@ def curvature_of(state: InspectedState, cancel: Cancel = None) -> Curvature | No
     widest = max((parameter.shape or (1,))[0] for parameter in state.structure.parameters)
     if p <= DENSE and float(p) * state.n * widest <= DENSE_NUMBERS:
         return _dense(state, cancel)
-    return _lanczos(state, cancel)
+    return lanczos(state, cancel)
 
 
 def kinks_at(state: InspectedState) -> int:
@@ -90,15 +100,34 @@ def _dense(state: InspectedState, cancel: Cancel) -> Curvature | None:
     if not np.isfinite(matrix).all() or (cancel is not None and cancel()):
         return None
     matrix = 0.5 * (matrix + matrix.T)
-    values, vectors = eigh(matrix, subset_by_index=[0, 0])
+    bent = np.flatnonzero(np.abs(matrix).max(axis=1) > 0.0)
+    flat = p - len(bent)
+    values, v = _smallest(matrix, bent)
     size = float(np.abs(matrix).sum(axis=1).max())
-    v, mu = vectors[:, 0], float(values[0])
+    least = values[0] if len(bent) else None
+    mu = min([float(value) for value in values] + [0.0] * (flat > 0))
+    if flat and mu == 0.0:
+        v = np.zeros(p)
+        v[np.setdiff1d(np.arange(p), bent)[0]] = 1.0
     # Backward error of the eigenvalues, and of the sums over the samples behind every entry.
     bound = float(np.linalg.norm(matrix @ v - mu * v)) + EPSILON * size * (np.sqrt(p) + state.n)
-    return Curvature(mu, bound, size, v, "dense", True, kinks_at(state))
+    return Curvature(mu, bound, size, v, "dense", True, kinks_at(state), flat, least)
 
 
-def _lanczos(state: InspectedState, cancel: Cancel) -> Curvature | None:
+def _smallest(
+    matrix: Float[Array, "P P"], bent: Int[Array, " b"]
+) -> tuple[list[float], Float[Array, " P"]]:
+    """The smallest eigenvalue among some rows and columns, in a list, and its vector in all of them."""
+    v = np.zeros(len(matrix))
+    if not len(bent):
+        return [], v
+    values, vectors = eigh(matrix[np.ix_(bent, bent)], subset_by_index=[0, 0])
+    v[bent] = vectors[:, 0]
+    return [float(values[0])], v
+
+
+def lanczos(state: InspectedState, cancel: Cancel = None) -> Curvature | None:
+    """The smallest Ritz value after `LANCZOS_STEPS` products with the Hessian."""
     p = state.structure.size
     steps = min(LANCZOS_STEPS, p)
     rng = np.random.default_rng(0)

@@ -7,16 +7,22 @@ from typing import Literal
 
 import numpy as np
 
-from workbench.arrays import Float
+from workbench.arrays import Float, Int
 from workbench.inspector.correlation import Correlation
 from workbench.inspector.curvature import Curvature
 from workbench.inspector.groups import Groups
+from workbench.inspector.held import Held
+from workbench.inspector.settle import Settled
 from workbench.inspector.state import InspectedState
+from workbench.theory.ncf import ncf_value
 
-SHARES = (1e-2, 1e-3, 1e-4, 1e-5)
-"""Relative falls of the risk that steps are sized for, by the leading term."""
+SHARES = (1e-2, 3e-3, 1e-3)
+"""Relative falls of the risk that steps are sized for, by the leading term. A way that takes off less
+than the last leads nowhere: as much may still fall at a state at rest (saddle.py)."""
 KEPT = 0.3
 """A fall counts when it is at least this part of what was sized for."""
+LASTING = 0.5
+"""Least part of its rate that a way out keeps where the state comes to rest."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -24,24 +30,44 @@ class Descent:
     """A step tried from the state.
 
     `along`: a KKT direction put on a neuron, the whole θ along a joint one, or ±v of the Hessian.
-    `rate`: growth rate along it in the run's flow, d log‖·‖/dt. `fall`: (𝓛 − 𝓛')/𝓛 found; for ±v the
-    mean of both sides, so that the slope does not count. `wanted`: what the leading term says.
+    `rate`: growth rate along it in the run's flow, d log‖·‖/dt. `rate_at_rest`: the same where what
+    falls fast has fallen (settle.py). `fall`: (𝓛 − 𝓛')/𝓛 found; for ±v the mean of both sides, so that
+    the slope does not count. `wanted`: what the leading term says. `size`: norm of what was put in.
+    `distance`: how far θ was moved. `jump`: no smaller move in this direction lowers the risk, as every
+    small neuron is held where it is (held.py).
     """
 
     along: Literal["neuron", "joint", "hessian"]
     rate: float
+    rate_at_rest: float
     fall: float
     wanted: float
     size: float
+    distance: float
+    jump: bool = False
 
     @property
     def confirmed(self) -> bool:
         """Whether the risk fell about as the leading term says."""
         return self.fall >= KEPT * self.wanted > 0.0
 
+    @property
+    def way_out(self) -> bool:
+        """Whether θ leaves this way after the smallest move, and still will once it has settled."""
+        return self.confirmed and not self.jump and self.rate_at_rest >= LASTING * self.rate
+
+    @property
+    def lasting_rate(self) -> float:
+        """The lower of the two rates: what a verdict rests on."""
+        return min(self.rate, self.rate_at_rest)
+
 
 def descent_along_kkt(
-    state: InspectedState, groups: Groups, correlation: Correlation
+    state: InspectedState,
+    groups: Groups,
+    correlation: Correlation,
+    settled: Settled,
+    held: Held | None,
 ) -> Descent | None:
     """Put the best KKT direction on a small neuron (or on θ near the origin) and look at the risk.
 
@@ -53,38 +79,66 @@ def descent_along_kkt(
         return None
     point, sign = correlation.points[best], correlation.signs[best]
     summed = state.log_risk - np.log(state.flow_factor)
-    at, tried = state.log_risk, None
+    at, neuron, jump, tried = state.log_risk, -1, False, None
+    rate = correlation.escape_rate()
     if correlation.joint:
         rate = correlation.escape_rate(float(np.linalg.norm(state.theta)))
     else:
-        rate = correlation.escape_rate()
-        free = groups.small[state.sees[groups.small] == sign]
-        if len(free) == 0:
+        seeing = groups.small[state.sees[groups.small] == sign]
+        if len(seeing) == 0:
             return None
-        neuron = int(free[np.argmin(state.neuron_norm[free])])
+        neuron, jump = _chosen(state, seeing, held)
+    kept = _value_at_rest(settled.state, correlation, best) / point.value
     for share in SHARES:
         size = float(np.exp((np.log(share) + summed - np.log(point.value)) / correlation.order))
         w = size * point.direction
         moved = w if correlation.joint else state.place(state.theta, neuron, w)
         fall = -float(np.expm1(state.risk.log_risk(moved) - at))
-        tried = Descent("joint" if correlation.joint else "neuron", rate, fall, share, size)
+        far = float(np.linalg.norm(moved - state.theta))
+        along: Literal["neuron", "joint"] = "joint" if correlation.joint else "neuron"
+        tried = Descent(along, rate, kept * rate, fall, share, size, far, jump)
         if tried.confirmed:
             return tried
     return tried
 
 
-def descent_along_curvature(state: InspectedState, curvature: Curvature) -> Descent | None:
+def _chosen(
+    state: InspectedState, seeing: Int[np.ndarray, " k"], held: Held | None
+) -> tuple[int, bool]:
+    """(neuron, whether it is held): the smallest that is free, else the smallest."""
+    free = seeing if held is None else seeing[held.reach[seeing] == 0.0]
+    among = free if len(free) else seeing
+    return int(among[np.argmin(state.neuron_norm[among])]), len(free) == 0
+
+
+def _value_at_rest(rest: InspectedState, correlation: Correlation, index: int) -> float:
+    """N of a KKT direction with the residual of another state."""
+    direction = correlation.points[index].direction[None]
+    if correlation.joint:
+        return float(rest.risk.joint(rest.z).value(direction)[0])
+    neurons = rest.separable
+    leak = 0.0 if neurons is None else neurons.leak
+    z = correlation.signs[index] * rest.z
+    return float(ncf_value(direction, rest.x, z, rest.kind, leak)[0])
+
+
+def descent_along_curvature(
+    state: InspectedState, curvature: Curvature, settled: Settled
+) -> Descent | None:
     """Go ±s along the eigenvector of a negative eigenvalue μ: the mean fall is ½|μ|s² + O(s³)."""
     if not curvature.negative:
         return None
     at, tried = state.log_risk, None
+    vector, rate = curvature.vector, -curvature.smallest
+    rest = settled.state
+    lasting = -float(vector @ rest.risk.hessian_products(rest.theta, vector[None])[0])
     for share in SHARES:
-        size = float(np.exp(0.5 * (np.log(2.0 * share / -curvature.smallest) + at)))
-        step: Float[np.ndarray, " P"] = size * curvature.vector
+        size = float(np.exp(0.5 * (np.log(2.0 * share / rate) + at)))
+        step: Float[np.ndarray, " P"] = size * vector
         falls = [
             -float(np.expm1(state.risk.log_risk(state.theta + s * step) - at)) for s in (1, -1)
         ]
-        tried = Descent("hessian", -curvature.smallest, float(np.mean(falls)), share, size)
+        tried = Descent("hessian", rate, lasting, float(np.mean(falls)), share, size, size)
         if tried.confirmed:
             return tried
     return tried

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 def state_of(
     config: RunConfig, dataset: Dataset, theta: Float[np.ndarray, " P"], step: int = 0
 ) -> InspectedState:
-    """The state at θ of the configuration's network and risk on the samples; no past.
+    """The state at θ of the configuration's network and risk on the samples.
 
     Raises:
         BadInput: the network does not fit the samples, or θ not the network.

@@ -16,6 +16,7 @@ from workbench.inspector.groups import Groups, groups_of, without_left
 from workbench.inspector.margin import MarginCertificate, margin_certificate
 from workbench.inspector.margin_limit import margin_limit
 from workbench.inspector.saddle import Judgement, judge
+from workbench.inspector.settle import LEAST_LOG_RISK
 from workbench.inspector.state import InspectedState
 
 Regime = Literal["origin", "mixed", "large", "late", "unknown"]
@@ -97,8 +98,7 @@ def inspect_state(
     """
     groups = groups_of(state)
     correlation = correlation_of(state, groups, cancel)
-    if correlation is not None:
-        groups = without_left(groups, state, radius_of(state, correlation))
+    groups = _cut(state, groups, correlation)
     forecast = forecast_of(state, groups, correlation, cancel=cancel)
     curvature = hessian_evidence(state, cancel) if hessian else None
     judgement = judge(state, groups, correlation, curvature)
@@ -109,11 +109,31 @@ def inspect_state(
     return Inspection(state.step, regime, judgement, groups, correlation, forecast, limits)
 
 
+def judged(
+    state: InspectedState,
+    groups: Groups,
+    correlation: Correlation | None,
+    curvature: Curvature | None,
+) -> Judgement:
+    """The verdict alone, as `inspect_state` comes to it."""
+    return judge(state, _cut(state, groups, correlation), correlation, curvature)
+
+
+def _cut(state: InspectedState, groups: Groups, correlation: Correlation | None) -> Groups:
+    """Large and small neurons, told apart by the radius at which they count as having left."""
+    if correlation is None:
+        return groups
+    return without_left(groups, state, radius_of(state, correlation))
+
+
+def usable_curvature(state: InspectedState) -> bool:
+    """Whether the Hessian is a matrix of finite numbers that a verdict has a use for."""
+    return bool(np.isfinite(state.theta).all()) and state.log_risk > LEAST_LOG_RISK
+
+
 def hessian_evidence(state: InspectedState, cancel: Cancel = None) -> Curvature | None:
     """The smallest Hessian eigenvalue; None when cancelled, or where a separated risk has no use for it."""
-    if not np.isfinite(state.theta).all() or not state.log_risk > -600.0:
-        return None
-    return curvature_of(state, cancel)
+    return curvature_of(state, cancel) if usable_curvature(state) else None
 
 
 def with_curvature(

@@ -1,14 +1,19 @@
-"""Saddle, minimum, or something else: a verdict that is certified, or says that it is not.
+"""Saddle, local minimum, minimum, moving, plateau: the one place where a state gets its verdict.
+
+The watch of a run that trains, its events, the inspector's screen and `workbench inspect` all ask here,
+and the answer depends on θ and the data alone: not on the way that led there, nor on a clock.
 
 What decides is the ratio of two rates of the flow. The risk moves at κ = ‖∇𝓛‖²/𝓛 = −d log 𝓛/dt; weights
-that stay small grow at L‖w‖^{L−2} N (KH24 Theorem 5.5), other directions at −λ of the Hessian. Near a
-saddle κ is far below the fastest escape; on the way down, and where 𝓛 → 0, it is above.
+that stay small grow at L‖w‖^{L−2} N (KH24 Theorem 5.5), other directions at −λ of the Hessian. At a saddle
+κ is at most a tenth of the rate of a way out that was tried on the risk, and that is still there where what
+falls fast has fallen (settle.py): near a minimum it vanishes with the gradient. A way out is one for
+the smallest of moves; where every neuron is held (held.py) the same direction is a jump from a local minimum.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
 
 import numpy as np
@@ -21,37 +26,37 @@ from workbench.inspector.descent import (
     descent_along_kkt,
 )
 from workbench.inspector.groups import Groups
+from workbench.inspector.held import Held, held_neurons
+from workbench.inspector.settle import Settled, settle
 from workbench.inspector.state import InspectedState
 
-Verdict = Literal["saddle", "minimum", "plateau", "diverging", "moving", "undecided"]
+Verdict = Literal[
+    "saddle", "local minimum", "minimum", "plateau", "diverging", "moving", "undecided"
+]
 
 SLOW = 0.1
 """Most κ over the escape rate at a saddle."""
-WAY_DOWN = 0.1
-"""Most ‖∇𝓛‖ over its running peak at a saddle that is not the origin."""
 FITTED = 1e-8
 """A square-loss risk below this share of that at θ = 0 is at its lower bound."""
-STILL_GRADIENT = 1e-2
-STILL_RISK = 1e-3
-"""Standing still: ‖∇𝓛‖ over its peak, and the fall of log 𝓛 expected over a tenth of the time so far."""
+AT_REST = 1e-3
+"""Most of the risk that may still fall, by what falls fast, at a state at rest."""
 NO_ESCAPE = 1e-6
 """max N over Σ|z_i|‖x_i‖^k that counts as zero."""
-RECENT = 50
-RISES = 0.2
-"""Share of the recent records at which the risk rose that speaks of a step that is too large."""
+NO_GAIN = 1e-6
+"""Most of the risk that rounding may leave to gain within the distance of a local minimum."""
 
 
 @dataclass(frozen=True, eq=False)
 class Evidence:
     """What a verdict rests on. None: not known here.
 
-    `gradient_relative`: ‖∇𝓛‖ over its running peak. `risk_rate`: κ. `slowness`: κ over the fastest
-    confirmed or found escape rate. `risk_relative`: 𝓛/𝓛(0). `ncf_relative`: max N over Σ|z_i|‖x_i‖^k.
-    `rises`: share of recent records at which the risk rose.
+    `risk_rate`: κ. `slowness`: κ over the fastest way out. `escape_rate`: that way's. `risk_relative`:
+    𝓛/𝓛(0). `ncf_relative`: max N over Σ|z_i|‖x_i‖^k. `fall_ahead`: share of the risk that is lost where the
+    state settles. `held_distance`: within it the risk is nowhere lower. `jump_distance`, `jump_fall`: a move
+    that leaves a local minimum, and the share of the risk that it takes off.
     """
 
     grad_norm_log: float
-    gradient_relative: float | None
     risk_rate: float
     risk_relative: float
     separated: bool
@@ -59,26 +64,30 @@ class Evidence:
     ncf_relative: float | None
     escape_rate: float | None
     slowness: float | None
-    rises: float | None
+    fall_ahead: float
+    held_distance: float | None
+    jump_distance: float | None
+    jump_fall: float | None
     descents: tuple[Descent, ...]
     curvature: Curvature | None
     sentences: tuple[str, ...]
 
+    @property
+    def ways_out(self) -> tuple[Descent, ...]:
+        """Those that are ways out, KKT directions before the Hessian's."""
+        return tuple(d for d in self.descents if d.way_out)
+
     def as_json(self) -> Mapping[str, object]:
         """Numbers and sentences, without arrays."""
+        own = {
+            k: v for k, v in vars(self).items() if k not in ("descents", "curvature", "sentences")
+        }
         hessian = self.curvature
         return {
-            "grad_norm_log": self.grad_norm_log,
-            "gradient_relative": self.gradient_relative,
-            "risk_rate": self.risk_rate,
-            "risk_relative": self.risk_relative,
-            "separated": self.separated,
-            "ncf_max": self.ncf_max,
-            "ncf_relative": self.ncf_relative,
-            "escape_rate": self.escape_rate,
-            "slowness": self.slowness,
-            "rises": self.rises,
-            "descents": [{**vars(d), "confirmed": d.confirmed} for d in self.descents],
+            **own,
+            "descents": [
+                {**vars(d), "confirmed": d.confirmed, "way_out": d.way_out} for d in self.descents
+            ],
             "hessian": None
             if hessian is None
             else {k: v for k, v in vars(hessian).items() if k != "vector"},
@@ -88,10 +97,11 @@ class Evidence:
 
 @dataclass(frozen=True, eq=False)
 class Judgement:
-    """A verdict with its evidence."""
+    """A verdict with its evidence. `reasons`: the sentences that decided, first in the evidence."""
 
     verdict: Verdict
     evidence: Evidence
+    reasons: tuple[str, ...] = ()
 
 
 def judge(
@@ -100,11 +110,17 @@ def judge(
     correlation: Correlation | None,
     curvature: Curvature | None = None,
 ) -> Judgement:
-    """The verdict on a state; `curvature` is optional, and without it less can be certified."""
-    found = _evidence(state, groups, correlation, curvature)
-    verdict, reasons = _verdict(state, groups, correlation, found)
-    evidence = _with(found, (*reasons, *_facts(state, correlation, found)))
-    return Judgement(verdict, evidence)
+    """The verdict on a state.
+
+    `curvature` is optional. More evidence never takes "saddle" back: each way out counts by itself.
+    """
+    usable = np.isfinite(state.theta).all() and np.isfinite(state.log_risk)
+    settled = settle(state) if usable else Settled(state, 0.0, 0.0, 0.0)
+    held = held_neurons(settled.state, groups, correlation) if usable else None
+    found = _evidence(state, groups, correlation, curvature, settled, held)
+    verdict, reasons = _verdict(state, correlation, found, held, settled)
+    sentences = (*reasons, *_facts(state, correlation, found))
+    return Judgement(verdict, replace(found, sentences=sentences), reasons)
 
 
 def _evidence(
@@ -112,27 +128,24 @@ def _evidence(
     groups: Groups,
     correlation: Correlation | None,
     curvature: Curvature | None,
+    settled: Settled,
+    held: Held | None,
 ) -> Evidence:
     """Every number, and no sentence yet."""
     with np.errstate(over="ignore", invalid="ignore"):
         kappa = float(np.exp(2.0 * state.grad_norm_log - state.log_risk))
         relative = float(np.exp(state.log_risk - state.log_risk_at_zero))
-    past = state.past
-    peak = max(past.grad_norm_log, default=-np.inf)
     tried = []
     if correlation is not None and np.isfinite(state.log_risk):
-        tried.append(descent_along_kkt(state, groups, correlation))
+        tried.append(descent_along_kkt(state, groups, correlation, settled, held))
     if curvature is not None and np.isfinite(state.log_risk):
-        tried.append(descent_along_curvature(state, curvature))
+        tried.append(descent_along_curvature(state, curvature, settled))
     descents = tuple(d for d in tried if d is not None)
-    rate = max((d.rate for d in descents), default=None)
+    rate = max((d.lasting_rate for d in descents if d.way_out), default=None)
+    jump = next((d for d in descents if d.jump and d.confirmed), None)
     highest = None if correlation is None or not correlation.points else correlation.highest
-    recent = np.diff(past.log_risk[-RECENT - 1 :])
     return Evidence(
         grad_norm_log=state.grad_norm_log,
-        gradient_relative=float(np.exp(min(0.0, state.grad_norm_log - peak)))
-        if len(past.step)
-        else None,
         risk_rate=kappa,
         risk_relative=relative,
         separated=_separated(state),
@@ -142,11 +155,24 @@ def _evidence(
         else highest / correlation.scale,
         escape_rate=rate,
         slowness=None if not rate else kappa / rate,
-        rises=float((recent > 1e-6).mean()) if len(recent) >= 10 else None,
+        fall_ahead=settled.fall,
+        held_distance=_held_distance(settled, held),
+        jump_distance=None if jump is None else jump.distance,
+        jump_fall=None if jump is None else jump.fall,
         descents=descents,
         curvature=curvature,
         sentences=(),
     )
+
+
+def _held_distance(settled: Settled, held: Held | None) -> float | None:
+    """Distance around the state within which the risk is nowhere lower than where it settles."""
+    if held is None or not held.all_held:
+        return None
+    if held.gain(settled.state.neuron_norm) > NO_GAIN * np.exp(settled.state.log_risk):
+        return None
+    left = held.distance - settled.distance
+    return float(left) if left > 0.0 else None
 
 
 def _separated(state: InspectedState) -> bool:
@@ -158,7 +184,11 @@ def _separated(state: InspectedState) -> bool:
 
 
 def _verdict(
-    state: InspectedState, groups: Groups, correlation: Correlation | None, found: Evidence
+    state: InspectedState,
+    correlation: Correlation | None,
+    found: Evidence,
+    held: Held | None,
+    settled: Settled,
 ) -> tuple[Verdict, tuple[str, ...]]:
     if not (np.isfinite(state.theta).all() and state.log_risk < np.inf):
         return "undecided", ("The risk or a weight is no finite number.",)
@@ -167,25 +197,23 @@ def _verdict(
             "Every sample is separated, so −∇L always points outwards: ‖θ‖ → ∞ and L → 0 "
             "without a critical point.",
         )
-    saddle = _saddle(groups, found)
+    saddle = _saddle(found)
     if saddle:
         return "saddle", saddle
     if state.loss == "square" and found.risk_relative <= FITTED:
         return "minimum", (
             f"The risk is {found.risk_relative:.1e} of that at θ = 0, and no risk is below 0.",
         )
-    moving = _moving(state, found)
+    moving = _moving(found, settled)
     if moving:
         return "moving", moving
-    return _at_rest(state, groups, correlation, found)
+    return _at_rest(state, correlation, found, held)
 
 
-def _saddle(groups: Groups, found: Evidence) -> tuple[str, ...]:
-    """Reasons to call it a saddle: a confirmed way down that is faster than the state moves."""
-    for d in found.descents:
-        slow = found.risk_rate <= SLOW * d.rate
-        low = groups.origin or (found.gradient_relative or 0.0) <= WAY_DOWN
-        if d.confirmed and slow and low:
+def _saddle(found: Evidence) -> tuple[str, ...]:
+    """Reasons to call it a saddle: a way out that is faster than the state moves."""
+    for d in found.ways_out:
+        if found.risk_rate <= SLOW * d.lasting_rate:
             where = {
                 "neuron": f"A small neuron of norm {d.size:.2g} along the best KKT direction",
                 "joint": f"θ of norm {d.size:.2g} along the best joint KKT direction",
@@ -193,47 +221,37 @@ def _saddle(groups: Groups, found: Evidence) -> tuple[str, ...]:
             }[d.along]
             return (
                 f"{where} lowers the risk by {d.fall:.2%}: a way down.",
-                f"It grows at {d.rate:.3g} per unit of time while log L falls at "
+                f"It grows at {d.lasting_rate:.3g} per unit of time while log L falls at "
                 f"{found.risk_rate:.3g}: the state stands still against it.",
             )
     return ()
 
 
-def _moving(state: InspectedState, found: Evidence) -> tuple[str, ...]:
-    """Reasons to say that it is on its way, from the records up to here."""
-    if found.rises is not None and found.rises > RISES:
+def _moving(found: Evidence, settled: Settled) -> tuple[str, ...]:
+    """Reasons to say that it is on its way."""
+    if found.ways_out:
+        rate = max(d.lasting_rate for d in found.ways_out)
         return (
-            f"The risk rose at {found.rises:.0%} of the last {RECENT} records: steps are too large, "
-            "or minibatches noisy, for the state to settle.",
+            f"log L falls at {found.risk_rate:.3g} per unit of time, and the fastest way out grows at "
+            f"{rate:.3g}: at a saddle it would be {1.0 / SLOW:.0f} times as fast or more.",
         )
-    relative = found.gradient_relative
-    if found.slowness is not None and found.slowness > 1.0 and relative is None:
-        return ("The risk falls faster than any weights could escape.",)
-    if relative is None:
-        return ()
-    if relative > STILL_GRADIENT:
-        return (f"‖∇L‖ is {relative:.2g} times its running peak: too steep for a state at rest.",)
-    ahead = found.risk_rate * 0.1 * _elapsed(state)
-    if ahead > STILL_RISK:
+    if found.fall_ahead > AT_REST:
+        return (f"What falls fast takes another {found.fall_ahead:.2%} off the risk: not at rest.",)
+    if settled.bend < 0.0 and found.risk_rate > SLOW * -settled.bend:
         return (
-            f"At this rate the risk falls by {-np.expm1(-ahead):.2%} in a tenth of the time so far.",
+            f"log L falls at {found.risk_rate:.3g} per unit of time, and the gradient grows at "
+            f"{-settled.bend:.3g}: on its way down.",
         )
     return ()
 
 
-def _elapsed(state: InspectedState) -> float:
-    """Flow time since the first record."""
-    return float(state.time - state.past.time[0]) if len(state.past.time) else 0.0
-
-
 def _at_rest(
-    state: InspectedState, groups: Groups, correlation: Correlation | None, found: Evidence
+    state: InspectedState,
+    correlation: Correlation | None,
+    found: Evidence,
+    held: Held | None,
 ) -> tuple[Verdict, tuple[str, ...]]:
-    """A state that stands still: minimum if certified, else plateau or undecided."""
-    if found.gradient_relative is None and found.risk_rate > 0:
-        return "undecided", (
-            "No records lead here, so whether the state stands still is not known.",
-        )
+    """A state that stands still: minimum or local minimum if certified, else plateau or undecided."""
     hessian = found.curvature
     closed = correlation is not None and correlation.complete and _no_escape(found)
     if closed and correlation is not None and _all_signs(state, correlation):
@@ -241,21 +259,69 @@ def _at_rest(
             "No direction correlates with the residual, of all that neurons of this kind have: the "
             "loss is convex in the output, so no width of them has a lower risk.",
         )
-    if hessian is not None and hessian.positive and (closed or not len(groups.small)):
-        return "minimum", ("All eigenvalues of the Hessian are positive, and no neuron is small.",)
-    if any(d.rate > 0 for d in found.descents):
+    local = _local_minimum(state, found, held)
+    if local:
+        return "local minimum", local
+    if any(d.confirmed for d in found.descents):
         return "undecided", (
-            "A way down was found that the state does not stand still against, or that the risk "
-            "did not confirm.",
+            "A way down was found that a small move does not open, or that fades where the state settles.",
         )
     if hessian is None:
         return "undecided", (
             "The state stands still; its curvature has not been computed, so a minimum is not "
             "certified.",
         )
+    if hessian.negative:
+        return "plateau", (
+            f"The state stands still; the smallest eigenvalue is {hessian.smallest:.2g}, and the way down "
+            f"along it takes less than {AT_REST:.1%} off the risk.",
+        )
     return "plateau", (
         f"The state stands still; no way down was found, and the smallest eigenvalue "
         f"{hessian.smallest:.2g} ± {hessian.bound:.1g} does not certify a minimum.",
+    )
+
+
+def _local_minimum(state: InspectedState, found: Evidence, held: Held | None) -> tuple[str, ...]:
+    """Reasons to call it a local minimum: neurons that are all held, or curvature that is all positive."""
+    hessian, near = found.curvature, found.held_distance
+    if near is not None and held is not None:
+        dead = int((held.dead & (held.reach > 0.0)).sum())
+        off = f", {dead:,} of them off on every sample" if dead else ""
+        still = (
+            f", but for {found.fall_ahead:.1g} of it that still falls"
+            if found.fall_ahead > 1e-9
+            else ""
+        )
+        return (
+            f"Within {near:.2g} of θ the risk is nowhere lower{still}: all {len(held.reach):,} neurons are "
+            f"where no weights nearby correlate with the residual{off}, and the loss is convex in the "
+            "output.",
+            *_jump(found),
+        )
+    if hessian is not None and hessian.positive:
+        return (
+            "All eigenvalues of the Hessian are positive: near θ the risk is higher.",
+            *_jump(found),
+        )
+    if hessian is not None and hessian.positive_but_flat and held is not None:
+        stuck = held.dead & (held.reach > 0.0)
+        if stuck.any() and int(stuck.sum()) * state.weights.shape[1] == hessian.flat:
+            return (
+                f"All eigenvalues of the Hessian are positive but for {int(stuck.sum()):,} neurons that "
+                f"are off on every sample, the nearest {held.reach[stuck].min():.2g} from the edge of that.",
+                *_jump(found),
+            )
+    return ()
+
+
+def _jump(found: Evidence) -> tuple[str, ...]:
+    """The finite move that leaves a local minimum, if one is known."""
+    if found.jump_distance is None or found.jump_fall is None:
+        return ()
+    return (
+        f"A jump of {found.jump_distance:.2g}, a small neuron put along the best KKT direction, would "
+        f"lower the risk by {found.jump_fall:.2%}.",
     )
 
 
@@ -272,14 +338,8 @@ def _facts(
     state: InspectedState, correlation: Correlation | None, found: Evidence
 ) -> tuple[str, ...]:
     """Sentences for the numbers that are known."""
-    facts = []
-    if found.gradient_relative is not None:
-        level = found.gradient_relative
-        peak = max(state.past.grad_norm_log)
-        times = f"{_plain(level, state.grad_norm_log - peak)} times its running peak"
-        facts.append(f"‖∇L‖ is {'at its running peak' if level > 0.995 else times}.")
     rate = _plain(found.risk_rate, 2.0 * state.grad_norm_log - state.log_risk)
-    facts.append(f"log L falls at {rate} per unit of flow time.")
+    facts = [f"log L falls at {rate} per unit of flow time."]
     if correlation is not None and found.ncf_max is not None:
         how = "exact" if correlation.method == "exact" else "from seeded starts"
         facts.append(
@@ -305,9 +365,3 @@ def _plain(value: float, log: float) -> str:
 def _size(state: InspectedState, correlation: Correlation) -> float:
     """The norm that a joint rate depends on."""
     return float(np.linalg.norm(state.theta)) if correlation.joint else 1.0
-
-
-def _with(found: Evidence, sentences: tuple[str, ...]) -> Evidence:
-    from dataclasses import replace
-
-    return replace(found, sentences=sentences)

@@ -1,4 +1,4 @@
-"""What the inspector looks at: one state of a run, with the way it came.
+"""What the inspector looks at: one state of a run.
 
 `session.inspected_state` makes one from a run that is training, `stored.inspected_state` from a run's
 files. The theory needs nothing else, so a state can be made by hand as well.
@@ -6,7 +6,7 @@ files. The theory needs nothing else, so a state can be made by hand as well.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, replace
 from functools import cached_property
 
 import numpy as np
@@ -18,26 +18,6 @@ from workbench.measures.log_risk import Loss, Reduction, log_risk
 from workbench.measures.norms import neuron_norms
 from workbench.models.structure import Neurons, Structure
 from workbench.theory.ncf import NeuronKind
-
-
-@dataclass(frozen=True, eq=False)
-class Past:
-    """Records up to and including the state's step: each (T,)."""
-
-    step: Int[Array, " T"]
-    time: Float[Array, " T"]
-    log_risk: Float[Array, " T"]
-    grad_norm_log: Float[Array, " T"]
-
-    def until(self, step: int) -> Past:
-        """The records up to `step`."""
-        count = int(np.searchsorted(self.step, step, side="right"))
-        return Past(
-            self.step[:count], self.time[:count], self.log_risk[:count], self.grad_norm_log[:count]
-        )
-
-
-NO_PAST = Past(np.zeros(0, dtype=np.int64), np.zeros(0), np.zeros(0), np.zeros(0))
 
 
 @dataclass(frozen=True, eq=False)
@@ -63,7 +43,6 @@ class InspectedState:
     order: float | None
     learning_rate: float
     risk: RiskModel
-    past: Past = field(default=NO_PAST)
 
     @classmethod
     def of(
@@ -76,7 +55,6 @@ class InspectedState:
         learning_rate: float,
         step: int = 0,
         time: float = 0.0,
-        past: Past = NO_PAST,
     ) -> InspectedState:
         """The state at θ; outputs and gradient are computed on the risk's own copy of the network."""
         theta = np.array(theta, dtype=np.float64)
@@ -96,7 +74,14 @@ class InspectedState:
             order=order,
             learning_rate=learning_rate,
             risk=risk,
-            past=past.until(step),
+        )
+
+    def at(self, theta: Float[Array, " P"]) -> InspectedState:
+        """The same network and data with other weights."""
+        gradient, scale = self.risk.gradient(theta)
+        outputs = self.risk.outputs(theta)
+        return replace(
+            self, theta=theta, outputs=outputs, gradient=gradient, gradient_log_scale=scale
         )
 
     @property

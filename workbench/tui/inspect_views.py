@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 
 VERDICTS: dict[str, tuple[str, str]] = {
     "saddle": ("saddle", "warn"),
+    "local minimum": ("local minimum", "good"),
     "minimum": ("minimum", "good"),
     "plateau": ("plateau", "purple"),
     "diverging": ("going to infinity", "cyan"),
