@@ -16,7 +16,7 @@ import numpy as np
 from jaxtyping import Bool, Float, Int
 
 from workbench.arrays import Array
-from workbench.theory.cells_two_layer import PiecewiseLinear
+from workbench.theory.piecewise_linear import PiecewiseLinear
 
 BLOCK = 256
 STEPS = np.concatenate([np.full(40, 0.15), 0.15 * 0.87 ** np.arange(60)])

@@ -1,80 +1,237 @@
-"""KKT points of one squared-ReLU neuron by enumeration of the cells of {x_i·u = 0}."""
+"""KKT points of one squared-ReLU neuron by enumeration of the cells of {x_i·u = 0}.
+
+N(u) = uᵀM_S u on the closure of the cell S and N is C¹, so the critical points on the sphere are the
+eigenvectors of M_S that lie in the closed cell (KH24 App. G.1 cell by cell). A repeated eigenvalue gives
+a flat set: the part of its eigenspace in the closed cell. Cells that float64 cannot rule out with a bound
+on its error are decided in integers, so the list is complete and holds nothing else.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import dataclass, field
+from fractions import Fraction
 
 import numpy as np
-from jaxtyping import Float
+from jaxtyping import Float, Int
 
 from workbench.arrays import Array
+from workbench.theory.arrangement import enumerate_faces
+from workbench.theory.cell_filter import possible_cells
 from workbench.theory.draft import Draft
-from workbench.theory.flat_sets import contains, distinct, hull_basis, joined
+from workbench.theory.exact_cone import cone
+from workbench.theory.exact_eigen import Spectrum
+from workbench.theory.exact_lines import ExactLines, exact_lines, rounded_lines
+from workbench.theory.flat_sets import FlatPiece, joined, orthonormal
+from workbench.theory.integers import unit_vector
 from workbench.theory.lines import Lines
-from workbench.theory.piecewise_quadratic import (
-    IN_CELL,
-    PiecewiseQuadratic,
-    critical_directions,
-    extreme_values,
-)
 from workbench.theory.result import FlatExtent, PointKind
 
-SAME = 1e-8
-"""KKT points closer than this are one."""
+CHUNK = 16_384
+"""Cells worked on at once."""
 
-CURVED = 1e-11
-"""Second-order changes below this share of the scale count as zero."""
+IRRATIONAL = "a repeated eigenvalue that is no rational number was not resolved"
 
 
-def quadratic(lines: Lines) -> PiecewiseQuadratic:
-    """N of a squared-ReLU neuron; lines without a kink go into the base."""
-    smooth, kinked = ~lines.kinked, lines.kinked
-    base = (lines.axis[smooth] * lines.plus[smooth, None]).T @ lines.axis[smooth]
-    return PiecewiseQuadratic(
-        base,
-        lines.axis[kinked],
-        lines.plus[kinked],
-        lines.minus[kinked],
-        lines.scale if lines.scale > 0 else 1.0,
-    )
+@dataclass(frozen=True, eq=False)
+class Critical:
+    """A critical direction: `along` (d,) integers, `signs` (m,) of the planes at it, `value` N over the
+    common scale, within `error`, `cell` the index of a cell whose closure holds it.
+
+    `rank`: how many eigenvalues of the cell's matrix are smaller and larger.
+    """
+
+    along: Array
+    signs: Int[Array, " m"]
+    value: Fraction
+    error: Fraction
+    cell: int
+    rank: tuple[int, int]
+
+
+@dataclass(eq=False)
+class CellSearch:
+    """The cells of one neuron's data, and what was found in them.
+
+    `unresolved`: why something could not be decided, "" where all was.
+    """
+
+    lines: ExactLines
+    cells: Int[Array, "C m"]
+    points: list[Critical] = field(default_factory=list)
+    pieces: list[FlatPiece] = field(default_factory=list)
+    unresolved: str = ""
+    _spectra: dict[int, Spectrum] = field(default_factory=dict)
+    _seen: dict[bytes, list[Float[Array, " d"]]] = field(default_factory=dict)
+
+    def spectrum(self, cell: int) -> Spectrum:
+        """Eigenpairs of a cell's matrix."""
+        if cell not in self._spectra:
+            self._spectra[cell] = Spectrum(self.lines.matrix(self.cells[cell]))
+        return self._spectra[cell]
+
+    def look_into(self, cell: int) -> None:
+        """Find what the closure of one cell holds."""
+        spectrum, signs = self.spectrum(cell), self.cells[cell]
+        d = self.lines.dimension
+        for group in spectrum.groups:
+            if len(group) > 1:
+                self._repeated(cell, spectrum, group)
+                continue
+            at = spectrum.signs(self.lines.axis, group[0])
+            for turn in (1, -1):
+                if (turn * at * signs >= 0).all():
+                    vector, _ = spectrum.vector(group[0])
+                    rank = (group[0], d - 1 - group[0])
+                    self._add(cell, turn * vector, turn * at, spectrum, group, rank)
+
+    def _repeated(self, cell: int, spectrum: Spectrum, group: list[int]) -> None:
+        """An eigenspace of more than one dimension cut with the closed cell."""
+        space = spectrum.eigenspace(group)
+        if space is None:
+            self.unresolved = IRRATIONAL
+            return
+        signs = self.cells[cell].astype(object)
+        rows = (self.lines.axis * signs[:, None]).dot(space.T)
+        middle, basis = cone(rows)
+        if len(basis) == 0:
+            return
+        point = middle.dot(space)
+        if len(basis) > 1:
+            value = round(spectrum.value(group[0]))
+            self.pieces.append(FlatPiece(point, basis.dot(space), self.cells[cell], value))
+            return
+        height = self.lines.axis.dot(point)
+        at = np.where(height > 0, 1, np.where(height < 0, -1, 0)).astype(np.int8)
+        rank = (group[0], len(self.lines.matrix(self.cells[cell])) - 1 - group[-1])
+        for turn in (1, -1):
+            if (turn * at * self.cells[cell] >= 0).all():
+                self._add(cell, turn * point, turn * at, spectrum, group, rank)
+
+    def _add(
+        self,
+        cell: int,
+        along: Array,
+        signs: Int[Array, " m"],
+        spectrum: Spectrum,
+        group: list[int],
+        rank: tuple[int, int],
+    ) -> None:
+        """Add a direction unless a cell beside this one has it: two in one face are orthogonal."""
+        unit = unit_vector(along)
+        known = self._seen.setdefault(signs.tobytes(), [])
+        if all(float(unit @ other) < 0.5 for other in known):
+            known.append(unit)
+            value, error = spectrum.value(group[0]), spectrum.error()
+            self.points.append(Critical(along, signs, value, error, cell, rank))
+
+    def around(self, signs: Int[Array, " m"]) -> list[int]:
+        """Cells whose closure holds a face."""
+        fixed = np.flatnonzero(signs)
+        return np.flatnonzero((self.cells[:, fixed] == signs[fixed]).all(axis=1)).tolist()
+
+    def place(self, cell: int, point: Critical) -> list[int]:
+        """The eigenvalue of a cell's matrix that a direction in its closure belongs to.
+
+        N is C¹, so the direction is an eigenvector there too, and one eigenvalue is equal to its value.
+        """
+        spectrum = self.spectrum(cell)
+        near = sorted(spectrum.groups, key=lambda g: abs(spectrum.value(g[0]) - point.value))
+        return near[0]
+
+    def is_flat(self, point: Critical) -> bool:
+        """Whether a direction lies in one of the flat pieces."""
+        for piece in self.pieces:
+            if ((point.signs == piece.signs) | (point.signs == 0)).all():
+                cell = self.around(piece.signs)[0]
+                group = self.place(cell, point)
+                if len(group) > 1 and round(self.spectrum(cell).value(group[0])) == piece.value:
+                    return True
+        return False
+
+    def kind_of(self, point: Critical) -> PointKind:
+        """Kind of an isolated critical direction u from the second-order change over all tangents h.
+
+        Inside a cell the eigenvalues order it. On walls N changes by hᵀ(M_S − N(u))h in each cell S
+        around, a C¹ function of h on the tangent sphere: its extreme values are at eigenvectors of M_S
+        in the closed cone of S at u, and none is 0, as u would then be in a flat set.
+        """
+        if point.signs.all():
+            return _kind(point.rank[1] > 0, point.rank[0] > 0)
+        on = np.flatnonzero(point.signs == 0)
+        up = down = False
+        for cell in self.around(point.signs):
+            own = self.place(cell, point)
+            for group in self.spectrum(cell).groups:
+                higher = group[0] > own[0]
+                if group == own or (up if higher else down):
+                    continue
+                if self._enters(cell, group, on):
+                    up, down = up or higher, down or not higher
+        return _kind(up, down)
+
+    def _enters(self, cell: int, group: list[int], on: Int[Array, " k"]) -> bool:
+        """Whether an eigenspace has a direction, or its opposite, in a cell's cone at planes `on`."""
+        spectrum, signs = self.spectrum(cell), self.cells[cell][on]
+        rows = self.lines.axis[on]
+        if len(group) == 1:
+            at = spectrum.signs(rows, group[0]) * signs
+            return bool((at >= 0).all() or (at <= 0).all())
+        space = spectrum.eigenspace(group)
+        if space is None:
+            self.unresolved = IRRATIONAL
+            return True
+        return len(cone((rows * signs[:, None].astype(object)).dot(space.T))[1]) > 0
+
+
+def _kind(up: bool, down: bool) -> PointKind:
+    """From whether N grows, or shrinks, somewhere around."""
+    if up:
+        return "saddle" if down else "min"
+    return "max"
 
 
 def squared_points(
     lines: Lines, cancel: Callable[[], bool] | None = None
-) -> tuple[list[Draft], bool]:
-    """All KKT points (KH24 eq. (6) for one neuron), and whether the search was finished."""
-    q = quadratic(lines)
+) -> tuple[list[Draft], bool, str]:
+    """All KKT points (KH24 eq. (6) for one neuron), whether the search was finished, and what it could
+    not decide ("" for nothing)."""
+    exact = exact_lines(lines)
     if lines.dimension == 1:
-        return _on_two_points(q), True
-    found = critical_directions(q, cancel)
+        return _on_two_points(exact), True, ""
+    search = CellSearch(exact, enumerate_faces(exact.axis, cells_only=True).signs)
+    rounded = rounded_lines(exact)
+    finished = True
+    for begin in range(0, len(search.cells), CHUNK):
+        block = search.cells[begin : begin + CHUNK]
+        for cell in np.flatnonzero(possible_cells(rounded, block)):
+            if cancel is not None and cancel():
+                finished = False
+                break
+            search.look_into(begin + int(cell))
+    return _drafts(search), finished, search.unresolved
+
+
+def _drafts(search: CellSearch) -> list[Draft]:
+    """What was found, flat sets joined and isolated points with their kinds."""
     drafts: list[Draft] = []
-    isolated = found.points[distinct(found.points, SAME)]
-    for group in joined(found.pieces, q):
-        extent = FlatExtent("face", None, hull_basis(group))
-        drafts.append(Draft(group[0].point, "flat", extent))
-        for piece in group:
-            isolated = isolated[~contains(piece, isolated, q.axis)]
-    drafts += [Draft(u, kind_of(u, q)) for u in isolated]
-    return drafts, found.finished
+    for group in joined(search.pieces, search.lines.axis):
+        extent = FlatExtent("face", None, orthonormal(np.vstack([p.basis for p in group])))
+        height = search.lines.axis.dot(group[0].point)
+        drafts.append(Draft(unit_vector(group[0].point), "flat", extent, on=height == 0))
+    for point in search.points:
+        if not search.is_flat(point):
+            unit = unit_vector(point.along)
+            drafts.append(Draft(unit, search.kind_of(point), on=point.signs == 0))
+    return drafts
 
 
-def kind_of(u: Float[Array, " d"], q: PiecewiseQuadratic) -> PointKind:
-    """Kind of an isolated critical direction by the second-order change over all tangents.
-
-    N is piecewise quadratic and C¹, so along every great circle from u it is N + sin²t·Q(h) with Q
-    the change of `PiecewiseQuadratic.around`: the signs of its extreme values decide.
-    """
-    least, largest = extreme_values(q.around(u))
-    if largest < -CURVED * q.scale:
-        return "max"
-    return "min" if least > CURVED * q.scale else "saddle"
-
-
-def _on_two_points(q: PiecewiseQuadratic) -> list[Draft]:
+def _on_two_points(lines: ExactLines) -> list[Draft]:
     """d = 1: the sphere is {1, −1} and both are critical."""
-    ends = np.array([[1.0], [-1.0]])
-    first, second = q.value(ends)
-    if abs(first - second) <= IN_CELL * q.scale:
-        return [Draft(end, "max") for end in ends]
+    up = np.where(lines.axis[:, 0] > 0, 1, -1)
+    first, second = lines.matrix(up)[0, 0], lines.matrix(-up)[0, 0]
     kinds: tuple[PointKind, PointKind] = ("max", "min") if first > second else ("min", "max")
-    return [Draft(end, kind) for end, kind in zip(ends, kinds, strict=True)]
+    if first == second:
+        kinds = ("max", "max")
+    off = np.zeros(len(up), dtype=bool)
+    return [Draft(np.array([end]), kind, on=off) for end, kind in zip((1.0, -1.0), kinds, strict=True)]

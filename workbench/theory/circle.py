@@ -4,8 +4,9 @@ For d = 2 the data lines cut the circle into arcs (cells) and on arc c, with u =
 
     f(θ) = A_c + B_c cos kθ + C_c sin kθ,      k = 2: N of squared ReLU,  k = 1: g of two-layer ReLU.
 
-Crossing a line changes (A, B, C) by a fixed amount, so all arcs follow from one by prefix sums;
-the sums are taken in fixed point, where adding and removing the same line cancels exactly.
+Crossing a line changes (A, B, C) by a fixed amount, so all arcs follow from one by prefix sums of
+integers (`exact_circle.py`). Which arcs are flat and the signs of f' at every break are exact; from them
+follows where critical points are, without a tolerance. Angles and values are float64.
 """
 
 from __future__ import annotations
@@ -16,19 +17,25 @@ import numpy as np
 from jaxtyping import Bool, Float, Int
 
 from workbench.arrays import Array
+from workbench.theory.exact_circle import ExactCircle, exact_circle
+from workbench.theory.exact_lines import exact_lines
+from workbench.theory.integers import floats
 from workbench.theory.lines import Lines
 
 TURN = 2.0 * np.pi
-FLAT = 1e-12
-"""An arc whose amplitude is below this share of the data's scale is flat; likewise a derivative."""
 
 
 @dataclass(frozen=True, eq=False)
 class CircleFunction:
     """f on the circle; arc c runs from `breaks[c]` to `breaks[c + 1]` (cyclic), at least two arcs.
 
-    `breaks` (m,): angles in [0, 2π), rising. `mean`, `cosine`, `sine` (m,): A, B, C by arc.
+    `breaks` (m,): angles in [0, 2π], not falling. `mean`, `cosine`, `sine` (m,): A, B, C by arc.
     `degree`: k. `scale`: bound on |f|. `real` (m,): the break is a data line's, not a helper's.
+
+    Exactly known: `flat` (m,): B = C = 0 on the arc. `level` (m,): sign of f at the break for k = 1.
+    `before`, `after` (m,): sign of f' at the break by the formula of the arc before, and after, it.
+    `bend_before`, `bend_after` (m,): sign of f − A there, against f''. `wide` (m,): the arc is longer
+    than π/2.
     """
 
     breaks: Float[Array, " m"]
@@ -38,11 +45,22 @@ class CircleFunction:
     degree: int
     scale: float
     real: Bool[Array, " m"]
+    flat: Bool[Array, " m"]
+    before: Int[Array, " m"]
+    after: Int[Array, " m"]
+    bend_before: Int[Array, " m"]
+    bend_after: Int[Array, " m"]
+    wide: Bool[Array, " m"]
 
     @property
     def widths(self) -> Float[Array, " m"]:
         """(m,) lengths of the arcs in radians."""
         return np.diff(self.breaks, append=self.breaks[0] + TURN)
+
+    @property
+    def level(self) -> Int[Array, " m"]:
+        """(m,) sign of f at the breaks, exact for k = 1, where A = 0."""
+        return self.bend_after
 
     def wave(
         self, angle: Float[Array, " k"], arc: Int[Array, " k"]
@@ -67,8 +85,9 @@ class CircleFunction:
 class CriticalItems:
     """Critical points and flat arcs of f, in the order of their angles; between them f is monotone.
 
-    `start`, `end` (K,): angles, equal for a point; start in [0, 2π). `before`, `after` (K,): sign of
+    `start`, `end` (K,): angles, equal for a point; start in [0, 2π]. `before`, `after` (K,): sign of
     f' just before start and just after end. `value` (K,): f. `flat` (K,). `kinks` (K,): 1 on a break.
+    `side` (K,): sign of the value, exact for k = 1. `arc` (K,): that begins, or holds, the item.
     """
 
     start: Float[Array, " K"]
@@ -78,6 +97,8 @@ class CriticalItems:
     value: Float[Array, " K"]
     flat: Bool[Array, " K"]
     kinks: Int[Array, " K"]
+    side: Int[Array, " K"]
+    arc: Int[Array, " K"]
 
     @property
     def consistent(self) -> bool:
@@ -118,58 +139,61 @@ def circle_function(lines: Lines) -> CircleFunction:
     if lines.dimension != 2:
         raise ValueError(f"the circle needs d = 2, got d = {lines.dimension}")
     k = lines.degree
-    phi = np.arctan2(lines.axis[:, 1], lines.axis[:, 0])
-    half = 0.5 if k == 2 else 1.0
-    feature = half * np.column_stack([np.full(len(phi), k - 1.0), np.cos(k * phi), np.sin(k * phi)])
-    plus, minus = lines.plus[:, None] * feature, lines.minus[:, None] * feature
-    largest = max(np.abs(plus).max(initial=0.0), np.abs(minus).max(initial=0.0))
-    unit = float(np.ldexp(1.0, np.frexp(largest)[1]))
-    kinked = lines.kinked
-    fading = np.mod(phi[kinked] + np.pi / 2, TURN)
-    rising = np.mod(phi[kinked] - np.pi / 2, TURN)
-    breaks = np.concatenate([fading, rising])
-    breaks[breaks >= TURN] = 0.0
-    order = np.argsort(breaks, kind="stable")
-    rank = np.empty_like(order)
-    rank[order] = np.arange(len(order))
-    count = int(kinked.sum())
-    ends_minus = rank[:count] > rank[count:]
-    high, low = _fixed(plus, unit), _fixed(minus, unit)
-    step = low[:, kinked] - high[:, kinked]
-    steps = np.concatenate([step, -step], axis=1)[:, order]
-    base = high[:, ~kinked].sum(axis=1) + np.where(
-        ends_minus[None, :, None], low[:, kinked], high[:, kinked]
-    ).sum(axis=1)
-    if count == 0:
-        return _smooth_circle(_floating(base[:, None, :], unit)[0], k, lines.scale)
-    waves = _floating(base[:, None, :] + np.cumsum(steps, axis=1), unit)
+    exact = exact_circle(exact_lines(lines))
+    number, shift = floats(exact.wave)
+    power = exact.exponent + int(shift)
+    mean, cosine, sine = np.ldexp(number, power).T
+    if len(exact.direction) == 0:
+        return _smooth_circle((mean[0], cosine[0], sine[0]), bool(exact.flat[0]), k, lines.scale)
+    half = len(exact.direction) // 2
+    unit, _ = floats(exact.direction[:half], by_row=True)
+    upper = np.maximum.accumulate(np.arctan2(unit[:, 1], unit[:, 0]))
     return CircleFunction(
-        breaks[order],
-        waves[:, 0],
-        waves[:, 1],
-        waves[:, 2],
+        np.concatenate([upper, np.pi + upper]),
+        mean,
+        cosine,
+        sine,
         k,
         lines.scale,
-        np.ones(2 * count, dtype=bool),
+        np.ones(2 * half, dtype=bool),
+        exact.flat,
+        *_signs_at_breaks(exact, k),
     )
 
 
-def _fixed(terms: Float[Array, "m 3"], unit: float) -> Int[Array, "2 m 3"]:
-    """Terms as two-word integers, resolution 2^-60 of `unit`; sums of 2^22 terms do not overflow."""
-    scaled = terms / unit * 2.0**40
-    word = np.rint(scaled)
-    return np.stack([word, np.rint((scaled - word) * 2.0**20)]).astype(np.int64)
+def _signs_at_breaks(exact: ExactCircle, k: int) -> tuple[Array, Array, Array, Array, Array]:
+    """`before`, `after`, `bend_before`, `bend_after` and `wide` of a circle with data lines."""
+    p, q = exact.direction.T
+    c, s = (p, q) if k == 1 else (p * p - q * q, 2 * p * q)
+    following = exact.wave
+    previous = np.roll(following, 1, axis=0)
+
+    def slope(wave: Array) -> Array:
+        return _sign(wave[:, 2] * c - wave[:, 1] * s)
+
+    def bend(wave: Array) -> Array:
+        return _sign(wave[:, 1] * c + wave[:, 2] * s)
+
+    onward = np.roll(exact.direction, -1, axis=0)
+    wide = (exact.direction * onward).sum(axis=1) < 0
+    return slope(previous), slope(following), bend(previous), bend(following), wide.astype(bool)
 
 
-def _floating(words: Int[Array, "2 m 3"], unit: float) -> Float[Array, "m 3"]:
-    """The numbers that two-word integers stand for."""
-    return np.asarray((words[0] + words[1] * 2.0**-20) * 2.0**-40 * unit)
+def _sign(values: Array) -> Int[Array, " m"]:
+    """Signs of integers."""
+    return np.where(values > 0, 1, np.where(values < 0, -1, 0)).astype(np.int64)
 
 
-def _smooth_circle(wave: Float[Array, "3"], degree: int, scale: float) -> CircleFunction:
-    """f without a kink: two equal arcs whose helper breaks lie where f is steepest."""
-    first = np.mod((np.arctan2(wave[2], wave[1]) + np.pi / 2) / degree, np.pi)
-    pair = np.ones(2)
+def _smooth_circle(
+    wave: tuple[float, float, float], flat: bool, degree: int, scale: float
+) -> CircleFunction:
+    """f without a kink: two equal arcs whose helper breaks lie where f is steepest, first upwards."""
+    first = np.mod((np.arctan2(wave[2], wave[1]) - np.pi / 2) / degree, TURN)
+    turns = degree == 1 and first >= np.pi
+    first = np.mod(first, np.pi)
+    pair, none = np.ones(2), np.zeros(2, dtype=np.int64)
+    slope = np.array([1, 1 if degree == 2 else -1]) * (-1 if turns else 1)
+    slope = none if flat else slope
     return CircleFunction(
         np.array([first, first + np.pi]),
         pair * wave[0],
@@ -178,77 +202,90 @@ def _smooth_circle(wave: Float[Array, "3"], degree: int, scale: float) -> Circle
         degree,
         scale,
         np.zeros(2, dtype=bool),
+        np.full(2, flat),
+        slope,
+        slope,
+        none,
+        none,
+        np.ones(2, dtype=bool),
     )
 
 
-def _sign(
-    first: Float[Array, " m"], second: Float[Array, " m"], tolerance: float
-) -> Int[Array, " m"]:
-    """Sign of `first`, or of `second` where the first is within the tolerance of 0."""
-    return np.sign(np.where(np.abs(first) > tolerance, first, second)).astype(np.int64)
-
-
-def critical_items(f: CircleFunction, tolerance: float = FLAT) -> CriticalItems:
-    """All critical points (Clarke ones on kinks) and flat arcs of f. Cost O(m log m).
-
-    `tolerance`: amplitudes and derivatives below tolerance·scale count as zero.
-    """
+def critical_items(f: CircleFunction) -> CriticalItems:
+    """All critical points (Clarke ones on kinks) and flat arcs of f. Cost O(m log m)."""
     count = len(f.breaks)
-    small = tolerance * f.scale
-    flat = np.hypot(f.cosine, f.sine) <= small
-    if flat.all():
-        zero, one = np.zeros(1, dtype=np.int64), np.ones(1)
-        return CriticalItems(0.0 * one, TURN * one, zero, zero, f.mean[:1], one.astype(bool), zero)
     arcs = np.arange(count)
+    if f.flat.all():
+        zero, one = np.zeros(1, dtype=np.int64), np.ones(1)
+        side = np.sign(f.mean[:1]).astype(np.int64)
+        return CriticalItems(
+            0.0 * one, TURN * one, zero, zero, f.mean[:1], one.astype(bool), zero, side, zero
+        )
     left = np.mod(arcs - 1, count)
-    bend_left, slope_left = f.wave(f.breaks, left)
-    bend_right, slope_right = f.wave(f.breaks, arcs)
-    before = np.where(flat[left], 0, _sign(slope_left, bend_left, small))
-    after = np.where(flat, 0, _sign(slope_right, -bend_right, small))
-    away = np.minimum(slope_left, slope_right) > small
-    away |= np.maximum(slope_left, slope_right) < -small
-    critical = ~away & ~flat[left] & ~flat
-    smooth_right = ~away & (np.abs(slope_right) <= small)
-    smooth_left = np.roll(~away & (np.abs(slope_left) <= small), -1)
-    at = np.flatnonzero(critical)
-    runs = np.flatnonzero(flat & ~flat[left])
-    stops = np.flatnonzero(~flat & flat[left])
+    before = np.where(f.before != 0, f.before, f.bend_before)
+    after = np.where(f.after != 0, f.after, -f.bend_after)
+    at = np.flatnonzero((f.before * f.after <= 0) & ~f.flat[left] & ~f.flat)
+    runs = np.flatnonzero(f.flat & ~f.flat[left])
+    stops = np.flatnonzero(~f.flat & f.flat[left])
     stops = np.roll(stops, -1) if len(runs) and stops[0] <= runs[0] else stops
-    inner, arc, bend = _inner_zeros(f, flat, smooth_right, smooth_left)
-    turn = np.sign(bend).astype(np.int64)
+    inner, arc, top = _inner_zeros(f, before, after)
+    bend = f.wave(f.breaks[arc] + inner, arc)[0]
     none = np.zeros(len(inner), dtype=np.int64)
-    begin = np.concatenate([f.breaks[at], np.mod(inner, TURN), f.breaks[runs]])
+    begin = np.concatenate([f.breaks[at], f.breaks[arc] + inner, f.breaks[runs]])
     width = np.concatenate(
         [np.zeros(len(at) + len(inner)), np.mod(f.breaks[stops] - f.breaks[runs], TURN)]
     )
-    mid = 0.5 * (f.mean[left[at]] + bend_left[at] + f.mean[at] + bend_right[at])
-    order = np.argsort(begin, kind="stable")
-    is_flat = np.arange(len(begin)) >= len(at) + len(inner)
+    mid = 0.5 * (f.mean[left[at]] + f.mean[at])
+    mid += 0.5 * (f.wave(f.breaks[at], left[at])[0] + f.wave(f.breaks[at], at)[0])
+    value = np.concatenate([mid, f.mean[arc] + bend, f.mean[runs]])
+    side = np.sign(value).astype(np.int64)
+    if f.degree == 1:
+        side = np.concatenate([f.level[at], top, np.zeros(len(runs), dtype=np.int64)])
+    where = np.concatenate([at, arc, runs])
+    order = _in_order(begin, where, len(at), len(inner))
     return CriticalItems(
-        begin[order],
-        (begin + width)[order],
-        np.concatenate([before[at], turn, before[runs]])[order],
-        np.concatenate([after[at], -turn, after[stops]])[order],
-        np.concatenate([mid, f.mean[arc] + bend, f.mean[runs]])[order],
-        is_flat[order],
+        np.where(begin > TURN, begin - TURN, begin)[order],
+        (np.where(begin > TURN, begin - TURN, begin) + width)[order],
+        np.concatenate([before[at], top, before[runs]])[order],
+        np.concatenate([after[at], -top, after[stops]])[order],
+        value[order],
+        (np.arange(len(begin)) >= len(at) + len(inner))[order],
         np.concatenate([f.real[at].astype(np.int64), none, np.zeros(len(runs), np.int64)])[order],
+        side[order],
+        where[order],
     )
 
 
+def _in_order(
+    begin: Float[Array, " K"], arc: Int[Array, " K"], on_break: int, inner: int
+) -> Int[Array, " K"]:
+    """Items by angle; by their arc, and a break before what lies inside, where angles round alike."""
+    inside = np.zeros(len(begin), dtype=np.int64)
+    inside[on_break : on_break + inner] = 1
+    order = np.lexsort([begin, inside, arc])
+    past = begin[order] > TURN
+    return np.concatenate([order[past], order[~past]])
+
+
 def _inner_zeros(
-    f: CircleFunction,
-    flat: Bool[Array, " m"],
-    smooth_right: Bool[Array, " m"],
-    smooth_left: Bool[Array, " m"],
-) -> tuple[Float[Array, " k"], Int[Array, " k"], Float[Array, " k"]]:
-    """Zeros of f' strictly inside arcs, without those that a critical break already stands for."""
-    period = np.pi / f.degree
-    phase = np.arctan2(f.sine, f.cosine) / f.degree
-    offset = np.mod(phase - f.breaks, period)[:, None] + period * np.arange(f.degree + 1)
-    width = f.widths[:, None]
-    keep = (offset > 0) & (offset < width) & ~flat[:, None]
-    keep &= ~(smooth_right[:, None] & (offset < period / 4))
-    keep &= ~(smooth_left[:, None] & (offset > width - period / 4))
-    arc, column = np.nonzero(keep)
-    angle = f.breaks[arc] + offset[arc, column]
-    return angle, arc, f.wave(angle, arc)[0]
+    f: CircleFunction, before: Int[Array, " m"], after: Int[Array, " m"]
+) -> tuple[Float[Array, " k"], Int[Array, " k"], Int[Array, " k"]]:
+    """Zeros of f' strictly inside arcs: offset from the arc's begin, arc, and 1 for a maximum, −1 else.
+
+    f' changes its sign on the arc once where its signs inside both ends differ. With equal signs it does
+    twice only for k = 2, on an arc longer than π/2 with no zero of f' at an end, and else never.
+    """
+    end = np.roll(before, -1)
+    free = (f.after != 0) & (np.roll(f.before, -1) != 0)
+    once = ~f.flat & (after != end)
+    twice = ~f.flat & (after == end) & free & f.wide & (f.degree == 2)
+    arc = np.concatenate([np.flatnonzero(once), np.flatnonzero(twice), np.flatnonzero(twice)])
+    top = np.concatenate([after[once], after[twice], -after[twice]])
+    phase = np.arctan2(f.sine[arc], f.cosine[arc]) + np.where(top > 0, 0.0, np.pi)
+    period = TURN / f.degree
+    offset = np.mod(phase / f.degree - f.breaks[arc], period)
+    width = f.widths[arc]
+    outside = offset > width
+    # Rounding may put a zero near an end outside: it goes to the nearer end.
+    offset = np.where(outside, np.where(offset - width < period - offset, width, 0.0), offset)
+    return offset, arc, top

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from jaxtyping import Float
+from jaxtyping import Bool, Float
 
 from workbench.arrays import Array
 from workbench.theory.lines import Lines
@@ -17,19 +17,24 @@ from workbench.theory.result import FlatExtent, KktPoint, PointKind
 
 @dataclass(frozen=True, eq=False)
 class Draft:
-    """A KKT point before its certificate: direction, kind, of a flat set the extent, basin."""
+    """A KKT point before its certificate: direction, kind, of a flat set the extent, basin.
+
+    `on`: which of the kinked lines go through the direction, where this is known exactly.
+    """
 
     direction: Float[Array, " p"]
     kind: PointKind
     extent: FlatExtent | None = None
     basin: float = float("nan")
+    on: Bool[Array, " k"] | None = None
 
 
 def certified(drafts: Sequence[Draft], lines: Lines, kind: NeuronKind) -> list[KktPoint]:
     """Drafts with their value, multiplier, residual and number of kinks, computed afresh."""
     if not drafts:
         return []
-    proof = certify(np.stack([draft.direction for draft in drafts]), lines, kind)
+    directions = np.stack([draft.direction for draft in drafts])
+    proof = certify(directions, lines, kind, [draft.on for draft in drafts])
     return [
         KktPoint(
             draft.direction,

@@ -1,79 +1,73 @@
-"""Flat sets of KKT points: pieces of neighbouring cells joined into connected sets."""
+"""Flat sets of KKT points of one squared-ReLU neuron: pieces of neighbouring cells joined, exactly."""
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from itertools import combinations
 
 import numpy as np
-from jaxtyping import Bool, Float, Int
-from scipy.sparse import coo_array
-from scipy.sparse.csgraph import connected_components
-from scipy.spatial import cKDTree
+from jaxtyping import Float, Int
 
 from workbench.arrays import Array
-from workbench.theory.piecewise_quadratic import (
-    IN_CELL,
-    REPEATED,
-    FlatPiece,
-    PiecewiseQuadratic,
-    cone_face,
-)
+from workbench.theory.exact_cone import cone
+from workbench.theory.exact_linear import independent
+from workbench.theory.integers import unit_vector
 
 
-def joined(pieces: tuple[FlatPiece, ...], q: PiecewiseQuadratic) -> list[list[FlatPiece]]:
+@dataclass(frozen=True, eq=False)
+class FlatPiece:
+    """The unit vectors of span(`basis`), k ≥ 2 integer rows, in the closure of the cell `signs`.
+
+    `point` (d,): integers along one of them, in the relative interior. `value`: the eigenvalue.
+    """
+
+    point: Array
+    basis: Array
+    signs: Int[Array, " m"]
+    value: int
+
+
+def joined(pieces: list[FlatPiece], axis: Array) -> list[list[FlatPiece]]:
     """Connected groups of pieces, the largest piece of each group first.
 
-    Two pieces touch where their cones share more than 0; the test by one's interior point settles
-    most pairs, a linear program the others.
+    Two pieces of one value touch where they share a direction. N is C¹, so on the common face of two
+    cells both have the same eigenvectors: a direction of one piece in the other's cell is of the other.
     """
     count = len(pieces)
-    if count == 0:
-        return []
-    label = np.arange(count)
     order = sorted(range(count), key=lambda i: -len(pieces[i].basis))
+    label = np.arange(count)
+    at = np.array([_signs(axis.dot(piece.point)) for piece in pieces])
+    values = np.array([piece.value for piece in pieces], dtype=object)
     for first in order:
-        touching = contains(pieces[first], np.stack([piece.point for piece in pieces]), q.axis)
+        within = ((at == pieces[first].signs) | (at == 0)).all(axis=1)
+        touching = within & (values == pieces[first].value)
         for second in np.flatnonzero(touching & (label != label[first])).tolist():
             label[label == label[second]] = label[first]
     for first, second in combinations(range(count), 2):
-        if label[first] != label[second] and _meet(pieces[first], pieces[second], q):
+        same = pieces[first].value == pieces[second].value
+        if same and label[first] != label[second] and _meet(pieces[first], pieces[second], axis):
             label[label == label[second]] = label[first]
     groups = [[pieces[i] for i in order if label[i] == key] for key in np.unique(label)]
     return sorted(groups, key=lambda group: -group[0].value)
 
 
-def contains(
-    piece: FlatPiece, u: Float[Array, "B d"], axis: Float[Array, "m d"]
-) -> Bool[Array, " B"]:
-    """Whether unit vectors lie in a piece, up to rounding."""
-    off_span = np.linalg.norm(u - (u @ piece.basis.T) @ piece.basis, axis=1)
-    height = (u @ axis.T) * piece.signs
-    return (off_span <= 10 * IN_CELL) & (height.min(axis=1, initial=0.0) >= -10 * IN_CELL)
+def _signs(height: Array) -> Int[Array, " m"]:
+    """Signs of integers."""
+    return np.where(height > 0, 1, np.where(height < 0, -1, 0)).astype(np.int8)
 
 
-def _meet(a: FlatPiece, b: FlatPiece, q: PiecewiseQuadratic) -> bool:
-    """Whether two pieces of one value share a direction."""
-    if abs(a.value - b.value) > 10 * REPEATED * q.scale:
-        return False
-    left, size, _ = np.linalg.svd(a.basis @ b.basis.T)
-    common = left[:, : int((size > 1 - IN_CELL).sum())].T @ a.basis
-    if len(common) == 0:
-        return False
-    inward = np.vstack([a.signs[:, None] * q.axis, b.signs[:, None] * q.axis])
-    return len(cone_face(common, inward)[1]) > 0
+def _meet(a: FlatPiece, b: FlatPiece, axis: Array) -> bool:
+    """Whether two pieces of one value share a direction: one of a's in the common face of the cells."""
+    apart = axis[a.signs != b.signs]
+    rows = np.vstack([axis * a.signs[:, None].astype(object), apart, -apart])
+    return len(cone(rows.dot(a.basis.T))[1]) > 0
 
 
-def hull_basis(group: list[FlatPiece]) -> Float[Array, "k d"]:
-    """Orthonormal rows that span all pieces of a group."""
-    _, size, turn = np.linalg.svd(np.vstack([piece.basis for piece in group]), full_matrices=False)
-    return turn[size > IN_CELL]
-
-
-def distinct(points: Float[Array, "K d"], apart: float) -> Int[Array, " J"]:
-    """Indices of the first of each cluster of points closer than `apart`, in order."""
-    if len(points) < 2:
-        return np.arange(len(points))
-    pairs = cKDTree(points).query_pairs(apart, output_type="ndarray")
-    graph = coo_array((np.ones(len(pairs)), (pairs[:, 0], pairs[:, 1])), shape=2 * (len(points),))
-    label = connected_components(graph, directed=False)[1]
-    return np.sort(np.unique(label, return_index=True)[1])
+def orthonormal(rows: Array) -> Float[Array, "k d"]:
+    """Orthonormal float64 rows that span integer rows."""
+    d = rows.shape[1]
+    kept, _ = independent(rows)
+    if len(kept) == d:
+        return np.eye(d)
+    unit = np.array([unit_vector(row) for row in rows[kept]]).reshape(len(kept), d)
+    return np.linalg.qr(unit.T)[0].T

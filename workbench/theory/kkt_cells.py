@@ -1,7 +1,8 @@
 """All KKT points of the constrained NCF of one neuron by cell enumeration, for small d.
 
 The data hyperplanes cut the sphere into at most 2 Σ_{i<d} C(n−1, i) cells; in each the NCF has one
-formula. Exact up to rounding: positions to 1e-8, memberships to 1e-9.
+formula. Which faces there are, which point lies in which, and of what kind it is are decided exactly about
+the inputs and labels as the floats they are, but for the tolerances of `lines.py`.
 """
 
 from __future__ import annotations
@@ -12,11 +13,13 @@ from math import comb
 from jaxtyping import Float
 
 from workbench.arrays import Array
-from workbench.theory.arrangement import cell_bound, rank_of
+from workbench.theory.arrangement import cell_bound
 from workbench.theory.cells_squared import squared_points
 from workbench.theory.cells_two_layer import two_layer_points
 from workbench.theory.draft import certified
-from workbench.theory.lines import Lines, merge_lines
+from workbench.theory.exact_linear import independent
+from workbench.theory.integers import integers
+from workbench.theory.lines import Lines, examined, merge_lines
 from workbench.theory.ncf import NeuronKind
 from workbench.theory.result import KktSet, by_value
 
@@ -27,18 +30,33 @@ CAP = 100_000
 WORK = 50
 """Most faces that are built while enumerating, in units of the cap."""
 
+NUMBERS = 10_000
+"""Most signs of faces that are held at once, in units of the cap."""
+
+
+def rank_of(axis: Float[Array, "m d"], enough: int) -> int:
+    """Exact rank of rows, or at least `enough`."""
+    return len(independent(integers(axis, by_row=True)[0], min(enough, axis.shape[1]))[0])
+
+
+def _rank_under(axis: Float[Array, "m d"], cap: int) -> int:
+    """The rank of the lines, or the first rank that has more cells than the cap."""
+    m, d = axis.shape
+    most = next((r for r in range(1, min(m, d) + 1) if cell_bound(m, r) > cap), min(m, d))
+    return rank_of(axis, most)
+
 
 def refusal(lines: Lines, kind: NeuronKind, cap: int) -> str | None:
     """Why merged lines are too many to enumerate under the cap, or None."""
-    axis = lines.axis[lines.kinked]
-    rank = rank_of(axis)
-    cells = cell_bound(len(axis), rank)
+    rows = lines.source.x[lines.source.first[lines.kinked]]
+    m, rank = len(rows), _rank_under(rows, cap)
+    cells = cell_bound(m, rank)
     if cells > cap:
         return f"up to {cells:,} cells, above the cap of {cap:,}"
     squared = kind is NeuronKind.SQUARED_RELU
-    faces = 2 * comb(len(axis), max(rank - 1, 0)) * (2 if squared else 3) ** max(rank - 1, 0)
-    if faces > WORK * cap:
-        return f"up to {faces:,} faces to build, above {WORK} times the cap of {cap:,}"
+    faces = 2 * comb(m, max(rank - 1, 0)) * (2 if squared else 3) ** max(rank - 1, 0)
+    if faces > WORK * cap or faces * m > NUMBERS * cap:
+        return f"up to {faces:,} faces of {m:,} signs to build, too many for the cap of {cap:,}"
     if squared and cells * lines.dimension**2 > WORK * cap:
         return f"{cells:,} eigenvalue problems of size {lines.dimension}, too many for the cap"
     return None
@@ -57,25 +75,27 @@ def kkt_cells(
 
     Basins are not computed (nan). Flat sets are reported with one member each.
 
-    Above the cap, and when `cancel()` turns true, the set says that it is not complete and why; it
-    is then empty, or holds what was found.
+    Above the cap, when `cancel()` turns true, and where something could not be decided, the set says that
+    it is not complete and why; it is then empty, or holds what was found.
 
     Raises:
         ValueError: the data or the leak is unusable.
     """
     lines = merge_lines(x, z, kind, leak)
-    axis = lines.axis[lines.kinked]
-    bound = cell_bound(len(axis), rank_of(axis))
-    statistics = {"lines": float(len(lines.axis)), "cell_bound": float(bound)}
     d = lines.dimension
+    statistics = {"lines": float(len(lines.axis))}
     reason = refusal(lines, kind, cap)
     if reason is not None:
         return KktSet((), "exact", False, reason, kind, leak, d, statistics=statistics)
+    rows = lines.source.x[lines.source.first[lines.kinked]]
+    statistics["cell_bound"] = float(cell_bound(len(rows), rank_of(rows, d)))
     search = squared_points if kind is NeuronKind.SQUARED_RELU else two_layer_points
-    drafts, finished = search(lines, cancel)
+    drafts, finished, undecided = search(lines, cancel)
     points = certified(drafts, lines, kind)
     statistics["max_residual"] = max((point.residual for point in points), default=0.0)
-    reason = "every cell was examined" if finished else "cancelled"
+    reason = undecided or examined("cell", lines) if finished else "cancelled"
+    complete = finished and not undecided
     return KktSet(
-        by_value(points), "exact", finished, reason, kind, leak, d, not finished, statistics
+        by_value(points), "exact", complete, reason, kind, leak, d, not finished, statistics
     )
+

@@ -2,7 +2,8 @@
 
 Squared ReLU: the critical points of N on the circle (KH24 App. G.1 generalized to any data).
 Two-layer ReLU: those of g(u) = Σ z_i σ(x_i·u), lifted by KH24 Lemma H.1 to |v| = ‖u‖ = 1/√2 with
-either sign of v, and the KKT points with N = 0. Exact up to rounding; O(n log n).
+either sign of v, and the KKT points with N = 0. Which points there are and their kinds are decided
+exactly about the inputs and labels as the floats they are, but for the tolerances of `lines.py`; O(n log n).
 """
 
 from __future__ import annotations
@@ -12,7 +13,6 @@ from jaxtyping import Float
 
 from workbench.arrays import Array
 from workbench.theory.circle import (
-    FLAT,
     TURN,
     CircleFunction,
     CriticalItems,
@@ -20,8 +20,10 @@ from workbench.theory.circle import (
     critical_items,
 )
 from workbench.theory.draft import Draft, certified
-from workbench.theory.lines import merge_lines
-from workbench.theory.min_norm import min_norm_element
+from workbench.theory.exact_circle import exact_circle
+from workbench.theory.exact_cone import in_hull
+from workbench.theory.exact_lines import exact_lines
+from workbench.theory.lines import Lines, examined, merge_lines
 from workbench.theory.ncf import NeuronKind
 from workbench.theory.result import FlatExtent, KktSet, PointKind, by_value
 
@@ -31,35 +33,26 @@ def kkt_circle(
     z: Float[Array, " n"],
     kind: NeuronKind,
     leak: float = 0.0,
-    *,
-    tolerance: float = FLAT,
 ) -> KktSet:
     """Every KKT point of max N_{z,H}(w), ‖w‖ = 1, for inputs in the plane.
-
-    `tolerance`: share of Σ_i |z_i| ‖x_i‖^k below which a value or a slope counts as zero; z that is
-    noise below it yields flat sets.
 
     Raises:
         ValueError: d is not 2, or the data or the leak is unusable.
     """
     lines = merge_lines(x, z, kind, leak)
     f = circle_function(lines)
-    items = critical_items(f, tolerance)
+    items = critical_items(f)
+    if not items.consistent:
+        raise ArithmeticError("neighbouring critical points disagree about the slope between them")
     squared = kind is NeuronKind.SQUARED_RELU
-    drafts = _squared(items) if squared else _two_layer(f, items, tolerance)
-    points = certified(drafts, lines, kind)
-    reason = (
-        "every arc between data lines was examined"
-        if items.consistent
-        else "slopes of neighbouring critical points disagree within rounding"
-    )
+    points = certified(_squared(items) if squared else _two_layer(f, items, lines), lines, kind)
     statistics = {
         "lines": float(len(lines.axis)),
         "cells": float(f.real.sum()) or 1.0,
         "max_residual": max((point.residual for point in points), default=0.0),
     }
     return KktSet(
-        by_value(points), "exact", items.consistent, reason, kind, leak, 2, statistics=statistics
+        by_value(points), "exact", True, examined("arc", lines), kind, leak, 2, statistics=statistics
     )
 
 
@@ -89,12 +82,11 @@ def _squared(items: CriticalItems) -> list[Draft]:
     return drafts
 
 
-def _two_layer(f: CircleFunction, items: CriticalItems, tolerance: float) -> list[Draft]:
+def _two_layer(f: CircleFunction, items: CriticalItems, lines: Lines) -> list[Draft]:
     """Critical items of g lifted to (v, u), and the KKT points with v = 0 or u = 0."""
     drafts: list[Draft] = []
     rise, fall = items.basins(1), items.basins(-1)
-    small = tolerance * f.scale
-    null = ~items.flat & (np.abs(items.value) <= small)
+    null = ~items.flat & (items.side == 0)
     for index, (start, end) in enumerate(zip(items.start, items.end, strict=True)):
         both = 0.5 * float(rise[index] + fall[index])
         u = unit(0.5 * float(start + end))
@@ -108,59 +100,49 @@ def _two_layer(f: CircleFunction, items: CriticalItems, tolerance: float) -> lis
         else:
             for sign, share in ((1, rise), (-1, fall)):
                 on_circle = _kind_on_circle(items, index, sign)
-                wanted = "max" if sign * items.value[index] > 0 else "min"
+                wanted = "max" if sign * items.side[index] > 0 else "min"
                 lifted: PointKind = on_circle if on_circle == wanted else "saddle"
                 w = np.append(sign, u) / np.sqrt(2.0)
                 drafts.append(Draft(w, lifted, None, 0.5 * float(share[index])))
     drafts += [
-        Draft(np.append(0.0, unit(angle)), "saddle", None, 0.0)
-        for angle in _crossings(f, items, null, small)
+        Draft(np.append(0.0, unit(angle)), "saddle", None, 0.0) for angle in _crossings(f)
     ]
     if not (items.flat | null).any():
-        drafts += _poles(f, items, small)
+        drafts += _poles(f, items, lines)
     return drafts
 
 
-def _crossings(
-    f: CircleFunction, items: CriticalItems, null: Array, small: float
-) -> Float[Array, " k"]:
+def _crossings(f: CircleFunction) -> Float[Array, " k"]:
     """Angles where g changes sign: there (0, u) is a KKT point with N = 0 (KH24 G.2).
 
-    g is monotone between neighbouring items, so a crossing is a change of sign from one to the next;
-    it is found in closed form on the arc where g changes sign.
+    On a break where g is 0 and not critical, and inside an arc where its signs at both ends differ.
     """
-    sign = np.where(items.flat | null, 0, np.sign(items.value)).astype(np.int64)
-    if (
-        not ((sign > 0) & (np.roll(sign, -1) < 0)).any()
-        and not ((sign < 0) & (np.roll(sign, -1) > 0)).any()
-    ):
-        return np.zeros(0)
-    arcs = np.arange(len(f.breaks))
-    at_start = f.wave(f.breaks, arcs)[0]
-    end = f.breaks + f.widths
-    at_end = f.wave(end, arcs)[0]
-    root = np.mod(np.arctan2(f.sine, f.cosine) + np.pi / 2 - f.breaks, np.pi)
-    live = np.hypot(f.cosine, f.sine) > small
-    inside = live & (np.sign(at_start) * np.sign(at_end) < 0) & (root < f.widths)
-    inside &= (np.abs(at_start) > small) & (np.abs(at_end) > small)
-    previous = np.mod(arcs - 1, len(arcs))
-    on_break = live & live[previous] & (np.abs(at_start) <= small)
-    on_break &= f.wave(f.breaks, arcs)[1] * f.wave(f.breaks, previous)[1] > 0
-    return np.concatenate([np.mod(f.breaks + root, TURN)[inside], f.breaks[on_break]])
+    on_break = (f.level == 0) & (f.before * f.after > 0)
+    inside = f.level * np.roll(f.level, -1) < 0
+    arc = np.flatnonzero(inside)
+    root = np.mod(np.arctan2(f.sine, f.cosine)[arc] + np.pi / 2 - f.breaks[arc], np.pi)
+    width = f.widths[arc]
+    near = np.where(root - width < np.pi - root, width, 0.0)
+    root = np.where(root > width, near, root)
+    return np.concatenate([np.mod(f.breaks[arc] + root, TURN), f.breaks[on_break]])
 
 
-def _poles(f: CircleFunction, items: CriticalItems, small: float) -> list[Draft]:
-    """(±1, 0): KKT points iff 0 ∈ ∂g(0) = conv of all slopes s_S; minima or maxima where g ≠ 0."""
-    slopes = np.column_stack([f.cosine, f.sine])
-    angle = np.sort(np.arctan2(slopes[:, 1], slopes[:, 0]))
+def _poles(f: CircleFunction, items: CriticalItems, lines: Lines) -> list[Draft]:
+    """(±1, 0): KKT points iff 0 ∈ ∂g(0) = conv of all slopes s_S; minima or maxima where g ≠ 0.
+
+    By the largest gap between the slopes' angles, by integers where it is nearly π.
+    """
+    angle = np.sort(np.arctan2(f.sine, f.cosine))
     gap = float(np.diff(angle, append=angle[0] + TURN).max())
-    if gap > np.pi - 1e-6 and (
-        gap > np.pi + 1e-6 or np.linalg.norm(min_norm_element(slopes)) > small
-    ):
+    if gap > np.pi + 1e-6:
         return []
+    if gap > np.pi - 1e-6:
+        slopes = exact_circle(exact_lines(lines)).wave[:, 1:]
+        if not in_hull(np.array([0, 0], dtype=object), slopes):
+            return []
+    signs = set(items.side.tolist())
     drafts: list[Draft] = []
-    for sign in (1.0, -1.0):
-        lowest, highest = (sign * items.value).min(), (sign * items.value).max()
-        kind: PointKind = "min" if lowest > small else "max" if highest < -small else "saddle"
-        drafts.append(Draft(np.array([sign, 0.0, 0.0]), kind, None, 0.0))
+    for sign in (1, -1):
+        kind: PointKind = "min" if signs == {sign} else "max" if signs == {-sign} else "saddle"
+        drafts.append(Draft(np.array([float(sign), 0.0, 0.0]), kind, None, 0.0))
     return drafts

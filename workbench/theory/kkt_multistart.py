@@ -15,12 +15,17 @@ from jaxtyping import Float, Int
 
 from workbench.arrays import Array
 from workbench.theory import ascent_linear, ascent_quadratic
-from workbench.theory.cells_squared import CURVED, kind_of, quadratic
-from workbench.theory.cells_two_layer import PiecewiseLinear, linear
+from workbench.theory.piecewise_linear import PiecewiseLinear, linear
 from workbench.theory.draft import Draft, certified
 from workbench.theory.lines import Lines, merge_lines
 from workbench.theory.ncf import NeuronKind
-from workbench.theory.piecewise_quadratic import IN_CELL, PiecewiseQuadratic
+from workbench.theory.piecewise_quadratic import (
+    CURVED,
+    IN_CELL,
+    PiecewiseQuadratic,
+    kind_of,
+    quadratic,
+)
 from workbench.theory.result import FlatExtent, KktSet, PointKind, by_value
 
 KEEP = 128

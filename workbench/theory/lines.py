@@ -8,11 +8,15 @@ s = a_j·u,
 where w_j = plus_j for s > 0 and minus_j for s < 0. For x_i = c a_j with c > 0 the input adds
 z_i c^k to plus and α^k z_i c^k to minus; for x_i = −c a_j it adds α^k and 1 in that order for
 k = 2, and −α, −1 for k = 1. A line with plus = minus has no kink: N has one formula across it.
+
+Three tolerances make rounding in the data harmless: `NOISE`, `PARALLEL` and `CANCELLED`. Nothing else
+is merged: `exact_lines.py` gives the same lines as integers.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from math import fsum
 
 import numpy as np
 from jaxtyping import Bool, Float, Int
@@ -21,13 +25,34 @@ from scipy.sparse.csgraph import connected_components
 from scipy.spatial import cKDTree
 
 from workbench.arrays import Array
+from workbench.theory.integers import integers
 from workbench.theory.ncf import NeuronKind, check_leak
 
-PARALLEL = 1e-12
-"""Inputs whose lines differ by less than this angle (radians) count as parallel."""
+NOISE = 1e-12
+"""A label below this share of the largest counts as zero."""
+
+PARALLEL = 1e-15
+"""Inputs within this angle (radians) of one line count as on it; float64 tells no finer."""
 
 CANCELLED = 1e-14
 """A line's weights count as zero, or as equal, below this share of what was summed into them."""
+
+LARGEST = 1e150
+"""Norms and labels other than 0 must lie between 1/LARGEST and LARGEST: squares are then finite."""
+
+
+@dataclass(frozen=True, eq=False)
+class Source:
+    """The inputs behind merged lines: `x` (n, d), `z` (n,), the `label` (n,) of each one's line.
+
+    `first` (m,): the input that gives the line its direction. `factor`: α^k.
+    """
+
+    x: Float[Array, "n d"]
+    z: Float[Array, " n"]
+    label: Int[Array, " n"]
+    first: Int[Array, " m"]
+    factor: tuple[float, int]
 
 
 @dataclass(frozen=True, eq=False)
@@ -36,7 +61,7 @@ class Lines:
 
     `axis` (m, d): unit vectors. `plus`, `minus` (m,): the weight on either side. `kinked` (m,):
     where the weights differ. `degree`: k, the power of s. `scale`: Σ_i |z_i| ‖x_i‖^k, which bounds
-    |N|, or |g|, on the unit sphere.
+    |N|, or |g|, on the unit sphere. `merged`: what the tolerances did, in words, "" for nothing.
     """
 
     axis: Float[Array, "m d"]
@@ -45,6 +70,8 @@ class Lines:
     kinked: Bool[Array, " m"]
     degree: int
     scale: float
+    source: Source
+    merged: str = ""
 
     @property
     def dimension(self) -> int:
@@ -64,55 +91,149 @@ def check_data(x: Float[Array, "n d"], z: Float[Array, " n"]) -> None:
         raise ValueError("x and z must be finite")
 
 
+def _check_range(what: str, size: Float[Array, " n"]) -> None:
+    """Refuse sizes whose squares leave the range of float64."""
+    live = size[size > 0]
+    if len(live) and not (live.min() >= 1 / LARGEST and live.max() <= LARGEST):
+        raise ValueError(
+            f"{what} other than 0 must lie between {1 / LARGEST:g} and {LARGEST:g}, "
+            f"got {live.min():g} to {live.max():g}"
+        )
+
+
 def merge_lines(
     x: Float[Array, "n d"], z: Float[Array, " n"], kind: NeuronKind, leak: float
 ) -> Lines:
     """Merge parallel and antipodal inputs and drop those without effect (zero x, zero z, cancelled).
 
     Raises:
-        ValueError: see `check_data` and `check_leak`.
+        ValueError: see `check_data` and `check_leak`; or sizes that float64 cannot square.
     """
     check_data(x, z)
     check_leak(leak)
     degree = 2 if kind is NeuronKind.SQUARED_RELU else 1
+    largest = np.abs(x).max(axis=1, initial=0.0)
+    _check_range("entries' largest sizes by input", largest)
+    _check_range("labels", np.abs(z))
     size = np.linalg.norm(x, axis=1)
-    used = (size > 0) & (z != 0)
-    axis = x[used] / size[used, None]
-    mass = z[used] * size[used] ** degree
-    label, sign, first = _group(axis)
-    on, off = 1.0, leak**degree
-    turn = 1.0 if degree == 2 else -1.0
-    to_plus = np.where(sign > 0, on, turn * off) * mass
-    to_minus = np.where(sign > 0, off, turn * on) * mass
-    m = len(first)
-    plus = np.bincount(label, to_plus, m)
-    minus = np.bincount(label, to_minus, m)
-    summed = np.bincount(label, np.abs(mass), m)
+    noise = (np.abs(z) <= NOISE * np.abs(z).max(initial=0.0)) & (z != 0)
+    used = (largest > 0) & (z != 0) & ~noise
+    x, z, size = x[used], z[used], size[used]
+    label, sign, first, close = _group(x, size)
+    mass = z * size**degree
+    if len(mass) and not (np.abs(mass).min() > 1e-300 and np.abs(mass).sum() < 1e300):
+        raise ValueError(
+            f"|z| ‖x‖^{degree} must lie between 1e-300 and 1e300, "
+            f"got {np.abs(mass).min():g} to {np.abs(mass).max():g}"
+        )
+    plus, minus, summed = _weights(mass, label, sign, len(first), degree, leak)
     plus = np.where(np.abs(plus) <= CANCELLED * summed, 0.0, plus)
     minus = np.where(np.abs(minus) <= CANCELLED * summed, 0.0, minus)
     kinked = np.abs(plus - minus) > CANCELLED * summed
     minus = np.where(kinked, minus, plus)
     kept = (plus != 0) | (minus != 0)
+    place = np.cumsum(kept) - 1
+    on = kept[label]
+    renamed = np.cumsum(on) - 1
+    source = Source(x[on], z[on], place[label][on], renamed[first[kept]], (leak, degree))
+    axis = x[first] / size[first, None]
     return Lines(
-        axis[first][kept], plus[kept], minus[kept], kinked[kept], degree, float(np.abs(mass).sum())
+        axis[kept],
+        plus[kept],
+        minus[kept],
+        kinked[kept],
+        degree,
+        float(np.abs(mass).sum()),
+        source,
+        _said(int(noise.sum()), close),
     )
 
 
+def _said(noise: int, close: int) -> str:
+    """What the tolerances did."""
+    parts = []
+    if noise:
+        parts.append(f"labels below {NOISE:g} of the largest count as zero ({noise})")
+    if close:
+        parts.append(f"inputs within {PARALLEL:g} rad of one line count as on it ({close})")
+    return "; ".join(parts)
+
+
+def _weights(
+    mass: Float[Array, " n"],
+    label: Int[Array, " n"],
+    sign: Float[Array, " n"],
+    m: int,
+    degree: int,
+    leak: float,
+) -> tuple[Float[Array, " m"], Float[Array, " m"], Float[Array, " m"]]:
+    """(plus, minus, Σ|mass|) by line; sums over several inputs are rounded once."""
+    off, turn = leak**degree, 1.0 if degree == 2 else -1.0
+    to_plus = np.where(sign > 0, 1.0, turn * off) * mass
+    to_minus = np.where(sign > 0, off, turn) * mass
+    several = np.bincount(label, minlength=m) > 1
+    found = []
+    for part in (to_plus, to_minus, np.abs(mass)):
+        total = np.bincount(label, part, m).astype(np.float64)
+        order = np.flatnonzero(several[label])
+        order = order[np.argsort(label[order], kind="stable")]
+        for group in np.split(order, np.flatnonzero(np.diff(label[order])) + 1):
+            if len(group):
+                total[label[group[0]]] = fsum(part[group])
+        found.append(total)
+    return found[0], found[1], found[2]
+
+
 def _group(
-    axis: Float[Array, "n d"],
-) -> tuple[Int[Array, " n"], Float[Array, " n"], Int[Array, " m"]]:
-    """Label unit vectors by line: label, sign against the line's first member, first members."""
-    n = len(axis)
+    x: Float[Array, "n d"], size: Float[Array, " n"]
+) -> tuple[Int[Array, " n"], Float[Array, " n"], Int[Array, " m"], int]:
+    """Label inputs by line: label, sign against the line's first member, first members.
+
+    The last number counts members that are not exactly on the line of their first member.
+    """
+    n = len(x)
     if n == 0:
-        return np.zeros(0, dtype=np.int64), np.zeros(0), np.zeros(0, dtype=np.int64)
-    probe = np.cos(np.arange(1, axis.shape[1] + 1) ** 2)
+        return np.zeros(0, dtype=np.int64), np.zeros(0), np.zeros(0, dtype=np.int64), 0
+    axis = x / size[:, None]
+    probe = np.cos(np.arange(1, x.shape[1] + 1) ** 2)
     upright = np.where(axis @ probe >= 0, 1.0, -1.0)[:, None] * axis
     _, some, near = np.unique(upright.round(13), axis=0, return_index=True, return_inverse=True)
     m = len(some)
     tree = cKDTree(np.vstack([axis[some], -axis[some]]))
-    pairs = tree.query_pairs(PARALLEL, output_type="ndarray") % m
+    reach = 1e-13 * (1 + np.sqrt(x.shape[1]))
+    pairs = tree.query_pairs(reach, output_type="ndarray") % m
     graph = coo_array((np.ones(len(pairs)), (pairs[:, 0], pairs[:, 1])), shape=(m, m))
     component = connected_components(graph, directed=False)[1][near.ravel()]
-    _, first, label = np.unique(component, return_index=True, return_inverse=True)
+    leader, close = np.arange(n), 0
+    order = np.argsort(component, kind="stable")
+    for block in np.split(order, np.flatnonzero(np.diff(component[order])) + 1):
+        if len(block) > 1:
+            close += _follow(x, block, leader)
+    _, first, label = np.unique(leader, return_index=True, return_inverse=True)
     sign = np.where(np.sum(axis * axis[first][label], axis=1) > 0, 1.0, -1.0)
-    return label.astype(np.int64), sign, first.astype(np.int64)
+    return label.astype(np.int64), sign, first.astype(np.int64), close
+
+
+def _follow(x: Float[Array, "n d"], block: Int[Array, " k"], leader: Int[Array, " n"]) -> int:
+    """Let neighbours follow the first of them within PARALLEL, decided in integers.
+
+    Writes into `leader`; returns how many follow a line that they are near to and not on.
+    """
+    rows, _ = integers(x[block], by_row=True)
+    left, close = np.arange(len(block)), 0
+    shrink = round(1 / PARALLEL) ** 2
+    while len(left):
+        one, rest = rows[left[0]], rows[left]
+        dot = rest.dot(one)
+        long = (rest * rest).sum(axis=1) * int(one.dot(one))
+        apart = long - dot * dot
+        joins = (apart * shrink <= long).astype(bool)
+        leader[block[left[joins]]] = block[left[0]]
+        close += int((apart[joins] != 0).sum())
+        left = left[~joins]
+    return close
+
+def examined(part: str, lines: Lines) -> str:
+    """Why a set is complete: every part was examined, about the data up to the tolerances' say."""
+    reason = f"every {part} was examined in exact arithmetic"
+    return f"{reason}; {lines.merged}" if lines.merged else reason

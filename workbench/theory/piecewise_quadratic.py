@@ -17,12 +17,17 @@ from scipy.optimize import linprog
 
 from workbench.arrays import Array
 from workbench.theory.arrangement import enumerate_faces
+from workbench.theory.lines import Lines
+from workbench.theory.result import PointKind
 
 REPEATED = 1e-10
 """Eigenvalues closer than this share of the scale count as one."""
 
 IN_CELL = 1e-9
 """A unit vector outside a cell by less than this counts as in its closure."""
+
+CURVED = 1e-11
+"""Second-order changes below this share of the scale count as zero."""
 
 CHUNK = 4096
 """Cells worked on at once."""
@@ -72,6 +77,19 @@ class PiecewiseQuadratic:
             self.minus[on],
             self.scale,
         )
+
+
+def quadratic(lines: Lines) -> PiecewiseQuadratic:
+    """N of a squared-ReLU neuron; lines without a kink go into the base."""
+    smooth, kinked = ~lines.kinked, lines.kinked
+    base = (lines.axis[smooth] * lines.plus[smooth, None]).T @ lines.axis[smooth]
+    return PiecewiseQuadratic(
+        base,
+        lines.axis[kinked],
+        lines.plus[kinked],
+        lines.minus[kinked],
+        lines.scale if lines.scale > 0 else 1.0,
+    )
 
 
 @dataclass(frozen=True, eq=False)
@@ -188,3 +206,15 @@ def extreme_values(q: PiecewiseQuadratic) -> tuple[float, float]:
     found = critical_directions(q)
     values = np.append(q.value(found.points), [piece.value for piece in found.pieces])
     return float(values.min()), float(values.max())
+
+
+def kind_of(u: Float[Array, " d"], q: PiecewiseQuadratic) -> PointKind:
+    """Kind of an isolated critical direction by the second-order change over all tangents.
+
+    Q is piecewise quadratic and C¹, so along every great circle from u it is Q + sin²t·Q'(h) with Q'
+    the change of `PiecewiseQuadratic.around`: the signs of its extreme values decide.
+    """
+    least, largest = extreme_values(q.around(u))
+    if largest < -CURVED * q.scale:
+        return "max"
+    return "min" if least > CURVED * q.scale else "saddle"

@@ -5,10 +5,11 @@ Computed from the lines' weights at the direction alone, so it checks every enum
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from jaxtyping import Float, Int
+from jaxtyping import Bool, Float, Int
 from scipy.optimize import lsq_linear
 
 from workbench.arrays import Array
@@ -29,22 +30,30 @@ class Certificate:
     kinks: Int[Array, " B"]
 
 
-def certify(w: Float[Array, "B p"], lines: Lines, kind: NeuronKind) -> Certificate:
+def certify(
+    w: Float[Array, "B p"],
+    lines: Lines,
+    kind: NeuronKind,
+    on: Sequence[Bool[Array, " k"] | None] | None = None,
+) -> Certificate:
     """dist(λw, ∂N(w))/scale for unit w, with λ = 2N(w) (KH24 Lemma C.5).
+
+    `on`: for each w which of the k kinked lines go through it, where that is known better than from
+    |a_j·û| ≤ `ON_LINE`.
 
     On kinks of g the set is s + Σ_j [minus_j, plus_j] a_j over the lines through u; it is Clarke's
     set when these lines are independent (always for d = 2) and contains it otherwise.
     """
     scale = lines.scale if lines.scale > 0 else 1.0
     if kind is NeuronKind.SQUARED_RELU:
-        return _certify_squared(w, lines, scale)
+        return _certify_squared(w, lines, scale, on)
     u, v = w[:, 1:], w[:, 0]
     size = np.linalg.norm(u, axis=1)
     s = u @ lines.axis.T
     weight = np.where(s > 0, lines.plus, lines.minus)
     g = np.sum(weight * s, axis=1)
     value = v * g
-    on_line = lines.kinked & (np.abs(s) <= ON_LINE * size[:, None])
+    on_line = _on_line(np.abs(s) <= ON_LINE * size[:, None], lines, on)
     goal = (ORDER * value)[:, None] * u
     smooth = goal - v[:, None] * ((weight * ~on_line) @ lines.axis)
     in_u = np.array(
@@ -57,13 +66,29 @@ def certify(w: Float[Array, "B p"], lines: Lines, kind: NeuronKind) -> Certifica
     return Certificate(value, ORDER * value, residual, on_line.sum(axis=1))
 
 
-def _certify_squared(w: Float[Array, "B p"], lines: Lines, scale: float) -> Certificate:
+def _on_line(
+    near: Bool[Array, "B m"], lines: Lines, on: Sequence[Bool[Array, " k"] | None] | None
+) -> Bool[Array, "B m"]:
+    """Kinked lines through each direction: the known ones, else the near ones."""
+    near = lines.kinked & near
+    for b, known in enumerate(on or ()):
+        if known is not None:
+            near[b, lines.kinked] = known
+    return near
+
+
+def _certify_squared(
+    w: Float[Array, "B p"],
+    lines: Lines,
+    scale: float,
+    on: Sequence[Bool[Array, " k"] | None] | None,
+) -> Certificate:
     """The smooth case: ‖∇N(w) − 2N(w)w‖/scale."""
     s = w @ lines.axis.T
     half = (np.where(s > 0, lines.plus, lines.minus) * s) @ lines.axis
     value = np.sum(half * w, axis=1)
     residual = 2.0 * np.linalg.norm(half - value[:, None] * w, axis=1) / scale
-    kinks = (lines.kinked & (np.abs(s) <= ON_LINE)).sum(axis=1)
+    kinks = _on_line(np.abs(s) <= ON_LINE, lines, on).sum(axis=1)
     return Certificate(value, ORDER * value, residual, kinks)
 
 
