@@ -2,7 +2,7 @@
 
 Nothing is shared with the package. Faces are all compositions of the sign vectors of vertices; each face
 or cell is solved by itself in fractions; eigenvectors come from mpmath; kinds from values of N around.
-Inputs must span their space. `Ambiguous` is raised where 100 digits do not show on which side of a wall
+`Ambiguous` is raised where 100 digits do not show on which side of a wall
 a point is, or where the planes that meet at a face are dependent.
 """
 
@@ -51,11 +51,28 @@ def dot(a, b):
     return sum((x * y for x, y in zip(a, b, strict=True)), Fraction(0))
 
 
+PARALLEL = Fraction(1, 10**15)
+"""Inputs within this angle of a line count as on it: the one tolerance that lists state."""
+
+
+def as_fractions(x, z):
+    """Inputs and labels as fractions; an input within `PARALLEL` of an earlier one's line is put on it."""
+    rows: list[list[Fraction]] = []
+    for row in x.tolist():
+        row = [Fraction(value) for value in row]
+        for first in rows:
+            both = dot(first, first) * dot(row, row)
+            if 0 <= both - dot(first, row) ** 2 <= PARALLEL**2 * both and both:
+                row = [dot(first, row) / dot(first, first) * value for value in first]
+                break
+        rows.append(row)
+    return rows, [Fraction(value) for value in z.tolist()]
+
+
 def planes(x, z, leak, power):
     """(normal, plus, minus) of every plane that bends N, and of every line that does not."""
     found: dict[tuple, list] = {}
-    for row, label in zip(x.tolist(), z.tolist(), strict=True):
-        row, label = [Fraction(value) for value in row], Fraction(label)
+    for row, label in zip(x, z, strict=True):
         lead = next((value for value in row if value), None)
         if lead is None or label == 0:
             continue
@@ -66,6 +83,11 @@ def planes(x, z, leak, power):
         weights[1] += turn * label * sigma(-lead, leak) ** power
     bends = [(a, p, q) for a, (p, q) in found.items() if p != q]
     smooth = [(a, p) for a, (p, q) in found.items() if p == q != 0]
+    # Planes without effect, so that all together have vertices.
+    d = len(x[0])
+    while missing := null_space([a for a, _, _ in bends], d):
+        odd = (Fraction(1, 3 + 2 * i + len(bends)) for i in range(d))
+        bends.append((tuple(v + o for v, o in zip(missing[0], odd, strict=True)), Fraction(0), Fraction(0)))
     return bends, smooth
 
 
@@ -152,24 +174,24 @@ def unit(vector):
 
 
 def linear(u, x, z, leak):
-    """g(u) = Σ z σ(x·u) of the data as given, in fractions."""
+    """g(u) = Σ z σ(x·u), input by input, in fractions."""
     total = Fraction(0)
-    for row, label in zip(x.tolist(), z.tolist(), strict=True):
-        total += Fraction(label) * sigma(dot([Fraction(v) for v in row], u), leak)
+    for row, label in zip(x, z, strict=True):
+        total += label * sigma(dot(row, u), leak)
     return total
 
 
 def two_layer(x, z, leak):
     """KKT points of N(v, u) = v Σ z σ(x·u)."""
     with mpmath.workdps(DIGITS):
-        return _two_layer(x, z, Fraction(leak))
+        return _two_layer(*as_fractions(x, z), Fraction(leak))
 
 
 def _two_layer(x, z, leak):
-    d = x.shape[1]
+    d = len(x[0])
     bends, smooth = planes(x, z, leak, 1)
     normals = [a for a, _, _ in bends]
-    everywhere = faces(normals, d) if bends else {()}
+    everywhere = faces(normals, d)
     points, dead, values, slopes = [], [], [], []
     for signs in everywhere:
         slope = [Fraction(0)] * d
@@ -264,7 +286,11 @@ def _components(dead):
 
 
 def _zero_in_hull(slopes):
-    """Whether some convex combination of vectors is 0, where a linear program shows it clearly."""
+    """Whether some convex combination of vectors is 0; None where that is too close to tell.
+
+    A linear program guesses; weights of its basis, or a vector that all have a positive part along,
+    prove it in fractions. In d ≤ 3 all corners of the cone of such vectors are tried.
+    """
     rows = np.array([[float(v) for v in unit(s)] for s in slopes])
     count, d = rows.shape
     fit = linprog(
@@ -273,25 +299,36 @@ def _zero_in_hull(slopes):
         b_ub=np.zeros(count),
         bounds=[(-1, 1)] * d + [(0, 1)],
     )
-    if fit.x[-1] > 1e-6:
+    side = [Fraction(float(v)) for v in fit.x[:d]]
+    if all(dot(side, s) > 0 for s in slopes):
         return False
     ball = linprog(
         np.zeros(count), A_eq=np.vstack([rows.T, np.ones(count)]), b_eq=np.append(np.zeros(d), 1.0)
     )
-    return True if ball.status == 0 and fit.x[-1] <= 0 else None
+    if ball.status == 0:
+        basis = [slopes[i] for i in np.argsort(-ball.x)[: d + 1]]
+        square = [[row[i] for row in basis] for i in range(d)] + [[Fraction(1)] * len(basis)]
+        weights = solve(square, [Fraction(0)] * d + [Fraction(1)]) if len(basis) == d + 1 else None
+        if weights is not None and min(weights) >= 0:
+            return True
+    if d > 3:
+        return None
+    corners = [u for at, u in rays(slopes, d).items() if min(at) >= 0]
+    middle = [sum(values, Fraction(0)) for values in zip(*corners, strict=True)]
+    return not (corners and all(dot(middle, s) > 0 for s in slopes))
 
 
 def squared(x, z, leak):
     """KKT points of N(u) = Σ z σ(x·u)²."""
     with mpmath.workdps(DIGITS):
-        return _squared(x, z, Fraction(leak))
+        return _squared(*as_fractions(x, z), Fraction(leak))
 
 
 def _squared(x, z, leak):
-    d = x.shape[1]
+    d = len(x[0])
     bends, smooth = planes(x, z, leak, 2)
     normals = [a for a, _, _ in bends]
-    cells = [s for s in faces(normals, d) if all(s)] if bends else [()]
+    cells = [s for s in faces(normals, d) if all(s)]
     points, pieces, lone = [], [], []
     for signs in cells:
         matrix = [[Fraction(0)] * d for _ in range(d)]
@@ -309,6 +346,18 @@ def _squared(x, z, leak):
                     raise Ambiguous("an eigenvalue other than 0 is repeated")
                 if near[0] == j:
                     _kernel_pieces(matrix, len(near), normals, signs, d, pieces, lone)
+                continue
+            if abs(values[j]) <= CLEAR * size:
+                (ray,) = null_space(matrix, d)
+                for turn in (1, -1):
+                    end = [turn * v for v in ray]
+                    at = sign_vector(normals, end)
+                    if at == signs:
+                        higher, lower = sum(v > values[j] for v in values), sum(v < values[j] for v in values)
+                        kind = "max" if not higher else "min" if not lower else "saddle"
+                        points.append(Point(tuple(unit(end)), mpmath.mpf(0), kind))
+                    elif all(a in (0, s) for a, s in zip(at, signs, strict=True)):
+                        lone.append(end)
                 continue
             u = [vectors[i, j] for i in range(d)]
             heights = [sum(_mp(v) * w for v, w in zip(unit(a), u, strict=True)) for a in normals]

@@ -25,6 +25,7 @@ from workbench.theory.exact_lines import ExactLines, exact_lines, rounded_lines
 from workbench.theory.flat_sets import FlatPiece, joined, orthonormal
 from workbench.theory.integers import unit_vector
 from workbench.theory.lines import Lines
+from workbench.theory.residual import Walls
 from workbench.theory.result import FlatExtent, PointKind
 
 CHUNK = 16_384
@@ -218,11 +219,11 @@ def _drafts(search: CellSearch) -> list[Draft]:
     for group in joined(search.pieces, search.lines.axis):
         extent = FlatExtent("face", None, orthonormal(np.vstack([p.basis for p in group])))
         height = search.lines.axis.dot(group[0].point)
-        drafts.append(Draft(unit_vector(group[0].point), "flat", extent, on=height == 0))
+        drafts.append(Draft(unit_vector(group[0].point), "flat", extent, walls=Walls(height == 0)))
     for point in search.points:
         if not search.is_flat(point):
             unit = unit_vector(point.along)
-            drafts.append(Draft(unit, search.kind_of(point), on=point.signs == 0))
+            drafts.append(Draft(unit, search.kind_of(point), walls=Walls(point.signs == 0)))
     return drafts
 
 
@@ -233,5 +234,5 @@ def _on_two_points(lines: ExactLines) -> list[Draft]:
     kinds: tuple[PointKind, PointKind] = ("max", "min") if first > second else ("min", "max")
     if first == second:
         kinds = ("max", "max")
-    off = np.zeros(len(up), dtype=bool)
-    return [Draft(np.array([end]), kind, on=off) for end, kind in zip((1.0, -1.0), kinds, strict=True)]
+    off = Walls(np.zeros(len(up), dtype=bool))
+    return [Draft(np.array([end]), kind, walls=off) for end, kind in zip((1.0, -1.0), kinds, strict=True)]

@@ -9,23 +9,25 @@ out with a bound on its error are decided in integers, so the list is complete a
 from __future__ import annotations
 
 from collections.abc import Callable
+from fractions import Fraction
 
 import numpy as np
 from jaxtyping import Float, Int
 
 from workbench.arrays import Array
-from workbench.theory.arrangement import Faces, enumerate_faces
+from workbench.theory.arrangement import UNIT, Faces, enumerate_faces
 from workbench.theory.draft import Draft
-from workbench.theory.exact_cone import in_hull
+from workbench.theory.exact_cone import combination
 from workbench.theory.exact_linear import kernel
 from workbench.theory.exact_lines import ExactLines, RoundedLines, exact_lines, rounded_lines
 from workbench.theory.face_filter import estimated_slopes, possible_faces
-from workbench.theory.face_two_layer import CriticalFace, critical_directions, inside
+from workbench.theory.face_two_layer import CriticalFace, critical_directions, inside, shares
 from workbench.theory.flat_sets import orthonormal
 from workbench.theory.integers import unit_vector
 from workbench.theory.lines import Lines
 from workbench.theory.min_norm import hull_weights
 from workbench.theory.piecewise_linear import PiecewiseLinear, linear
+from workbench.theory.residual import Walls
 from workbench.theory.result import FlatExtent, PointKind
 
 CHUNK = 65_536
@@ -83,7 +85,7 @@ def _lifted(found: CriticalFace) -> list[Draft]:
             kind = "saddle" if rises else "max"
         else:
             kind = "saddle" if falls else "min"
-        drafts.append(Draft(np.append(v, u) / np.sqrt(2.0), kind, on=found.signs == 0))
+        drafts.append(Draft(np.append(v, u) / np.sqrt(2.0), kind, walls=found.walls))
     return drafts
 
 
@@ -98,17 +100,17 @@ def _dead_sets(exact: ExactLines, dead: list[CriticalFace]) -> list[Draft]:
     drafts: list[Draft] = []
     for key in np.unique(label):
         group = sorted(
-            (dead[i].signs for i in np.flatnonzero(label == key)), key=lambda s: int((s == 0).sum())
+            (dead[i] for i in np.flatnonzero(label == key)), key=lambda f: int((f.signs == 0).sum())
         )
-        hull = orthonormal(np.vstack([kernel(exact.axis[row == 0]) for row in group]))
+        hull = orthonormal(np.vstack([kernel(exact.axis[one.signs == 0]) for one in group]))
         basis = np.zeros((len(hull) + 1, hull.shape[1] + 1))
         basis[0, 0] = 1.0
         basis[1:, 1:] = hull
         extent = FlatExtent("meridian" if len(hull) == 1 else "face", None, basis)
-        members = [np.append(0.0, unit_vector(inside(exact, group[0])))]
-        if len(hull) == 1 and not group[0].any():
+        members = [np.append(0.0, unit_vector(inside(exact, group[0].signs)))]
+        if len(hull) == 1 and not group[0].signs.any():
             members.append(-members[0])
-        drafts += [Draft(member, "flat", extent, on=group[0] == 0) for member in members]
+        drafts += [Draft(member, "flat", extent, walls=group[0].walls) for member in members]
     return drafts
 
 
@@ -138,33 +140,39 @@ def _poles(
     exact: ExactLines, rounded: RoundedLines, faces: Faces, live: list[CriticalFace]
 ) -> list[Draft]:
     """(±1, 0) where 0 ∈ ∂g(0), the hull of all slopes; extrema of N where g ≠ 0 has one sign."""
-    if not zero_in_slopes(exact, rounded, faces.cells):
+    mixed = zero_from_slopes(exact, rounded, faces.cells)
+    if mixed is None:
         return []
+    share = np.array([float(value) for value in mixed])
+    walls = Walls(np.ones(len(exact.axis), dtype=bool), share)
     signs = {one.sign for one in live}
     drafts: list[Draft] = []
     for v in (1, -1):
         kind: PointKind = "min" if signs == {v} else "max" if signs == {-v} else "saddle"
         pole = np.append(float(v), np.zeros(exact.dimension))
-        drafts.append(Draft(pole, kind, on=np.ones(len(exact.axis), dtype=bool)))
+        drafts.append(Draft(pole, kind, walls=walls))
     return drafts
 
 
-def zero_in_slopes(exact: ExactLines, rounded: RoundedLines, cells: Int[Array, "C m"]) -> bool:
-    """Whether 0 is in the hull of the slopes of all cells.
+def zero_from_slopes(
+    exact: ExactLines, rounded: RoundedLines, cells: Int[Array, "C m"]
+) -> list[Fraction] | None:
+    """How a convex combination of the slopes of all cells is 0: the share of each line's plus side.
 
-    Not if all have a positive part along one vector, up to errors; yes if it is in the hull of the few
-    that float64 finds it in; else all slopes are asked as integers.
+    None, if all have a positive part along one vector, up to errors. Else 0 may be in the hull of the few
+    that float64 finds it in; failing that all slopes are asked as integers.
     """
     slope, error = estimated_slopes(rounded, cells)
     slope, first = np.unique(slope, axis=0, return_index=True)
     weights = hull_weights(slope)
     normal = weights @ slope
     length = float(np.linalg.norm(normal))
-    doubt = error[first] + 1e-15 * np.linalg.norm(slope, axis=1)
+    doubt = error[first] + 4 * (exact.dimension + 4) * UNIT * np.linalg.norm(slope, axis=1)
     if (slope @ normal > 2 * length * doubt).all():
-        return False
+        return None
     zero = np.array([0] * exact.dimension, dtype=object)
     for some in (first[weights > 0], np.arange(len(cells))):
-        if in_hull(zero, np.stack([exact.slope(row) for row in cells[some]])):
-            return True
-    return False
+        mixed = combination(zero, np.stack([exact.slope(row) for row in cells[some]]))
+        if mixed is not None:
+            return shares(mixed, cells[some])
+    return None

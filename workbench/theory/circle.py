@@ -30,7 +30,8 @@ class CircleFunction:
     """f on the circle; arc c runs from `breaks[c]` to `breaks[c + 1]` (cyclic), at least two arcs.
 
     `breaks` (m,): angles in [0, 2π], not falling. `mean`, `cosine`, `sine` (m,): A, B, C by arc.
-    `degree`: k. `scale`: bound on |f|. `real` (m,): the break is a data line's, not a helper's.
+    `degree`: k. `scale`: bound on |f|. `direction` (m, 2): unit vectors at the breaks. `real` (m,): the
+    break is a data line's, not a helper's.
 
     Exactly known: `flat` (m,): B = C = 0 on the arc. `level` (m,): sign of f at the break for k = 1.
     `before`, `after` (m,): sign of f' at the break by the formula of the arc before, and after, it.
@@ -44,6 +45,7 @@ class CircleFunction:
     sine: Float[Array, " m"]
     degree: int
     scale: float
+    direction: Float[Array, "m 2"]
     real: Bool[Array, " m"]
     flat: Bool[Array, " m"]
     before: Int[Array, " m"]
@@ -87,7 +89,8 @@ class CriticalItems:
 
     `start`, `end` (K,): angles, equal for a point; start in [0, 2π]. `before`, `after` (K,): sign of
     f' just before start and just after end. `value` (K,): f. `flat` (K,). `kinks` (K,): 1 on a break.
-    `side` (K,): sign of the value, exact for k = 1. `arc` (K,): that begins, or holds, the item.
+    `side` (K,): sign of the value, exact for k = 1. `direction` (K, 2): a unit vector, of a flat arc its
+    middle.
     """
 
     start: Float[Array, " K"]
@@ -98,7 +101,7 @@ class CriticalItems:
     flat: Bool[Array, " K"]
     kinks: Int[Array, " K"]
     side: Int[Array, " K"]
-    arc: Int[Array, " K"]
+    direction: Float[Array, "K 2"]
 
     @property
     def consistent(self) -> bool:
@@ -146,7 +149,9 @@ def circle_function(lines: Lines) -> CircleFunction:
     if len(exact.direction) == 0:
         return _smooth_circle((mean[0], cosine[0], sine[0]), bool(exact.flat[0]), k, lines.scale)
     half = len(exact.direction) // 2
-    unit, _ = floats(exact.direction[:half], by_row=True)
+    rows, _ = floats(exact.direction[:half], by_row=True)
+    unit = np.ldexp(rows, -np.frexp(np.abs(rows).max(axis=1, keepdims=True))[1])
+    unit /= np.linalg.norm(unit, axis=1, keepdims=True)
     upper = np.maximum.accumulate(np.arctan2(unit[:, 1], unit[:, 0]))
     return CircleFunction(
         np.concatenate([upper, np.pi + upper]),
@@ -155,10 +160,16 @@ def circle_function(lines: Lines) -> CircleFunction:
         sine,
         k,
         lines.scale,
+        np.vstack([unit, -unit]),
         np.ones(2 * half, dtype=bool),
         exact.flat,
         *_signs_at_breaks(exact, k),
     )
+
+
+def unit(angle: Float[Array, "*k"]) -> Float[Array, "*k 2"]:
+    """(cos θ, sin θ)."""
+    return np.stack([np.cos(angle), np.sin(angle)], axis=-1)
 
 
 def _signs_at_breaks(exact: ExactCircle, k: int) -> tuple[Array, Array, Array, Array, Array]:
@@ -194,13 +205,15 @@ def _smooth_circle(
     pair, none = np.ones(2), np.zeros(2, dtype=np.int64)
     slope = np.array([1, 1 if degree == 2 else -1]) * (-1 if turns else 1)
     slope = none if flat else slope
+    breaks = np.array([first, first + np.pi])
     return CircleFunction(
-        np.array([first, first + np.pi]),
+        breaks,
         pair * wave[0],
         pair * wave[1],
         pair * wave[2],
         degree,
         scale,
+        unit(breaks),
         np.zeros(2, dtype=bool),
         np.full(2, flat),
         slope,
@@ -218,8 +231,9 @@ def critical_items(f: CircleFunction) -> CriticalItems:
     if f.flat.all():
         zero, one = np.zeros(1, dtype=np.int64), np.ones(1)
         side = np.sign(f.mean[:1]).astype(np.int64)
+        flat, middle = one.astype(bool), unit(np.pi * one)
         return CriticalItems(
-            0.0 * one, TURN * one, zero, zero, f.mean[:1], one.astype(bool), zero, side, zero
+            0.0 * one, TURN * one, zero, zero, f.mean[:1], flat, zero, side, middle
         )
     left = np.mod(arcs - 1, count)
     before = np.where(f.before != 0, f.before, f.bend_before)
@@ -228,7 +242,7 @@ def critical_items(f: CircleFunction) -> CriticalItems:
     runs = np.flatnonzero(f.flat & ~f.flat[left])
     stops = np.flatnonzero(~f.flat & f.flat[left])
     stops = np.roll(stops, -1) if len(runs) and stops[0] <= runs[0] else stops
-    inner, arc, top = _inner_zeros(f, before, after)
+    inner, arc, top, inside = _inner_zeros(f, before, after)
     bend = f.wave(f.breaks[arc] + inner, arc)[0]
     none = np.zeros(len(inner), dtype=np.int64)
     begin = np.concatenate([f.breaks[at], f.breaks[arc] + inner, f.breaks[runs]])
@@ -241,8 +255,9 @@ def critical_items(f: CircleFunction) -> CriticalItems:
     side = np.sign(value).astype(np.int64)
     if f.degree == 1:
         side = np.concatenate([f.level[at], top, np.zeros(len(runs), dtype=np.int64)])
-    where = np.concatenate([at, arc, runs])
-    order = _in_order(begin, where, len(at), len(inner))
+    order = _in_order(begin, np.concatenate([at, arc, runs]), len(at), len(inner))
+    middle = unit(f.breaks[runs] + 0.5 * width[len(at) + len(inner) :])
+    direction = np.concatenate([f.direction[at], inside, middle])
     return CriticalItems(
         np.where(begin > TURN, begin - TURN, begin)[order],
         (np.where(begin > TURN, begin - TURN, begin) + width)[order],
@@ -252,7 +267,7 @@ def critical_items(f: CircleFunction) -> CriticalItems:
         (np.arange(len(begin)) >= len(at) + len(inner))[order],
         np.concatenate([f.real[at].astype(np.int64), none, np.zeros(len(runs), np.int64)])[order],
         side[order],
-        where[order],
+        direction[order],
     )
 
 
@@ -269,8 +284,9 @@ def _in_order(
 
 def _inner_zeros(
     f: CircleFunction, before: Int[Array, " m"], after: Int[Array, " m"]
-) -> tuple[Float[Array, " k"], Int[Array, " k"], Int[Array, " k"]]:
-    """Zeros of f' strictly inside arcs: offset from the arc's begin, arc, and 1 for a maximum, −1 else.
+) -> tuple[Float[Array, " k"], Int[Array, " k"], Int[Array, " k"], Float[Array, "k 2"]]:
+    """Zeros of f' strictly inside arcs: offset from the arc's begin, arc, 1 for a maximum and −1 else,
+    and the direction.
 
     f' changes its sign on the arc once where its signs inside both ends differ. With equal signs it does
     twice only for k = 2, on an arc longer than π/2 with no zero of f' at an end, and else never.
@@ -281,11 +297,13 @@ def _inner_zeros(
     twice = ~f.flat & (after == end) & free & f.wide & (f.degree == 2)
     arc = np.concatenate([np.flatnonzero(once), np.flatnonzero(twice), np.flatnonzero(twice)])
     top = np.concatenate([after[once], after[twice], -after[twice]])
-    phase = np.arctan2(f.sine[arc], f.cosine[arc]) + np.where(top > 0, 0.0, np.pi)
+    phase = np.arctan2(top * f.sine[arc], top * f.cosine[arc]) / f.degree
     period = TURN / f.degree
-    offset = np.mod(phase / f.degree - f.breaks[arc], period)
+    offset = np.mod(phase - f.breaks[arc], period)
     width = f.widths[arc]
     outside = offset > width
     # Rounding may put a zero near an end outside: it goes to the nearer end.
     offset = np.where(outside, np.where(offset - width < period - offset, width, 0.0), offset)
-    return offset, arc, top
+    direction = unit(phase)
+    along = np.sum(direction * unit(f.breaks[arc] + offset), axis=1)
+    return offset, arc, top, np.where(along > 0, 1.0, -1.0)[:, None] * direction

@@ -6,12 +6,12 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from jaxtyping import Bool, Float
+from jaxtyping import Float
 
 from workbench.arrays import Array
 from workbench.theory.lines import Lines
 from workbench.theory.ncf import NeuronKind
-from workbench.theory.residual import certify
+from workbench.theory.residual import Walls, certify
 from workbench.theory.result import FlatExtent, KktPoint, PointKind
 
 
@@ -19,14 +19,14 @@ from workbench.theory.result import FlatExtent, KktPoint, PointKind
 class Draft:
     """A KKT point before its certificate: direction, kind, of a flat set the extent, basin.
 
-    `on`: which of the kinked lines go through the direction, where this is known exactly.
+    `walls`: the kinked lines through the direction, where these are known exactly.
     """
 
     direction: Float[Array, " p"]
     kind: PointKind
     extent: FlatExtent | None = None
     basin: float = float("nan")
-    on: Bool[Array, " k"] | None = None
+    walls: Walls | None = None
 
 
 def certified(drafts: Sequence[Draft], lines: Lines, kind: NeuronKind) -> list[KktPoint]:
@@ -34,7 +34,7 @@ def certified(drafts: Sequence[Draft], lines: Lines, kind: NeuronKind) -> list[K
     if not drafts:
         return []
     directions = np.stack([draft.direction for draft in drafts])
-    proof = certify(directions, lines, kind, [draft.on for draft in drafts])
+    proof = certify(directions, lines, kind, [draft.walls for draft in drafts])
     return [
         KktPoint(
             draft.direction,

@@ -57,19 +57,20 @@ def _less(row: list[Fraction], factor: Fraction, head: list[Fraction]) -> list[F
     return [a - factor * b if b else a for a, b in zip(row, head, strict=True)]
 
 
-def in_hull(point: Array, vertices: Array) -> bool:
-    """Whether a point (d,) lies in the convex hull of vertices (k, d), all integers.
+def combination(point: Array, vertices: Array) -> dict[int, Fraction] | None:
+    """Convex weights, by index where not 0, that give a point (d,) from vertices (k, d), all integers.
+
+    None where the point lies outside their hull.
 
     A plane between the two, guessed in float64 and checked in integers, spares most no's the simplex.
     """
     apart = vertices - point
     normal = unit_integers(min_norm_element(floats(apart)[0]))
     if (apart.dot(normal) > 0).all():
-        return False
+        return None
     ones = np.full((len(vertices), 1), 1, dtype=object)
     goal = np.array([0] * len(point) + [1], dtype=object)
-    found, _ = feasible(np.hstack([apart, ones]), goal)
-    return found is not None
+    return feasible(np.hstack([apart, ones]), goal)[0]
 
 
 def unit_integers(vector: Array) -> Array:

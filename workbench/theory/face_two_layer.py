@@ -8,7 +8,9 @@ minus_j and plus_j. Where w = 0 the whole face has g = 0, and is critical where 
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from fractions import Fraction
 from math import lcm
 
 import numpy as np
@@ -16,9 +18,10 @@ from jaxtyping import Int
 
 from workbench.arrays import Array
 from workbench.theory.arrangement import enumerate_faces, rays
-from workbench.theory.exact_cone import cone, in_hull
+from workbench.theory.exact_cone import combination, cone
 from workbench.theory.exact_linear import independent, kernel, solve
 from workbench.theory.exact_lines import ExactLines
+from workbench.theory.residual import Walls
 
 
 @dataclass(frozen=True, eq=False)
@@ -26,13 +29,14 @@ class CriticalFace:
     """A face with a critical direction u of g, or with g = 0 and 0 ∈ ∂g.
 
     `signs` (m,): of the face. `along` (d,): integers along u; 0 where g = 0 on the whole face.
-    `sign`: of g(u). `rises`, `falls`: whether g grows, or shrinks, to first order in some direction
+    `sign`: of g(u). `walls`: the planes J and their c_j. `rises`, `falls`: whether g grows, or shrinks, to first order in some direction
     across the face.
     """
 
     signs: Int[Array, " m"]
     along: Array
     sign: int
+    walls: Walls
     rises: bool
     falls: bool
 
@@ -59,15 +63,33 @@ def critical_directions(lines: ExactLines, signs: Int[Array, " m"]) -> list[Crit
         )
         if not inside:
             return []
+        walls = _walls(signs, [(c - q) / (p - q) for c, p, q in zip(weights, plus, minus, strict=True)])
         rises = any(p > c or q < c for c, p, q in zip(weights, plus, minus, strict=True))
         falls = any(p < c or q > c for c, p, q in zip(weights, plus, minus, strict=True))
     else:
         local = enumerate_faces(meet, cells_only=True).signs
         around = unit * (slope + np.where(local > 0, plus, minus).dot(meet))
-        if not in_hull(along, around):
+        mixed = combination(along, around)
+        if mixed is None:
             return []
+        walls = _walls(signs, shares(mixed, local))
         rises, falls = _change(meet, plus, minus, sorted(columns), slope * unit - along, unit)
-    return [CriticalFace(signs, side * along, side, rises, falls) for side in sides]
+    return [CriticalFace(signs, side * along, side, walls, rises, falls) for side in sides]
+
+
+def _walls(signs: Int[Array, " m"], share: Sequence[Fraction]) -> Walls:
+    """The planes through a face with the given shares."""
+    every = np.zeros(len(signs))
+    every[signs == 0] = [float(value) for value in share]
+    return Walls(signs == 0, every)
+
+
+def shares(mixed: Mapping[int, Fraction], cells: Int[Array, "C k"]) -> list[Fraction]:
+    """How much of a combination of cells is on the plus side of each plane."""
+    return [
+        sum((w for i, w in mixed.items() if cells[i, j] > 0), Fraction(0))
+        for j in range(cells.shape[1])
+    ]
 
 
 def _sides(height: Array, signs: Int[Array, " m"]) -> list[int]:

@@ -18,10 +18,11 @@ from workbench.theory.circle import (
     CriticalItems,
     circle_function,
     critical_items,
+    unit,
 )
 from workbench.theory.draft import Draft, certified
 from workbench.theory.exact_circle import exact_circle
-from workbench.theory.exact_cone import in_hull
+from workbench.theory.exact_cone import combination
 from workbench.theory.exact_lines import exact_lines
 from workbench.theory.lines import Lines, examined, merge_lines
 from workbench.theory.ncf import NeuronKind
@@ -56,11 +57,6 @@ def kkt_circle(
     )
 
 
-def unit(angle: float) -> Float[Array, "2"]:
-    """(cos θ, sin θ)."""
-    return np.array([np.cos(angle), np.sin(angle)])
-
-
 def _kind_on_circle(items: CriticalItems, index: int, sign: int = 1) -> PointKind:
     """Kind of an isolated item of sign·f from the signs of the slope around it."""
     before, after = sign * items.before[index], sign * items.after[index]
@@ -74,11 +70,12 @@ def _squared(items: CriticalItems) -> list[Draft]:
     drafts: list[Draft] = []
     for index, basin in enumerate(items.basins()):
         start, end = float(items.start[index]), float(items.end[index])
+        u = items.direction[index]
         if items.flat[index]:
             extent = FlatExtent("arc", (start, end), np.eye(2))
-            drafts.append(Draft(unit(0.5 * (start + end)), "flat", extent, float(basin)))
+            drafts.append(Draft(u, "flat", extent, float(basin)))
         else:
-            drafts.append(Draft(unit(start), _kind_on_circle(items, index), None, float(basin)))
+            drafts.append(Draft(u, _kind_on_circle(items, index), None, float(basin)))
     return drafts
 
 
@@ -89,7 +86,7 @@ def _two_layer(f: CircleFunction, items: CriticalItems, lines: Lines) -> list[Dr
     null = ~items.flat & (items.side == 0)
     for index, (start, end) in enumerate(zip(items.start, items.end, strict=True)):
         both = 0.5 * float(rise[index] + fall[index])
-        u = unit(0.5 * float(start + end))
+        u = items.direction[index]
         if items.flat[index]:
             extent = FlatExtent("sector", (float(start), float(end)), np.eye(3))
             drafts.append(Draft(np.append(0.0, u), "flat", extent, both))
@@ -105,7 +102,7 @@ def _two_layer(f: CircleFunction, items: CriticalItems, lines: Lines) -> list[Dr
                 w = np.append(sign, u) / np.sqrt(2.0)
                 drafts.append(Draft(w, lifted, None, 0.5 * float(share[index])))
     drafts += [
-        Draft(np.append(0.0, unit(angle)), "saddle", None, 0.0) for angle in _crossings(f)
+        Draft(np.append(0.0, u), "saddle", None, 0.0) for u in unit(_crossings(f))
     ]
     if not (items.flat | null).any():
         drafts += _poles(f, items, lines)
@@ -138,7 +135,7 @@ def _poles(f: CircleFunction, items: CriticalItems, lines: Lines) -> list[Draft]
         return []
     if gap > np.pi - 1e-6:
         slopes = exact_circle(exact_lines(lines)).wave[:, 1:]
-        if not in_hull(np.array([0, 0], dtype=object), slopes):
+        if combination(np.array([0, 0], dtype=object), slopes) is None:
             return []
     signs = set(items.side.tolist())
     drafts: list[Draft] = []

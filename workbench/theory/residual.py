@@ -20,6 +20,22 @@ ON_LINE = 1e-11
 """A direction with |a_j·û| below this lies on line j, up to rounding."""
 
 
+KNOWN = 1e-14
+"""Known weights are taken where they leave no more than this share."""
+
+
+@dataclass(frozen=True, eq=False)
+class Walls:
+    """What an enumerator knows exactly about the k kinked lines at a direction.
+
+    `on` (k,): which go through it. `share` (k,): where the weight that meets Clarke's condition lies
+    between minus (0) and plus (1) on these; None where none is known.
+    """
+
+    on: Bool[Array, " k"]
+    share: Float[Array, " k"] | None = None
+
+
 @dataclass(frozen=True, eq=False)
 class Certificate:
     """value N, multiplier λ = 2N, relative `residual` and number of `kinks`, each (B,)."""
@@ -34,31 +50,33 @@ def certify(
     w: Float[Array, "B p"],
     lines: Lines,
     kind: NeuronKind,
-    on: Sequence[Bool[Array, " k"] | None] | None = None,
+    walls: Sequence[Walls | None] | None = None,
 ) -> Certificate:
     """dist(λw, ∂N(w))/scale for unit w, with λ = 2N(w) (KH24 Lemma C.5).
 
-    `on`: for each w which of the k kinked lines go through it, where that is known better than from
-    |a_j·û| ≤ `ON_LINE`.
+    `walls`: for each w what is known of the lines through it, where that is more than
+    |a_j·û| ≤ `ON_LINE` tells. The weights known are tried beside those of bounded least squares.
 
     On kinks of g the set is s + Σ_j [minus_j, plus_j] a_j over the lines through u; it is Clarke's
     set when these lines are independent (always for d = 2) and contains it otherwise.
     """
     scale = lines.scale if lines.scale > 0 else 1.0
     if kind is NeuronKind.SQUARED_RELU:
-        return _certify_squared(w, lines, scale, on)
+        return _certify_squared(w, lines, scale, walls)
     u, v = w[:, 1:], w[:, 0]
     size = np.linalg.norm(u, axis=1)
     s = u @ lines.axis.T
     weight = np.where(s > 0, lines.plus, lines.minus)
     g = np.sum(weight * s, axis=1)
     value = v * g
-    on_line = _on_line(np.abs(s) <= ON_LINE * size[:, None], lines, on)
+    on_line = _on_line(np.abs(s) <= ON_LINE * size[:, None], lines, walls)
     goal = (ORDER * value)[:, None] * u
     smooth = goal - v[:, None] * ((weight * ~on_line) @ lines.axis)
     in_u = np.array(
         [
-            _box_distance(smooth[b], v[b] * lines.axis[on], lines.minus[on], lines.plus[on])
+            _box_distance(
+                smooth[b], v[b] * lines.axis[on], lines.minus[on], lines.plus[on], _known(walls, b)
+            )
             for b, on in enumerate(on_line)
         ]
     )
@@ -67,28 +85,34 @@ def certify(
 
 
 def _on_line(
-    near: Bool[Array, "B m"], lines: Lines, on: Sequence[Bool[Array, " k"] | None] | None
+    near: Bool[Array, "B m"], lines: Lines, walls: Sequence[Walls | None] | None
 ) -> Bool[Array, "B m"]:
     """Kinked lines through each direction: the known ones, else the near ones."""
     near = lines.kinked & near
-    for b, known in enumerate(on or ()):
+    for b, known in enumerate(walls or ()):
         if known is not None:
-            near[b, lines.kinked] = known
+            near[b, lines.kinked] = known.on
     return near
+
+
+def _known(walls: Sequence[Walls | None] | None, b: int) -> Float[Array, " k"] | None:
+    """Known shares on the lines through direction b."""
+    known = None if walls is None else walls[b]
+    return None if known is None or known.share is None else known.share[known.on]
 
 
 def _certify_squared(
     w: Float[Array, "B p"],
     lines: Lines,
     scale: float,
-    on: Sequence[Bool[Array, " k"] | None] | None,
+    walls: Sequence[Walls | None] | None,
 ) -> Certificate:
     """The smooth case: ‖∇N(w) − 2N(w)w‖/scale."""
     s = w @ lines.axis.T
     half = (np.where(s > 0, lines.plus, lines.minus) * s) @ lines.axis
     value = np.sum(half * w, axis=1)
     residual = 2.0 * np.linalg.norm(half - value[:, None] * w, axis=1) / scale
-    kinks = _on_line(np.abs(s) <= ON_LINE, lines, on).sum(axis=1)
+    kinks = _on_line(np.abs(s) <= ON_LINE, lines, walls).sum(axis=1)
     return Certificate(value, ORDER * value, residual, kinks)
 
 
@@ -97,13 +121,21 @@ def _box_distance(
     axis: Float[Array, "k d"],
     one: Float[Array, " k"],
     other: Float[Array, " k"],
+    share: Float[Array, " k"] | None = None,
 ) -> float:
-    """min ‖goal − Σ_j c_j axis_j‖ with c_j between one_j and other_j."""
+    """min ‖goal − Σ_j c_j axis_j‖ with c_j between one_j and other_j, or that of known shares.
+
+    Least squares alone lose digits where axes are nearly parallel.
+    """
     if len(axis) == 0 or not axis.any():
         return float(np.linalg.norm(goal))
     low, high = np.minimum(one, other), np.maximum(one, other)
     if len(axis) == 1:
         c = np.clip(goal @ axis[0] / (axis[0] @ axis[0]), low[0], high[0])
         return float(np.linalg.norm(goal - c * axis[0]))
+    if share is not None:
+        known = float(np.linalg.norm(goal - (one + share * (other - one)) @ axis))
+        if known <= KNOWN * float(np.linalg.norm(goal) + np.abs(high - low).sum()):
+            return known
     fit = lsq_linear(axis.T, goal, (low, high), method="bvls")
     return float(np.linalg.norm(goal - fit.x @ axis))
