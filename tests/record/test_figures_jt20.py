@@ -5,9 +5,10 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from workbench.config import parse_config
+from workbench.config import override, parse_config, parse_toml, to_toml
 from workbench.errors import BadInput
 from workbench.measures.plane import PlaneSurface, plane_grid
+from workbench.presets import load_config
 from workbench.record.figures import draw_figure, save_figure
 from workbench.record.figures.options import FigureOptions
 from workbench.record.figures.series import RunSeries
@@ -135,3 +136,24 @@ def test_ordered_margins_say_how_they_are_normalized(tmp_path, model, label):
     ends = [path.vertices[-1, 1] for path in axes.collections[0].get_paths()]
     assert ends == sorted(ends)
     assert ends == pytest.approx(sorted(last))
+
+
+def test_margins_of_a_network_without_an_order_are_over_their_median(tmp_path):
+    """The preset with biases asks to compare its margins: they are drawn as its file keeps them."""
+    values = parse_toml(to_toml(load_config("ll20-fig1-cnn-bias")), "test")
+    small = ["data.n=30", "model.channels=[2, 3]", "model.width=8", "train.batch=10"]
+    quick = ["train.steps=60", "record.every=6", "device.kind=cpu"]
+    config = parse_config(override(values, [*small, *quick]), "test")
+    with Session.create(config, tmp_path) as session:
+        session.start()
+        assert session.wait(60)
+    with RunReader(session.folder) as reader:
+        assert not reader.has("margins")
+        figure = draw_figure(reader, "margins")
+        kept = reader.read("margins_median_normalized")
+    upper, lower = figure.axes
+    assert "median" in upper.get_ylabel()
+    assert "median" in lower.get_ylabel()
+    np.testing.assert_array_equal(upper.lines[0].get_ydata(), kept.min(axis=1))
+    drawn = np.array([line.get_ydata() for line in lower.lines[1:]])
+    np.testing.assert_array_equal(drawn, kept.T)

@@ -27,22 +27,31 @@ NETWORK = {
     "margin_smoothed": (r"$\tilde\gamma=\ell^{-1}(\mathcal{L})/\rho^L$", RED, "--"),
     "margin_multi": (r"$\bar\gamma_m=q_{\min}/\prod\rho_i^{k_i}$", GREEN, "-."),
 }
+SAMPLES = {
+    "margins": r"$q_i/\rho^L$",
+    "margins_median_normalized": r"$q_i$ / median of $q_j\geq 0$",
+}
+"""Sample margins as a run records them: networks without an order have theirs over the median (JT20 App. A)."""
 SINGLE_SAMPLES = 64
 """Up to this many samples have a curve of their own; more are drawn as bands of quantiles."""
 BANDS = ((0.0, 1.0), (0.05, 0.95), (0.25, 0.75))
 
 
 def draw(series: RunSeries, figure: Figure, options: FigureOptions) -> None:
-    """γ̄, γ~ and γ̄_m in the upper panel, the normalized sample margins in the lower."""
-    found = series.require("margins", *NETWORK, "margins")
-    samples = "margins" in found
+    """γ̄, γ~ and γ̄_m in the upper panel, the sample margins in the lower, normalized as they were recorded.
+
+    Where no margin of the network was recorded, as it has no order, the least of the samples stands for it.
+    """
+    found = series.require("margins", *NETWORK, *SAMPLES)
+    samples = next((name for name in found if name in SAMPLES), None)
     network = [name for name in found if name in NETWORK]
-    heights = [1.0] * (bool(network) + samples)
-    axes = panels(figure, options, heights)
+    axes = panels(figure, options, [1.0] * ((samples is not None) + 1))
     if network:
         _network(series, axes[0], network, options)
-    if samples:
-        _samples(series, axes[-1], options)
+    elif samples is not None:
+        _least(series, axes[0], samples, options)
+    if samples is not None:
+        _samples(series, axes[-1], samples, options)
     series.put_x_axis(axes[-1], options)
     for panel in axes:
         say_if_empty(panel)
@@ -57,6 +66,16 @@ def _network(series: RunSeries, axes: Axes, names: list[str], options: FigureOpt
     _fit_margins(axes, [drawable(series.scalar(name)) for name in names])
     axes.set_ylabel("margin")
     legend_above(axes, columns=2 if options.size == "column" else 3)
+
+
+def _least(series: RunSeries, axes: Axes, name: str, options: FigureOptions) -> None:
+    """The least of the samples' margins, of those that are kept."""
+    least = drawable(series.vector(name)).min(axis=1)
+    axes.plot(series.x(options, thin=True), least, color=BLUE, label="least of the samples")
+    axes.axhline(0.0, color=GREY, linewidth=0.5, zorder=0)
+    _fit_margins(axes, [least])
+    axes.set_ylabel(r"$q_{\min}$ / median of $q_j\geq 0$")
+    legend_above(axes)
 
 
 def _fit_margins(axes: Axes, curves: list[np.ndarray]) -> None:
@@ -74,12 +93,12 @@ def _fit_margins(axes: Axes, curves: list[np.ndarray]) -> None:
         axes.set_ylim(floor - 0.25 * (top - floor), top + 0.08 * (top - floor))
 
 
-def _samples(series: RunSeries, axes: Axes, options: FigureOptions) -> None:
+def _samples(series: RunSeries, axes: Axes, name: str, options: FigureOptions) -> None:
     """A curve a sample, or bands between quantiles of all samples."""
     x = series.x(options, thin=True)
-    values = drawable(series.vector("margins"))
+    values = drawable(series.vector(name))
     axes.axhline(0.0, color=GREY, linewidth=0.5, zorder=0)
-    axes.set_ylabel(r"sample margins $q_i/\rho^L$")
+    axes.set_ylabel(f"sample margins {SAMPLES[name]}")
     if values.shape[1] <= SINGLE_SAMPLES:
         axes.plot(x, values, color=BLUE, linewidth=0.6, alpha=0.55)
         handles = [Line2D([], [], color=BLUE, linewidth=0.8, label="samples")]

@@ -9,15 +9,12 @@ from matplotlib.colors import Normalize
 from matplotlib.figure import Figure
 
 from workbench.arrays import Array
+from workbench.record.figures.margins import SAMPLES
 from workbench.record.figures.options import INCHES, FigureOptions
 from workbench.record.figures.series import RunSeries
 from workbench.record.figures.style import GREY, MANY_LINES, drawable, say_if_empty
 from workbench.record.schema import STEP
 
-NAMES = {
-    "margins": r"$q_i/\rho^L$",
-    "margins_median_normalized": r"$q_i$ / median of $q_j\geq 0$",
-}
 COLORS = "viridis"
 
 
@@ -25,7 +22,7 @@ def draw(series: RunSeries, figure: Figure, options: FigureOptions) -> None:
     """One curve a sample over ln(n/𝓛), from the first record with 𝓛 < n ℓ(0) on, which disallows an
     artificial picture of convergence by small steps (JT20 App. A). Networks without an order have their
     margins over the median of those that are not negative, and the axis says so."""
-    name = series.require("margins-ordered", *NAMES)[0]
+    name = series.require("margins-ordered", *SAMPLES)[0]
     width, height = INCHES[options.size]
     figure.set_size_inches(width, 1.15 * height)
     axes = figure.add_subplot()
@@ -38,7 +35,7 @@ def draw(series: RunSeries, figure: Figure, options: FigureOptions) -> None:
     _curves(axes, x[kept], values[kept])
     axes.axhline(0.0, color=GREY, linewidth=0.5, zorder=0)
     series.put_x_axis(axes, at)
-    axes.set_ylabel(NAMES[name])
+    axes.set_ylabel(SAMPLES[name])
     _title(series, axes, values.shape[1])
     say_if_empty(axes)
 
