@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import typer
 
@@ -12,6 +12,8 @@ from commands.options import At, Json, Run, RunsDir, Trust, runs_folder, step_of
 if TYPE_CHECKING:
     from rich.console import Console
 
+    from workbench.arrays import Array, Float
+    from workbench.inspector.state import InspectedState
     from workbench.theory.optimality import Better, Optimality
 
 WORDS = {
@@ -45,7 +47,7 @@ def optimal(
     if as_json:
         import json
 
-        document = {"step": state.step, **found.as_json()}
+        document = {"step": state.step, **found.as_json(), "theta": named(state, found.theta)}
         typer.echo(json.dumps(formats.finite(document)))
         return
     from rich.console import Console
@@ -53,6 +55,12 @@ def optimal(
     console = Console(highlight=False, soft_wrap=not formats.on_terminal())
     console.print(f"{folder.name}  step {state.step:,}", markup=False)
     show(found, console)
+
+
+def named(state: InspectedState, theta: Float[Array, " P"]) -> dict[str, Any]:
+    """θ by parameter, in its order and shapes."""
+    structure = state.structure
+    return {p.name: structure.view(theta, p.name).tolist() for p in structure.parameters}
 
 
 def show(found: Optimality, console: Console) -> None:

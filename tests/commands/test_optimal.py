@@ -68,6 +68,25 @@ def test_json(cli, one_neuron):
     assert [layer["name"] for layer in found["layers"]] == ["u", "v"]
 
 
+def test_json_can_be_checked_again(cli, one_neuron):
+    """θ~ by parameter, with which margins, norm and multipliers hold (LL20 Definition of KKT points)."""
+    found = json.loads(cli("optimal", one_neuron, "--json").stdout)
+    theta = found["theta"]
+    assert list(theta) == ["u", "v"]
+    u, v = np.array(theta["u"]), np.array(theta["v"])
+    assert (u.shape, v.shape) == ((2, 2), (2,))
+    x, y = np.array([[1.0, 0.25], [-1.0, 0.25]]), np.array([1.0, 1.0])
+    height = x @ u.T
+    q = y * (np.maximum(height, 0.0) @ v)
+    assert q.min() >= 1.0 - 1e-9
+    assert (u**2).sum() + (v**2).sum() == pytest.approx(found["norm2"], rel=1e-12)
+    pull = np.array(found["multipliers"]) * y
+    in_u = ((height > 0) * pull[:, None]).T @ x * v[:, None]
+    in_v = pull @ np.maximum(height, 0.0)
+    assert np.abs(in_u - u).max() < 1e-7
+    assert np.abs(in_v - v).max() < 1e-7
+
+
 REFUSED = {
     "before the samples are separated": ((), ("--at", "0"), "not separated"),
     "a step that is not stored": ((), ("--at", "100000"), "nearest"),
@@ -96,6 +115,13 @@ def test_networks_without_the_problem(cli, runs):
     refused(cli("optimal", skip), "not homogeneous")
     square = trained(runs, "kh24-fig2", "train.steps=20", "checkpoint.every=20")
     refused(cli("optimal", square), "square loss")
+
+
+def test_a_leak_below_0(cli, runs):
+    """model.leak allows (−1, 1], the certificates [0, 1]."""
+    start = "init.values.u=[[0.5, 1.0], [-0.5, 1.0]]"
+    folder = trained(runs, "vss22-3.2", start, "model.leak=-0.2", "train.steps=0", "name=bent")
+    refused(cli("optimal", folder), "model.leak is -0.2")
 
 
 def test_an_unknown_run(cli, tmp_path):

@@ -125,6 +125,7 @@ class MarginCertificate:
             "residual": found.residual,
             "angle": found.angle,
             "norm2": found.norm2,
+            "theta": found.theta.tolist(),
             "active": self._names(found.active),
             "multipliers": found.multipliers[found.active].tolist(),
             "kinks": found.kinks.tolist(),

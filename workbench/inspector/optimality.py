@@ -79,9 +79,16 @@ def why_no_verdict(state: InspectedState) -> str | None:
     refused = why_no_margin(state)
     if refused is not None:
         return refused
-    if _layers(state) is None:
+    layers = _layers(state)
+    if layers is None:
         kind = type(state.risk.model).__name__
         return f"Optimality is decided for the kinds {KINDS}; this network is a {kind}."
+    leak = layers[1]
+    if not 0.0 <= leak <= 1.0:
+        return (
+            f"Optimality is decided for leaks in [0, 1]; model.leak is {leak:g}, and the certificates "
+            "rest on an activation that never falls."
+        )
     if state.outputs.ndim == 2:
         return "Optimality is decided for networks with one output; this one has an output a class."
     if state.structure.size > MOST_PARAMETERS or state.n > MOST_SAMPLES:

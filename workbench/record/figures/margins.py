@@ -31,7 +31,7 @@ SAMPLES = {
     "margins": r"$q_i/\rho^L$",
     "margins_median_normalized": r"$q_i$ / median of $q_j\geq 0$",
 }
-"""Sample margins as a run records them: networks without an order have theirs over the median (JT20 App. A)."""
+"""Sample margins as a run records them: over the median where the network has no order (JT20 App. A)."""
 SINGLE_SAMPLES = 64
 """Up to this many samples have a curve of their own; more are drawn as bands of quantiles."""
 BANDS = ((0.0, 1.0), (0.05, 0.95), (0.25, 0.75))
