@@ -7,12 +7,15 @@ from typing import Any
 
 import numpy as np
 import torch
+from pydantic import ValidationError
+from torch import Tensor, nn
 
 from workbench.config import TorchModel
 from workbench.data.load import load_dataset
 from workbench.errors import BadInput, clean_text
-from workbench.models.build import build_model, import_class
+from workbench.models.build import build_model
 from workbench.models.homogeneity import TOLERANCE, Homogeneity, measure_homogeneity
+from workbench.models.imported import imported, outputs_of
 from workbench.models.network import structure_of
 from workbench.models.structure import Structure
 from workbench.session import load_config
@@ -65,11 +68,9 @@ def report(source: str, inputs: str, settings: list[str]) -> Report:
     """
     if ":" in source and not source.endswith(".toml"):
         shape = _shape(inputs)
-        import_class(source)
-        config = TorchModel.model_validate({"kind": "torch", "class": source})
         generator = torch.Generator().manual_seed(1)
         x = torch.randn(32, *shape, generator=generator, dtype=torch.float64)
-        model = build_model(config, shape, _outputs(config, shape), 0)
+        model = _of_class(source, x)
         structure = structure_of(model, int(np.prod(shape)))
         return Report(source, structure, measure_homogeneity(model, structure, x))
     run = load_config(source, settings)
@@ -81,17 +82,29 @@ def report(source: str, inputs: str, settings: list[str]) -> Report:
     return Report(f"{source} ({run.model.kind})", structure, found)
 
 
-def _outputs(config: TorchModel, shape: tuple[int, ...]) -> int:
-    """How many outputs the class has, found by calling it."""
-    model = import_class(config.class_path)(**config.arguments).double()
+def _of_class(path: str, x: Tensor) -> nn.Module:
+    """The module at `path`, which takes the inputs x (n, …) and has as many outputs as it has."""
     try:
-        out = model(torch.zeros(2, *shape, dtype=torch.float64))
-    except (RuntimeError, ValueError, TypeError, IndexError) as error:
+        config = TorchModel.model_validate({"kind": "torch", "class": path})
+    except ValidationError:
         raise BadInput(
-            f"'{config.class_path}' cannot take inputs of shape {(2, *shape)}: "
-            f"{clean_text(str(error), 200)}; set --inputs to the shape of one input."
-        ) from error
-    return int(out.shape[1]) if out.ndim == 2 else 1
+            f"'{clean_text(path, 120)}' is no import path; needed is package.module:Class."
+        ) from None
+    model = imported(config, 0)
+    found = outputs_of(model, x, path, ", the shape that --inputs gives")
+    n = len(x)
+    if found.shape[:1] != (n,) or found.ndim > 2:
+        raise BadInput(
+            f"model.class '{path}' gives {tuple(found.shape)} for {n} samples; "
+            f"needed is ({n},), ({n}, 1) or ({n}, C)."
+        )
+    wrong = int((~found.isfinite()).reshape(n, -1).any(dim=1).sum())
+    if wrong:
+        raise BadInput(
+            f"model.class '{path}' gives values that are not finite for {wrong} of {n} standard normal "
+            "inputs."
+        )
+    return model
 
 
 def _shape(text: str) -> tuple[int, ...]:

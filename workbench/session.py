@@ -41,7 +41,14 @@ from workbench.record.logfile import LogFile
 from workbench.record.reader import RunReader
 from workbench.record.recorder import Recorder
 from workbench.record.store import RunStore
-from workbench.setup import Setup, confirmation, inspected, require_built, set_up
+from workbench.setup import (
+    Setup,
+    confirmation,
+    inspected,
+    require_built,
+    require_finite_start,
+    set_up,
+)
 from workbench.stored import (
     require_rule,
     require_series,
@@ -139,6 +146,7 @@ class Session:
         """
         setup = setup or set_up(config)
         require_built(setup, config)
+        require_finite_start(setup)
         name = config.name or preset or config.model.kind
         folder = create_run_folder(runs_dir, name)
         lock = RunLock(folder)

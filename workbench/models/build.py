@@ -33,7 +33,7 @@ from workbench.models.convolutional import image_of
 from workbench.models.deep_linear import DeepLinear
 from workbench.models.deep_relu import DeepRelu
 from workbench.models.diagonal import Diagonal
-from workbench.models.imported import imported_class
+from workbench.models.imported import attempted, imported, outputs_of
 from workbench.models.linearised import Linearised
 from workbench.models.mexican_hat import MexicanHat
 from workbench.models.network import Network, flatten, structure_of
@@ -158,46 +158,26 @@ def _signs(kind: str, width: int, seed: int) -> Tensor:
     return 1.0 - 2.0 * torch.randint(2, (width,), generator=generator).double()
 
 
-def import_class(path: str) -> type[nn.Module]:
-    """The nn.Module class at `package.module:Class`."""
-    found = imported_class(path, "model.class")
-    if not issubclass(found, nn.Module):
-        raise BadInput(f"model.class '{clean_text(path, 120)}' is no torch.nn.Module class.")
-    return found
-
-
 def _imported(
     config: TorchModel, input_shape: tuple[int, ...], outputs: int, seed: int
 ) -> nn.Module:
-    """A module of the user's, built under a seeded generator, made repeatable and tried."""
-    cls = import_class(config.class_path)
-    where = f"model.class '{config.class_path}'"
+    """A module of the user's that takes the inputs, has the outputs needed, and repeats itself."""
     # Torch's own generator belongs to the process: nobody else may build with it meanwhile.
-    with _BUILDING, torch.random.fork_rng(devices=[]):
-        torch.manual_seed(seed)
-        try:
-            model = cls(**config.arguments)
-        except (TypeError, ValueError) as error:
-            raise BadInput(
-                f"{where} with model.arguments {config.arguments} fails: {clean_text(str(error))}."
-            ) from error
-    model = model.double()
-    if not any(p.requires_grad for p in model.parameters()):
-        raise BadInput(f"{where} has no trainable parameters.")
-    made_repeatable(model, seed)
+    with _BUILDING:
+        model = imported(config, seed)
     generator = torch.Generator().manual_seed(0)
     x = torch.randn(2, *input_shape, generator=generator, dtype=torch.float64)
-    try:
-        out = tried(model, x)
-    except (RuntimeError, ValueError, TypeError, IndexError) as error:
-        raise BadInput(
-            f"{where} cannot take inputs of shape (n, {', '.join(map(str, input_shape))}): "
-            f"{clean_text(str(error), 200)}."
-        ) from error
+    found = tuple(outputs_of(model, x, config.class_path).shape)
     wanted = ((2,), (2, 1)) if outputs == 1 else ((2, outputs),)
-    if not isinstance(out, Tensor) or tuple(out.shape) not in wanted:
-        shape = tuple(out.shape) if isinstance(out, Tensor) else type(out).__name__
+    if found not in wanted:
         raise BadInput(
-            f"{where} gives {shape} for two samples; needed is {' or '.join(map(str, wanted))}."
+            f"model.class '{config.class_path}' gives {found} for two samples; "
+            f"needed is {' or '.join(map(str, wanted))}."
         )
+    made_repeatable(model, seed)
+    attempted(
+        lambda: tried(model, x),
+        f"model.class '{clean_text(config.class_path, 120)}' cannot be trained on inputs of shape "
+        f"(n, {', '.join(map(str, input_shape))})",
+    )
     return model

@@ -12,7 +12,12 @@ from torch import Tensor, nn
 from workbench.models.structure import Structure
 
 TOLERANCE = 1e-6
-SCALES = (0.5, 2.0, 3.0)
+NEAR = (0.5, 2.0, 3.0)
+FAR = 26.0
+"""Weights are scaled by 2^±26 as well, where a clamp or an offset shows that does nothing nearby; by less
+where c^L would leave the range of a float. Powers of 2 scale without rounding."""
+MOST_POWER = 500.0
+"""Most log2 of c^L."""
 DRAWS = 20
 MANY_WEIGHTS = 1_000_000
 
@@ -30,8 +35,8 @@ class LayerOrder:
 class Homogeneity:
     """The order L of the whole network and of each layer; None where Φ is not homogeneous.
 
-    `deviation` is the largest |log(|Φ(cθ)|/|Φ(θ)|)/log c − L| seen, relative to 1, infinite where the
-    sign of an output changes.
+    `deviation` is the largest |log(|Φ(cθ)|/|Φ(θ)|)/log c − L| seen, infinite where the sign of an output
+    changes or an output is not finite.
     """
 
     order: float | None
@@ -77,6 +82,8 @@ def measure_homogeneity(
 def _draw(weights: Iterable[Tensor], generator: torch.Generator) -> None:
     """Random weights of He's size, in place."""
     for tensor in weights:
+        if not tensor.numel():
+            continue
         fan_in = tensor[0].numel() if tensor.ndim > 1 else max(1, tensor.numel())
         noise = torch.randn(tensor.shape, generator=generator, dtype=torch.float64)
         tensor.copy_(noise * (2.0 / fan_in) ** 0.5)
@@ -86,25 +93,46 @@ def _order(
     probe: nn.Module, members: list[nn.Parameter], inputs: Tensor, base: Tensor
 ) -> tuple[float | None, float]:
     """The exponent by which the outputs scale with `members`, and its largest deviation."""
-    exponents: list[Tensor] = []
     # Outputs that vanish (dead neurons) carry no exponent.
     alive = base.abs() > 1e-12 * base.abs().max().clamp(min=1e-300)
-    if not alive.any():
+    if not bool(base.isfinite().all()) or not alive.any():
         return None, float("inf")
+    near = _exponents(probe, members, inputs, base, alive, NEAR)
+    order, deviation = _common(near)
+    if order is None or near is None:
+        return None, deviation
+    reach = 2.0 ** min(FAR, MOST_POWER // max(1.0, abs(order)))
+    far = _exponents(probe, members, inputs, base, alive, (1.0 / reach, reach))
+    return _common(None if far is None else torch.cat([near, far]))
+
+
+def _exponents(
+    probe: nn.Module,
+    members: list[nn.Parameter],
+    inputs: Tensor,
+    base: Tensor,
+    alive: Tensor,
+    scales: tuple[float, ...],
+) -> Tensor | None:
+    """log(Φ(cθ)/Φ(θ))/log c by scale and output; None where a sign changes or a value is not finite."""
     kept = [m.clone() for m in members]
-    for scale in SCALES:
+    found: list[Tensor] = []
+    for scale in scales:
         for member, value in zip(members, kept, strict=True):
             member.copy_(scale * value)
         ratio = (probe(inputs) / base)[alive]
-        if not bool((ratio > 0).all()):
-            exponents = []
-            break
-        exponents.append(ratio.log() / torch.tensor(scale, dtype=torch.float64).log())
+        found.append(ratio.log() / torch.tensor(scale, dtype=torch.float64).log())
     for member, value in zip(members, kept, strict=True):
         member.copy_(value)
-    if not exponents:
+    stacked = torch.stack(found)
+    return stacked if bool(stacked.isfinite().all()) else None
+
+
+def _common(exponents: Tensor | None) -> tuple[float | None, float]:
+    """The exponent that all have up to `TOLERANCE`, if any, and the largest deviation from the middle one."""
+    if exponents is None:
         return None, float("inf")
-    stacked = torch.stack(exponents)
-    order = round(float(stacked.median()), 3)
-    deviation = float((stacked - order).abs().max())
+    # Adding 0 turns −0 into 0.
+    order = round(float(exponents.median()), 3) + 0.0
+    deviation = float((exponents - order).abs().max())
     return (order if deviation <= TOLERANCE else None), deviation

@@ -53,7 +53,7 @@ def structure_of(model: nn.Module, d: int) -> Structure:
     parameters = []
     start = 0
     for name, tensor in model.named_parameters():
-        if not tensor.requires_grad:
+        if not tensor.requires_grad or not tensor.numel():
             continue
         parameters.append(Parameter(name, tuple(tensor.shape), start))
         start = parameters[-1].stop
