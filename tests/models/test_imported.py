@@ -1,4 +1,4 @@
-"""Modules of the user's: what cannot serve is refused in a sentence, and the order is what holds far out too."""
+"""Modules of the user's: what cannot serve is refused in a sentence; an order must hold far out too."""
 
 from __future__ import annotations
 
