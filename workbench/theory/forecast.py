@@ -19,6 +19,7 @@ from workbench.theory.lines import merge_lines
 from workbench.theory.ncf import ORDER, NeuronKind, ncf_gradient, ncf_value
 from workbench.theory.ncf_flow import flow_step, next_step
 from workbench.theory.result import KktPoint, KktSet
+from workbench.theory.scalar_neuron import scalar_paths
 from workbench.theory.sliding import SlidingField
 
 ARRIVED = 1e-5
@@ -69,9 +70,9 @@ def forecast(
     arcs between KKT points (squared ReLU, and balanced two-layer neurons |v| = ‖u‖); otherwise, and
     for all times, the flow is integrated to a local error of `tolerance` radians a step (default
     1e-5 squared ReLU; 1e-4 two-layer ReLU, whose flow slides along kinks, see `SlidingField`).
-    Times are in units of gradient-flow time for the summed loss whose residual is z. A target that
-    is a one-sided inflection ("saddle" with N > 0, d = 2) attracts in exact arithmetic only: the
-    times are those of the flow that passes it.
+    Two-layer neurons on d = 1 have all in closed form. Times are in units of gradient-flow time for
+    the summed loss whose residual is z. A target that is a one-sided inflection ("saddle" with N > 0,
+    d = 2) attracts in exact arithmetic only: the times are those of the flow that passes it.
 
     Raises:
         ValueError: radius is not positive.
@@ -80,12 +81,16 @@ def forecast(
         raise ValueError(f"radius must be positive, got {radius}")
     norm = np.linalg.norm(weights, axis=1)
     alive = norm > 0
+    in_closed_form = x.shape[1] == 1 and kind is NeuronKind.TWO_LAYER_RELU
     direction = weights[alive] / norm[alive, None]
     rate = np.full(len(weights), np.nan)
     rate[alive] = ORDER * ncf_value(direction, x, z, kind, leak)
     target = np.full(len(weights), -1, dtype=np.int64)
     turn, escape = np.full(len(weights), np.nan), np.full(len(weights), np.nan)
-    if alive.any():
+    if in_closed_form:
+        paths = scalar_paths(weights, x, z, found, leak, radius)
+        target, turn, escape = paths.target, paths.turn_time, paths.escape_time
+    elif alive.any():
         if tolerance is None:
             tolerance = 1e-5 if kind is NeuronKind.SQUARED_RELU else 1e-4
         field = None

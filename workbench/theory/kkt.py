@@ -1,4 +1,4 @@
-"""One door to the KKT points of a constrained NCF: circle, cells or multistart, by dimension."""
+"""One door to the KKT points of a constrained NCF: closed form, circle, cells or multistart, by dimension."""
 
 from __future__ import annotations
 
@@ -13,6 +13,7 @@ from workbench.theory.kkt_circle import kkt_circle
 from workbench.theory.kkt_multistart import kkt_multistart
 from workbench.theory.ncf import NeuronKind
 from workbench.theory.result import KktSet
+from workbench.theory.scalar_neuron import kkt_scalar
 
 
 def kkt_points(
@@ -28,7 +29,7 @@ def kkt_points(
 ) -> KktSet:
     """KKT points of max N_{z,H}(w), ‖w‖ = 1 (KH24 §5).
 
-    d = 2: exact, any n. Otherwise exact by cells while these are at most `cap`, else from `starts`
+    d = 1 (two-layer ReLU) and d = 2: exact, any n. Otherwise exact by cells while these are at most `cap`, else from `starts`
     seeded ascents; `method`, `complete` and `reason` of the result say which. A neuron with the
     fixed output sign −1 is asked about with −z.
 
@@ -38,6 +39,8 @@ def kkt_points(
     Raises:
         ValueError: the data, the leak or `starts` is unusable.
     """
+    if x.ndim == 2 and x.shape[1] == 1 and kind is NeuronKind.TWO_LAYER_RELU:
+        return kkt_scalar(x, z, leak)
     if x.ndim == 2 and x.shape[1] == 2:
         return kkt_circle(x, z, kind, leak)
     found = kkt_cells(x, z, kind, leak, cap=cap, cancel=cancel)

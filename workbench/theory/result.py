@@ -50,8 +50,8 @@ class KktPoint:
     `kind`: "max" and "min" are local extrema of N on the sphere, strict ones unless flat; "saddle"
     is everything else that is isolated (in d = 2 this includes one-sided inflections).
     `basin`: share of start directions that the NCF ascent flow takes here; exact in d = 2, where
-    two-layer starts are the balanced ones |v| = ‖u‖ of either sign; the share of seeded starts from
-    multistart; nan where it was not computed.
+    two-layer starts are the balanced ones |v| = ‖u‖ of either sign, and in d = 1 over all (v, u);
+    the share of seeded starts from multistart; nan where it was not computed.
     `kinks`: number of distinct data hyperplanes {x_i·u = 0} through the direction across which N
     has a different formula; 0 inside a cell.
     """
