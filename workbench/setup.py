@@ -281,6 +281,7 @@ def inspected(
         learning_rate=config.train.lr,
         step=step,
         time=time,
+        last_step=config.train.steps,
     )
 
 

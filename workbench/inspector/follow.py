@@ -1,7 +1,7 @@
 """Looks into the saddles of a run as they are told, and holds every forecast against what happens.
 
-A forecast stays open until the first small neuron reaches its radius ("left"), twice its time has passed
-without one ("late"), or θ is moved by hand ("void"). What it says depends on the records alone, never on
+A forecast stays open until the first small neuron reaches its radius ("left"), twice the latest time that it
+names has passed without one ("late"), or θ is moved by hand ("void"). What it says depends on the records alone, never on
 how they came in chunks, so a run that is stopped or killed and resumed tells the same.
 """
 
@@ -15,14 +15,15 @@ import numpy as np
 from workbench.arrays import Array, Int
 from workbench.engine.events import Event, Forecast, Inspected, SaddleFound
 from workbench.engine.kept import KeptInspection, KeptOutcome
-from workbench.inspector.forecast import EscapeForecast, NeuronForecast, Outcome, compare
+from workbench.inspector.compare import Outcome, compare
+from workbench.inspector.forecast import EscapeForecast, NeuronForecast
 from workbench.inspector.forecast_words import late_words, left_words, made_words, void_words
 from workbench.inspector.inspect import Inspection
 from workbench.inspector.keep import kept_of
 from workbench.theory.result import KktPoint
 
 OVERDUE = 2.0
-"""Times its own waiting time after which a forecast that did not come true is closed."""
+"""Times its own latest waiting time after which a forecast that did not come true is closed."""
 MOST_AT_SADDLES = 200
 """Most inspections that a run makes by itself."""
 FOLLOWED_SERIES = ("step", "time", "neuron_norm", "neuron_direction")
@@ -146,11 +147,11 @@ class ForecastFollower:
         later = rows["step"] >= kept.step
         reached = rows["neuron_norm"][:, self._watched(kept)] >= kept.radius
         left = np.flatnonzero(later & reached.any(axis=1))
-        late = np.flatnonzero(later & (rows["time"] >= kept.time + OVERDUE * kept.wait))
+        late = np.flatnonzero(later & (rows["time"] >= kept.time + OVERDUE * kept.latest))
         if left.size and not (late.size and late[0] < left[0]):
             return self._closed(kept, self._left(kept, rows, int(left[0])))
         if late.size:
-            return self._closed(kept, _undone(kept, int(rows["step"][late[0]]), late_words(kept)))
+            return self._closed(kept, _late(kept, int(rows["step"][late[0]])))
         return []
 
     def _left(self, kept: KeptInspection, rows: Rows, row: int) -> KeptOutcome:
@@ -160,21 +161,44 @@ class ForecastFollower:
         columns = self._watched(kept)
         direction = self._directions(own, columns)
         compared = compare(
-            _as_if_all_were_named(kept, len(columns)),
-            own["time"],
-            own["neuron_norm"][:, columns],
-            direction,
+            self._held(kept, columns), own["time"], own["neuron_norm"][:, columns], direction
         )
         outcome = _first_of(compared.outcomes)
         waited = float("nan") if outcome.time is None else outcome.time
         # Flow time and steps are proportional between two records of one step size.
         at = float(np.interp(kept.time + waited, own["time"], own["step"].astype(float)))
-        neuron = int(self.norms[columns[outcome.index]])
-        error = float("nan") if outcome.time_error is None else outcome.time_error
-        angle = float("nan") if outcome.angle_error is None else outcome.angle_error
-        words = left_words(kept, neuron, at, error, angle)
-        return KeptOutcome(
-            kept.step, int(own["step"][-1]), "left", neuron, waited, error, angle, words
+        found = KeptOutcome(
+            kept.step,
+            int(own["step"][-1]),
+            "left",
+            int(self.norms[columns[outcome.index]]),
+            waited,
+            float("nan") if outcome.time_error is None else outcome.time_error,
+            float("nan") if outcome.angle_error is None else outcome.angle_error,
+            "",
+            -1 if outcome.time_inside is None else int(outcome.time_inside),
+            -1 if outcome.angle_inside is None else int(outcome.angle_inside),
+        )
+        return replace(found, text=left_words(kept, at, found))
+
+    def _held(self, kept: KeptInspection, columns: Int[Array, " w"]) -> EscapeForecast:
+        """A forecast in which every watched neuron, counted by column, that was not named leaves when and
+        where the named one does: whichever leaves first is then held against what was said."""
+        neurons: list[NeuronForecast] = []
+        points: list[KktPoint] = []
+        for place, column in enumerate(columns):
+            neuron = int(self.norms[column])
+            said = neuron if neuron in kept.names else kept.first
+            row, target = kept.row(said), kept.direction(said)
+            aim = None
+            if row is not None and target is not None:
+                if kept.points.kind[int(kept.neurons.target[row])] != "flat":
+                    aim = len(points)
+                    points.append(KktPoint(target, 0.0, 0.0, 0.0, "max"))
+            numbers = {} if row is None else _numbers(kept, row)
+            neurons.append(NeuronForecast(place, 0.0, True, target=aim, **numbers))
+        return EscapeForecast(
+            kept.step, kept.time, kept.radius, kept.share, tuple(neurons), tuple(points), 0, len(columns)
         )
 
     def _directions(self, rows: Rows, columns: Int[Array, " w"]) -> Array:
@@ -189,7 +213,9 @@ class ForecastFollower:
         return wide
 
     def _void(self, kept: KeptInspection, step: int) -> list[Event]:
-        return self._closed(kept, _undone(kept, step, void_words(kept), kind_void=True))
+        nan = float("nan")
+        words = void_words(kept)
+        return self._closed(kept, KeptOutcome(kept.step, step, "void", -1, nan, nan, nan, words))
 
     def _closed(self, kept: KeptInspection, outcome: KeptOutcome) -> list[Event]:
         del self.open[kept.step]
@@ -197,30 +223,20 @@ class ForecastFollower:
         return [Forecast(outcome.step, outcome.text, outcome)]
 
 
-def _undone(kept: KeptInspection, step: int, words: str, *, kind_void: bool = False) -> KeptOutcome:
-    """The outcome of a forecast that did not come true."""
+def _late(kept: KeptInspection, step: int) -> KeptOutcome:
+    """The outcome of a forecast that did not come true; inside its interval where that allows never."""
+    ends = [kept.neurons.escape_time_high[row] for row in map(kept.row, kept.names) if row is not None]
+    inside = -1 if np.isnan(ends).any() else int(np.isinf(ends).all())
     nan = float("nan")
-    return KeptOutcome(kept.step, step, "void" if kind_void else "late", -1, nan, nan, nan, words)
+    words = late_words(kept, inside)
+    return KeptOutcome(kept.step, step, "late", -1, nan, nan, nan, words, inside)
 
 
-def _as_if_all_were_named(kept: KeptInspection, count: int) -> EscapeForecast:
-    """A forecast by which each of `count` neurons leaves when and where the named one does.
-
-    The first to leave is then held against what was named, whichever it is.
-    """
-    target = kept.target
-    flat = target is not None and kept.points.kind[_point(kept)] == "flat"
-    points = () if target is None else (KktPoint(target, 0.0, 0.0, 0.0, "max"),)
-    aim = None if target is None or flat else 0
-    neurons = tuple(
-        NeuronForecast(k, 0.0, True, target=aim, escape_time=kept.wait) for k in range(count)
-    )
-    return EscapeForecast(kept.step, kept.time, kept.radius, kept.share, neurons, points, 0, count)
-
-
-def _point(kept: KeptInspection) -> int:
-    row = kept.named
-    return -1 if row is None else int(kept.neurons.target[row])
+def _numbers(kept: KeptInspection, row: int) -> dict[str, float | None]:
+    """What a kept forecast says of a neuron's escape, None where it says nothing."""
+    names = ("escape_time", "escape_time_low", "escape_time_high", "angle_bound")
+    found = {name: float(getattr(kept.neurons, name)[row]) for name in names}
+    return {name: None if np.isnan(value) else value for name, value in found.items()}
 
 
 def _first_of(outcomes: Sequence[Outcome]) -> Outcome:

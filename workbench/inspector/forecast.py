@@ -1,18 +1,20 @@
 """Which small neurons leave, along which KKT direction, and when (KH24 §5.3; theory/forecast.py).
 
 A neuron has left when its norm reaches `radius`: there its part in the output changes the risk by a
-stated share, r² max N = share · 𝓛 (summed), to first order. Until then z may be taken to stand still.
+stated share, r² max N = share · 𝓛 (summed), to first order. Until then z may be taken to stand still, but
+for what the large neurons still move; forecast_interval.py says how far both can be trusted.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
 from workbench.arrays import Array, Float, Int
 from workbench.inspector.correlation import Correlation
+from workbench.inspector.forecast_interval import CERTAIN, Intervals, degrees_off, intervals_of
 from workbench.inspector.groups import Groups
 from workbench.inspector.plane_flow import is_balanced, plane_paths
 from workbench.inspector.state import InspectedState
@@ -31,9 +33,14 @@ class NeuronForecast:
     """One neuron. None: not known, or not a small neuron.
 
     `target`: index into the KKT points. `cosine`: with the target, now. `rate`: d log‖w‖/dt now, in the
-    run's flow time. `escape_time`: flow time from now until ‖w‖ = radius, ∞ if never; `escape_steps` =
-    escape_time over the learning rate. `escape_angle`: of u then, in radians, for inputs in the plane;
-    it is not the target's where a neuron leaves before it has arrived.
+    run's flow time. `escape_time`: flow time from now until ‖w‖ = radius, ∞ if never, on the residual as
+    the large neurons move it; `escape_steps` = escape_time over the learning rate. `escape_angle`: of u
+    then, in radians, for inputs in the plane; it is not the target's where a neuron leaves before it has
+    arrived.
+
+    Of the neurons nearest to leaving also: the interval `…_low` to `…_high` of both; `angle_bound`: most
+    degrees that u is off the target's then; `confidence`: that it is the first to leave. All for the
+    case that no other neuron leaves before.
     """
 
     index: int
@@ -45,11 +52,20 @@ class NeuronForecast:
     escape_time: float | None = None
     escape_steps: float | None = None
     escape_angle: float | None = None
+    escape_time_low: float | None = None
+    escape_time_high: float | None = None
+    escape_steps_low: float | None = None
+    escape_steps_high: float | None = None
+    angle_bound: float | None = None
+    confidence: float | None = None
 
 
 @dataclass(frozen=True, eq=False)
 class EscapeForecast:
-    """All neurons, made at `step`, `time`. `first`: the neuron that leaves first, if any does."""
+    """All neurons, made at `step`, `time`. `first`: the neuron that leaves first, if any does.
+
+    `runner_up`: the likeliest other to be it, if one may. `last_step`: of the run, None if not known.
+    """
 
     step: int
     time: float
@@ -59,6 +75,18 @@ class EscapeForecast:
     points: tuple[KktPoint, ...]
     first: int | None
     followed: int
+    runner_up: int | None = None
+    last_step: int | None = None
+
+    @property
+    def names(self) -> tuple[int, ...]:
+        """The neuron that is said to leave first, or the two between which that is undecided."""
+        if self.first is None:
+            return ()
+        confidence = self.neurons[self.first].confidence
+        if self.runner_up is None or confidence is None or confidence >= CERTAIN:
+            return (self.first,)
+        return (self.first, self.runner_up)
 
 
 def radius_of(
@@ -87,7 +115,9 @@ def forecast_of(
     usable = correlation is not None and not correlation.joint and len(groups.small) > 0
     if correlation is None or not usable:
         points = () if correlation is None else correlation.points
-        return EscapeForecast(state.step, state.time, None, share, blank, points, None, 0)
+        return EscapeForecast(
+            state.step, state.time, None, share, blank, points, None, 0, last_step=state.last_step
+        )
     radius = radius_of(state, correlation, share)
     neurons = list(blank)
     followed = 0
@@ -116,11 +146,100 @@ def forecast_of(
                 None if wait is None else wait / state.learning_rate,
                 None if np.isnan(angle) else float(np.angle(np.exp(1j * angle))),
             )
-    leaving = [n for n in neurons if n.escape_time is not None and np.isfinite(n.escape_time)]
-    first = min(leaving, key=lambda n: n.escape_time or 0.0).index if leaving else None
+    found = None
+    if radius is not None:
+        still = np.array([np.nan if n.escape_time is None else n.escape_time for n in neurons])
+        found = intervals_of(state, groups, still, radius, correlation.highest, cancel)
+    first, runner_up = _who(neurons, found)
+    if found is not None:
+        for place, k in enumerate(found.index):
+            neurons[k] = _trusted(state, neurons[k], found, place, correlation)
     return EscapeForecast(
-        state.step, state.time, radius, share, tuple(neurons), correlation.points, first, followed
+        state.step,
+        state.time,
+        radius,
+        share,
+        tuple(neurons),
+        correlation.points,
+        first,
+        followed,
+        runner_up,
+        state.last_step,
     )
+
+
+def _who(
+    neurons: list[NeuronForecast], found: Intervals | None
+) -> tuple[int | None, int | None]:
+    """(who leaves first, who else may): by the intervals, without them by the residual at rest."""
+    if found is not None and found.first is not None:
+        other = found.runner_up
+        return int(found.index[found.first]), None if other is None else int(found.index[other])
+    leaving = [n for n in neurons if n.escape_time is not None and np.isfinite(n.escape_time)]
+    return (min(leaving, key=lambda n: n.escape_time or 0.0).index if leaving else None), None
+
+
+def _trusted(
+    state: InspectedState,
+    neuron: NeuronForecast,
+    found: Intervals,
+    place: int,
+    correlation: Correlation,
+) -> NeuronForecast:
+    """The forecast of a neuron with its interval, on the moving residual."""
+    low, high = float(found.low[place]), float(found.high[place])
+    time, directions = float(found.time[place]), found.directions[:, place]
+    d = state.x.shape[1]
+    target = neuron.target
+    if np.isfinite(time):
+        target = _aim(neuron, directions, correlation, float(state.sees[neuron.index]), d)
+    cosine, bound = neuron.cosine, None
+    if target is not None:
+        point = correlation.points[target]
+        w = state.weights[neuron.index]
+        cosine = float(_member(point, w) @ w / neuron.norm)
+        off = degrees_off(directions, point, d)
+        bound = None if off is None else off[1]
+    angle = neuron.escape_angle
+    if d == 2 and np.isfinite(time):
+        angle = float(np.arctan2(directions[0, -1], directions[0, -2]))
+    return replace(
+        neuron,
+        target=target,
+        cosine=cosine,
+        escape_time=time,
+        escape_steps=time / state.learning_rate,
+        escape_angle=angle,
+        escape_time_low=low,
+        escape_time_high=high,
+        escape_steps_low=low / state.learning_rate,
+        escape_steps_high=high / state.learning_rate,
+        angle_bound=bound,
+        confidence=float(found.confidence[place]),
+    )
+
+
+def _aim(
+    neuron: NeuronForecast,
+    directions: Float[Array, "c p"],
+    correlation: Correlation,
+    sign: float,
+    dimension: int,
+) -> int | None:
+    """The KKT point that a neuron which leaves is heading to: that of the residual at rest, unless the
+    motion takes it elsewhere: another maximum is less than half as far off when it leaves."""
+    target, nearest = neuron.target, np.inf
+    if target is not None and correlation.points[target].value > 0:
+        off = degrees_off(directions, correlation.points[target], dimension)
+        nearest = 0.0 if off is None else 0.5 * off[0]
+    if sign not in correlation.sets:
+        return target
+    start, found = correlation.sets[sign]
+    for index, point in enumerate(found.points):
+        off = degrees_off(directions, point, dimension) if point.kind == "max" else None
+        if off is not None and point.value > 0 and off[0] < nearest:
+            target, nearest = start + index, off[0]
+    return target
 
 
 def _values(
@@ -206,91 +325,3 @@ def _member(point: KktPoint, w: Float[Array, " p"]) -> Float[Array, " p"]:
     if offset > end - start:
         offset = 0.0 if 2 * np.pi - offset < offset - (end - start) else end - start
     return np.array([np.cos(start + offset), np.sin(start + offset)])
-
-
-# --- what happened ------------------------------------------------------------------------------
-
-
-@dataclass(frozen=True)
-class Outcome:
-    """A neuron's forecast against what happened. None: it did not leave in the records.
-
-    `time`: flow time from the forecast until ‖w‖ = radius (log-linear between records).
-    `time_error`: (forecast − time)/time. `angle_error`: degrees between u then and the target's u.
-    """
-
-    index: int
-    forecast_time: float | None
-    time: float | None
-    time_error: float | None
-    angle_error: float | None
-
-
-@dataclass(frozen=True)
-class Comparison:
-    """Outcomes of neurons that were forecast to leave or left; who was first, forecast and true."""
-
-    outcomes: tuple[Outcome, ...]
-    first_forecast: int | None
-    first: int | None
-
-
-def compare(
-    made: EscapeForecast,
-    time: Float[Array, " T"],
-    norm: Float[Array, "T H"],
-    direction: Float[Array, "T H d"],
-) -> Comparison:
-    """Hold a forecast against later records: flow time, neuron norms, directions of u.
-
-    Records before the forecast are ignored. Only the neurons that leave before the residual has moved
-    on are a fair test: the first to reach the radius, and those close behind.
-    """
-    later = time >= made.time
-    time, norm, direction = time[later], norm[later], direction[later]
-    outcomes: list[Outcome] = []
-    for neuron in made.neurons:
-        if not neuron.small or made.radius is None:
-            continue
-        k = neuron.index
-        row = _first_row(norm[:, k] >= made.radius)
-        wait = neuron.escape_time
-        expected = wait is not None and np.isfinite(wait)
-        if row is None:
-            if expected:
-                outcomes.append(Outcome(k, wait, None, None, None))
-            continue
-        happened = _crossing(time, norm[:, k], row, made.radius) - made.time
-        error = None
-        if expected and wait is not None and happened > 0:
-            error = wait / happened - 1.0
-        angle = None
-        if neuron.target is not None:
-            angle = _degrees(direction[row, k], made.points[neuron.target].direction)
-        outcomes.append(Outcome(k, wait, happened, error, angle))
-    left = [o for o in outcomes if o.time is not None]
-    first = min(left, key=lambda o: o.time or 0.0).index if left else None
-    return Comparison(tuple(outcomes), made.first, first)
-
-
-def _first_row(mask: Array) -> int | None:
-    found = np.flatnonzero(mask)
-    return int(found[0]) if found.size else None
-
-
-def _crossing(time: Array, norm: Array, row: int, radius: float) -> float:
-    """The time at which log norm crosses log radius, linear between two records."""
-    if row == 0 or norm[row - 1] <= 0:
-        return float(time[row])
-    a, b = np.log(norm[row - 1]), np.log(norm[row])
-    part = (np.log(radius) - a) / (b - a)
-    return float(time[row - 1] + part * (time[row] - time[row - 1]))
-
-
-def _degrees(u: Float[Array, " d"], target: Float[Array, " p"]) -> float | None:
-    """Angle between a direction and a KKT point's u, in degrees."""
-    goal = target[-len(u) :]
-    size = float(np.linalg.norm(u) * np.linalg.norm(goal))
-    if size == 0:
-        return None
-    return float(np.degrees(np.arccos(np.clip(u @ goal / size, -1.0, 1.0))))

@@ -4,33 +4,76 @@ from __future__ import annotations
 
 import numpy as np
 
-from workbench.engine.kept import KeptInspection
+from workbench.engine.kept import KeptInspection, KeptOutcome
 
 
 def made_words(kept: KeptInspection) -> str:
-    """What is forecast of a state: which neuron leaves first, when, and where to."""
+    """What is forecast of a state: which neuron leaves first, when, how surely, and where to."""
     if not kept.forecasts:
         return _no_forecast(kept)
-    row = kept.named
-    steps = float("nan") if row is None else float(kept.neurons.escape_steps[row])
-    when = f"near step {kept.step + steps:,.0f}"
-    return f"neuron {kept.first} will be the first to leave, {when}, {_where(kept)}"
+    if kept.runner_up < 0:
+        words = f"neuron {kept.first} will be the first to leave, {_when(kept, kept.first)}"
+        sure = _sure(kept, kept.first)
+        words += f", {sure}" if sure else ""
+        return f"{words}, {_where(kept, kept.first)}{_past_the_end(kept)}"
+    told = [
+        f"neuron {k}, {_when(kept, k)}, {_sure(kept, k)}, {_where(kept, k)}" for k in kept.names
+    ]
+    return f"undecided which leaves first: {'; or '.join(told)}{_past_the_end(kept)}"
 
 
-def _where(kept: KeptInspection) -> str:
+def _when(kept: KeptInspection, neuron: int) -> str:
+    """The step at which a neuron leaves, with its interval where there is one."""
+    row = kept.row(neuron)
+    if row is None:
+        return "at a step that is not known"
+    steps = kept.step + kept.neurons.escape_steps[row]
+    words = "maybe never" if np.isinf(steps) else f"near step {steps:,.0f}"
+    return words + interval_words(
+        kept.step, kept.neurons.escape_steps_low[row], kept.neurons.escape_steps_high[row]
+    )
+
+
+def interval_words(step: int, low: float, high: float) -> str:
+    """' (1,350–1,460)', ' (1,350 or later)', or '' where there is no interval; steps from `step` on."""
+    if not np.isfinite(low):
+        return ""
+    if not np.isfinite(high):
+        return f" ({step + np.floor(low):,.0f} or later)"
+    return f" ({step + np.floor(low):,.0f}–{step + np.ceil(high):,.0f})"
+
+
+def _sure(kept: KeptInspection, neuron: int) -> str:
+    row = kept.row(neuron)
+    sure = np.nan if row is None else kept.neurons.confidence[row]
+    return "" if np.isnan(sure) else f"{sure:.0%} sure"
+
+
+def _past_the_end(kept: KeptInspection) -> str:
+    """Whether the run will not see it, as long as it ends where it is to."""
+    waits = [kept.neurons.escape_steps[row] for row in map(kept.row, kept.names) if row is not None]
+    if kept.last_step < 0 or kept.step + min(waits, default=0.0) <= kept.last_step:
+        return ""
+    return f"; past the run's last step {kept.last_step:,}"
+
+
+def _where(kept: KeptInspection, neuron: int) -> str:
     """The KKT direction that is named."""
-    row, target = kept.named, kept.target
+    row, target = kept.row(neuron), kept.direction(neuron)
     point = -1 if row is None else int(kept.neurons.target[row])
     if row is None or target is None:
         return "in a direction that is not known"
     if kept.points.kind[point] == "flat":
         return "in a flat set of KKT directions"
     size = f"N = {kept.points.value[point]:.3g}"
+    bound = kept.neurons.angle_bound[row]
     if kept.dimension == 2:
-        return f"in the KKT direction at {np.degrees(np.arctan2(target[-1], target[-2])):.1f}° ({size})"
-    return (
-        f"in the direction of KKT point {point} ({size}, cosine now {kept.neurons.cosine[row]:.3g})"
-    )
+        within = "" if np.isnan(bound) else f" ± {bound:.1f}°"
+        angle = np.degrees(np.arctan2(target[-1], target[-2]))
+        return f"in the KKT direction at {angle:.1f}°{within} ({size})"
+    within = "" if np.isnan(bound) else f"within {bound:.1f}° of it by then, "
+    cosine = f"cosine now {kept.neurons.cosine[row]:.3g}"
+    return f"in the direction of KKT point {point} ({within}{size}, {cosine})"
 
 
 def _no_forecast(kept: KeptInspection) -> str:
@@ -40,33 +83,45 @@ def _no_forecast(kept: KeptInspection) -> str:
     return f"no forecast for this state ({kept.verdict}): {why}"
 
 
-def left_words(
-    kept: KeptInspection, neuron: int, at: float, time_error: float, angle_error: float
-) -> str:
-    """A neuron has left: which one was named, the error in time, the angle to the direction named."""
-    who = f"neuron {neuron} left first, as forecast at step {kept.step:,}"
-    if neuron != kept.first:
-        who = f"neuron {neuron} left first, where step {kept.step:,} forecast neuron {kept.first}"
-    side = "late" if time_error > 0 else "early"
-    when = f"it did at step {at:,.0f}, forecast {abs(time_error):.2%} too {side}"
-    if not np.isfinite(time_error):
-        when = f"it did at step {at:,.0f}"
-    if not np.isfinite(angle_error):
-        return f"{who}; {when}"
-    return f"{who}; {when}, {angle_error:.2f}° from the KKT direction named"
+def left_words(kept: KeptInspection, at: float, outcome: KeptOutcome) -> str:
+    """A neuron has left, at step `at`: which one was named, the errors, whether they are inside."""
+    who = f"neuron {outcome.neuron} left first, as forecast at step {kept.step:,}"
+    if outcome.neuron not in kept.names:
+        named = " or ".join(f"neuron {k}" for k in kept.names)
+        who = f"neuron {outcome.neuron} left first, where step {kept.step:,} forecast {named}"
+    elif len(kept.names) > 1:
+        who = (
+            f"neuron {outcome.neuron} left first, one of the two named at step {kept.step:,}"
+        )
+    when = f"it did at step {at:,.0f}"
+    error, angle = outcome.time_error, outcome.angle_error
+    if np.isfinite(error):
+        when += f", forecast {abs(error):.2%} too {'late' if error > 0 else 'early'}"
+    when += {1: ", inside its interval", 0: ", outside its interval", -1: ""}[outcome.time_inside]
+    if np.isfinite(angle):
+        when += f", {angle:.2f}° from the KKT direction named"
+        when += {1: ", as said", 0: ", more than said", -1: ""}[outcome.angle_inside]
+    return f"{who}; {when}"
 
 
-def late_words(kept: KeptInspection) -> str:
+def late_words(kept: KeptInspection, inside: int) -> str:
     """Twice the time has passed and no neuron has left."""
+    named = " or ".join(f"neuron {k}" for k in kept.names)
+    if inside == 1:
+        return (
+            f"the forecast of step {kept.step:,} is closed: no small neuron has left in twice the time "
+            f"that {named} was to take, which its interval allows"
+        )
     return (
         f"the forecast of step {kept.step:,} did not come true: no small neuron has left in twice the "
-        f"time that neuron {kept.first} was to take"
+        f"time that {named} was to take"
     )
 
 
 def void_words(kept: KeptInspection) -> str:
     """θ was moved by hand."""
+    named = " or ".join(f"neuron {k}" for k in kept.names)
     return (
-        f"the forecast of step {kept.step:,} is void, as θ was moved by hand: whether neuron "
-        f"{kept.first} would have left first is no longer to be seen"
+        f"the forecast of step {kept.step:,} is void, as θ was moved by hand: whether {named} would "
+        "have left first is no longer to be seen"
     )

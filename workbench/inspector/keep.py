@@ -18,6 +18,19 @@ from workbench.inspector.forecast import NeuronForecast
 from workbench.inspector.inspect import Inspection
 from workbench.models.structure import Structure
 
+NEURON_NUMBERS = (
+    "cosine",
+    "rate",
+    "escape_time",
+    "escape_steps",
+    "escape_time_low",
+    "escape_time_high",
+    "escape_steps_low",
+    "escape_steps_high",
+    "angle_bound",
+    "confidence",
+)
+"""What is kept of a neuron's forecast as it is, NaN where it is not known."""
 MOST_JOINT = JOINT_NUMBERS / 1e5
 """Most parameters × samples of a joint search for KKT points (correlation.py)."""
 
@@ -26,11 +39,11 @@ def kept_of(inspection: Inspection, cause: Cause = "asked") -> KeptInspection:
     """What is kept of an inspection: its verdict in words, and at most `MOST_NEURONS` neurons and
     `most_points` KKT points.
 
-    Neurons: the one that leaves first, then small ones, then large ones, by falling norm. Points:
+    Neurons: those named to leave first, then small ones, then large ones, by falling norm. Points:
     those that kept neurons head to, then by falling value.
     """
     made, found = inspection.forecast, inspection.correlation
-    neurons = _chosen_neurons(made.neurons, made.first)
+    neurons = _chosen_neurons(made.neurons, made.names)
     points = _chosen_points(found, neurons)
     place = {int(point): row for row, point in enumerate(points)}
     return KeptInspection(
@@ -52,6 +65,8 @@ def kept_of(inspection: Inspection, cause: Cause = "asked") -> KeptInspection:
         limits=" ".join(inspection.limits),
         points=_points(found, points),
         neurons=_neurons(neurons, place),
+        runner_up=made.names[1] if len(made.names) > 1 else -1,
+        last_step=-1 if made.last_step is None else made.last_step,
     )
 
 
@@ -76,9 +91,11 @@ def _dimension(inspection: Inspection) -> int:
     return max((points.dimension for _, points in found.sets.values()), default=0)
 
 
-def _chosen_neurons(neurons: tuple[NeuronForecast, ...], first: int | None) -> list[NeuronForecast]:
+def _chosen_neurons(
+    neurons: tuple[NeuronForecast, ...], names: tuple[int, ...]
+) -> list[NeuronForecast]:
     """The neurons that are kept, by rising index."""
-    ranked = sorted(neurons, key=lambda n: (n.index != first, not n.small, -n.norm))
+    ranked = sorted(neurons, key=lambda n: (n.index not in names, not n.small, -n.norm))
     return sorted(ranked[:MOST_NEURONS], key=lambda n: n.index)
 
 
@@ -119,8 +136,5 @@ def _neurons(neurons: list[NeuronForecast], place: dict[int, int]) -> KeptNeuron
         norm=floats("norm"),
         small=np.array([n.small for n in neurons], dtype=bool),
         target=np.array(targets, dtype=np.int64),
-        cosine=floats("cosine"),
-        rate=floats("rate"),
-        escape_time=floats("escape_time"),
-        escape_steps=floats("escape_steps"),
+        **{name: floats(name) for name in NEURON_NUMBERS},
     )

@@ -26,7 +26,7 @@ class InspectedState:
 
     `time`: of the flow; a step stands for `learning_rate` of it. `order`: L, None where Φ is not
     homogeneous. `z` (as outputs): −∂/∂Φ of the *summed* risk, what small weights correlate with
-    (KH24 Lemma 5.2, Theorem 5.5).
+    (KH24 Lemma 5.2, Theorem 5.5). `last_step`: where the run is to end, None if not known.
     """
 
     step: int
@@ -43,6 +43,7 @@ class InspectedState:
     order: float | None
     learning_rate: float
     risk: RiskModel
+    last_step: int | None = None
 
     @classmethod
     def of(
@@ -55,6 +56,7 @@ class InspectedState:
         learning_rate: float,
         step: int = 0,
         time: float = 0.0,
+        last_step: int | None = None,
     ) -> InspectedState:
         """The state at θ; outputs and gradient are computed on the risk's own copy of the network."""
         theta = np.array(theta, dtype=np.float64)
@@ -74,6 +76,7 @@ class InspectedState:
             order=order,
             learning_rate=learning_rate,
             risk=risk,
+            last_step=last_step,
         )
 
     def at(self, theta: Float[Array, " P"]) -> InspectedState:

@@ -23,7 +23,7 @@ from workbench.record.overlay import H5_ERRORS, Overlay, reading
 from workbench.record.reader import RunReader
 from workbench.record.schema import STEP
 from workbench.record.table_files import fill_tables
-from workbench.record.tables import has_tables, width_in
+from workbench.record.tables import has_tables, lacks_columns, width_in
 
 Progress = Callable[[float], None]
 """Told the fraction done, 0 to 1."""
@@ -31,12 +31,13 @@ Progress = Callable[[float], None]
 
 def must_rewrite(path: Path, direction_width: int | None = None) -> bool:
     """Whether a run file cannot be appended to as it is: it is compressed, which SWMR does not
-    allow, or has no place for inspections, or for their directions though `direction_width` is given.
+    allow, or has no place for inspections, for all that is kept of them today, or for their directions
+    though `direction_width` is given.
     """
     with reading(path), Overlay(path) as source, h5py.File(source, "r") as file:
         packed = file["series"][STEP].compression is not None
         lacking = direction_width is not None and width_in(file) is None
-        return packed or lacking or not has_tables(file)
+        return packed or lacking or not has_tables(file) or lacks_columns(file)
 
 
 def copy_run(

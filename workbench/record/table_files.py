@@ -45,7 +45,8 @@ def counts_in(file: Any) -> Counts:
 
 
 def read_tables(file: Any, counts: Counts) -> Tables:
-    """The committed rows of each table; {} in a file without them.
+    """The committed rows of each table; {} in a file without them. A column that the file is too old for is
+    one of unknown numbers.
 
     Raises:
         ValueError, KeyError: a table is shorter than its count, or a column is missing.
@@ -57,6 +58,9 @@ def read_tables(file: Any, counts: Counts) -> Tables:
     for table, count in zip(TABLES, counts, strict=True):
         columns: dict[str, Array] = {}
         for spec in columns_of(table, width):
+            if spec.later and spec.name not in file[path_of(table)]:
+                columns[spec.name] = np.full(count, spec.unknown, dtype=spec.dtype)
+                continue
             dataset = file[path_of(table)][spec.name]
             if not 0 <= count <= dataset.shape[0]:
                 raise ValueError(

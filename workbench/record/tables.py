@@ -39,11 +39,18 @@ class ColumnSpec:
     long_name: str
     source: str = "this inspection"
     units: str = "1"
+    later: bool = False
+    """Whether files of before it was known lack it; what is not known is −1 or NaN."""
 
     @property
     def is_text(self) -> bool:
         """Whether it holds text."""
         return self.dtype.startswith("S")
+
+    @property
+    def unknown(self) -> float | None:
+        """What stands for a number that is not known; None for a text."""
+        return None if self.is_text else np.nan if self.dtype == "f8" else -1
 
     @property
     def stored(self) -> Any:
@@ -80,6 +87,14 @@ _INSPECTIONS = (
     ColumnSpec("points_found", "i8", "KKT points found; those kept may be fewer", "KH24 §5.1"),
     ColumnSpec("evidence", f"S{LONG_TEXT}", "what the verdict rests on, in sentences"),
     ColumnSpec("limits", f"S{LONG_TEXT}", "what cannot be said, and why, in sentences"),
+    ColumnSpec(
+        "runner_up",
+        "i8",
+        "the other neuron, where it is undecided between two which leaves first; -1: none",
+        "KH24 §5.3",
+        later=True,
+    ),
+    ColumnSpec("last_step", "i8", "step at which the run was to end; -1: not known", later=True),
 )
 _POINTS = (
     _OF,
@@ -108,6 +123,45 @@ _NEURONS = (
     ColumnSpec("rate", "f8", "d log‖w‖/dt, t the training time", "KH24 Lemma 5.2"),
     ColumnSpec("escape_time", "f8", "training time until ‖w‖ = radius; inf: never", "KH24 §5.3"),
     ColumnSpec("escape_steps", "f8", "that time over the learning rate", "KH24 §5.3", "steps"),
+    ColumnSpec(
+        "escape_time_low",
+        "f8",
+        "least escape_time in its interval; NaN: not known",
+        "KH24 §5.3",
+        later=True,
+    ),
+    ColumnSpec(
+        "escape_time_high",
+        "f8",
+        "most escape_time in its interval; inf: may never leave",
+        "KH24 §5.3",
+        later=True,
+    ),
+    ColumnSpec(
+        "escape_steps_low",
+        "f8",
+        "escape_time_low over the learning rate",
+        "KH24 §5.3",
+        "steps",
+        later=True,
+    ),
+    ColumnSpec(
+        "escape_steps_high",
+        "f8",
+        "escape_time_high over the learning rate",
+        "KH24 §5.3",
+        "steps",
+        later=True,
+    ),
+    ColumnSpec(
+        "angle_bound",
+        "f8",
+        "most that its direction is off the target's when it leaves",
+        "KH24 Cor. 5.4.1",
+        "degrees",
+        later=True,
+    ),
+    ColumnSpec("confidence", "f8", "that it is the first to leave, 0 to 1", later=True),
 )
 _OUTCOMES = (
     _OF,
@@ -122,6 +176,18 @@ _OUTCOMES = (
         "angle_error", "f8", "angle to the KKT direction named", "KH24 Cor. 5.4.1", units="degrees"
     ),
     ColumnSpec("text", f"S{SHORT_TEXT}", "the same as a sentence"),
+    ColumnSpec(
+        "time_inside",
+        "i8",
+        "1: that time is in the forecast's interval; 0: not; -1: no interval",
+        later=True,
+    ),
+    ColumnSpec(
+        "angle_inside",
+        "i8",
+        "1: that angle is within the forecast's bound; 0: not; -1: no bound",
+        later=True,
+    ),
 )
 TABLES: dict[str, tuple[ColumnSpec, ...]] = {
     "inspections": _INSPECTIONS,
@@ -134,7 +200,7 @@ _NOTES = {
     "inspections": "where a step stands twice, the later row holds",
     "points": f"at most {MOST_POINTS} an inspection, and at most {MOST_POINT_NUMBERS} components: "
     "those that neurons head to, then by falling value",
-    "neurons": f"at most {MOST_NEURONS} an inspection: the first to leave, then small ones, then "
+    "neurons": f"at most {MOST_NEURONS} an inspection: those named to leave first, then small ones, then "
     "large ones, by falling norm",
     "outcomes": "an inspection without a row here made no forecast, or it is still open",
 }
@@ -157,6 +223,15 @@ def has_tables(file: Any) -> bool:
     return isinstance(counter, h5py.Dataset) and counter.shape == (len(TABLES),)
 
 
+def lacks_columns(file: Any) -> bool:
+    """Whether a file with the tables was written before some of their columns were known."""
+    return any(
+        spec.later and spec.name not in file[path_of(table)]
+        for table, specs in TABLES.items()
+        for spec in specs
+    )
+
+
 def width_in(file: Any) -> int | None:
     """Numbers of a KKT direction in a file, None where it keeps none."""
     dataset = file.get(f"{path_of('points')}/{DIRECTION}")
@@ -177,14 +252,13 @@ def build_tables(file: Any, width: int | None, *, packed: bool) -> None:
         scale = None
         for spec in columns_of(table, width):
             row = () if spec.name != DIRECTION or width is None else (width,)
-            fill = None if spec.is_text else np.nan if spec.dtype == "f8" else -1
             dataset = group.create_dataset(
                 spec.name,
                 shape=(0, *row),
                 maxshape=(None, *row),
                 chunks=chunk_shape(row, np.dtype(spec.stored).itemsize, packed=packed),
                 dtype=spec.stored,
-                fillvalue=fill,
+                fillvalue=spec.unknown,
                 **options,
             )
             for key in ("units", "long_name", "source"):

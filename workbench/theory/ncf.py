@@ -57,6 +57,18 @@ def activation_slope(s: Float[Array, "..."], leak: float) -> Float[Array, "..."]
     return np.where(s > 0, 1.0, leak)
 
 
+def neuron_outputs(
+    w: Float[Array, "B p"],
+    x: Float[Array, "n d"],
+    kind: NeuronKind,
+    leak: float = 0.0,
+) -> Float[Array, "B n"]:
+    """H(x_i; w) of every neuron of a batch: σ(x_i·u)², or v σ(x_i·u)."""
+    if kind is NeuronKind.SQUARED_RELU:
+        return activation(w @ x.T, leak) ** 2
+    return w[:, :1] * activation(w[:, 1:] @ x.T, leak)
+
+
 def ncf_value(
     w: Float[Array, "B p"],
     x: Float[Array, "n d"],
