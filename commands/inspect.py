@@ -116,6 +116,9 @@ def _direction(direction: object) -> str:
 def _neurons(found: Inspection, console: Console) -> None:
     from rich.table import Table
 
+    from workbench.inspector.forecast_words import leaves_at, made_words
+    from workbench.inspector.keep import kept_of
+
     small = [neuron for neuron in found.forecast.neurons if neuron.small]
     if not small or found.correlation is None or found.correlation.joint:
         return
@@ -125,20 +128,20 @@ def _neurons(found: Inspection, console: Console) -> None:
     if found.forecast.radius is not None:
         title += f" (left: norm {found.forecast.radius:.3g})"
     table = Table(title=title, title_justify="left", box=None)
-    for name in ("neuron", "norm", "target", "cosine", "rate", "escape time", "in steps"):
+    for name in ("neuron", "norm", "target", "off by", "rate", "leaves at step", "first"):
         table.add_column(name, justify="right")
     for n in small[:MOST_NEURONS]:
-        steps = n.escape_steps
-        whole = steps is not None and steps < 1e15
         table.add_row(
             str(n.index),
             formats.number(n.norm),
             formats.count(n.target),
-            formats.number(n.cosine, 5),
+            "" if n.angle_bound is None else f"≤ {n.angle_bound:.1f}°",
             formats.number(n.rate),
-            formats.number(n.escape_time),
-            f"{steps:,.0f}" if whole and steps is not None else formats.number(steps),
+            leaves_at(found.step, n.escape_steps, n.escape_steps_low, n.escape_steps_high),
+            "" if n.confidence is None else f"{n.confidence:.0%}",
         )
+    console.print()
+    console.print(f"  {made_words(kept_of(found))}", markup=False)
     console.print()
     console.print(table)
     if len(small) > MOST_NEURONS:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import replace
 
 import numpy as np
 
@@ -12,6 +11,7 @@ from workbench.inspector.bounded import bounded_inspection
 from workbench.inspector.follow import FOLLOWED_SERIES, ForecastFollower, Look
 from workbench.inspector.inspect import Inspection
 from workbench.inspector.keep import direction_width
+from workbench.inspector.state import InspectedState
 from workbench.record.history import History
 from workbench.setup import Setup, inspected, risk_model
 
@@ -40,14 +40,18 @@ def _look(setup: Setup, history: History) -> Look:
         row = int(np.searchsorted(history.step, step))
         time = float(history.scalar("time")[row])
         state = inspected(setup, theta, step=step, time=time, risk=risk)
-        if history.has("learning_rate_log"):
-            # A rule that changes its steps: what counts is the one taken here.
-            rate = float(np.exp(history.scalar("learning_rate_log")[row]))
-            if np.isfinite(rate) and rate > 0:
-                state = replace(state, learning_rate=rate)
-        return bounded_inspection(state)
+        return bounded_inspection(at_rate_taken(state, history))
 
     return look
+
+
+def at_rate_taken(state: InspectedState, history: History) -> InspectedState:
+    """The state with the step size recorded at its step, or before, of a rule that changes its steps."""
+    if not history.has("learning_rate_log"):
+        return state
+    rates = history.scalar("learning_rate_log")
+    row = int(np.searchsorted(history.step[: len(rates)], state.step, side="right")) - 1
+    return state.at_rate(float(rates[row])) if row >= 0 else state
 
 
 def rows_from(history: History, step: int) -> dict[str, np.ndarray] | None:

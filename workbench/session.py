@@ -27,7 +27,7 @@ from workbench.engine.kept import KeptInspection
 from workbench.engine.plan import Plan
 from workbench.engine.schedule import RecordSchedule
 from workbench.errors import BadInput, StorageError, clean_text
-from workbench.following import direction_width_of, follower_of
+from workbench.following import at_rate_taken, direction_width_of, follower_of
 from workbench.inspector.inspect import Inspection
 from workbench.inspector.keep import kept_of
 from workbench.inspector.state import InspectedState
@@ -333,13 +333,14 @@ class Session:
         snapshot = self.engine.snapshot
         if snapshot is None:
             raise BadInput(f"run {self.folder.name} has not begun.")
-        return inspected(
+        state = inspected(
             self.setup,
             snapshot.theta,
             step=snapshot.step,
             time=float(snapshot.values["time"]),
             memory=snapshot.memory,
         )
+        return at_rate_taken(state, self.history)
 
     def keep_inspection(self, inspection: Inspection) -> None:
         """Keep an inspection of this run in its file and follow its forecast, also while paused.

@@ -156,12 +156,24 @@ def inspected_state(
         step = _last_step(folder, reader) if at is None else at
         theta, time = stored_state(folder, reader, step)
         buffers = stored_buffers(folder, step)
+        rate = stored_rate_log(reader, step)
     if theta.size != setup.structure.size:
         raise StorageError(
             f"run {folder.name} has {theta.size:,} parameters and its configuration "
             f"{setup.structure.size:,}."
         )
-    return inspected(setup, theta, step=step, time=time, memory=buffers)
+    state = inspected(setup, theta, step=step, time=time, memory=buffers)
+    return state.at_rate(rate)
+
+
+def stored_rate_log(reader: RunReader, step: int) -> float:
+    """log η of the step taken at the last record up to `step`; NaN where the rule does not change it."""
+    if "learning_rate_log" not in reader.series_names():
+        return float("nan")
+    row = int(np.searchsorted(np.asarray(reader.read("step")), step, side="right")) - 1
+    if row < 0:
+        return float("nan")
+    return float(np.asarray(reader.read("learning_rate_log", slice(row, row + 1)))[0])
 
 
 def robustness_of(

@@ -17,7 +17,21 @@ WAIT, RADIUS, RATE = 40.0, 0.1, 0.2
 H = 4
 
 
-def forecast(step=100, first=1, wait=WAIT, **more):
+def intervals(times, sure):
+    """±10 % of every time and 5°; none where the confidence is NaN, as in a file of before."""
+    known = np.where(np.isnan(sure), np.nan, 1.0)
+    low, high = 0.9 * times * known, 1.1 * times * known
+    return {
+        "escape_time_low": low,
+        "escape_time_high": high,
+        "escape_steps_low": 10 * low,
+        "escape_steps_high": 10 * high,
+        "angle_bound": np.full(H, 5.0) * known,
+        "confidence": np.full(H, sure),
+    }
+
+
+def forecast(step=100, first=1, wait=WAIT, sure=np.nan, **more):
     """At `step` (time = step/10): neuron 1 leaves first after `wait`, at 30°; neuron 0 is large."""
     angle = np.deg2rad([30.0, 200.0])
     nan = np.full(2, np.nan)
@@ -35,10 +49,11 @@ def forecast(step=100, first=1, wait=WAIT, **more):
         rate=np.full(H, RATE),
         escape_time=times,
         escape_steps=10 * times,
+        **intervals(times, sure),
     )
     return replace(
         inspection(step), time=step / 10, radius=RADIUS, first=first, points=points, neurons=neurons,
-        limits="", **more,
+        limits="", **{"runner_up": -1, "last_step": -1, **more},
     )  # fmt: skip
 
 
@@ -232,6 +247,86 @@ def test_a_flat_set_has_no_angle():
     f = follower()
     assert "flat set" in f.kept(replace(kept, points=points))[1].text
     assert np.isnan(outcome_of(f.recorded(rows(110, 700, {1: 60.0}), ())).angle_error)
+
+
+# --- intervals ------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("leaves", "degrees", "time_inside", "angle_inside"),
+    [(42.0, 28.0, 1, 1), (46.0, 28.0, 0, 1), (42.0, 10.0, 1, 0), (35.0, 28.0, 0, 1)],
+)
+def test_what_happened_is_scored_against_interval_and_bound(
+    leaves, degrees, time_inside, angle_inside
+):
+    f = follower()
+    made = f.kept(forecast(sure=0.95))[1].text
+    assert "near step 500 (460–540), 95% sure, in the KKT direction at 30.0° ± 5.0°" in made
+    told = f.recorded(rows(110, 700, {1: 10 + leaves}, degrees=degrees), ())
+    found = outcome_of(told)
+    assert (found.time_inside, found.angle_inside) == (time_inside, angle_inside)
+    assert ("inside its interval" in told[0].text) == (time_inside == 1)
+    assert ("outside its interval" in told[0].text) == (time_inside == 0)
+    assert ("more than said" in told[0].text) == (angle_inside == 0)
+
+
+def test_a_forecast_of_before_there_were_intervals_says_nothing_of_them():
+    f = follower()
+    assert "sure" not in f.kept(forecast())[1].text
+    told = f.recorded(rows(110, 700, {1: 50.0}), ())
+    assert (outcome_of(told).time_inside, outcome_of(told).angle_inside) == (-1, -1)
+    assert "interval" not in told[0].text
+
+
+@pytest.mark.parametrize(("leaver", "at"), [(1, 42.0), (2, 47.0)])
+def test_where_it_is_undecided_both_are_named_and_either_is_held_against_its_own(leaver, at):
+    f = follower()
+    made = f.kept(forecast(sure=0.5, runner_up=2))[1].text
+    assert made.startswith("undecided which leaves first: neuron 1, near step 500 (460–540)")
+    assert "; or neuron 2, near step 550 (505–595), 50% sure, in the KKT direction at -160.0°" in made
+    told = f.recorded(rows(110, 700, {leaver: 10 + at}), ())
+    found = outcome_of(told)
+    assert "one of the two named at step 100" in told[0].text
+    assert (found.neuron, found.time_inside) == (leaver, 1)
+    assert found.time_error == pytest.approx((WAIT if leaver == 1 else WAIT + 5) / at - 1)
+    assert found.angle_inside == (leaver == 1)
+
+
+def test_a_third_neuron_that_leaves_is_none_of_the_two():
+    f = follower()
+    f.kept(forecast(sure=0.5, runner_up=2))
+    told = f.recorded(rows(110, 700, {3: 10 + 42.0}), ())
+    assert "where step 100 forecast neuron 1 or neuron 2" in told[0].text
+
+
+def test_late_is_twice_the_latest_time_that_is_named():
+    f = follower()
+    f.kept(forecast(sure=0.5, runner_up=2))
+    found = outcome_of(f.recorded(rows(110, 2000, {}), ()))
+    assert found.step == pytest.approx(100 + 10 * OVERDUE * 1.1 * (WAIT + 5), abs=10)
+    assert (found.kind, found.time_inside) == ("late", 0)
+
+
+def test_an_interval_that_reaches_never_allows_that_none_leaves():
+    f = follower()
+    kept = forecast(sure=0.95)
+    never = replace(
+        kept.neurons,
+        escape_time_high=np.full(H, np.inf),
+        escape_steps_high=np.full(H, np.inf),
+    )
+    told = f.kept(replace(kept, neurons=never))
+    assert "near step 500 (460–)" in told[1].text
+    told = f.recorded(rows(110, 2000, {}), ())
+    found = outcome_of(told)
+    assert (found.kind, found.time_inside) == ("late", 1)
+    assert "allows" in told[0].text
+
+
+@pytest.mark.parametrize(("end", "said"), [(400, True), (500, False), (-1, False)])
+def test_what_is_past_the_runs_last_step_is_said_to_be(end, said):
+    made = follower().kept(forecast(sure=0.95, last_step=end))[1].text
+    assert ("; past the run's last step 400" in made) == said
 
 
 @pytest.mark.parametrize(

@@ -11,7 +11,8 @@ import torch
 from commands.formats import finite
 from tests.inspector.runs import circle, teacher
 from workbench.errors import BadInput
-from workbench.inspector.forecast import compare, forecast_of
+from workbench.inspector.compare import compare
+from workbench.inspector.forecast import forecast_of
 from workbench.inspector.inspect import hessian_evidence, inspect_state, with_curvature
 from workbench.inspector.risk_model import RiskModel
 from workbench.inspector.state import InspectedState
@@ -240,7 +241,8 @@ def test_json_has_the_documented_keys():
     assert set(found["kkt"]) == {"method", "complete", "points"}
     point = {"direction", "value", "multiplier", "residual", "kind", "basin"}
     assert point <= set(found["kkt"]["points"][0])
-    neuron = {"index", "norm", "target", "cosine", "rate", "escape_time"}
+    neuron = {"index", "norm", "target", "cosine", "rate", "escape_time", "escape_time_low", "escape_time_high",
+              "escape_steps_low", "escape_steps_high", "angle_bound", "confidence"}  # fmt: skip
     assert neuron <= set(found["neurons"][0])
     assert found["margin_kkt"] is None
 

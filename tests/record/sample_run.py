@@ -98,13 +98,22 @@ def inspection(step: int, points: int | None = None) -> KeptInspection:
             rate=0.1 * index,
             escape_time=np.where(index == 2, np.inf, 10.0 * index + step),
             escape_steps=100.0 * index,
+            escape_time_low=9.0 * index,
+            escape_time_high=np.where(index == 2, np.inf, 11.0 * index),
+            escape_steps_low=90.0 * index,
+            escape_steps_high=np.where(index == 2, np.inf, 110.0 * index),
+            angle_bound=np.where(index == 1, np.nan, 0.5),
+            confidence=0.1 * index,
         ),
+        runner_up=step % 7 - 1,
+        last_step=step + 1000,
     )
 
 
 def outcome(made: int, step: int) -> KeptOutcome:
     """What became of the sample run's forecast of a step."""
-    return KeptOutcome(made, step, "left", made % NEURONS, 1.5, 0.01, 0.25, f"of {made} at {step}")
+    neuron, text = made % NEURONS, f"of {made} at {step}"
+    return KeptOutcome(made, step, "left", neuron, 1.5, 0.01, 0.25, text, made % 3 - 1, made % 2)
 
 
 def alike(found: KeptInspection, expected: KeptInspection) -> bool:

@@ -149,6 +149,52 @@ def test_a_file_from_before_is_read_resumed_and_exported(tmp_path: Path, packed:
         assert [event.text for event in reader.events()] == ["old"]
 
 
+def without_intervals(kept):
+    """As a file of before there were intervals gives an inspection back."""
+    own = {
+        spec.name: np.full(len(kept.neurons.index), np.nan)
+        for spec in TABLES["neurons"]
+        if spec.later
+    }
+    return replace(kept, neurons=replace(kept.neurons, **own), runner_up=-1, last_step=-1)
+
+
+@pytest.mark.parametrize("packed", [True, False])
+def test_a_file_of_before_there_were_intervals_is_read_resumed_and_exported(
+    tmp_path: Path, packed: bool
+) -> None:
+    folder = tmp_path / "run"
+    folder.mkdir()
+    store = with_three(folder)
+    if packed:
+        assert store.finish("done") is None
+    else:
+        store.close()
+    with h5py.File(folder / "run.h5", "r+") as file:
+        for table, specs in TABLES.items():
+            for spec in specs:
+                if spec.later:
+                    del file[f"{path_of(table)}/{spec.name}"]
+    with RunReader(folder) as reader:
+        first, second, _ = reader.inspections()
+    assert sample_run.alike(replace(first, outcome=None), without_intervals(inspection(10)))
+    assert (second.outcome.time_inside, second.outcome.angle_inside) == (-1, -1)
+    assert second.outcome.time_error == outcome(50, 80).time_error
+    for suffix in (".h5", ".nc", ".npz"):
+        export_run(folder, tmp_path / f"out{suffix}")
+    again = RunStore.reopen(folder, direction_width=2)
+    again.append(sample_run.rows(100, 20))
+    again.keep(inspection(110))
+    again.keep(outcome(90, 115))
+    assert again.finish("done") is None
+    with RunReader(folder) as reader:
+        found = reader.inspections()
+    assert [kept.step for kept in found] == [10, 50, 90, 110]
+    assert sample_run.alike(replace(found[0], outcome=None), without_intervals(inspection(10)))
+    assert sample_run.alike(found[3], inspection(110))
+    assert found[2].outcome == outcome(90, 115)
+
+
 def test_directions_that_are_not_known_are_left_out(tmp_path: Path) -> None:
     store = RunStore.create(tmp_path, attributes={}, x=None, y=None, series=[SeriesLayout("rho")])
     store.append({"step": np.arange(3), "rho": np.ones(3)})

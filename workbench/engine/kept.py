@@ -92,7 +92,7 @@ class KeptInspection:
     point's direction; 0 where points are those of the whole θ. `complete`: every KKT point is known.
     `radius`: the norm at which a neuron counts as having left, NaN without a forecast; there its part
     changes the risk by `share`. `first`: the neuron that leaves first, −1 if none; `runner_up`: the other
-    one between which that is undecided, −1 where it is not. `last_step`: of the run, −1 if not known. `large`, `small`,
+    one where it is undecided which does, else −1. `last_step`: of the run, −1 if not known. `large`, `small`,
     `points_found`: how many there were; what is kept may be fewer. `outcome`: None while pending.
     """
 

@@ -1,8 +1,9 @@
 """Looks into the saddles of a run as they are told, and holds every forecast against what happens.
 
-A forecast stays open until the first small neuron reaches its radius ("left"), twice the latest time that it
-names has passed without one ("late"), or θ is moved by hand ("void"). What it says depends on the records alone, never on
-how they came in chunks, so a run that is stopped or killed and resumed tells the same.
+A forecast stays open until the first small neuron reaches its radius ("left"), twice the latest time that
+it names has passed without one ("late"), or θ is moved by hand ("void"). What it says depends on the
+records alone, never on how they came in chunks, so a run that is stopped or killed and resumed tells the
+same.
 """
 
 from __future__ import annotations
@@ -191,14 +192,21 @@ class ForecastFollower:
             said = neuron if neuron in kept.names else kept.first
             row, target = kept.row(said), kept.direction(said)
             aim = None
-            if row is not None and target is not None:
-                if kept.points.kind[int(kept.neurons.target[row])] != "flat":
-                    aim = len(points)
-                    points.append(KktPoint(target, 0.0, 0.0, 0.0, "max"))
+            flat = row is None or kept.points.kind[int(kept.neurons.target[row])] == "flat"
+            if target is not None and not flat:
+                aim = len(points)
+                points.append(KktPoint(target, 0.0, 0.0, 0.0, "max"))
             numbers = {} if row is None else _numbers(kept, row)
             neurons.append(NeuronForecast(place, 0.0, True, target=aim, **numbers))
         return EscapeForecast(
-            kept.step, kept.time, kept.radius, kept.share, tuple(neurons), tuple(points), 0, len(columns)
+            kept.step,
+            kept.time,
+            kept.radius,
+            kept.share,
+            tuple(neurons),
+            tuple(points),
+            0,
+            len(columns),
         )
 
     def _directions(self, rows: Rows, columns: Int[Array, " w"]) -> Array:
@@ -225,7 +233,9 @@ class ForecastFollower:
 
 def _late(kept: KeptInspection, step: int) -> KeptOutcome:
     """The outcome of a forecast that did not come true; inside its interval where that allows never."""
-    ends = [kept.neurons.escape_time_high[row] for row in map(kept.row, kept.names) if row is not None]
+    ends = [
+        kept.neurons.escape_time_high[row] for row in map(kept.row, kept.names) if row is not None
+    ]
     inside = -1 if np.isnan(ends).any() else int(np.isinf(ends).all())
     nan = float("nan")
     words = late_words(kept, inside)

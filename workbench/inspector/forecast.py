@@ -119,41 +119,21 @@ def forecast_of(
             state.step, state.time, None, share, blank, points, None, 0, last_step=state.last_step
         )
     radius = radius_of(state, correlation, share)
-    neurons = list(blank)
-    followed = 0
-    for sign, (start, found) in correlation.sets.items():
+    neurons, followed = list(blank), 0
+    for sign in correlation.sets:
         index = groups.small[state.sees[groups.small] == sign]
-        z = sign * state.z
-        targets, times, angles, known = _paths(state, index, z, found, radius or np.inf, cancel)
+        told, known = _at_rest(state, index, correlation, sign, radius or np.inf, cancel)
         followed += known
-        weights = state.weights[index]
-        rates = 2.0 * _values(state, weights, z) * state.flow_factor
-        for k, w, target, time, rate, angle in zip(
-            index, weights, targets, times, rates, angles, strict=True
-        ):
-            cosine = None
-            if target >= 0 and norm[k] > 0:
-                cosine = float(_member(found.points[target], w) @ w / norm[k])
-            wait = None if np.isnan(time) else float(time) / state.flow_factor
-            neurons[k] = NeuronForecast(
-                int(k),
-                float(norm[k]),
-                True,
-                int(start + target) if target >= 0 else None,
-                cosine,
-                None if np.isnan(rate) else float(rate),
-                wait,
-                None if wait is None else wait / state.learning_rate,
-                None if np.isnan(angle) else float(np.angle(np.exp(1j * angle))),
-            )
-    found = None
+        for neuron in told:
+            neurons[neuron.index] = neuron
+    trust = None
     if radius is not None:
         still = np.array([np.nan if n.escape_time is None else n.escape_time for n in neurons])
-        found = intervals_of(state, groups, still, radius, correlation.highest, cancel)
-    first, runner_up = _who(neurons, found)
-    if found is not None:
-        for place, k in enumerate(found.index):
-            neurons[k] = _trusted(state, neurons[k], found, place, correlation)
+        trust = intervals_of(state, groups, still, radius, correlation.highest, cancel)
+    first, runner_up = _who(neurons, trust)
+    if trust is not None:
+        for place, k in enumerate(trust.index):
+            neurons[k] = _trusted(state, neurons[k], trust, place, correlation)
     return EscapeForecast(
         state.step,
         state.time,
@@ -168,9 +148,46 @@ def forecast_of(
     )
 
 
-def _who(
-    neurons: list[NeuronForecast], found: Intervals | None
-) -> tuple[int | None, int | None]:
+def _at_rest(
+    state: InspectedState,
+    index: Int[Array, " k"],
+    correlation: Correlation,
+    sign: float,
+    radius: float,
+    cancel: Callable[[], bool] | None,
+) -> tuple[list[NeuronForecast], int]:
+    """Small neurons that see the residual with a sign, by its NCF flow as it is now; how many were
+    followed."""
+    start, found = correlation.sets[sign]
+    z = sign * state.z
+    targets, times, angles, followed = _paths(state, index, z, found, radius, cancel)
+    weights = state.weights[index]
+    rates = 2.0 * _values(state, weights, z) * state.flow_factor
+    told = []
+    for k, w, target, time, rate, angle in zip(
+        index, weights, targets, times, rates, angles, strict=True
+    ):
+        norm, cosine = float(state.neuron_norm[k]), None
+        if target >= 0 and norm > 0:
+            cosine = float(_member(found.points[target], w) @ w / norm)
+        wait = None if np.isnan(time) else float(time) / state.flow_factor
+        told.append(
+            NeuronForecast(
+                int(k),
+                norm,
+                True,
+                int(start + target) if target >= 0 else None,
+                cosine,
+                None if np.isnan(rate) else float(rate),
+                wait,
+                None if wait is None else wait / state.learning_rate,
+                None if np.isnan(angle) else float(np.angle(np.exp(1j * angle))),
+            )
+        )
+    return told, followed
+
+
+def _who(neurons: list[NeuronForecast], found: Intervals | None) -> tuple[int | None, int | None]:
     """(who leaves first, who else may): by the intervals, without them by the residual at rest."""
     if found is not None and found.first is not None:
         other = found.runner_up

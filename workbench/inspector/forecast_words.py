@@ -6,6 +6,9 @@ import numpy as np
 
 from workbench.engine.kept import KeptInspection, KeptOutcome
 
+ROUNDING = 1e-6
+"""Steps by which the ends of an interval, rounded outwards, may be off."""
+
 
 def made_words(kept: KeptInspection) -> str:
     """What is forecast of a state: which neuron leaves first, when, how surely, and where to."""
@@ -27,20 +30,33 @@ def _when(kept: KeptInspection, neuron: int) -> str:
     row = kept.row(neuron)
     if row is None:
         return "at a step that is not known"
-    steps = kept.step + kept.neurons.escape_steps[row]
-    words = "maybe never" if np.isinf(steps) else f"near step {steps:,.0f}"
-    return words + interval_words(
-        kept.step, kept.neurons.escape_steps_low[row], kept.neurons.escape_steps_high[row]
+    found = kept.neurons
+    steps, low, high = (
+        float(column[row])
+        for column in (found.escape_steps, found.escape_steps_low, found.escape_steps_high)
     )
+    near = "maybe " if np.isinf(steps) else "near step "
+    return near + leaves_at(kept.step, steps, low, high)
 
 
-def interval_words(step: int, low: float, high: float) -> str:
-    """' (1,350–1,460)', ' (1,350 or later)', or '' where there is no interval; steps from `step` on."""
-    if not np.isfinite(low):
-        return ""
-    if not np.isfinite(high):
-        return f" ({step + np.floor(low):,.0f} or later)"
-    return f" ({step + np.floor(low):,.0f}–{step + np.ceil(high):,.0f})"
+def leaves_at(
+    step: int, steps: float | None, low: float | None = None, high: float | None = None
+) -> str:
+    """The step at which a neuron leaves, all counted from `step` on: '1,403 (1,350–1,460)'.
+
+    '1,403 (1,350–)' where it may never leave, no brackets where there is no interval.
+    """
+    if steps is None or np.isnan(steps):
+        return "–"
+    words = _step(step, round(steps)) if np.isfinite(steps) else "never"
+    if low is None or not np.isfinite(low):
+        return words
+    end = "" if high is None or not np.isfinite(high) else _step(step, np.ceil(high - ROUNDING))
+    return f"{words} ({_step(step, np.floor(low + ROUNDING))}–{end})"
+
+
+def _step(step: int, more: float) -> str:
+    return f"{step + more:,.0f}" if more < 1e12 else f"{step + more:.3g}"
 
 
 def _sure(kept: KeptInspection, neuron: int) -> str:
@@ -90,9 +106,7 @@ def left_words(kept: KeptInspection, at: float, outcome: KeptOutcome) -> str:
         named = " or ".join(f"neuron {k}" for k in kept.names)
         who = f"neuron {outcome.neuron} left first, where step {kept.step:,} forecast {named}"
     elif len(kept.names) > 1:
-        who = (
-            f"neuron {outcome.neuron} left first, one of the two named at step {kept.step:,}"
-        )
+        who = f"neuron {outcome.neuron} left first, one of the two named at step {kept.step:,}"
     when = f"it did at step {at:,.0f}"
     error, angle = outcome.time_error, outcome.angle_error
     if np.isfinite(error):

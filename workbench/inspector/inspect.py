@@ -68,6 +68,7 @@ class Inspection:
             "margin_kkt": None if self.margin is None else self.margin.as_json(),
             "radius": self.forecast.radius,
             "first": self.forecast.first,
+            "names": list(self.forecast.names),
             "limits": list(self.limits),
         }
 
@@ -170,6 +171,20 @@ def _regime(state: InspectedState, groups: Groups, judgement: Judgement) -> Regi
     return "mixed" if len(groups.small) else "large"
 
 
+def _of_the_forecast(forecast: EscapeForecast) -> list[str]:
+    """Where it is undecided, and where the run ends before."""
+    names = forecast.names
+    said = []
+    if len(names) > 1:
+        said.append(f"Whether neuron {names[0]} or neuron {names[1]} leaves first is undecided.")
+    steps = [forecast.neurons[k].escape_steps for k in names]
+    first = min((s for s in steps if s is not None), default=None)
+    end = forecast.last_step
+    if end is not None and first is not None and forecast.step + first > end:
+        said.append(f"No small neuron leaves before the run's last step {end:,}.")
+    return said
+
+
 def _limits(
     state: InspectedState,
     groups: Groups,
@@ -197,6 +212,7 @@ def _limits(
             f"Escape times are computed for {forecast.followed} of {len(groups.small)} small neurons, "
             "the largest; the others have a rate only."
         )
+    limits += _of_the_forecast(forecast)
     if state.loss != "square" and not groups.origin and not correlation.joint:
         limits.append(
             "KH24 Theorem 5.5 is about the square loss; for this loss the residual moves while "

@@ -87,6 +87,11 @@ class InspectedState:
             self, theta=theta, outputs=outputs, gradient=gradient, gradient_log_scale=scale
         )
 
+    def at_rate(self, log_rate: float) -> InspectedState:
+        """With the step size that was taken here, e^log_rate, where that is a number of use."""
+        rate = float(np.exp(min(log_rate, 700.0))) if np.isfinite(log_rate) else 0.0
+        return replace(self, learning_rate=rate) if rate > 0 else self
+
     @property
     def log_risk(self) -> float:
         """log 𝓛, natural, with the run's reduction."""

@@ -170,10 +170,10 @@ class _Race:
         active = self.active
         turn = np.linalg.norm(second.direction - first.direction, axis=2)[active]
         grow = np.abs(second.log_norm - first.log_norm)[active]
-        worst = max(turn.max(initial=0.0), grow.max(initial=0.0))
+        worst = max(float(turn.max(initial=0.0)), float(grow.max(initial=0.0)))
         for a, b, w in zip(first.large, second.large, self.at.large, strict=True):
-            worst = max(worst, np.linalg.norm(b - a) / max(np.linalg.norm(w), 1e-300))
-        return float(0.5 * h * worst)
+            worst = max(worst, float(np.linalg.norm(b - a)) / max(float(np.linalg.norm(w)), 1e-300))
+        return 0.5 * h * worst
 
     def take(self, now: float, first: _Ahead, second: _Ahead, h: float) -> None:
         """Step by h from `now`, and note who has left on the way."""

@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from workbench.arrays import Float
+from workbench.inspector.forecast_words import leaves_at
 from workbench.tui.widgets.landscape import wrapped
 from workbench.tui.widgets.listing import Cell, ListColumn, Listed
 from workbench.tui.widgets.marks import KKT_GLYPHS
-from workbench.tui.widgets.numbers import thousands
 
 if TYPE_CHECKING:
     from workbench.inspector.correlation import Correlation
@@ -217,12 +217,14 @@ def neurons_table(looked: Looked) -> Listed:
         ListColumn("neuron", 0),
         ListColumn("norm", 3),
         ListColumn("heads to", 0, right=False),
-        ListColumn("cosine", 2),
-        ListColumn("rate", 4),
-        ListColumn("in steps", 1),
         ListColumn("leaves at", 0),
-        ListColumn("by then", 3),
-        ListColumn("in time", 5),
+        ListColumn("first", 1),
+        ListColumn("off by", 2),
+        ListColumn("in steps", 4),
+        ListColumn("cosine", 3),
+        ListColumn("rate", 5),
+        ListColumn("by then", 6),
+        ListColumn("in time", 7),
     )
     rows = [_neuron_row(n, inspection, found, planar) for n in shown_neurons(looked)]
     return Listed(columns, tuple(rows))
@@ -236,33 +238,32 @@ def _neuron_row(
             (str(n.index), "dim"),
             (number(n.norm, 3), "bar_text"),
             ("large", "dim"),
-            *[("", "dim")] * 6,
+            *[("", "dim")] * 8,
         )
-    first = n.index == inspection.forecast.first
+    names = inspection.forecast.names
+    first, named = n.index == inspection.forecast.first, n.index in names
     target, ink = "–", "dim"
     if n.target is not None:
         point = found.points[n.target]
         target = f"{KKT_GLYPHS.get(point.kind, '◆')} {where(point, planar)}"
         ink = "purple" if point.value > 0 else "dim"
+    mark = "▸" if first and len(names) == 1 else "?" if named else ""
     return (
-        (("▸" if first else "") + str(n.index), "warn" if first else "text"),
+        (mark + str(n.index), "warn" if named else "text"),
         (number(n.norm, 3), "text"),
         (target, ink),
+        (
+            leaves_at(inspection.step, n.escape_steps, n.escape_steps_low, n.escape_steps_high),
+            "warn" if named else "text",
+        ),
+        ("–" if n.confidence is None else f"{n.confidence:.0%}", "warn" if named else "text"),
+        ("–" if n.angle_bound is None else f"≤ {n.angle_bound:.1f}°", "bar_text"),
+        (leaves_at(0, n.escape_steps), "text"),
         ("–" if n.cosine is None else f"{n.cosine:.4f}", "text"),
         (number(n.rate, 3), "bar_text"),
-        (_steps(n.escape_steps, 0), "text"),
-        (_steps(n.escape_steps, inspection.step), "warn" if first else "text"),
         ("–" if n.escape_angle is None else f"{np.degrees(n.escape_angle):.2f}°", "bar_text"),
         (number(n.escape_time, 4), "bar_text"),
     )
-
-
-def _steps(value: float | None, start: int) -> str:
-    if value is None:
-        return "–"
-    if not np.isfinite(value):
-        return "never"
-    return thousands(round(value) + start) if value < 1e12 else number(value, 3)
 
 
 def neurons_title(looked: Looked) -> str:
