@@ -136,15 +136,16 @@ def _judged(
     time = _on_the_moving_residual(still, lines, factor)
     bottom = np.minimum(low.min(axis=0), time)
     top = np.maximum(high.max(axis=0), time)
-    with np.errstate(invalid="ignore"):
-        spread = np.where(np.isfinite(top), top - bottom, 0.0)
-    beyond = BEYOND * spread + RESOLUTION * np.where(np.isfinite(time), time, 0.0) + 0.5 * step
+    # In logarithms, so that the interval of a neuron that may leave late does not begin before now.
+    least = np.maximum(bottom, 1e-300)
+    spread = np.where(np.isfinite(top) & (bottom > 0), np.log(np.maximum(top, least) / least), 0.0)
+    beyond = np.exp(BEYOND * spread + RESOLUTION)
     return Intervals(
         index,
         time,
-        np.maximum(bottom - beyond, 0.0),
-        top + beyond,
-        _confidence(low),
+        np.maximum(bottom / beyond - 0.5 * step, 0.0),
+        top * beyond + 0.5 * step,
+        _confidence(np.concatenate([low, high])),
         np.stack([lines[name].direction for name in TRUSTED]),
     )
 
@@ -165,9 +166,15 @@ def _on_the_moving_residual(
 
 
 def _confidence(times: Float[Array, "c k"]) -> Float[Array, " k"]:
-    """Share of the lines in which a neuron is the first; ties within the resolution are shared."""
-    with np.errstate(divide="ignore"):
-        logs = np.log(np.maximum(times, 1e-300))
+    """Share of the lines (c) in which a neuron is the first; ties within the resolution are shared.
+
+    A neuron that a line has not followed to its end counts half with the earliest and half with the
+    latest time that is possible.
+    """
+    known = np.isfinite(times).any(axis=1)
+    if not known.any():
+        return np.zeros(times.shape[1])
+    logs = np.log(np.maximum(times[known], 1e-300))
     behind = logs - logs.min(axis=1, keepdims=True)
     weight = np.exp(-behind / RESOLUTION)
     share = (weight / weight.sum(axis=1, keepdims=True)).mean(axis=0)

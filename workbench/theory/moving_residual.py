@@ -29,6 +29,8 @@ DOUBT = 0.1
 """Share of the residual's own motion that lines "less" and "more" take off and add."""
 TOLERANCE = 5e-4
 """Error of a step: radians and logarithms of small neurons, share of the large neurons' norm."""
+FINEST = 1 / 1_500
+"""Shortest step that small neurons alone ask for, over the first escape on the residual at rest."""
 ROUNDS = 3_000
 FAR = 10.0
 """Times the first escape on the residual at rest after which nothing is followed any more."""
@@ -165,15 +167,16 @@ class _Race:
         outward[-1] *= in_steps
         return _Ahead(large, pull, outward)
 
-    def error(self, first: _Ahead, second: _Ahead, h: float) -> float:
-        """Of a step of Heun's method, against `TOLERANCE`."""
+    def errors(self, first: _Ahead, second: _Ahead, h: float) -> tuple[float, float]:
+        """Of a step of Heun's method: of the small neurons, and of the large ones."""
         active = self.active
         turn = np.linalg.norm(second.direction - first.direction, axis=2)[active]
         grow = np.abs(second.log_norm - first.log_norm)[active]
-        worst = max(float(turn.max(initial=0.0)), float(grow.max(initial=0.0)))
-        for a, b, w in zip(first.large, second.large, self.at.large, strict=True):
-            worst = max(worst, float(np.linalg.norm(b - a)) / max(float(np.linalg.norm(w)), 1e-300))
-        return 0.5 * h * worst
+        small = max(float(turn.max(initial=0.0)), float(grow.max(initial=0.0)))
+        size = np.linalg.norm(self.at.large, axis=(1, 2))
+        change = np.linalg.norm(second.large - first.large, axis=(1, 2))
+        large = float((change / np.maximum(size, 1e-300)).max())
+        return 0.5 * h * small, 0.5 * h * large
 
     def take(self, now: float, first: _Ahead, second: _Ahead, h: float) -> None:
         """Step by h from `now`, and note who has left on the way."""
@@ -238,6 +241,8 @@ def lines_ahead(
         raise ValueError(f"radius, highest and step must be positive, got {radius, highest, step}")
     race = _Race(risk, large, small, radius, step)
     shortest = min(step, 0.02 / highest)
+    # On a kink of the data directions step to and fro, which no shorter step would mend.
+    coarse = max(shortest, FINEST * still_first)
     now, h = 0.0, shortest
     for done in range(ROUNDS):
         if race.done(now, still_first) or not race.active.any():
@@ -246,14 +251,21 @@ def lines_ahead(
             return None
         first = race.rates(race.at)
         second = race.rates(race.at.moved(first, h, race.active))
-        error = race.error(first, second, h)
-        if error <= TOLERANCE or h <= shortest:
+        small_error, large_error = race.errors(first, second, h)
+        if (small_error <= TOLERANCE or h <= coarse) and (large_error <= TOLERANCE or h <= shortest):
             race.take(now, first, second, h)
             now += h
-        longest = 0.25 / highest
-        factor = np.clip(0.9 * np.sqrt(TOLERANCE / max(error, 1e-300)), 0.3, 2.0)
-        h = float(np.clip(h * factor, shortest, longest))
+        h = min(
+            max(h * _factor(large_error), shortest),
+            max(h * _factor(small_error), coarse),
+            0.25 / highest,
+        )
     return race.told(now, highest)
+
+
+def _factor(error: float) -> float:
+    """How much longer the next step may be."""
+    return float(np.clip(0.9 * np.sqrt(TOLERANCE / max(error, 1e-300)), 0.3, 2.0))
 
 
 def _in_steps(rate: Float[Array, " k"], step: float) -> Float[Array, " k"]:
