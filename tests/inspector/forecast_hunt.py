@@ -14,7 +14,7 @@ from workbench.session import Session
 
 
 def hunted(seed: int, *, steps: int = 6000, planar: bool = False) -> RunConfig:
-    """Squared ReLU (even seeds) or two-layer ReLU on random inputs, widths, scales, signs, noise and steps."""
+    """Squared ReLU (even seeds) or two-layer ReLU; random inputs, widths, scales, signs, noise, steps."""
     rng = np.random.default_rng(seed)
     squared = seed % 2 == 0
     d = 2 if planar else int(rng.choice([2, 2, 3, 4]))

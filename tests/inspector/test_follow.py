@@ -283,7 +283,9 @@ def test_where_it_is_undecided_both_are_named_and_either_is_held_against_its_own
     f = follower()
     made = f.kept(forecast(sure=0.5, runner_up=2))[1].text
     assert made.startswith("undecided which leaves first: neuron 1, near step 500 (460–540)")
-    assert "; or neuron 2, near step 550 (505–595), 50% sure, in the KKT direction at -160.0°" in made
+    assert (
+        "; or neuron 2, near step 550 (505–595), 50% sure, in the KKT direction at -160.0°" in made
+    )
     told = f.recorded(rows(110, 700, {leaver: 10 + at}, degrees=28.0), ())
     found = outcome_of(told)
     assert "one of the two named at step 100" in told[0].text

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import sys
+
 import numpy as np
 import pytest
 
@@ -32,7 +34,7 @@ def test_forty_random_teachers(tmp_path):
         found += forecasts_of(hunted(seed), tmp_path)
         seed += 1
     tally = Tally.of(found)
-    print(f"\nseeds 1000 to {seed - 1}: {tally}")
+    sys.stdout.write(f"\nseeds 1000 to {seed - 1}: {tally}\n")
     check(tally)
     # Most name one neuron: "undecided" is no way out.
     assert tally.one_name >= 0.75 * tally.decided

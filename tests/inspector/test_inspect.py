@@ -241,8 +241,17 @@ def test_json_has_the_documented_keys():
     assert set(found["kkt"]) == {"method", "complete", "points"}
     point = {"direction", "value", "multiplier", "residual", "kind", "basin"}
     assert point <= set(found["kkt"]["points"][0])
-    neuron = {"index", "norm", "target", "cosine", "rate", "escape_time", "escape_time_low", "escape_time_high",
-              "escape_steps_low", "escape_steps_high", "angle_bound", "confidence"}  # fmt: skip
+    neuron = {
+        "index",
+        "norm",
+        "target",
+        "cosine",
+        "rate",
+        "escape_time",
+        "angle_bound",
+        "confidence",
+    }
+    neuron |= {f"escape_{what}_{end}" for what in ("time", "steps") for end in ("low", "high")}
     assert neuron <= set(found["neurons"][0])
     assert found["margin_kkt"] is None
 

@@ -10,13 +10,14 @@ from workbench.arrays import Array, Float
 from workbench.inspector.forecast import EscapeForecast, NeuronForecast
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Outcome:
     """A neuron's forecast against what happened. None: it did not leave in the records, or no interval.
 
     `time`: flow time from the forecast until ‖w‖ = radius (log-linear between records).
     `time_error`: (forecast − time)/time. `angle_error`: degrees between u then and the target's u.
     `time_inside`, `angle_inside`: whether they were as the forecast's interval and bound say.
+    `direction`: u when it left.
     """
 
     index: int
@@ -26,6 +27,7 @@ class Outcome:
     angle_error: float | None = None
     time_inside: bool | None = None
     angle_inside: bool | None = None
+    direction: Float[Array, " d"] | None = None
 
 
 @dataclass(frozen=True)
@@ -84,11 +86,11 @@ def _held(
         inside = bool(low <= happened <= high)
     angle = None
     if neuron.target is not None:
-        angle = _degrees(u, made.points[neuron.target].direction)
+        angle = degrees_of(u, made.points[neuron.target].direction)
     turned = None
     if angle is not None and not np.isnan(angle) and neuron.angle_bound is not None:
         turned = bool(angle <= neuron.angle_bound)
-    return Outcome(neuron.index, wait, happened, error, angle, inside, turned)
+    return Outcome(neuron.index, wait, happened, error, angle, inside, turned, u)
 
 
 def _first_row(mask: Array) -> int | None:
@@ -105,7 +107,7 @@ def _crossing(time: Array, norm: Array, row: int, radius: float) -> tuple[float,
     return float(time[row - 1] + part * (time[row] - time[row - 1])), part
 
 
-def _degrees(u: Float[Array, " d"], target: Float[Array, " p"]) -> float | None:
+def degrees_of(u: Float[Array, " d"], target: Float[Array, " p"]) -> float | None:
     """Angle between a direction and a KKT point's u, in degrees."""
     goal = target[-len(u) :]
     size = float(np.linalg.norm(u) * np.linalg.norm(goal))

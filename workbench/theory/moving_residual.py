@@ -252,7 +252,9 @@ def lines_ahead(
         first = race.rates(race.at)
         second = race.rates(race.at.moved(first, h, race.active))
         small_error, large_error = race.errors(first, second, h)
-        if (small_error <= TOLERANCE or h <= coarse) and (large_error <= TOLERANCE or h <= shortest):
+        if (small_error <= TOLERANCE or h <= coarse) and (
+            large_error <= TOLERANCE or h <= shortest
+        ):
             race.take(now, first, second, h)
             now += h
         h = min(
