@@ -31,7 +31,8 @@ def test_text(cli, folder):
     done = cli("inspect", folder, "--at", "50")
     assert done.returncode == 0
     assert done.stderr == ""
-    for text in ("step 50", "saddle", "a way down", "KKT points", "Small neurons", "escape time"):
+    said = ("step 50", "saddle", "a way down", "KKT points", "Small neurons", "leaves at step")
+    for text in (*said, "will be the first to leave"):
         assert text in done.stdout
     assert "\x1b" not in done.stdout
 
