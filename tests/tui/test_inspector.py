@@ -85,8 +85,10 @@ async def test_the_first_saddle_is_looked_into_stepped_pushed_and_left(tmp_path)
         made = screen.looked.inspection.forecast
         assert len(neurons) == 12
         assert neurons[0][0] == f"▸{made.first}"
-        leaves = round(made.neurons[made.first].escape_steps) + step
-        assert f"{leaves:,}" in neurons[0]
+        first = made.neurons[made.first]
+        low, high = np.floor(first.escape_steps_low), np.ceil(first.escape_steps_high)
+        leaves = f"{round(first.escape_steps) + step:,} ({low + step:,.0f}–{high + step:,.0f})"
+        assert {leaves, f"{first.confidence:.0%}"} <= set(neurons[0])
         compass = screen.query_one("#compass", Compass).model
         assert len(compass.trails) == 12
         # Every way ends on the circle at a KKT point that neurons head to.
