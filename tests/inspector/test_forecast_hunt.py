@@ -30,6 +30,7 @@ def test_a_few_random_teachers(tmp_path):
     assert tally.decided >= 2
     check(tally)
 
+
 def test_a_drifting_plateau_names_who_leaves_and_when(tmp_path):
     """At the second saddle large neurons still move: on the residual at rest neuron 14 leaves, near 1,400."""
     data = np.load(Path(__file__).parent / "drifting_plateau.npz")
