@@ -1,13 +1,15 @@
 """Adversarial examples in L2: upper bounds on how far a sample is from being misclassified (LL20 J.2).
 
-Carlini and Wagner's attack (2017, §V.B): minimise ‖δ‖² + c·max(0, q(x + δ)) by Adam, c by bisection,
-here in units of the linear estimate q/‖∇q‖ of the distance. Two more starts and a polish make it
-sharper: the nearest sample that is classified otherwise, and projections of x onto the boundary's
-tangent plane, each followed by a bisection between x and what was found. (At a corner of the boundary
-the tangent plane says nothing, and what is left is Adam's precision, some tenths of a per cent.)
+Several descents a sample, each from another start: the sample itself, the nearest samples that are taken
+for other classes, and points in the ball of the best distance so far at which the margin is lowest. A
+descent walks down the margin and lets the length of δ shrink where x + δ is misclassified and grow where
+it is not (decoupled direction and norm, Rony et al. 2019). What it found is polished: the nearest point
+of the margin's tangents at the last few points, then the crossing on the way back, which is never
+farther; so corners of the boundary of a piecewise linear network are met too, up to rounding.
 
-Every distance returned is that of an input which, evaluated in float64, has a margin below zero by more
-than rounding: an upper bound whatever the search missed.
+Misclassified is q ≤ 0, as LL20 has it. Every distance returned is that of an input which, evaluated in
+float64, has a margin below zero by more than rounding, or 0 where all outputs are: an upper bound
+whatever the search missed.
 """
 
 from __future__ import annotations
@@ -21,17 +23,28 @@ from torch import Tensor, nn
 
 from workbench.arrays import Float, Int
 from workbench.engine.blocks import plain_outputs
+from workbench.theory.nearest_in_polyhedron import nearest_in_polyhedron
 
 Report = Callable[[float], None]
 ROUNDING = 1e-10
 """Margins count as below zero from this share of the largest output on."""
-SEARCHES, STEPS = 6, 80
-"""Values of c tried, and Adam's steps for each."""
-POLISHES = 20
-HALVINGS, LAST_HALVINGS = 12, 40
-RATE = 0.2
-"""Adam's rate for a coordinate of δ, in units of the linear estimate over √d."""
-FIRST_C, LARGER = 4.0, 5.0
+NEIGHBOURS, PROBED = 3, 5
+"""Descents from the nearest samples of other classes, and from the lowest margins in the ball."""
+PROBES = 24
+"""Points of the ball among which one start is chosen."""
+STEPS = 60
+"""Of a descent."""
+FIRST_STEP, LAST_STEP = 0.7, 0.02
+"""Length of a descent's steps over that of δ, along half a cosine."""
+SHRINK = 0.05
+"""By which δ shrinks or grows from step to step."""
+ROUNDS, LAST_ROUNDS = 5, 25
+"""Of a polish: after every descent, and of the best at the end."""
+TANGENTS = 6
+"""Of the margin, that a polish remembers."""
+HALVINGS, LAST_HALVINGS = 10, 40
+SETTLED = 1e-9
+"""Relative gain of a round below which a polish ends."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -57,13 +70,15 @@ class Attack:
     """Attacks samples of one network, which must treat samples one by one.
 
     `x` (n, …), `y` (n): all samples, among which the first adversarial examples are sought. `box`: the
-    domain of inputs, LL20's [0, 1] for pictures, None for all of space.
+    domain of inputs, LL20's [0, 1] for pictures, None for all of space. `evaluations`: how many inputs
+    the network has been shown so far, with or without a gradient.
     """
 
     def __init__(
         self, model: nn.Module, x: Tensor, y: Tensor, box: tuple[float, float] | None
     ) -> None:
         self.model, self.x, self.y, self.box = model, x, y, box
+        self.evaluations = 0
 
     def run(
         self, index: Int[np.ndarray, " k"], block: int, report: Report = lambda done: None
@@ -77,115 +92,178 @@ class Attack:
             def told(done: float, number: int = number) -> None:
                 report((number + done) / len(blocks))
 
-            parts.append(self._block(self.x[at], self.y[at], block, told))
-        found = torch.cat([best for _, best, _ in parts]).numpy()
-        distance = torch.cat([d for d, _, _ in parts]).numpy()
-        return Attacked(distance, found, torch.cat([q for _, _, q in parts]).numpy())
+            best = self._block(self.x[at], self.y[at], block, told)
+            parts.append(self.attacked(best))
+        return Attacked(
+            np.concatenate([part.distance for part in parts]),
+            np.concatenate([part.found for part in parts]),
+            np.concatenate([part.margin for part in parts]),
+        )
+
+    def attacked(self, best: Best) -> Attacked:
+        """What is handed out, checked as it stands."""
+        first, at_start = self.judged(best.x, best.y)
+        q, wrong = self.judged(best.found, best.y)
+        at_start |= first <= 0
+        wrong &= ~at_start
+        distance = torch.where(wrong, _length(best.found - best.x), torch.inf)
+        found = torch.where(_wide(wrong, best.x), best.found, best.x)
+        return Attacked(
+            torch.where(at_start, 0.0, distance).numpy(),
+            found.numpy(),
+            torch.where(wrong, q, first).numpy(),
+        )
 
     # --- one block of samples ---
 
-    def _block(
-        self, x: Tensor, y: Tensor, block: int, report: Report
-    ) -> tuple[Tensor, Tensor, Tensor]:
-        """Distance, adversarial example and its margin for samples x."""
-        best = _Best(self, x, y)
+    def _block(self, x: Tensor, y: Tensor, block: int, report: Report) -> Best:
+        """The best of all descents."""
+        random = torch.Generator().manual_seed(0)
+        best = Best(self, x, y)
         best.offer(x)
-        best.offer(self._other_samples(x, y, block))
-        self._polish(best, POLISHES // 2)
-        self._carlini_wagner(best, lambda done: report(0.9 * done))
-        self._polish(best, POLISHES)
-        with torch.no_grad():
-            q, wrong = self.judged(best.found, y)
-        # The certificate: what is handed out is misclassified as it stands.
-        distance = torch.where(wrong, _length(best.found - x), torch.inf)
-        found = torch.where(_wide(wrong, x), best.found, x)
-        first, at_start = self.judged(x, y)
-        at_start |= first <= 0
+        neighbours = self._neighbours(x, y, block)
+        best.offer(neighbours[0])
+        best.halve(HALVINGS)
+        starts = 1 + NEIGHBOURS + PROBED
+        for number in range(starts):
+            if number == 0:
+                start = x
+            elif number <= NEIGHBOURS:
+                start = neighbours[number - 1]
+            else:
+                start = self._probe(best, random)
+            found = self._descend(x, y, start)
+            self._polish(found, ROUNDS)
+            best.offer(found.found)
+            report(0.9 * (number + 1) / starts)
+        self._polish(best, LAST_ROUNDS)
+        best.halve(LAST_HALVINGS)
         report(1.0)
-        return torch.where(at_start, 0.0, distance), found, torch.where(wrong, q, first)
+        return best
 
     @torch.no_grad()
     def judged(self, x: Tensor, y: Tensor) -> tuple[Tensor, Tensor]:
-        """q (k), and whether it is below zero by more than rounding."""
-        outputs = plain_outputs(self.model(x))
-        q = margins(outputs, y)
-        top = outputs.abs() if outputs.ndim == 1 else outputs.abs().amax(dim=1)
-        return q, q < -ROUNDING * top
+        """q (k), and whether it is below zero by more than rounding (0 where no output is anything else)."""
+        self.evaluations += len(x)
+        return _verdict(plain_outputs(self.model(x)), y)
 
-    def slope(self, x: Tensor, y: Tensor) -> tuple[Tensor, Tensor]:
-        """q (k) and ∇_x q (k, …)."""
+    def slope(self, x: Tensor, y: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        """q (k), whether that is misclassified, and ∇_x q (k, …)."""
+        self.evaluations += len(x)
         at = x.detach().requires_grad_(True)
-        q = margins(plain_outputs(self.model(at)), y)
-        return q.detach(), torch.autograd.grad(q.sum(), at)[0]
+        outputs = plain_outputs(self.model(at))
+        q, wrong = _verdict(outputs, y)
+        return q.detach(), wrong, torch.autograd.grad(q.sum(), at)[0]
 
     def inside(self, x: Tensor) -> Tensor:
         """The nearest point of the domain."""
         return x if self.box is None else x.clamp(*self.box)
 
     @torch.no_grad()
-    def _other_samples(self, x: Tensor, y: Tensor, block: int) -> Tensor:
-        """The nearest sample that the network takes for something else than y; x itself without one."""
+    def _neighbours(self, x: Tensor, y: Tensor, block: int) -> list[Tensor]:
+        """The nearest samples that the network takes for something else than y, each for another thing
+        where there are several classes; x itself where there are no more."""
         outputs = torch.cat(
             [plain_outputs(self.model(part)) for part in torch.split(self.x, block)]
         )
-        if outputs.ndim == 1:
-            wrong = torch.sign(outputs)[None, :] != torch.sign(y)[:, None]
-        else:
-            wrong = outputs.argmax(dim=1)[None, :] != y.long()[:, None]
+        taken = torch.sign(outputs) if outputs.ndim == 1 else outputs.argmax(dim=1).to(y)
         apart = torch.cdist(x.flatten(1), self.x.flatten(1))
-        apart[~wrong] = torch.inf
-        nearest = apart.min(dim=1)
-        return torch.where(_wide(torch.isfinite(nearest.values), x), self.x[nearest.indices], x)
+        apart[taken[None, :] == y[:, None]] = torch.inf
+        found = []
+        for _ in range(NEIGHBOURS):
+            nearest = apart.min(dim=1)
+            there = torch.isfinite(nearest.values)
+            found.append(torch.where(_wide(there, x), self.x[nearest.indices], x))
+            if outputs.ndim == 1:
+                apart.scatter_(1, nearest.indices[:, None], torch.inf)
+            else:
+                apart[taken[None, :] == taken[nearest.indices][:, None]] = torch.inf
+        return found
 
-    def _carlini_wagner(self, best: _Best, report: Report) -> None:
-        """The attack itself, for all samples of the block at once, each with its own c."""
+    def _probe(self, best: Best, random: torch.Generator) -> Tensor:
+        """Of `PROBES` random points within the best distance the one with the lowest margin."""
         x, y = best.x, best.y
-        q, slope = self.slope(x, y)
-        unit = q.abs() / _length(slope).clamp(min=1e-300)
-        spread = _length(self.x - self.x.mean(dim=0)).max().clamp(min=1e-300)
-        unit = torch.minimum(unit, spread).clamp(min=1e-12 * float(spread))
-        c = torch.full_like(q, FIRST_C)
-        low, high = torch.zeros_like(q), torch.full_like(q, torch.inf)
-        for search in range(SEARCHES):
-            reached = self._descend(best, c, q.clamp(min=1e-300), unit)
-            low, high = torch.where(reached, low, c), torch.where(reached, c, high)
-            c = torch.where(torch.isinf(high), LARGER * c, 0.5 * (low + high))
-            report((search + 1) / SEARCHES)
+        reach = torch.where(torch.isfinite(best.distance), best.distance, self._spread())
+        lowest, start = torch.full_like(y, torch.inf), x
+        for _ in range(PROBES):
+            way = torch.randn(x.shape, generator=random, dtype=x.dtype)
+            # Half of the radii near the surface, where most of the ball is; the others anywhere.
+            share = torch.rand(len(x), generator=random, dtype=x.dtype).sqrt()
+            point = self.inside(x + _wide(reach * share / _length(way), x) * way)
+            q, _ = self.judged(point, y)
+            best.offer(point)
+            lower = q < lowest
+            lowest = torch.where(lower, q, lowest)
+            start = torch.where(_wide(lower, x), point, start)
+        return start
 
-    def _descend(self, best: _Best, c: Tensor, q0: Tensor, unit: Tensor) -> Tensor:
-        """Adam on ‖η‖² + c·max(0, q(x + unit·η)/q_0) from η = 0; whether the boundary was crossed."""
+    def _spread(self) -> float:
+        """The largest distance of a sample from their mean, or from 0 where there is but one."""
+        away = _length(self.x - self.x.mean(dim=0)).max()
+        return float(away if away > 0 else _length(self.x).max().clamp(min=1e-300))
+
+    def _descend(self, x: Tensor, y: Tensor, start: Tensor) -> Best:
+        """Down the margin from `start`, δ shrinking where it is misclassified and growing where not."""
+        found = Best(self, x, y)
+        delta = start - x
+        q, wrong, slope = self.slope(start, y)
+        spread = self._spread()
+        unit = (q.abs() / _length(slope).clamp(min=1e-300)).clamp(1e-9 * spread, spread)
+        length = torch.where(_length(delta) > 0, _length(delta), unit)
+        for step in range(STEPS):
+            found.take(x + delta, wrong)
+            bow = 0.5 * (1.0 + np.cos(np.pi * step / STEPS))
+            stride = (LAST_STEP + (FIRST_STEP - LAST_STEP) * bow) * length
+            delta = delta - _wide(stride / _length(slope).clamp(min=1e-300), x) * slope
+            if step > 0 or bool((_length(start - x) > 0).all()):
+                length = torch.where(wrong, (1.0 - SHRINK) * length, (1.0 + SHRINK) * length)
+            size = _length(delta).clamp(min=1e-300)
+            delta = self.inside(x + _wide(length / size, x) * delta) - x
+            q, wrong, slope = self.slope(x + delta, y)
+        found.take(x + delta, wrong)
+        return found
+
+    def _polish(self, best: Best, rounds: int) -> None:
+        """To the nearest point of the margin's last tangents, then back to the boundary from there."""
+        best.halve(HALVINGS)
         x, y = best.x, best.y
-        size = _wide(unit, x)
-        eta = torch.zeros_like(x)
-        adam = torch.optim.Adam([eta], lr=RATE / float(x[0].numel()) ** 0.5)
-        crossed = torch.zeros_like(q0, dtype=torch.bool)
-        for _ in range(STEPS):
-            q, slope = self.slope(self.inside(x + size * eta), y)
-            crossed |= best.offer(self.inside(x + size * eta))
-            pull = _wide(torch.where(q > 0, c * unit / q0, 0.0), x) * slope
-            eta.grad = 2.0 * eta + pull
-            adam.step()
-            if self.box is not None:
-                eta.copy_((self.inside(x + size * eta) - x) / size)
-        return crossed | best.offer(self.inside(x + size * eta))
-
-    def _polish(self, best: _Best, rounds: int) -> None:
-        """To the boundary along the segment from x, then to the foot of x on the tangent plane there."""
-        best.halve(LAST_HALVINGS)
+        tangents: list[tuple[Tensor, Tensor]] = []
         for _ in range(rounds):
             before = best.distance.clone()
-            _, slope = self.slope(best.found, best.y)
-            along = ((best.found - best.x) * slope).flatten(1).sum(1)
-            foot = _wide(along / slope.flatten(1).square().sum(1).clamp(min=1e-300), slope) * slope
-            for longer in (1.0 + 1e-9, 1.01, 1.1):
-                best.offer(self.inside(best.x + longer * foot))
-            best.halve()
-            if bool((best.distance >= (1.0 - 1e-6) * before).all()):
+            tangents = [*tangents, self._tangent(x, y, best.found)][-TANGENTS:]
+            foot = self.inside(x + (1.0 + 1e-12) * self._foot(x, tangents))
+            # Tangents of other cells may rule out what is there.
+            alone = _length(foot - x) >= before
+            if bool(alone.any()):
+                nearer = self.inside(x + (1.0 + 1e-12) * self._foot(x, tangents[-1:]))
+                foot = torch.where(_wide(alone, x), nearer, foot)
+            best.cross(foot)
+            tangents.append(self._tangent(x, y, foot))
+            if bool((best.distance >= (1.0 - SETTLED) * before).all()):
                 break
-        best.halve(LAST_HALVINGS)
+
+    def _tangent(self, x: Tensor, y: Tensor, point: Tensor) -> tuple[Tensor, Tensor]:
+        """g (k, d), h (k) of q's tangent at `point`: it is at most 0 where g·δ ≥ h."""
+        q, _, slope = self.slope(point, y)
+        g = -slope.flatten(1)
+        return g, ((point - x).flatten(1) * g).sum(1) + q
+
+    def _foot(self, x: Tensor, tangents: list[tuple[Tensor, Tensor]]) -> Tensor:
+        """δ (k, …): the shortest at which all tangents are at most 0."""
+        rows = torch.stack([g for g, _ in tangents], dim=1).numpy()
+        levels = torch.stack([h for _, h in tangents], dim=1).numpy()
+        flat = x.flatten(1).numpy()
+        walls = (-np.inf, np.inf) if self.box is None else self.box
+        low = np.minimum(np.broadcast_to(walls[0], flat.shape) - flat, 0.0)
+        high = np.maximum(np.broadcast_to(walls[1], flat.shape) - flat, 0.0)
+        found = [
+            nearest_in_polyhedron(rows[k], levels[k], low[k], high[k]).delta
+            for k in range(len(flat))
+        ]
+        return torch.from_numpy(np.array(found)).reshape(x.shape)
 
 
-class _Best:
+class Best:
     """The nearest misclassified inputs found so far: `found` (k, …) at `distance` (k)."""
 
     def __init__(self, attack: Attack, x: Tensor, y: Tensor) -> None:
@@ -193,26 +271,45 @@ class _Best:
         self.found = x.clone()
         self.distance = torch.full_like(y, torch.inf)
 
+    def offer(self, candidate: Tensor) -> None:
+        """Take what is misclassified and nearer."""
+        self.take(candidate, self.attack.judged(candidate, self.y)[1])
+
     @torch.no_grad()
-    def offer(self, candidate: Tensor) -> Tensor:
-        """Take what is misclassified and nearer; which candidates are misclassified."""
-        wrong = self.attack.judged(candidate, self.y)[1]
+    def take(self, candidate: Tensor, wrong: Tensor) -> None:
+        """Take what is nearer of candidates that were judged."""
         distance = _length(candidate - self.x)
         better = wrong & (distance < self.distance)
         self.distance = torch.where(better, distance, self.distance)
         self.found = torch.where(_wide(better, candidate), candidate, self.found)
-        return wrong
+
+    def halve(self, halvings: int) -> None:
+        """Bisect between x and what was found; it stays misclassified."""
+        self._between(self.x, halvings)
+
+    def cross(self, point: Tensor) -> None:
+        """Take a nearer point, or where the boundary is on the way to it from what was found."""
+        self.offer(point)
+        self._between(point, HALVINGS)
 
     @torch.no_grad()
-    def halve(self, halvings: int = HALVINGS) -> None:
-        """Bisect between x and what was found; it stays misclassified."""
+    def _between(self, origin: Tensor, halvings: int) -> None:
+        """Bisect from what was found towards `origin`."""
         low, high = torch.zeros_like(self.distance), torch.ones_like(self.distance)
-        way = self.found - self.x
+        way = self.found - origin
         for _ in range(halvings):
             middle = 0.5 * (low + high)
-            wrong = self.attack.judged(self.x + _wide(middle, way) * way, self.y)[1]
+            point = origin + _wide(middle, way) * way
+            wrong = self.attack.judged(point, self.y)[1]
             high, low = torch.where(wrong, middle, high), torch.where(wrong, low, middle)
-        self.offer(self.x + _wide(high, way) * way)
+        self.offer(origin + _wide(high, way) * way)
+
+
+def _verdict(outputs: Tensor, y: Tensor) -> tuple[Tensor, Tensor]:
+    """q (k), and whether it is below zero by more than rounding, or 0 as all outputs are."""
+    q = margins(outputs, y)
+    top = outputs.abs() if outputs.ndim == 1 else outputs.abs().amax(dim=1)
+    return q, q.detach() <= -ROUNDING * top.detach()
 
 
 def _length(delta: Tensor) -> Tensor:

@@ -1,6 +1,7 @@
 """L2-robustness of a state: R(x) = inf ‖x' − x‖ over inputs x' that are misclassified (LL20 J.2).
 
-An attack bounds it from above, layers' norms from below; a curve of each against the radius holds the
+An attack bounds it from above, layers' norms from below, and for two-layer networks a search of their
+cells, which usually meets the attack: then R is exact. A curve of each bound against the radius holds the
 robust accuracy, the share of samples with R > radius, between them.
 """
 
@@ -12,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from workbench.arrays import Float, Int
+from workbench.arrays import Bool, Float, Int
 
 if TYPE_CHECKING:
     from torch import nn
@@ -24,6 +25,8 @@ PICTURES = (0.0, 1.0)
 AT_ONCE = 128
 """Most samples attacked together."""
 RADII = 41
+MET = 1e-6
+"""Relative distance of the bounds within which a distance is exact."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -45,6 +48,11 @@ class Robustness:
     margin_multi: float = float("nan")
     why_no_bound: str = ""
     examples: Float[np.ndarray, "k ..."] | None = field(default=None, repr=False)
+
+    @property
+    def exact(self) -> Bool[np.ndarray, " k"]:
+        """Whether both bounds meet, to `MET`; also where the sample itself is misclassified."""
+        return (self.bound >= (1.0 - MET) * self.attack) & np.isfinite(self.attack)
 
     @property
     def certified(self) -> bool:
@@ -77,6 +85,7 @@ class Robustness:
             "margin": self.margin.tolist(),
             "attack": self.attack.tolist(),
             "bound": self.bound.tolist() if self.certified else None,
+            "exact": self.exact.tolist(),
             "why_no_bound": self.why_no_bound,
             "radii": radii.tolist(),
             "accuracy": self.accuracy(radii).tolist(),
@@ -112,6 +121,8 @@ def robustness(
 
     from workbench.engine.blocks import outputs_of, samples_a_block
     from workbench.inspector.attack import Attack, margins
+    from workbench.inspector.exact_distance import exact_distances, is_two_layers
+    from workbench.inspector.layer_chain import chain_of
     from workbench.inspector.lipschitz import certified_radius, why_no_bound
     from workbench.measures.margins import margin_multi
     from workbench.measures.norms import layer_norms
@@ -127,12 +138,19 @@ def robustness(
     block = min(AT_ONCE, samples_a_block(model, x.requires_grad_(True)))
     x = x.detach()
     q = margins(outputs_of(model, x[chosen], block), y[chosen]).numpy()
-    attacked = Attack(model, x, y, box).run(chosen, block, report)
+    attack, chain = Attack(model, x, y, box), chain_of(model, tuple(x.shape[1:]))
+    cells = is_two_layers(chain)
+    attacked = attack.run(chosen, block, lambda done: report(0.5 * done if cells else done))
     reason = why_no_bound(model, tuple(x.shape[1:])) or ""
     bound = np.full(len(chosen), np.nan)
     if not reason:
         parts = [chosen[i : i + block] for i in range(0, len(chosen), block)]
         bound = np.concatenate([certified_radius(model, x[p], y[p]).numpy() for p in parts])
+    if chain is not None and cells:
+        found = exact_distances(
+            chain, attack, x[chosen], y[chosen], attacked, lambda done: report(0.5 + 0.5 * done)
+        )
+        attacked, bound = found.attacked, np.fmax(bound, found.bound)
     multi = float("nan")
     if layer_orders is not None:
         norms = layer_norms(state.theta[None], state.structure)

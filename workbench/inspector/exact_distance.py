@@ -1,0 +1,143 @@
+"""Exact L2-robustness of two-layer networks: the attack's distance met from below (LL20 J.2).
+
+One cell after another of `theory.boundary_distance`, for every other class, within the distance that the
+attack has found. For linear networks, and two dense layers with σ(s) = max(s, leak·s) between; what is
+not settled within `CELLS` keeps a lower bound that is not met.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from workbench.arrays import Array, Float
+from workbench.inspector.attack import Attack, Attacked, Best, Report
+from workbench.inspector.layer_chain import SLACK, Chain, Dense
+from workbench.theory.boundary_distance import TwoLayer, boundary_distance
+
+CELLS = 2_000
+"""Most cells looked at for one sample: about a second."""
+FAR = 1_000.0
+"""Where the attack found nothing: the radius searched, over the largest norm of a sample."""
+STRETCHES = (0.0, 1e-12, 1e-10, 1e-9, 1e-8, 1e-7)
+"""By how much a point of the boundary is moved on, so that floating point sees it crossed."""
+
+
+@dataclass(frozen=True, eq=False)
+class Exact:
+    """`attacked`: the better of what was known and what the cells gave; `bound` (k) from below."""
+
+    attacked: Attacked
+    bound: Float[np.ndarray, " k"]
+
+
+def is_two_layers(chain: Chain | None) -> bool:
+    """Whether there is at most one hidden layer, and it is dense."""
+    return (
+        chain is not None
+        and len(chain.stages) <= 2
+        and all(isinstance(stage, Dense) for stage in chain.stages)
+    )
+
+
+def exact_distances(
+    chain: Chain, attack: Attack, x: Tensor, y: Tensor, known: Attacked, report: Report
+) -> Exact:
+    """Search every sample of x (k, …), labels y, within the distance `known` of an attack."""
+    layers = _Layers(chain)
+    far = FAR * float(attack.x.flatten(1).norm(dim=1).max())
+    bounds, found = [], []
+    for k in range(len(x)):
+        radius = min(float(known.distance[k]), far)
+        low, candidates = radius, []
+        if radius > 0:
+            low, candidates = _searched(layers, x[k], y[k], attack.box, radius)
+        best = Best(attack, x[k : k + 1], y[k : k + 1])
+        best.offer(torch.from_numpy(known.found[k : k + 1]))
+        for delta in candidates:
+            step = torch.from_numpy(delta).reshape(x[k : k + 1].shape)
+            for stretch in STRETCHES:
+                best.offer(attack.inside(x[k : k + 1] + (1.0 + stretch) * step))
+        found.append(attack.attacked(best))
+        bounds.append(low / SLACK)
+        report((k + 1) / len(x))
+    return Exact(
+        Attacked(
+            np.concatenate([one.distance for one in found]),
+            np.concatenate([one.found for one in found]),
+            np.concatenate([one.margin for one in found]),
+        ),
+        np.array(bounds),
+    )
+
+
+class _Layers:
+    """W, b, V, b' of a chain; a linear network's as σ = identity on its inputs."""
+
+    def __init__(self, chain: Chain) -> None:
+        first, last = chain.stages[0], chain.stages[-1]
+        assert isinstance(first, Dense)
+        assert isinstance(last, Dense)
+        self.last, self.last_bias = _numbers(last)
+        if len(chain.stages) == 1:
+            self.weight, self.bias = np.eye(self.last.shape[1]), np.zeros(self.last.shape[1])
+            self.leak = 1.0
+        else:
+            self.weight, self.bias = _numbers(first)
+            self.leak = chain.leak
+
+    def margins(
+        self, x: Float[Array, " d"], y: float, box: tuple[float, float] | None
+    ) -> list[TwoLayer]:
+        """q_j around x for every other class j, the one with the smallest margin over slope first."""
+        if len(self.last) == 1:
+            rows, offsets = y * self.last, y * self.last_bias
+        else:
+            others = np.arange(len(self.last)) != int(y)
+            rows = self.last[int(y)] - self.last[others]
+            offsets = self.last_bias[int(y)] - self.last_bias[others]
+        heights = self.weight @ x + self.bias
+        walls = (-np.inf, np.inf) if box is None else box
+        low, high = np.minimum(walls[0] - x, 0.0), np.maximum(walls[1] - x, 0.0)
+        found = [
+            TwoLayer(self.weight, heights, row, float(offset), self.leak, low, high)
+            for row, offset in zip(rows, offsets, strict=True)
+        ]
+        return sorted(found, key=_estimate)
+
+
+def _estimate(network: TwoLayer) -> float:
+    """q over ‖∇q‖: the distance if no gate changed."""
+    q = float(network.c @ network.act(network.heights)) + network.offset
+    slope = float(
+        np.linalg.norm((network.c * network.slope(network.heights)) @ network.weight)
+    )
+    return q / max(slope, 1e-300)
+
+
+def _searched(
+    layers: _Layers, x: Tensor, y: Tensor, box: tuple[float, float] | None, radius: float
+) -> tuple[float, list[Array]]:
+    """The lower bound over all other classes, and points on the boundary, the nearest last."""
+    low, cells = radius, CELLS
+    candidates: list[Array] = []
+    for network in layers.margins(x.flatten().numpy(), float(y), box):
+        if cells <= 0:
+            return 0.0, candidates
+        found = boundary_distance(network, radius, cells)
+        low, cells = min(low, found.low), cells - found.cells
+        candidates += list(found.candidates)
+        if len(found.candidates):
+            radius = min(radius, float(np.linalg.norm(found.candidates[-1])))
+    return low, candidates
+
+
+def _numbers(stage: Dense) -> tuple[Array, Array]:
+    """W (out, in) and b (out)."""
+    weight = stage.weight.detach().numpy().astype(np.float64)
+    bias = stage.bias
+    zeros = np.zeros(len(weight))
+    return weight, zeros if bias is None else bias.detach().numpy().astype(np.float64)
