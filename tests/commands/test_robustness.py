@@ -36,12 +36,20 @@ def folder(tmp_path_factory):
 def test_text_json_and_the_figure(cli, folder, tmp_path):
     done = cli("robustness", folder, "--samples", "5", "--at", "60")
     assert (done.returncode, done.stderr) == (0, "")
-    for text in ("step 60", "5 samples", "attack (at most)", "certified (at least)", "radius"):
+    for text in (
+        "step 60",
+        "5 samples",
+        "attack (at most)",
+        "certified (at least)",
+        "radius",
+        "distances are exact",
+    ):
         assert text in done.stdout
     found = json.loads(cli("robustness", folder, "--json").stdout)
     assert found["run"] == folder.name
     assert found["step"] == 120
     assert found["box"] is None
+    assert found["exact"] == [d is not None for d in found["attack"]]
     assert len(found["samples"]) == len(found["attack"]) == 12
     # null: no adversarial example was found.
     attack = [np.inf if d is None else d for d in found["attack"]]

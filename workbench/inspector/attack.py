@@ -1,8 +1,8 @@
 """Adversarial examples in L2: upper bounds on how far a sample is from being misclassified (LL20 J.2).
 
-Several descents a sample, each from another start: the sample itself, the nearest samples that are taken
-for other classes, and points in the ball of the best distance so far at which the margin is lowest. A
-descent walks down the margin and lets the length of δ shrink where x + δ is misclassified and grow where
+Several descents a sample: from the sample itself towards each of the classes that seem nearest, from the
+nearest samples that are taken for other classes; then from random points down the margin within the ball
+of the best distance so far, where whatever is misclassified is nearer. A descent walks down the margin and lets the length of δ shrink where x + δ is misclassified and grow where
 it is not (decoupled direction and norm, Rony et al. 2019). What it found is polished: the nearest point
 of the margin's tangents at the last few points, then the crossing on the way back, which is never
 farther; so corners of the boundary of a piecewise linear network are met too, up to rounding.
@@ -28,14 +28,16 @@ from workbench.theory.nearest_in_polyhedron import nearest_in_polyhedron
 Report = Callable[[float], None]
 ROUNDING = 1e-10
 """Margins count as below zero from this share of the largest output on."""
-NEIGHBOURS, PROBED = 3, 5
-"""Descents from the nearest samples of other classes, and from the lowest margins in the ball."""
-PROBES = 24
-"""Points of the ball among which one start is chosen."""
+RIVALS, NEIGHBOURS = 4, 3
+"""Descents towards the other classes that seem nearest, and from the nearest samples of other classes."""
+BALLS, PRESSES, PRESS_STEPS = 6, 10, 20
+"""How often the ball is searched, each time by how many random starts of how many steps."""
+INSIDE = 0.999
+"""Radius of the ball over the best distance."""
 STEPS = 60
 """Of a descent."""
 FIRST_STEP, LAST_STEP = 0.7, 0.02
-"""Length of a descent's steps over that of δ, along half a cosine."""
+"""Length of a step over that of δ or the ball's radius, along half a cosine."""
 SHRINK = 0.05
 """By which δ shrinks or grows from step to step."""
 ROUNDS, LAST_ROUNDS = 5, 25
@@ -124,18 +126,19 @@ class Attack:
         neighbours = self._neighbours(x, y, block)
         best.offer(neighbours[0])
         best.halve(HALVINGS)
-        starts = 1 + NEIGHBOURS + PROBED
-        for number in range(starts):
-            if number == 0:
-                start = x
-            elif number <= NEIGHBOURS:
-                start = neighbours[number - 1]
-            else:
-                start = self._probe(best, random)
-            found = self._descend(x, y, start)
+        rivals = self._rivals(x, y)
+        starts: list[tuple[Tensor, Tensor | None]] = [(x, rival) for rival in rivals]
+        starts += [(neighbour, None) for neighbour in neighbours]
+        for number, (start, rival) in enumerate(starts):
+            found = self._descend(x, y, start, rival)
             self._polish(found, ROUNDS)
             best.offer(found.found)
-            report(0.9 * (number + 1) / starts)
+            report(0.3 * (number + 1) / len(starts))
+        for number in range(BALLS):
+            for press in range(PRESSES):
+                self._press(best, random, best.found if press % 2 else x)
+            self._polish(best, ROUNDS)
+            report(0.3 + 0.6 * (number + 1) / BALLS)
         self._polish(best, LAST_ROUNDS)
         best.halve(LAST_HALVINGS)
         report(1.0)
@@ -147,17 +150,38 @@ class Attack:
         self.evaluations += len(x)
         return _verdict(plain_outputs(self.model(x)), y)
 
-    def slope(self, x: Tensor, y: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-        """q (k), whether that is misclassified, and ∇_x q (k, …)."""
+    def slope(
+        self, x: Tensor, y: Tensor, rival: Tensor | None = None
+    ) -> tuple[Tensor, Tensor, Tensor]:
+        """q (k), whether x is misclassified, and ∇_x q (k, …); q is the margin over the class `rival` (k)
+        alone where that is given."""
         self.evaluations += len(x)
         at = x.detach().requires_grad_(True)
         outputs = plain_outputs(self.model(at))
         q, wrong = _verdict(outputs, y)
+        if rival is not None:
+            pair = torch.stack([y.long(), rival], dim=1)
+            q = outputs.gather(1, pair) @ outputs.new_tensor([1.0, -1.0])
         return q.detach(), wrong, torch.autograd.grad(q.sum(), at)[0]
 
     def inside(self, x: Tensor) -> Tensor:
         """The nearest point of the domain."""
         return x if self.box is None else x.clamp(*self.box)
+
+    def _rivals(self, x: Tensor, y: Tensor) -> list[Tensor | None]:
+        """The other classes (k), by the distance at which each would win if q were linear."""
+        with torch.no_grad():
+            outputs = plain_outputs(self.model(x[:1]))
+        if outputs.ndim == 1:
+            return [None]
+        far = []
+        for rival in range(outputs.shape[1]):
+            other = torch.full_like(y, float(rival)).long()
+            q, _, slope = self.slope(x, y, other)
+            distance = q / _length(slope).clamp(min=1e-300)
+            far.append(torch.where(other == y.long(), torch.inf, distance))
+        order = torch.stack(far, dim=1).argsort(dim=1)
+        return [order[:, rank] for rank in range(min(RIVALS, outputs.shape[1] - 1))]
 
     @torch.no_grad()
     def _neighbours(self, x: Tensor, y: Tensor, block: int) -> list[Tensor]:
@@ -180,46 +204,45 @@ class Attack:
                 apart[taken[None, :] == taken[nearest.indices][:, None]] = torch.inf
         return found
 
-    def _probe(self, best: Best, random: torch.Generator) -> Tensor:
-        """Of `PROBES` random points within the best distance the one with the lowest margin."""
+    def _press(self, best: Best, random: torch.Generator, around: Tensor) -> None:
+        """Down the margin within the ball of the best distance, from a random point of it: what is
+        misclassified there is nearer."""
         x, y = best.x, best.y
-        reach = torch.where(torch.isfinite(best.distance), best.distance, self._spread())
-        lowest, start = torch.full_like(y, torch.inf), x
-        for _ in range(PROBES):
-            way = torch.randn(x.shape, generator=random, dtype=x.dtype)
-            # Half of the radii near the surface, where most of the ball is; the others anywhere.
-            share = torch.rand(len(x), generator=random, dtype=x.dtype).sqrt()
-            point = self.inside(x + _wide(reach * share / _length(way), x) * way)
-            q, _ = self.judged(point, y)
-            best.offer(point)
-            lower = q < lowest
-            lowest = torch.where(lower, q, lowest)
-            start = torch.where(_wide(lower, x), point, start)
-        return start
+        radius = INSIDE * torch.where(torch.isfinite(best.distance), best.distance, self._spread())
+        way = torch.randn(x.shape, generator=random, dtype=x.dtype)
+        share = torch.rand(len(x), generator=random, dtype=x.dtype)
+        delta = around - x + _wide(radius * share / _length(way), x) * way
+        for step in range(PRESS_STEPS):
+            size = _length(delta).clamp(min=1e-300)
+            delta = _wide(torch.minimum(radius / size, torch.ones_like(size)), x) * delta
+            delta = self.inside(x + delta) - x
+            _, wrong, slope = self.slope(x + delta, y)
+            best.take(x + delta, wrong)
+            stride = _stride(step / PRESS_STEPS) * radius
+            delta = delta - _wide(stride / _length(slope).clamp(min=1e-300), x) * slope
 
     def _spread(self) -> float:
         """The largest distance of a sample from their mean, or from 0 where there is but one."""
         away = _length(self.x - self.x.mean(dim=0)).max()
         return float(away if away > 0 else _length(self.x).max().clamp(min=1e-300))
 
-    def _descend(self, x: Tensor, y: Tensor, start: Tensor) -> Best:
-        """Down the margin from `start`, δ shrinking where it is misclassified and growing where not."""
+    def _descend(self, x: Tensor, y: Tensor, start: Tensor, rival: Tensor | None) -> Best:
+        """Down the margin (over `rival`) from `start`, δ shrinking where it is misclassified and growing where not."""
         found = Best(self, x, y)
         delta = start - x
-        q, wrong, slope = self.slope(start, y)
+        q, wrong, slope = self.slope(start, y, rival)
         spread = self._spread()
         unit = (q.abs() / _length(slope).clamp(min=1e-300)).clamp(1e-9 * spread, spread)
         length = torch.where(_length(delta) > 0, _length(delta), unit)
         for step in range(STEPS):
             found.take(x + delta, wrong)
-            bow = 0.5 * (1.0 + np.cos(np.pi * step / STEPS))
-            stride = (LAST_STEP + (FIRST_STEP - LAST_STEP) * bow) * length
+            stride = _stride(step / STEPS) * length
             delta = delta - _wide(stride / _length(slope).clamp(min=1e-300), x) * slope
             if step > 0 or bool((_length(start - x) > 0).all()):
                 length = torch.where(wrong, (1.0 - SHRINK) * length, (1.0 + SHRINK) * length)
             size = _length(delta).clamp(min=1e-300)
             delta = self.inside(x + _wide(length / size, x) * delta) - x
-            q, wrong, slope = self.slope(x + delta, y)
+            q, wrong, slope = self.slope(x + delta, y, rival)
         found.take(x + delta, wrong)
         return found
 
@@ -310,6 +333,11 @@ def _verdict(outputs: Tensor, y: Tensor) -> tuple[Tensor, Tensor]:
     q = margins(outputs, y)
     top = outputs.abs() if outputs.ndim == 1 else outputs.abs().amax(dim=1)
     return q, q.detach() <= -ROUNDING * top.detach()
+
+
+def _stride(done: float) -> float:
+    """A step's length when a share of them is done."""
+    return float(LAST_STEP + (FIRST_STEP - LAST_STEP) * 0.5 * (1.0 + np.cos(np.pi * done)))
 
 
 def _length(delta: Tensor) -> Tensor:

@@ -112,9 +112,7 @@ class _Layers:
 def _estimate(network: TwoLayer) -> float:
     """q over ‖∇q‖: the distance if no gate changed."""
     q = float(network.c @ network.act(network.heights)) + network.offset
-    slope = float(
-        np.linalg.norm((network.c * network.slope(network.heights)) @ network.weight)
-    )
+    slope = float(np.linalg.norm((network.c * network.slope(network.heights)) @ network.weight))
     return q / max(slope, 1e-300)
 
 
