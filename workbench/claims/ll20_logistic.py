@@ -16,12 +16,12 @@ from workbench.claims.ll20_flow import RATE_BOUNDS, monotone, monotone_bounds, r
 from workbench.claims.ll20_kkt import (
     KKT_BOUNDS,
     LEMMA_BOUNDS,
-    NETWORKS,
     Limit,
+    deep_limits,
     kkt_quantities,
     lemma_quantities,
 )
-from workbench.claims.ll20_runs import LOWEST, RTOL, flows
+from workbench.claims.ll20_runs import LOWEST
 from workbench.claims.margin_runs import MarginRun
 
 Slope = Callable[[Float[np.ndarray, " k"]], Float[np.ndarray, " k"]]
@@ -77,8 +77,7 @@ def _logistic_sandwich(run: MarginRun) -> float:
 
 def experiment(lab: Lab, size: Size) -> tuple[list[Limit], Path | None]:
     """Flows of the logistic loss."""
-    runs = flows(lab, size, NETWORKS, "logistic")
-    return [Limit(run, RTOL[size]) for run in runs], runs[0].trained.folder
+    return deep_limits(lab, size, "logistic")
 
 
 def measure(limits: list[Limit]) -> Measured:

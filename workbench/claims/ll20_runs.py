@@ -15,6 +15,9 @@ SEEDS: Mapping[Size, range] = {"quick": range(1), "full": range(5)}
 LOWEST: Mapping[Size, int] = {"quick": -10_000, "full": -100_000}
 """log10 of the risk to which the flow is followed."""
 RTOL: Mapping[Size, float] = {"quick": 1e-6, "full": 1e-7}
+DEEP = -1_000_000
+"""log10 of the risk to which a flow is followed whose limit is extrapolated: slow powers settle late."""
+DEEP_RTOL: Mapping[Size, float] = {"quick": 1e-7, "full": 1e-8}
 SQUARED = "squared"
 NETWORKS: Mapping[str, tuple[str, ...]] = {
     "L=1": ("model.depth=1",),
@@ -30,15 +33,24 @@ NETWORKS: Mapping[str, tuple[str, ...]] = {
 """By name, the order of a linear network, what is changed in the preset `ll20-rates`."""
 
 
-def flow_config(network: str, size: Size, seed: int = 0, loss: Loss = "exponential") -> RunConfig:
-    """The flow of one network, all of its records kept."""
+def flow_config(
+    network: str,
+    size: Size,
+    seed: int = 0,
+    loss: Loss = "exponential",
+    *,
+    lowest: int | None = None,
+    rtol: float | None = None,
+) -> RunConfig:
+    """The flow of one network, all of its records kept; `LOWEST` and `RTOL` where nothing else is said."""
+    lowest, rtol = lowest or LOWEST[size], rtol or RTOL[size]
     settings = [
         *NETWORKS[network],
         f'name="LL20 flow, {network}, {loss}, seed {seed}"',
         f"init.seed={seed}",
         f"loss.kind={loss}",
-        f"train.until.log10_risk={LOWEST[size]}",
-        f"train.rtol={RTOL[size]}",
+        f"train.until.log10_risk={lowest}",
+        f"train.rtol={rtol}",
         "device.kind=cpu",
         "checkpoint.keep=1",
     ]
@@ -46,11 +58,17 @@ def flow_config(network: str, size: Size, seed: int = 0, loss: Loss = "exponenti
 
 
 def flows(
-    lab: Lab, size: Size, networks: tuple[str, ...], loss: Loss = "exponential"
+    lab: Lab,
+    size: Size,
+    networks: tuple[str, ...],
+    loss: Loss = "exponential",
+    *,
+    lowest: int | None = None,
+    rtol: float | None = None,
 ) -> list[MarginRun]:
     """The flow of every network from every seeded start, the first network's first start first."""
     return [
-        margin_run(lab, flow_config(network, size, seed, loss))
+        margin_run(lab, flow_config(network, size, seed, loss, lowest=lowest, rtol=rtol))
         for network in networks
         for seed in SEEDS[size]
     ]

@@ -50,9 +50,10 @@ def exact_distances(
     layers = _Layers(chain)
     far = FAR * float(attack.x.flatten(1).norm(dim=1).max())
     bounds, found = [], []
+    no_candidates: list[Array] = []
     for k in range(len(x)):
         radius = min(float(known.distance[k]), far)
-        low, candidates = radius, []
+        low, candidates = 0.0, no_candidates
         if radius > 0:
             low, candidates = _searched(layers, x[k], y[k], attack.box, radius)
         best = Best(attack, x[k : k + 1], y[k : k + 1])
