@@ -4,7 +4,9 @@ VENV ?= .venv
 BIN := $(VENV)/bin
 INSTALLED := $(VENV)/.installed
 
-.PHONY: run test test-full check format docs bench clean
+PAPERS := KH24 LL20 JT20 JT19 VSS22
+
+.PHONY: run test test-full claims check format docs bench clean
 
 run: $(INSTALLED)  ## install, then watch the first preset learn
 	$(BIN)/workbench run
@@ -29,6 +31,11 @@ test: check  ## the whole normal suite, under 15 minutes on two cores
 
 test-full: check  ## with the slow, honest checks
 	$(BIN)/pytest
+
+claims: $(PAPERS:%=claims-%)  ## every claim at the papers' size; make -j2 -O claims takes two cores
+
+claims-%: $(INSTALLED)
+	OMP_NUM_THREADS=1 $(BIN)/workbench claims $* --full
 
 format: $(INSTALLED)  ## style mended
 	$(BIN)/ruff check --fix .

@@ -31,7 +31,10 @@ def claims(
     ] = None,
     only_list: Annotated[bool, typer.Option("--list", help="List them, run nothing.")] = False,
     quick: Annotated[
-        bool, typer.Option("--quick/--full", help="A small size, or the paper's own.")
+        bool,
+        typer.Option(
+            "--quick/--full", help="A small size, or the paper's own, which is the default."
+        ),
     ] = False,
     runs_dir: RunsDir = None,
     as_json: Json = False,
@@ -48,6 +51,8 @@ def claims(
         import json
 
         typer.echo(json.dumps({"claims": [as_table(r, figure) for r, figure in results]}))
+    elif len(results) > 1:
+        typer.echo("\n".join(summary([result for result, _ in results])))
     if any(result.failed for result, _ in results):
         raise typer.Exit(int(ExitCode.CLAIM_FAILED))
 
@@ -83,6 +88,15 @@ def _run(
     return results
 
 
+def summary(results: list[Result]) -> list[str]:
+    """A line a claim: its verdict and how long it took; and the whole."""
+    rows = [[r.claim.id, r.verdict, f"{r.seconds:,.1f}"] for r in results]
+    failed = sum(result.failed for result in results)
+    total = sum(result.seconds for result in results)
+    rows.append([f"{len(results)} claims", f"{failed} fail", f"{total:,.1f}"])
+    return [formats.plain_table(["claim", "verdict", "seconds"], rows, {2})]
+
+
 def described(claim: Claim) -> dict[str, Any]:
     """A claim as JSON values, before it is run."""
     return {
@@ -104,6 +118,7 @@ def as_table(result: Result, figure: Path | None) -> dict[str, Any]:
         "holds": {check.quantity: check.holds for check in result.checks},
         "observed": dict(result.observed),
         "note": result.note,
+        "seconds": round(result.seconds, 3),
         "run": None if result.run is None else str(result.run),
         "figure": None if figure is None else str(figure),
     }
@@ -120,7 +135,12 @@ def _print(result: Result, figure: Path | None) -> None:
     console = Console(width=None if formats.on_terminal() else WIDTH, highlight=False)
     claim = result.claim
     head = Text.assemble(
-        (claim.id, "bold"), "  ", (result.verdict, STYLES[result.verdict]), "  ", claim.place
+        (claim.id, "bold"),
+        "  ",
+        (result.verdict, STYLES[result.verdict]),
+        "  ",
+        claim.place,
+        (f"  {result.seconds:,.1f} s", "dim"),
     )
     console.print(head)
     console.print(Padding(Text(claim.statement), (0, 0, 0, 2)))

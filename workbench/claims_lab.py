@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
+from time import perf_counter
 
 import numpy as np
 
@@ -86,12 +88,14 @@ def _state(folder: Path, step: int) -> Array:
 
 
 def run_claim(claim: Claim, runs_dir: Path, size: Size, report: Report = _silent) -> Result:
-    """Run a claim with sessions in `runs_dir`.
+    """Run a claim with sessions in `runs_dir`, and time it.
 
     Raises:
         WorkbenchError: a run failed, or cannot be stored.
     """
-    return claim.run(SessionLab(runs_dir, report), size)
+    begun = perf_counter()
+    result = claim.run(SessionLab(runs_dir, report), size)
+    return replace(result, seconds=perf_counter() - begun)
 
 
 def save_claim_figure(result: Result) -> Path | None:

@@ -12,6 +12,7 @@ from tests.claims.session_labs import Bent, Remembering, Short
 from workbench.claims import jt19_descent as descent
 from workbench.claims import jt19_figures as figures
 from workbench.claims import jt19_flow as flow
+from workbench.claims import jt19_runs as runs
 from workbench.claims.registry import CLAIMS
 from workbench.record.figures import FIGURES
 
@@ -71,7 +72,9 @@ BROKEN = [
     (F1, lambda lab: Short(lab, 0.5), "log10 of the risk"),
     (F2, lambda lab: Bent(lab, growing_noise), "second singular value"),
     (T36, lambda lab: Bent(lab, growing_noise), "slack"),
-    (T36, lambda lab: Bent(lab, lambda theta: theta[::-1]), "growth"),
+    (T36, lambda lab: Bent(lab, lambda theta: theta[::-1]), descent.STALLED),
+    (T36, lambda lab: Bent(lab, lambda theta: theta[:1].repeat(len(theta), 0)), descent.STALLED),
+    (T36, lambda lab: Bent(lab, lambda theta: 0.3 * theta), descent.ROOM),
 ]
 
 
@@ -96,6 +99,36 @@ def test_steps_longer_than_promised_are_seen(lab):
     run = evidence[0].run
     slower = replace(evidence[0], run=replace(run, time=20.0 * run.time))
     assert_fails(T36, [slower], "fall of 𝓡")
+
+
+def test_a_risk_that_falls_slower_than_its_norms_allow_is_seen(lab):
+    """𝓡 halts while norms go on: 1/𝓡 rises less than ½γ²Σηκ²‖W_L⋯W_2‖²."""
+    evidence = evidence_of(T36, lab)
+    risk = evidence[0].run.log_risk
+    slow = replace(evidence[0], run=replace(evidence[0].run, log_risk=0.3 * risk + 0.7 * risk[0]))
+    assert_fails(T36, [slow], descent.RISE)
+
+
+def test_directions_that_stop_short_of_their_limit_are_seen(lab):
+    """The records of the last fourfold, their directions those of its beginning."""
+    case = evidence_of(T36, lab)[0]
+    begin = int(np.searchsorted(case.run.time, case.run.time[-1] / 4.0))
+    theta = case.run.theta.copy()
+    norm = np.linalg.norm(theta, axis=1, keepdims=True)
+    theta[begin:] = norm[begin:] * theta[begin] / norm[begin]
+    assert_fails(
+        T36, [replace(case, run=replace(case.run, theta=theta))], descent.ALIGNED, descent.TURNED
+    )
+
+
+def test_layers_of_rank_one_from_the_first_step_hold(lab):
+    """W_1 = 0: 1 − |⟨w_prod/∏‖W_k‖_F, v_1⟩| is 0, and nothing is left to fall."""
+    train = {"rule": "smoothness", "steps": 16_000}
+    made = runs.config("JT19 step rule, rank one", 2, runs.ZERO_FIRST, train, every=20)
+    case = runs.chain(lab, made)
+    assert np.max(np.abs(case.off_first[1:])) < 1e-12
+    measured = descent.t36_measure([case])
+    assert T36.verdict(descent.t36_criterion(measured)) == "holds"
 
 
 @pytest.mark.parametrize(("claim", "says"), [(F1, "to ū"), (F2, "to ū"), (T28, "at the end")])

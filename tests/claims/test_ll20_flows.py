@@ -10,6 +10,7 @@ import pytest
 from tests.claims.judging import assert_every_check_can_fail_alone, assert_fails
 from tests.claims.session_labs import Bent, Remembering, Short
 from workbench.claims import ll20_kkt, ll20_logistic
+from workbench.claims.extrapolated import extrapolated
 from workbench.claims.registry import CLAIMS
 
 HOLDS = {
@@ -123,24 +124,74 @@ def frozen(theta):
 
 @pytest.mark.parametrize(
     ("name", "says"),
-    [("LL20-T4.4", "ε for one δ"), ("LL20-C4.5", "angle to it"), ("LL20-T4.4", "angle to it")],
+    [
+        ("LL20-T4.4", ll20_kkt.EPSILON),
+        ("LL20-T4.4", ll20_kkt.NEARING),
+        ("LL20-C4.5", ll20_kkt.SVM),
+    ],
 )
 def test_a_direction_that_rests_before_its_limit_fails(lab, name, says):
     evidence = CLAIMS[name].experiment(Bent(lab, frozen), "quick")[0]
     assert_fails(CLAIMS[name], evidence, says)
 
 
+@pytest.mark.parametrize("power", [0.27, 0.5, 1.0])
+@pytest.mark.parametrize(
+    ("name", "series", "says"),
+    [
+        ("LL20-T4.4", "epsilons", ll20_kkt.EPSILON),
+        ("LL20-T4.4", "angles", ll20_kkt.NEARING),
+        ("LL20-C4.5", "svm_angles", ll20_kkt.SVM),
+        ("LL20-A", "epsilons", ll20_kkt.EPSILON),
+    ],
+)
+def test_what_falls_towards_more_than_0_fails(lab, name, series, says, power):
+    """0.01 + c h^−p falls tenfold by tenfold, and refutes the statement."""
+    evidence = CLAIMS[name].experiment(lab, "quick")[0]
+    held = replace(evidence[0])
+    heights = np.array(held.heights)
+    held.__dict__[series] = (0.01 + 0.02 * (heights / heights[-1]) ** -power).tolist()
+    assert_fails(CLAIMS[name], [held, *evidence[1:]], says)
+
+
+def test_a_delta_that_stays_fails(lab):
+    evidence = CLAIMS["LL20-T4.4"].experiment(lab, "quick")[0]
+    held = replace(evidence[0])
+    held.__dict__["deltas"] = [0.01 + 1.0 / h for h in held.heights]
+    assert_fails(CLAIMS["LL20-T4.4"], [held, *evidence[1:]], ll20_kkt.DELTA)
+
+
+def test_limits_of_powers():
+    h = 10.0 ** np.array([4.0, 4.5, 5.0, 5.5, 6.0])
+    exact = extrapolated(h, 3.0 * h**-0.3)
+    assert abs(exact.limit) < 1e-10
+    assert exact.power == pytest.approx(0.3)
+    # A second power: what is left of it is within the error.
+    two = extrapolated(h, 3.0 * h**-0.3 + 2.0 * h**-0.6)
+    assert 0.0 < two.off_zero <= 1.0
+    assert two.blurred < 0.5
+    above = extrapolated(h, 0.01 + 3.0 * h**-0.3 + 2.0 * h**-0.6)
+    assert above.off_zero > 1.0
+    assert above.limit == pytest.approx(0.01, rel=0.5)
+    for v in (np.full(5, 0.1), h, np.full(5, np.nan), 1.0 - h / h[-1]):
+        assert np.isnan(extrapolated(h, v).off_zero)
+    # Values known to a hundredth say nothing of a limit.
+    assert extrapolated(h, 3.0 * h**-0.3, 1e-2).blurred > 0.5
+
+
 def test_an_unpolished_point_is_no_svm(lab):
     """Corollary 4.5 is about the limit: the flow's own end is off by more than 1e−6."""
     evidence, _ = CLAIMS["LL20-C4.5"].experiment(lab, "quick")
+    ends = []
     for limit in evidence:
-        end = replace(limit.polished, theta=limit.run.theta[-1])
-        limit.__dict__.pop("svm", None)
-        limit.__dict__["polished"] = end
-    assert_fails(CLAIMS["LL20-C4.5"], evidence, "off the SVM")
-    for limit in evidence:
-        for name in ("svm", "polished", "angles"):
-            limit.__dict__.pop(name, None)
+        end = replace(limit)
+        own = [
+            replace(polished, theta=limit.run.theta[i])
+            for polished, i in zip(limit.polishes, limit.tail, strict=True)
+        ]
+        end.__dict__["polishes"] = own
+        ends.append(end)
+    assert_fails(CLAIMS["LL20-C4.5"], ends, "off the SVM")
 
 
 def test_multipliers_of_other_weights_break_lemma_c8(lab, monkeypatch):
@@ -155,6 +206,16 @@ def test_multipliers_of_other_weights_break_lemma_c8(lab, monkeypatch):
     monkeypatch.setattr(ll20_kkt, "paper_certificate_at", inverted)
     fresh = [ll20_kkt.Limit(limit.run) for limit in evidence]
     assert_fails(CLAIMS["LL20-A9"], fresh, "ε of the paper's multipliers")
+
+
+def test_records_that_are_left_out_are_bounded(lab):
+    evidence, _ = CLAIMS["LL20-A9"].experiment(lab, "quick")
+    assert CLAIMS["LL20-A9"].measure(evidence).quantities[ll20_kkt.UNSTEADY] == 0.0
+    coarse = [replace(limit, rtol=1e-3) for limit in evidence]
+    assert_fails(CLAIMS["LL20-A9"], coarse, ll20_kkt.UNSTEADY)
+    few = replace(evidence[0])
+    few.__dict__["papers"] = evidence[0].papers[::2]
+    assert_fails(CLAIMS["LL20-A9"], [few], ll20_kkt.LEFT_OUT)
 
 
 def test_a_gradient_that_turns_away_breaks_corollary_c10(lab):

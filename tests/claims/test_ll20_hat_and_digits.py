@@ -44,6 +44,38 @@ def test_the_printed_hat_does_not_keep_its_curve(lab):
     assert HAT.measure(printed).quantities["turns of the path followed"] >= 9.99
 
 
+def test_falls_count_beyond_the_integrator_s_error():
+    error = np.full(200, 1e-6)
+    rising = np.linspace(0.0, 1.0, 200)
+    fall, growth = ll20_hat.later_half(rising, error)
+    assert fall < 0
+    assert growth == pytest.approx(0.05e6, rel=0.1)
+    shaken = rising + 0.5e-6 * np.random.default_rng(0).random(200)
+    flat = np.full(200, 0.5) + 0.5e-6 * np.random.default_rng(0).random(200)
+    for values, grows in ((shaken, True), (flat, False)):
+        fall, growth = ll20_hat.later_half(values, error)
+        assert fall <= 1.0
+        assert (growth >= ll20_hat.GROWS) == grows
+    fallen = rising.copy()
+    fallen[180:] -= 1e-2
+    assert ll20_hat.later_half(fallen, error)[0] > 1.0
+
+
+def test_a_path_that_goes_back_fails(lab):
+    right, _ = HAT.experiment(lab, "quick")
+    run = right.coarse
+    back = np.concatenate([np.arange(300), np.arange(300, 300 - len(run.rho) + 300, -1)])
+    turned = replace(run, theta=run.theta[back], log_risk=run.log_risk[back])
+    assert_fails(
+        HAT,
+        replace(right, coarse=turned),
+        ll20_hat.TURN_FALL,
+        ll20_hat.TURN_GROWTH,
+        ll20_hat.RISE_FALL,
+        ll20_hat.RISE_GROWTH,
+    )
+
+
 def test_a_round_hat_does_not_turn(lab):
     def round_hat(x, y, z):
         rho = mp.sqrt(x * x + y * y + z * z)
@@ -78,6 +110,37 @@ def test_the_logarithms_hold_and_every_check_can_fail():
     good = LOGS.measure(evidence)
     assert LOGS.verdict(LOGS.criterion(good)) == "holds"
     assert_every_check_can_fail_alone(LOGS, good)
+
+
+def unseen_seed():
+    """The first draw with a sample that no neuron sees."""
+    return next(s for s in range(7, 27) if ll20_log_domain.compare("logistic", 0.0, s).unseen)
+
+
+@pytest.mark.parametrize("loss", ll20_log_domain.LOSSES)
+def test_a_sample_that_no_neuron_sees_is_an_exact_zero(loss):
+    seed = unseen_seed()
+    found = [ll20_log_domain.compare(loss, target, seed) for target in ll20_log_domain.TARGETS]
+    for one in found:
+        assert one.unseen > 0
+        assert one.risk <= ll20_log_domain.AGREES
+        assert one.gradient <= ll20_log_domain.AGREES
+    # ℓ(0) of that sample is what the others' risk falls to.
+    least = {
+        "exponential": 0.0,
+        "logistic": np.log10(np.log(2)),
+        "cross-entropy": np.log10(np.log(3)),
+    }
+    assert found[-1].log10_risk >= least[loss] - 1e-9
+
+
+def test_zeros_that_are_left_out_are_seen():
+    def without_zeros(outputs, y, loss):
+        kept = outputs != 0 if outputs.ndim == 1 else (outputs != 0).any(axis=1)
+        return ll20_log_domain.engine_log_risk(outputs[kept], y[kept], loss)
+
+    broken = [ll20_log_domain.compare("logistic", -100.0, unseen_seed(), without_zeros)]
+    assert_fails(LOGS, broken, "log 𝓛 off 60 digits")
 
 
 def test_plain_exponentials_do_not():

@@ -124,15 +124,32 @@ def test_a_bent_direction_fails_appendix_f(evidence):
 # --- robustness -----------------------------------------------------------------------------------
 
 
-def test_broken_evidence_fails_j2(evidence):
-    models = evidence["LL20-J2"][0]
-    assert_fails(J2, models[::-1], "over a tenfold", "from the first")
-    assert_fails(J2, [replace(m, plain=10.0 * m.plain) for m in models], "q/β")
-    loose = [replace(m, found=replace(m.found, bound=9.0 * m.found.bound)) for m in models]
-    assert_fails(J2, loose, "certified radius")
-    assert_fails(J2, [replace(m, still_wrong=0.9) for m in models], "evaluated again")
-    same = [replace(models[0], margin=m.margin) for m in models]
-    assert_fails(J2, same, "from the first risk to the last")
+@pytest.mark.parametrize("network", [ll20_robust.CNN, ll20_robust.EXACT])
+def test_broken_evidence_fails_j2(evidence, network):
+    seen = evidence["LL20-J2"][0]
+    models = seen[network]
+
+    def fails(broken, *says):
+        assert_fails(J2, {**seen, network: broken}, *(f"{name}, {network}" for name in says))
+
+    fails(models[::-1], ll20_robust.AREA, ll20_robust.WHOLE, ll20_robust.MARGIN)
+    fails([replace(m, plain=1e3 * m.plain) for m in models], ll20_robust.BELOW)
+    loose = [replace(m, found=replace(m.found, bound=30.0 * m.found.bound)) for m in models]
+    fails(loose, ll20_robust.CERTIFIED)
+    fails([replace(m, still_wrong=0.9) for m in models], ll20_robust.WRONG)
+    fails([replace(models[0], margin=m.margin) for m in models], ll20_robust.WHOLE)
+    half = np.arange(len(models[0].found.attack)) % 2
+    gone = [replace(m, found=replace(m.found, attack=half * m.found.attack)) for m in models]
+    fails(gone, ll20_robust.LEFT_OUT)
+
+
+def test_distances_that_are_not_exact_fail_j2(evidence):
+    seen = evidence["LL20-J2"][0]
+    farther = [
+        replace(m, found=replace(m.found, attack=1.01 * m.found.attack))
+        for m in seen[ll20_robust.EXACT]
+    ]
+    assert_fails(J2, {**seen, ll20_robust.EXACT: farther}, ll20_robust.SHARE)
 
 
 def test_the_figure_of_j2_is_there(evidence):

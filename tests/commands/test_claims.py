@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -65,6 +66,16 @@ def test_exit_code_3_when_a_claim_fails(monkeypatch, capsys, tmp_path, holds, co
     assert "Two is small." in shown
 
 
+def test_a_summary_has_the_seconds_of_each():
+    results = [replace(made_up(holds), seconds=90.25) for holds in (True, False)]
+    lines = "\n".join(command.summary(results)).splitlines()
+    assert [line.split() for line in lines[-3:]] == [
+        ["X-1", "holds", "90.2"],
+        ["X-1", "fails", "90.2"],
+        ["2", "claims", "1", "fail", "180.5"],
+    ]
+
+
 def test_json_of_a_result():
     table = command.as_table(made_up(True, erratum="two is 3"), Path("x.png"))
     assert table["verdict"] == "holds corrected"
@@ -73,6 +84,7 @@ def test_json_of_a_result():
     assert table["observed"] == {"three": None}
     assert table["note"] == "two is 3"
     assert table["figure"] == "x.png"
+    assert table["seconds"] == 0.0
 
 
 def test_both_figures_hold_at_the_quick_size(cli, tmp_path):
@@ -81,6 +93,7 @@ def test_both_figures_hold_at_the_quick_size(cli, tmp_path):
     found = json.loads(done.stdout)["claims"]
     assert [c["verdict"] for c in found] == ["holds corrected"] * 2
     for claim in found:
+        assert claim["seconds"] > 0
         assert claim["measured"].keys() == claim["bound"].keys()
         assert all(claim["holds"].values())
         assert Path(claim["run"], "run.h5").is_file()

@@ -55,7 +55,7 @@ class Measured:
 
 @dataclass(frozen=True)
 class Result:
-    """A claim that was run: its checks, its verdict, and what it left behind."""
+    """A claim that was run: its checks, its verdict, what it left behind, and how long that took."""
 
     claim: Claim
     verdict: Verdict
@@ -63,6 +63,7 @@ class Result:
     observed: Mapping[str, float] = field(default_factory=dict)
     note: str = ""
     run: Path | None = None
+    seconds: float = 0.0
 
     @property
     def failed(self) -> bool:

@@ -18,8 +18,8 @@ from workbench.claims.claim import Check, Claim, Measured, Size
 from workbench.claims.jt19_runs import (
     GAUSSIAN,
     ROUNDING,
-    ZERO_FIRST,
     SEEN,
+    ZERO_FIRST,
     Chain,
     Table,
     chain,

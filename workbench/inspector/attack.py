@@ -1,11 +1,12 @@
 """Adversarial examples in L2: upper bounds on how far a sample is from being misclassified (LL20 J.2).
 
-Several descents a sample: from the sample itself towards each of the classes that seem nearest, from the
-nearest samples that are taken for other classes; then from random points down the margin within the ball
-of the best distance so far, where whatever is misclassified is nearer. A descent walks down the margin and lets the length of δ shrink where x + δ is misclassified and grow where
-it is not (decoupled direction and norm, Rony et al. 2019). What it found is polished: the nearest point
-of the margin's tangents at the last few points, then the crossing on the way back, which is never
-farther; so corners of the boundary of a piecewise linear network are met too, up to rounding.
+Several descents a sample: from the sample itself towards each of the classes that seem nearest, and from
+the nearest samples that are taken for other classes; then from random points down the margin within the
+ball of the best distance so far, where whatever is misclassified is nearer. A descent walks down the
+margin and lets the length of δ shrink where x + δ is misclassified and grow where it is not (decoupled
+direction and norm, Rony et al. 2019). What was found is polished: the nearest point of the margin's
+tangents at the last few points, then the crossing on the way back, which is never farther; so corners of
+the boundary of a piecewise linear network are met too, up to rounding.
 
 Misclassified is q ≤ 0, as LL20 has it. Every distance returned is that of an input which, evaluated in
 float64, has a margin below zero by more than rounding, or 0 where all outputs are: an upper bound
@@ -227,7 +228,8 @@ class Attack:
         return float(away if away > 0 else _length(self.x).max().clamp(min=1e-300))
 
     def _descend(self, x: Tensor, y: Tensor, start: Tensor, rival: Tensor | None) -> Best:
-        """Down the margin (over `rival`) from `start`, δ shrinking where it is misclassified and growing where not."""
+        """Down the margin (over `rival`) from `start`; δ shrinks where it is misclassified and grows where
+        it is not."""
         found = Best(self, x, y)
         delta = start - x
         q, wrong, slope = self.slope(start, y, rival)

@@ -16,7 +16,7 @@ from torch import Tensor
 from workbench.arrays import Array, Float
 from workbench.inspector.attack import Attack, Attacked, Best, Report
 from workbench.inspector.layer_chain import SLACK, Chain, Dense
-from workbench.theory.boundary_distance import TwoLayer, boundary_distance
+from workbench.theory.boundary_distance import CLOSE, TwoLayer, boundary_distance
 
 CELLS = 2_000
 """Most cells looked at for one sample: about a second."""
@@ -120,18 +120,29 @@ def _estimate(network: TwoLayer) -> float:
 def _searched(
     layers: _Layers, x: Tensor, y: Tensor, box: tuple[float, float] | None, radius: float
 ) -> tuple[float, list[Array]]:
-    """The lower bound over all other classes, and points on the boundary, the nearest last."""
-    low, cells = radius, CELLS
+    """The lower bound over all other classes, and points on the boundary.
+
+    Every class gets its share of the cells; what that leaves open is searched again with all that is left.
+    """
+    networks = layers.margins(x.flatten().numpy(), float(y), box)
+    low, left = [0.0] * len(networks), CELLS
     candidates: list[Array] = []
-    for network in layers.margins(x.flatten().numpy(), float(y), box):
-        if cells <= 0:
-            return 0.0, candidates
-        found = boundary_distance(network, radius, cells)
-        low, cells = min(low, found.low), cells - found.cells
-        candidates += list(found.candidates)
-        if len(found.candidates):
-            radius = min(radius, float(np.linalg.norm(found.candidates[-1])))
-    return low, candidates
+
+    def search(number: int, cells: int) -> int:
+        nonlocal radius
+        found = boundary_distance(networks[number], radius, cells)
+        low[number] = max(low[number], found.low)
+        candidates.extend(found.candidates)
+        lengths = [float(np.linalg.norm(found.candidates[-1]))] if len(found.candidates) else []
+        radius = min([radius, *lengths])
+        return found.cells
+
+    for number in range(len(networks)):
+        left -= search(number, max(1, left // (len(networks) - number)))
+    for number in range(len(networks)):
+        if low[number] < (1.0 - CLOSE) * radius and left > 0:
+            left -= search(number, left)
+    return min([radius, *low]), candidates
 
 
 def _numbers(stage: Dense) -> tuple[Array, Array]:
