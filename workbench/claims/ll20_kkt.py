@@ -110,8 +110,10 @@ class Limit:
 
     @property
     def delta_order(self) -> float:
-        """p of δ ∝ log(1/𝓛)^{−p} over the last tenfold."""
+        """p of δ ∝ log(1/𝓛)^{−p} over the last tenfold; NaN where δ is 0."""
         deltas, heights = self.deltas, self.heights
+        if not min(deltas) > 0:
+            return float("nan")
         return float(-np.log(deltas[-1] / deltas[2]) / np.log(heights[-1] / heights[2]))
 
     @property

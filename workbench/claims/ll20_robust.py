@@ -198,8 +198,8 @@ CLAIMS = (
         "constant.",
         method="Table 1's run, and the same of a two-layer ReLU network, at each tenfold of −log 𝓛 up to "
         "10^−881; L2 distances of every training sample, by an attack from many starts for the CNN, exact "
-        "for the small network; small radii are those within which a quarter of the samples is reached at the "
-        "first of these risks.",
+        "for the small network; small radii are those within which a quarter of the samples is reached at "
+        "the first of these risks.",
         experiment=experiment,
         measure=measure,
         criterion=criterion,
