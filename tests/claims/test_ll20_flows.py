@@ -9,7 +9,7 @@ import pytest
 
 from tests.claims.judging import assert_every_check_can_fail_alone, assert_fails
 from tests.claims.session_labs import Bent, Remembering, Short
-from workbench.claims import ll20_kkt, ll20_logistic
+from workbench.claims import ll20_kkt, ll20_limit, ll20_logistic
 from workbench.claims.extrapolated import extrapolated
 from workbench.claims.registry import CLAIMS
 
@@ -197,14 +197,14 @@ def test_an_unpolished_point_is_no_svm(lab):
 def test_multipliers_of_other_weights_break_lemma_c8(lab, monkeypatch):
     """β of another direction than θ's: the certificate loses what the lemma ties it to."""
     evidence, _ = CLAIMS["LL20-A9"].experiment(lab, "quick")
-    wrong = ll20_kkt.paper_certificate_at
+    wrong = ll20_limit.paper_certificate_at
 
     def inverted(point, logs):
         found = wrong(point, -logs)
         return replace(found, beta=1.0 - 1e-3 * (1.0 - found.beta))
 
-    monkeypatch.setattr(ll20_kkt, "paper_certificate_at", inverted)
-    fresh = [ll20_kkt.Limit(limit.run) for limit in evidence]
+    monkeypatch.setattr(ll20_limit, "paper_certificate_at", inverted)
+    fresh = [ll20_limit.Limit(limit.run) for limit in evidence]
     assert_fails(CLAIMS["LL20-A9"], fresh, "ε of the paper's multipliers")
 
 
@@ -220,7 +220,7 @@ def test_records_that_are_left_out_are_bounded(lab):
 
 def test_a_gradient_that_turns_away_breaks_corollary_c10(lab):
     evidence, _ = CLAIMS["LL20-A9"].experiment(lab, "quick")
-    fresh = [ll20_kkt.Limit(limit.run) for limit in evidence]
+    fresh = [ll20_limit.Limit(limit.run) for limit in evidence]
     for limit in fresh:
         limit.__dict__["betas"] = limit.betas * 0.9
     assert_fails(CLAIMS["LL20-A9"], fresh, "least β⁻² − 1")

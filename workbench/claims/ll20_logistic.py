@@ -16,11 +16,11 @@ from workbench.claims.ll20_flow import RATE_BOUNDS, monotone, monotone_bounds, r
 from workbench.claims.ll20_kkt import (
     KKT_BOUNDS,
     LEMMA_BOUNDS,
-    Limit,
     deep_limits,
     kkt_quantities,
     lemma_quantities,
 )
+from workbench.claims.ll20_limit import Limit
 from workbench.claims.ll20_runs import LOWEST
 from workbench.claims.margin_runs import MarginRun
 
