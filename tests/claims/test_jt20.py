@@ -1,16 +1,17 @@
-"""JT20's claims on real runs at the quick size, and broken dynamics that must fail."""
+"""JT20's claims on real runs at the quick size, and evidence that refutes them, which must fail."""
 
 from __future__ import annotations
 
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from itertools import pairwise
 
 import numpy as np
 import pytest
 
-from tests.claims.judging import assert_every_check_can_fail_alone, assert_fails
+from tests.claims.judging import assert_every_check_can_fail_alone, assert_fails, failing
 from tests.claims.session_labs import Bent, Remembering, Short
-from workbench.claims import jt20_late, jt20_limits, jt20_surfaces
+from workbench.claims import jt20_cover, jt20_margins, jt20_program, jt20_surfaces, jt20_trends
+from workbench.claims.jt20_deep_linear import off_chain
 from workbench.claims.registry import CLAIMS
 from workbench.record.figures.registry import FIGURES
 
@@ -42,46 +43,88 @@ def evidence(lab):
 def test_holds_and_every_check_can_fail(claim, evidence):
     good = claim.measure(evidence(claim))
     wanted = "holds corrected" if claim is P46 else "holds"
-    assert claim.verdict(claim.criterion(good)) == wanted
+    assert claim.verdict(claim.criterion(good)) == wanted, failing(claim, good)
     assert_every_check_can_fail_alone(claim, good)
     assert claim.figure in FIGURES
 
 
 @pytest.mark.parametrize("claim", ALL, ids=lambda c: c.id)
 def test_no_run_that_gets_there_fails(claim):
-    assert_fails(claim, None if claim is F1 else [])
+    nothing = {F1.id: None, P46.id: jt20_program.Found([], [])}
+    assert_fails(claim, nothing.get(claim.id, []))
 
 
 # --- directions ------------------------------------------------------------------------------------
 
+K = np.arange(1, 25)
+"""Doublings of what is made up below."""
 
-def turning(theta):
-    """Two components circle, by the same angle in every doubling of the norm: no limit."""
-    turn = 2.0 * np.log(np.linalg.norm(theta, axis=1))
-    bent = theta.copy()
-    bent[:, 0] = np.cos(turn) * theta[:, 0] - np.sin(turn) * theta[:, 1]
-    bent[:, 1] = np.sin(turn) * theta[:, 0] + np.cos(turn) * theta[:, 1]
-    return bent
+
+@dataclass
+class MadeUp:
+    """A flow by its doublings alone."""
+
+    path: np.ndarray = 0.7**K
+    margins: np.ndarray = np.outer(0.5**K, np.ones(3))
+    turned: np.ndarray = 20.0 * 0.7**K
+    smooth: bool = True
+
+    def lengths(self):
+        return self.path
+
+    def swings(self):
+        return self.margins
+
+    def angles(self):
+        return self.turned
+
+
+def test_what_falls_geometrically_holds():
+    for claim in (T31, C32, T41):
+        assert failing(claim, claim.measure([MadeUp()])) == []
+
+
+def test_increments_that_fall_like_1_over_k_have_no_finite_sum():
+    assert_fails(T31, [MadeUp(path=1.0 / K)], "path in a doubling over the one before")
+    assert_fails(T31, [MadeUp(), MadeUp(path=0.01 / K)], "path in a doubling")
+    assert_fails(C32, [MadeUp(margins=np.outer(1.0 / K, np.ones(3)))], "swing of a margin")
+
+
+def test_one_sample_whose_margin_never_settles_is_seen_among_many_that_do():
+    """Its swings are a hundredth of the others' and fall like 1/k."""
+    swings = np.outer(0.5**K, np.ones(200))
+    swings[:, 17] = 0.01 / K
+    assert np.all(np.diff(swings.mean(axis=1)) < 0)
+    assert_fails(C32, [MadeUp(margins=swings)], "swing of a margin")
+
+
+@pytest.mark.parametrize("offset", [0.01, np.degrees(0.01), 5.0])
+@pytest.mark.parametrize("falls", [1.0 / K, 20.0 * 0.7**K, 20.0 * 0.5**K], ids=["1/k", "0.7", "0.5"])
+def test_an_angle_that_goes_to_more_than_0_fails(offset, falls):
+    assert_fails(T41, [MadeUp(turned=offset + falls)], "limit of the angle")
+
+
+def test_an_angle_that_wanders_or_stands_still_fails():
+    rng = np.random.default_rng(0)
+    for turned in (rng.uniform(1.0, 2.0, K.size), np.full(K.size, 3.0)):
+        assert_fails(T41, [MadeUp(turned=turned)])
 
 
 def turning_faster(theta):
-    """Directions that turn ever more in every doubling."""
-    turn = 0.02 * np.linalg.norm(theta, axis=1)
+    """Directions that turn by the same angle whenever ln ρ grows by as much: no limit."""
+    turn = 0.2 * np.log(np.linalg.norm(theta, axis=1))
     a, b = np.cos(turn)[:, None], np.sin(turn)[:, None]
     half = theta.shape[1] // 2
     left, right = theta[:, :half], theta[:, half : 2 * half]
-    return np.concatenate([a * left - b * right, b * left + a * right], axis=1)
+    rest = theta[:, 2 * half :]
+    return np.concatenate([a * left - b * right, b * left + a * right, rest], axis=1)
 
 
-def test_directions_that_turn_for_ever_have_no_finite_length(lab):
+def test_directions_that_turn_for_ever_settle_nowhere(lab):
     runs, _ = T31.experiment(Bent(lab, turning_faster), "quick")
-    assert_fails(T31, runs, "path in a doubling", "still to come")
-    assert_fails(C32, runs, "swings still to come")
-
-
-def test_a_circling_direction_is_not_aligned(lab):
-    runs, _ = T41.experiment(Bent(lab, turning), "quick")
-    assert_fails(T41, runs, "angle")
+    assert_fails(T31, runs, "path in a doubling")
+    assert_fails(C32, runs, "swing of a margin")
+    assert_fails(T41, runs)
 
 
 def test_a_run_that_stops_early_fails(lab):
@@ -100,12 +143,23 @@ def test_the_path_is_that_of_the_directions(evidence):
     np.testing.assert_allclose(run.margins, run.run.series["margins"][run.rows], rtol=1e-9)
 
 
-def test_what_is_still_to_come_is_the_geometric_sum():
+def test_what_is_still_to_come_bounds_the_geometric_sum():
     values = 3.0 * 0.5 ** np.arange(6)
     tail = sum(3.0 * 0.5**k for k in range(6, 200))
-    assert jt20_late.still_to_come(values) == pytest.approx(tail / values.sum(), rel=1e-12)
-    assert jt20_late.still_to_come(values[::-1]) == np.inf
-    assert np.isnan(jt20_late.still_to_come(values[:2]))
+    assert jt20_trends.to_come(values) == pytest.approx(tail, rel=1e-12)
+    assert jt20_trends.to_come(values + 0.1 * 0.3 ** np.arange(6)) > 0.99 * tail
+    assert jt20_trends.to_come(values[::-1]) == np.inf
+    assert np.isnan(jt20_trends.to_come(values[:3]))
+
+
+def test_a_limit_is_found_and_its_error_is_honest():
+    """Of two powers the fit leaves what the faster one adds, and says so."""
+    k = np.arange(14)
+    for a in (0.0, 0.3, -0.2):
+        found = jt20_trends.limit(a + 2.0 * 0.7**k + 0.5 * 0.4**k)
+        assert abs(found.value - a) <= found.error < 0.02
+    assert np.isnan(jt20_trends.limit(np.ones(4)).value)
+    assert np.isnan(jt20_trends.limit(np.ones(9)).above_zero)
 
 
 # --- limits ----------------------------------------------------------------------------------------
@@ -118,73 +172,149 @@ def other_layer(theta):
     return bent
 
 
-def test_another_first_layer_does_not_go_to_the_svm(lab, evidence):
+def test_layers_or_products_that_go_elsewhere_fail(lab, evidence):
     products, _ = P44.experiment(Bent(lab, other_layer), "quick")
     if products:
-        assert_fails(P44, products, "angle of the product")
+        assert_fails(P44, products, "product to ū")
     good = evidence(P44)
-    assert_fails(P44, [replace(p, apart=p.apart[::-1]) for p in good], "v_j v_{j−1}ᵀ")
+    for layer in range(3):
+        off = np.zeros(3)
+        off[layer] = 0.01
+        shifted = [replace(p, apart=p.apart + off) for p in good]
+        assert_fails(P44, shifted, "a layer from v_j v_{j−1}ᵀ: limit")
+    assert_fails(P44, [replace(p, angle=p.angle + 0.01) for p in good], "product to ū: limit")
+    slow = [replace(p, lengths=1.0 / np.arange(1, 25)) for p in good]
+    assert_fails(P44, slow, "path in a doubling")
     assert_fails(P44, [replace(p, svm_gap=1e-3) for p in good], "duality gap")
 
 
 def test_layers_of_full_rank_are_no_chain():
     first = np.array([1.0, 0.0])
-    assert jt20_limits._off_rank_one([np.eye(2)], first) == pytest.approx(1 / np.sqrt(2), abs=0.4)
+    assert off_chain([np.eye(2)], first)[0] == pytest.approx(np.sqrt(2 - np.sqrt(2)))
     v = np.array([0.6, 0.8])
-    assert jt20_limits._off_rank_one([2.0 * np.outer(v, first), v[None]], first) < 1e-15
+    assert off_chain([2.0 * np.outer(v, first), v[None]], first).max() < 1e-15
+    crooked = off_chain([2.0 * np.outer(v, first), np.array([[1.0, 0.0]])], first)
+    assert crooked[0] < 1e-15
+    assert crooked[1] > 0.5
 
 
-def test_shares_that_are_not_the_programs_fail(lab, evidence):
+def test_margins_that_are_not_the_programs_fail(evidence):
     good = evidence(P46)
-    assert_fails(P46, [replace(p, margin=p.margin[::-1]) for p in good], "over the doubling before")
-    assert_fails(
-        P46,
-        [replace(p, kkt_margin=0.99 * p.kkt_margin) for p in good],
-        "KKT point: margin",
-        "cover",
-    )
-    assert_fails(P46, [replace(p, kkt_residual=1e-3) for p in good], "KKT point: residual")
+    above = [replace(p, value=1.001 * p.value) for p in good.programs]
+    assert_fails(P46, replace(good, programs=above), "margin below the program's value: limit")
+    below = [replace(p, kkt_margin=0.99 * p.kkt_margin) for p in good.programs]
+    assert_fails(P46, replace(good, programs=below), "KKT point: margin")
+    another = [replace(p, kkt_margin=0.99 * p.kkt_margin, kkt_value=0.99 * p.kkt_value)
+               for p in good.programs]
+    assert_fails(P46, replace(good, programs=another), "KKT point's value to the flow's margin")
+    rough = [replace(p, kkt_residual=1e-3) for p in good.programs]
+    assert_fails(P46, replace(good, programs=rough), "KKT point: residual")
 
 
-def test_the_cover_is_the_lines_and_its_value_the_games(evidence):
-    """x = 0.8 and −0.6 hold: s 0.64 = (1 − s) 0.36 at the best."""
-    line = next(p for p in evidence(P46) if p.cover is not None)
-    assert line.cover.epsilon == 0.0
-    assert line.cover.value == pytest.approx(0.64 * 0.36 / (0.64 + 0.36), rel=1e-12)
+def test_covers_that_miss_their_bound_or_are_none_fail(evidence):
+    good = evidence(P46)
+    for cover in good.covers:
+        short = replace(cover, margin=cover.margin / cover.margin[-1] * 0.99 * cover.bound)
+        assert_fails(P46, replace(good, covers=[short]), "above the margin")
+        wide = replace(cover, epsilon=cover.value / 4.0)
+        assert_fails(P46, replace(good, covers=[wide]), "4ε over the global value")
+
+
+def test_the_covers_are_of_the_line_and_the_circle(evidence):
+    """x = 0.8 and −0.6 hold on the line: s 0.64 = (1 − s) 0.36 at the best; four equal samples on the
+    circle share 1."""
+    line, circle = evidence(P46).covers
+    assert line.epsilon == 0.0
+    assert line.value == pytest.approx(0.64 * 0.36 / (0.64 + 0.36), rel=1e-12)
+    assert 2.0 * np.sin(np.pi / 64 / 2.0) <= circle.epsilon < 1.1 * np.pi / 64
+    assert 0.25 <= circle.value < 0.25 + 1e-5
+
+
+def test_holes_and_the_greatest_margin_are_those_of_slow_searches():
+    rng = np.random.default_rng(0)
+    angles = rng.uniform(-np.pi, np.pi, 9)
+    directions = np.column_stack([np.cos(angles), np.sin(angles)])
+    every = 2.0 * np.pi * np.arange(20_000) / 20_000
+    sphere = np.column_stack([np.cos(every), np.sin(every)])
+    slow = np.linalg.norm(sphere[:, None] - directions[None], axis=-1).min(axis=1).max()
+    assert jt20_cover.hole(directions) == pytest.approx(slow, abs=1e-3)
+    assert jt20_cover.hole(directions[:1]) == pytest.approx(2.0)
+    assert jt20_cover.hole(np.array([[1.0]])) == 2.0
+    x = 0.9 * directions[:5]
+    y = np.sign(rng.standard_normal(5))
+    value = jt20_cover.greatest_margin(x, y)
+    for _ in range(200):
+        shares = rng.dirichlet(np.full(40, 0.2))
+        at = rng.uniform(-np.pi, np.pi, 40)
+        signed = shares * rng.choice([-1.0, 1.0], 40)
+        nodes = np.column_stack([np.cos(at), np.sin(at)])
+        assert (y * (np.maximum(x @ nodes.T, 0.0) ** 2 @ signed)).min() <= value
 
 
 # --- figures ---------------------------------------------------------------------------------------
 
 
+def course(good, surfaces):
+    return replace(good, network=replace(good.network, surfaces=surfaces))
+
+
 def test_surfaces_that_stand_still_or_wander_or_are_the_kernels_fail(evidence):
     good = evidence(F1)
-    count = len(good.network)
-    still = np.repeat(good.network[-1:], count, axis=0)
-    assert_fails(F1, replace(good, network=still), "since zero error")
+    network = good.network.surfaces
+    count = len(network)
+    assert_fails(F1, course(good, np.repeat(network[-1:], count, axis=0)), "moved since zero error")
     rng = np.random.default_rng(0)
     wander = np.stack(
         [jt20_surfaces.over_rms(rng.standard_normal(good.kernel.shape)) for _ in range(count)]
     )
-    assert_fails(F1, replace(good, network=wander), "from the kernel's surface")
-    mixed = good.kernel + np.linspace(1.0, 0.0, count)[:, None, None] * (good.network - good.kernel)
-    assert_fails(F1, replace(good, network=mixed), "from the kernel's surface")
-    assert_fails(F1, replace(good, accuracy=0.99), "accuracy")
+    assert_fails(F1, course(good, wander), "moved since zero error")
+    mixed = good.kernel + np.linspace(1.0, 0.0, count)[:, None, None] * (network - good.kernel)
+    assert_fails(F1, course(good, mixed), "over the control's distance")
+    wrong = replace(good, network=replace(good.network, accuracy=0.99))
+    assert_fails(F1, wrong, "accuracy")
+
+
+def test_a_network_that_stays_in_the_kernel_regime_fails(evidence):
+    """The control in the network's place goes to the kernel's surface, however much it moves on the way."""
+    good = evidence(F1)
+    assert_fails(F1, replace(good, network=good.control), "over the control's distance")
 
 
 @pytest.mark.parametrize("claim", [F2, F3], ids=lambda c: c.id)
 def test_margins_that_change_their_order_or_stop_early_fail(claim, evidence):
     good = evidence(claim)
-    upturned = [
-        replace(
-            m,
-            values=np.where(
-                m.depth[:, None] > m.depth.max() / 2.0,
-                2.0 * m.values.mean(axis=1, keepdims=True) - m.values,
-                m.values,
-            ),
+
+    def altered(change):
+        return [replace(s, runs=tuple(map(change, s.runs))) for s in good]
+
+    def upturned(m):
+        late = m.depth[:, None] > m.depth.max() / 2.0
+        return replace(
+            m, values=np.where(late, 2.0 * m.values.mean(axis=1, keepdims=True) - m.values, m.values)
         )
-        for m in good
-    ]
-    assert_fails(claim, upturned, "change in the last doubling", "rank agreement")
-    early = [replace(m, log_mean_risk=np.log(1e-6)) for m in good]
+
+    assert_fails(claim, altered(upturned), "change in the last doubling", "rank agreement")
+    early = altered(lambda m: replace(m, log_mean_risk=np.log(1e-6)))
     assert_fails(claim, early, "mean risk")
+    same = [replace(s, runs=(s.runs[0],) * 2) for s in good]
+    assert_fails(claim, same, "between two starts")
+
+
+def test_white_noise_settles_in_no_draw():
+    depth = np.geomspace(3.0, 100.0, 200)
+    for seed in range(300):
+        rng = np.random.default_rng(seed)
+        runs = tuple(
+            jt20_margins.Margins(depth, 1.0 + 0.3 * rng.standard_normal((200, 100)), np.log(1e-30))
+            for _ in range(2)
+        )
+        measured = F2.measure([jt20_margins.Starts("noise", runs)])
+        assert "rank agreement of the last two doublings" in failing(F2, measured), seed
+
+
+def test_margins_are_over_the_median_of_those_not_negative(evidence):
+    for claim in (F2, F3):
+        for starts in evidence(claim):
+            for run in starts.runs:
+                middle = [np.median(row[row >= 0]) for row in run.values]
+                np.testing.assert_allclose(middle, 1.0, rtol=1e-12)

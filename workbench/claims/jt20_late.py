@@ -2,57 +2,94 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from itertools import pairwise
 
 import numpy as np
 
-from workbench.arrays import Array, Float
+from workbench.arrays import Float
 from workbench.claims.claim import Size
 from workbench.claims.lab import Lab, TrainedRun
 from workbench.config import RunConfig, override, parse_config
 from workbench.data.load import load_dataset
 from workbench.inspector.risk_model import RiskModel
 from workbench.measures.directions import alignment, chords
+from workbench.measures.log_risk import Loss
 from workbench.measures.margins import margin_normalized, sample_margins
 from workbench.models.build import build_model
 from workbench.presets import read_preset
 
 PRESET = "jt20-squared-relu"
-ORDERS = {"squared-relu": 2.0, "two-layer-relu": 2.0}
-LEAST_DOUBLINGS = 4
 
-CASES: Mapping[Size, tuple[tuple[str, bool, tuple[str, ...]], ...]] = {
+Case = tuple[str, float, bool, tuple[str, ...]]
+"""(name, order L, whether ∇q is locally Lipschitz, settings over the preset)."""
+
+LINEAR = (
+    "model.kind=deep-linear",
+    "model.width=8",
+    "init.kind=gaussian",
+    "init.scale=0.3",
+    "init.seed=1",
+    "data.kind=gaussian-separable",
+    "data.n=40",
+)
+THREE_LAYERS: Case = (
+    "3 linear layers, logistic",
+    3.0,
+    True,
+    (*LINEAR, "model.depth=3", "data.d=5", "loss.kind=logistic"),
+)
+LOGISTIC: Case = (
+    "12 squared ReLU, logistic",
+    2.0,
+    True,
+    ("loss.kind=logistic", "init.seed=3"),
+)
+CIRCLES: Case = (
+    "6 squared ReLU, two circles",
+    2.0,
+    True,
+    ("data.kind=two-circles", "data.n=20", "model.width=6"),
+)
+FORTY = ("data.n=40", "data.margin=0.25", "init.seed=4")
+"""Two of its neurons turn ever more slowly: what is left falls by 7 % in a doubling, not by 30 %."""
+
+CASES: Mapping[Size, tuple[Case, ...]] = {
     "quick": (
-        ("12 squared ReLU, exponential", True, ()),
-        ("12 squared ReLU, logistic", True, ("loss.kind=logistic", "init.seed=3")),
+        LOGISTIC,
+        CIRCLES,
+        THREE_LAYERS,
     ),
     "full": (
-        ("12 squared ReLU, exponential", True, ()),
-        ("12 squared ReLU, logistic", True, ("loss.kind=logistic", "init.seed=3")),
-        (
-            "6 squared ReLU, two circles",
-            True,
-            ("data.kind=two-circles", "data.n=20", "model.width=6"),
-        ),
-        ("12 squared ReLU, 40 inputs", True, ("data.n=40", "data.margin=0.25", "init.seed=4")),
+        ("12 squared ReLU, exponential", 2.0, True, ()),
+        LOGISTIC,
+        CIRCLES,
+        ("12 squared ReLU, 40 inputs", 2.0, True, (*FORTY, "train.rtol=1e-9")),
+        THREE_LAYERS,
         (
             "8 ReLU",
+            2.0,
             False,
             ("model.kind=two-layer-relu", "model.width=8", "init.kind=he", "init.seed=1"),
         ),
     ),
 }
-"""(name, whether ∇q is locally Lipschitz, settings over the preset)."""
+DEEPEST = ("train.until={log10_risk=-1e7}", "train.steps=40000")
+"""As far as 22 doublings of ln(1/𝓛) need."""
+TOLERANCE: Mapping[Size, tuple[str, ...]] = {
+    "quick": (*DEEPEST, "train.rtol=1e-7"),
+    "full": (*DEEPEST, "train.rtol=1e-8"),
+}
 
 
 @dataclass(frozen=True, eq=False)
 class LateRun:
     """T records of a flow from 𝓛 < ℓ(0)/n on (JT20 Assumption 2.3 has ℓ(0); the text's late phase 1/n).
 
-    `depth` (T): ln(1/𝓛), summed risk. `order`: L. `risk`: the network with its samples.
+    `depth` (T): ln(1/𝓛), summed risk. `order`: L. `risk`: the network with its samples. `rtol`: the
+    integrator's error of a step, relative to ‖θ‖.
     """
 
     name: str
@@ -60,6 +97,8 @@ class LateRun:
     run: TrainedRun
     risk: RiskModel
     order: float
+    loss: Loss
+    rtol: float
     rows: slice
 
     @property
@@ -100,18 +139,35 @@ class LateRun:
         """Values at the doublings, linear in ln ln(1/𝓛) between records."""
         return np.interp(np.log(self.doublings), np.log(self.depth), values)
 
+    def fallen(self, values: Float[np.ndarray, " T"]) -> Float[np.ndarray, " K"]:
+        """Positive values at the doublings, powers of ln(1/𝓛) between records; NaN if one is not positive."""
+        with np.errstate(divide="ignore", invalid="ignore"):
+            return np.asarray(np.exp(self.at(np.log(values))))
+
     def lengths(self) -> Float[np.ndarray, " k"]:
         """Length of the path in every doubling."""
         return np.diff(self.at(self.path))
 
-    def swings(self) -> Float[np.ndarray, " k"]:
-        """The widest swing of any margin in every doubling, max_i (max − min), over γ̄ at the end."""
+    def swings(self) -> Float[np.ndarray, "k n"]:
+        """max − min of every sample's margin in every doubling, over γ̄ at the end."""
         edges = np.stack([self.at(m) for m in self.margins.T], axis=1)
         wide = []
         for k, (low, high) in enumerate(pairwise(self.doublings)):
             inside = self.margins[(self.depth >= low) & (self.depth <= high)]
-            wide.append(np.ptp(np.vstack([edges[k : k + 2], inside]), axis=0).max())
+            wide.append(np.ptp(np.vstack([edges[k : k + 2], inside]), axis=0))
         return np.array(wide) / abs(float(self.margins[-1].min()))
+
+    def angles(self) -> Float[np.ndarray, " K"]:
+        """The angle between θ and −∇𝓛 at the doublings, as long as the integrator resolves it, degrees.
+
+        It keeps θ to `rtol`, so each q_i to L rtol ln(1/𝓛) or so, and the samples' weights in ∇𝓛 to that
+        part: radians by which −∇𝓛 can turn. Angles that are not eight times as large are left out: what is
+        across adds by squares, and leaves those known to a part in a thousand.
+        """
+        angle = self.fallen(self.angle)
+        blur = np.degrees(self.order * self.rtol * self.doublings)
+        lost = np.flatnonzero(~(8.0 * blur <= angle))
+        return angle[: lost[0]] if lost.size else angle
 
 
 def late_run(
@@ -126,15 +182,24 @@ def late_run(
     late = np.flatnonzero(run.log_risk < zero - np.log(data.n))
     if not late.size or not np.isfinite(run.theta).all():
         return None
-    return LateRun(name, smooth, run, risk, order, slice(int(late[0]), None))
+    return LateRun(
+        name,
+        smooth,
+        run,
+        risk,
+        order,
+        config.loss.kind,
+        config.train.rtol,
+        slice(int(late[0]), None),
+    )
 
 
-def late_runs(lab: Lab, size: Size) -> list[LateRun]:
-    """The size's cases that reach the late phase."""
+def late_runs(lab: Lab, size: Size, cases: Sequence[Case]) -> list[LateRun]:
+    """The cases that reach the late phase."""
     found = []
-    for name, smooth, settings in CASES[size]:
-        config = preset_config(name, settings)
-        run = late_run(lab, name, config, smooth=smooth, order=ORDERS[config.model.kind])
+    for name, order, smooth, settings in cases:
+        config = preset_config(name, (*TOLERANCE[size], *settings))
+        run = late_run(lab, name, config, smooth=smooth, order=order)
         if run is not None:
             found.append(run)
     return found
@@ -150,23 +215,3 @@ def preset_config(name: str, settings: tuple[str, ...], preset: str = PRESET) ->
         *settings,
     ]
     return parse_config(override(read_preset(preset), also), name)
-
-
-def ratio_over(values: Array) -> Array:
-    """v_{k+1}/v_k; NaN where v_k is not positive or there are too few values to speak of a trend."""
-    if len(values) < LEAST_DOUBLINGS:
-        return np.array([np.nan])
-    return np.where(
-        values[:-1] > 0, values[1:] / np.where(values[:-1] > 0, values[:-1], 1.0), np.nan
-    )
-
-
-def still_to_come(values: Array) -> float:
-    """Σ of what follows over Σ of what was, if the values go on falling by their mean ratio r: v r/(1−r).
-
-    Infinite where they do not fall, NaN where there are too few.
-    """
-    if len(values) < LEAST_DOUBLINGS or not (values > 0).all():
-        return float("nan")
-    ratio = float((values[-1] / values[0]) ** (1.0 / (len(values) - 1)))
-    return float(values[-1] * ratio / (1.0 - ratio) / values.sum()) if ratio < 1.0 else np.inf

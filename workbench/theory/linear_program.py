@@ -16,6 +16,10 @@ from scipy.optimize import linprog
 from workbench.arrays import Array
 
 
+TIGHT = 1e-10
+"""HiGHS's least tolerances: what it is off by stays where a vertex's equations give nothing better."""
+
+
 @dataclass(frozen=True, eq=False)
 class MarginProgram:
     """`shares` (H): s; `weights` (n): p; the value lies in [`value`, `value_above`]."""
@@ -61,6 +65,7 @@ def margin_program(features: Float[Array, "n H"]) -> MarginProgram:
         b_eq=[1.0],
         bounds=[(0.0, None)] * h + [(None, None)],
         method="highs",
+        options={"primal_feasibility_tolerance": TIGHT, "dual_feasibility_tolerance": TIGHT},
     )
     if found.x is None:
         raise ValueError(f"HiGHS did not solve the margin program: {found.message}")

@@ -8,43 +8,54 @@ from matplotlib.collections import LineCollection
 from matplotlib.colors import Normalize
 from matplotlib.figure import Figure
 
-from workbench.arrays import Array
-from workbench.record.figures.margins import SAMPLES
-from workbench.record.figures.options import INCHES, FigureOptions
+from workbench.arrays import Array, Int
+from workbench.measures.margins import margins_median_normalized
+from workbench.record.figures.options import FigureOptions
 from workbench.record.figures.series import RunSeries
-from workbench.record.figures.style import GREY, MANY_LINES, drawable, say_if_empty
+from workbench.record.figures.style import GREY, MANY_LINES, drawable, panels, say_if_empty
 from workbench.record.schema import STEP
 
+BY_NORM, BY_MEDIAN = "margins", "margins_median_normalized"
+NAMES = {BY_NORM: r"$q_i/\rho^L$", BY_MEDIAN: r"$q_i$ / median of $q_j\geq 0$"}
 COLORS = "viridis"
 
 
 def draw(series: RunSeries, figure: Figure, options: FigureOptions) -> None:
     """One curve a sample over ln(n/𝓛), from the first record with 𝓛 < n ℓ(0) on, which disallows an
-    artificial picture of convergence by small steps (JT20 App. A). Networks without an order have their
-    margins over the median of those that are not negative, and the axis says so."""
-    name = series.require("margins-ordered", *SAMPLES)[0]
-    width, height = INCHES[options.size]
-    figure.set_size_inches(width, 1.15 * height)
-    axes = figure.add_subplot()
-    values = drawable(series.vector(name))
+    artificial picture of convergence by small steps (JT20 App. A). The paper has every margin over the
+    median of those that are not negative; a homogeneous network's are shown over ρ^L too."""
+    name = series.require("margins-ordered", *NAMES)[0]
     at = FigureOptions(x="margin", log_x=options.log_x, size=options.size)
     x = series.x(at, thin=True)
     # Of an axis that goes back only what is new is drawn.
     ahead = x >= np.fmax.accumulate(x)
     kept = ahead & np.isfinite(x) & (x > (0.0 if options.log_x else -np.inf))
-    _curves(axes, x[kept], values[kept])
-    axes.axhline(0.0, color=GREY, linewidth=0.5, zorder=0)
-    series.put_x_axis(axes, at)
-    axes.set_ylabel(SAMPLES[name])
-    _title(series, axes, values.shape[1])
-    say_if_empty(axes)
+    values = drawable(series.vector(name))
+    shown = {name: values}
+    if name == BY_NORM and values.shape[1] == (series.reader.n_samples or values.shape[1]):
+        # ρ^L cancels in the quotient; of a part of the samples the median would be another.
+        shown[BY_MEDIAN] = margins_median_normalized(values)
+    axes = panels(figure, at, [1.0 if len(shown) > 1 else 1.15] * len(shown))
+    order = _final_order(values)
+    for panel, (by, curves) in zip(axes, shown.items(), strict=True):
+        _curves(panel, x[kept], curves[kept], order)
+        panel.axhline(0.0, color=GREY, linewidth=0.5, zorder=0)
+        panel.set_ylabel(NAMES[by])
+        say_if_empty(panel)
+    _bar(axes)
+    series.put_x_axis(axes[-1], at)
+    _title(series, axes[0], values.shape[1])
 
 
-def _curves(axes: Axes, x: Array, values: Array) -> None:
+def _final_order(values: Array) -> Int[np.ndarray, " n"]:
+    """The samples by their last margin, the least first: the same by either normalization."""
+    return np.argsort(values[-1], kind="stable") if len(values) else np.arange(values.shape[1])
+
+
+def _curves(axes: Axes, x: Array, values: Array, order: Int[np.ndarray, " n"]) -> None:
     """Curves from the smallest final margin (dark) to the largest (bright)."""
     if not len(x):
         return
-    order = np.argsort(values[-1], kind="stable")
     count = len(order)
     lines = LineCollection(
         [np.column_stack([x, values[:, i]]) for i in order],
@@ -61,7 +72,15 @@ def _curves(axes: Axes, x: Array, values: Array) -> None:
     if late.size:
         low, high = min(0.0, float(late.min())), float(late.max())
         axes.set_ylim(low - 0.05 * (high - low), high + 0.05 * (high - low) or 1.0)
-    bar = axes.figure.colorbar(lines, ax=axes, ticks=[0, count - 1], fraction=0.04, pad=0.02)
+
+
+def _bar(axes: list[Axes]) -> None:
+    """What the colours say, once beside all panels."""
+    drawn = [lines for panel in axes for lines in panel.collections]
+    if not drawn:
+        return
+    last = drawn[0].norm.vmax or 1.0
+    bar = axes[0].figure.colorbar(drawn[0], ax=axes, ticks=[0, last], fraction=0.04, pad=0.02)
     bar.ax.set_yticklabels(["least", "most"])
     bar.set_label("final margin")
 
