@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from itertools import pairwise
 
 import numpy as np
@@ -60,14 +60,15 @@ K = np.arange(1, 25)
 """Doublings of what is made up below."""
 
 
-@dataclass
 class MadeUp:
     """A flow by its doublings alone."""
 
-    path: np.ndarray = 0.7**K
-    margins: np.ndarray = np.outer(0.5**K, np.ones(3))
-    turned: np.ndarray = 20.0 * 0.7**K
-    smooth: bool = True
+    smooth = True
+
+    def __init__(self, path=None, margins=None, turned=None):
+        self.path = 0.7**K if path is None else path
+        self.margins = np.outer(0.5**K, np.ones(3)) if margins is None else margins
+        self.turned = 20.0 * 0.7**K if turned is None else turned
 
     def lengths(self):
         return self.path
@@ -99,7 +100,9 @@ def test_one_sample_whose_margin_never_settles_is_seen_among_many_that_do():
 
 
 @pytest.mark.parametrize("offset", [0.01, np.degrees(0.01), 5.0])
-@pytest.mark.parametrize("falls", [1.0 / K, 20.0 * 0.7**K, 20.0 * 0.5**K], ids=["1/k", "0.7", "0.5"])
+@pytest.mark.parametrize(
+    "falls", [1.0 / K, 20.0 * 0.7**K, 20.0 * 0.5**K], ids=["1/k", "0.7", "0.5"]
+)
 def test_an_angle_that_goes_to_more_than_0_fails(offset, falls):
     assert_fails(T41, [MadeUp(turned=offset + falls)], "limit of the angle")
 
@@ -204,8 +207,10 @@ def test_margins_that_are_not_the_programs_fail(evidence):
     assert_fails(P46, replace(good, programs=above), "margin below the program's value: limit")
     below = [replace(p, kkt_margin=0.99 * p.kkt_margin) for p in good.programs]
     assert_fails(P46, replace(good, programs=below), "KKT point: margin")
-    another = [replace(p, kkt_margin=0.99 * p.kkt_margin, kkt_value=0.99 * p.kkt_value)
-               for p in good.programs]
+    another = [
+        replace(p, kkt_margin=0.99 * p.kkt_margin, kkt_value=0.99 * p.kkt_value)
+        for p in good.programs
+    ]
     assert_fails(P46, replace(good, programs=another), "KKT point's value to the flow's margin")
     rough = [replace(p, kkt_residual=1e-3) for p in good.programs]
     assert_fails(P46, replace(good, programs=rough), "KKT point: residual")
@@ -290,7 +295,8 @@ def test_margins_that_change_their_order_or_stop_early_fail(claim, evidence):
     def upturned(m):
         late = m.depth[:, None] > m.depth.max() / 2.0
         return replace(
-            m, values=np.where(late, 2.0 * m.values.mean(axis=1, keepdims=True) - m.values, m.values)
+            m,
+            values=np.where(late, 2.0 * m.values.mean(axis=1, keepdims=True) - m.values, m.values),
         )
 
     assert_fails(claim, altered(upturned), "change in the last doubling", "rank agreement")

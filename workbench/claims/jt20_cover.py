@@ -94,9 +94,7 @@ def covered(run: LateRun) -> Cover:
         max(float(turn) + still, *(hole(row[signs == sign]) for sign in SIDES))
         for row, turn in zip(directions, turned, strict=True)
     )
-    margin = margin_smoothed(
-        -run.depth, np.linalg.norm(run.theta, axis=1), run.order, run.loss
-    )
+    margin = margin_smoothed(-run.depth, np.linalg.norm(run.theta, axis=1), run.order, run.loss)
     return Cover(run.name, epsilon, run.at(margin), greatest_margin(run.risk.x, run.risk.y))
 
 

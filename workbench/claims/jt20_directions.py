@@ -196,7 +196,8 @@ CLAIMS = (
         paper="JT20",
         place="Theorem 4.1",
         statement="Where all q_i have locally Lipschitz gradients, the angle between θ and −∇𝓛 goes to 0.",
-        method=METHOD + "The angle's limit by Aitken's extrapolation at two depths, its error how far the "
+        method=METHOD
+        + "The angle's limit by Aitken's extrapolation at two depths, its error how far the "
         "last three are apart; angles only as long as the integrator resolves them.",
         experiment=experiment,
         measure=t41_measure,

@@ -48,7 +48,6 @@ class Course:
         """The last doubling of ln(n/𝓛)."""
         return slice(int(np.flatnonzero(self.depth >= self.depth[-1] / 2.0)[0]), None)
 
-
     @property
     def moved(self) -> float:
         """From the first state without an error to the last."""

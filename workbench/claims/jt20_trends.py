@@ -67,7 +67,7 @@ class Limit:
 
 
 def limit(values: Float[np.ndarray, " K"]) -> Limit:
-    """The limit of v_k = a + b r^k through values `APART` doublings apart (Aitken's Δ²), at the last three k."""
+    """a of v_k = a + b r^k through values `APART` doublings apart (Aitken's Δ²), for the last 3 k."""
     fits = [_aitken(np.asarray(values)[: len(values) - back]) for back in (2, 1, 0)]
     last = float(values[-1]) if len(values) else float("nan")
     spread = float(np.max(fits) - np.min(fits))

@@ -15,7 +15,6 @@ from scipy.optimize import linprog
 
 from workbench.arrays import Array
 
-
 TIGHT = 1e-10
 """HiGHS's least tolerances: what it is off by stays where a vertex's equations give nothing better."""
 

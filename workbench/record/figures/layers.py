@@ -29,6 +29,7 @@ ALIGNED = 1e-3
 def draw(series: RunSeries, figure: Figure, options: FigureOptions) -> None:
     """Ratios above; alignments below, as 1 − |cos| where they come near 1."""
     series.require("layers", "layer_rank1")
+    options = series.far(options)
     pairs = series.vector("layer_alignment") if series.has("layer_alignment") else None
     if pairs is not None and not np.isfinite(pairs).any():
         pairs = None

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.collections import LineCollection
@@ -25,11 +27,11 @@ def draw(series: RunSeries, figure: Figure, options: FigureOptions) -> None:
     artificial picture of convergence by small steps (JT20 App. A). The paper has every margin over the
     median of those that are not negative; a homogeneous network's are shown over ρ^L too."""
     name = series.require("margins-ordered", *NAMES)[0]
-    at = FigureOptions(x="margin", log_x=options.log_x, size=options.size)
+    at = series.far(replace(options, x="margin"))
     x = series.x(at, thin=True)
     # Of an axis that goes back only what is new is drawn.
     ahead = x >= np.fmax.accumulate(x)
-    kept = ahead & np.isfinite(x) & (x > (0.0 if options.log_x else -np.inf))
+    kept = ahead & np.isfinite(x) & (x > (0.0 if at.log_x else -np.inf))
     values = drawable(series.vector(name))
     shown = {name: values}
     if name == BY_NORM and values.shape[1] == (series.reader.n_samples or values.shape[1]):
@@ -67,7 +69,7 @@ def _curves(axes: Axes, x: Array, values: Array, order: Int[np.ndarray, " n"]) -
     )
     axes.add_collection(lines)
     axes.autoscale_view()
-    late = values[len(values) // 4 :]
+    late = values[x >= x[0] + 0.1 * (x[-1] - x[0])]
     late = late[np.isfinite(late)]
     if late.size:
         low, high = min(0.0, float(late.min())), float(late.max())

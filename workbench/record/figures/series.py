@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import tomllib
+from dataclasses import replace
 from functools import cached_property
 from typing import Any
 
@@ -20,6 +21,9 @@ from workbench.record.schema import STEP
 
 POINTS = 2_000
 """Records a vector series is thinned to; scalar series are drawn whole."""
+
+FAR = 10_000.0
+"""ln(n/𝓛) from which on its axis is logarithmic unasked."""
 
 LABELS: dict[Axis, str] = {
     "step": "gradient steps",
@@ -77,6 +81,13 @@ class RunSeries:
         """A value of the configuration."""
         table = self.config.get(section)
         return table.get(key, default) if isinstance(table, dict) else default
+
+    def far(self, options: FigureOptions) -> FigureOptions:
+        """The options, with a logarithmic axis where ln(n/𝓛) goes so far that a linear one would show the
+        end alone."""
+        if options.x != "margin" or options.log_x:
+            return options
+        return replace(options, log_x=bool(np.nanmax(self.x(options), initial=0.0) > FAR))
 
     def x(self, options: FigureOptions, *, thin: bool = False) -> Array:
         """(T,) or (K,) places on the horizontal axis; NaN where there is none.
