@@ -181,9 +181,10 @@ def test_layers_or_products_that_go_elsewhere_fail(lab, evidence):
         assert_fails(P44, products, "product to ū")
     good = evidence(P44)
     for layer in range(3):
-        off = np.zeros(3)
-        off[layer] = 0.01
-        shifted = [replace(p, apart=p.apart + off) for p in good]
+        shifted = [
+            replace(p, apart=tuple(d + 0.01 * (j == layer) for j, d in enumerate(p.apart)))
+            for p in good
+        ]
         assert_fails(P44, shifted, "a layer from v_j v_{j−1}ᵀ: limit")
     assert_fails(P44, [replace(p, angle=p.angle + 0.01) for p in good], "product to ū: limit")
     slow = [replace(p, lengths=1.0 / np.arange(1, 25)) for p in good]

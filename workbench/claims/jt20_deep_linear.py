@@ -30,13 +30,13 @@ DEEP: Mapping[Size, tuple[Case, ...]] = {
 
 @dataclass(frozen=True, eq=False)
 class Product:
-    """A deep linear flow by doublings of ln(1/𝓛), K values of each: `angle`, degrees between the product's
-    row and ū; `apart` (K, m), ‖A_j/‖A_j‖ − v_j v_{j−1}ᵀ‖ of every layer, v_0 = ū and v_j =
-    A_j v_{j−1}/‖A_j v_{j−1}‖; `lengths` (K − 1) of the path of θ/‖θ‖, on which the v_j settle too."""
+    """A deep linear flow by doublings of ln(1/𝓛), as long as they are resolved: `angle`, degrees between the
+    product's row and ū; `apart`, ‖A_j/‖A_j‖ − v_j v_{j−1}ᵀ‖ of every layer, v_0 = ū and v_j =
+    A_j v_{j−1}/‖A_j v_{j−1}‖; `lengths` of the path of θ/‖θ‖, on which the v_j settle too."""
 
     name: str
     angle: Float[np.ndarray, " K"]
-    apart: Float[np.ndarray, "K m"]
+    apart: tuple[Float[np.ndarray, " k"], ...]
     lengths: Float[np.ndarray, " k"]
     svm_gap: float
 
@@ -55,13 +55,13 @@ def _product(run: LateRun) -> Product:
     for theta in run.theta:
         layers = [run.run.structure.view(theta, p.name) for p in run.run.structure.parameters]
         product = np.linalg.multi_dot(layers[::-1])[0] if len(layers) > 1 else layers[0][0]
-        angle.append(np.degrees(angle_between(product, svm.direction)))
+        angle.append(angle_between(product, svm.direction))
         apart.append(off_chain(layers, svm.direction))
     columns = np.array(apart).T
     return Product(
         run.name,
-        run.fallen(np.array(angle)),
-        np.stack([run.fallen(column) for column in columns], axis=1),
+        np.degrees(run.resolved(np.array(angle))),
+        tuple(run.resolved(column) for column in columns),
         run.lengths(),
         svm.gap,
     )
@@ -85,7 +85,7 @@ def off_chain(layers: Sequence[Array], first: Float[np.ndarray, " d"]) -> Float[
 def measure(products: Sequence[Product]) -> Measured:
     """What the product's angle and every layer's distance go to."""
     angles = [p.angle for p in products]
-    layers = [column for p in products for column in p.apart.T]
+    layers = [column for p in products for column in p.apart]
     of_angles = [limits_at_two_depths(a) for a in angles]
     of_layers = [limits_at_two_depths(d) for d in layers]
     return Measured(

@@ -11,6 +11,7 @@ import numpy as np
 
 from workbench.arrays import Float
 from workbench.claims.claim import Size
+from workbench.claims.jt20_trends import RESOLVED
 from workbench.claims.lab import Lab, TrainedRun
 from workbench.config import RunConfig, override, parse_config
 from workbench.data.load import load_dataset
@@ -67,7 +68,7 @@ CASES: Mapping[Size, tuple[Case, ...]] = {
         ("12 squared ReLU, exponential", 2.0, True, ()),
         LOGISTIC,
         CIRCLES,
-        ("12 squared ReLU, 40 inputs", 2.0, True, (*FORTY, "train.rtol=1e-9")),
+        ("12 squared ReLU, 40 inputs", 2.0, True, FORTY),
         THREE_LAYERS,
         (
             "8 ReLU",
@@ -81,7 +82,7 @@ DEEPEST = ("train.until={log10_risk=-1e7}", "train.steps=40000")
 """As far as 22 doublings of ln(1/𝓛) need."""
 TOLERANCE: Mapping[Size, tuple[str, ...]] = {
     "quick": (*DEEPEST, "train.rtol=1e-7"),
-    "full": (*DEEPEST, "train.rtol=1e-8"),
+    "full": (*DEEPEST, "train.rtol=1e-9"),
 }
 
 
@@ -144,6 +145,12 @@ class LateRun:
         """Positive values at the doublings, powers of ln(1/𝓛) between records; NaN if one is not positive."""
         with np.errstate(divide="ignore", invalid="ignore"):
             return np.asarray(np.exp(self.at(np.log(values))))
+
+    def resolved(self, values: Float[np.ndarray, " T"]) -> Float[np.ndarray, " k"]:
+        """Numbers of a direction at the doublings, as `fallen`, as long as `rtol` is a thousandth of them."""
+        found = self.fallen(values)
+        lost = np.flatnonzero(~(RESOLVED * found >= self.rtol))
+        return found[: lost[0]] if lost.size else found
 
     def lengths(self) -> Float[np.ndarray, " k"]:
         """Length of the path in every doubling."""
