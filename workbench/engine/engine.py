@@ -330,6 +330,8 @@ class Engine:
             # After the end nothing is written any more.
             if isinstance(command := self.commands.get(), Keep):
                 self._carry_out(command)
+        # Closing the files takes a while: whoever sees the end must find the last step beside it.
+        self._publish()
         self.mode = outcome
         self._tell(Finished(self.state.step, outcome, text))
         self._publish(note=text)
