@@ -9,7 +9,7 @@ import pytest
 from cases import finished
 
 from tests.inspector.runs import teacher
-from tests.inspector.test_inspect import X, past, squared, state, u_at
+from tests.inspector.test_inspect import X, squared, state, u_at
 from workbench.inspector.forecast import forecast_of
 from workbench.inspector.forecast_interval import CERTAIN, MOST_CONFIDENT
 from workbench.inspector.forecast_words import leaves_at
@@ -51,9 +51,8 @@ def test_the_nearer_a_rival_the_less_sure(share, alone):
 
 def test_a_large_neuron_that_still_moves_widens_the_interval():
     """The first teacher is fitted, or nearly: what it still leaves is what the small one sees."""
-    small = {"degrees": [20.0, 150.0], "norms": [1.0, 1e-5]}
-    still = made(**small, led=past(3.0)).forecast
-    drifting = made([26.0, 150.0], [0.97, 1e-5], led=past(3.0)).forecast
+    still = made([20.0, 150.0], [1.0, 1e-5]).forecast
+    drifting = made([26.0, 150.0], [0.97, 1e-5]).forecast
     assert still.names == drifting.names == (1,)
     widths = [
         (f.neurons[1].escape_time_high - f.neurons[1].escape_time_low) / f.neurons[1].escape_time
