@@ -4,8 +4,8 @@ The watch proposes, `inspector/saddle.py` decides, and what is told is its verdi
 are: the first record where the gradient is rounding (a start exactly at a critical point); near the origin
 (KH24 Theorem 5.1) the record at which the directions have settled, cos(θ, −∇𝓛) ≥ 0.99, or at the latest
 when the norm's e-fold would change the risk by s = ρ‖∇𝓛‖/𝓛 = 1 %; later (Theorem 5.5) the one at which ‖∇𝓛‖
-has turned from falling to rising, the closest approach; and any at which the risk has been level for as
-long as all the time before.
+has turned from falling to rising, the closest approach; and any at which the risk has been level for
+100 records and half as long as all the time before.
 
 A saddle is told once. The next is another one only when the risk has really fallen, by 1 % and by three
 times whatever it rises by from noise, and ‖∇𝓛‖ has come down again to half of its highest on the way.
@@ -230,16 +230,16 @@ class SaddleWatch:
         self.falling, self.edge, self.edge_step, self.jump = falling, gradient, float(step), 0.0
 
     def _level(self, step: int, log_risk: float) -> str | None:
-        """The risk has been level for as long as all the time before."""
+        """The risk has been level for half as long as all the time before, and each time that doubles."""
         ran = step - self.first_step
         if isnan(self.level) or abs(log_risk - self.level) > LEFT:
-            self.level, self.due, self.stood = log_risk, 2.0 * ran, 0.0
+            self.level, self.due, self.stood = log_risk, 1.5 * ran, 0.0
             return None
         self.stood += 1.0
         if ran < self.due or self.stood < LONG:
             return None
         self.due = 2.0 * ran
-        return f"the risk has been level for half of the {int(ran):,} steps so far"
+        return f"the risk has been level for a third or more of the {int(ran):,} steps so far"
 
     # --- whether it is worth it ---
 

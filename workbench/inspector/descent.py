@@ -21,6 +21,12 @@ SHARES = (1e-2, 3e-3, 1e-3)
 than the last leads nowhere: as much may still fall at a state at rest (saddle.py)."""
 KEPT = 0.3
 """A fall counts when it is at least this part of what was sized for."""
+FIRST = 1e-5
+"""The share that the first step is sized for, where the way down is followed."""
+FOLLOWED = 200
+"""Most steps of such a descent, either way."""
+FOLLOWED_NUMBERS = 1e9
+"""Most samples × parameters × steps; where it is fewer than ten steps, none is made."""
 LASTING = 0.5
 """Least part of its rate that a way out keeps where the state comes to rest."""
 
@@ -34,7 +40,8 @@ class Descent:
     falls fast has fallen (settle.py). `fall`: (𝓛 − 𝓛')/𝓛 found; for ±v the mean of both sides, so that
     the slope does not count. `wanted`: what the leading term says. `size`: norm of what was put in.
     `distance`: how far θ was moved. `jump`: no smaller move in this direction lowers the risk, as every
-    small neuron is held where it is (held.py).
+    small neuron is held where it is (held.py). `followed`: not along a line, but by plain descent from a
+    first step of `size`.
     """
 
     along: Literal["neuron", "joint", "hessian"]
@@ -45,6 +52,7 @@ class Descent:
     size: float
     distance: float
     jump: bool = False
+    followed: bool = False
 
     @property
     def confirmed(self) -> bool:
@@ -125,7 +133,10 @@ def _value_at_rest(rest: InspectedState, correlation: Correlation, index: int) -
 def descent_along_curvature(
     state: InspectedState, curvature: Curvature, settled: Settled
 ) -> Descent | None:
-    """Go ±s along the eigenvector of a negative eigenvalue μ: the mean fall is ½|μ|s² + O(s³)."""
+    """Go ±s along the eigenvector of a negative eigenvalue μ: the mean fall is ½|μ|s² + O(s³).
+
+    Where kinks or other weights bend the way down too soon, it is followed.
+    """
     if not curvature.negative:
         return None
     at, tried = state.log_risk, None
@@ -141,4 +152,43 @@ def descent_along_curvature(
         tried = Descent("hessian", rate, lasting, float(np.mean(falls)), share, size, size)
         if tried.confirmed:
             return tried
-    return tried
+    return _followed(settled, vector, rate, lasting) or tried
+
+
+def _followed(
+    settled: Settled, vector: Float[np.ndarray, " P"], rate: float, lasting: float
+) -> Descent | None:
+    """Plain descent with growing steps, from a step either way off where the state settles.
+
+    There nothing else is left to fall. None where neither takes off what the smallest of `SHARES` is.
+    """
+    rest = settled.state
+    steps = int(min(FOLLOWED, FOLLOWED_NUMBERS / (rest.n * rest.structure.size)))
+    if steps < 10:
+        return None
+    size = float(np.exp(0.5 * (np.log(2.0 * FIRST / rate) + rest.log_risk)))
+    for sign in (1, -1):
+        end = _descend(rest, rest.theta + sign * size * vector, 1.0 / rate, steps)
+        fall = -float(np.expm1(rest.risk.log_risk(end) - rest.log_risk))
+        if fall >= SHARES[-1]:
+            far = float(np.linalg.norm(end - rest.theta))
+            return Descent("hessian", rate, lasting, fall, SHARES[-1], size, far, followed=True)
+    return None
+
+
+def _descend(
+    rest: InspectedState, theta: Float[np.ndarray, " P"], length: float, steps: int
+) -> Float[np.ndarray, " P"]:
+    """θ after descent steps, each kept if it lowers the risk; ends once the largest of `SHARES` is off."""
+    now = rest.risk.log_risk(theta)
+    for _ in range(steps):
+        gradient, scale = rest.risk.gradient(theta)
+        moved = theta - length * np.exp(scale) * gradient
+        after = rest.risk.log_risk(moved)
+        if not after < now:
+            length *= 0.3
+            continue
+        theta, now, length = moved, after, 1.5 * length
+        if now < rest.log_risk - SHARES[0]:
+            break
+    return theta

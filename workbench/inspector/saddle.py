@@ -219,6 +219,8 @@ def _saddle(found: Evidence) -> tuple[str, ...]:
                 "joint": f"θ of norm {d.size:.2g} along the best joint KKT direction",
                 "hessian": f"A step of {d.size:.2g} either way along the lowest eigenvector",
             }[d.along]
+            if d.followed:
+                where = f"Descent from a step of {d.size:.2g} along the lowest eigenvector"
             return (
                 f"{where} lowers the risk by {d.fall:.2%}: a way down.",
                 f"It grows at {d.lasting_rate:.3g} per unit of time while log L falls at "
