@@ -269,7 +269,7 @@ class Slow:
 
     def leaves(self, theta: np.ndarray, rate: float, largest: float) -> bool:
         """Whether plain descent from a pushed state takes half a percent off the risk in eighty e-folds,
-        and gets steeper by a factor 2 on the way: from a minimum it only gets flatter."""
+        and gets steeper by half on the way: from a minimum it only gets flatter."""
         at = torch.from_numpy(theta)
         value = float(self.risk(at))
         push, size, steps = 0.05, 4e-3, 20_000
@@ -285,7 +285,7 @@ class Slow:
             for _ in range(steps):
                 now, gradient = self.slopes(moved)
                 norm = float(gradient.norm())
-                lowest, steeper = min(lowest, norm), steeper or norm > 2.0 * lowest
+                lowest, steeper = min(lowest, norm), steeper or norm > 1.5 * lowest
                 if steeper and now < 0.995 * value:
                     return True
                 if norm < 1e-13:
@@ -321,24 +321,23 @@ def judged(run: Hunted) -> Truth:
     with np.errstate(divide="ignore", invalid="ignore"):
         ratio = np.where(zero, 0.0, np.where(rate > 0.0, kappa / rate, np.inf))
     spans = _spans(ratio, log_risk, steepness)
+    best = [a + int(ratio[a : b + 1].argmin()) for a, b in spans]
+    left = [slow.leaves(run.theta[rows[i]], rate[i], largest[i]) for i in best]
     taken: set[int] = set()
     for row in at_told:
         place = int(np.searchsorted(rows, row))
         here = next((k for k, (a, b) in enumerate(spans) if a <= place <= b), None)
         low = ratio[max(0, place - 1) : place + 2].min() <= SLOW
-        if here is None or not low or not slow.leaves(run.theta[row], rate[place], largest[place]):
+        if here is None or not low or not left[here]:
             truth.false += 1
         elif here in taken:
             truth.twice += 1
         else:
             taken.add(here)
     for k, (a, b) in enumerate(spans):
-        best = a + int(ratio[a : b + 1].argmin())
         # What a run is still in the middle of at its end need not have been told yet.
         due = b < len(rows) - 1 or (b - a >= MOST // 2)
-        real = k in taken or (
-            ratio[best] <= SURE and slow.leaves(run.theta[rows[best]], rate[best], largest[best])
-        )
+        real = k in taken or (ratio[best[k]] <= SURE and left[k])
         truth.saddles += int(real)
         truth.missed += int(real and due and k not in taken)
     return truth
