@@ -19,6 +19,9 @@ from workbench.measures.norms import neuron_norms
 from workbench.models.structure import Neurons, Structure
 from workbench.theory.ncf import NeuronKind
 
+NEXT_TO_NOTHING = 1e-100
+"""Share of the largest residual below which one is 0."""
+
 
 @dataclass(frozen=True, eq=False)
 class InspectedState:
@@ -121,9 +124,14 @@ class InspectedState:
 
     @cached_property
     def z(self) -> Float[Array, "n ..."]:
-        """−∂/∂Φ of the summed risk: y − Φ for the square loss; label minus softmax by class."""
+        """−∂/∂Φ of the summed risk: y − Φ for the square loss; label minus softmax by class.
+
+        Of one output, entries far below the rounding of the largest are 0: exact searches for KKT points
+        refuse sizes whose squares are no floats.
+        """
         if self.outputs.ndim == 1:
-            return residual(self.outputs, self.y, self.loss)
+            z = residual(self.outputs, self.y, self.loss)
+            return np.where(np.abs(z) >= NEXT_TO_NOTHING * np.abs(z).max(), z, 0.0)
         top = self.outputs.max(axis=1, keepdims=True)
         chance = np.exp(self.outputs - top)
         chance /= chance.sum(axis=1, keepdims=True)
