@@ -12,6 +12,7 @@ from commands.options import At, Json, Run, RunsDir, Trust, runs_folder, step_of
 if TYPE_CHECKING:
     from rich.console import Console
 
+    from workbench.inspector.correlation import Correlation
     from workbench.inspector.inspect import Inspection
 
 MOST_NEURONS = 20
@@ -77,8 +78,9 @@ def _points(found: Inspection, console: Console) -> None:
         if neuron.target is not None:
             heading[neuron.target] = heading.get(neuron.target, 0) + 1
     both = len(correlation.sets) > 1
+    seen = "coordinate" if correlation.apart else "sign"
     table = Table(title="KKT points of the correlation function", title_justify="left", box=None)
-    for name in ("#", "N", "λ", "residual", "basin", "neurons", *(("sign",) if both else ())):
+    for name in ("#", "N", "λ", "residual", "basin", "neurons", *((seen,) if both else ())):
         table.add_column(name, justify="right")
     table.add_column("kind")
     table.add_column("direction")
@@ -90,7 +92,7 @@ def _points(found: Inspection, console: Console) -> None:
             f"{point.residual:.0e}",
             formats.number(point.basin, 3),
             str(heading.get(index, 0)),
-            *((f"{correlation.signs[index]:+.0f}",) if both else ()),
+            *((_seen(correlation, index),) if both else ()),
             point.kind,
             _direction(point.direction),
         )
@@ -101,6 +103,13 @@ def _points(found: Inspection, console: Console) -> None:
         console.print(f"  and {hidden:,} more points (--json lists all)")
     state = "complete" if correlation.complete else "not complete"
     console.print(f"  {correlation.method}, {state}")
+
+
+def _seen(correlation: Correlation, index: int) -> str:
+    """What the neurons of a point see: a coordinate, or the sign of the residual."""
+    if correlation.apart:
+        return str(correlation.coordinate(index))
+    return f"{correlation.sign(index):+.0f}"
 
 
 def _direction(direction: object) -> str:

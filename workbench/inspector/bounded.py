@@ -47,7 +47,7 @@ def too_long(state: InspectedState) -> str | None:
         return (
             "a search for joint KKT points would hold up the training; workbench inspect makes it"
         )
-    if state.x.shape[1] <= 2:
+    if state.apart or state.x.shape[1] <= 2:
         return None
     lines = merge_lines(state.x, state.z, state.kind, neurons.leak)
     cells = cell_bound(len(lines.axis), lines.dimension)

@@ -44,6 +44,8 @@ def circle_reason(neurons: Neurons | None, d: int, single_output: bool) -> str |
     """Why there is no circle to draw, or None when there is."""
     if neurons is None:
         return "this network declares no neurons"
+    if neurons.family == "diagonal":
+        return "every coordinate has a correlation function of its own"
     if d != 2:
         return f"inputs have {d} dimensions; the circle is drawn for 2"
     if neurons.family == "rows":

@@ -13,6 +13,7 @@ from workbench.inspector.groups import Groups
 from workbench.inspector.state import InspectedState
 from workbench.theory.kkt import kkt_points
 from workbench.theory.kkt_cells import CAP
+from workbench.theory.ncf import NeuronKind
 from workbench.theory.ncf_joint import kkt_joint
 from workbench.theory.result import KktPoint, KktSet
 
@@ -34,15 +35,16 @@ ROUNDING = 1e-20
 class Correlation:
     """KKT points of max N_z on the unit sphere; all points in one list, as the neurons' targets index it.
 
-    `sets`: by the sign of z that is seen (+1, −1), each with where its points begin in `points`.
-    `joint`: over the whole θ instead of one neuron. `factor`: rates of the run over those of the
-    summed risk. `order`: L.
+    `sets`: by what neurons see (`InspectedState.sees`: the sign of z, or a coordinate of x where neurons are
+    `apart`), each with where its points begin in `points`; `sees`: the same by point. `joint`: over the
+    whole θ instead of one neuron. `factor`: rates of the run over those of the summed risk. `order`: L.
     """
 
     points: tuple[KktPoint, ...]
-    signs: tuple[float, ...]
+    sees: tuple[float, ...]
     sets: dict[float, tuple[int, KktSet]]
     joint: bool
+    apart: bool
     order: float
     factor: float
     scale: float
@@ -71,6 +73,14 @@ class Correlation:
         best = self.best
         return -np.inf if best is None else self.points[best].value
 
+    def sign(self, index: int) -> float:
+        """The sign of z that a point's neurons see."""
+        return 1.0 if self.apart else self.sees[index]
+
+    def coordinate(self, index: int) -> int | None:
+        """The coordinate of x that a point's neurons see, None where they see all."""
+        return int(self.sees[index]) if self.apart else None
+
     def escape_rate(self, size: float = 1.0) -> float:
         """Fastest d log‖w‖/dt = L ‖w‖^{L−2} N of the run's flow, for weights of norm `size`."""
         return self.order * size ** (self.order - 2.0) * self.highest * self.factor
@@ -84,15 +94,15 @@ def why_no_correlation(state: InspectedState, groups: Groups) -> str | None:
             "say nothing about it."
         )
     if state.order < 1.5:
-        return "The network is 1-homogeneous: the origin is no critical point, and no weights stay small."
+        return (
+            f"The network is {state.order:g}-homogeneous: the origin is no critical point, and no weights "
+            "stay small."
+        )
     if state.log_risk - state.log_risk_at_zero < np.log(ROUNDING):
         return "The residual is rounding: nothing is left for small neurons to correlate with."
     if state.separable is None:
         if not groups.origin:
-            return (
-                "Neurons of this network do not separate: away from the origin no correlation "
-                "function of single neurons exists."
-            )
+            return _why_not_single(state)
         if not state.risk.batchable:
             return (
                 "The joint correlation function is evaluated for the workbench's own networks only."
@@ -103,12 +113,32 @@ def why_no_correlation(state: InspectedState, groups: Groups) -> str | None:
                 "joint search for KKT points."
             )
         return None
-    if state.x.shape[1] > WIDE or state.n > MANY:
+    if (state.x.shape[1] > WIDE and not state.apart) or state.n > MANY:
         return (
             f"KKT points are searched for up to {WIDE} inputs and {MANY:,} samples; "
             f"here are {state.x.shape[1]:,} and {state.n:,}."
         )
     return None
+
+
+def _why_not_single(state: InspectedState) -> str:
+    """Why there is no correlation function of single neurons away from the origin."""
+    from workbench.models.diagonal import Diagonal
+
+    if isinstance(state.risk.model, Diagonal):
+        return (
+            f"The coordinates of a diagonal network of depth {state.order:g} separate, of that order; their "
+            "correlation functions are computed for depth 2."
+        )
+    if state.outputs.ndim == 2:
+        return (
+            "Correlation functions of single neurons are computed for networks with one output; this one has "
+            "an output a class."
+        )
+    return (
+        "This network is not known to separate into neurons, so away from the origin no correlation function "
+        "of single ones is computed."
+    )
 
 
 def correlation_of(
@@ -121,9 +151,9 @@ def correlation_of(
 ) -> Correlation | None:
     """KKT points of the residual's NCF (KH24 Theorem 5.5), or None where `why_no_correlation` says so.
 
-    Single neurons of a known family: for every sign that some small neuron sees (all neurons where
-    none is small). Other homogeneous networks near the origin: the joint function over the whole θ.
-    `cap`, `starts`: of the search (theory/kkt.py).
+    Single neurons of a known family: for all that some small neuron sees (all neurons where none is
+    small), a sign of z or a coordinate of x. Other homogeneous networks near the origin: the joint
+    function over the whole θ. `cap`, `starts`: of the search (theory/kkt.py).
     """
     if why_no_correlation(state, groups) is not None:
         return None
@@ -131,26 +161,26 @@ def correlation_of(
     if neurons is None or state.order is None:
         return _joint(state, starts, cancel)
     looked = groups.small if len(groups.small) else groups.large
+    each: list[tuple[float, KktSet]] = []
+    for by in sorted({float(s) for s in state.sees[looked]}, reverse=not state.apart):
+        x, z = state.seen(by)
+        found = kkt_points(x, z, state.kind, neurons.leak, cap=cap, starts=starts, cancel=cancel)
+        each.append((by, found))
+    if state.apart:
+        # Of many coordinates those that leave first are the ones to see.
+        each.sort(key=lambda pair: -max(pair[1].values, default=-np.inf))
     points: list[KktPoint] = []
-    signs: list[float] = []
+    sees: list[float] = []
     sets: dict[float, tuple[int, KktSet]] = {}
-    for sign in sorted({float(s) for s in state.sees[looked]}, reverse=True):
-        found = kkt_points(
-            state.x,
-            sign * state.z,
-            state.kind,
-            neurons.leak,
-            cap=cap,
-            starts=starts,
-            cancel=cancel,
-        )
-        sets[sign] = (len(points), found)
+    for by, found in each:
+        sets[by] = (len(points), found)
         points += found.points
-        signs += [sign] * len(found.points)
-    degree = 2 if state.kind.value == "squared-relu" else 1
-    scale = float(np.abs(state.z) @ np.linalg.norm(state.x, axis=1) ** degree)
+        sees += [by] * len(found.points)
+    degree = 2 if state.kind is NeuronKind.SQUARED_RELU else 1
+    size = np.abs(state.x).max(axis=1) if state.apart else np.linalg.norm(state.x, axis=1)
+    scale = float(np.abs(state.z) @ size**degree)
     return Correlation(
-        tuple(points), tuple(signs), sets, False, 2.0, state.flow_factor, scale or 1.0
+        tuple(points), tuple(sees), sets, False, state.apart, 2.0, state.flow_factor, scale or 1.0
     )
 
 
@@ -169,6 +199,7 @@ def _joint(state: InspectedState, most: int, cancel: Cancel) -> Correlation:
         (1.0,) * len(found.points),
         {1.0: (0, found)},
         True,
+        False,
         order,
         state.flow_factor,
         scale or 1.0,

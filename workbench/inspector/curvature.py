@@ -81,6 +81,8 @@ def kinks_at(state: InspectedState) -> int:
     if neurons.leak == 1.0:
         return 0
     u = state.structure.incoming(state.theta)
+    if state.apart:
+        return int((u == 0.0).sum()) * state.n
     if u.shape[1] != state.x.shape[1]:
         return 0
     size = np.linalg.norm(u, axis=1)[:, None] * np.linalg.norm(state.x, axis=1)

@@ -85,14 +85,14 @@ def descent_along_kkt(
     best = correlation.best
     if best is None or not correlation.highest > 1e-12 * correlation.scale:
         return None
-    point, sign = correlation.points[best], correlation.signs[best]
+    point, sees = correlation.points[best], correlation.sees[best]
     summed = state.log_risk - np.log(state.flow_factor)
     at, neuron, jump, tried = state.log_risk, -1, False, None
     rate = correlation.escape_rate()
     if correlation.joint:
         rate = correlation.escape_rate(float(np.linalg.norm(state.theta)))
     else:
-        seeing = groups.small[state.sees[groups.small] == sign]
+        seeing = groups.small[state.sees[groups.small] == sees]
         if len(seeing) == 0:
             return None
         neuron, jump = _chosen(state, seeing, held)
@@ -126,8 +126,8 @@ def _value_at_rest(rest: InspectedState, correlation: Correlation, index: int) -
         return float(rest.risk.joint(rest.z).value(direction)[0])
     neurons = rest.separable
     leak = 0.0 if neurons is None else neurons.leak
-    z = correlation.signs[index] * rest.z
-    return float(ncf_value(direction, rest.x, z, rest.kind, leak)[0])
+    x, z = rest.seen(correlation.sees[index])
+    return float(ncf_value(direction, x, z, rest.kind, leak)[0])
 
 
 def descent_along_curvature(

@@ -120,9 +120,9 @@ def forecast_of(
         )
     radius = radius_of(state, correlation, share)
     neurons, followed = list(blank), 0
-    for sign in correlation.sets:
-        index = groups.small[state.sees[groups.small] == sign]
-        told, known = _at_rest(state, index, correlation, sign, radius or np.inf, cancel)
+    for sees in correlation.sets:
+        index = groups.small[state.sees[groups.small] == sees]
+        told, known = _at_rest(state, index, correlation, sees, radius or np.inf, cancel)
         followed += known
         for neuron in told:
             neurons[neuron.index] = neuron
@@ -152,17 +152,17 @@ def _at_rest(
     state: InspectedState,
     index: Int[Array, " k"],
     correlation: Correlation,
-    sign: float,
+    sees: float,
     radius: float,
     cancel: Callable[[], bool] | None,
 ) -> tuple[list[NeuronForecast], int]:
-    """Small neurons that see the residual with a sign, by its NCF flow as it is now; how many were
-    followed."""
-    start, found = correlation.sets[sign]
-    z = sign * state.z
-    targets, times, angles, followed = _paths(state, index, z, found, radius, cancel)
+    """Small neurons that see the same (`InspectedState.sees`), by the NCF flow of the residual as it is now;
+    how many were followed."""
+    start, found = correlation.sets[sees]
+    x, z = state.seen(sees)
+    targets, times, angles, followed = _paths(state, index, x, z, found, radius, cancel)
     weights = state.weights[index]
-    rates = 2.0 * _values(state, weights, z) * state.flow_factor
+    rates = 2.0 * _values(state, weights, x, z) * state.flow_factor
     told = []
     for k, w, target, time, rate, angle in zip(
         index, weights, targets, times, rates, angles, strict=True
@@ -206,10 +206,10 @@ def _trusted(
     """The forecast of a neuron with its interval, on the moving residual."""
     low, high = float(found.low[place]), float(found.high[place])
     time, directions = float(found.time[place]), found.directions[:, place]
-    d = state.x.shape[1]
-    target = neuron.target
+    sees, target = float(state.sees[neuron.index]), neuron.target
+    d = state.seen(sees)[0].shape[1]
     if np.isfinite(time):
-        target = _aim(neuron, directions, correlation, float(state.sees[neuron.index]), d)
+        target = _aim(neuron, directions, correlation, sees, d)
     cosine, bound = neuron.cosine, None
     if target is not None:
         point = correlation.points[target]
@@ -240,7 +240,7 @@ def _aim(
     neuron: NeuronForecast,
     directions: Float[Array, "c p"],
     correlation: Correlation,
-    sign: float,
+    sees: float,
     dimension: int,
 ) -> int | None:
     """The KKT point that a neuron which leaves is heading to: that of the residual at rest, unless the
@@ -249,9 +249,9 @@ def _aim(
     if target is not None and correlation.points[target].value > 0:
         off = degrees_off(directions, correlation.points[target], dimension)
         nearest = 0.0 if off is None else 0.5 * off[0]
-    if sign not in correlation.sets:
+    if sees not in correlation.sets:
         return target
-    start, found = correlation.sets[sign]
+    start, found = correlation.sets[sees]
     for index, point in enumerate(found.points):
         off = degrees_off(directions, point, dimension) if point.kind == "max" else None
         if off is not None and point.value > 0 and off[0] < nearest:
@@ -260,12 +260,15 @@ def _aim(
 
 
 def _values(
-    state: InspectedState, weights: Float[Array, "k p"], z: Float[Array, " n"]
+    state: InspectedState,
+    weights: Float[Array, "k p"],
+    x: Float[Array, "n d"],
+    z: Float[Array, " n"],
 ) -> Float[Array, " k"]:
     """N of each direction; NaN for a zero neuron."""
     size = np.linalg.norm(weights, axis=1)
     with np.errstate(invalid="ignore", divide="ignore"):
-        return ncf_value(weights / size[:, None], state.x, z, state.kind, _leak(state))
+        return ncf_value(weights / size[:, None], x, z, state.kind, _leak(state))
 
 
 def _leak(state: InspectedState) -> float:
@@ -276,6 +279,7 @@ def _leak(state: InspectedState) -> float:
 def _paths(
     state: InspectedState,
     index: Int[Array, " k"],
+    x: Float[Array, "n d"],
     z: Float[Array, " n"],
     found: KktSet,
     radius: float,
@@ -286,10 +290,10 @@ def _paths(
     targets = np.full(len(index), -1, dtype=np.int64)
     times, angles = np.full(len(index), np.nan), np.full(len(index), np.nan)
     plane = np.zeros(len(index), dtype=bool)
-    if state.x.shape[1] == 2 and found.complete:
+    if x.shape[1] == 2 and found.complete:
         plane = is_balanced(weights, kind)
     if plane.any():
-        path = plane_paths(weights[plane], state.x, z, kind, leak, radius, cancel=cancel)
+        path = plane_paths(weights[plane], x, z, kind, leak, radius, cancel=cancel)
         times[plane], angles[plane] = path.escape_time, path.escape_angle
         sign = np.sign(weights[plane, 0])
         targets[plane] = [
@@ -301,9 +305,7 @@ def _paths(
         rest = rest[np.argsort(-np.linalg.norm(weights[rest], axis=1), kind="stable")]
         rest = rest[: max(8, FOLLOWED // max(1, state.n))]
         far = min(radius, 1e300)
-        got = theory.forecast(
-            weights[rest], state.x, z, found, kind, leak, radius=far, cancel=cancel
-        )
+        got = theory.forecast(weights[rest], x, z, found, kind, leak, radius=far, cancel=cancel)
         targets[rest] = got.target
         times[rest] = got.escape_time
     if not np.isfinite(radius):

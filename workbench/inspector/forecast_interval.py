@@ -16,8 +16,7 @@ from workbench.arrays import Array, Float, Int
 from workbench.inspector.groups import Groups
 from workbench.inspector.residual import residual
 from workbench.inspector.state import InspectedState
-from workbench.theory.moving_residual import Line, SeparableRisk, lines_ahead
-from workbench.theory.ncf import neuron_outputs
+from workbench.theory.moving_residual import ApartRisk, Line, SeparableRisk, lines_ahead
 from workbench.theory.result import KktPoint
 
 TRUSTED = ("moving", "less", "more", "answered")
@@ -88,12 +87,13 @@ def intervals_of(
     kind, leak = state.kind, 0.0 if neurons is None else neurons.leak
     weights, sees = state.weights, state.sees
     others = np.setdiff1d(groups.small, index)
-    risk = SeparableRisk(
+    family = ApartRisk if state.apart else SeparableRisk
+    risk = family(
         state.x,
         kind,
         leak,
         lambda outputs: residual(outputs, state.y, state.loss),
-        sees[others] @ neuron_outputs(weights[others], state.x, kind, leak),
+        state.contribution(others),
     )
     lines = lines_ahead(
         risk,

@@ -21,7 +21,7 @@ from workbench.arrays import Array, Bool, Float
 from workbench.inspector.correlation import Correlation
 from workbench.inspector.groups import Groups
 from workbench.inspector.state import InspectedState
-from workbench.theory.ncf import NeuronKind, ncf_gradient
+from workbench.theory.ncf import NeuronKind, activation
 
 SAME_AS_LARGE = 10.0
 """Rates up to this many times that of large neurons at rest are as much at rest as these."""
@@ -69,7 +69,7 @@ def held_neurons(
     if neurons is None or correlation is None or correlation.joint:
         return None
     u = state.structure.incoming(state.theta)
-    slopes = np.where(u @ state.x.T > 0.0, 1.0, neurons.leak)
+    slopes = np.where(state.heights > 0.0, 1.0, neurons.leak)
     rate = _rates(state, u, slopes) * state.flow_factor
     scale = correlation.scale * state.flow_factor
     resting = rate[groups.large][rate[groups.large] > 0.0]
@@ -79,7 +79,8 @@ def held_neurons(
     fastest = max(correlation.escape_rate(), 0.0)
     if fastest > 0.0:
         still = min(still, HELD * fastest)
-    jumps = np.abs(state.z) * np.linalg.norm(state.x, axis=1) ** _degree(state) * state.flow_factor
+    size = np.abs(state.x).max(axis=1) if state.apart else np.linalg.norm(state.x, axis=1)
+    jumps = np.abs(state.z) * size ** _degree(state) * state.flow_factor
     counted = jumps > still
     reach = np.where(rate <= still, _cell_radius(state, u, counted), 0.0)
     reach = np.maximum(reach, _sign_radius(state, u, correlation))
@@ -96,6 +97,8 @@ def _rates(
     state: InspectedState, u: Float[Array, "H d"], slopes: Float[Array, "H n"]
 ) -> Float[Array, " H"]:
     """Growth of the cell's quadratic form at its best, or of the neuron's own weights where that is more."""
+    if state.apart:
+        return np.asarray(np.abs((slopes * state.z * state.x.T).sum(axis=1)))
     if state.kind is NeuronKind.TWO_LAYER_RELU:
         return np.asarray(np.linalg.norm((slopes * state.z) @ state.x, axis=1))
     rates = np.zeros(len(u))
@@ -115,6 +118,10 @@ def _cell_radius(
     neurons = state.separable
     if neurons is None or neurons.leak == 1.0 or not counted.any():
         return np.full(len(u), np.inf)
+    if state.apart:
+        # The one edge of a coordinate is u = 0, and samples without it have none.
+        edge = (state.x[counted] != 0.0).any(axis=0)
+        return np.where(edge, np.abs(u[:, 0]), np.inf)
     x = state.x[counted]
     return np.asarray((np.abs(u @ x.T) / np.linalg.norm(x, axis=1)).min(axis=1))
 
@@ -127,19 +134,26 @@ def _sign_radius(
     if v is None or not correlation.complete:
         return np.zeros(len(u))
     least = 1e-12 * correlation.scale
-    helpful = {float(np.sign(p.direction[0])) for p in correlation.points if p.value > least}
-    useless = np.array([float(np.sign(a)) not in helpful and a != 0.0 for a in v])
-    at_rest = np.abs(_own_value(state, u, v)) <= HELD * np.exp(state.log_risk)
+    helpful = {
+        (sees, float(np.sign(p.direction[0])))
+        for sees, p in zip(correlation.sees, correlation.points, strict=True)
+        if p.value > least
+    }
+    useless = np.array(
+        [
+            sees in correlation.sets
+            and (float(sees), float(np.sign(a))) not in helpful
+            and a != 0.0
+            for sees, a in zip(state.sees, v, strict=True)
+        ]
+    )
+    at_rest = np.abs(_own_value(state, v)) <= HELD * np.exp(state.log_risk)
     reach = (np.abs(v) - np.linalg.norm(u, axis=1)) / np.sqrt(2.0)
     return np.where(useless & at_rest, np.maximum(reach, 0.0), 0.0)
 
 
-def _own_value(
-    state: InspectedState, u: Float[Array, "H d"], v: Float[Array, " H"]
-) -> Float[Array, " H"]:
-    """N_k(w_k), which is Euler's half of w_k·∇N."""
+def _own_value(state: InspectedState, v: Float[Array, " H"]) -> Float[Array, " H"]:
+    """N_k(w_k) = v_k Σ_i z_i σ(x_i·u_k), in the run's flow."""
     neurons = state.separable
     leak = 0.0 if neurons is None else neurons.leak
-    weights = np.column_stack([v, u])
-    found = ncf_gradient(weights, state.x, state.z, state.kind, leak)
-    return np.asarray(0.5 * state.flow_factor * (found * weights).sum(axis=1))
+    return np.asarray(state.flow_factor * v * (activation(state.heights, leak) @ state.z))

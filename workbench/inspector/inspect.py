@@ -82,9 +82,10 @@ def _points(found: Correlation) -> list[Mapping[str, Any]]:
             "residual": point.residual,
             "kind": point.kind,
             "basin": point.basin,
-            "sign": sign,
+            "sign": found.sign(index),
+            "coordinate": found.coordinate(index),
         }
-        for point, sign in zip(found.points, found.signs, strict=True)
+        for index, point in enumerate(found.points)
     ]
 
 
@@ -198,12 +199,11 @@ def _limits(
         limits.append(reason)
     if correlation is None:
         return tuple(limits)
-    for _, found in correlation.sets.values():
-        if not found.complete:
-            limits.append(f"The list of KKT points is not complete: {found.reason}.")
+    lacking = {found.reason for _, found in correlation.sets.values() if not found.complete}
+    limits += [f"The list of KKT points is not complete: {reason}." for reason in sorted(lacking)]
     if correlation.joint:
         limits.append(
-            "Neurons do not separate: KKT points are those of the whole θ, without a forecast by neuron."
+            "KKT points are those of the whole θ, as no single neurons are looked at: no forecast by neuron."
         )
     elif not len(groups.small):
         limits.append("No neuron is small, so there is nothing to forecast.")

@@ -112,7 +112,7 @@ def _chosen_points(found: Correlation | None, neurons: list[NeuronForecast]) -> 
 
 def _points(found: Correlation | None, chosen: Int[Array, " k"]) -> KeptPoints:
     points = [] if found is None else [found.points[i] for i in chosen]
-    signs = [] if found is None else [found.signs[i] for i in chosen]
+    signs = [] if found is None else [found.sign(int(i)) for i in chosen]
     width = len(points[0].direction) if points else 0
     return KeptPoints(
         direction=np.array([p.direction for p in points], dtype=float).reshape(len(points), width),

@@ -150,10 +150,15 @@ class InspectedState:
 
     @property
     def kind(self) -> NeuronKind:
-        """The family; raises ValueError where there is none."""
+        """The family, two-layer ReLU (on one number) for neurons apart; raises ValueError without one."""
         if self.separable is None:
             raise ValueError("the neurons of this network are not separable")
-        return NeuronKind(self.separable.family)
+        return NeuronKind.TWO_LAYER_RELU if self.apart else NeuronKind(self.separable.family)
+
+    @property
+    def apart(self) -> bool:
+        """Whether every neuron sees a coordinate of x of its own (a diagonal network)."""
+        return self.separable is not None and self.separable.family == "diagonal"
 
     @cached_property
     def neuron_norm(self) -> Float[Array, " H"]:
@@ -171,10 +176,25 @@ class InspectedState:
 
     @cached_property
     def sees(self) -> Float[Array, " H"]:
-        """Sign of z that every neuron sees: its fixed output sign; +1 where v is trained."""
+        """What every neuron sees, as `seen` takes it: the sign of z, which is its fixed output sign and +1
+        where v is trained; of neurons apart the coordinate of x, from 0."""
+        if self.apart:
+            return np.arange(len(self.neuron_norm), dtype=float)
         if self.structure.outgoing(self.theta) is not None:
             return np.ones(len(self.neuron_norm))
         return self.structure.neuron_signs(self.theta)
+
+    def seen(self, by: float) -> tuple[Float[Array, "n d"], Float[Array, " n"]]:
+        """The inputs and the residual in the correlation function of neurons with that value of `sees`."""
+        if self.apart:
+            return self.x[:, [int(by)]], self.z
+        return self.x, by * self.z
+
+    @cached_property
+    def heights(self) -> Float[Array, "H n"]:
+        """What every separable neuron's activation sees: x_i·u_k, or x_ik u_k of neurons apart."""
+        u = self.structure.incoming(self.theta)
+        return u * self.x.T if self.apart else u @ self.x.T
 
     def contribution(self, index: Int[Array, " k"]) -> Float[Array, " n"]:
         """The part Σ_k Φ_k(x_i) of the output that some separable neurons make."""
@@ -183,8 +203,7 @@ class InspectedState:
         neurons = self.separable
         if neurons is None:
             raise ValueError("the neurons of this network are not separable")
-        u = self.structure.incoming(self.theta)[index]
-        s = activation(u @ self.x.T, neurons.leak)
+        s = activation(self.heights[index], neurons.leak)
         v = self.structure.outgoing(self.theta)
         if v is None:
             return self.sees[index] @ s**2
@@ -199,7 +218,7 @@ class InspectedState:
             raise ValueError("the neurons of this network are not separable")
         moved = theta.copy()
         u = self.structure.parameter(neurons.incoming)
-        d = u.shape[1]
+        d = (u.stop - u.start) // u.shape[0]
         moved[u.start + index * d : u.start + (index + 1) * d] = weights[-d:]
         if neurons.outgoing is not None:
             moved[self.structure.parameter(neurons.outgoing).start + index] = weights[0]

@@ -46,5 +46,8 @@ class DeepLinear(Network):
         return tuple(found)
 
     def neurons(self) -> Neurons:
-        """Rows of the first layer: JT19 Theorem 2.2 turns them all to ±ū."""
+        """Rows of the first layer: JT19 Theorem 2.2 turns them all to ±ū. With one hidden layer and one
+        output, pairs (w1_k, w2_k) that separate."""
+        if self.depth == 2 and self.outputs == 1:
+            return Neurons("two-layer-relu", "w1", outgoing="w2", leak=1.0)
         return Neurons("rows", "w1", leak=1.0)

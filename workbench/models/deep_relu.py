@@ -53,5 +53,7 @@ class DeepRelu(Network):
         return tuple(found)
 
     def neurons(self) -> Neurons:
-        """Rows of the first layer."""
+        """Rows of the first layer; with one hidden layer and one output, pairs (w1_k, w2_k) that separate."""
+        if self.depth == 2 and self.outputs == 1:
+            return Neurons("two-layer-relu", "w1", outgoing="w2", leak=self.leak)
         return Neurons("rows", "w1", leak=self.leak)

@@ -6,7 +6,7 @@ import torch
 from torch import Tensor, nn
 
 from workbench.models.network import Network, activate
-from workbench.models.structure import Layer, Matrix
+from workbench.models.structure import Layer, Matrix, Neurons
 
 
 class Diagonal(Network):
@@ -47,5 +47,9 @@ class Diagonal(Network):
         found.append(Layer(last, (last,), order=1.0, fan_in=d, matrix=Matrix(last, (1, d))))
         return tuple(found)
 
-    def neurons(self) -> None:
-        """None: a hidden unit sees one coordinate, so it has no direction."""
+    def neurons(self) -> Neurons | None:
+        """The pairs (w1_j, w2_j) of the coordinates, for depth 2; None for depths of another order."""
+        if self.depth != 2:
+            return None
+        leak = 1.0 if self.activation == "linear" else 0.0
+        return Neurons("diagonal", "w1", outgoing="w2", leak=leak)

@@ -56,4 +56,6 @@ class Linearised(Network):
     def neurons(self) -> Neurons | None:
         """The base's, as rows: the theory of separable neurons does not speak of their tangents."""
         found = self.base.neurons()
-        return None if found is None else Neurons("rows", found.incoming, leak=1.0)
+        if found is None or found.family == "diagonal":
+            return None
+        return Neurons("rows", found.incoming, leak=1.0)

@@ -109,21 +109,22 @@ def _balanced(
 ) -> Float[np.ndarray, " P"]:
     """W_k = scale · Q_k Q_{k−1}ᵀ with orthonormal Q: W_{k+1}ᵀW_{k+1} = W_kW_kᵀ exactly.
 
-    For separable neurons (u_k, v_k): random directions with ‖u_k‖ = |v_k| = scale.
+    For separable neurons (u_k, v_k) that are no chain of matrices: random directions, ‖u_k‖ = |v_k| = scale.
     """
     neurons = structure.neurons
-    theta = np.zeros(structure.size)
-    if neurons is not None and neurons.family == "two-layer-relu":
+    shapes = [p.shape for p in structure.parameters]
+    matrices = len(shapes) > 1 and all(len(s) == 2 for s in shapes)
+    chained = matrices and all(a[0] == b[1] for a, b in pairwise(shapes))
+    if not chained and neurons is not None and neurons.outgoing is not None:
+        theta = np.zeros(structure.size)
         u = structure.parameter(neurons.incoming)
-        direction = rng.standard_normal(u.shape)
+        direction = rng.standard_normal((u.shape[0], prod(u.shape[1:])))
         direction /= np.linalg.norm(direction, axis=1, keepdims=True)
         theta[u.start : u.stop] = scale * direction.ravel()
-        v = structure.parameter(neurons.outgoing or "")
+        v = structure.parameter(neurons.outgoing)
         theta[v.start : v.stop] = scale * rng.choice([-1.0, 1.0], size=v.shape)
         return theta
-    shapes = [p.shape for p in structure.parameters]
-    chained = all(a[0] == b[1] for a, b in pairwise(shapes) if len(a) == len(b) == 2)
-    if len(shapes) < 2 or any(len(s) != 2 for s in shapes) or not chained:
+    if not chained:
         raise BadInput(
             "init.kind 'balanced' needs two or more weight matrices in a chain, and this network's "
             f"parameters have shapes {', '.join(map(str, shapes))}; "

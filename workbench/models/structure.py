@@ -13,7 +13,7 @@ import numpy as np
 
 from workbench.arrays import Float
 
-NeuronFamily = Literal["squared-relu", "two-layer-relu", "rows"]
+NeuronFamily = Literal["squared-relu", "two-layer-relu", "diagonal", "rows"]
 
 
 @dataclass(frozen=True)
@@ -65,8 +65,9 @@ class Layer:
 class Neurons:
     """H neurons with incoming weights u (H, d), and outgoing weights that are trained or fixed signs.
 
-    `family` "squared-relu" and "two-layer-relu" are separable neurons the correlation function is
-    known for; "rows" are rows of a first layer, shown but without that theory.
+    `family` "squared-relu", "two-layer-relu" and "diagonal" are separable neurons the correlation function
+    is known for; a diagonal one, (u_j, v_j), sees coordinate j of x alone, so that d = 1. "rows" are rows of
+    a first layer, shown but without that theory.
     """
 
     family: NeuronFamily
@@ -134,7 +135,8 @@ class Structure:
         """Trained outgoing weight of every neuron, or None."""
         if self.neurons is None or self.neurons.outgoing is None:
             return None
-        return self.view(theta, self.neurons.outgoing)
+        # One row of a last layer, (1, H), or a vector.
+        return self.view(theta, self.neurons.outgoing).reshape(*theta.shape[:-1], -1)
 
     def neuron_signs(self, theta: Float[np.ndarray, " P"]) -> Float[np.ndarray, " H"]:
         """Sign of each neuron's contribution to the output: fixed, or that of its outgoing weight."""

@@ -21,18 +21,22 @@ Tables = dict[str, Columns]
 def rows_of(kept: KeptInspection, row: int, width: int | None) -> Tables:
     """The rows of an inspection that will stand in row `row` of its table, in the file's types.
 
+    Directions of fewer than `width` numbers have NaN behind them: a file keeps the place that it began with.
+
     Raises:
-        ValueError: its KKT directions do not have `width` numbers.
+        ValueError: its KKT directions have more than `width` numbers.
     """
     points = vars(kept.points)
     count = len(kept.points.value)
-    if width is not None and kept.points.direction.shape[1] == 0:
-        # None were found, or the file they were kept in before had no place for directions.
-        points = {**points, DIRECTION: np.full((count, width), np.nan)}
-    elif width is not None and kept.points.direction.shape != (count, width):
+    own_width = kept.points.direction.shape[1]
+    if width is not None and own_width > width:
         raise ValueError(
-            f"KKT directions have shape {kept.points.direction.shape}, and the file keeps {width} numbers"
+            f"KKT directions have {own_width} numbers each, and the file keeps {width}"
         )
+    if width is not None:
+        # None at all where none were found, or the file they were kept in before had no place for them.
+        room = np.full((count, width - own_width), np.nan)
+        points = {**points, DIRECTION: np.hstack([kept.points.direction, room])}
     own = {name: [value] for name, value in vars(kept).items()}
     tables: Tables = {
         GROUP: _typed(GROUP, own, 1, row, None),
@@ -109,6 +113,9 @@ def _inspection(own: Columns, row: int, tables: Tables) -> KeptInspection:
     neurons = _rows(tables["neurons"], row)
     kinds = tuple(text_value(kind, 8) for kind in points["kind"])
     direction = points.get(DIRECTION, np.zeros((len(kinds), 0)))
+    known = np.isfinite(direction).any(axis=0)
+    if known.any():
+        direction = direction[:, : int(np.flatnonzero(known)[-1]) + 1]
     numbers = {n: points[n] for n in ("value", "multiplier", "residual", "basin", "sign")}
     columns = {n: v.astype(bool) if n == "small" else v for n, v in neurons.items()}
     return KeptInspection(

@@ -29,9 +29,9 @@ def kkt_points(
 ) -> KktSet:
     """KKT points of max N_{z,H}(w), ‖w‖ = 1 (KH24 §5).
 
-    d = 1 (two-layer ReLU) and d = 2: exact, any n. Otherwise exact by cells while these are at most `cap`, else from `starts`
-    seeded ascents; `method`, `complete` and `reason` of the result say which. A neuron with the
-    fixed output sign −1 is asked about with −z.
+    d = 1 (two-layer ReLU) and d = 2: exact, any n. Otherwise exact by cells while these are at most
+    `cap`, else from `starts` seeded ascents; `method`, `complete` and `reason` of the result say
+    which. A neuron with the fixed output sign −1 is asked about with −z.
 
     `cancel` is polled between blocks of work; once it returns True the result comes back with
     `cancelled` set.

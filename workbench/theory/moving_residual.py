@@ -23,7 +23,13 @@ from dataclasses import dataclass
 import numpy as np
 
 from workbench.arrays import Array, Bool, Float
-from workbench.theory.ncf import NeuronKind, ncf_gradient, neuron_outputs
+from workbench.theory.ncf import (
+    NeuronKind,
+    activation,
+    activation_slope,
+    ncf_gradient,
+    neuron_outputs,
+)
 
 DOUBT = 0.1
 """Share of the residual's own motion that lines "less" and "more" take off and add."""
@@ -54,15 +60,39 @@ class SeparableRisk:
     residual: Callable[[Float[Array, " n"]], Float[Array, " n"]]
     rest: Float[Array, " n"]
 
-    def outputs(self, weights: Float[Array, "a p"], sign: Float[Array, " a"]) -> Float[Array, " n"]:
-        """Σ_k s_k H(x; w_k)."""
-        return sign @ neuron_outputs(weights, self.x, self.kind, self.leak)
+    def outputs(self, weights: Float[Array, "a p"], sees: Float[Array, " a"]) -> Float[Array, " n"]:
+        """Σ_k s_k H(x; w_k), s_k = `sees`."""
+        return sees @ neuron_outputs(weights, self.x, self.kind, self.leak)
 
     def pull(
-        self, weights: Float[Array, "a p"], sign: Float[Array, " a"], z: Float[Array, " n"]
+        self, weights: Float[Array, "a p"], sees: Float[Array, " a"], z: Float[Array, " n"]
     ) -> Float[Array, "a p"]:
-        """ẇ_k = s_k ∇N_z(w_k)."""
-        return sign[:, None] * ncf_gradient(weights, self.x, z, self.kind, self.leak)
+        """ẇ_k = s_k ∇N_z(w_k), s_k = `sees`."""
+        return sees[:, None] * ncf_gradient(weights, self.x, z, self.kind, self.leak)
+
+
+@dataclass(frozen=True, eq=False)
+class ApartRisk(SeparableRisk):
+    """Φ = Σ_k v_k σ(u_k x_{j_k}): two-layer neurons (v, u) that see one coordinate j_k each."""
+
+    def _heights(
+        self, weights: Float[Array, "a 2"], sees: Float[Array, " a"]
+    ) -> tuple[Float[Array, "a n"], Float[Array, "a n"]]:
+        """x_{i j_k} and u_k x_{i j_k}."""
+        own = self.x[:, sees.astype(np.int64)].T
+        return own, weights[:, 1:] * own
+
+    def outputs(self, weights: Float[Array, "a p"], sees: Float[Array, " a"]) -> Float[Array, " n"]:
+        """The sum over neurons, j_k = `sees`."""
+        return weights[:, 0] @ activation(self._heights(weights, sees)[1], self.leak)
+
+    def pull(
+        self, weights: Float[Array, "a p"], sees: Float[Array, " a"], z: Float[Array, " n"]
+    ) -> Float[Array, "a p"]:
+        """(v̇, u̇) = (Σ_i z_i σ(u x_ij), v Σ_i z_i σ'(u x_ij) x_ij), j = `sees`."""
+        own, height = self._heights(weights, sees)
+        in_u = (activation_slope(height, self.leak) * own) @ z
+        return np.column_stack([activation(height, self.leak) @ z, weights[:, 0] * in_u])
 
 
 @dataclass(frozen=True, eq=False)
@@ -107,7 +137,7 @@ class _Race:
         radius: float,
         step: float,
     ) -> None:
-        self.risk, self.large_sign, self.sign = risk, large[1], small[1]
+        self.risk, self.large_sees, self.sees = risk, large[1], small[1]
         self.log_radius, self.step = float(np.log(radius)), step
         # Without large neurons nothing moves z but the small ones themselves.
         self.lines = LINES if len(large[0]) else ("still", "answered")
@@ -133,15 +163,15 @@ class _Race:
         """Of the small neurons on the "moving" line, none larger than the radius."""
         line = self.lines.index("moving") if "moving" in self.lines else 0
         size = np.exp(np.minimum(at.log_norm[line], self.log_radius))
-        return self.risk.outputs(at.direction[line] * size[:, None], self.sign)
+        return self.risk.outputs(at.direction[line] * size[:, None], self.sees)
 
     def rates(self, at: _Ahead) -> _Ahead:
         """d/dt of everything."""
         answer = self.risk.rest + self._small_outputs(at)
         alone = np.zeros_like(self.z)
         if self.at.large.shape[1]:
-            alone = self.risk.outputs(at.large[0], self.large_sign)
-            answer = answer + self.risk.outputs(at.large[1], self.large_sign)
+            alone = self.risk.outputs(at.large[0], self.large_sees)
+            answer = answer + self.risk.outputs(at.large[1], self.large_sees)
         moving, answered = self.risk.residual(alone + self.fixed), self.risk.residual(answer)
         seen = {
             "still": self.z,
@@ -152,11 +182,11 @@ class _Race:
         }
         large = np.zeros_like(at.large)
         if at.large.shape[1]:
-            large[0] = self.risk.pull(at.large[0], self.large_sign, moving)
-            large[1] = self.risk.pull(at.large[1], self.large_sign, answered)
+            large[0] = self.risk.pull(at.large[0], self.large_sees, moving)
+            large[1] = self.risk.pull(at.large[1], self.large_sees, answered)
         pull = np.stack(
             [
-                self.risk.pull(w, self.sign, seen[name])
+                self.risk.pull(w, self.sees, seen[name])
                 for name, w in zip(self.lines, at.direction, strict=True)
             ]
         )
@@ -229,7 +259,7 @@ def lines_ahead(
     still_first: float,
     cancel: Callable[[], bool] | None = None,
 ) -> dict[str, Line] | None:
-    """Every line of some small neurons (weights and output signs, none zero); None when cancelled.
+    """Every line of some small neurons, none zero, with weights and what they see; None when cancelled.
 
     `highest`: max N of the residual now, over unit directions. `step`: η of the summed risk, the length of
     the run's own steps. `still_first`: the first escape on the residual at rest.

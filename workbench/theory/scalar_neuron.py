@@ -1,8 +1,9 @@
 """One (leaky) ReLU neuron (v, u) on inputs of one number, in closed form: KKT points, ways and times.
 
-N(v, u) = v Σ_i z_i σ(u x_i) = v a u, with the slope a = a₊ for u > 0 and a₋ for u < 0; a linear activation has
-a₊ = a₋ = Σ z_i x_i. Coordinate j of a diagonal network of depth 2 is such a neuron on x_ij (VSS22 §2), its NCF
-separates from the others' (KH24 Cor. 5.4.1). On either side the flow v' = a u, u' = a v is linear.
+N(v, u) = v Σ_i z_i σ(u x_i) = v a u, with the slope a = a₊ for u > 0 and a₋ for u < 0; a linear activation
+has a₊ = a₋ = Σ z_i x_i. Coordinate j of a diagonal network of depth 2 is such a neuron on x_ij (VSS22 §2),
+and its NCF separates from the others' (KH24 Cor. 5.4.1). On either side the flow v' = a u, u' = a v is
+linear.
 """
 
 from __future__ import annotations
@@ -54,8 +55,8 @@ class Slopes:
 
 
 def kkt_scalar(x: Float[Array, "n 1"], z: Float[Array, " n"], leak: float = 0.0) -> KktSet:
-    """All KKT points: |v| = |u| = 1/√2 on both sides, N = ±|a|/2; (±1, 0) with N = 0 where a₊ and a₋ differ in
-    sign; every v on a side without a slope.
+    """All KKT points: |v| = |u| = 1/√2 on both sides, N = ±|a|/2; (±1, 0) with N = 0 where a₊ and a₋
+    differ in sign; every v on a side without a slope.
 
     `basin`: the share of all directions on the circle of (v, u), exact. A side without a slope is one flat
     set, and both together are one.
@@ -190,8 +191,6 @@ def _listed(end: Float[Array, " 2"], found: KktSet) -> int:
         if point.kind != "flat" and np.linalg.norm(point.direction - end) <= 1e-9:
             return index
     for index, point in enumerate(found.points):
-        if point.kind == "flat" and (
-            point.basin == 1.0 or end[1] * point.direction[1] >= 0
-        ):
+        if point.kind == "flat" and (point.basin == 1.0 or end[1] * point.direction[1] >= 0):
             return index
     return -1

@@ -27,7 +27,7 @@ def _marks(looked: Looked, sign: float | None, chosen: int | None) -> tuple[KktP
     if found is None:
         return ()
     marks = []
-    for index, (point, seen) in enumerate(zip(found.points, found.signs, strict=True)):
+    for index, (point, seen) in enumerate(zip(found.points, found.sees, strict=True)):
         flat = point.extent is not None and point.extent.angles is not None
         angle = angle_of(point)
         # On the landscape of max over v, only neurons with v > 0 stand where N is drawn.
@@ -103,8 +103,8 @@ def _lows(found: Correlation, target: int) -> list[float]:
     """Angles of the minima of N that neurons with the output sign of a target cannot pass."""
     front = found.points[target].direction[0]
     lows = []
-    for point, seen in zip(found.points, found.signs, strict=True):
-        same = seen == found.signs[target] and (
+    for point, seen in zip(found.points, found.sees, strict=True):
+        same = seen == found.sees[target] and (
             not has_output(point) or point.direction[0] * front > 0
         )
         angle = angle_of(point) if point.kind == "min" and same else None
@@ -128,7 +128,7 @@ def landscape(looked: Looked, chosen: int | None, neuron: int | None) -> Landsca
     sign = next(iter(looked.circles))
     point = None
     if chosen is not None and 0 <= chosen < len(found.points):
-        sign, point = found.signs[chosen], found.points[chosen]
+        sign, point = found.sees[chosen], found.points[chosen]
     circle = looked.circles[sign]
     u = state.structure.incoming(state.theta)
     seen = np.flatnonzero(state.sees == sign)

@@ -162,13 +162,11 @@ def points_table(looked: Looked) -> Listed:
         ListColumn("λ", 4),
         ListColumn("residual", 5),
         ListColumn("basin", 3),
-        *([ListColumn("sign", 2)] if both else []),
+        *([ListColumn("coordinate" if found.apart else "sign", 2)] if both else []),
         *([] if found.joint else [ListColumn("neurons", 0)]),
     ]
     rows = []
-    for index, (point, sign) in enumerate(
-        zip(found.points[:MOST_ROWS], found.signs[:MOST_ROWS], strict=True)
-    ):
+    for index, point in enumerate(found.points[:MOST_ROWS]):
         ink = "purple" if point.value > 0 else "pink" if point.value < 0 else "dim"
         here = len(going.get(index, []))
         rows.append(
@@ -179,11 +177,18 @@ def points_table(looked: Looked) -> Listed:
                 (number(point.multiplier, 5), "bar_text"),
                 (f"{point.residual:.0e}", "bar_text"),
                 ("–" if np.isnan(point.basin) else f"{point.basin:.1%}", "bar_text"),
-                *([("+" if sign > 0 else "−", "bar_text")] if both else []),
+                *([(seen_by(found, index), "bar_text")] if both else []),
                 *([] if found.joint else [(str(here), "bright" if here else "dim")]),
             )
         )
     return Listed(tuple(columns), tuple(rows))
+
+
+def seen_by(found: Correlation, index: int) -> str:
+    """What the neurons of a point see: a coordinate, or the sign of the residual."""
+    if found.apart:
+        return str(found.coordinate(index))
+    return "+" if found.sign(index) > 0 else "−"
 
 
 def points_title(looked: Looked) -> str:

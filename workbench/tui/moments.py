@@ -91,7 +91,7 @@ def moment_of(
     if structure.neurons is None:
         return Moment(step, values, reason="this network declares no neurons")
     norms = neuron_norms(theta[None], structure)[0]
-    if d != 2:
+    if structure.incoming(theta).shape[-1] != 2:
         reason = circle_reason(structure.neurons, d, True) or ""
         return Moment(step, values, norms=norms, reason=reason)
     why_not = circle_reason(structure.neurons, d, outputs.ndim == 1)

@@ -23,8 +23,8 @@ _PUSH = re.compile(
 class Push:
     """`size` times the unit KKT direction is added to a neuron, to all small ones, or to the whole θ.
 
-    `neuron` None: the whole θ (a joint KKT point), or with `everyone` all small neurons that see the
-    point's sign.
+    `neuron` None: the whole θ (a joint KKT point), or with `everyone` all small neurons that see what the
+    point's do: the sign of the residual, or a coordinate.
     """
 
     size: float
@@ -34,19 +34,20 @@ class Push:
 
 def likely_neuron(inspection: Inspection, point: int) -> int | None:
     """The neuron that a push most likely means: the largest small one heading to the point, else the
-    largest small one that sees its sign; None for a joint point or without small neurons."""
+    largest small one that sees the same; None for a joint point or without small neurons."""
     found = inspection.correlation
     if found is None or found.joint:
         return None
     small = [n for n in inspection.forecast.neurons if n.small]
     heading = [n for n in small if n.target == point]
-    chosen = heading or small
+    own = [n for n in small if found.coordinate(point) in (None, n.index)]
+    chosen = heading or own
     return max(chosen, key=lambda n: n.norm).index if chosen else None
 
 
 def parse_push(text: str, state: InspectedState, inspection: Inspection, point: int) -> Push:
     """`1e-3`, `1e-3 neuron 4`, `-0.1 all`; raises BadInput for anything else, and for a neuron that is
-    not there or sees the residual with the other sign."""
+    not there or has another correlation function."""
     found = inspection.correlation
     match = _PUSH.fullmatch(text.strip())
     size = float(match["size"]) if match else 0.0
@@ -59,7 +60,7 @@ def parse_push(text: str, state: InspectedState, inspection: Inspection, point: 
         if match["who"] is not None:
             raise BadInput("this KKT point is one of the whole θ: give a length only")
         return Push(size)
-    sign, count = found.signs[point], len(state.neuron_norm)
+    count = len(state.neuron_norm)
     if match["who"] is None:
         neuron = likely_neuron(inspection, point)
         if neuron is None:
@@ -70,9 +71,10 @@ def parse_push(text: str, state: InspectedState, inspection: Inspection, point: 
         neuron = int(match["who"])
     if neuron >= count:
         raise BadInput(f"there is no neuron {neuron}: they are 0 to {count - 1}")
-    if state.sees[neuron] != sign:
+    if state.sees[neuron] != found.sees[point]:
+        other = "another coordinate" if found.apart else "the other output sign"
         raise BadInput(
-            f"neuron {neuron} has the other output sign: this is no KKT point of its correlation function"
+            f"neuron {neuron} has {other}: this is no KKT point of its correlation function"
         )
     return Push(size, neuron)
 
@@ -91,7 +93,7 @@ def delta_of(
         chosen = np.array([push.neuron])
     else:
         small = inspection.groups.small
-        chosen = small[state.sees[small] == found.signs[point]]
+        chosen = small[state.sees[small] == found.sees[point]]
     theta = state.theta
     for index in chosen:
         theta = state.place(theta, int(index), state.weights[index] + step)
