@@ -88,7 +88,7 @@ def test_fixed_signs_see_their_own_residual():
     times = [n.escape_time for n in found.forecast.neurons]
     assert np.isinf(times[0]) or times[0] is None or times[0] > 1e3 * times[1]
     assert found.forecast.first == 1
-    assert found.correlation.signs[found.forecast.neurons[1].target] == -1.0
+    assert found.correlation.sees[found.forecast.neurons[1].target] == -1.0
 
 
 def test_a_later_saddle_with_one_teacher_fitted():
@@ -203,10 +203,10 @@ def test_networks_that_do_not_separate_use_the_joint_function(model, order):
     assert found.correlation.joint
     assert verdict(found) == "saddle"
     assert found.correlation.method == "multistart"
-    assert any("do not separate" in s for s in found.limits)
+    assert any("those of the whole θ" in s for s in found.limits)
     large = inspect_state(state(model, 1e4 * theta, y, order=order))
     assert large.correlation is None
-    assert any("do not separate" in s for s in large.limits)
+    assert any("not known to separate" in s for s in large.limits)
 
 
 def test_a_network_that_is_not_homogeneous_says_so():

@@ -71,10 +71,10 @@ def test_anything_else_is_refused_in_a_sentence(text):
 
 def test_a_neuron_that_is_not_there_or_has_the_other_sign_is_refused():
     state, found = looked("model.signs=alternate")
-    assert set(found.correlation.signs) == {1.0, -1.0}
+    assert set(found.correlation.sees) == {1.0, -1.0}
     with pytest.raises(BadInput, match="0 to 19"):
         parse_push("1 neuron 20", state, found, 0)
-    sign = found.correlation.signs[0]
+    sign = found.correlation.sees[0]
     other = int(np.flatnonzero(state.sees != sign)[0])
     with pytest.raises(BadInput, match="other output sign"):
         parse_push(f"1 neuron {other}", state, found, 0)

@@ -42,13 +42,11 @@ class Neurons:
 
 def last_neurons(series: RunSeries) -> Neurons | None:
     """The neurons at the last record; None where their family has no NCF or not all were kept."""
-    kind, width = series.setting("model", "kind"), series.setting("model", "width")
-    x = series.reader.x
-    if kind not in tuple(NeuronKind) or not isinstance(width, int) or x is None or x.ndim < 2:
+    known, x = _family(series), series.reader.x
+    if known is None or x is None or x.ndim < 2:
         return None
+    family, width, leak = known
     d = int(np.prod(x.shape[1:]))
-    family = NeuronKind(kind)
-    leak = float(series.setting("model", "leak", 0.0))
     squared = family is NeuronKind.SQUARED_RELU
     if series.has("theta"):
         theta = series.reader.read("theta", slice(-1, None))[0]
@@ -63,6 +61,23 @@ def last_neurons(series: RunSeries) -> Neurons | None:
     if norm.shape != (width,) or direction.shape != (width, d):
         return None
     return Neurons(family, leak, norm[:, None] * direction, _signs(series, width))
+
+
+def _family(series: RunSeries) -> tuple[NeuronKind, int, float] | None:
+    """Kind, number and leak of the neurons that the configuration describes; None without a known kind."""
+    kind, width = series.setting("model", "kind"), series.setting("model", "width")
+    leak = series.setting("model", "leak", 0.0)
+    if kind in ("deep-relu", "deep-linear"):
+        # One hidden layer is a sum over neurons; deep-linear has width and depth where it has no widths.
+        plain = kind == "deep-linear" and series.setting("model", "depth") == 2
+        widths = series.setting("model", "widths") or ([width] if plain else [])
+        if len(widths) != 1:
+            return None
+        kind, width = NeuronKind.TWO_LAYER_RELU, widths[0]
+        leak = leak if series.setting("model", "kind") == "deep-relu" else 1.0
+    if kind not in tuple(NeuronKind) or not isinstance(width, int):
+        return None
+    return NeuronKind(kind), width, float(leak)
 
 
 def _signs(series: RunSeries, width: int) -> Float[Array, " H"]:
