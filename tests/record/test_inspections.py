@@ -214,7 +214,20 @@ def test_directions_that_are_not_known_are_left_out(tmp_path: Path) -> None:
         assert np.isnan(second.points.direction).all()
 
 
-def test_a_direction_of_another_width_is_refused(tmp_path: Path) -> None:
+def test_shorter_directions_fit_and_come_back(tmp_path: Path) -> None:
+    """A file laid out for directions of the whole θ takes those of single neurons."""
+    store = with_three(tmp_path)
+    one = inspection(93)
+    narrow = replace(one.points, direction=np.linspace(0.1, 1.0, 3)[:, None])
+    store.keep(replace(one, points=narrow))
+    store.close()
+    with RunReader(tmp_path) as reader:
+        found = reader.inspections()
+    assert found[-1].points.direction.tolist() == narrow.direction.tolist()
+    assert found[0].points.direction.shape == inspection(10).points.direction.shape
+
+
+def test_a_longer_direction_is_refused(tmp_path: Path) -> None:
     store = with_three(tmp_path)
     points = replace(inspection(3).points, direction=np.ones((3, 5)))
     store.keep(replace(inspection(3), points=points))
