@@ -217,7 +217,7 @@ def test_directions_that_are_not_known_are_left_out(tmp_path: Path) -> None:
 def test_shorter_directions_fit_and_come_back(tmp_path: Path) -> None:
     """A file laid out for directions of the whole θ takes those of single neurons."""
     store = with_three(tmp_path)
-    one = inspection(93)
+    one = inspection(91)
     narrow = replace(one.points, direction=np.linspace(0.1, 1.0, 3)[:, None])
     store.keep(replace(one, points=narrow))
     store.close()
