@@ -14,6 +14,7 @@ if TYPE_CHECKING:
 
     from workbench.inspector.correlation import Correlation
     from workbench.inspector.inspect import Inspection
+    from workbench.theory.result import Orbit
 
 MOST_NEURONS = 20
 MOST_POINTS = 20
@@ -80,9 +81,12 @@ def _points(found: Inspection, console: Console) -> None:
     both = len(correlation.sets) > 1
     seen = "coordinate" if correlation.apart else "sign"
     table = Table(title="KKT points of the correlation function", title_justify="left", box=None)
+    orbits = correlation.joint
     for name in ("#", "N", "λ", "residual", "basin", "neurons", *((seen,) if both else ())):
         table.add_column(name, justify="right")
     table.add_column("kind")
+    if orbits:
+        table.add_column("orbit")
     table.add_column("direction")
     for index, point in enumerate(correlation.points[:MOST_POINTS]):
         table.add_row(
@@ -94,6 +98,7 @@ def _points(found: Inspection, console: Console) -> None:
             str(heading.get(index, 0)),
             *((_seen(correlation, index),) if both else ()),
             point.kind,
+            *((_orbit(point.orbit),) if orbits else ()),
             _direction(point.direction),
         )
     console.print()
@@ -110,6 +115,14 @@ def _seen(correlation: Correlation, index: int) -> str:
     if correlation.apart:
         return str(correlation.coordinate(index))
     return f"{correlation.sign(index):+.0f}"
+
+
+def _orbit(orbit: Orbit | None) -> str:
+    """The dimension of the set of points that one stands for, and how many of them were met."""
+    if orbit is None:
+        return formats.ABSENT
+    dimension = "unknown" if orbit.dimension is None else str(orbit.dimension)
+    return f"dimension {dimension}, {orbit.members:,} met"
 
 
 def _direction(direction: object) -> str:

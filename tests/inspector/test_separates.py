@@ -150,3 +150,10 @@ def test_a_run_is_forecast_recorded_and_drawn(tmp_path):
 def test_the_circle_is_not_drawn_for_coordinates():
     state = small_state({"kind": "diagonal"}, x=data()[0][:, :2], y=data()[1])
     assert "of its own" in circle_reason(state.structure.neurons, 2, True)
+
+
+def test_an_orbit_is_one_entry_with_its_dimension():
+    found = inspect_state(small_state({"kind": "deep-linear", "widths": [3, 2]}))
+    (point,) = found.as_json()["kkt"]["points"]
+    assert point["orbit"] == {"dimension": 3, "members": 128, "why_unknown": ""}
+    assert point["basin"] == 1.0

@@ -8,7 +8,7 @@ from typing import Literal
 
 import numpy as np
 
-from workbench.arrays import Float
+from workbench.arrays import Array, Float
 from workbench.inspector.groups import Groups
 from workbench.inspector.state import InspectedState
 from workbench.theory.kkt import kkt_points
@@ -190,7 +190,14 @@ def _joint(state: InspectedState, most: int, cancel: Cancel) -> Correlation:
     ncf = state.risk.joint(state.z)
     starts = min(most, int(np.clip(JOINT_NUMBERS / (300.0 * state.n * p), 8, 128)))
     found = kkt_joint(
-        ncf.value, ncf.gradient, p, order=round(order), starts=starts, rounds=300, cancel=cancel
+        ncf.value,
+        ncf.gradient,
+        p,
+        order=round(order),
+        starts=starts,
+        rounds=300,
+        invariants=lambda theta: _singular_values(state, theta),
+        cancel=cancel,
     )
     probe: Float[np.ndarray, "1 P"] = np.ones((1, p)) / np.sqrt(p)
     scale = max([abs(q.value) for q in found.points], default=float(abs(ncf.value(probe)[0])))
@@ -204,3 +211,14 @@ def _joint(state: InspectedState, most: int, cancel: Cancel) -> Correlation:
         state.flow_factor,
         scale or 1.0,
     )
+
+
+def _singular_values(state: InspectedState, theta: Float[Array, "B P"]) -> Float[Array, "B q"]:
+    """Of every parameter that is a matrix the singular values, of others the norm: rotations of hidden units,
+    and units that change places, move none of them."""
+    parts = []
+    for parameter in state.structure.parameters:
+        part = state.structure.view(theta, parameter.name)
+        flat = part.reshape(len(theta), parameter.shape[0] if len(parameter.shape) > 1 else 1, -1)
+        parts.append(np.linalg.svd(flat, compute_uv=False))
+    return np.concatenate(parts, axis=1)

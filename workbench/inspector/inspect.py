@@ -84,6 +84,7 @@ def _points(found: Correlation) -> list[Mapping[str, Any]]:
             "basin": point.basin,
             "sign": found.sign(index),
             "coordinate": found.coordinate(index),
+            "orbit": None if point.orbit is None else vars(point.orbit),
         }
         for index, point in enumerate(found.points)
     ]

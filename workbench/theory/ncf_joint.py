@@ -12,13 +12,11 @@ import numpy as np
 from jaxtyping import Float
 
 from workbench.arrays import Array
-from workbench.theory.kkt_multistart import leaders
 from workbench.theory.min_norm import min_norm_element
 from workbench.theory.ncf import ORDER
 from workbench.theory.ncf_flow import Gradient
+from workbench.theory.orbits import Invariants, Value, groups_of_ends, orbit_of
 from workbench.theory.result import KktPoint, KktSet, PointKind, by_value
-
-Value = Callable[[Float[Array, "B p"]], Float[Array, " B"]]
 
 
 def stationarity(
@@ -52,6 +50,7 @@ def kkt_joint(
     seed: int = 0,
     rounds: int = 2000,
     keep: int = 64,
+    invariants: Invariants | None = None,
     cancel: Callable[[], bool] | None = None,
 ) -> KktSet:
     """Local maxima of N on the sphere that ascents from uniform seeded starts reach.
@@ -59,7 +58,8 @@ def kkt_joint(
     Each ascent takes steps along the tangent gradient, longer after a success and shorter after a
     failure, so N never falls. `basin`: share of starts; `residual`: `stationarity` over the largest
     gradient met. A point is called "max" when no probe around it is higher, else "saddle".
-    `complete` is always False.
+    `complete` is always False. With `invariants`, numbers that no symmetry of N moves, ends that agree in
+    them and in N are one entry, with its `orbit`.
 
     Raises:
         ValueError: p or starts < 1.
@@ -71,17 +71,22 @@ def kkt_joint(
     u /= np.linalg.norm(u, axis=1, keepdims=True)
     u, height, scale, finished = _ascend(value, gradient, u, rounds, cancel)
     points: list[KktPoint] = []
-    heads, counts = leaders(u, height, 1e-3, keep)
+    groups = groups_of_ends(u, height, invariants, keep)
     if finished:
-        for head, count in zip(heads, counts, strict=True):
+        for group in groups:
+            head = group.rows[0]
             w, n = u[head], float(height[head])
             residual = stationarity(w, gradient, seed=seed) / scale
             kind: PointKind = "max" if _is_top(value, w, n, scale, rng) else "saddle"
-            points.append(KktPoint(w, n, order * n, residual, kind, int(count) / starts))
+            orbit = None
+            if invariants is not None:
+                orbit = orbit_of(u[group.rows], group.members, value, gradient, rng)
+            share = len(group.rows) / starts
+            points.append(KktPoint(w, n, order * n, residual, kind, share, orbit=orbit))
     reason = f"{starts:,} seeded starts; what they missed is not known" if finished else "cancelled"
     statistics = {
         "starts": float(starts),
-        "distinct": float(len(heads)),
+        "distinct": float(len(groups)),
         "max_residual": max((point.residual for point in points), default=0.0),
     }
     return KktSet(

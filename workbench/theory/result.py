@@ -39,6 +39,19 @@ class FlatExtent:
     basis: Float[Array, "k p"] | None = None
 
 
+@dataclass(frozen=True)
+class Orbit:
+    """KKT points that a symmetry of N maps onto each other, listed as one of them.
+
+    `dimension` of the set they form: 0 where every one is isolated, None where `why_unknown` says why it is
+    not certain. `members`: how many different ones a search met.
+    """
+
+    dimension: int | None
+    members: int
+    why_unknown: str = ""
+
+
 @dataclass(frozen=True, eq=False)
 class KktPoint:
     """One KKT point, or one connected flat set of them with `direction` a member.
@@ -53,7 +66,8 @@ class KktPoint:
     two-layer starts are the balanced ones |v| = ‖u‖ of either sign, and in d = 1 over all (v, u);
     the share of seeded starts from multistart; nan where it was not computed.
     `kinks`: number of distinct data hyperplanes {x_i·u = 0} through the direction across which N
-    has a different formula; 0 inside a cell.
+    has a different formula; 0 inside a cell. `orbit`: the points that this one stands for, None where
+    the search knows of no symmetry.
     """
 
     direction: Float[Array, " p"]
@@ -64,6 +78,7 @@ class KktPoint:
     basin: float = float("nan")
     extent: FlatExtent | None = None
     kinks: int = 0
+    orbit: Orbit | None = None
 
 
 @dataclass(frozen=True, eq=False)

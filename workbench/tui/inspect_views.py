@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from workbench.inspector.forecast import NeuronForecast
     from workbench.inspector.inspect import Inspection
     from workbench.theory.result import KktPoint as FoundPoint
+    from workbench.theory.result import Orbit
     from workbench.tui.looked import Looked
 
 VERDICTS: dict[str, tuple[str, str]] = {
@@ -313,11 +314,21 @@ def point_detail(looked: Looked, index: int) -> list[Cell]:
         lines.append((f"heading here: {shown}", "text"))
     if point.extent is not None:
         lines.append((f"a flat set of KKT points ({point.extent.shape})", "bar_text"))
+    if point.orbit is not None:
+        lines.append((orbit_words(point.orbit), "bar_text"))
     if point.kinks:
         lines.append((f"on {point.kinks} kinks of the data", "bar_text"))
     if not is_planar(looked):
         lines += _bars(point.direction)
     return lines
+
+
+def orbit_words(orbit: Orbit) -> str:
+    """What a point stands for that a symmetry maps onto others."""
+    met = f"of which {orbit.members:,} were met" if orbit.members > 1 else "met once"
+    if orbit.dimension is None:
+        return f"an orbit whose dimension is not certain ({orbit.why_unknown}), {met}"
+    return f"an orbit of dimension {orbit.dimension}, {met}"
 
 
 def _bars(direction: Float[np.ndarray, " p"], most: int = 24) -> list[Cell]:
