@@ -9,7 +9,11 @@ import typer
 
 from commands.options import Run, RunsDir, runs_folder
 
-FIGURES = "risk, margins, directions, ncf, field, norms, layers or mapped"
+FIGURES = (
+    "risk, margins, directions, ncf, field, robustness, optimality, rates, margins-ordered, contours, norms, "
+    "layers or mapped"
+)
+"""Those of `record.figures.FIGURES`, which take long to load."""
 
 
 def plot(

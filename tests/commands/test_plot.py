@@ -46,3 +46,10 @@ def test_targets_that_cannot_be_written(cli, runs, tmp_path, target, code, text)
     assert (done.returncode, done.stdout) == (code, "")
     assert text in done.stderr
     assert sorted(p.name for p in tmp_path.iterdir()) == ["folder.png"]
+
+
+def test_help_names_every_figure():
+    from commands.plot import FIGURES as told
+    from workbench.record.figures.registry import FIGURES
+
+    assert told.replace(" or ", ", ").split(", ") == list(FIGURES)
