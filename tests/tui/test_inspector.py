@@ -298,3 +298,38 @@ async def test_a_stored_class_of_ones_own_is_not_imported_for_looking(tmp_path):
         await until(lambda: isinstance(app.screen, InspectorScreen))
         await until(lambda: "--trust" in said(app, "waiting"))
     assert (folder / "config.toml").read_text() == text
+
+
+@pytest.mark.parametrize("d", [2, 5])
+async def test_coordinates_of_a_diagonal_network_are_shown_and_pushed(tmp_path, d):
+    """Every coordinate is a neuron: charts, tables and a push, without a circle to draw them on."""
+    x = np.random.default_rng(2).normal(size=(30, d))
+    settings = [
+        f"data={{kind='inline', x={x.tolist()}, y={(x @ np.arange(1.0, d + 1)).tolist()}}}",
+        "model={kind='diagonal'}",
+        "init={kind='gaussian', scale=1e-8}",
+        "loss={kind='square', reduction='mean'}",
+        "train={lr=0.01, steps=4000}",
+    ]
+    app = WorkbenchApp.to_run(PRESET, settings, tmp_path)
+    async with app.run_test(size=(120, 40)) as pilot:
+        screen = await inspector_at_first_saddle(app, pilot)
+        assert said(app, "verdict").startswith("saddle")
+        points = texts(app, "points")
+        assert len(points) == 4 * d
+        found = screen.looked.inspection
+        neurons = texts(app, "neurons")
+        assert neurons[0][0] == f"▸{found.forecast.first}"
+        best = found.correlation.coordinate(0)
+        before = engine(app).snapshot.theta.copy()
+        await pilot.press("p")
+        await pilot.pause()
+        for character in "0.5":
+            await pilot.press(character)
+        await pilot.press("enter")
+        await until(lambda: not np.array_equal(engine(app).snapshot.theta, before))
+        moved = engine(app).snapshot.theta - before
+        assert np.flatnonzero(moved).tolist() == [best, d + best]
+        assert np.abs(moved[[best, d + best]]) == pytest.approx(0.5 * 2**-0.5)
+        await pilot.press("escape")
+        await until(lambda: isinstance(app.screen, RunScreen))
