@@ -113,7 +113,10 @@ def why_no_correlation(state: InspectedState, groups: Groups) -> str | None:
                 "joint search for KKT points."
             )
         return None
-    if (state.x.shape[1] > WIDE and not state.apart) or state.n > MANY:
+    # Neurons apart see one number, and to those without a kink all of space is one cell with one slope.
+    linear = state.kind is NeuronKind.TWO_LAYER_RELU and state.separable.leak == 1.0
+    easy = state.apart or linear
+    if (state.x.shape[1] > WIDE and not easy) or state.n > MANY:
         return (
             f"KKT points are searched for up to {WIDE} inputs and {MANY:,} samples; "
             f"here are {state.x.shape[1]:,} and {state.n:,}."
