@@ -9,6 +9,7 @@ import torch
 from tests.reference_attack import every_cell
 from workbench.config import parse_config
 from workbench.engine.program import StopFlag
+from workbench.errors import BadInput
 from workbench.inspector.exact_distance import _Layers
 from workbench.inspector.layer_chain import Convolved, chain_of
 from workbench.inspector.lipschitz import certified_radius, lipschitz_product, why_no_bound
@@ -252,6 +253,16 @@ def test_ten_neurons_in_space_have_exact_distances(compared):
         distance = every_cell(layers.margins(state.x[k], float(state.y[k]), None)[0])
         assert found.attack[k] == pytest.approx(distance, rel=1e-6)
         assert found.bound[k] <= distance * (1 + 1e-9)
+def test_a_network_that_does_not_look_at_its_inputs_is_refused():
+    data = {"kind": "inline", "x": [[1.0, 0.0], [0.0, 1.0]], "y": [1, 1]}
+    tables = {
+        "data": data,
+        "init": {"kind": "gaussian", "scale": 0.5},
+        "loss": {"kind": "exponential"},
+    }
+    state = trained(tables, {"kind": "mexican-hat"}, 1)
+    with pytest.raises(BadInput, match="do not depend on its inputs"):
+        robustness(state, [0, 1], box=None)
 
 
 def test_unknown_networks_get_an_attack_and_a_sentence():

@@ -64,3 +64,18 @@ def test_states_without_a_verdict_are_refused(drawn):
         drawn("vss22-3.2", "init.values.u=[[-0.1, -1.0], [0.1, -1.0]]", "train.steps=1")
     with pytest.raises(BadInput, match="recorded no theta"):
         drawn("vss22-4.1", "record.theta=false")
+
+
+def test_a_network_without_order_and_an_output_a_class(drawn):
+    """Its margin is that of the classes; with the square loss there is none to draw."""
+    model = "model={kind='residual', width=4, blocks=1, batch_norm=false}"
+    data = "data={kind='inline', x=[[1.0, 0.2], [-0.3, 1.0], [-0.5, -0.8]], y=[0, 1, 2]}"
+    start = "init={kind='gaussian', scale=0.5}"
+    loss = "loss={kind='cross-entropy'}"
+    steps = "train={rule='constant', lr=0.1, steps=20}"
+    (axes,) = drawn("vss22-6.1", model, data, start, loss, steps).axes
+    margin = axes.get_lines()[0].get_ydata()
+    assert np.isfinite(margin).all()
+    assert "q_i" in axes.get_ylabel()
+    with pytest.raises(BadInput, match="square loss"):
+        drawn("vss22-6.1", "loss={kind='square'}", "train={rule='constant', lr=0.1, steps=20}")

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from workbench.arrays import Bool, Float, Int
+from workbench.errors import BadInput
 
 if TYPE_CHECKING:
     from torch import nn
@@ -113,7 +114,7 @@ def robustness(
     """Attack and certify the samples `index` of a classifying state.
 
     float64, on the CPU, on a copy of the network (batch statistics held). `layer_orders`: k_1..k_m, for
-    γ̄_m; `report` is told the share done.
+    γ̄_m; `report` is told the share done. Raises BadInput for a network that does not look at its inputs.
     """
     import copy
 
@@ -136,6 +137,10 @@ def robustness(
     x = torch.from_numpy(np.ascontiguousarray(state.x, dtype=np.float64))
     y = torch.from_numpy(np.asarray(state.y, dtype=np.float64))
     block = min(AT_ONCE, samples_a_block(model, x.requires_grad_(True)))
+    if not model(x[:2]).requires_grad:
+        raise BadInput(
+            "The outputs of this network do not depend on its inputs, so that no other one is misclassified."
+        )
     x = x.detach()
     q = margins(outputs_of(model, x[chosen], block), y[chosen]).numpy()
     attack, chain = Attack(model, x, y, box), chain_of(model, tuple(x.shape[1:]))

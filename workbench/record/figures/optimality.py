@@ -20,6 +20,7 @@ from workbench.errors import BadInput
 from workbench.inspector.from_config import state_of
 from workbench.inspector.optimality import optimality_verdict
 from workbench.inspector.state import InspectedState
+from workbench.measures.margins import sample_margins
 from workbench.record.figures.options import INCHES, FigureOptions
 from workbench.record.figures.series import RunSeries
 from workbench.record.figures.style import BLUE, GREY, INK, ORANGE, RED, legend_above, panels
@@ -43,7 +44,7 @@ def draw(series: RunSeries, figure: Figure, options: FigureOptions) -> None:
     them; and ‖θ~‖² − ‖θ'‖² against the distance, or ‖θ~‖² beside its bounds.
     """
     state = _last_state(series)
-    if state.order is None:
+    if state.order is None and state.loss != "square":
         _falling_margin(series, state, figure, options)
         return
     try:
@@ -208,16 +209,20 @@ def _bars(axes: Axes, found: Optimality) -> None:
 def _falling_margin(
     series: RunSeries, state: InspectedState, figure: Figure, options: FigureOptions
 ) -> None:
-    """γ(θ) = min_i y_i Φ(θ/‖θ‖; x_i) of VSS22 §6 at the recorded θ."""
+    """γ(θ) = min_i y_i Φ(θ/‖θ‖; x_i) of VSS22 §6 at the recorded θ; with an output a class, min_i q_i."""
     (axes,) = panels(figure, options, (1.2,))
     theta = series.vector("theta").astype(np.float64)
     size = np.linalg.norm(theta, axis=1, keepdims=True)
     with np.errstate(divide="ignore", invalid="ignore"):
         unit = theta / size
     margin = [
-        float((state.y * state.risk.outputs(row)).min()) if np.isfinite(row).all() else np.nan
+        float(sample_margins(state.risk.outputs(row)[None], state.y).min())
+        if np.isfinite(row).all()
+        else np.nan
         for row in unit
     ]
     axes.plot(series.x(options, thin=True), margin, color=BLUE)
-    axes.set_ylabel(r"$\gamma=\min_i y_i\,\Phi(\theta/\|\theta\|;x_i)$")
+    of_classes = r"$\gamma=\min_i q_i(\theta/\|\theta\|)$"
+    of_signs = r"$\gamma=\min_i y_i\,\Phi(\theta/\|\theta\|;x_i)$"
+    axes.set_ylabel(of_classes if state.outputs.ndim == 2 else of_signs)
     series.put_x_axis(axes, options)
