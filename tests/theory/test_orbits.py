@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from workbench.theory.ncf_joint import kkt_joint
-from workbench.theory.orbits import orbit_of
+from workbench.theory.orbits import Bounded, orbit_of
 
 S = np.array([3.0, -4.0])
 
@@ -81,7 +81,7 @@ def test_a_point_that_is_flat_to_second_order_only_is_no_orbit():
         return rate
 
     top = np.array([[0.0, 0.0, 1.0]])
-    found = orbit_of(top, 1, value, gradient, np.random.default_rng(0))
+    found = orbit_of(top, 1, value, Bounded(gradient, 1e6), np.random.default_rng(0))
     assert found.dimension is None
     assert "second order" in found.why_unknown
 
@@ -91,7 +91,11 @@ def test_kinks_have_no_dimension():
         return np.column_stack([-np.sign(w[:, 0] - 1e-7), w[:, 1]])
 
     found = orbit_of(
-        np.array([[0.0, 1.0]]), 1, lambda w: w[:, 1], gradient, np.random.default_rng(0)
+        np.array([[0.0, 1.0]]),
+        1,
+        lambda w: w[:, 1],
+        Bounded(gradient, 1e6),
+        np.random.default_rng(0),
     )
     assert found.dimension is None
 
@@ -103,3 +107,10 @@ def test_equal_values_with_other_singular_values_are_two():
     assert len(apart.points) == 20
     assert apart.points[0].orbit is None
     assert len(kkt_joint(value, gradient, p, starts=20, invariants=singular).points) == 1
+
+
+def test_what_takes_too_long_is_left_open():
+    value, gradient, singular, p = linear([2, 3, 2, 1])
+    found = kkt_joint(value, gradient, p, order=3, starts=4, rounds=4, invariants=singular)
+    assert found.points[-1].orbit.dimension is None
+    assert "longer" in found.points[-1].orbit.why_unknown

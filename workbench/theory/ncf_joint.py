@@ -15,7 +15,7 @@ from workbench.arrays import Array
 from workbench.theory.min_norm import min_norm_element
 from workbench.theory.ncf import ORDER
 from workbench.theory.ncf_flow import Gradient
-from workbench.theory.orbits import Invariants, Value, groups_of_ends, orbit_of
+from workbench.theory.orbits import Bounded, Invariants, Value, groups_of_ends, orbit_of
 from workbench.theory.result import KktPoint, KktSet, PointKind, by_value
 
 
@@ -72,6 +72,7 @@ def kkt_joint(
     u, height, scale, finished = _ascend(value, gradient, u, rounds, cancel)
     points: list[KktPoint] = []
     groups = groups_of_ends(u, height, invariants, keep)
+    curving = Bounded(gradient, 0.25 * starts * rounds)
     if finished:
         for group in groups:
             head = group.rows[0]
@@ -80,7 +81,7 @@ def kkt_joint(
             kind: PointKind = "max" if _is_top(value, w, n, scale, rng) else "saddle"
             orbit = None
             if invariants is not None:
-                orbit = orbit_of(u[group.rows], group.members, value, gradient, rng)
+                orbit = orbit_of(u[group.rows], group.members, value, curving, rng)
             share = len(group.rows) / starts
             points.append(KktPoint(w, n, order * n, residual, kind, share, orbit=orbit))
     reason = f"{starts:,} seeded starts; what they missed is not known" if finished else "cancelled"

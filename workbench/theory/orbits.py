@@ -33,6 +33,8 @@ NOTHING, SOMETHING = 1e-6, 1e-4
 the rank, and so the dimension, is not known."""
 AT_REST = 1e-8
 """Largest tangent gradient, over |λ| and the Hessian, at a point whose Hessian is looked at."""
+UNSETTLED = 0.1
+"""The same, over |λ|, from which on Newton's method is not tried."""
 ALONG = 0.05
 """How far an orbit is followed along directions of the null space, to see that it goes on."""
 FOLLOWED = 6
@@ -82,11 +84,27 @@ def _distinct(u: Float[Array, "B p"]) -> int:
     return count
 
 
+class Bounded:
+    """A gradient that counts its rows; `spent` once there were `most`."""
+
+    def __init__(self, gradient: Gradient, most: float) -> None:
+        self.gradient, self.left = gradient, most
+
+    def __call__(self, u: Float[Array, "B p"]) -> Float[Array, "B p"]:
+        self.left -= len(u)
+        return self.gradient(u)
+
+    @property
+    def spent(self) -> bool:
+        """Whether no more should be asked."""
+        return self.left <= 0
+
+
 def orbit_of(
     u: Float[Array, "k p"],
     members: int,
     value: Value,
-    gradient: Gradient,
+    gradient: Bounded,
     rng: np.random.Generator,
 ) -> Orbit:
     """The orbit of unit KKT points u of N: its dimension is the largest that is certain at some of them.
@@ -96,7 +114,13 @@ def orbit_of(
     if u.shape[1] > MOST_WEIGHTS:
         return Orbit(None, members, "its Hessian is too large to look at")
     at = np.linspace(0, len(u) - 1, min(len(u), LOOKED_AT)).round().astype(np.int64)
-    found = [_dimension(w, value, gradient, rng) for w in u[at]]
+    found: list[int | str] = []
+    for w in u[at]:
+        if gradient.spent:
+            break
+        found.append(_dimension(w, value, gradient, rng))
+    if not found:
+        return Orbit(None, members, "it would take longer than the search")
     known = [dimension for dimension in found if isinstance(dimension, int)]
     return Orbit(max(known), members) if known else Orbit(None, members, str(found[0]))
 
@@ -125,6 +149,8 @@ def _settled(
         slope = gradient(w[None])[0]
         multiplier = float(slope @ w)
         tangent = slope - multiplier * w
+        if np.linalg.norm(tangent) > UNSETTLED * abs(multiplier):
+            return None, *none
         values, vectors = _constrained_hessian(w, gradient, multiplier)
         largest = float(np.abs(values).max(initial=0.0))
         if not largest > 0.0:
