@@ -142,6 +142,13 @@ def test_a_run_is_forecast_recorded_and_drawn(tmp_path):
     assert first.outcome.kind == "left"
     assert first.outcome.neuron == first.first == int(np.argmax(np.abs(SLOPES)))
     assert abs(first.outcome.time_error) < 0.02
+    # Every forecast, also of coordinates that leave while others have left, holds its interval.
+    told = [one for one in kept if one.outcome is not None and one.outcome.kind == "left"]
+    assert len(told) >= 2
+    for one in told:
+        row = int(np.flatnonzero(one.neurons.index == one.outcome.neuron)[0])
+        low, high = one.neurons.escape_time_low[row], one.neurons.escape_time_high[row]
+        assert low <= one.outcome.time <= high
     # The same from the records alone: the first norm to reach the radius, and when.
     row = int(np.argmax((norm >= first.radius).any(axis=1)))
     assert time[row] - first.time == pytest.approx(first.wait, rel=0.03)

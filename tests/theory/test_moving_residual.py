@@ -7,7 +7,7 @@ import pytest
 
 from workbench.theory.forecast import forecast
 from workbench.theory.kkt import kkt_points
-from workbench.theory.moving_residual import LINES, SeparableRisk, lines_ahead
+from workbench.theory.moving_residual import LINES, ApartRisk, SeparableRisk, lines_ahead
 from workbench.theory.ncf import NeuronKind, ncf_gradient, ncf_value, neuron_outputs
 
 SQUARED, TWO_LAYER = NeuronKind.SQUARED_RELU, NeuronKind.TWO_LAYER_RELU
@@ -172,3 +172,22 @@ def test_cancelled():
 def test_numbers_that_are_none(step):
     with pytest.raises(ValueError, match="must be positive"):
         Drifting(SQUARED, 0).lines(step=step)
+
+
+def test_neurons_apart_see_a_coordinate_each():
+    """Outputs by their definition; the pull against differences of z·Φ."""
+    random = np.random.default_rng(4)
+    x, z = random.normal(size=(9, 3)), random.normal(size=9)
+    weights, sees = random.normal(size=(5, 2)), np.array([0.0, 2.0, 1.0, 2.0, 0.0])
+    risk = ApartRisk(x, NeuronKind.TWO_LAYER_RELU, 0.3, lambda outputs: outputs, np.zeros(9))
+    by_hand = sum(
+        v * np.where(u * x[:, int(j)] > 0, u * x[:, int(j)], 0.3 * u * x[:, int(j)])
+        for (v, u), j in zip(weights, sees, strict=True)
+    )
+    assert risk.outputs(weights, sees) == pytest.approx(by_hand)
+    for k in range(5):
+        for c in range(2):
+            step = np.zeros((5, 2))
+            step[k, c] = 1e-6
+            ahead = risk.outputs(weights + step, sees) - risk.outputs(weights - step, sees)
+            assert risk.pull(weights, sees, z)[k, c] == pytest.approx(z @ ahead / 2e-6, rel=1e-6)
