@@ -22,7 +22,7 @@ from jaxtyping import Int
 
 from workbench.arrays import Array
 from workbench.theory.exact_linear import independent
-from workbench.theory.integers import floats, integers, minors
+from workbench.theory.integers import floats, integers, minors, signs_of
 
 UNIT = 2.0**-53
 """Largest relative error of one operation in float64."""
@@ -146,7 +146,7 @@ def _signs(
         is_vertex[which] = (exact != 0).any(axis=1)
         place, plane = np.nonzero(doubtful[which])
         values = (exact[place] * rows[plane]).sum(axis=1)
-        signs[which[place], plane] = np.where(values > 0, 1, np.where(values < 0, -1, 0))
+        signs[which[place], plane] = signs_of(values)
     return signs, is_vertex
 
 

@@ -16,8 +16,14 @@ from workbench.theory.arrangement import TINY, UNIT
 from workbench.theory.exact_lines import RoundedLines
 
 
-def possible_cells(lines: RoundedLines, signs: Int[Array, "C m"]) -> Bool[Array, " C"]:
-    """Which cells may hold an eigenvector of M_S = Σ w_j a_j a_jᵀ, or have a repeated eigenvalue."""
+def possible_vectors(
+    lines: RoundedLines, signs: Int[Array, "C m"]
+) -> tuple[Bool[Array, "C d"], Bool[Array, "C d"]]:
+    """Which eigenvectors of M_S = Σ w_j a_j a_jᵀ may lie in the closed cell, in rising order of their
+    eigenvalues, and which eigenvalues may be 0.
+
+    Eigenvectors of eigenvalues that are not told apart may lie anywhere.
+    """
     m, d = lines.axis.shape
     outer = (lines.axis[:, :, None] * lines.axis[:, None, :]).reshape(m, d * d)
     weight = np.where(signs > 0, lines.plus, lines.minus)
@@ -36,9 +42,9 @@ def possible_cells(lines: RoundedLines, signs: Int[Array, "C m"]) -> Bool[Array,
     gap = np.minimum(np.hstack([edge, apart]), np.hstack([apart, edge])) - 2 * error[:, None]
     angle = np.full(values.shape, np.inf)
     np.divide(2 * error[:, None], gap, out=angle, where=gap > 0)
-    possible = np.zeros(len(signs), dtype=bool)
+    possible = np.zeros(values.shape, dtype=bool)
     for j in range(d):
         slack = (2 * angle[:, j] + skew + 16 * (d + 4) * UNIT)[:, None]
         height = (vectors[:, :, j] @ lines.axis.T) * signs
-        possible |= (height >= -slack).all(axis=1) | (height <= slack).all(axis=1)
-    return possible
+        possible[:, j] = (height >= -slack).all(axis=1) | (height <= slack).all(axis=1)
+    return possible, np.abs(values) <= 2 * error[:, None]

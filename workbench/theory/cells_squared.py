@@ -17,13 +17,14 @@ from jaxtyping import Float, Int
 
 from workbench.arrays import Array
 from workbench.theory.arrangement import enumerate_faces
-from workbench.theory.cell_filter import possible_cells
+from workbench.theory.cell_filter import possible_vectors
 from workbench.theory.draft import Draft
 from workbench.theory.exact_cone import cone
 from workbench.theory.exact_eigen import Spectrum
+from workbench.theory.exact_linear import independent
 from workbench.theory.exact_lines import ExactLines, exact_lines, rounded_lines
 from workbench.theory.flat_sets import FlatPiece, joined, orthonormal
-from workbench.theory.integers import unit_vector
+from workbench.theory.integers import signs_of, unit_vector
 from workbench.theory.lines import Lines
 from workbench.theory.residual import Walls
 from workbench.theory.result import FlatExtent, PointKind
@@ -71,11 +72,29 @@ class CellSearch:
             self._spectra[cell] = Spectrum(self.lines.matrix(self.cells[cell]))
         return self._spectra[cell]
 
-    def look_into(self, cell: int) -> None:
-        """Find what the closure of one cell holds."""
+    def kernel_in_dead_cell(self, cell: int) -> int:
+        """Dimension of a kernel of the cell's matrix that meets the closed cell in a closed dead cell only.
+
+        0 where this is not known. ReLU: with the active inputs independent the kernel is where they vanish.
+        Where it meets the closed cell, the cell with all of them inactive does too, and N = 0 on that.
+        """
+        signs = self.cells[cell]
+        weights = self.lines.weights(signs)
+        active = weights != 0
+        other = np.where(signs > 0, self.lines.minus, self.lines.plus)[active]
+        if self.lines.smooth.any() or other.any() or not active.any():
+            return 0
+        rows = self.lines.axis[active]
+        free = len(independent(rows)[0]) == len(rows)
+        return self.lines.dimension - len(rows) if free else 0
+
+    def look_into(self, cell: int, known: int = 0) -> None:
+        """Find what the closure of one cell holds; not in a kernel of dimension `known`."""
         spectrum, signs = self.spectrum(cell), self.cells[cell]
         d = self.lines.dimension
         for group in spectrum.groups:
+            if known == len(group) and spectrum.vanishes(group):
+                continue
             if len(group) > 1:
                 self._repeated(cell, spectrum, group)
                 continue
@@ -103,7 +122,7 @@ class CellSearch:
             self.pieces.append(FlatPiece(point, basis.dot(space), self.cells[cell], value))
             return
         height = self.lines.axis.dot(point)
-        at = np.where(height > 0, 1, np.where(height < 0, -1, 0)).astype(np.int8)
+        at = signs_of(height)
         rank = (group[0], len(self.lines.matrix(self.cells[cell])) - 1 - group[-1])
         for turn in (1, -1):
             if (turn * at * self.cells[cell] >= 0).all():
@@ -205,11 +224,16 @@ def squared_points(
     finished = True
     for begin in range(0, len(search.cells), CHUNK):
         block = search.cells[begin : begin + CHUNK]
-        for cell in np.flatnonzero(possible_cells(rounded, block)):
+        possible, vanishing = possible_vectors(rounded, block)
+        for cell in np.flatnonzero(possible.any(axis=1)):
             if cancel is not None and cancel():
                 finished = False
                 break
-            search.look_into(begin + int(cell))
+            known = search.kernel_in_dead_cell(begin + int(cell))
+            rest = possible[cell] & ~vanishing[cell]
+            if not rest.any() and known == int(vanishing[cell].sum()):
+                continue
+            search.look_into(begin + int(cell), known)
     return _drafts(search), finished, search.unresolved
 
 
@@ -219,20 +243,23 @@ def _drafts(search: CellSearch) -> list[Draft]:
     for group in joined(search.pieces, search.lines.axis):
         extent = FlatExtent("face", None, orthonormal(np.vstack([p.basis for p in group])))
         height = search.lines.axis.dot(group[0].point)
-        drafts.append(Draft(unit_vector(group[0].point), "flat", extent, walls=Walls(height == 0)))
+        drafts.append(Draft(unit_vector(group[0].point), "flat", extent, walls=Walls(signs_of(height))))
     for point in search.points:
         if not search.is_flat(point):
             unit = unit_vector(point.along)
-            drafts.append(Draft(unit, search.kind_of(point), walls=Walls(point.signs == 0)))
+            drafts.append(Draft(unit, search.kind_of(point), walls=Walls(point.signs)))
     return drafts
 
 
 def _on_two_points(lines: ExactLines) -> list[Draft]:
     """d = 1: the sphere is {1, −1} and both are critical."""
-    up = np.where(lines.axis[:, 0] > 0, 1, -1)
+    up = signs_of(lines.axis[:, 0])
     first, second = lines.matrix(up)[0, 0], lines.matrix(-up)[0, 0]
     kinds: tuple[PointKind, PointKind] = ("max", "min") if first > second else ("min", "max")
     if first == second:
         kinds = ("max", "max")
-    off = Walls(np.zeros(len(up), dtype=bool))
-    return [Draft(np.array([end]), kind, walls=off) for end, kind in zip((1.0, -1.0), kinds, strict=True)]
+    ends = ((1.0, up), (-1.0, -up))
+    return [
+        Draft(np.array([end]), kind, walls=Walls(signs))
+        for (end, signs), kind in zip(ends, kinds, strict=True)
+    ]

@@ -144,7 +144,7 @@ def _poles(
     if mixed is None:
         return []
     share = np.array([float(value) for value in mixed])
-    walls = Walls(np.ones(len(exact.axis), dtype=bool), share)
+    walls = Walls(np.zeros(len(exact.axis), dtype=np.int8), share)
     signs = {one.sign for one in live}
     drafts: list[Draft] = []
     for v in (1, -1):

@@ -19,7 +19,7 @@ from jaxtyping import Bool, Float, Int
 from workbench.arrays import Array
 from workbench.theory.exact_circle import ExactCircle, exact_circle
 from workbench.theory.exact_lines import exact_lines
-from workbench.theory.integers import floats
+from workbench.theory.integers import floats, signs_of
 from workbench.theory.lines import Lines
 
 TURN = 2.0 * np.pi
@@ -36,7 +36,8 @@ class CircleFunction:
     Exactly known: `flat` (m,): B = C = 0 on the arc. `level` (m,): sign of f at the break for k = 1.
     `before`, `after` (m,): sign of f' at the break by the formula of the arc before, and after, it.
     `bend_before`, `bend_after` (m,): sign of f − A there, against f''. `wide` (m,): the arc is longer
-    than π/2.
+    than π/2. `line` (h,): index of the kinked line at each of the first h = m/2 breaks, none at helpers;
+    `rising` (h,): its sign goes from − to + there, and back at the opposite break.
     """
 
     breaks: Float[Array, " m"]
@@ -53,6 +54,8 @@ class CircleFunction:
     bend_before: Int[Array, " m"]
     bend_after: Int[Array, " m"]
     wide: Bool[Array, " m"]
+    line: Int[Array, " h"]
+    rising: Bool[Array, " h"]
 
     @property
     def widths(self) -> Float[Array, " m"]:
@@ -63,6 +66,16 @@ class CircleFunction:
     def level(self) -> Int[Array, " m"]:
         """(m,) sign of f at the breaks, exact for k = 1, where A = 0."""
         return self.bend_after
+
+    def signs(self, arc: int, on_break: bool) -> Int[Array, " h"]:
+        """Signs of the kinked lines on an arc, or at the break where it begins."""
+        half = len(self.line)
+        passed = (np.arange(half) <= arc) & (arc < np.arange(half) + half)
+        found = np.empty(half, dtype=np.int8)
+        found[self.line] = np.where(passed == self.rising, 1, -1)
+        if on_break:
+            found[self.line[arc % half]] = 0
+        return found
 
     def wave(
         self, angle: Float[Array, " k"], arc: Int[Array, " k"]
@@ -89,8 +102,8 @@ class CriticalItems:
 
     `start`, `end` (K,): angles, equal for a point; start in [0, 2π]. `before`, `after` (K,): sign of
     f' just before start and just after end. `value` (K,): f. `flat` (K,). `kinks` (K,): 1 on a break.
-    `side` (K,): sign of the value, exact for k = 1. `direction` (K, 2): a unit vector, of a flat arc its
-    middle.
+    `side` (K,): sign of the value, exact for k = 1. `arc` (K,): that holds it, or begins
+    at it. `direction` (K, 2): a unit vector, of a flat arc its middle.
     """
 
     start: Float[Array, " K"]
@@ -101,6 +114,7 @@ class CriticalItems:
     flat: Bool[Array, " K"]
     kinks: Int[Array, " K"]
     side: Int[Array, " K"]
+    arc: Int[Array, " K"]
     direction: Float[Array, "K 2"]
 
     @property
@@ -164,6 +178,8 @@ def circle_function(lines: Lines) -> CircleFunction:
         np.ones(2 * half, dtype=bool),
         exact.flat,
         *_signs_at_breaks(exact, k),
+        exact.line,
+        exact.rising,
     )
 
 
@@ -180,19 +196,14 @@ def _signs_at_breaks(exact: ExactCircle, k: int) -> tuple[Array, Array, Array, A
     previous = np.roll(following, 1, axis=0)
 
     def slope(wave: Array) -> Array:
-        return _sign(wave[:, 2] * c - wave[:, 1] * s)
+        return signs_of(wave[:, 2] * c - wave[:, 1] * s)
 
     def bend(wave: Array) -> Array:
-        return _sign(wave[:, 1] * c + wave[:, 2] * s)
+        return signs_of(wave[:, 1] * c + wave[:, 2] * s)
 
     onward = np.roll(exact.direction, -1, axis=0)
     wide = (exact.direction * onward).sum(axis=1) < 0
     return slope(previous), slope(following), bend(previous), bend(following), wide.astype(bool)
-
-
-def _sign(values: Array) -> Int[Array, " m"]:
-    """Signs of integers."""
-    return np.where(values > 0, 1, np.where(values < 0, -1, 0)).astype(np.int64)
 
 
 def _smooth_circle(
@@ -221,6 +232,8 @@ def _smooth_circle(
         none,
         none,
         np.ones(2, dtype=bool),
+        np.zeros(0, dtype=np.int64),
+        np.zeros(0, dtype=bool),
     )
 
 
@@ -233,7 +246,7 @@ def critical_items(f: CircleFunction) -> CriticalItems:
         side = np.sign(f.mean[:1]).astype(np.int64)
         flat, middle = one.astype(bool), unit(np.pi * one)
         return CriticalItems(
-            0.0 * one, TURN * one, zero, zero, f.mean[:1], flat, zero, side, middle
+            0.0 * one, TURN * one, zero, zero, f.mean[:1], flat, zero, side, zero, middle
         )
     left = np.mod(arcs - 1, count)
     before = np.where(f.before != 0, f.before, f.bend_before)
@@ -255,7 +268,8 @@ def critical_items(f: CircleFunction) -> CriticalItems:
     side = np.sign(value).astype(np.int64)
     if f.degree == 1:
         side = np.concatenate([f.level[at], top, np.zeros(len(runs), dtype=np.int64)])
-    order = _in_order(begin, np.concatenate([at, arc, runs]), len(at), len(inner))
+    where = np.concatenate([at, arc, runs])
+    order = _in_order(begin, where, len(at), len(inner))
     middle = unit(f.breaks[runs] + 0.5 * width[len(at) + len(inner) :])
     direction = np.concatenate([f.direction[at], inside, middle])
     return CriticalItems(
@@ -267,6 +281,7 @@ def critical_items(f: CircleFunction) -> CriticalItems:
         (np.arange(len(begin)) >= len(at) + len(inner))[order],
         np.concatenate([f.real[at].astype(np.int64), none, np.zeros(len(runs), np.int64)])[order],
         side[order],
+        where[order],
         direction[order],
     )
 

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from functools import cmp_to_key
 
 import numpy as np
-from jaxtyping import Bool
+from jaxtyping import Bool, Int
 
 from workbench.arrays import Array
 from workbench.theory.exact_lines import ExactLines
@@ -26,12 +26,15 @@ class ExactCircle:
     """2m breaks and arcs of m kinked lines; one arc and no break where there is none.
 
     `direction` (2m, 2): integers along the breaks, by angle from 0; the second half is the first, turned
-    by π. `wave` (arcs, 3): integers (A, B, C) over 2^exponent of the arc after each break.
+    by π. `wave` (arcs, 3): integers (A, B, C) over 2^exponent of the arc after each break. `line` (m,): the
+    line at each of the first m breaks; `rising` (m,): its sign goes from − to + there.
     """
 
     direction: Array
     wave: Array
     exponent: int
+    line: Int[Array, " m"]
+    rising: Bool[Array, " m"]
 
     @property
     def flat(self) -> Bool[Array, " arcs"]:
@@ -46,10 +49,11 @@ def exact_circle(lines: ExactLines) -> ExactCircle:
     exponent = lines.exponent - (1 if lines.degree == 2 else 0)
     if len(lines.axis) == 0:
         wave = np.array([0, 0, 0], dtype=object) + smooth
-        return ExactCircle(np.zeros((0, 2), dtype=object), wave[None], exponent)
+        none = np.zeros(0, dtype=np.int64)
+        return ExactCircle(np.zeros((0, 2), dtype=object), wave[None], exponent, none, none > 0)
     turned = np.column_stack([-lines.axis[:, 1], lines.axis[:, 0]])
     # u = turned·t is where the line's sign goes from + to −; the other end is turned back into [0, π).
-    fades = (turned[:, 1] > 0) | ((turned[:, 1] == 0) & (turned[:, 0] > 0))
+    fades = ((turned[:, 1] > 0) | ((turned[:, 1] == 0) & (turned[:, 0] > 0))).astype(bool)
     upper = np.where(fades[:, None], turned, -turned)
     order = _by_angle(upper)
     plus, minus = feature * lines.plus[:, None], feature * lines.minus[:, None]
@@ -57,7 +61,7 @@ def exact_circle(lines: ExactLines) -> ExactCircle:
     step = np.where(fades[:, None], minus - plus, plus - minus)[order]
     wave = start + np.cumsum(np.concatenate([step, -step]), axis=0)
     direction = np.concatenate([upper[order], -upper[order]])
-    return ExactCircle(direction, wave, exponent)
+    return ExactCircle(direction, wave, exponent, order, ~fades[order])
 
 
 def _features(rows: Array, degree: int) -> Array:
@@ -68,7 +72,7 @@ def _features(rows: Array, degree: int) -> Array:
     return np.column_stack([x * x + y * y, x * x - y * y, 2 * x * y])
 
 
-def _by_angle(upper: Array) -> Array:
+def _by_angle(upper: Array) -> Int[Array, " m"]:
     """Order of directions with angles in [0, π), neighbours that float64 cannot tell apart by integers."""
     number, _ = floats(upper, by_row=True)
     angle = np.arctan2(number[:, 1], number[:, 0])

@@ -26,6 +26,7 @@ from workbench.theory.exact_linear import (
     kernel,
     solve,
 )
+from workbench.theory.integers import signs_of
 
 BITS = 256
 """Bits of the first attempt."""
@@ -133,7 +134,7 @@ class Spectrum:
         """(m,) signs of integer rows at a simple eigenvector; always with the same of ±v."""
         vector, error = self.vector(j)
         height = rows.dot(vector)
-        found = np.where(height > 0, 1, np.where(height < 0, -1, 0)).astype(np.int8)
+        found = signs_of(height)
         size = np.array([isqrt(int(row.dot(row))) + 1 for row in rows], dtype=object)
         for i in np.flatnonzero(np.abs(height) <= error * size):
             found[i] = self._sign(rows[i], j, int(size[i]))
@@ -167,6 +168,11 @@ class Spectrum:
         weights = solve(span.dot(span.T), seen)
         part = sum((w * s for w, s in zip(weights, seen, strict=True)), Fraction(0))
         return part < Fraction(int(vector.dot(vector)), 2)
+
+    def vanishes(self, group: list[int]) -> bool:
+        """Whether an eigenvalue is 0: no other than an integer 0 is within the error, or bits decide."""
+        space = self.eigenspace(group) if abs(self.value(group[0])) <= self.error() else None
+        return space is not None and round(self.value(group[0])) == 0
 
     def eigenspace(self, group: list[int]) -> Array | None:
         """(k, d) integers that span the eigenspace of equal eigenvalues; None where they are no integer.

@@ -21,6 +21,7 @@ from workbench.theory.arrangement import enumerate_faces, rays
 from workbench.theory.exact_cone import combination, cone
 from workbench.theory.exact_linear import independent, kernel, solve
 from workbench.theory.exact_lines import ExactLines
+from workbench.theory.integers import signs_of
 from workbench.theory.residual import Walls
 
 
@@ -81,7 +82,7 @@ def _walls(signs: Int[Array, " m"], share: Sequence[Fraction]) -> Walls:
     """The planes through a face with the given shares."""
     every = np.zeros(len(signs))
     every[signs == 0] = [float(value) for value in share]
-    return Walls(signs == 0, every)
+    return Walls(signs, every)
 
 
 def shares(mixed: Mapping[int, Fraction], cells: Int[Array, "C k"]) -> list[Fraction]:
@@ -94,7 +95,7 @@ def shares(mixed: Mapping[int, Fraction], cells: Int[Array, "C k"]) -> list[Frac
 
 def _sides(height: Array, signs: Int[Array, " m"]) -> list[int]:
     """1 where heights have the face's signs on the other planes, −1 where they have the opposite ones."""
-    found = np.where(height > 0, 1, np.where(height < 0, -1, 0))
+    found = signs_of(height)
     other = signs != 0
     return [side for side in (1, -1) if (side * found[other] == signs[other]).all()]
 

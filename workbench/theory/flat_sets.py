@@ -11,7 +11,7 @@ from jaxtyping import Float, Int
 from workbench.arrays import Array
 from workbench.theory.exact_cone import cone
 from workbench.theory.exact_linear import independent
-from workbench.theory.integers import unit_vector
+from workbench.theory.integers import signs_of, unit_vector
 
 
 @dataclass(frozen=True, eq=False)
@@ -36,7 +36,7 @@ def joined(pieces: list[FlatPiece], axis: Array) -> list[list[FlatPiece]]:
     count = len(pieces)
     order = sorted(range(count), key=lambda i: -len(pieces[i].basis))
     label = np.arange(count)
-    at = np.array([_signs(axis.dot(piece.point)) for piece in pieces])
+    at = np.array([signs_of(axis.dot(piece.point)) for piece in pieces])
     values = np.array([piece.value for piece in pieces], dtype=object)
     for first in order:
         within = ((at == pieces[first].signs) | (at == 0)).all(axis=1)
@@ -49,11 +49,6 @@ def joined(pieces: list[FlatPiece], axis: Array) -> list[list[FlatPiece]]:
             label[label == label[second]] = label[first]
     groups = [[pieces[i] for i in order if label[i] == key] for key in np.unique(label)]
     return sorted(groups, key=lambda group: -group[0].value)
-
-
-def _signs(height: Array) -> Int[Array, " m"]:
-    """Signs of integers."""
-    return np.where(height > 0, 1, np.where(height < 0, -1, 0)).astype(np.int8)
 
 
 def _meet(a: FlatPiece, b: FlatPiece, axis: Array) -> bool:

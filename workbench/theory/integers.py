@@ -9,6 +9,7 @@ from __future__ import annotations
 from itertools import combinations
 
 import numpy as np
+from jaxtyping import Int
 
 from workbench.arrays import Array
 
@@ -52,6 +53,11 @@ def floats(values: Array, *, by_row: bool = False) -> tuple[Array, Array]:
     shift = np.asarray(np.maximum(most - MOST_BITS, 0))
     moved = np.right_shift(values, shift.astype(object)) if shift.any() else values
     return moved.astype(np.float64), shift
+
+
+def signs_of(values: Array) -> Int[Array, " ..."]:
+    """Signs of integers, as int8."""
+    return np.where(values > 0, 1, np.where(values < 0, -1, 0)).astype(np.int8)
 
 
 def unit_vector(values: Array) -> Array:

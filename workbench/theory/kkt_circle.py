@@ -25,7 +25,9 @@ from workbench.theory.exact_circle import exact_circle
 from workbench.theory.exact_cone import combination
 from workbench.theory.exact_lines import exact_lines
 from workbench.theory.lines import Lines, examined, merge_lines
+from workbench.theory.min_norm import hull_weights
 from workbench.theory.ncf import NeuronKind
+from workbench.theory.residual import Walls
 from workbench.theory.result import FlatExtent, KktSet, PointKind, by_value
 
 
@@ -46,7 +48,7 @@ def kkt_circle(
     if not items.consistent:
         raise ArithmeticError("neighbouring critical points disagree about the slope between them")
     squared = kind is NeuronKind.SQUARED_RELU
-    points = certified(_squared(items) if squared else _two_layer(f, items, lines), lines, kind)
+    points = certified(_squared(f, items) if squared else _two_layer(f, items, lines), lines, kind)
     statistics = {
         "lines": float(len(lines.axis)),
         "cells": float(f.real.sum()) or 1.0,
@@ -65,7 +67,12 @@ def _kind_on_circle(items: CriticalItems, index: int, sign: int = 1) -> PointKin
     return "min" if before < 0 < after else "saddle"
 
 
-def _squared(items: CriticalItems) -> list[Draft]:
+def _walls(f: CircleFunction, items: CriticalItems, index: int) -> Walls:
+    """Signs of the lines at an isolated item."""
+    return Walls(f.signs(int(items.arc[index]), bool(items.kinks[index])))
+
+
+def _squared(f: CircleFunction, items: CriticalItems) -> list[Draft]:
     """Critical items of N as KKT points."""
     drafts: list[Draft] = []
     for index, basin in enumerate(items.basins()):
@@ -75,7 +82,8 @@ def _squared(items: CriticalItems) -> list[Draft]:
             extent = FlatExtent("arc", (start, end), np.eye(2))
             drafts.append(Draft(u, "flat", extent, float(basin)))
         else:
-            drafts.append(Draft(u, _kind_on_circle(items, index), None, float(basin)))
+            kind, walls = _kind_on_circle(items, index), _walls(f, items, index)
+            drafts.append(Draft(u, kind, None, float(basin), walls))
     return drafts
 
 
@@ -95,15 +103,14 @@ def _two_layer(f: CircleFunction, items: CriticalItems, lines: Lines) -> list[Dr
             extent = FlatExtent("meridian", None, basis)
             drafts.append(Draft(np.append(0.0, u), "flat", extent, both))
         else:
+            walls = _walls(f, items, index)
             for sign, share in ((1, rise), (-1, fall)):
                 on_circle = _kind_on_circle(items, index, sign)
                 wanted = "max" if sign * items.side[index] > 0 else "min"
                 lifted: PointKind = on_circle if on_circle == wanted else "saddle"
                 w = np.append(sign, u) / np.sqrt(2.0)
-                drafts.append(Draft(w, lifted, None, 0.5 * float(share[index])))
-    drafts += [
-        Draft(np.append(0.0, u), "saddle", None, 0.0) for u in unit(_crossings(f))
-    ]
+                drafts.append(Draft(w, lifted, None, 0.5 * float(share[index]), walls))
+    drafts += [Draft(np.append(0.0, u), "saddle", None, 0.0) for u in unit(_crossings(f))]
     if not (items.flat | null).any():
         drafts += _poles(f, items, lines)
     return drafts
@@ -127,19 +134,30 @@ def _crossings(f: CircleFunction) -> Float[Array, " k"]:
 def _poles(f: CircleFunction, items: CriticalItems, lines: Lines) -> list[Draft]:
     """(±1, 0): KKT points iff 0 ∈ ∂g(0) = conv of all slopes s_S; minima or maxima where g ≠ 0.
 
-    By the largest gap between the slopes' angles, by integers where it is nearly π.
+    Not where the slopes' angles leave a gap above π. Else 0 may be in the hull of the few arcs' slopes
+    that float64 finds it in; failing that all are asked as integers.
     """
+    slopes = np.column_stack([f.cosine, f.sine])
     angle = np.sort(np.arctan2(f.sine, f.cosine))
-    gap = float(np.diff(angle, append=angle[0] + TURN).max())
-    if gap > np.pi + 1e-6:
+    if float(np.diff(angle, append=angle[0] + TURN).max()) > np.pi + 1e-6:
         return []
-    if gap > np.pi - 1e-6:
-        slopes = exact_circle(exact_lines(lines)).wave[:, 1:]
-        if combination(np.array([0, 0], dtype=object), slopes) is None:
-            return []
+    exact = exact_circle(exact_lines(lines)).wave[:, 1:]
+    zero = np.array([0, 0], dtype=object)
+    some, mixed = np.flatnonzero(hull_weights(slopes) > 0), None
+    for arcs in (some, np.arange(len(exact))):
+        mixed = combination(zero, exact[arcs])
+        if mixed is not None:
+            break
+    if mixed is None:
+        return []
+    share = sum(
+        (float(w) * (f.signs(int(arcs[i]), False) > 0) for i, w in mixed.items()),
+        np.zeros(len(f.line)),
+    )
+    walls = Walls(np.zeros(len(f.line), dtype=np.int8), share)
     signs = set(items.side.tolist())
     drafts: list[Draft] = []
     for sign in (1, -1):
         kind: PointKind = "min" if signs == {sign} else "max" if signs == {-sign} else "saddle"
-        drafts.append(Draft(np.array([float(sign), 0.0, 0.0]), kind, None, 0.0))
+        drafts.append(Draft(np.array([float(sign), 0.0, 0.0]), kind, None, 0.0, walls))
     return drafts

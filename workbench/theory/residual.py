@@ -28,11 +28,12 @@ KNOWN = 1e-14
 class Walls:
     """What an enumerator knows exactly about the k kinked lines at a direction.
 
-    `on` (k,): which go through it. `share` (k,): where the weight that meets Clarke's condition lies
-    between minus (0) and plus (1) on these; None where none is known.
+    `signs` (k,): on which side of each it is, 0 on it; float64 may round it to another side.
+    `share` (k,): where the weight that meets Clarke's condition lies between minus (0) and plus (1) on
+    lines through it; None where none is known.
     """
 
-    on: Bool[Array, " k"]
+    signs: Int[Array, " k"]
     share: Float[Array, " k"] | None = None
 
 
@@ -54,8 +55,9 @@ def certify(
 ) -> Certificate:
     """dist(λw, ∂N(w))/scale for unit w, with λ = 2N(w) (KH24 Lemma C.5).
 
-    `walls`: for each w what is known of the lines through it, where that is more than
-    |a_j·û| ≤ `ON_LINE` tells. The weights known are tried beside those of bounded least squares.
+    `walls`: for each w what is known of the lines near it, where that is more than w itself and
+    |a_j·û| ≤ `ON_LINE` tell; the set is then that of the exact direction, which w is next to. Weights
+    known are tried before those of bounded least squares.
 
     On kinks of g the set is s + Σ_j [minus_j, plus_j] a_j over the lines through u; it is Clarke's
     set when these lines are independent (always for d = 2) and contains it otherwise.
@@ -66,7 +68,7 @@ def certify(
     u, v = w[:, 1:], w[:, 0]
     size = np.linalg.norm(u, axis=1)
     s = u @ lines.axis.T
-    weight = np.where(s > 0, lines.plus, lines.minus)
+    weight = np.where(_upper(s, lines, walls), lines.plus, lines.minus)
     g = np.sum(weight * s, axis=1)
     value = v * g
     on_line = _on_line(np.abs(s) <= ON_LINE * size[:, None], lines, walls)
@@ -91,14 +93,26 @@ def _on_line(
     near = lines.kinked & near
     for b, known in enumerate(walls or ()):
         if known is not None:
-            near[b, lines.kinked] = known.on
+            near[b, lines.kinked] = known.signs == 0
     return near
+
+
+def _upper(
+    s: Float[Array, "B m"], lines: Lines, walls: Sequence[Walls | None] | None
+) -> Bool[Array, "B m"]:
+    """Whether each direction is on the plus side of each line."""
+    upper = s > 0
+    for b, known in enumerate(walls or ()):
+        if known is not None:
+            side = upper[b, lines.kinked]
+            upper[b, lines.kinked] = np.where(known.signs == 0, side, known.signs > 0)
+    return upper
 
 
 def _known(walls: Sequence[Walls | None] | None, b: int) -> Float[Array, " k"] | None:
     """Known shares on the lines through direction b."""
     known = None if walls is None else walls[b]
-    return None if known is None or known.share is None else known.share[known.on]
+    return None if known is None or known.share is None else known.share[known.signs == 0]
 
 
 def _certify_squared(
