@@ -289,7 +289,7 @@ def _zero_in_hull(slopes):
     """Whether some convex combination of vectors is 0; None where that is too close to tell.
 
     A linear program guesses; weights of its basis, or a vector that all have a positive part along,
-    prove it in fractions. In d ≤ 3 all corners of the cone of such vectors are tried.
+    prove it in fractions. For d ≤ 3 and few vectors all corners of the cone of such vectors are tried.
     """
     rows = np.array([[float(v) for v in unit(s)] for s in slopes])
     count, d = rows.shape
@@ -311,7 +311,7 @@ def _zero_in_hull(slopes):
         weights = solve(square, [Fraction(0)] * d + [Fraction(1)]) if len(basis) == d + 1 else None
         if weights is not None and min(weights) >= 0:
             return True
-    if d > 3:
+    if d > 3 or count > 60:
         return None
     corners = [u for at, u in rays(slopes, d).items() if min(at) >= 0]
     middle = [sum(values, Fraction(0)) for values in zip(*corners, strict=True)]

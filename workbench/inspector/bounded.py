@@ -24,7 +24,7 @@ from workbench.inspector.saddle import Judgement
 from workbench.inspector.state import InspectedState
 from workbench.theory.arrangement import cell_bound
 from workbench.theory.kkt_cells import CAP, refusal
-from workbench.theory.lines import merge_lines
+from workbench.theory.lines import merge_lines, out_of_range
 
 MOST_CELLS = 10_000
 """Most cells that are enumerated for exact KKT points: up to a second."""
@@ -49,6 +49,9 @@ def too_long(state: InspectedState) -> str | None:
         )
     if state.apart or state.x.shape[1] <= 2:
         return None
+    refused = out_of_range(state.x, state.z)
+    if refused is not None:
+        return refused
     lines = merge_lines(state.x, state.z, state.kind, neurons.leak)
     cells = cell_bound(len(lines.axis), lines.dimension)
     if cells <= MOST_CELLS or refusal(lines, state.kind, CAP) is not None:

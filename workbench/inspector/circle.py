@@ -59,12 +59,15 @@ def circle_of(x: Float[np.ndarray, "n 2"], z: Float[np.ndarray, " n"], neurons: 
     """The landscape of z on the circle and all its KKT points, exactly (theory/kkt_circle.py)."""
     # Loads scipy, which takes as long as all else that the first paint of a screen needs.
     from workbench.theory.kkt import kkt_points
+    from workbench.theory.lines import out_of_range
 
     kind = NeuronKind(neurons.family)
     angle = np.linspace(-np.pi, np.pi, RESOLUTION + 1)
     u = np.stack([np.cos(angle), np.sin(angle)], axis=1)
     s = activation(u @ x.T, neurons.leak)
     value = s**2 @ z if kind is NeuronKind.SQUARED_RELU else 0.5 * (s @ z)
+    if out_of_range(x, z) is not None:
+        return Circle(angle, value, (), (), False)
     found = kkt_points(x, z, kind, neurons.leak)
     points, arcs = [], []
     for point in found.points:

@@ -13,6 +13,7 @@ from workbench.inspector.groups import Groups
 from workbench.inspector.state import InspectedState
 from workbench.theory.kkt import kkt_points
 from workbench.theory.kkt_cells import CAP
+from workbench.theory.lines import out_of_range
 from workbench.theory.ncf import NeuronKind
 from workbench.theory.ncf_joint import kkt_joint
 from workbench.theory.result import KktPoint, KktSet
@@ -59,6 +60,11 @@ class Correlation:
     def complete(self) -> bool:
         """Whether every KKT point is listed."""
         return all(found.complete for _, found in self.sets.values())
+
+    @property
+    def reason(self) -> str:
+        """Why it is complete or not, by set; with the tolerances that were used."""
+        return "; ".join(dict.fromkeys(found.reason for _, found in self.sets.values()))
 
     @property
     def best(self) -> int | None:
@@ -121,7 +127,7 @@ def why_no_correlation(state: InspectedState, groups: Groups) -> str | None:
             f"KKT points are searched for up to {WIDE} inputs and {MANY:,} samples; "
             f"here are {state.x.shape[1]:,} and {state.n:,}."
         )
-    return None
+    return out_of_range(state.x, state.z)
 
 
 def _why_not_single(state: InspectedState) -> str:

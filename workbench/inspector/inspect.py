@@ -18,6 +18,7 @@ from workbench.inspector.margin_limit import margin_limit
 from workbench.inspector.saddle import Judgement, judge
 from workbench.inspector.settle import LEAST_LOG_RISK
 from workbench.inspector.state import InspectedState
+from workbench.theory.result import FlatExtent
 
 Regime = Literal["origin", "mixed", "large", "late", "unknown"]
 Cancel = Callable[[], bool] | None
@@ -59,6 +60,7 @@ class Inspection:
             "kkt": {
                 "method": "multistart" if found is None else found.method,
                 "complete": found is not None and found.complete,
+                "reason": None if found is None else found.reason,
                 "points": [] if found is None else _points(found),
             },
             "neurons": [
@@ -84,10 +86,21 @@ def _points(found: Correlation) -> list[Mapping[str, Any]]:
             "basin": point.basin,
             "sign": found.sign(index),
             "coordinate": found.coordinate(index),
+            "kinks": point.kinks,
+            "extent": None if point.extent is None else _extent(point.extent),
             "orbit": None if point.orbit is None else vars(point.orbit),
         }
         for index, point in enumerate(found.points)
     ]
+
+
+def _extent(extent: FlatExtent) -> dict[str, Any]:
+    """A flat set as `FlatExtent` has it: its shape, angles in radians, rows that span it."""
+    return {
+        "shape": extent.shape,
+        "angles": extent.angles,
+        "basis": None if extent.basis is None else extent.basis.tolist(),
+    }
 
 
 def inspect_state(

@@ -108,6 +108,8 @@ class CellSearch:
     def _repeated(self, cell: int, spectrum: Spectrum, group: list[int]) -> None:
         """An eigenspace of more than one dimension cut with the closed cell."""
         space = spectrum.eigenspace(group)
+        if space is None and len(self.lines.axis) == 0:
+            space = spectrum.approximate_space(group)
         if space is None:
             self.unresolved = IRRATIONAL
             return

@@ -169,6 +169,10 @@ class Spectrum:
         part = sum((w * s for w, s in zip(weights, seen, strict=True)), Fraction(0))
         return part < Fraction(int(vector.dot(vector)), 2)
 
+    def approximate_space(self, group: list[int]) -> Array:
+        """(k, d) integers near a basis of an eigenspace, to the present number of bits."""
+        return self._vector[group]
+
     def vanishes(self, group: list[int]) -> bool:
         """Whether an eigenvalue is 0: no other than an integer 0 is within the error, or bits decide."""
         space = self.eigenspace(group) if abs(self.value(group[0])) <= self.error() else None

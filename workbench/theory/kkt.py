@@ -31,7 +31,8 @@ def kkt_points(
 
     d = 1 (two-layer ReLU) and d = 2: exact, any n. Otherwise exact by cells while these are at most
     `cap`, else from `starts` seeded ascents; `method`, `complete` and `reason` of the result say
-    which. A neuron with the fixed output sign −1 is asked about with −z.
+    which. What cells could not decide in full is still handed back where it holds a point. A neuron
+    with the fixed output sign −1 is asked about with −z.
 
     `cancel` is polled between blocks of work; once it returns True the result comes back with
     `cancelled` set.
@@ -44,7 +45,7 @@ def kkt_points(
     if x.ndim == 2 and x.shape[1] == 2:
         return kkt_circle(x, z, kind, leak)
     found = kkt_cells(x, z, kind, leak, cap=cap, cancel=cancel)
-    if found.complete or found.cancelled:
+    if found.points or found.complete or found.cancelled:
         return found
     tried = kkt_multistart(x, z, kind, leak, starts=starts, seed=seed, cancel=cancel)
     return replace(tried, reason=f"{tried.reason} ({found.reason})")

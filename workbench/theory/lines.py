@@ -37,8 +37,8 @@ PARALLEL = 1e-15
 CANCELLED = 1e-14
 """A line's weights count as zero, or as equal, below this share of what was summed into them."""
 
-LARGEST = 1e150
-"""Norms and labels other than 0 must lie between 1/LARGEST and LARGEST: squares are then finite."""
+LARGEST = 1e100
+"""Inputs' largest entries and labels other than 0 must lie between 1/LARGEST and LARGEST."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -91,14 +91,16 @@ def check_data(x: Float[Array, "n d"], z: Float[Array, " n"]) -> None:
         raise ValueError("x and z must be finite")
 
 
-def _check_range(what: str, size: Float[Array, " n"]) -> None:
-    """Refuse sizes whose squares leave the range of float64."""
-    live = size[size > 0]
-    if len(live) and not (live.min() >= 1 / LARGEST and live.max() <= LARGEST):
-        raise ValueError(
-            f"{what} other than 0 must lie between {1 / LARGEST:g} and {LARGEST:g}, "
-            f"got {live.min():g} to {live.max():g}"
-        )
+def out_of_range(x: Float[Array, "n d"], z: Float[Array, " n"]) -> str | None:
+    """Why float64 cannot hold the NCF of inputs and labels, or None: z‖x‖² must not over- or underflow."""
+    for what, size in (("inputs", np.abs(x).max(axis=1, initial=0.0)), ("labels", np.abs(z))):
+        live = size[size > 0]
+        if len(live) and not (live.min() >= 1 / LARGEST and live.max() <= LARGEST):
+            return (
+                f"The sizes of {what} other than 0 must lie between {1 / LARGEST:g} and {LARGEST:g} for "
+                f"the correlation function; here they go from {live.min():g} to {live.max():g}."
+            )
+    return None
 
 
 def merge_lines(
@@ -107,25 +109,20 @@ def merge_lines(
     """Merge parallel and antipodal inputs and drop those without effect (zero x, zero z, cancelled).
 
     Raises:
-        ValueError: see `check_data` and `check_leak`; or sizes that float64 cannot square.
+        ValueError: see `check_data` and `check_leak`; or sizes are out of range, see `out_of_range`.
     """
     check_data(x, z)
     check_leak(leak)
     degree = 2 if kind is NeuronKind.SQUARED_RELU else 1
-    largest = np.abs(x).max(axis=1, initial=0.0)
-    _check_range("entries' largest sizes by input", largest)
-    _check_range("labels", np.abs(z))
+    refused = out_of_range(x, z)
+    if refused is not None:
+        raise ValueError(refused)
     size = np.linalg.norm(x, axis=1)
     noise = (np.abs(z) <= NOISE * np.abs(z).max(initial=0.0)) & (z != 0)
-    used = (largest > 0) & (z != 0) & ~noise
+    used = (size > 0) & (z != 0) & ~noise
     x, z, size = x[used], z[used], size[used]
     label, sign, first, close = _group(x, size)
     mass = z * size**degree
-    if len(mass) and not (np.abs(mass).min() > 1e-300 and np.abs(mass).sum() < 1e300):
-        raise ValueError(
-            f"|z| ‖x‖^{degree} must lie between 1e-300 and 1e300, "
-            f"got {np.abs(mass).min():g} to {np.abs(mass).max():g}"
-        )
     plus, minus, summed = _weights(mass, label, sign, len(first), degree, leak)
     plus = np.where(np.abs(plus) <= CANCELLED * summed, 0.0, plus)
     minus = np.where(np.abs(minus) <= CANCELLED * summed, 0.0, minus)
