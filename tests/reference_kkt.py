@@ -87,7 +87,9 @@ def planes(x, z, leak, power):
     d = len(x[0])
     while missing := null_space([a for a, _, _ in bends], d):
         odd = (Fraction(1, 3 + 2 * i + len(bends)) for i in range(d))
-        bends.append((tuple(v + o for v, o in zip(missing[0], odd, strict=True)), Fraction(0), Fraction(0)))
+        bends.append(
+            (tuple(v + o for v, o in zip(missing[0], odd, strict=True)), Fraction(0), Fraction(0))
+        )
     return bends, smooth
 
 
@@ -168,7 +170,9 @@ def solve(matrix, goal):
 
 def unit(vector):
     """The vector in mpmath numbers, over its length."""
-    vector = [mpmath.mpf(v.numerator) / v.denominator if isinstance(v, Fraction) else v for v in vector]
+    vector = [
+        mpmath.mpf(v.numerator) / v.denominator if isinstance(v, Fraction) else v for v in vector
+    ]
     size = mpmath.sqrt(sum(v * v for v in vector))
     return [v / size for v in vector]
 
@@ -204,7 +208,8 @@ def _two_layer(x, z, leak):
         if not meet:
             slopes.append(slope)
         weights = solve(
-            [[dot(a, b) for b, _, _ in meet] for a, _, _ in meet], [-dot(a, slope) for a, _, _ in meet]
+            [[dot(a, b) for b, _, _ in meet] for a, _, _ in meet],
+            [-dot(a, slope) for a, _, _ in meet],
         )
         if weights is None:
             raise Ambiguous("dependent planes meet")
@@ -336,7 +341,9 @@ def _squared(x, z, leak):
         for a, w in [*weighted, *smooth]:
             matrix = [[matrix[i][j] + w * a[i] * a[j] for j in range(d)] for i in range(d)]
         values, vectors = mpmath.eigsy(
-            mpmath.matrix([[mpmath.mpf(v.numerator) / v.denominator for v in row] for row in matrix])
+            mpmath.matrix(
+                [[mpmath.mpf(v.numerator) / v.denominator for v in row] for row in matrix]
+            )
         )
         size = max([abs(v) for v in values]) or mpmath.mpf(1)
         for j in range(d):
@@ -353,7 +360,10 @@ def _squared(x, z, leak):
                     end = [turn * v for v in ray]
                     at = sign_vector(normals, end)
                     if at == signs:
-                        higher, lower = sum(v > values[j] for v in values), sum(v < values[j] for v in values)
+                        higher, lower = (
+                            sum(v > values[j] for v in values),
+                            sum(v < values[j] for v in values),
+                        )
                         kind = "max" if not higher else "min" if not lower else "saddle"
                         points.append(Point(tuple(unit(end)), mpmath.mpf(0), kind))
                     elif all(a in (0, s) for a, s in zip(at, signs, strict=True)):
@@ -364,7 +374,10 @@ def _squared(x, z, leak):
             for turn in (1, -1):
                 inward = [turn * h * s for h, s in zip(heights, signs, strict=True)]
                 if min(inward, default=1) > CLEAR:
-                    higher, lower = sum(v > values[j] for v in values), sum(v < values[j] for v in values)
+                    higher, lower = (
+                        sum(v > values[j] for v in values),
+                        sum(v < values[j] for v in values),
+                    )
                     kind = "max" if not higher else "min" if not lower else "saddle"
                     points.append(Point(tuple(turn * v for v in u), values[j], kind))
                 elif min(inward) > -CLEAR:
@@ -381,7 +394,9 @@ def _squared(x, z, leak):
 
 
 def _mp(value):
-    return value if isinstance(value, mpmath.mpf) else mpmath.mpf(value.numerator) / value.denominator
+    return (
+        value if isinstance(value, mpmath.mpf) else mpmath.mpf(value.numerator) / value.denominator
+    )
 
 
 def _kernel_pieces(matrix, size, normals, signs, d, pieces, lone):
@@ -399,7 +414,10 @@ def _kernel_pieces(matrix, size, normals, signs, d, pieces, lone):
         raise Ambiguous("a kernel that contains a line of every plane")
     for at, c in rays([local[i] for i in live], size).items():
         if all(a in (0, signs[i]) for a, i in zip(at, live, strict=True)):
-            u = [sum((w * b[k] for w, b in zip(c, basis, strict=True)), Fraction(0)) for k in range(d)]
+            u = [
+                sum((w * b[k] for w, b in zip(c, basis, strict=True)), Fraction(0))
+                for k in range(d)
+            ]
             lead = next(abs(v) for v in u if v)
             corners[tuple(v / lead for v in u)] = u
     if not corners:

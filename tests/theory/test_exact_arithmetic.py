@@ -31,7 +31,8 @@ def test_floats_are_the_integers_they_are():
     found, exponent = integers(values)
     two = Fraction(2)
     assert all(
-        Fraction(v) == i * two ** int(exponent) for v, i in zip(values.flat, found.flat, strict=True)
+        Fraction(v) == i * two ** int(exponent)
+        for v, i in zip(values.flat, found.flat, strict=True)
     )
     rows, powers = integers(values, by_row=True)
     assert all(
@@ -84,7 +85,9 @@ def test_simplex_finds_a_combination_or_a_proof_that_there_is_none(seed):
     goal = whole(rng.integers(-4, 5, size=3).tolist())
     found, against = feasible(columns, goal)
     if found is None:
-        assert all(sum(a * y for a, y in zip(column, against, strict=True)) <= 0 for column in columns)
+        assert all(
+            sum(a * y for a, y in zip(column, against, strict=True)) <= 0 for column in columns
+        )
         assert sum(b * y for b, y in zip(goal, against, strict=True)) > 0
     else:
         assert min(found.values(), default=0) >= 0
@@ -149,7 +152,8 @@ def test_spectra_have_errors_and_signs_as_stated(seed):
             error = found.error()
             assert abs(apart) <= mpmath.mpf(error.numerator) / error.denominator
             at = [
-                int(mpmath.sign(sum(int(a) * vectors[i, j] for i, a in enumerate(row)))) for row in rows
+                int(mpmath.sign(sum(int(a) * vectors[i, j] for i, a in enumerate(row))))
+                for row in rows
             ]
             signs = found.signs(rows, j).tolist()
             assert signs in (at, [-s for s in at])
@@ -187,12 +191,19 @@ def test_exact_lines_are_the_data(kind):
             (exact.smooth * exact.smooth_axis.dot(whole(u)) ** degree).sum()
         )
         wanted = sum(
-            Fraction(b) * ref.sigma(sum(Fraction(a) * c for a, c in zip(row, u, strict=True)), leak) ** degree
+            Fraction(b)
+            * ref.sigma(sum(Fraction(a) * c for a, c in zip(row, u, strict=True)), leak) ** degree
             for row, b in zip(x.tolist(), z.tolist(), strict=True)
         )
         assert found * Fraction(2) ** exact.exponent == wanted
     rounded = rounded_lines(exact)
-    share = exact.plus[0] / exact.plus[1] * (
-        np.linalg.norm(exact.axis[0].astype(float)) / np.linalg.norm(exact.axis[1].astype(float))
-    ) ** degree
+    share = (
+        exact.plus[0]
+        / exact.plus[1]
+        * (
+            np.linalg.norm(exact.axis[0].astype(float))
+            / np.linalg.norm(exact.axis[1].astype(float))
+        )
+        ** degree
+    )
     assert rounded.plus[0] / rounded.plus[1] == pytest.approx(share)

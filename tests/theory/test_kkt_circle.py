@@ -189,11 +189,16 @@ def test_kh24_circle_has_exactly_four_points():
     assert found.points[0].multiplier == pytest.approx(93.75)
 
 
-def test_kh24_half_step_offset_puts_maxima_on_cell_boundaries():
+def test_kh24_half_step_offset_puts_maxima_on_lines_whose_labels_vanish():
+    """The inputs at ±90° are orthogonal to the maxima; their labels are 0 up to rounding: no kink."""
     x = kh24_inputs(0.5)
     found = kkt_circle(x, kh24_labels(x), SQUARED)
     assert [p.kind for p in found.points] == ["max", "max", "min", "min"]
-    assert [p.kinks for p in found.points] == [1, 1, 0, 0]
+    assert [p.kinks for p in found.points] == [0, 0, 0, 0]
+    assert [degrees(p) for p in found.points[1:2]] == pytest.approx([180])
+    labels = np.where(np.abs(x[:, 0]) < 1e-9, 1.0, kh24_labels(x))
+    bent = kkt_circle(x, labels, SQUARED)
+    assert [p.kind for p in bent.points] == ["max", "max", "min", "min"]
     assert [p.value for p in found.points[:2]] == pytest.approx([46.875, 37.5])
 
 

@@ -128,9 +128,9 @@ def test_complete_lists_are_right_where_inputs_are_nearly_equal(d, seeds):
 
 @pytest.mark.full
 @pytest.mark.parametrize(("d", "first", "count"), [(2, 1000, 300), (3, 1000, 200), (4, 1000, 100)])
-def test_six_hundred_lists_with_nearly_equal_inputs(d, first, count):
+def test_six_hundred_lists_with_nearly_equal_inputs(d, first, count, record_property):
     counts = hunt(range(first, first + count), d)
-    print(d, dict(counts))
+    record_property("counts", dict(counts))
     assert counts["complete"] == counts["tried"] == count
     assert sum(counts[key] for key in counts if key.startswith("not compared")) <= count // 10
 
@@ -155,14 +155,22 @@ FLOAT32 = [
     [0.5942167174032075, -0.6518837891456248, 0.9656560786375382],
     [0.6718170714745371, -0.37440964671684807, -0.010615583786063561],
 ]
-FLOAT32_LABELS = [-0.35719906203247576, -0.17627452866468105, -0.5440371443292599, -1.0133281976322175]
+FLOAT32_LABELS = [
+    -0.35719906203247576,
+    -0.17627452866468105,
+    -0.5440371443292599,
+    -1.0133281976322175,
+]
 
 
 def test_inputs_beside_their_float32_copies():
     """Four inputs and their roundings: once a singular matrix."""
     x = np.array(FLOAT32)
     data = Instance(
-        np.vstack([x, x.astype(np.float32).astype(float)]), np.array(2 * FLOAT32_LABELS), TWO_LAYER, 0.0
+        np.vstack([x, x.astype(np.float32).astype(float)]),
+        np.array(2 * FLOAT32_LABELS),
+        TWO_LAYER,
+        0.0,
     )
     found = listed(data)
     assert highest(found) == pytest.approx([1.5961689999465711, 0.5782214097970091], rel=1e-12)
@@ -232,7 +240,9 @@ TEN_DIGITS_LABELS = [
 def test_squared_neurons_on_near_copies():
     """Copies 1e-10 apart: once no cell was left to look into."""
     found = listed(Instance(np.array(TEN_DIGITS), np.array(TEN_DIGITS_LABELS), SQUARED, 0.0))
-    assert highest(found) == pytest.approx([14.58169371350334, 6.144140423345347, 5.625046274855949])
+    assert highest(found) == pytest.approx(
+        [14.58169371350334, 6.144140423345347, 5.625046274855949]
+    )
 
 
 def test_mixed_scales_invent_no_maximum():

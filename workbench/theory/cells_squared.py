@@ -245,7 +245,9 @@ def _drafts(search: CellSearch) -> list[Draft]:
     for group in joined(search.pieces, search.lines.axis):
         extent = FlatExtent("face", None, orthonormal(np.vstack([p.basis for p in group])))
         height = search.lines.axis.dot(group[0].point)
-        drafts.append(Draft(unit_vector(group[0].point), "flat", extent, walls=Walls(signs_of(height))))
+        drafts.append(
+            Draft(unit_vector(group[0].point), "flat", extent, walls=Walls(signs_of(height)))
+        )
     for point in search.points:
         if not search.is_flat(point):
             unit = unit_vector(point.along)

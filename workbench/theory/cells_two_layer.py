@@ -12,7 +12,7 @@ from collections.abc import Callable
 from fractions import Fraction
 
 import numpy as np
-from jaxtyping import Float, Int
+from jaxtyping import Int
 
 from workbench.arrays import Array
 from workbench.theory.arrangement import UNIT, Faces, enumerate_faces
@@ -80,11 +80,8 @@ def _lifted(found: CriticalFace) -> list[Draft]:
     u = unit_vector(found.along)
     for v in (1.0, -1.0):
         rises, falls = (found.rises, found.falls) if v > 0 else (found.falls, found.rises)
-        kind: PointKind = "saddle"
-        if v * found.sign > 0:
-            kind = "saddle" if rises else "max"
-        else:
-            kind = "saddle" if falls else "min"
+        extreme: PointKind = "max" if v * found.sign > 0 else "min"
+        kind: PointKind = "saddle" if (rises if extreme == "max" else falls) else extreme
         drafts.append(Draft(np.append(v, u) / np.sqrt(2.0), kind, walls=found.walls))
     return drafts
 

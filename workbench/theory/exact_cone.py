@@ -33,7 +33,9 @@ def feasible(
     cost += [Fraction(0)] * k + [-sum((row[-1] for row in rows), Fraction(0))]
     basis = list(range(m, m + k))
     while (enter := next((j for j in range(m) if cost[j] < 0), None)) is not None:
-        ratios = [(rows[i][-1] / rows[i][enter], basis[i], i) for i in range(k) if rows[i][enter] > 0]
+        ratios = [
+            (rows[i][-1] / rows[i][enter], basis[i], i) for i in range(k) if rows[i][enter] > 0
+        ]
         leave = min(ratios)[2]
         head = rows[leave]
         pivot = head[enter]

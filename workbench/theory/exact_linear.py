@@ -26,10 +26,10 @@ def independent(rows: Array, most: int | None = None) -> tuple[list[int], list[i
         for column, pivot in zip(columns, reduced, strict=True):
             if row[column]:
                 row = _combined(pivot[column], row, row[column], pivot)
-        column = next((c for c, value in enumerate(row) if value), None)
-        if column is not None:
+        lead = next((c for c, value in enumerate(row) if value), None)
+        if lead is not None:
             kept.append(index)
-            columns.append(column)
+            columns.append(lead)
             reduced.append(row)
     return kept, columns
 

@@ -15,7 +15,7 @@ import numpy as np
 
 from workbench.arrays import Array
 from workbench.theory.integers import floats, integers
-from workbench.theory.lines import Lines, Source
+from workbench.theory.lines import Lines
 
 FIT_BITS = 80
 """Bits of the length that an input near a line and not on it is given along it."""
@@ -68,60 +68,50 @@ class RoundedLines:
 
 def exact_lines(lines: Lines) -> ExactLines:
     """Merged lines as integers. Inputs that are on one line only up to rounding are put onto it."""
-    source = lines.source
-    m = len(source.first)
+    source, k = lines.source, lines.degree
     rows, low = integers(source.x)
     labels, below = integers(source.z)
-    off = Fraction(source.factor[0]) ** lines.degree
-    axis = rows[source.first] if m else rows[:0]
-    ones = np.bincount(source.label, minlength=m) == 1
-    plus = labels[source.first] * off.denominator if m else labels[:0]
-    minus = labels[source.first] * off.numerator if m else labels[:0]
-    plus, minus = plus.copy(), (minus if lines.degree == 2 else minus)
-    exponent = int(below) + lines.degree * int(low) - (off.denominator.bit_length() - 1)
-    spread = 0
-    several: list[tuple[int, Fraction, Fraction]] = []
-    order = np.argsort(source.label, kind="stable")
-    for block in np.split(order, np.flatnonzero(np.diff(source.label[order])) + 1):
-        j = int(source.label[block[0]]) if len(block) else 0
-        if len(block) and not ones[j]:
-            axis[j], one, other = _line(rows, labels, source, block, j, lines.degree, off)
-            several.append((j, one, other))
-            spread = max(spread, *(v.denominator.bit_length() - 1 for v in (one, other)))
-    if spread:
-        plus, minus = plus * 2**spread, minus * 2**spread
-    for j, one, other in several:
+    off = Fraction(source.leak) ** k
+    axis = rows[source.first]
+    plus = labels[source.first] * off.denominator
+    minus = labels[source.first] * off.numerator
+    exponent = int(below) + k * int(low) - (off.denominator.bit_length() - 1)
+    summed = {}
+    for j, members in source.several():
+        axis[j], *summed[j] = _line(rows[members], labels[members], rows[source.first[j]], k, off)
+    # Weights summed along a line may have digits after the point: all weights are shifted alike.
+    spread = max(
+        (w.denominator.bit_length() - 1 for both in summed.values() for w in both), default=0
+    )
+    plus, minus = plus * 2**spread, minus * 2**spread
+    for j, (one, other) in summed.items():
         plus[j], minus[j] = int(one * 2**spread), int(other * 2**spread)
     plus[lines.plus == 0] = 0
     minus[lines.minus == 0] = 0
-    kinked = lines.kinked
+    bent = lines.kinked
     return ExactLines(
-        axis[kinked],
-        plus[kinked],
-        minus[kinked],
-        axis[~kinked],
-        plus[~kinked],
-        exponent - spread,
-        lines.degree,
+        axis[bent], plus[bent], minus[bent], axis[~bent], plus[~bent], exponent - spread, k
     )
 
 
 def _line(
-    rows: Array, labels: Array, source: Source, block: Array, j: int, degree: int, off: Fraction
+    rows: Array, labels: Array, first: Array, degree: int, off: Fraction
 ) -> tuple[Array, Fraction, Fraction]:
-    """(primitive row, plus, minus) of a line with several inputs."""
-    first = rows[source.first[j]]
+    """(primitive row, plus, minus) of a line with several inputs, weights times off's denominator.
+
+    σ(c s)^k is c^k s^k on one side of the line and α^k c^k s^k on the other, by the sign of c.
+    """
     axis = first // gcd(*first)
     square = int(axis.dot(axis))
     plus = minus = Fraction(0)
-    for i in block:
-        length = _length(rows[i], axis, square)
-        mass = labels[i] * off.denominator * length**degree
-        part = mass * off
-        if length < 0:
-            plus, minus = plus + part, minus + mass
+    for row, label in zip(rows, labels, strict=True):
+        length = _length(row, axis, square)
+        active = label * off.denominator * length**degree
+        leaking = active * off
+        if length > 0:
+            plus, minus = plus + active, minus + leaking
         else:
-            plus, minus = plus + mass, minus + part
+            plus, minus = plus + leaking, minus + active
     return axis, plus, minus
 
 

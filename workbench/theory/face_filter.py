@@ -51,7 +51,9 @@ def possible_faces(lines: RoundedLines, signs: Int[Array, "F m"], count: int) ->
         rest = np.linalg.norm((meet @ moved[:, :, None])[:, :, 0], axis=1)
         known = least > 0
         off = np.full(len(signs), np.inf)
-        off[known] = ((rest + np.sqrt(count) * (error + rounding)) / np.where(known, least, 1))[known]
+        off[known] = ((rest + np.sqrt(count) * (error + rounding)) / np.where(known, least, 1))[
+            known
+        ]
         low = np.minimum(lines.plus, lines.minus)[planes]
         high = np.maximum(lines.plus, lines.minus)[planes]
         slack = off[:, None] + 8 * (d + 4) * UNIT * (np.abs(low) + np.abs(high)) + TINY

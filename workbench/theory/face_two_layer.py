@@ -30,8 +30,8 @@ class CriticalFace:
     """A face with a critical direction u of g, or with g = 0 and 0 ∈ ∂g.
 
     `signs` (m,): of the face. `along` (d,): integers along u; 0 where g = 0 on the whole face.
-    `sign`: of g(u). `walls`: the planes J and their c_j. `rises`, `falls`: whether g grows, or shrinks, to first order in some direction
-    across the face.
+    `sign`: of g(u). `walls`: the planes J and their c_j. `rises`, `falls`: whether g grows, or shrinks, to
+    first order in some direction across the face.
     """
 
     signs: Int[Array, " m"]
@@ -64,7 +64,9 @@ def critical_directions(lines: ExactLines, signs: Int[Array, " m"]) -> list[Crit
         )
         if not inside:
             return []
-        walls = _walls(signs, [(c - q) / (p - q) for c, p, q in zip(weights, plus, minus, strict=True)])
+        walls = _walls(
+            signs, [(c - q) / (p - q) for c, p, q in zip(weights, plus, minus, strict=True)]
+        )
         rises = any(p > c or q < c for c, p, q in zip(weights, plus, minus, strict=True))
         falls = any(p < c or q > c for c, p, q in zip(weights, plus, minus, strict=True))
     else:
@@ -111,7 +113,9 @@ def _change(
     ray = rays(meet[:, columns])
     ray = np.vstack([ray, -ray])
     height = ray.dot(meet[:, columns].T)
-    change = ray.dot(rest[columns]) + unit * (np.where(height > 0, plus, minus) * height).sum(axis=1)
+    change = ray.dot(rest[columns]) + unit * (np.where(height > 0, plus, minus) * height).sum(
+        axis=1
+    )
     return bool((change > 0).any()), bool((change < 0).any())
 
 

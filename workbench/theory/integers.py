@@ -31,10 +31,7 @@ def integers(values: Array, *, by_row: bool = False) -> tuple[Array, Array]:
     exponent = exponent.astype(np.int64) - 53 + lowest
     far = np.iinfo(np.int64).max
     placed = np.where(live, exponent, far)
-    if by_row:
-        low = placed.min(axis=1, keepdims=True, initial=far)
-    else:
-        low = np.asarray(placed.min(initial=far))
+    low = np.asarray(placed.min(axis=1 if by_row else None, keepdims=by_row, initial=far))
     low = np.where(low == far, 0, low)
     shift = np.where(live, exponent - low, 0).astype(object)
     return np.asarray(np.left_shift((whole >> lowest).astype(object), shift)), np.asarray(low)
@@ -46,10 +43,8 @@ def floats(values: Array, *, by_row: bool = False) -> tuple[Array, Array]:
     What is below 2^−900 of the largest entry (with `by_row`: of its row) becomes 0.
     """
     bits = np.frompyfunc(int.bit_length, 1, 1)(values)
-    if by_row:
-        most = bits.max(axis=1, keepdims=True, initial=0).astype(np.int64)
-    else:
-        most = np.asarray(bits.max(initial=0), dtype=np.int64)
+    most = bits.max(axis=1 if by_row else None, keepdims=by_row, initial=0)
+    most = np.asarray(most, dtype=np.int64)
     shift = np.asarray(np.maximum(most - MOST_BITS, 0))
     moved = np.right_shift(values, shift.astype(object)) if shift.any() else values
     return moved.astype(np.float64), shift
@@ -78,9 +73,9 @@ def minors(stack: Array, *, absolute: bool = False) -> Array:
     count, rows, r = stack.shape
     if absolute:
         stack = np.abs(stack)
-    level = {(): np.ones(count, dtype=stack.dtype)}
+    level: dict[tuple[int, ...], Array] = {(): np.ones(count, dtype=stack.dtype)}
     for t in range(rows):
-        following = {}
+        following: dict[tuple[int, ...], Array] = {}
         for chosen in combinations(range(r), t + 1):
             total = np.zeros(count, dtype=stack.dtype)
             for place, k in enumerate(chosen):

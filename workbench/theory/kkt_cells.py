@@ -98,4 +98,3 @@ def kkt_cells(
     return KktSet(
         by_value(points), "exact", complete, reason, kind, leak, d, not finished, statistics
     )
-

@@ -55,7 +55,14 @@ def kkt_circle(
         "max_residual": max((point.residual for point in points), default=0.0),
     }
     return KktSet(
-        by_value(points), "exact", True, examined("arc", lines), kind, leak, 2, statistics=statistics
+        by_value(points),
+        "exact",
+        True,
+        examined("arc", lines),
+        kind,
+        leak,
+        2,
+        statistics=statistics,
     )
 
 

@@ -15,10 +15,10 @@ from jaxtyping import Float, Int
 
 from workbench.arrays import Array
 from workbench.theory import ascent_linear, ascent_quadratic
-from workbench.theory.piecewise_linear import PiecewiseLinear, linear
 from workbench.theory.draft import Draft, certified
 from workbench.theory.lines import Lines, merge_lines
 from workbench.theory.ncf import NeuronKind
+from workbench.theory.piecewise_linear import PiecewiseLinear, linear
 from workbench.theory.piecewise_quadratic import (
     CURVED,
     IN_CELL,

@@ -45,14 +45,18 @@ LARGEST = 1e100
 class Source:
     """The inputs behind merged lines: `x` (n, d), `z` (n,), the `label` (n,) of each one's line.
 
-    `first` (m,): the input that gives the line its direction. `factor`: α^k.
+    `first` (m,): the input that gives the line its direction. `leak`: α.
     """
 
     x: Float[Array, "n d"]
     z: Float[Array, " n"]
     label: Int[Array, " n"]
     first: Int[Array, " m"]
-    factor: tuple[float, int]
+    leak: float
+
+    def several(self) -> list[tuple[int, Int[Array, " k"]]]:
+        """(line, its inputs) for every line with more than one."""
+        return groups_of(self.label)
 
 
 @dataclass(frozen=True, eq=False)
@@ -132,7 +136,7 @@ def merge_lines(
     place = np.cumsum(kept) - 1
     on = kept[label]
     renamed = np.cumsum(on) - 1
-    source = Source(x[on], z[on], place[label][on], renamed[first[kept]], (leak, degree))
+    source = Source(x[on], z[on], place[label][on], renamed[first[kept]], leak)
     axis = x[first] / size[first, None]
     return Lines(
         axis[kept],
@@ -168,15 +172,12 @@ def _weights(
     off, turn = leak**degree, 1.0 if degree == 2 else -1.0
     to_plus = np.where(sign > 0, 1.0, turn * off) * mass
     to_minus = np.where(sign > 0, off, turn) * mass
-    several = np.bincount(label, minlength=m) > 1
+    several = groups_of(label)
     found = []
     for part in (to_plus, to_minus, np.abs(mass)):
         total = np.bincount(label, part, m).astype(np.float64)
-        order = np.flatnonzero(several[label])
-        order = order[np.argsort(label[order], kind="stable")]
-        for group in np.split(order, np.flatnonzero(np.diff(label[order])) + 1):
-            if len(group):
-                total[label[group[0]]] = fsum(part[group])
+        for line, members in several:
+            total[line] = fsum(part[members])
         found.append(total)
     return found[0], found[1], found[2]
 
@@ -202,13 +203,19 @@ def _group(
     graph = coo_array((np.ones(len(pairs)), (pairs[:, 0], pairs[:, 1])), shape=(m, m))
     component = connected_components(graph, directed=False)[1][near.ravel()]
     leader, close = np.arange(n), 0
-    order = np.argsort(component, kind="stable")
-    for block in np.split(order, np.flatnonzero(np.diff(component[order])) + 1):
-        if len(block) > 1:
-            close += _follow(x, block, leader)
+    for _, block in groups_of(component):
+        close += _follow(x, block, leader)
     _, first, label = np.unique(leader, return_index=True, return_inverse=True)
     sign = np.where(np.sum(axis * axis[first][label], axis=1) > 0, 1.0, -1.0)
     return label.astype(np.int64), sign, first.astype(np.int64), close
+
+
+def groups_of(label: Int[Array, " n"]) -> list[tuple[int, Int[Array, " k"]]]:
+    """(label, where it stands in rising order) for every label that stands more than once."""
+    shared = np.flatnonzero((np.bincount(label) > 1)[label])
+    order = shared[np.argsort(label[shared], kind="stable")]
+    blocks = np.split(order, np.flatnonzero(np.diff(label[order])) + 1)
+    return [(int(label[block[0]]), block) for block in blocks if len(block)]
 
 
 def _follow(x: Float[Array, "n d"], block: Int[Array, " k"], leader: Int[Array, " n"]) -> int:
@@ -229,6 +236,7 @@ def _follow(x: Float[Array, "n d"], block: Int[Array, " k"], leader: Int[Array, 
         close += int((apart[joins] != 0).sum())
         left = left[~joins]
     return close
+
 
 def examined(part: str, lines: Lines) -> str:
     """Why a set is complete: every part was examined, about the data up to the tolerances' say."""

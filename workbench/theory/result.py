@@ -59,7 +59,8 @@ class KktPoint:
     `direction`: (p,) unit; two-layer neurons hold (v, u) with v first.
     `value`: N(direction). `multiplier`: λ = L N.
     `residual`: distance of λ·direction to ∂N(direction), over the scale Σ_i |z_i| ‖x_i‖^k that bounds
-    ‖∂N‖ on the sphere (k = 2 squared ReLU, 1 two-layer ReLU).
+    ‖∂N‖ on the sphere (k = 2 squared ReLU, 1 two-layer ReLU). Exact methods take ∂N at the point itself,
+    which the direction is next to in float64: where inputs are nearly equal two points may differ by less.
     `kind`: "max" and "min" are local extrema of N on the sphere, strict ones unless flat; "saddle"
     is everything else that is isolated (in d = 2 this includes one-sided inflections).
     `basin`: share of start directions that the NCF ascent flow takes here; exact in d = 2, where
@@ -85,8 +86,8 @@ class KktPoint:
 class KktSet:
     """The KKT points of one constrained NCF, sorted by falling value.
 
-    `complete`: every KKT point is in `points` (flat sets as one point each); `reason` says why, in
-    either case. `cancelled`: the caller's `cancel` ended the search early; `points` is what was
+    `complete`: every KKT point is in `points` (flat sets as one point each) and nothing else, of the data as
+    given but for the tolerances that `reason` names; `reason` says why, in either case. `cancelled`: the caller's `cancel` ended the search early; `points` is what was
     found. `neuron`: the family, None for a joint model. `dimension`: d of the inputs, or p of a
     joint model. `statistics`: counts of the search, by name.
     """
