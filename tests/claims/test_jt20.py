@@ -10,8 +10,16 @@ import pytest
 
 from tests.claims.judging import assert_every_check_can_fail_alone, assert_fails, failing
 from tests.claims.session_labs import Bent, Remembering, Short
-from workbench.claims import jt20_cover, jt20_margins, jt20_program, jt20_surfaces, jt20_trends
+from workbench.claims import (
+    jt20_cover,
+    jt20_late,
+    jt20_margins,
+    jt20_program,
+    jt20_surfaces,
+    jt20_trends,
+)
 from workbench.claims.jt20_deep_linear import off_chain
+from workbench.claims.jt20_directions import Aligned
 from workbench.claims.registry import CLAIMS
 from workbench.record.figures.registry import FIGURES
 
@@ -63,12 +71,9 @@ K = np.arange(1, 25)
 class MadeUp:
     """A flow by its doublings alone."""
 
-    smooth = True
-
-    def __init__(self, path=None, margins=None, turned=None):
+    def __init__(self, path=None, margins=None):
         self.path = 0.7**K if path is None else path
         self.margins = np.outer(0.5**K, np.ones(3)) if margins is None else margins
-        self.turned = 20.0 * 0.7**K if turned is None else turned
 
     def lengths(self):
         return self.path
@@ -76,13 +81,15 @@ class MadeUp:
     def swings(self):
         return self.margins
 
-    def angles(self):
-        return self.turned
+
+def aligned(angles):
+    return [Aligned("made up", True, angles)]
 
 
 def test_what_falls_geometrically_holds():
-    for claim in (T31, C32, T41):
+    for claim in (T31, C32):
         assert failing(claim, claim.measure([MadeUp()])) == []
+    assert failing(T41, T41.measure(aligned(20.0 * 0.7**K))) == []
 
 
 def test_increments_that_fall_like_1_over_k_have_no_finite_sum():
@@ -104,13 +111,13 @@ def test_one_sample_whose_margin_never_settles_is_seen_among_many_that_do():
     "falls", [1.0 / K, 20.0 * 0.7**K, 20.0 * 0.5**K], ids=["1/k", "0.7", "0.5"]
 )
 def test_an_angle_that_goes_to_more_than_0_fails(offset, falls):
-    assert_fails(T41, [MadeUp(turned=offset + falls)], "limit of the angle")
+    assert_fails(T41, aligned(offset + falls), "limit of the angle")
 
 
 def test_an_angle_that_wanders_or_stands_still_fails():
     rng = np.random.default_rng(0)
     for turned in (rng.uniform(1.0, 2.0, K.size), np.full(K.size, 3.0)):
-        assert_fails(T41, [MadeUp(turned=turned)])
+        assert_fails(T41, aligned(turned))
 
 
 def turning_faster(theta):
@@ -127,6 +134,7 @@ def test_directions_that_turn_for_ever_settle_nowhere(lab):
     runs, _ = T31.experiment(Bent(lab, turning_faster), "quick")
     assert_fails(T31, runs, "path in a doubling")
     assert_fails(C32, runs, "swing of a margin")
+    runs, _ = T41.experiment(Bent(lab, turning_faster), "quick")
     assert_fails(T41, runs)
 
 
@@ -134,6 +142,24 @@ def test_a_run_that_stops_early_fails(lab):
     for claim in (T31, C32, T41):
         runs, _ = claim.experiment(Short(lab, 0.6), "quick")
         assert_fails(claim, runs, "doublings")
+
+
+def test_an_angle_that_a_coarser_tolerance_does_not_bear_out_is_left_out(evidence):
+    """The quick flows at 10^−6 and 10^−7: what is kept falls, what is left out no longer does."""
+    run = evidence(T31)[0]
+    coarse = jt20_late.late_run(
+        Remembering(run.run.folder.parent),
+        "coarse",
+        jt20_late.preset_config(
+            "coarse", (*jt20_late.DEEPEST, "train.rtol=1e-6", *jt20_late.LOGISTIC[3])
+        ),
+        smooth=True,
+        order=2.0,
+    )
+    kept, every = run.angles(coarse), run.fallen(run.angle)
+    assert 9 < len(kept) < len(every)
+    assert (np.diff(kept) < 0).all()
+    assert every[-1] > 2.0 * kept[-1]
 
 
 def test_the_path_is_that_of_the_directions(evidence):

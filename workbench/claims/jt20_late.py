@@ -80,10 +80,9 @@ CASES: Mapping[Size, tuple[Case, ...]] = {
 }
 DEEPEST = ("train.until={log10_risk=-1e7}", "train.steps=40000")
 """As far as 22 doublings of ln(1/𝓛) need."""
-TOLERANCE: Mapping[Size, tuple[str, ...]] = {
-    "quick": (*DEEPEST, "train.rtol=1e-7"),
-    "full": (*DEEPEST, "train.rtol=1e-9"),
-}
+TOLERANCE: Mapping[Size, float] = {"quick": 1e-7, "full": 1e-9}
+"""The integrator's error of a step, relative to ‖θ‖."""
+COARSER = 10.0
 
 
 @dataclass(frozen=True, eq=False)
@@ -165,16 +164,17 @@ class LateRun:
             wide.append(np.ptp(np.vstack([edges[k : k + 2], inside]), axis=0))
         return np.array(wide) / abs(float(self.margins[-1].min()))
 
-    def angles(self) -> Float[np.ndarray, " K"]:
+    def angles(self, coarser: LateRun) -> Float[np.ndarray, " K"]:
         """The angle between θ and −∇𝓛 at the doublings, as long as the integrator resolves it, degrees.
 
-        It keeps θ to `rtol`, so each q_i to L rtol ln(1/𝓛) or so, and the samples' weights in ∇𝓛 to that
-        part: radians by which −∇𝓛 can turn. Angles that are not eight times as large are left out: what is
-        across adds by squares, and leaves those known to a part in a thousand.
+        ∇𝓛 weighs samples by e^{−q_i}, so that an error of θ counts ln(1/𝓛) times in it. The same run at
+        `COARSER` times the tolerance errs as many times more, and errors across add by squares: as long as
+        the two angles agree to a tenth, this one's error is a thousandth.
         """
         angle = self.fallen(self.angle)
-        blur = np.degrees(self.order * self.rtol * self.doublings)
-        lost = np.flatnonzero(~(8.0 * blur <= angle))
+        places = np.log(self.doublings)
+        beside = np.exp(np.interp(places, np.log(coarser.depth), np.log(coarser.angle)))
+        lost = np.flatnonzero(~(np.abs(beside / angle - 1.0) < RESOLVED * COARSER**2))
         return angle[: lost[0]] if lost.size else angle
 
 
@@ -202,11 +202,14 @@ def late_run(
     )
 
 
-def late_runs(lab: Lab, size: Size, cases: Sequence[Case]) -> list[LateRun]:
-    """The cases that reach the late phase."""
+def late_runs(
+    lab: Lab, size: Size, cases: Sequence[Case], *, coarser: bool = False
+) -> list[LateRun]:
+    """The cases that reach the late phase; `coarser` at `COARSER` times the tolerance."""
     found = []
+    rtol = TOLERANCE[size] * (COARSER if coarser else 1.0)
     for name, order, smooth, settings in cases:
-        config = preset_config(name, (*TOLERANCE[size], *settings))
+        config = preset_config(name, (*DEEPEST, f"train.rtol={rtol:g}", *settings))
         run = late_run(lab, name, config, smooth=smooth, order=order)
         if run is not None:
             found.append(run)

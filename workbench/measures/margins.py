@@ -26,8 +26,8 @@ def margin_normalized(
     q: Float[np.ndarray, "T ..."], rho: Float[np.ndarray, " T"], order: float
 ) -> Float[np.ndarray, "T ..."]:
     """γ̄ = q/ρ^L, through logarithms as ρ^L may leave the floating-point range."""
-    log_rho = np.log(rho).reshape(-1, *([1] * (q.ndim - 1)))
     with np.errstate(divide="ignore", invalid="ignore", over="ignore"):
+        log_rho = np.log(rho).reshape(-1, *([1] * (q.ndim - 1)))
         return np.where(q == 0, 0.0, np.sign(q) * np.exp(np.log(np.abs(q)) - order * log_rho))
 
 
