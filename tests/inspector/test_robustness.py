@@ -253,6 +253,8 @@ def test_ten_neurons_in_space_have_exact_distances(compared):
         distance = every_cell(layers.margins(state.x[k], float(state.y[k]), None)[0])
         assert found.attack[k] == pytest.approx(distance, rel=1e-6)
         assert found.bound[k] <= distance * (1 + 1e-9)
+
+
 def test_a_network_that_does_not_look_at_its_inputs_is_refused():
     data = {"kind": "inline", "x": [[1.0, 0.0], [0.0, 1.0]], "y": [1, 1]}
     tables = {
