@@ -246,9 +246,7 @@ def _watch(panel: Panel, shape: tuple[int, ...], dtype: str) -> SaddleWatch:
 def require_finite_start(setup: Setup) -> None:
     """Raises BadInput where the outputs at the first θ are not finite: no step would mend that."""
     theta = setup.state.theta.detach().cpu().double().numpy()
-    # Dropout, if there is any, draws from the stream that the run will use.
-    with torch.random.fork_rng(devices=[]):
-        outputs = risk_model(setup).outputs(theta).reshape(setup.dataset.n, -1)
+    outputs = risk_model(setup).outputs(theta).reshape(setup.dataset.n, -1)
     wrong = int((~np.isfinite(outputs)).any(axis=1).sum())
     if wrong:
         raise BadInput(

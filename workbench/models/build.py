@@ -165,6 +165,8 @@ def _imported(
     # Torch's own generator belongs to the process: nobody else may build with it meanwhile.
     with _BUILDING:
         model = imported(config, seed)
+    # First, as even a try may draw, and torch's generator is everybody's.
+    made_repeatable(model, seed)
     generator = torch.Generator().manual_seed(0)
     x = torch.randn(2, *input_shape, generator=generator, dtype=torch.float64)
     found = tuple(outputs_of(model, x, config.class_path).shape)
@@ -174,7 +176,6 @@ def _imported(
             f"model.class '{config.class_path}' gives {found} for two samples; "
             f"needed is {' or '.join(map(str, wanted))}."
         )
-    made_repeatable(model, seed)
     attempted(
         lambda: tried(model, x),
         f"model.class '{clean_text(config.class_path, 120)}' cannot be trained on inputs of shape "
