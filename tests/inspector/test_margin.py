@@ -13,6 +13,7 @@ from tests.theory.patterned_networks import SquaredRelu, TwoLayer
 from workbench.config import parse_config
 from workbench.errors import BadInput
 from workbench.inspector.gated_network import GatedNetwork
+from workbench.inspector.inspect import certified, inspect_state
 from workbench.inspector.margin import margin_certificate, why_no_margin
 from workbench.inspector.state import InspectedState
 from workbench.setup import inspected, set_up
@@ -279,3 +280,18 @@ def test_too_large_and_too_many(monkeypatch):
     assert any("5 lowest of 12" in note for note in part.notes)
     monkeypatch.setattr("workbench.inspector.margin.MOST_NUMBERS", 20 * 3)
     assert "too many" in str(why_no_margin(state))
+
+
+def test_a_network_with_dropout_has_no_margins_of_its_own():
+    values = {
+        "data": {"kind": "inline", "x": [[1.0, 0.5], [-1.0, -0.4]], "y": [1, -1]},
+        "model": {"kind": "torch", "class": "tests.models.own_modules:Dropping"},
+        "init": {"kind": "gaussian", "scale": 0.5},
+        "loss": {"kind": "logistic"},
+        "device": {"kind": "cpu"},
+    }
+    setup = set_up(parse_config(values, "test"))
+    state = inspected(setup, setup.state.theta.numpy().copy(), step=0)
+    found = certified(inspect_state(state), state)
+    assert found.margin is None
+    assert any("random numbers" in sentence for sentence in found.limits)

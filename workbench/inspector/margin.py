@@ -165,6 +165,13 @@ def why_no_margin(state: InspectedState) -> str | None:
         )
     if state.order is None or not state.order > 0:
         return "The network is not homogeneous, so no scaling of it is feasible for problem (P)."
+    from workbench.models.repeatable import draws
+
+    if draws(state.risk.model):
+        return (
+            "The network draws random numbers in every pass (as dropout does), so it has no margins of its own "
+            "that problem (P) could hold."
+        )
     q, index = constraint_margins(state)
     if not np.isfinite(q).all():
         return "The outputs are not finite, and problem (P) needs margins."
