@@ -169,8 +169,8 @@ def why_no_margin(state: InspectedState) -> str | None:
 
     if draws(state.risk.model):
         return (
-            "The network draws random numbers in every pass (as dropout does), so it has no margins of its own "
-            "that problem (P) could hold."
+            "The network draws random numbers in every pass (as dropout does), so that it has no margins of "
+            "its own for problem (P) to hold."
         )
     q, index = constraint_margins(state)
     if not np.isfinite(q).all():
