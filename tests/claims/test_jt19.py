@@ -105,7 +105,7 @@ def test_a_risk_that_falls_slower_than_its_norms_allow_is_seen(lab):
     """𝓡 halts while norms go on: 1/𝓡 rises less than ½γ²Σηκ²‖W_L⋯W_2‖²."""
     evidence = evidence_of(T36, lab)
     risk = evidence[0].run.log_risk
-    slow = replace(evidence[0], run=replace(evidence[0].run, log_risk=0.3 * risk + 0.7 * risk[0]))
+    slow = replace(evidence[0], run=replace(evidence[0].run, log_risk=0.03 * risk + 0.97 * risk[0]))
     assert_fails(T36, [slow], descent.RISE)
 
 

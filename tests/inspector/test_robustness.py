@@ -231,6 +231,20 @@ def test_an_output_of_0_is_misclassified():
     assert found.exact.all()
 
 
+def test_where_nothing_in_the_box_is_misclassified_the_distance_is_infinite():
+    """Two classes, Φ_0 = x_1 + x_2 + 1 in effect always ahead within 0..1."""
+    table = {
+        **CLASSES,
+        "data": {"kind": "inline", "x": [[0.9, 0.8], [0.7, 0.2]], "y": [0, 1]},
+        "init": {"kind": "inline", "values": {"w1": [[1, 1], [-1, 0]], "w2": [[1, 0], [0.2, 0]]}},
+    }
+    state = trained(table, {"kind": "deep-relu", "widths": [2]}, 0)
+    found = robustness(state, [0, 1], box=(0.1, 1.0))
+    assert found.attack.tolist() == [np.inf, 0.0]
+    assert found.bound.tolist() == [np.inf, 0.0]
+    assert found.exact.all()
+
+
 @pytest.mark.parametrize("compared", [[9], pytest.param(range(12), marks=pytest.mark.full)])
 def test_ten_neurons_in_space_have_exact_distances(compared):
     """A network on which an attack without restarts was up to half too far."""

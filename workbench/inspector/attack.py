@@ -28,7 +28,8 @@ from workbench.theory.nearest_in_polyhedron import nearest_in_polyhedron
 
 Report = Callable[[float], None]
 ROUNDING = 1e-10
-"""Margins count as below zero from this share of the largest output on."""
+"""Margins count as below zero from this share of the largest output on; from half of it where what was
+found is checked, as the last bits of an output depend on the samples beside it."""
 RIVALS, NEIGHBOURS = 4, 3
 """Descents towards the other classes that seem nearest, and from the nearest samples of other classes."""
 BALLS, PRESSES, PRESS_STEPS = 6, 10, 20
@@ -106,7 +107,7 @@ class Attack:
     def attacked(self, best: Best) -> Attacked:
         """What is handed out, checked as it stands."""
         first, at_start = self.judged(best.x, best.y)
-        q, wrong = self.judged(best.found, best.y)
+        q, wrong = self.judged(best.found, best.y, 0.5 * ROUNDING)
         at_start |= first <= 0
         wrong &= ~at_start
         distance = torch.where(wrong, _length(best.found - best.x), torch.inf)
@@ -146,10 +147,10 @@ class Attack:
         return best
 
     @torch.no_grad()
-    def judged(self, x: Tensor, y: Tensor) -> tuple[Tensor, Tensor]:
+    def judged(self, x: Tensor, y: Tensor, rounding: float = ROUNDING) -> tuple[Tensor, Tensor]:
         """q (k), and whether it is below zero by more than rounding (0 where no output is anything else)."""
         self.evaluations += len(x)
-        return _verdict(plain_outputs(self.model(x)), y)
+        return _verdict(plain_outputs(self.model(x)), y, rounding)
 
     def slope(
         self, x: Tensor, y: Tensor, rival: Tensor | None = None
@@ -159,7 +160,7 @@ class Attack:
         self.evaluations += len(x)
         at = x.detach().requires_grad_(True)
         outputs = plain_outputs(self.model(at))
-        q, wrong = _verdict(outputs, y)
+        q, wrong = _verdict(outputs, y, ROUNDING)
         if rival is not None:
             pair = torch.stack([y.long(), rival], dim=1)
             q = outputs.gather(1, pair) @ outputs.new_tensor([1.0, -1.0])
@@ -330,11 +331,11 @@ class Best:
         self.offer(origin + _wide(high, way) * way)
 
 
-def _verdict(outputs: Tensor, y: Tensor) -> tuple[Tensor, Tensor]:
+def _verdict(outputs: Tensor, y: Tensor, rounding: float) -> tuple[Tensor, Tensor]:
     """q (k), and whether it is below zero by more than rounding, or 0 as all outputs are."""
     q = margins(outputs, y)
     top = outputs.abs() if outputs.ndim == 1 else outputs.abs().amax(dim=1)
-    return q, q.detach() <= -ROUNDING * top.detach()
+    return q, q.detach() <= -rounding * top.detach()
 
 
 def _stride(done: float) -> float:

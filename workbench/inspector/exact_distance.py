@@ -21,7 +21,7 @@ from workbench.theory.boundary_distance import CLOSE, TwoLayer, boundary_distanc
 CELLS = 2_000
 """Most cells looked at for one sample: about a second."""
 FAR = 1_000.0
-"""Where the attack found nothing: the radius searched, over the largest norm of a sample."""
+"""Where the attack found nothing and there is no box: the radius searched, over the samples' largest norm."""
 STRETCHES = (0.0, 1e-12, 1e-10, 1e-9, 1e-8, 1e-7)
 """By how much a point of the boundary is moved on, so that floating point sees it crossed."""
 
@@ -52,18 +52,22 @@ def exact_distances(
     bounds, found = [], []
     no_candidates: list[Array] = []
     for k in range(len(x)):
-        radius = min(float(known.distance[k]), far)
+        whole = _whole(x[k], attack.box, far)
+        radius = min(float(known.distance[k]), whole)
         low, candidates = 0.0, no_candidates
         if radius > 0:
             low, candidates = _searched(layers, x[k], y[k], attack.box, radius)
         best = Best(attack, x[k : k + 1], y[k : k + 1])
-        best.offer(torch.from_numpy(known.found[k : k + 1]))
+        met = torch.from_numpy(np.isfinite(known.distance[k : k + 1]))
+        best.take(torch.from_numpy(known.found[k : k + 1]), met)
         for delta in candidates:
             step = torch.from_numpy(delta).reshape(x[k : k + 1].shape)
             for stretch in STRETCHES:
                 best.offer(attack.inside(x[k : k + 1] + (1.0 + stretch) * step))
         found.append(attack.attacked(best))
-        bounds.append(low / SLACK)
+        # Nothing in all of the box: the distance is infinite.
+        nowhere = attack.box is not None and low >= whole and not len(candidates)
+        bounds.append(np.inf if nowhere else low / SLACK)
         report((k + 1) / len(x))
     return Exact(
         Attacked(
@@ -73,6 +77,14 @@ def exact_distances(
         ),
         np.array(bounds),
     )
+
+
+def _whole(x: Tensor, box: tuple[float, float] | None, far: float) -> float:
+    """A radius that holds all of the box around x; without one, `far`."""
+    if box is None:
+        return far
+    corner = torch.maximum((x - box[0]).abs(), (x - box[1]).abs())
+    return 1.01 * float(torch.linalg.vector_norm(corner))
 
 
 class _Layers:

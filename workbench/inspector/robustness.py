@@ -52,8 +52,9 @@ class Robustness:
 
     @property
     def exact(self) -> Bool[np.ndarray, " k"]:
-        """Whether both bounds meet, to `MET`; also where the sample itself is misclassified."""
-        return (self.bound >= (1.0 - MET) * self.attack) & np.isfinite(self.attack)
+        """Whether both bounds meet, to `MET`; also at 0, where the sample itself is misclassified, and at
+        ∞, where nothing in the whole domain is."""
+        return np.asarray(self.bound >= (1.0 - MET) * self.attack)
 
     @property
     def certified(self) -> bool:
