@@ -33,6 +33,7 @@ from workbench.measures.layers import LayerMeasures, MaxMargin
 from workbench.measures.log_risk import log_risk
 from workbench.measures.own import own_series
 from workbench.measures.panel import Panel
+from workbench.measures.unit_margin import MOST_NUMBERS, UnitMargin
 from workbench.models.build import build_model
 from workbench.models.homogeneity import Homogeneity, measure_homogeneity
 from workbench.models.network import flatten, structure_of
@@ -104,6 +105,11 @@ def set_up(config: RunConfig, dataset: Dataset | None = None) -> Setup:
         batches = Minibatches(dataset.n, config.train.batch, seed, device)
     program = _program(config, model, x, y, batches, homogeneity, structure)
     svm, remarks = _max_margin(dataset, structure, config.loss.kind)
+    cheap = structure.size * dataset.n <= MOST_NUMBERS and is_steady(model)
+    mixes = getattr(model, "mixes_samples", False)
+    unit = None
+    if homogeneity.order is None and cheap and not mixes:
+        unit = UnitMargin(model, dataset.x, dataset.y)
     panel = Panel(
         structure=structure,
         y=dataset.y,
@@ -117,6 +123,7 @@ def set_up(config: RunConfig, dataset: Dataset | None = None) -> Setup:
         keep_theta=config.record.theta,
         rule_series=program.series,
         layers=LayerMeasures(structure, theta.detach().cpu().double().numpy().copy(), svm),
+        unit=unit,
     )
     samples = (dataset.x, dataset.y)
     own = own_series(

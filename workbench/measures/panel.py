@@ -25,6 +25,7 @@ from workbench.measures.margins import (
 from workbench.measures.norms import layer_norms, neuron_norms, norm
 from workbench.measures.own import OwnSeries
 from workbench.measures.rows import Rows
+from workbench.measures.unit_margin import UnitMargin
 from workbench.models.structure import Structure
 
 WIDE_SAMPLES = 4_096
@@ -39,9 +40,9 @@ QUANTILES = (0.0, 0.05, 0.1, 0.25, 0.5, 0.75, 0.9, 0.95, 1.0)
 class Panel:
     """The measures of one run.
 
-    `order` is L (None: not homogeneous, then margins are normalized by their median), `layer_orders`
-    k_1..k_m. Margins and accuracy apply to labels ±1 or classes only; `classifies` says so. `rule_series`
-    names the series that the step rule itself hands over, `layers` measures how the layers align, `own` are
+    `order` is L (None: not homogeneous, then margins are normalized by their median, and `unit` measures the
+    smallest at θ/ρ where that is cheap), `layer_orders` k_1..k_m. Margins and accuracy apply to labels ±1 or
+    classes only; `classifies` says so. `rule_series` names the series that the step rule itself hands over, `layers` measures how the layers align, `own` are
     measures of the user's. `only`: the series of a file that is gone on with, None for all: a file keeps the
     series it began with.
     """
@@ -60,6 +61,7 @@ class Panel:
     only: frozenset[str] | None = None
     layers: LayerMeasures | None = None
     own: tuple[OwnSeries, ...] = ()
+    unit: UnitMargin | None = None
 
     @property
     def samples(self) -> Int[np.ndarray, " k"]:
@@ -160,6 +162,8 @@ class Panel:
                 values["margins_quantiles"] = np.quantile(normalized, QUANTILES, axis=1).T
         else:
             values["margins_median_normalized"] = margins_median_normalized(q)[:, self.samples]
+            if self.unit is not None:
+                values["margin_normalized"] = self.unit.compute(rows.theta)
         if self.layer_orders is not None:
             values["margin_multi"] = margin_multi(q_min, values["layer_norm"], self.layer_orders)
 

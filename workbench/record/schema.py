@@ -51,7 +51,11 @@ SERIES: dict[str, SeriesSpec] = _table(
     ),
     SeriesSpec("q_min", (), "1", "smallest sample margin, min_i q_i", "LL20 §4"),
     SeriesSpec(
-        "margin_normalized", (), "1", "normalized margin γ̄ = q_min / ρ^L", "LL20 §4, JT20 Cor. 3.2"
+        "margin_normalized",
+        (),
+        "1",
+        "normalized margin γ̄: the smallest at θ/ρ, q_min / ρ^L",
+        "LL20 §4, VSS22 §6",
     ),
     SeriesSpec(
         "margin_smoothed", (), "1", "smoothed margin γ~ = ℓ⁻¹(𝓛) / ρ^L", "LL20 Thm 4.1, App. F"

@@ -89,7 +89,7 @@ class KktSet:
     `complete`: every KKT point is in `points` (flat sets as one point each) and nothing else, of the data as
     given but for the tolerances that `reason` names; `reason` says why, in either case. `cancelled`: the
     caller's `cancel` ended the search early; `points` is what was found. `neuron`: the family, None for a
-    joint model. `dimension`: d of the inputs, or p of a joint model. `statistics`: counts of the search, by name.
+    joint model. `dimension`: d of the inputs, or p of a joint model. `statistics`: counts, by name.
     """
 
     points: tuple[KktPoint, ...]

@@ -47,6 +47,8 @@ def margin_chart(history: History, look: Look, x: Float[np.ndarray, " T"]) -> Ch
     found = margin_series(history)
     if found is None:
         return _least_chart(history, look, x)
+    if found[0] != "margins" and history.has("margin_normalized"):
+        return _unit_chart(history, look, x)
     steps, margins = history.vector(found[0])
     at = x_of_rows(steps, history, x)
     order = np.argsort(margins[-1], kind="stable")
@@ -131,6 +133,18 @@ def _over(
     steps, margins = history.vector(name)
     lines.append((x_of_rows(steps, history, x), margins.min(axis=1), "min", "min"))
     return lines, ""
+
+
+def _unit_chart(history: History, look: Look, x: Float[np.ndarray, " T"]) -> ChartModel:
+    """The smallest margin at parameters of norm 1, for a network without an order (VSS22 §6)."""
+    y = history.scalar("margin_normalized")[: len(x)]
+    return chart(
+        "normalized margin  min yᵢΦ(θ/ρ; xᵢ), no order L",
+        look,
+        x,
+        (Curve(x[: len(y)], y, "min", "min"),),
+        readout=at_cursor(y, look, "{:+.4f}".format),
+    )
 
 
 def _least_chart(history: History, look: Look, x: Float[np.ndarray, " T"]) -> ChartModel:
