@@ -234,11 +234,12 @@ def test_margins_that_are_not_the_programs_fail(evidence):
     assert_fails(P46, replace(good, programs=above), "margin below the program's value: limit")
     below = [replace(p, kkt_margin=0.99 * p.kkt_margin) for p in good.programs]
     assert_fails(P46, replace(good, programs=below), "KKT point: margin")
-    another = [
-        replace(p, kkt_margin=0.99 * p.kkt_margin, kkt_value=0.99 * p.kkt_value)
-        for p in good.programs
-    ]
-    assert_fails(P46, replace(good, programs=another), "KKT point's value to the flow's margin")
+    for factor in (0.99, 1.01):
+        another = [
+            replace(p, kkt_margin=factor * p.kkt_margin, kkt_value=factor * p.kkt_value)
+            for p in good.programs
+        ]
+        assert_fails(P46, replace(good, programs=another), "KKT point's value off the flow's")
     rough = [replace(p, kkt_residual=1e-3) for p in good.programs]
     assert_fails(P46, replace(good, programs=rough), "KKT point: residual")
 

@@ -56,11 +56,6 @@ class Limit:
         return self.value / self.error if self.error > 0 else float("nan")
 
     @property
-    def off_zero(self) -> float:
-        """|value|/error: at most 1 where 0 is within what the fit allows."""
-        return abs(self.above_zero)
-
-    @property
     def loose(self) -> float:
         """error/|last value|: below 1 where the fit knows more than the last value."""
         return self.error / abs(self.last) if self.last != 0 else float("nan")
