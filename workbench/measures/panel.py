@@ -42,9 +42,9 @@ class Panel:
 
     `order` is L (None: not homogeneous, then margins are normalized by their median, and `unit` measures the
     smallest at θ/ρ where that is cheap), `layer_orders` k_1..k_m. Margins and accuracy apply to labels ±1 or
-    classes only; `classifies` says so. `rule_series` names the series that the step rule itself hands over, `layers` measures how the layers align, `own` are
-    measures of the user's. `only`: the series of a file that is gone on with, None for all: a file keeps the
-    series it began with.
+    classes only; `classifies` says so. `rule_series` names the series that the step rule itself hands over,
+    `layers` measures how the layers align, `own` are measures of the user's. `only`: the series of a file
+    that is gone on with, None for all: a file keeps the series it began with.
     """
 
     structure: Structure
