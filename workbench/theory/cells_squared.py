@@ -10,7 +10,6 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from fractions import Fraction
 
 import numpy as np
 from jaxtyping import Float, Int
@@ -37,18 +36,15 @@ IRRATIONAL = "a repeated eigenvalue that is no rational number was not resolved"
 
 @dataclass(frozen=True, eq=False)
 class Critical:
-    """A critical direction: `along` (d,) integers, `signs` (m,) of the planes at it, `value` N over the
-    common scale, within `error`, `cell` the index of a cell whose closure holds it.
+    """A critical direction: `along` (d,) integers, `signs` (m,) of the planes at it.
 
-    `rank`: how many eigenvalues of the cell's matrix are smaller and larger.
+    `cell`: the index of a cell whose closure holds it; `group`: of its eigenvalue there.
     """
 
     along: Array
     signs: Int[Array, " m"]
-    value: Fraction
-    error: Fraction
     cell: int
-    rank: tuple[int, int]
+    group: list[int]
 
 
 @dataclass(eq=False)
@@ -91,7 +87,6 @@ class CellSearch:
     def look_into(self, cell: int, known: int = 0) -> None:
         """Find what the closure of one cell holds; not in a kernel of dimension `known`."""
         spectrum, signs = self.spectrum(cell), self.cells[cell]
-        d = self.lines.dimension
         for group in spectrum.groups:
             if known == len(group) and spectrum.vanishes(group):
                 continue
@@ -102,8 +97,7 @@ class CellSearch:
             for turn in (1, -1):
                 if (turn * at * signs >= 0).all():
                     vector, _ = spectrum.vector(group[0])
-                    rank = (group[0], d - 1 - group[0])
-                    self._add(cell, turn * vector, turn * at, spectrum, group, rank)
+                    self._add(Critical(turn * vector, turn * at, cell, group))
 
     def _repeated(self, cell: int, spectrum: Spectrum, group: list[int]) -> None:
         """An eigenspace of more than one dimension cut with the closed cell."""
@@ -125,27 +119,17 @@ class CellSearch:
             return
         height = self.lines.axis.dot(point)
         at = signs_of(height)
-        rank = (group[0], len(self.lines.matrix(self.cells[cell])) - 1 - group[-1])
         for turn in (1, -1):
             if (turn * at * self.cells[cell] >= 0).all():
-                self._add(cell, turn * point, turn * at, spectrum, group, rank)
+                self._add(Critical(turn * point, turn * at, cell, group))
 
-    def _add(
-        self,
-        cell: int,
-        along: Array,
-        signs: Int[Array, " m"],
-        spectrum: Spectrum,
-        group: list[int],
-        rank: tuple[int, int],
-    ) -> None:
+    def _add(self, point: Critical) -> None:
         """Add a direction unless a cell beside this one has it: two in one face are orthogonal."""
-        unit = unit_vector(along)
-        known = self._seen.setdefault(signs.tobytes(), [])
+        unit = unit_vector(point.along)
+        known = self._seen.setdefault(point.signs.tobytes(), [])
         if all(float(unit @ other) < 0.5 for other in known):
             known.append(unit)
-            value, error = spectrum.value(group[0]), spectrum.error()
-            self.points.append(Critical(along, signs, value, error, cell, rank))
+            self.points.append(point)
 
     def around(self, signs: Int[Array, " m"]) -> list[int]:
         """Cells whose closure holds a face."""
@@ -157,9 +141,16 @@ class CellSearch:
 
         N is C¹, so the direction is an eigenvector there too, and one eigenvalue is equal to its value.
         """
-        spectrum = self.spectrum(cell)
-        near = sorted(spectrum.groups, key=lambda g: abs(spectrum.value(g[0]) - point.value))
-        return near[0]
+        here, there = self.spectrum(cell), self.spectrum(point.cell)
+        if here is there:
+            return point.group
+        while True:
+            value, doubt = there.value(point.group[0]), there.error() + here.error()
+            near = [g for g in here.groups if abs(here.value(g[0]) - value) <= doubt]
+            if len(near) == 1:
+                return near[0]
+            here.refine()
+            there.refine()
 
     def is_flat(self, point: Critical) -> bool:
         """Whether a direction lies in one of the flat pieces."""
@@ -179,7 +170,8 @@ class CellSearch:
         in the closed cone of S at u, and none is 0, as u would then be in a flat set.
         """
         if point.signs.all():
-            return _kind(point.rank[1] > 0, point.rank[0] > 0)
+            last = self.lines.dimension - 1
+            return _kind(point.group[-1] < last, point.group[0] > 0)
         on = np.flatnonzero(point.signs == 0)
         up = down = False
         for cell in self.around(point.signs):

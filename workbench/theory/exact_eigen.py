@@ -59,7 +59,7 @@ class Spectrum:
         if len(self.groups) < d:
             different = distinct_roots(characteristic(self.matrix)) if largest else 1
             while len(self.groups) != different:
-                self._refine()
+                self.refine()
                 self.groups = self._clusters()
 
     @property
@@ -91,8 +91,8 @@ class Spectrum:
                 dtype=object,
             ).reshape(d, d)
 
-    def _refine(self) -> None:
-        """Twice as many bits; vectors keep their orientation."""
+    def refine(self) -> None:
+        """Take twice as many bits; vectors keep their orientation."""
         before = self._vector
         self._bits *= 2
         self._solve()
@@ -128,7 +128,7 @@ class Spectrum:
             error = (8 * self._doubt << self._bits) // gap + 2 * len(self.matrix)
             if error * SHARP <= 1 << self._bits:
                 return self._vector[j], error
-            self._refine()
+            self.refine()
 
     def signs(self, rows: Array, j: int) -> Array:
         """(m,) signs of integer rows at a simple eigenvector; always with the same of ±v."""
@@ -149,7 +149,7 @@ class Spectrum:
             height = int(row.dot(vector))
             if abs(height) > error * size:
                 return 1 if height > 0 else -1
-            self._refine()
+            self.refine()
 
     def _vanishes(self, row: Array, j: int) -> bool:
         """Whether row·v = 0 exactly."""

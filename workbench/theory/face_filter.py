@@ -35,7 +35,7 @@ def possible_faces(lines: RoundedLines, signs: Int[Array, "F m"], count: int) ->
     """Which faces, all of them with `count` planes, may have a critical direction or a vanishing slope."""
     d = lines.axis.shape[1]
     slope, error = estimated_slopes(lines, signs)
-    possible = np.ones(len(signs), dtype=bool)
+    possible = known = np.ones(len(signs), dtype=bool)
     if count:
         planes = np.nonzero(signs == 0)[1].reshape(len(signs), count)
         meet = lines.axis[planes]
@@ -65,4 +65,4 @@ def possible_faces(lines: RoundedLines, signs: Int[Array, "F m"], count: int) ->
     height[signs == 0] = 0.0
     forward = (height >= -slack[:, None]).all(axis=1)
     backward = (height <= slack[:, None]).all(axis=1)
-    return possible & (forward | backward)
+    return (possible & (forward | backward)) | ~known

@@ -86,15 +86,11 @@ class KktPoint:
 class KktSet:
     """The KKT points of one constrained NCF, sorted by falling value.
 
-        `complete`: every KKT point is in `points` (flat sets as one point each) and nothing else, of the data as
-        given but for the tolerances that `reason` names; `reason` says why, in either case. `cancelled`: the
-        caller's `cancel` ended the search early; `points` is what was found. `neuron`: the family, None for a
-    <<<<<<< HEAD
-        joint model. `dimension`: d of the inputs, or p of a joint model. `statistics`: counts, by name.
-    =======
-        joint model. `dimension`: d of the inputs, or p of a joint model. `statistics`: counts of the search,
-        by name.
-    >>>>>>> 04715f8 (Lines of a docstring)
+    `complete`: every KKT point is in `points` (flat sets as one point each) and nothing else, of the data
+    as given but for the tolerances that `reason` names; `reason` says why, in either case. `cancelled`:
+    the caller's `cancel` ended the search early; `points` is what was found. `neuron`: the family, None
+    for a joint model. `dimension`: d of the inputs, or p of a joint model. `statistics`: counts of the
+    search, by name.
     """
 
     points: tuple[KktPoint, ...]
