@@ -58,6 +58,8 @@ PARALLEL = Fraction(1, 10**15)
 def as_fractions(x, z):
     """Inputs and labels as fractions; an input within `PARALLEL` of an earlier one's line is put on it."""
     rows: list[list[Fraction]] = []
+    used = x.any(axis=1) & (z != 0)
+    x, z = x[used], z[used]
     for row in x.tolist():
         row = [Fraction(value) for value in row]
         for first in rows:
@@ -69,7 +71,7 @@ def as_fractions(x, z):
     return rows, [Fraction(value) for value in z.tolist()]
 
 
-def planes(x, z, leak, power):
+def planes(x, z, leak, power, d):
     """(normal, plus, minus) of every plane that bends N, and of every line that does not."""
     found: dict[tuple, list] = {}
     for row, label in zip(x, z, strict=True):
@@ -84,7 +86,6 @@ def planes(x, z, leak, power):
     bends = [(a, p, q) for a, (p, q) in found.items() if p != q]
     smooth = [(a, p) for a, (p, q) in found.items() if p == q != 0]
     # Planes without effect, so that all together have vertices.
-    d = len(x[0])
     while missing := null_space([a for a, _, _ in bends], d):
         odd = (Fraction(1, 3 + 2 * i + len(bends)) for i in range(d))
         bends.append(
@@ -188,12 +189,11 @@ def linear(u, x, z, leak):
 def two_layer(x, z, leak):
     """KKT points of N(v, u) = v Σ z σ(x·u)."""
     with mpmath.workdps(DIGITS):
-        return _two_layer(*as_fractions(x, z), Fraction(leak))
+        return _two_layer(*as_fractions(x, z), Fraction(leak), x.shape[1])
 
 
-def _two_layer(x, z, leak):
-    d = len(x[0])
-    bends, smooth = planes(x, z, leak, 1)
+def _two_layer(x, z, leak, d):
+    bends, smooth = planes(x, z, leak, 1, d)
     normals = [a for a, _, _ in bends]
     everywhere = faces(normals, d)
     points, dead, values, slopes = [], [], [], []
@@ -326,12 +326,11 @@ def _zero_in_hull(slopes):
 def squared(x, z, leak):
     """KKT points of N(u) = Σ z σ(x·u)²."""
     with mpmath.workdps(DIGITS):
-        return _squared(*as_fractions(x, z), Fraction(leak))
+        return _squared(*as_fractions(x, z), Fraction(leak), x.shape[1])
 
 
-def _squared(x, z, leak):
-    d = len(x[0])
-    bends, smooth = planes(x, z, leak, 2)
+def _squared(x, z, leak, d):
+    bends, smooth = planes(x, z, leak, 2, d)
     normals = [a for a, _, _ in bends]
     cells = [s for s in faces(normals, d) if all(s)]
     points, pieces, lone = [], [], []

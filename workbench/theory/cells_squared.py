@@ -59,6 +59,7 @@ class CellSearch:
     points: list[Critical] = field(default_factory=list)
     pieces: list[FlatPiece] = field(default_factory=list)
     unresolved: str = ""
+    _index: dict[bytes, int] = field(default_factory=dict)
     _spectra: dict[int, Spectrum] = field(default_factory=dict)
     _seen: dict[bytes, list[Float[Array, " d"]]] = field(default_factory=dict)
 
@@ -72,13 +73,18 @@ class CellSearch:
         """Dimension of a kernel of the cell's matrix that meets the closed cell in a closed dead cell only.
 
         0 where this is not known. ReLU: with the active inputs independent the kernel is where they vanish.
-        Where it meets the closed cell, the cell with all of them inactive does too, and N = 0 on that.
+        If there is a cell with all of them inactive and the other signs the same, the closed one holds that
+        part of the closed cell, and N = 0 on it.
         """
         signs = self.cells[cell]
         weights = self.lines.weights(signs)
         active = weights != 0
         other = np.where(signs > 0, self.lines.minus, self.lines.plus)[active]
         if self.lines.smooth.any() or other.any() or not active.any():
+            return 0
+        if not self._index:
+            self._index.update({row.tobytes(): i for i, row in enumerate(self.cells)})
+        if np.where(active, -signs, signs).tobytes() not in self._index:
             return 0
         rows = self.lines.axis[active]
         free = len(independent(rows)[0]) == len(rows)

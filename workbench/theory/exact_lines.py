@@ -9,16 +9,12 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from fractions import Fraction
-from math import gcd
 
 import numpy as np
 
 from workbench.arrays import Array
 from workbench.theory.integers import floats, integers
 from workbench.theory.lines import Lines
-
-FIT_BITS = 80
-"""Bits of the length that an input near a line and not on it is given along it."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -67,24 +63,22 @@ class RoundedLines:
 
 
 def exact_lines(lines: Lines) -> ExactLines:
-    """Merged lines as integers. Inputs that are on one line only up to rounding are put onto it."""
+    """Merged lines as integers."""
     source, k = lines.source, lines.degree
-    rows, low = integers(source.x)
+    axis, low = integers(source.x)
     labels, below = integers(source.z)
     off = Fraction(source.leak) ** k
-    axis = rows[source.first]
-    plus = labels[source.first] * off.denominator
-    minus = labels[source.first] * off.numerator
+    plus, minus = labels * off.denominator, labels * off.numerator
     exponent = int(below) + k * int(low) - (off.denominator.bit_length() - 1)
-    summed = {}
-    for j, members in source.several():
-        axis[j], *summed[j] = _line(rows[members], labels[members], rows[source.first[j]], k, off)
+    unit = Fraction(2) ** -exponent
+    summed = {j: (line.plus * unit, line.minus * unit) for j, line in source.shared.items()}
     # Weights summed along a line may have digits after the point: all weights are shifted alike.
     spread = max(
         (w.denominator.bit_length() - 1 for both in summed.values() for w in both), default=0
     )
     plus, minus = plus * 2**spread, minus * 2**spread
     for j, (one, other) in summed.items():
+        axis[j] = source.shared[j].axis
         plus[j], minus[j] = int(one * 2**spread), int(other * 2**spread)
     plus[lines.plus == 0] = 0
     minus[lines.minus == 0] = 0
@@ -92,37 +86,6 @@ def exact_lines(lines: Lines) -> ExactLines:
     return ExactLines(
         axis[bent], plus[bent], minus[bent], axis[~bent], plus[~bent], exponent - spread, k
     )
-
-
-def _line(
-    rows: Array, labels: Array, first: Array, degree: int, off: Fraction
-) -> tuple[Array, Fraction, Fraction]:
-    """(primitive row, plus, minus) of a line with several inputs, weights times off's denominator.
-
-    σ(c s)^k is c^k s^k on one side of the line and α^k c^k s^k on the other, by the sign of c.
-    """
-    axis = first // gcd(*first)
-    square = int(axis.dot(axis))
-    plus = minus = Fraction(0)
-    for row, label in zip(rows, labels, strict=True):
-        length = _length(row, axis, square)
-        active = label * off.denominator * length**degree
-        leaking = active * off
-        if length > 0:
-            plus, minus = plus + active, minus + leaking
-        else:
-            plus, minus = plus + leaking, minus + active
-    return axis, plus, minus
-
-
-def _length(row: Array, axis: Array, square: int) -> Fraction:
-    """c with row = c·axis; where there is none, that of the nearest point, to FIT_BITS bits."""
-    dot = int(row.dot(axis))
-    exact = Fraction(dot, square)
-    if exact.denominator == 1 and (row == exact.numerator * axis).all():
-        return exact
-    shift = FIT_BITS + square.bit_length() - abs(dot).bit_length()
-    return Fraction(round(exact * Fraction(2) ** shift)) / Fraction(2) ** shift
 
 
 def rounded_lines(lines: ExactLines) -> RoundedLines:

@@ -52,7 +52,7 @@ def _rank_under(axis: Float[Array, "m d"], cap: int) -> int:
 
 def refusal(lines: Lines, kind: NeuronKind, cap: int) -> str | None:
     """Why merged lines are too many to enumerate under the cap, or None."""
-    rows = lines.source.x[lines.source.first[lines.kinked]]
+    rows = lines.source.x[lines.kinked]
     m, rank = len(rows), _rank_under(rows, cap)
     cells = cell_bound(m, rank)
     if cells > cap:
@@ -91,7 +91,7 @@ def kkt_cells(
     reason = refusal(lines, kind, cap)
     if reason is not None:
         return KktSet((), "exact", False, reason, kind, leak, d, statistics=statistics)
-    rows = lines.source.x[lines.source.first[lines.kinked]]
+    rows = lines.source.x[lines.kinked]
     statistics["cell_bound"] = float(cell_bound(len(rows), rank_of(rows, d)))
     search = squared_points if kind is NeuronKind.SQUARED_RELU else two_layer_points
     drafts, finished, undecided = search(lines, cancel)

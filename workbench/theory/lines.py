@@ -15,8 +15,9 @@ is merged: `exact_lines.py` gives the same lines as integers.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
-from math import fsum
+from fractions import Fraction
 
 import numpy as np
 from jaxtyping import Bool, Float, Int
@@ -27,6 +28,7 @@ from scipy.spatial import cKDTree
 from workbench.arrays import Array
 from workbench.theory.integers import integers
 from workbench.theory.ncf import NeuronKind, check_leak
+from workbench.theory.shared_lines import SharedLine, shared_line
 
 NOISE = 1e-12
 """A label below this share of the largest counts as zero."""
@@ -34,7 +36,7 @@ NOISE = 1e-12
 PARALLEL = 1e-15
 """Inputs within this angle (radians) of one line count as on it; float64 tells no finer."""
 
-CANCELLED = 1e-14
+CANCELLED = 1e-15
 """A line's weights count as zero, or as equal, below this share of what was summed into them."""
 
 LARGEST = 1e100
@@ -43,20 +45,15 @@ LARGEST = 1e100
 
 @dataclass(frozen=True, eq=False)
 class Source:
-    """The inputs behind merged lines: `x` (n, d), `z` (n,), the `label` (n,) of each one's line.
+    """The inputs behind m merged lines: `x` (m, d), `z` (m,) of the one that gives a line its direction.
 
-    `first` (m,): the input that gives the line its direction. `leak`: α.
+    `shared`: exact sums by line, of the lines with several inputs. `leak`: α.
     """
 
-    x: Float[Array, "n d"]
-    z: Float[Array, " n"]
-    label: Int[Array, " n"]
-    first: Int[Array, " m"]
+    x: Float[Array, "m d"]
+    z: Float[Array, " m"]
+    shared: Mapping[int, SharedLine]
     leak: float
-
-    def several(self) -> list[tuple[int, Int[Array, " k"]]]:
-        """(line, its inputs) for every line with more than one."""
-        return groups_of(self.label)
 
 
 @dataclass(frozen=True, eq=False)
@@ -125,89 +122,58 @@ def merge_lines(
     noise = (np.abs(z) <= NOISE * np.abs(z).max(initial=0.0)) & (z != 0)
     used = (size > 0) & (z != 0) & ~noise
     x, z, size = x[used], z[used], size[used]
-    label, sign, first, close = _group(x, size)
-    mass = z * size**degree
-    plus, minus, summed = _weights(mass, label, sign, len(first), degree, leak)
-    plus = np.where(np.abs(plus) <= CANCELLED * summed, 0.0, plus)
-    minus = np.where(np.abs(minus) <= CANCELLED * summed, 0.0, minus)
-    kinked = np.abs(plus - minus) > CANCELLED * summed
-    minus = np.where(kinked, minus, plus)
+    leader, close = _leaders(x, size)
+    first = np.flatnonzero(leader == np.arange(len(x)))
+    plus = z[first] * size[first] ** degree
+    minus = leak**degree * plus
+    summed = np.abs(plus)
+    shared: dict[int, SharedLine] = {}
+    for head, members in groups_of(leader):
+        j = int(np.searchsorted(first, head))
+        shared[j] = line = shared_line(x[members], z[members], degree, leak)
+        unit = (Fraction(float(size[head])) / line.length) ** degree
+        plus[j], minus[j] = float(line.plus * unit), float(line.minus * unit)
+        summed[j] = float(line.summed * unit)
+    small = CANCELLED * summed
+    kinked = np.abs(plus - minus) > small
+    cancelled = sum(
+        (line.plus != 0 and abs(plus[j]) <= small[j])
+        or (line.minus != 0 and abs(minus[j]) <= small[j])
+        or (line.plus != line.minus and not kinked[j])
+        for j, line in shared.items()
+    )
+    plus = np.where(np.abs(plus) <= small, 0.0, plus)
+    minus = np.where(kinked, np.where(np.abs(minus) <= small, 0.0, minus), plus)
     kept = (plus != 0) | (minus != 0)
-    place = np.cumsum(kept) - 1
-    on = kept[label]
-    renamed = np.cumsum(on) - 1
-    source = Source(x[on], z[on], place[label][on], renamed[first[kept]], leak)
-    axis = x[first] / size[first, None]
+    renamed = np.cumsum(kept) - 1
+    source = Source(
+        x[first[kept]],
+        z[first[kept]],
+        {int(renamed[j]): line for j, line in shared.items() if kept[j]},
+        leak,
+    )
     return Lines(
-        axis[kept],
+        x[first[kept]] / size[first[kept], None],
         plus[kept],
         minus[kept],
         kinked[kept],
         degree,
-        float(np.abs(mass).sum()),
+        float((np.abs(z) * size**degree).sum()),
         source,
-        _said(int(noise.sum()), close),
+        _said(int(noise.sum()), close, int(cancelled)),
     )
 
 
-def _said(noise: int, close: int) -> str:
+def _said(noise: int, close: int, cancelled: int) -> str:
     """What the tolerances did."""
     parts = []
     if noise:
         parts.append(f"labels below {NOISE:g} of the largest count as zero ({noise})")
     if close:
         parts.append(f"inputs within {PARALLEL:g} rad of one line count as on it ({close})")
+    if cancelled:
+        parts.append(f"weights that cancel to {CANCELLED:g} count as zero ({cancelled})")
     return "; ".join(parts)
-
-
-def _weights(
-    mass: Float[Array, " n"],
-    label: Int[Array, " n"],
-    sign: Float[Array, " n"],
-    m: int,
-    degree: int,
-    leak: float,
-) -> tuple[Float[Array, " m"], Float[Array, " m"], Float[Array, " m"]]:
-    """(plus, minus, Σ|mass|) by line; sums over several inputs are rounded once."""
-    off, turn = leak**degree, 1.0 if degree == 2 else -1.0
-    to_plus = np.where(sign > 0, 1.0, turn * off) * mass
-    to_minus = np.where(sign > 0, off, turn) * mass
-    several = groups_of(label)
-    found = []
-    for part in (to_plus, to_minus, np.abs(mass)):
-        total = np.bincount(label, part, m).astype(np.float64)
-        for line, members in several:
-            total[line] = fsum(part[members])
-        found.append(total)
-    return found[0], found[1], found[2]
-
-
-def _group(
-    x: Float[Array, "n d"], size: Float[Array, " n"]
-) -> tuple[Int[Array, " n"], Float[Array, " n"], Int[Array, " m"], int]:
-    """Label inputs by line: label, sign against the line's first member, first members.
-
-    The last number counts members that are not exactly on the line of their first member.
-    """
-    n = len(x)
-    if n == 0:
-        return np.zeros(0, dtype=np.int64), np.zeros(0), np.zeros(0, dtype=np.int64), 0
-    axis = x / size[:, None]
-    probe = np.cos(np.arange(1, x.shape[1] + 1) ** 2)
-    upright = np.where(axis @ probe >= 0, 1.0, -1.0)[:, None] * axis
-    _, some, near = np.unique(upright.round(13), axis=0, return_index=True, return_inverse=True)
-    m = len(some)
-    tree = cKDTree(np.vstack([axis[some], -axis[some]]))
-    reach = 1e-13 * (1 + np.sqrt(x.shape[1]))
-    pairs = tree.query_pairs(reach, output_type="ndarray") % m
-    graph = coo_array((np.ones(len(pairs)), (pairs[:, 0], pairs[:, 1])), shape=(m, m))
-    component = connected_components(graph, directed=False)[1][near.ravel()]
-    leader, close = np.arange(n), 0
-    for _, block in groups_of(component):
-        close += _follow(x, block, leader)
-    _, first, label = np.unique(leader, return_index=True, return_inverse=True)
-    sign = np.where(np.sum(axis * axis[first][label], axis=1) > 0, 1.0, -1.0)
-    return label.astype(np.int64), sign, first.astype(np.int64), close
 
 
 def groups_of(label: Int[Array, " n"]) -> list[tuple[int, Int[Array, " k"]]]:
@@ -218,13 +184,33 @@ def groups_of(label: Int[Array, " n"]) -> list[tuple[int, Int[Array, " k"]]]:
     return [(int(label[block[0]]), block) for block in blocks if len(block)]
 
 
+def _leaders(x: Float[Array, "n d"], size: Float[Array, " n"]) -> tuple[Int[Array, " n"], int]:
+    """For each input the first one on its line; and how many are near their line and not on it."""
+    n = len(x)
+    leader = np.arange(n)
+    if n == 0:
+        return leader, 0
+    axis = x / size[:, None]
+    probe = np.cos(np.arange(1, x.shape[1] + 1) ** 2)
+    upright = np.where(axis @ probe >= 0, 1.0, -1.0)[:, None] * axis
+    _, some, near = np.unique(upright.round(13), axis=0, return_index=True, return_inverse=True)
+    m = len(some)
+    tree = cKDTree(np.vstack([axis[some], -axis[some]]))
+    reach = 1e-13 * (1 + np.sqrt(x.shape[1]))
+    pairs = tree.query_pairs(reach, output_type="ndarray") % m
+    graph = coo_array((np.ones(len(pairs)), (pairs[:, 0], pairs[:, 1])), shape=(m, m))
+    component = connected_components(graph, directed=False)[1][near.ravel()]
+    return leader, sum(_follow(x, block, leader) for _, block in groups_of(component))
+
+
 def _follow(x: Float[Array, "n d"], block: Int[Array, " k"], leader: Int[Array, " n"]) -> int:
     """Let neighbours follow the first of them within PARALLEL, decided in integers.
 
     Writes into `leader`; returns how many follow a line that they are near to and not on.
     """
     rows, _ = integers(x[block], by_row=True)
-    left, close = np.arange(len(block)), 0
+    left = np.arange(len(block))
+    close = 0
     shrink = round(1 / PARALLEL) ** 2
     while len(left):
         one, rest = rows[left[0]], rows[left]
