@@ -24,6 +24,10 @@ TENFOLD = tuple(-LOWEST / 10.0**k for k in (3, 2, 1, 0))
 """−log10 of risks a tenfold of the logarithm apart, up to Table 1's last."""
 FASTER = 10.0
 """How many times faster the margin grows with the loss-based rate, the statement's."""
+EARLIER = (0.125, 0.25, 0.5)
+"""Shares of the training at which that factor is shown beside: whether it is a matter of length. In the end
+it falls: −log 𝓛 grows like T with the loss-based rate and like log T with a constant one, and the margin's
+growth dies out like T^−2 and like 1/(T log² T)."""
 
 SMALL = ("data.n=30", "data.classes=[0,1,2]")
 """Three classes of ten samples: what the normal suite has time for."""
@@ -110,9 +114,14 @@ class Growth:
     @property
     def rate(self) -> float:
         """Growth of the margin a step over the second half of the training."""
-        half = int(np.searchsorted(self.step, self.step[-1] / 2.0))
-        steps = float(self.step[-1] - self.step[half])
-        return float(self.margin[-1] - self.margin[half]) / steps if steps else float("nan")
+        return self.rate_until(1.0)
+
+    def rate_until(self, share: float) -> float:
+        """The same as if the training had ended at a share of its steps."""
+        end = min(int(np.searchsorted(self.step, share * self.step[-1])), len(self.step) - 1)
+        half = int(np.searchsorted(self.step, self.step[end] / 2.0))
+        steps = float(self.step[end] - self.step[half])
+        return float(self.margin[end] - self.margin[half]) / steps if steps else float("nan")
 
     @property
     def fitted(self) -> float:
@@ -165,6 +174,10 @@ def f1_measure(evidence: Mapping[str, Mapping[str, Growth]]) -> Measured:
         quantities[f"training accuracy over the second half, {biases}"] = least(
             [fast.fitted, slow.fitted]
         )
+        for share in EARLIER:
+            observed[f"the same factor at {share:g} of the steps, {biases}"] = fast.rate_until(
+                share
+            ) / slow.rate_until(share)
         for rule, run in runs.items():
             observed[f"−log10 𝓛 at the end, {rule}, {biases}"] = float(run.height[-1])
             observed[f"γ̄_m at the end, {rule}, {biases}"] = float(run.margin[-1])
