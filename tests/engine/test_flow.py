@@ -164,7 +164,8 @@ def test_a_network_that_is_not_homogeneous_is_refused_in_a_sentence():
 def test_a_tolerance_that_cannot_be_met_ends_the_run_as_stalled():
     setup = flow_of("squared")
     setup.program.rtol = 1e-30
-    assert setup.program.run_chunk(setup.state, 0, 1, 100, None, StopFlag()) < 10
+    # Steps whose two estimates agree to the last bit are still taken: how many depends on the processor.
+    assert setup.program.run_chunk(setup.state, 0, 1, 100, None, StopFlag()) < 100
     outcome, text = setup.program.ended(setup.state)
     assert outcome == "stalled"
     assert "train.rtol" in text

@@ -238,7 +238,7 @@ def test_json_has_the_documented_keys():
     assert {"step", "regime", "saddle", "groups", "kkt", "neurons", "margin_kkt"} <= set(found)
     assert set(found["saddle"]) == {"verdict", "evidence"}
     assert set(found["groups"]) == {"large", "small"}
-    assert set(found["kkt"]) == {"method", "complete", "points"}
+    assert set(found["kkt"]) == {"method", "complete", "reason", "points"}
     point = {"direction", "value", "multiplier", "residual", "kind", "basin"}
     assert point <= set(found["kkt"]["points"][0])
     neuron = {

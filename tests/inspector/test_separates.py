@@ -164,3 +164,17 @@ def test_an_orbit_is_one_entry_with_its_dimension():
     (point,) = found.as_json()["kkt"]["points"]
     assert point["orbit"] == {"dimension": 3, "members": 128, "why_unknown": ""}
     assert point["basin"] == 1.0
+
+
+def test_a_coordinate_that_is_off_hides_no_other_that_is_free():
+    """Positive inputs: neuron 0, of the largest N, is off on all of them and held; neuron 1 leaves."""
+    x = np.abs(data()[0]) + 0.1
+    state = small_state({"kind": "diagonal", "activation": "relu"}, x=x, y=x @ np.abs(SLOPES))
+    theta = np.full(state.structure.size, 1e-6)
+    theta[0] = -1e-6
+    found = inspect_state(state.at(theta))
+    assert found.judgement.verdict == "saddle"
+    assert found.judgement.evidence.ways_out
+    first = found.forecast.first
+    assert first is not None
+    assert first != 0

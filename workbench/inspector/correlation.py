@@ -89,7 +89,12 @@ class Correlation:
 
     def escape_rate(self, size: float = 1.0) -> float:
         """Fastest d log‖w‖/dt = L ‖w‖^{L−2} N of the run's flow, for weights of norm `size`."""
-        return self.order * size ** (self.order - 2.0) * self.highest * self.factor
+        best = self.best
+        return -np.inf if best is None else self.rate_of(best, size)
+
+    def rate_of(self, index: int, size: float = 1.0) -> float:
+        """d log‖w‖/dt along a point's direction."""
+        return self.order * size ** (self.order - 2.0) * self.points[index].value * self.factor
 
 
 def why_no_correlation(state: InspectedState, groups: Groups) -> str | None:

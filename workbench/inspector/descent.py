@@ -79,23 +79,19 @@ def descent_along_kkt(
 ) -> Descent | None:
     """Put the best KKT direction on a small neuron (or on θ near the origin) and look at the risk.
 
-    With weights of norm s the risk changes by −s^L N + O(s^{2L}). None where no direction has N > 0 or
-    no neuron is free for it.
+    With weights of norm s the risk changes by −s^L N + O(s^{2L}). Where neurons see different things (a sign
+    of z, a coordinate of x), the best is that of the neurons that are free; of held ones only where none is.
+    None where no direction has N > 0 or no small neuron sees one.
     """
-    best = correlation.best
-    if best is None or not correlation.highest > 1e-12 * correlation.scale:
+    placed = _placed(state, groups, correlation, held)
+    if placed is None:
         return None
-    point, sees = correlation.points[best], correlation.sees[best]
+    best, neuron, jump = placed
+    point = correlation.points[best]
     summed = state.log_risk - np.log(state.flow_factor)
-    at, neuron, jump, tried = state.log_risk, -1, False, None
-    rate = correlation.escape_rate()
-    if correlation.joint:
-        rate = correlation.escape_rate(float(np.linalg.norm(state.theta)))
-    else:
-        seeing = groups.small[state.sees[groups.small] == sees]
-        if len(seeing) == 0:
-            return None
-        neuron, jump = _chosen(state, seeing, held)
+    at, tried = state.log_risk, None
+    norm = float(np.linalg.norm(state.theta)) if correlation.joint else 1.0
+    rate = correlation.rate_of(best, norm)
     kept = _value_at_rest(settled.state, correlation, best) / point.value
     for share in SHARES:
         size = float(np.exp((np.log(share) + summed - np.log(point.value)) / correlation.order))
@@ -108,6 +104,27 @@ def descent_along_kkt(
         if tried.confirmed:
             return tried
     return tried
+
+
+def _placed(
+    state: InspectedState, groups: Groups, correlation: Correlation, held: Held | None
+) -> tuple[int, int, bool] | None:
+    """(KKT point, neuron, whether it is held) to try; None where there is none. Joint points have no neuron."""
+    sets = [(start, found.values) for start, found in correlation.sets.values() if found.points]
+    tops = [start + int(np.argmax(values)) for start, values in sets]
+    jump = None
+    for index in sorted(tops, key=lambda top: -correlation.points[top].value):
+        if not correlation.points[index].value > 1e-12 * correlation.scale:
+            break
+        if correlation.joint:
+            return index, -1, False
+        seeing = groups.small[state.sees[groups.small] == correlation.sees[index]]
+        if len(seeing):
+            neuron, is_held = _chosen(state, seeing, held)
+            if not is_held:
+                return index, neuron, False
+            jump = jump or (index, neuron, True)
+    return jump
 
 
 def _chosen(
