@@ -303,3 +303,22 @@ def test_curves():
     assert found.certified_accuracy(at).tolist() == [0.75, 0.5, 0.25, 0.0]
     assert found.radii()[0] == 0.0
     assert found.radii()[-1] > 2.0
+
+
+@pytest.mark.parametrize("seeds", [1, pytest.param(5, marks=pytest.mark.full)])
+def test_every_exact_distance_comes_with_an_input_that_is_misclassified(seeds):
+    """What an attack found in a pass with others may be correct by itself, by rounding."""
+    for seed in range(seeds):
+        rng = np.random.default_rng(seed)
+        x, y = rng.standard_normal((12, 3)), np.sign(rng.standard_normal(12))
+        table = {
+            **BINARY,
+            "data": {"kind": "inline", "x": x.tolist(), "y": [int(label) for label in y]},
+            "init": {"kind": "he", "seed": seed},
+            "loss": {"kind": "exponential", "reduction": "mean"},
+            "train": {"rule": "normalized", "lr": 0.02},
+        }
+        state = trained(table, {"kind": "two-layer-relu", "width": 20}, 1500)
+        found = robustness(state, range(12), box=None)
+        assert found.exact.all()
+        assert np.isfinite(found.attack).all()

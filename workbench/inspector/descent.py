@@ -109,7 +109,7 @@ def descent_along_kkt(
 def _placed(
     state: InspectedState, groups: Groups, correlation: Correlation, held: Held | None
 ) -> tuple[int, int, bool] | None:
-    """(KKT point, neuron, whether it is held) to try; None where there is none. Joint points have no neuron."""
+    """(KKT point, neuron, whether it is held) to try, if any; joint points have no neuron."""
     sets = [(start, found.values) for start, found in correlation.sets.values() if found.points]
     tops = [start + int(np.argmax(values)) for start, values in sets]
     jump = None

@@ -58,10 +58,11 @@ def exact_distances(
         if radius > 0:
             low, candidates = _searched(layers, x[k], y[k], attack.box, radius)
         best = Best(attack, x[k : k + 1], y[k : k + 1])
-        met = torch.from_numpy(np.isfinite(known.distance[k : k + 1]))
-        best.take(torch.from_numpy(known.found[k : k + 1]), met)
-        for delta in candidates:
-            step = torch.from_numpy(delta).reshape(x[k : k + 1].shape)
+        # What was known may be correct again in a pass of its own: it is moved on like the others.
+        steps = [torch.from_numpy(delta).reshape(x[k : k + 1].shape) for delta in candidates]
+        if np.isfinite(known.distance[k]):
+            steps.append(torch.from_numpy(known.found[k : k + 1]) - x[k : k + 1])
+        for step in steps:
             for stretch in STRETCHES:
                 best.offer(attack.inside(x[k : k + 1] + (1.0 + stretch) * step))
         found.append(attack.attacked(best))

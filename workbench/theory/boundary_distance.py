@@ -109,6 +109,7 @@ class _Search:
         order = count()
         first = _Cell(np.zeros(len(self.net.c), dtype=np.int8), (self._tangent(self.net.heights),))
         heap: list[tuple[float, int, _Cell]] = [(0.0, next(order), first)]
+        self._take_dead_region()
         low, cells = self.best, 0
         while heap and cells < most_cells and heap[0][0] < (1.0 - CLOSE) * self.best:
             before, _, cell = heapq.heappop(heap)
@@ -131,6 +132,20 @@ class _Search:
         return Boundary(
             min(low, self.best, left), found, cells, bool(left >= (1.0 - CLOSE) * self.best)
         )
+
+    def _take_dead_region(self) -> None:
+        """The nearest point where every term is off, a little inside: there q is `offset`, and no point of
+        its corner is seen as misclassified in floating point."""
+        net = self.net
+        if net.leak != 0.0 or net.offset > 0.0:
+            return
+        sizes = np.abs(net.heights) + self.row_norm * self.best
+        nearest = nearest_in_polyhedron(
+            -net.weight, net.heights + DEEPER * sizes, net.low, net.high
+        )
+        if (net.heights + net.weight @ nearest.delta < 0.0).all():
+            self.candidates.append(nearest.delta)
+            self.best = min(self.best, float(np.linalg.norm(nearest.delta)))
 
     def _take(self, cell: _Cell, relaxed: _Relaxed) -> None:
         """Nothing of a solved cell is relaxed: its nearest point is one of the boundary's."""
