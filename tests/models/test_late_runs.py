@@ -115,7 +115,7 @@ def test_a_run_and_its_resumption_to_the_last_bit(tmp_path, kind):
     assert np.isnan(order) if wanted is None else order == wanted
     assert whole["step"].tolist() == list(range(0, 25, 4))
     assert whole["log_risk"][-1] < whole["log_risk"][0], "the risk did not fall"
-    assert ("margin_normalized" in whole) == (wanted is not None)
+    assert ("margins" in whole) == (wanted is not None)
     assert ("margin_multi" in whole) == (wanted is not None)
     assert ("margins_median_normalized" in whole) == (wanted is None)
     part = run(tmp_path / "part", path, "--steps", "12")

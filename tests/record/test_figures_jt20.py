@@ -10,6 +10,7 @@ from workbench.errors import BadInput
 from workbench.measures.plane import PlaneSurface, plane_grid
 from workbench.presets import load_config
 from workbench.record.figures import draw_figure, save_figure
+from workbench.record.figures.margins import AT_UNIT_NORM
 from workbench.record.figures.options import FigureOptions
 from workbench.record.figures.series import RunSeries
 from workbench.record.figures.states import stored_network
@@ -152,9 +153,10 @@ def test_margins_of_a_network_without_an_order_are_over_their_median(tmp_path):
         assert not reader.has("margins")
         figure = draw_figure(reader, "margins")
         kept = reader.read("margins_median_normalized")
+        at_unit_norm = reader.read("margin_normalized")
     upper, lower = figure.axes
-    assert "median" in upper.get_ylabel()
     assert "median" in lower.get_ylabel()
-    np.testing.assert_array_equal(upper.lines[0].get_ydata(), kept.min(axis=1))
+    assert upper.lines[0].get_label() == AT_UNIT_NORM
+    np.testing.assert_array_equal(upper.lines[0].get_ydata(), at_unit_norm)
     drawn = np.array([line.get_ydata() for line in lower.lines[1:]])
     np.testing.assert_array_equal(drawn, kept.T)

@@ -32,6 +32,8 @@ SAMPLES = {
     "margins_median_normalized": r"$q_i$ / median of $q_j\geq 0$",
 }
 """Sample margins as a run records them: over the median where the network has no order (JT20 App. A)."""
+AT_UNIT_NORM = r"$\min_i\,y_i\Phi(\theta/\rho;x_i)$"
+"""What `margin_normalized` is where there is no order L to divide by (VSS22 §6)."""
 SINGLE_SAMPLES = 64
 """Up to this many samples have a curve of their own; more are drawn as bands of quantiles."""
 BANDS = ((0.0, 1.0), (0.05, 0.95), (0.25, 0.75))
@@ -61,6 +63,8 @@ def _network(series: RunSeries, axes: Axes, names: list[str], options: FigureOpt
     x = series.x(options)
     for name in names:
         label, color, dashes = NETWORK[name]
+        if name == "margin_normalized" and not series.reader.has("margins"):
+            label = AT_UNIT_NORM
         axes.plot(x, drawable(series.scalar(name)), color=color, linestyle=dashes, label=label)
     axes.axhline(0.0, color=GREY, linewidth=0.5, zorder=0)
     _fit_margins(axes, [drawable(series.scalar(name)) for name in names])
