@@ -6,7 +6,6 @@ from collections.abc import Callable
 from dataclasses import replace
 
 import numpy as np
-from scipy.ndimage import uniform_filter1d
 
 from workbench.arrays import Bool, Float, Int
 from workbench.measures.rates import Rates
@@ -121,8 +120,9 @@ def without_direction(angles: Float[np.ndarray, "K H"]) -> Bool[np.ndarray, "K H
         return np.zeros(angles.shape, dtype=bool)
     turn = np.abs(np.mod(np.diff(angles, axis=0) + np.pi, 2 * np.pi) - np.pi)
     wild = np.pad(turn > np.pi / 4, ((1, 0), (0, 0)))
-    share = uniform_filter1d(wild.astype(float), NOISE_ROWS, axis=0, mode="nearest")
-    return np.asarray(share >= 1 / 3)
+    half = NOISE_ROWS // 2
+    total = np.cumsum(np.pad(wild.astype(int), ((half + 1, half), (0, 0)), mode="edge"), axis=0)
+    return np.asarray(total[NOISE_ROWS:] - total[:-NOISE_ROWS] >= NOISE_ROWS / 3)
 
 
 def angle_density(history: History, look: Look, x: Float[np.ndarray, " T"]) -> DensityModel:

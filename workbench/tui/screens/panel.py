@@ -401,7 +401,7 @@ class PanelScreen(PanelKeys):
         lines = 2 if self.size.height >= CAPTIONED[1] else 1
         shown.styles.height = lines
         style = f"#{palette.ink('bar_text'):06x}"
-        shown.update(Text(fitted(palette.say(text), self.size.width - 2, lines), style=style))
+        shown.update(Text(palette.say(fitted(text, self.size.width - 2, lines)), style=style))
 
     def _note_without_caption(self) -> str:
         """What the caption says at more length, where there is no room for one."""
