@@ -290,6 +290,21 @@ def _components(dead):
     return len(groups)
 
 
+def _rank(vectors):
+    """Rank of vectors of fractions, by elimination."""
+    rows, rank = [list(map(Fraction, v)) for v in vectors], 0
+    for column in range(len(rows[0])):
+        pivot = next((i for i in range(rank, len(rows)) if rows[i][column] != 0), None)
+        if pivot is None:
+            continue
+        rows[rank], rows[pivot] = rows[pivot], rows[rank]
+        for i in range(rank + 1, len(rows)):
+            share = rows[i][column] / rows[rank][column]
+            rows[i] = [a - share * b for a, b in zip(rows[i], rows[rank], strict=True)]
+        rank += 1
+    return rank
+
+
 def _zero_in_hull(slopes):
     """Whether some convex combination of vectors is 0; None where that is too close to tell.
 
@@ -316,7 +331,8 @@ def _zero_in_hull(slopes):
         weights = solve(square, [Fraction(0)] * d + [Fraction(1)]) if len(basis) == d + 1 else None
         if weights is not None and min(weights) >= 0:
             return True
-    if d > 3 or count > 60:
+    if d > 3 or count > 60 or _rank(slopes) < d:
+        # Corners are asked of cones that span the space.
         return None
     corners = [u for at, u in rays(slopes, d).items() if min(at) >= 0]
     middle = [sum(values, Fraction(0)) for values in zip(*corners, strict=True)]

@@ -8,7 +8,6 @@ are recorded. A state without a direction (θ = 0) has no distance to others.
 from __future__ import annotations
 
 import numpy as np
-import torch
 from torch import Tensor
 
 from workbench.measures.directions import chords
@@ -39,8 +38,7 @@ class Trail:
 
     def add(self, theta: Tensor) -> None:
         """A step has led here; there must be room."""
-        with torch.no_grad():
-            self._rows[self._count].copy_(theta)
+        self._rows[self._count].copy_(theta)
         self._count += 1
 
     def added_to(self, length: float) -> float:
