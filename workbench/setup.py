@@ -105,11 +105,6 @@ def set_up(config: RunConfig, dataset: Dataset | None = None) -> Setup:
         batches = Minibatches(dataset.n, config.train.batch, seed, device)
     program = _program(config, model, x, y, batches, homogeneity, structure)
     svm, remarks = _max_margin(dataset, structure, config.loss.kind)
-    cheap = structure.size * dataset.n <= MOST_NUMBERS and is_steady(model)
-    mixes = getattr(model, "mixes_samples", False)
-    unit = None
-    if homogeneity.order is None and cheap and not mixes:
-        unit = UnitMargin(model, dataset.x, dataset.y)
     panel = Panel(
         structure=structure,
         y=dataset.y,
@@ -123,7 +118,7 @@ def set_up(config: RunConfig, dataset: Dataset | None = None) -> Setup:
         keep_theta=config.record.theta,
         rule_series=program.series,
         layers=LayerMeasures(structure, theta.detach().cpu().double().numpy().copy(), svm),
-        unit=unit,
+        unit=_unit_margin(model, structure, dataset) if homogeneity.order is None else None,
     )
     samples = (dataset.x, dataset.y)
     own = own_series(
@@ -155,6 +150,14 @@ def _parts(model: nn.Module, program: StepProgram, panel: Panel) -> tuple[object
     """The objects that decide what a run does and records, the step program's own included."""
     inner = vars(getattr(program, "rows", program))
     return (model, panel, program, *vars(program).values(), *inner.values())
+
+
+def _unit_margin(model: nn.Module, structure: Structure, dataset: Dataset) -> UnitMargin | None:
+    """The margin at θ/ρ of a network without an order, where a pass at every record costs next to nothing."""
+    cheap = structure.size * dataset.n <= MOST_NUMBERS
+    if not cheap or not is_steady(model) or getattr(model, "mixes_samples", False):
+        return None
+    return UnitMargin(model, dataset.x, dataset.y)
 
 
 def require_built(setup: Setup, config: RunConfig) -> None:
