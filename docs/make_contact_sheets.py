@@ -29,8 +29,12 @@ WAITING = ("paused", "finished", "diverged", "failed", "stopped", "stalled", "sa
 class Terminal:
     """A tmux server of its own with one window."""
 
+    made = 0
+
     def __init__(self, command: str, size: tuple[int, int]) -> None:
-        self.socket = f"sheets-{os.getpid()}"
+        # A server that is ending still holds its socket.
+        Terminal.made += 1
+        self.socket = f"sheets-{os.getpid()}-{Terminal.made}"
         width, height = map(str, size)
         environment = {**os.environ, "COLORTERM": "truecolor", "TERM": "xterm-256color"}
         self._tmux("new-session", "-d", "-x", width, "-y", height, command, env=environment)
