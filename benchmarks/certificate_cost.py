@@ -17,10 +17,10 @@ import numpy as np
 import torch
 from scipy.optimize import lsq_linear
 
-from workbench.config import parse_config
+from workbench.config.toml import parse_config
 from workbench.engine.program import StopFlag
 from workbench.inspector.margin import margin_certificate
-from workbench.setup import inspected, set_up
+from workbench.run.experiment import inspected, set_up
 
 STEPS = 200
 
@@ -66,8 +66,8 @@ def main() -> None:
         return
     from workbench.inspector.gated_network import GatedNetwork
     from workbench.inspector.margin import constraint_margins
-    from workbench.theory.margin_problem import MarginPoint, uniform_rescaling
-    from workbench.theory.patterned import gates_of
+    from workbench.theory.margin.patterned import gates_of
+    from workbench.theory.margin.problem import MarginPoint, uniform_rescaling
 
     network = GatedNetwork(state)
     q, _ = constraint_margins(state)

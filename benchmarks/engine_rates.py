@@ -16,7 +16,7 @@ import torch
 from workloads import WORKLOADS, PlainLoop, config_of
 
 from workbench.engine.program import RowBuffer, StopFlag
-from workbench.setup import set_up
+from workbench.run.experiment import set_up
 
 SECONDS = 1.0
 

@@ -18,10 +18,10 @@ import numpy as np
 import torch
 from scipy.integrate import LSODA
 
-from workbench.config import parse_config
+from workbench.config.toml import parse_config
 from workbench.engine.flow_program import FlowProgram, Memory
 from workbench.engine.program import StopFlag
-from workbench.setup import Setup, set_up
+from workbench.run.experiment import Setup, set_up
 
 PLANE = {"kind": "gaussian-separable", "n": 50, "d": 2, "margin": 0.2, "seed": 1}
 WIDE = {"kind": "gaussian-separable", "n": 200, "d": 20, "margin": 0.1}

@@ -15,10 +15,10 @@ import time
 from pathlib import Path
 
 from workbench.presets import load_config
-from workbench.session import Session
+from workbench.run.session import Session
 from workbench.tui.app import WorkbenchApp
-from workbench.tui.looked import look_into
-from workbench.tui.screens.inspector import InspectorScreen
+from workbench.tui.inspect.examined import look_into
+from workbench.tui.inspect.screen import InspectorScreen
 
 SETTINGS = ["data.n=1000", "model.width=1000", "pause.at=[20]", "record.every=10"]
 ROUNDS = 9

@@ -91,7 +91,7 @@ def _plain(name: str, seconds: float) -> Rates:
 
 
 def _headless(name: str, seconds: float, folder: Path) -> Rates:
-    from workbench.session import Session
+    from workbench.run.session import Session
 
     with Session.create(config_of(name), folder) as session:
         session.start()
@@ -102,7 +102,7 @@ def _headless(name: str, seconds: float, folder: Path) -> Rates:
 
 
 def _screen(name: str, seconds: float, folder: Path) -> Rates:
-    from workbench.config import to_toml
+    from workbench.config.toml import to_toml
     from workbench.tui.app import WorkbenchApp
 
     path = folder / "run.toml"

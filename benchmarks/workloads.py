@@ -7,7 +7,8 @@ from typing import Any
 import torch
 from torch import nn
 
-from workbench.config import RunConfig, parse_config
+from workbench.config.run import RunConfig
+from workbench.config.toml import parse_config
 
 WORKLOADS: dict[str, dict[str, Any]] = {
     "W1": {

@@ -75,7 +75,7 @@ def _run(
     chosen: list[Claim], runs_dir: Path, quick: bool, *, quiet: bool
 ) -> list[tuple[Result, Path | None]]:
     """Run one after the other; each is printed when it is done unless `quiet`."""
-    from workbench.claims_lab import run_claim, save_claim_figure
+    from workbench.claims.sessions import run_claim, save_claim_figure
 
     results: list[tuple[Result, Path | None]] = []
     for claim in chosen:

@@ -38,7 +38,7 @@ def fork(
         run_app(WorkbenchApp.to_fork(folder, at, list(settings or []), runs, trust))
         return
     from commands.headless import train_headless
-    from workbench.session import Session
+    from workbench.run.session import Session
 
     session = Session.fork(folder, at, runs, settings=settings or (), trust=trust)
     train_headless(session, as_json)

@@ -19,14 +19,14 @@ from workbench.errors import ExitCode, StorageError, WorkbenchError
 if TYPE_CHECKING:
     from rich.progress import Progress, TaskID
 
-    from workbench.session import Session
+    from workbench.run.session import Session
 
 POLL_SECONDS = 0.2
 
 
 def train_headless(session: Session, as_json: bool) -> None:
     """Train to the end, interruptibly, and exit with the code that says how it went."""
-    from workbench.engine.control import Stop
+    from workbench.protocol.commands import Stop
 
     with (
         session,

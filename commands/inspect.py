@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
     from workbench.inspector.correlation import Correlation
     from workbench.inspector.inspect import Inspection
-    from workbench.theory.result import Orbit
+    from workbench.theory.ncf.result import Orbit
 
 MOST_NEURONS = 20
 MOST_POINTS = 20
@@ -31,7 +31,7 @@ def inspect(
     from commands.patience import patience
     from workbench.inspector.inspect import certified, inspect_state
     from workbench.record.folder import resolve_run
-    from workbench.stored import inspected_state
+    from workbench.run.stored import inspected_state
 
     folder = resolve_run(run, runs_folder(runs_dir))
     state = inspected_state(folder, step_of(at), trust=trust)
@@ -139,7 +139,7 @@ def _neurons(found: Inspection, console: Console) -> None:
     from rich.table import Table
 
     from workbench.inspector.forecast_words import leaves_at, made_words
-    from workbench.inspector.keep import kept_of
+    from workbench.inspector.recording import recorded_inspection
 
     small = [neuron for neuron in found.forecast.neurons if neuron.small]
     if not small or found.correlation is None or found.correlation.joint:
@@ -163,7 +163,7 @@ def _neurons(found: Inspection, console: Console) -> None:
             "" if n.confidence is None else f"{n.confidence:.0%}",
         )
     console.print()
-    console.print(f"  {made_words(kept_of(found))}", markup=False)
+    console.print(f"  {made_words(recorded_inspection(found))}", markup=False)
     console.print()
     console.print(table)
     if len(small) > MOST_NEURONS:

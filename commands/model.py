@@ -23,7 +23,7 @@ def model(
     """Measure the order L in Φ(cθ) = c^L Φ(θ), for the whole network and layer by layer."""
     import json
 
-    from workbench.homogeneity_report import report
+    from workbench.run.homogeneity import report
 
     found = report(source, inputs, list(settings or []))
     if as_json:

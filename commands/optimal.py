@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
     from workbench.arrays import Array, Float
     from workbench.inspector.state import InspectedState
-    from workbench.theory.optimality import Better, Optimality
+    from workbench.theory.optimality.verdict import Better, Optimality
 
 WORDS = {
     "global": "a global optimum of the max-margin problem (P)",
@@ -38,7 +38,7 @@ def optimal(
     from commands.patience import patience
     from workbench.inspector.optimality import optimality_verdict
     from workbench.record.folder import resolve_run
-    from workbench.stored import inspected_state
+    from workbench.run.stored import inspected_state
 
     folder = resolve_run(run, runs_folder(runs_dir))
     state = inspected_state(folder, step_of(at), trust=trust)

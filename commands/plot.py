@@ -33,7 +33,7 @@ def plot(
     runs_dir: RunsDir = None,
 ) -> None:
     """Draw a figure of a run."""
-    from workbench.record.figures import FigureOptions, default_axis, draw_figure, save_figure
+    from workbench.figures import FigureOptions, default_axis, draw_figure, save_figure
     from workbench.record.folder import resolve_run
     from workbench.record.reader import RunReader
 

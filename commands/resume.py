@@ -29,6 +29,6 @@ def resume(
         run_app(WorkbenchApp.to_resume(folder, steps, trust))
         return
     from commands.headless import train_headless
-    from workbench.session import Session
+    from workbench.run.session import Session
 
     train_headless(Session.resume(folder, steps=steps, trust=trust), as_json)

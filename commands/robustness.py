@@ -42,7 +42,7 @@ def robustness(
     """
     from workbench.record.folder import resolve_run
     from workbench.record.robustness_file import keep_robustness
-    from workbench.stored import robustness_of
+    from workbench.run.stored import robustness_of
 
     folder = resolve_run(run, runs_folder(runs_dir))
     with _progress() as report:

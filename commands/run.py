@@ -53,7 +53,7 @@ def run(
         run_app(WorkbenchApp.to_run(source, changes, folder))
         return
     from commands.headless import train_headless
-    from workbench.session import Session, load_config
+    from workbench.run.session import Session, load_config
 
     config = load_config(source, changes)
     preset = "" if source.endswith(".toml") or "/" in source else source

@@ -11,7 +11,7 @@ from commands import formats
 from commands.options import Json, Run, RunsDir, runs_folder
 
 if TYPE_CHECKING:
-    from workbench.engine.kept import KeptInspection
+    from workbench.protocol.inspections import RecordedInspection
     from workbench.record.reader import RunReader
 
 LAST_EVENTS = 20
@@ -77,7 +77,7 @@ def describe(reader: RunReader) -> dict[str, Any]:
     }
 
 
-def _inspection(kept: KeptInspection) -> dict[str, Any]:
+def _inspection(kept: RecordedInspection) -> dict[str, Any]:
     """A kept inspection in numbers, and what became of its forecast."""
     done = kept.outcome
     ended = {k: v for k, v in vars(done).items() if k != "made"} if done else None
@@ -94,7 +94,7 @@ def _inspection(kept: KeptInspection) -> dict[str, Any]:
     }
 
 
-def _forecast(kept: KeptInspection) -> str:
+def _forecast(kept: RecordedInspection) -> str:
     """none, open, left, late, void."""
     if kept.outcome is not None:
         return kept.outcome.kind

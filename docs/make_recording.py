@@ -16,7 +16,7 @@ from make_screens import until
 from screenshot import save, screen_text
 
 from workbench.tui.app import WorkbenchApp
-from workbench.tui.screens.inspector import InspectorScreen
+from workbench.tui.inspect.screen import InspectorScreen
 
 PRESET = "kh24-saddle-to-saddle"
 

@@ -18,7 +18,7 @@ os.environ.pop("NO_COLOR", None)
 
 from screenshot import save, screen_text
 
-from workbench.session import Session, load_config
+from workbench.run.session import Session, load_config
 from workbench.tui.app import WorkbenchApp
 
 HERE = Path(__file__).parent

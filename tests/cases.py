@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from workbench.config import RunConfig, override, parse_config
+from workbench.config.run import RunConfig
+from workbench.config.toml import override, parse_config
 
 SMALL = {
     "data": {"kind": "gaussian-separable", "n": 12, "d": 2, "seed": 3},
@@ -27,7 +28,7 @@ def small(*settings: str) -> RunConfig:
 
 def finished(folder: Path, *settings: str):
     """A small run trained to its end; returns its closed session."""
-    from workbench.session import Session
+    from workbench.run.session import Session
 
     session = Session.create(small(*settings), folder)
     session.start()

@@ -27,7 +27,7 @@ def _no_engine_outlives_its_test():
     left = [thread for thread in threading.enumerate() if thread.name == "engine"]
     if not left:
         return
-    from workbench.engine.control import Stop
+    from workbench.protocol.commands import Stop
 
     for thread in left:
         engine = getattr(getattr(thread, "_target", None), "__self__", None)

@@ -7,7 +7,7 @@ import itertools
 import numpy as np
 import torch
 
-from workbench.theory.least_distance import least_distance
+from workbench.theory.numerics.least_distance import least_distance
 
 RADII, STEPS = 14, 20
 

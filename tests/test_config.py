@@ -6,7 +6,7 @@ import tomllib
 
 import pytest
 
-from workbench.config import override, parse_config, parse_toml, read_toml, to_toml
+from workbench.config.toml import override, parse_config, parse_toml, read_toml, to_toml
 from workbench.errors import BadInput, clean_text
 from workbench.presets import load_config, preset_names, read_preset
 

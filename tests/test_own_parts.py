@@ -12,16 +12,16 @@ from cases import finished, small
 from typer.testing import CliRunner
 
 from commands.main import app as commands
-from workbench.config import parse_config, parse_toml, to_toml
+from workbench.config.toml import parse_config, parse_toml, to_toml
 from workbench.engine.eager import EagerProgram
 from workbench.errors import BadInput
 from workbench.measures.panel import Panel
 from workbench.record.export import export_run
 from workbench.record.reader import RunReader
-from workbench.session import Session
-from workbench.setup import set_up
-from workbench.stored import inspected_state, stored_config
-from workbench.tui.source import StoredSource
+from workbench.run.experiment import set_up
+from workbench.run.session import Session
+from workbench.run.stored import inspected_state, stored_config
+from workbench.tui.run.source import StoredSource
 
 RULE = ("train.rule=torch", "train.steps=120", "checkpoint.every=50")
 BOTH = 'measures.classes=["tests.own_parts:L1Norm", "tests.own_parts:Shares"]'

@@ -12,12 +12,12 @@ import pytest
 import xarray
 from cases import finished, small
 
-from workbench.engine.control import Checkpoint, Pause, Perturb, Resume, RunUntil, StepN, Stop
 from workbench.errors import BadInput, RunBusy, StorageError
 from workbench.measures.panel import Panel
+from workbench.protocol.commands import Checkpoint, Pause, Perturb, Resume, RunUntil, StepN, Stop
 from workbench.record.checkpoint import latest_checkpoint, list_checkpoints
 from workbench.record.reader import RunReader
-from workbench.session import Session
+from workbench.run.session import Session
 
 
 def series(folder):

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from workbench.claims_lab import SessionLab
-from workbench.config import override, parse_config, parse_toml, to_toml
+from workbench.claims.sessions import SessionLab
+from workbench.config.toml import override, parse_config, parse_toml, to_toml
 from workbench.data.load import load_dataset
 
 

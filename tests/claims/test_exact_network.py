@@ -7,9 +7,9 @@ from fractions import Fraction
 import numpy as np
 import pytest
 
-from workbench.claims import vss22_points as points
 from workbench.claims.exact_network import exact_network, norm2
-from workbench.claims.vss22_certificates import (
+from workbench.claims.vss22 import points as points
+from workbench.claims.vss22.certificates import (
     family,
     layer_bound,
     least_height,
@@ -17,7 +17,7 @@ from workbench.claims.vss22_certificates import (
     made_feasible,
     pattern_bound,
 )
-from workbench.config import parse_config
+from workbench.config.toml import parse_config
 from workbench.data.dataset import Dataset
 from workbench.inspector.from_config import state_of
 

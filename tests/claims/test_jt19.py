@@ -9,12 +9,12 @@ import pytest
 
 from tests.claims.judging import assert_every_check_can_fail_alone, assert_fails
 from tests.claims.session_labs import Bent, Remembering, Short
-from workbench.claims import jt19_descent as descent
-from workbench.claims import jt19_figures as figures
-from workbench.claims import jt19_flow as flow
-from workbench.claims import jt19_runs as runs
+from workbench.claims.jt19 import descent as descent
+from workbench.claims.jt19 import figures as figures
+from workbench.claims.jt19 import flow as flow
+from workbench.claims.jt19 import runs as runs
 from workbench.claims.registry import CLAIMS
-from workbench.record.figures import FIGURES
+from workbench.figures import FIGURES
 
 E24, L26, T22, T28 = (CLAIMS[f"JT19-{name}"] for name in ("E2.4", "L2.6", "T2.2", "T2.8"))
 T36, F1, F2, F3 = (CLAIMS[f"JT19-{name}"] for name in ("T3.6", "F1", "F2", "F3"))

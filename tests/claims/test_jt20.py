@@ -10,18 +10,16 @@ import pytest
 
 from tests.claims.judging import assert_every_check_can_fail_alone, assert_fails, failing
 from tests.claims.session_labs import Bent, Remembering, Short
-from workbench.claims import (
-    jt20_cover,
-    jt20_late,
-    jt20_margins,
-    jt20_program,
-    jt20_surfaces,
-    jt20_trends,
-)
-from workbench.claims.jt20_deep_linear import off_chain
-from workbench.claims.jt20_directions import Aligned
+from workbench.claims.jt20 import cover as jt20_cover
+from workbench.claims.jt20 import late as jt20_late
+from workbench.claims.jt20 import margins as jt20_margins
+from workbench.claims.jt20 import program as jt20_program
+from workbench.claims.jt20 import surfaces as jt20_surfaces
+from workbench.claims.jt20 import trends as jt20_trends
+from workbench.claims.jt20.deep_linear import off_chain
+from workbench.claims.jt20.directions import Aligned
 from workbench.claims.registry import CLAIMS
-from workbench.record.figures.registry import FIGURES
+from workbench.figures.registry import FIGURES
 
 T31, C32, T41 = CLAIMS["JT20-T3.1"], CLAIMS["JT20-C3.2"], CLAIMS["JT20-T4.1"]
 P44, P46 = CLAIMS["JT20-P4.4"], CLAIMS["JT20-P4.6"]

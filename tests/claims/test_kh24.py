@@ -6,9 +6,9 @@ import numpy as np
 import pytest
 
 from tests.claims.broken_lab import NumpyLab
-from workbench.claims import kh24
 from workbench.claims.claim import Check, Measured
 from workbench.claims.direction_flow import PlaneNcf, apart
+from workbench.claims.kh24 import theorems as kh24
 from workbench.claims.registry import CLAIMS, select
 from workbench.data.synthetic import circle
 from workbench.errors import BadInput

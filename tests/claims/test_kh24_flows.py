@@ -8,11 +8,11 @@ import numpy as np
 import pytest
 
 from tests.claims.judging import assert_every_check_can_fail_alone, assert_fails
-from workbench.claims import kh24_flow as flow
-from workbench.claims import kh24_landscapes as landscapes
-from workbench.claims import kh24_ncf as ncf
-from workbench.claims import kh24_patterns as patterns
-from workbench.claims import kh24_saddle as saddle
+from workbench.claims.kh24 import flow as flow
+from workbench.claims.kh24 import landscapes as landscapes
+from workbench.claims.kh24 import ncf as ncf
+from workbench.claims.kh24 import patterns as patterns
+from workbench.claims.kh24 import saddle as saddle
 from workbench.claims.registry import CLAIMS
 
 L52, T51, T55 = CLAIMS["KH24-L5.2"], CLAIMS["KH24-T5.1"], CLAIMS["KH24-T5.5"]

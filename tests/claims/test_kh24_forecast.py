@@ -10,7 +10,7 @@ import pytest
 
 from tests.claims.judging import assert_every_check_can_fail_alone, assert_fails, failing
 from tests.claims.session_labs import Bent, OtherLabels, Remembering
-from workbench.claims import kh24_forecast as forecast
+from workbench.claims.kh24 import forecast as forecast
 from workbench.claims.registry import CLAIMS
 
 S2S = CLAIMS["KH24-S2S"]

@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 
 from tests.claims.judging import assert_every_check_can_fail_alone, assert_fails
-from workbench.claims import kh24_balance as balance
-from workbench.claims import kh24_points as points
+from workbench.claims.kh24 import balance as balance
+from workbench.claims.kh24 import points as points
 from workbench.claims.registry import CLAIMS
 
 G1, G2, H1 = CLAIMS["KH24-G1"], CLAIMS["KH24-G2"], CLAIMS["KH24-H1"]

@@ -9,7 +9,7 @@ import pytest
 
 from tests.claims.judging import assert_every_check_can_fail_alone, assert_fails
 from tests.claims.session_labs import Bent, OtherLabels, Remembering, Short
-from workbench.claims import kh24_landscapes as landscapes
+from workbench.claims.kh24 import landscapes as landscapes
 from workbench.claims.registry import CLAIMS
 
 F2, F3, C541 = CLAIMS["KH24-F2"], CLAIMS["KH24-F3"], CLAIMS["KH24-C5.4.1"]

@@ -9,8 +9,10 @@ import pytest
 
 from tests.claims.judging import assert_every_check_can_fail_alone, assert_fails
 from tests.claims.session_labs import Bent, Remembering, Short
-from workbench.claims import ll20_kkt, ll20_limit, ll20_logistic
 from workbench.claims.extrapolated import extrapolated
+from workbench.claims.ll20 import kkt as ll20_kkt
+from workbench.claims.ll20 import limit as ll20_limit
+from workbench.claims.ll20 import logistic as ll20_logistic
 from workbench.claims.registry import CLAIMS
 
 HOLDS = {

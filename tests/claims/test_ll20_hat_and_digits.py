@@ -10,7 +10,8 @@ import pytest
 
 from tests.claims.judging import assert_every_check_can_fail_alone, assert_fails
 from tests.claims.session_labs import Remembering
-from workbench.claims import ll20_hat, ll20_log_domain
+from workbench.claims.ll20 import hat as ll20_hat
+from workbench.claims.ll20 import log_domain as ll20_log_domain
 from workbench.claims.registry import CLAIMS
 
 HAT, LOGS = CLAIMS["LL20-I"], CLAIMS["LL20-K2"]

@@ -9,10 +9,12 @@ import pytest
 
 from tests.claims.judging import assert_every_check_can_fail_alone, assert_fails
 from tests.claims.session_labs import Remembering, Short
-from workbench.claims import ll20_classes, ll20_images, ll20_robust
 from workbench.claims.lab import Lazy
+from workbench.claims.ll20 import classes as ll20_classes
+from workbench.claims.ll20 import images as ll20_images
+from workbench.claims.ll20 import robust as ll20_robust
 from workbench.claims.registry import CLAIMS
-from workbench.config import override, parse_config, parse_toml, to_toml
+from workbench.config.toml import override, parse_config, parse_toml, to_toml
 
 F, F1, T1, J2 = (CLAIMS[f"LL20-{name}"] for name in ("F", "F1", "T1", "J2"))
 
@@ -153,7 +155,7 @@ def test_distances_that_are_not_exact_fail_j2(evidence):
 
 
 def test_the_figure_of_j2_is_there(evidence):
-    from workbench.record.figures import draw_figure
+    from workbench.figures import draw_figure
     from workbench.record.reader import RunReader
 
     folder = evidence["LL20-J2"][1]

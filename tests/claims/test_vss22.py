@@ -9,11 +9,13 @@ import pytest
 
 from tests.claims.judging import assert_every_check_can_fail_alone, assert_fails
 from tests.claims.session_labs import Altered, Bent, OtherLabels, Remembering
-from workbench.claims import vss22, vss22_layers, vss22_skip
 from workbench.claims.registry import CLAIMS, select
-from workbench.claims.vss22_limit import reach
-from workbench.claims.vss22_starts import STARTS
-from workbench.theory.optimality import Better
+from workbench.claims.vss22 import layers as vss22_layers
+from workbench.claims.vss22 import skip as vss22_skip
+from workbench.claims.vss22 import theorems as vss22
+from workbench.claims.vss22.limit import reach
+from workbench.claims.vss22.starts import STARTS
+from workbench.theory.optimality.verdict import Better
 
 OURS = [claim.id for module in (vss22, vss22_layers, vss22_skip) for claim in module.CLAIMS]
 

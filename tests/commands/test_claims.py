@@ -53,7 +53,7 @@ def made_up(holds, erratum="", untestable=""):
 
 @pytest.mark.parametrize(("holds", "code"), [(True, None), (False, ExitCode.CLAIM_FAILED)])
 def test_exit_code_3_when_a_claim_fails(monkeypatch, capsys, tmp_path, holds, code):
-    monkeypatch.setattr("workbench.claims_lab.run_claim", lambda *a: made_up(holds))
+    monkeypatch.setattr("workbench.claims.sessions.run_claim", lambda *a: made_up(holds))
     monkeypatch.setattr("workbench.claims.registry.select", lambda names: [made_up(holds).claim])
     if code is None:
         command.claims(runs_dir=tmp_path)

@@ -6,10 +6,10 @@ import numpy as np
 import pytest
 
 from commands.main import app
-from workbench.config import parse_config
+from workbench.config.toml import parse_config
 from workbench.errors import BadInput
-from workbench.record.figures.registry import FIGURES
-from workbench.session import Session
+from workbench.figures.registry import FIGURES
+from workbench.run.session import Session
 
 MODELS = {
     "squared-relu": {"kind": "squared-relu", "width": 4, "signs": "alternate"},

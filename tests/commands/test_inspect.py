@@ -9,8 +9,8 @@ import numpy as np
 import pytest
 from cases import finished, small
 
-from workbench.config import parse_config
-from workbench.session import Session
+from workbench.config.toml import parse_config
+from workbench.run.session import Session
 
 TINY = (
     "loss.kind=square",

@@ -12,10 +12,10 @@ from rich.console import Console
 
 from commands import optimal as command
 from commands import patience
-from workbench.config import override, parse_config, parse_toml, to_toml
+from workbench.config.toml import override, parse_config, parse_toml, to_toml
 from workbench.presets import load_config
-from workbench.session import Session
-from workbench.theory.optimality import Better, LayerVerdict, Optimality
+from workbench.run.session import Session
+from workbench.theory.optimality.verdict import Better, LayerVerdict, Optimality
 
 
 def trained(runs, preset, *settings):

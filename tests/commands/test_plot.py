@@ -50,6 +50,6 @@ def test_targets_that_cannot_be_written(cli, runs, tmp_path, target, code, text)
 
 def test_help_names_every_figure():
     from commands.plot import FIGURES as told
-    from workbench.record.figures.registry import FIGURES
+    from workbench.figures.registry import FIGURES
 
     assert told.replace(" or ", ", ").split(", ") == list(FIGURES)

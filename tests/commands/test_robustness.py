@@ -8,10 +8,10 @@ import numpy as np
 import pytest
 from cases import finished
 
-from workbench.config import parse_config
+from workbench.config.toml import parse_config
 from workbench.errors import StorageError
 from workbench.record.robustness_file import FILE, keep_robustness, kept_robustness
-from workbench.session import Session
+from workbench.run.session import Session
 
 CLASSIFIES = {
     "data": {"kind": "gaussian-separable", "n": 12, "d": 2, "margin": 0.3},

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from pydantic import TypeAdapter
 
-from workbench.config import DataConfig
+from workbench.config.data import DataConfig
 from workbench.data.dataset import require_labels
 from workbench.data.load import load_dataset
 from workbench.errors import BadInput

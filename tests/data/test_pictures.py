@@ -12,7 +12,8 @@ import numpy as np
 import pytest
 from pydantic import TypeAdapter
 
-from workbench.config import DataConfig, read_toml
+from workbench.config.data import DataConfig
+from workbench.config.toml import read_toml
 from workbench.data.load import load_dataset
 from workbench.data.plain_pickle import NotPlain, read_plain
 from workbench.errors import BadInput

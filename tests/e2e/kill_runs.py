@@ -35,7 +35,7 @@ from kill_kinds import settings
 
 import commands.headless
 import commands.main
-import workbench.session  # noqa: F401  (what every child would import)
+import workbench.run.session  # noqa: F401  (what every child would import)
 from workbench.errors import WorkbenchError
 from workbench.record.checkpoint import list_checkpoints, load_checkpoint
 from workbench.record.folder import list_runs

@@ -90,7 +90,7 @@ def test_a_run_killed_after_its_last_checkpoint_can_still_finish(tmp_path):
     from workbench.errors import BadInput
     from workbench.record.lock import RunLock
     from workbench.record.store import RunStore
-    from workbench.session import Session
+    from workbench.run.session import Session
 
     session = finished(tmp_path)
     with RunLock(session.folder):

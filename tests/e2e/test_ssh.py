@@ -17,7 +17,7 @@ from workbench.record.checkpoint import list_checkpoints
 from workbench.record.folder import list_runs
 from workbench.record.lock import is_alive
 from workbench.record.reader import RunReader
-from workbench.session import Session
+from workbench.run.session import Session
 
 pytestmark = [
     pytest.mark.skipif(SSHD is None, reason="sshd is not installed"),

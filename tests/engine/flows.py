@@ -5,10 +5,10 @@ from __future__ import annotations
 import numpy as np
 import torch
 
-from workbench.config import parse_config
+from workbench.config.toml import parse_config
 from workbench.engine.flow_program import Memory
 from workbench.engine.program import RowBuffer, StopFlag
-from workbench.setup import set_up
+from workbench.run.experiment import set_up
 
 
 class Biased(torch.nn.Module):

@@ -6,11 +6,11 @@ import numpy as np
 import pytest
 import torch
 
-from workbench.config import parse_config
+from workbench.config.toml import parse_config
 from workbench.engine import blocks
 from workbench.engine.blocks import gradients_of, outputs_of, samples_a_block
 from workbench.engine.program import RowBuffer, StopFlag
-from workbench.setup import set_up
+from workbench.run.experiment import set_up
 
 PICTURES = {
     "data": {"kind": "digits", "classes": [0, 1, 2], "n": 23},

@@ -6,9 +6,9 @@ import numpy as np
 import pytest
 from reference import descend
 
-from workbench.config import parse_config
+from workbench.config.toml import parse_config
 from workbench.engine.program import RowBuffer, StopFlag
-from workbench.setup import set_up
+from workbench.run.experiment import set_up
 
 MODELS = {
     "squared-relu": {"kind": "squared-relu", "width": 5, "leak": 0.1, "signs": "alternate"},

@@ -8,9 +8,9 @@ import pytest
 import reference_rules as slow_rules
 import torch
 
-from workbench.config import parse_config
+from workbench.config.toml import parse_config
 from workbench.engine.program import StopFlag
-from workbench.setup import set_up
+from workbench.run.experiment import set_up
 
 STEPS = 45
 ROWS = [[0.3, 0.2], [-0.1, 0.5], [0.4, -0.3], [-0.2, -0.4]]

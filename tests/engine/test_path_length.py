@@ -15,8 +15,8 @@ from workbench.engine.trail import Trail
 from workbench.measures.directions import chords
 from workbench.record.checkpoint import latest_checkpoint, save_checkpoint
 from workbench.record.reader import RunReader
-from workbench.session import Session
-from workbench.setup import set_up
+from workbench.run.experiment import set_up
+from workbench.run.session import Session
 
 RULES = {
     "constant": (),

@@ -8,11 +8,11 @@ import numpy as np
 import pytest
 from cases import finished, small
 
-from workbench.engine.control import Perturb, Resume
-from workbench.engine.events import Noted
 from workbench.errors import BadInput
+from workbench.protocol.commands import Perturb, Resume
+from workbench.protocol.events import Noted
 from workbench.record.reader import RunReader
-from workbench.session import Session
+from workbench.run.session import Session
 
 RULES = {
     "normalized": ("train.rule=normalized", "train.lr=0.1", "train.max_update=0.05"),
@@ -178,7 +178,7 @@ def test_settings_that_do_not_fit_are_refused_in_a_sentence(settings, words):
 
 def test_the_first_rate_follows_the_rule():
     base = small().model_dump(mode="json", by_alias=True, exclude_none=True)
-    from workbench.config import parse_config
+    from workbench.config.toml import parse_config
 
     for rule, rate in (("constant", 1e-3), ("normalized", 0.1), ("loss-based", 0.1)):
         assert parse_config({**base, "train": {"rule": rule}}, "t").train.lr == rate

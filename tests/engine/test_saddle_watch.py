@@ -8,14 +8,14 @@ import numpy as np
 import pytest
 from cases import small
 
-from workbench.engine.control import Resume, RunUntil
-from workbench.engine.events import SaddleFound
 from workbench.engine.saddle_watch import Answer, SaddleWatch, seen
 from workbench.inspector.inspect import inspect_state
+from workbench.protocol.commands import Resume, RunUntil
+from workbench.protocol.events import SaddleFound
 from workbench.record.checkpoint import latest_checkpoint
 from workbench.record.reader import RunReader
-from workbench.session import Session, load_config
-from workbench.stored import inspected_state
+from workbench.run.session import Session, load_config
+from workbench.run.stored import inspected_state
 
 SHORT = ("train.steps=7000", "record.every=10", "device.kind=cpu")
 

@@ -9,13 +9,13 @@ import torch
 from cases import finished, small
 from pydantic import TypeAdapter
 
-from workbench.config_init import InitConfig
+from workbench.config.init import InitConfig
 from workbench.engine.program import RowBuffer, StopFlag
 from workbench.engine.smoothness import LOGISTIC_LIPSCHITZ, LOGISTIC_SMOOTH
 from workbench.errors import BadInput
 from workbench.models.start import first_theta
-from workbench.session import Session
-from workbench.setup import set_up
+from workbench.run.experiment import set_up
+from workbench.run.session import Session
 
 SMOOTH = (
     "train.rule=smoothness",

@@ -11,13 +11,13 @@ import pytest
 import torch
 
 import workbench
-from workbench.config import parse_config
+from workbench.config.toml import parse_config
 from workbench.inspector.gated_network import GatedNetwork
 from workbench.measures.plane import PlaneSurface, plane_grid
 from workbench.models.tangent import value_and_slope
 from workbench.record.reader import RunReader
-from workbench.session import Session
-from workbench.setup import inspected
+from workbench.run.experiment import inspected
+from workbench.run.session import Session
 
 BASES = {
     "squared-relu": {"kind": "squared-relu", "width": 30},

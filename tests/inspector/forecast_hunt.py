@@ -7,10 +7,11 @@ from pathlib import Path
 
 import numpy as np
 
-from workbench.config import RunConfig, parse_config
-from workbench.engine.kept import KeptInspection
+from workbench.config.run import RunConfig
+from workbench.config.toml import parse_config
+from workbench.protocol.inspections import RecordedInspection
 from workbench.record.reader import RunReader
-from workbench.session import Session
+from workbench.run.session import Session
 
 
 def hunted(seed: int, *, steps: int = 6000, planar: bool = False) -> RunConfig:
@@ -63,7 +64,7 @@ def hunted(seed: int, *, steps: int = 6000, planar: bool = False) -> RunConfig:
     )
 
 
-def forecasts_of(config: RunConfig, folder: Path) -> list[KeptInspection]:
+def forecasts_of(config: RunConfig, folder: Path) -> list[RecordedInspection]:
     """What the run keeps of its saddles, those without a forecast left out."""
     session = Session.create(config, folder, attended=False)
     session.start()
@@ -92,7 +93,7 @@ class Tally:
     bounds: np.ndarray
 
     @classmethod
-    def of(cls, forecasts: list[KeptInspection]) -> Tally:
+    def of(cls, forecasts: list[RecordedInspection]) -> Tally:
         """Count; `drifting` is the widths beside large neurons."""
         told = [(k, k.outcome) for k in forecasts if k.outcome is not None]
         told = [(k, o) for k, o in told if o.kind != "void"]

@@ -12,13 +12,13 @@ import numpy as np
 import torch
 
 from tests.inspector.runs import circle, config, teacher
-from workbench.config import RunConfig
-from workbench.engine.control import Resume
+from workbench.config.run import RunConfig
 from workbench.engine.engine import Engine
-from workbench.engine.events import Event, Paused, Recorded, SaddleFound
 from workbench.engine.plan import Plan
 from workbench.engine.schedule import RecordSchedule
-from workbench.setup import Setup, confirmation, set_up
+from workbench.protocol.commands import Resume
+from workbench.protocol.events import Event, Paused, Recorded, SaddleFound
+from workbench.run.experiment import Setup, confirmation, set_up
 
 KINDS = (
     "minibatch noise",

@@ -6,12 +6,13 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from workbench.config import RunConfig, parse_config
+from workbench.config.run import RunConfig
+from workbench.config.toml import parse_config
 from workbench.engine.engine import Engine
-from workbench.engine.events import Event, Recorded, SaddleFound
 from workbench.engine.plan import Plan
 from workbench.engine.schedule import RecordSchedule
-from workbench.setup import confirmation, set_up
+from workbench.protocol.events import Event, Recorded, SaddleFound
+from workbench.run.experiment import confirmation, set_up
 
 
 @dataclass(frozen=True)

@@ -7,11 +7,11 @@ import pytest
 import torch
 
 from tests.reference_attack import projected_gradient
-from workbench.config import parse_config
+from workbench.config.toml import parse_config
 from workbench.data.load import load_dataset
 from workbench.engine.program import StopFlag
 from workbench.inspector.attack import Attack, margins
-from workbench.setup import set_up
+from workbench.run.experiment import set_up
 
 TRAINED = 100
 SETTLED = 1e-6

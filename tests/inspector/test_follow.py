@@ -9,9 +9,9 @@ import numpy as np
 import pytest
 from record.sample_run import inspection
 
-from workbench.engine.events import Forecast, Inspected, SaddleFound
-from workbench.engine.kept import KeptNeurons, KeptPoints
-from workbench.inspector.follow import MOST_AT_SADDLES, OVERDUE, ForecastFollower
+from workbench.inspector.forecast_ledger import MOST_AT_SADDLES, OVERDUE, ForecastFollower
+from workbench.protocol.events import Forecast, Inspected, SaddleFound
+from workbench.protocol.inspections import NeuronColumns, PointColumns
 
 WAIT, RADIUS, RATE = 40.0, 0.1, 0.2
 H = 4
@@ -35,12 +35,12 @@ def forecast(step=100, first=1, wait=WAIT, sure=np.nan, **more):
     """At `step` (time = step/10): neuron 1 leaves first after `wait`, at 30°; neuron 0 is large."""
     angle = np.deg2rad([30.0, 200.0])
     nan = np.full(2, np.nan)
-    points = KeptPoints(
+    points = PointColumns(
         np.column_stack([np.cos(angle), np.sin(angle)]), np.array([2.0, 1.0]), nan, nan,
         ("max", "max"), nan, np.ones(2),
     )  # fmt: skip
     times = np.array([np.nan, wait, wait + 5, wait + 9])
-    neurons = KeptNeurons(
+    neurons = NeuronColumns(
         index=np.arange(H),
         norm=np.array([1.0, 1e-3, 1e-3, 1e-3]),
         small=np.arange(H) > 0,

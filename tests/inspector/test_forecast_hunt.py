@@ -10,13 +10,13 @@ import pytest
 
 from tests.inspector.forecast_hunt import Tally, forecasts_of, hunted
 from tests.inspector.runs import config
-from workbench.config import override, parse_config, parse_toml, to_toml
-from workbench.inspector.follow import FOLLOWED_SERIES, ForecastFollower
+from workbench.config.toml import override, parse_config, parse_toml, to_toml
+from workbench.inspector.forecast_ledger import FOLLOWED_SERIES, ForecastFollower
 from workbench.inspector.inspect import inspect_state
-from workbench.inspector.keep import kept_of
+from workbench.inspector.recording import recorded_inspection
 from workbench.record.reader import RunReader
-from workbench.session import Session
-from workbench.stored import inspected_state
+from workbench.run.session import Session
+from workbench.run.stored import inspected_state
 
 
 def check(tally: Tally) -> None:
@@ -49,7 +49,7 @@ def test_a_drifting_plateau_names_who_leaves_and_when(tmp_path):
     session.start()
     assert session.wait(100)
     session.close()
-    kept = kept_of(inspect_state(inspected_state(session.folder, 700), hessian=False))
+    kept = recorded_inspection(inspect_state(inspected_state(session.folder, 700), hessian=False))
     with RunReader(session.folder) as reader:
         rows = {name: np.asarray(reader.read(name)) for name in FOLLOWED_SERIES}
     everyone = np.arange(15)

@@ -15,7 +15,7 @@ from workbench.inspector.forecast_interval import CERTAIN, MOST_CONFIDENT
 from workbench.inspector.forecast_words import leaves_at
 from workbench.inspector.inspect import inspect_state
 from workbench.record.reader import RunReader
-from workbench.stored import inspected_state
+from workbench.run.stored import inspected_state
 
 Y = teacher(X, [20.0, 170.0], [1.0, 0.4], 2)
 

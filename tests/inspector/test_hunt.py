@@ -18,7 +18,7 @@ from tests.inspector.hunt import (
     table,
 )
 from workbench.inspector.inspect import inspect_state
-from workbench.setup import inspected
+from workbench.run.experiment import inspected
 
 QUICK = (
     "minibatch noise",

@@ -22,8 +22,8 @@ from workbench.models.squared_relu import SquaredRelu
 from workbench.models.two_layer_relu import TwoLayerRelu
 from workbench.models.two_trainable_relu import TwoTrainableRelu
 from workbench.record.reader import RunReader
-from workbench.session import Session, load_config
-from workbench.stored import inspected_state
+from workbench.run.session import Session, load_config
+from workbench.run.stored import inspected_state
 
 X = circle(16, 0.5)
 

@@ -17,14 +17,14 @@ import pytest
 import xarray
 from cases import finished
 
-from workbench.engine.control import Perturb, Resume, RunUntil
 from workbench.errors import BadInput, StorageError
 from workbench.inspector.inspect import inspect_state
+from workbench.protocol.commands import Perturb, Resume, RunUntil
 from workbench.record.inspections import tables_of
 from workbench.record.lock import is_alive
 from workbench.record.reader import RunReader
-from workbench.session import Session, load_config
-from workbench.stored import inspected_state
+from workbench.run.session import Session, load_config
+from workbench.run.stored import inspected_state
 
 ROOT = Path(__file__).parent.parent.parent
 PRESET = "kh24-saddle-to-saddle"

@@ -10,14 +10,14 @@ import torch
 from torch import nn
 
 from tests.theory.patterned_networks import SquaredRelu, TwoLayer
-from workbench.config import parse_config
+from workbench.config.toml import parse_config
 from workbench.errors import BadInput
 from workbench.inspector.gated_network import GatedNetwork
 from workbench.inspector.inspect import certified, inspect_state
 from workbench.inspector.margin import margin_certificate, why_no_margin
 from workbench.inspector.state import InspectedState
-from workbench.setup import inspected, set_up
-from workbench.theory.patterned import gates_of
+from workbench.run.experiment import inspected, set_up
+from workbench.theory.margin.patterned import gates_of
 
 RNG = np.random.default_rng(0)
 X = RNG.normal(size=(12, 3))

@@ -8,15 +8,15 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from workbench.config import parse_config
+from workbench.config.toml import parse_config
 from workbench.inspector.inspect import certified, inspect_state
 from workbench.inspector.margin import margin_certificate
 from workbench.inspector.margin_limit import margin_limit
 from workbench.inspector.state import InspectedState
-from workbench.session import Session
-from workbench.setup import inspected, set_up
-from workbench.theory.linear_program import margin_program
-from workbench.tui.margin_views import note_lines
+from workbench.run.experiment import inspected, set_up
+from workbench.run.session import Session
+from workbench.theory.margin.linear_program import margin_program
+from workbench.tui.inspect.margin_words import note_lines
 
 
 def table(**tables):

@@ -5,10 +5,10 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from workbench.config import parse_config
+from workbench.config.toml import parse_config
 from workbench.errors import BadInput
 from workbench.inspector.optimality import layered_network, optimality_verdict, why_no_verdict
-from workbench.setup import inspected, set_up
+from workbench.run.experiment import inspected, set_up
 
 HALF = 2.0**-0.5
 POINTS = [[1.0, 0.25], [-1.0, 0.25]]

@@ -6,9 +6,9 @@ import numpy as np
 import pytest
 
 from workbench.inspector.plane_flow import is_balanced, plane_paths
-from workbench.theory.forecast import forecast
-from workbench.theory.kkt import kkt_points
-from workbench.theory.ncf import NeuronKind
+from workbench.theory.ncf.forecast import forecast
+from workbench.theory.ncf.kkt import kkt_points
+from workbench.theory.ncf.ncf import NeuronKind
 
 SQUARED, TWO_LAYER = NeuronKind.SQUARED_RELU, NeuronKind.TWO_LAYER_RELU
 

@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from tests.reference_attack import every_cell
-from workbench.config import parse_config
+from workbench.config.toml import parse_config
 from workbench.engine.program import StopFlag
 from workbench.errors import BadInput
 from workbench.inspector.exact_distance import _Layers
@@ -15,7 +15,7 @@ from workbench.inspector.layer_chain import Convolved, chain_of
 from workbench.inspector.lipschitz import certified_radius, lipschitz_product, why_no_bound
 from workbench.inspector.robustness import Robustness, robustness, spread_samples
 from workbench.measures.margins import sample_margins
-from workbench.setup import inspected, set_up
+from workbench.run.experiment import inspected, set_up
 
 BINARY = {
     "data": {"kind": "gaussian-separable", "n": 8, "d": 2, "margin": 0.3, "seed": 1},

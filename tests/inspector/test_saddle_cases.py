@@ -9,10 +9,10 @@ import pytest
 import torch
 
 from tests.inspector.hunt import Slow, hunt
-from workbench.config import parse_config
-from workbench.inspector.bounded import bounded_judgement
+from workbench.config.toml import parse_config
 from workbench.inspector.inspect import inspect_state
-from workbench.setup import inspected
+from workbench.inspector.time_limit import bounded_judgement
+from workbench.run.experiment import inspected
 
 DATA = Path(__file__).parent / "saddle_cases"
 

@@ -6,13 +6,13 @@ import numpy as np
 import pytest
 
 from tests.inspector.test_optimality import state_of
-from workbench.config import parse_config
+from workbench.config.toml import parse_config
+from workbench.figures import draw_figure
 from workbench.inspector.circle import circle_reason
 from workbench.inspector.inspect import inspect_state
-from workbench.record.figures import draw_figure
 from workbench.record.reader import RunReader
-from workbench.session import Session
-from workbench.theory.ncf_joint import kkt_joint
+from workbench.run.session import Session
+from workbench.theory.ncf.joint import kkt_joint
 
 SLOPES = np.array([2.0, 1.3, -0.8, 0.5])
 

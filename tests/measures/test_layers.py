@@ -15,8 +15,8 @@ from workbench.measures.mapped import mapped
 from workbench.measures.spectra import branches, singular_values
 from workbench.models.structure import Layer, Matrix, Parameter, Structure
 from workbench.record.reader import RunReader
-from workbench.session import Session
-from workbench.setup import set_up
+from workbench.run.experiment import set_up
+from workbench.run.session import Session
 
 DEEP = (
     "model.kind=deep-linear",

@@ -11,7 +11,7 @@ from workbench.measures.margins import margins_median_normalized
 from workbench.measures.rows import Rows
 from workbench.record.layouts import coordinates_of, layouts_of
 from workbench.record.schema import SERIES
-from workbench.setup import set_up
+from workbench.run.experiment import set_up
 
 VARIANTS = {
     "two-layer": (),

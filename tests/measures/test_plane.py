@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 import torch
 
-from workbench.config import parse_config
+from workbench.config.toml import parse_config
 from workbench.data.load import load_dataset
 from workbench.measures.plane import PlaneSurface, is_planar, plane_grid
 from workbench.models.build import build_model

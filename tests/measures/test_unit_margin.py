@@ -10,7 +10,7 @@ from workbench.measures.norms import norm
 from workbench.measures.unit_margin import UnitMargin
 from workbench.models.skip_linear import SkipLinear
 from workbench.models.squared_relu import SquaredRelu
-from workbench.session import Session, load_config
+from workbench.run.session import Session, load_config
 
 
 def test_along_the_flow_of_a_skip_connection_it_falls_as_the_closed_form_says() -> None:

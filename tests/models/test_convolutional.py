@@ -8,7 +8,8 @@ import torch
 from pydantic import TypeAdapter
 from reference import picture_output
 
-from workbench.config import InitConfig, ModelConfig
+from workbench.config.init import InitConfig
+from workbench.config.models import ModelConfig
 from workbench.models.build import build_model
 from workbench.models.convolutional import Convolution, Convolutional, Dense, Pool, image_of
 from workbench.models.homogeneity import measure_homogeneity

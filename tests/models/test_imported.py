@@ -6,10 +6,10 @@ import pytest
 import torch
 from torch import nn
 
-from workbench.config import parse_config
+from workbench.config.toml import parse_config
 from workbench.errors import BadInput
-from workbench.homogeneity_report import report
-from workbench.session import Session
+from workbench.run.homogeneity import report
+from workbench.run.session import Session
 
 
 class Linear(nn.Module):

@@ -11,7 +11,7 @@ from typer.testing import CliRunner
 
 from commands.main import app
 from workbench.record.reader import RunReader
-from workbench.session import Session
+from workbench.run.session import Session
 
 CIRCLES = {"kind": "two-circles", "n": 12}
 PLANAR = {"kind": "jt20-planar", "n": 20}

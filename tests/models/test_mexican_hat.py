@@ -9,13 +9,14 @@ import torch
 from pydantic import TypeAdapter
 
 from tests.engine.flows import follow
-from workbench.claims.ll20_hat import hat
-from workbench.config import ModelConfig, override, parse_config
+from workbench.claims.ll20.hat import hat
+from workbench.config.models import ModelConfig
+from workbench.config.toml import override, parse_config
 from workbench.models.build import build_model
 from workbench.models.homogeneity import measure_homogeneity
 from workbench.models.network import flatten, structure_of
 from workbench.presets import read_preset
-from workbench.setup import set_up
+from workbench.run.experiment import set_up
 
 MODEL = TypeAdapter(ModelConfig)
 X = torch.tensor([[1.0, 0.0], [0.3, -2.0]], dtype=torch.float64)

@@ -10,7 +10,8 @@ import torch
 from pydantic import TypeAdapter
 from torch import nn
 
-from workbench.config import InitConfig, ModelConfig
+from workbench.config.init import InitConfig
+from workbench.config.models import ModelConfig
 from workbench.errors import BadInput
 from workbench.models.build import build_model
 from workbench.models.homogeneity import measure_homogeneity

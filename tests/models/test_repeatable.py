@@ -11,14 +11,14 @@ import pytest
 import torch
 from cases import small
 
-from workbench.engine.control import StepN
 from workbench.errors import BadInput
 from workbench.models.repeatable import changes_buffers, draws, is_steady
+from workbench.protocol.commands import StepN
 from workbench.record.checkpoint import list_checkpoints
 from workbench.record.reader import RunReader
-from workbench.session import Session
-from workbench.setup import inspected, set_up
-from workbench.stored import inspected_state
+from workbench.run.experiment import inspected, set_up
+from workbench.run.session import Session
+from workbench.run.stored import inspected_state
 
 MODULES = {
     "Dropping": (True, False),

@@ -7,13 +7,14 @@ import pytest
 import torch
 from pydantic import TypeAdapter
 
-from workbench.config import ModelConfig, parse_config
+from workbench.config.models import ModelConfig
+from workbench.config.toml import parse_config
 from workbench.errors import BadInput
 from workbench.measures.plane import PlaneSurface, plane_grid
 from workbench.models.build import build_model
 from workbench.models.homogeneity import measure_homogeneity
 from workbench.models.network import flatten, structure_of
-from workbench.setup import set_up
+from workbench.run.experiment import set_up
 
 MODEL = TypeAdapter(ModelConfig)
 X = np.random.default_rng(5).standard_normal((7, 9))
@@ -118,7 +119,7 @@ def test_no_order_is_declared_or_measured(options):
 
 
 def test_he_leaves_gains_and_biases_at_their_neutral_values():
-    from workbench.config import InitConfig
+    from workbench.config.init import InitConfig
     from workbench.models.start import first_theta
 
     _, structure, _ = built(batch_norm=True, biases="all")

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import numpy as np
 
-from workbench.engine.kept import KeptInspection, KeptNeurons, KeptOutcome, KeptPoints
+from workbench.protocol.inspections import RecordedInspection, NeuronColumns, ForecastOutcome, PointColumns
 from workbench.record.layout import SeriesLayout
 from workbench.record.reader import RunReader
 from workbench.record.store import RunStore
@@ -58,12 +58,12 @@ def rows(first: int, count: int) -> dict[str, np.ndarray]:
     return {name: expected(name, steps) for name in ("step", *SHAPES)}
 
 
-def inspection(step: int, points: int | None = None) -> KeptInspection:
+def inspection(step: int, points: int | None = None) -> RecordedInspection:
     """What the sample run keeps of its state at a step; the number of points varies with it."""
     k = step % 4 if points is None else points
     at = step + np.arange(k)
     index = np.arange(NEURONS)
-    return KeptInspection(
+    return RecordedInspection(
         step=step,
         time=0.5 * step,
         cause="saddle" if step % 2 else "asked",
@@ -80,7 +80,7 @@ def inspection(step: int, points: int | None = None) -> KeptInspection:
         points_found=k,
         evidence=f"‖∇L‖ is small at {step}.",
         limits="",
-        points=KeptPoints(
+        points=PointColumns(
             direction=np.column_stack([np.cos(at), np.sin(at)]),
             value=0.1 * at,
             multiplier=0.2 * at,
@@ -89,7 +89,7 @@ def inspection(step: int, points: int | None = None) -> KeptInspection:
             basin=np.full(k, np.nan),
             sign=np.ones(k),
         ),
-        neurons=KeptNeurons(
+        neurons=NeuronColumns(
             index=index,
             norm=np.exp(-index - 0.01 * step),
             small=index > 1,
@@ -110,17 +110,17 @@ def inspection(step: int, points: int | None = None) -> KeptInspection:
     )
 
 
-def outcome(made: int, step: int) -> KeptOutcome:
+def outcome(made: int, step: int) -> ForecastOutcome:
     """What became of the sample run's forecast of a step."""
     neuron, text = made % NEURONS, f"of {made} at {step}"
-    return KeptOutcome(made, step, "left", neuron, 1.5, 0.01, 0.25, text, made % 3 - 1, made % 2)
+    return ForecastOutcome(made, step, "left", neuron, 1.5, 0.01, 0.25, text, made % 3 - 1, made % 2)
 
 
-def alike(found: KeptInspection, expected: KeptInspection) -> bool:
+def alike(found: RecordedInspection, expected: RecordedInspection) -> bool:
     """Whether two inspections agree in every number and word."""
 
     def differs(a: object, b: object) -> bool:
-        if isinstance(a, KeptPoints | KeptNeurons):
+        if isinstance(a, PointColumns | NeuronColumns):
             return any(differs(vars(a)[name], vars(b)[name]) for name in vars(a))
         if isinstance(a, float | np.ndarray):
             return not np.array_equal(a, b, equal_nan=np.asarray(a).dtype.kind == "f")

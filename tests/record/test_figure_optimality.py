@@ -5,12 +5,12 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from workbench.config import override, parse_config
+from workbench.config.toml import override, parse_config
 from workbench.errors import BadInput
+from workbench.figures import FigureOptions, draw_figure
 from workbench.presets import read_preset
-from workbench.record.figures import FigureOptions, draw_figure
 from workbench.record.reader import RunReader
-from workbench.session import Session
+from workbench.run.session import Session
 
 
 @pytest.fixture(scope="module")

@@ -7,7 +7,7 @@ import pytest
 
 from tests.record import sample_run
 from workbench.errors import BadInput
-from workbench.record.figures import draw_figure
+from workbench.figures import draw_figure
 from workbench.record.layout import SeriesLayout
 from workbench.record.reader import RunReader
 from workbench.record.store import RunStore

@@ -9,8 +9,8 @@ from PIL import Image
 
 from tests.record import sample_run
 from workbench.errors import BadInput, StorageError
-from workbench.record.figures import FigureOptions, draw_figure, save_figure
-from workbench.record.figures.directions import unwrapped_pieces
+from workbench.figures import FigureOptions, draw_figure, save_figure
+from workbench.figures.directions import unwrapped_pieces
 from workbench.record.layout import SeriesLayout
 from workbench.record.reader import RunReader
 from workbench.record.store import RunStore
@@ -171,8 +171,8 @@ def test_larger_neurons_are_darker_and_signs_have_colours(run):
 
 
 def test_kkt_directions_of_the_last_residual_are_drawn(run):
-    from workbench.theory.kkt import kkt_points
-    from workbench.theory.ncf import NeuronKind
+    from workbench.theory.ncf.kkt import kkt_points
+    from workbench.theory.ncf.ncf import NeuronKind
 
     data = rows()
     u = data["theta"][-1].reshape(3, 2)

@@ -5,18 +5,18 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from workbench.config import override, parse_config, parse_toml, to_toml
+from workbench.config.toml import override, parse_config, parse_toml, to_toml
 from workbench.errors import BadInput
+from workbench.figures import draw_figure, save_figure
+from workbench.figures.margins import AT_UNIT_NORM
+from workbench.figures.options import FigureOptions
+from workbench.figures.series import RunSeries
+from workbench.figures.states import stored_network
 from workbench.measures.plane import PlaneSurface, plane_grid
 from workbench.presets import load_config
-from workbench.record.figures import draw_figure, save_figure
-from workbench.record.figures.margins import AT_UNIT_NORM
-from workbench.record.figures.options import FigureOptions
-from workbench.record.figures.series import RunSeries
-from workbench.record.figures.states import stored_network
 from workbench.record.reader import RunReader
-from workbench.session import Session
-from workbench.theory.tangent_classifier import tangent_classifier
+from workbench.run.session import Session
+from workbench.theory.margin.tangent_classifier import tangent_classifier
 
 PLANAR = {"kind": "jt20-planar", "n": 24, "margin": 0.5}
 SQUARED = {"kind": "squared-relu", "width": 40, "signs": "random"}

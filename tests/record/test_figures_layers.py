@@ -7,8 +7,8 @@ import pytest
 from cases import finished
 
 from workbench.errors import BadInput
+from workbench.figures import FigureOptions, default_axis, draw_figure
 from workbench.presets import load_config
-from workbench.record.figures import FigureOptions, default_axis, draw_figure
 from workbench.record.reader import RunReader
 
 DEEP = (
@@ -103,7 +103,7 @@ def test_networks_without_such_layers_are_refused_in_a_sentence(tmp_path):
 @pytest.mark.parametrize("name", ["jt19-fig1", "jt19-fig2", "jt19-fig3"])
 def test_the_presets_meet_assumption_12_and_say_what_to_look_for(name):
     from workbench.engine.program import RowBuffer
-    from workbench.setup import set_up
+    from workbench.run.experiment import set_up
 
     config = load_config(name)
     assert "Watch" in config.description

@@ -7,10 +7,10 @@ import pytest
 from PIL import Image
 
 from workbench.errors import BadInput
+from workbench.figures import FigureOptions, draw_figure, save_figure
 from workbench.presets import load_config
-from workbench.record.figures import FigureOptions, draw_figure, save_figure
 from workbench.record.reader import RunReader
-from workbench.session import Session
+from workbench.run.session import Session
 
 
 def trained(folder, preset, *settings):

@@ -7,16 +7,16 @@ from functools import cache
 
 import numpy as np
 
-from workbench.theory.layered_network import (
+from workbench.theory.margin.descent import begin, descend
+from workbench.theory.margin.polish import polish
+from workbench.theory.margin.problem import MarginPoint
+from workbench.theory.optimality.layered_network import (
     LayeredNetwork,
     diagonal_layers,
     full_layers,
     masked_layers,
     patch_layers,
 )
-from workbench.theory.margin_descent import begin, descend
-from workbench.theory.margin_polish import polish
-from workbench.theory.margin_problem import MarginPoint
 
 HALF = 2.0**-0.5
 CROSS = [[0, 1], [1, 0], [0, -1], [-1, 0]]

@@ -6,9 +6,9 @@ import numpy as np
 import pytest
 
 from tests.reference_attack import every_cell
-from workbench.theory.boundary_distance import TwoLayer, boundary_distance
-from workbench.theory.least_distance import least_distance
-from workbench.theory.nearest_in_polyhedron import nearest_in_polyhedron
+from workbench.theory.margin.boundary_distance import TwoLayer, boundary_distance
+from workbench.theory.numerics.least_distance import least_distance
+from workbench.theory.numerics.nearest_in_polyhedron import nearest_in_polyhedron
 
 FAR = 20.0
 LEAKS = (0.0, 0.1, -0.3, 1.5)

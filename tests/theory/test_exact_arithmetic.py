@@ -9,14 +9,20 @@ import numpy as np
 import pytest
 
 from tests import reference_kkt as ref
-from workbench.theory.arrangement import enumerate_faces
-from workbench.theory.exact_cone import combination, cone, feasible
-from workbench.theory.exact_eigen import Spectrum
-from workbench.theory.exact_linear import characteristic, distinct_roots, independent, kernel, solve
-from workbench.theory.exact_lines import exact_lines, rounded_lines
-from workbench.theory.integers import floats, integers, minors, unit_vector
-from workbench.theory.lines import merge_lines
-from workbench.theory.ncf import NeuronKind
+from workbench.theory.ncf.exact_lines import exact_lines, rounded_lines
+from workbench.theory.ncf.merged_lines import merge_lines
+from workbench.theory.ncf.ncf import NeuronKind
+from workbench.theory.numerics.arrangement import enumerate_faces
+from workbench.theory.numerics.exact_cone import combination, cone, feasible
+from workbench.theory.numerics.exact_eigen import Spectrum
+from workbench.theory.numerics.exact_linear import (
+    characteristic,
+    distinct_roots,
+    independent,
+    kernel,
+    solve,
+)
+from workbench.theory.numerics.integers import floats, integers, minors, unit_vector
 
 
 def whole(rows):

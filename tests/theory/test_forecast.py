@@ -8,9 +8,9 @@ import numpy as np
 import pytest
 
 from tests import reference_ncf as ref
-from workbench.theory.forecast import forecast
-from workbench.theory.kkt import kkt_points
-from workbench.theory.ncf import NeuronKind, ncf_value
+from workbench.theory.ncf.forecast import forecast
+from workbench.theory.ncf.kkt import kkt_points
+from workbench.theory.ncf.ncf import NeuronKind, ncf_value
 
 SQUARED, TWO_LAYER = NeuronKind.SQUARED_RELU, NeuronKind.TWO_LAYER_RELU
 

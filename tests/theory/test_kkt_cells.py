@@ -9,10 +9,10 @@ import numpy as np
 import pytest
 
 from tests import reference_ncf as ref
-from workbench.theory.arrangement import cell_bound, enumerate_faces
-from workbench.theory.kkt_cells import kkt_cells
-from workbench.theory.kkt_circle import kkt_circle
-from workbench.theory.ncf import NeuronKind
+from workbench.theory.ncf.kkt_cells import kkt_cells
+from workbench.theory.ncf.kkt_circle import kkt_circle
+from workbench.theory.ncf.ncf import NeuronKind
+from workbench.theory.numerics.arrangement import cell_bound, enumerate_faces
 
 SQUARED, TWO_LAYER = NeuronKind.SQUARED_RELU, NeuronKind.TWO_LAYER_RELU
 

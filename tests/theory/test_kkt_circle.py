@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 
 from tests import reference_ncf as ref
-from workbench.theory.kkt_circle import kkt_circle
-from workbench.theory.ncf import NeuronKind
+from workbench.theory.ncf.kkt_circle import kkt_circle
+from workbench.theory.ncf.ncf import NeuronKind
 
 SQUARED, TWO_LAYER = NeuronKind.SQUARED_RELU, NeuronKind.TWO_LAYER_RELU
 

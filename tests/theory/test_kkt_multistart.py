@@ -8,16 +8,16 @@ import numpy as np
 import pytest
 
 from tests import reference_ncf as ref
-from workbench.theory.ascent_linear import settle
-from workbench.theory.ascent_quadratic import polish
-from workbench.theory.kkt import kkt_points
-from workbench.theory.kkt_cells import kkt_cells
-from workbench.theory.kkt_multistart import kkt_multistart
-from workbench.theory.lines import merge_lines
-from workbench.theory.ncf import NeuronKind, ncf_gradient
-from workbench.theory.piecewise_linear import linear
-from workbench.theory.piecewise_quadratic import quadratic
-from workbench.theory.residual import certify
+from workbench.theory.ncf.ascent_linear import settle
+from workbench.theory.ncf.ascent_quadratic import polish
+from workbench.theory.ncf.kkt import kkt_points
+from workbench.theory.ncf.kkt_cells import kkt_cells
+from workbench.theory.ncf.kkt_multistart import kkt_multistart
+from workbench.theory.ncf.merged_lines import merge_lines
+from workbench.theory.ncf.ncf import NeuronKind, ncf_gradient
+from workbench.theory.ncf.piecewise_linear import linear
+from workbench.theory.ncf.piecewise_quadratic import quadratic
+from workbench.theory.ncf.residual import certify
 
 SQUARED, TWO_LAYER = NeuronKind.SQUARED_RELU, NeuronKind.TWO_LAYER_RELU
 

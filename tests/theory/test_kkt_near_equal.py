@@ -9,9 +9,9 @@ import numpy as np
 import pytest
 
 from tests import reference_kkt as ref
-from workbench.theory.kkt import kkt_points
-from workbench.theory.kkt_cells import kkt_cells
-from workbench.theory.ncf import NeuronKind
+from workbench.theory.ncf.kkt import kkt_points
+from workbench.theory.ncf.kkt_cells import kkt_cells
+from workbench.theory.ncf.ncf import NeuronKind
 
 SQUARED, TWO_LAYER = NeuronKind.SQUARED_RELU, NeuronKind.TWO_LAYER_RELU
 LEAKS = (0.0, 0.1, 0.5, -0.5)

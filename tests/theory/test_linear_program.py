@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from workbench.theory.linear_program import margin_program, squared_relu_features
+from workbench.theory.margin.linear_program import margin_program, squared_relu_features
 
 
 def test_rock_paper_scissors_and_a_single_direction():

@@ -17,8 +17,8 @@ from tests.theory.test_margin_problem import (
     point_of,
     random_state,
 )
-from workbench.theory.margin_newton import Face, equations, solve_face
-from workbench.theory.margin_polish import polish
+from workbench.theory.margin.newton import Face, equations, solve_face
+from workbench.theory.margin.polish import polish
 
 NONE = np.zeros((0, 2), dtype=np.int64)
 

@@ -8,9 +8,9 @@ import pytest
 from scipy.optimize import lsq_linear, minimize
 
 from tests.theory.patterned_networks import TwoLayer
-from workbench.theory.margin_front import best_multipliers, margin_front
-from workbench.theory.margin_kkt import lemma_bounds, paper_certificate_at
-from workbench.theory.margin_problem import (
+from workbench.theory.margin.front import best_multipliers, margin_front
+from workbench.theory.margin.kkt import lemma_bounds, paper_certificate_at
+from workbench.theory.margin.problem import (
     MarginPoint,
     class_margins,
     layer_rescaling,
@@ -197,7 +197,7 @@ def test_lemma_bounds_before_their_time_and_for_other_losses():
 
 
 def test_growth_constant_of_the_logistic_loss():
-    from workbench.theory.margin_kkt import BEGIN, GROWTH
+    from workbench.theory.margin.kkt import BEGIN, GROWTH
 
     def slope(q):
         return np.exp(-q) / ((1 + np.exp(-q)) * np.log1p(np.exp(-q)))
@@ -285,7 +285,7 @@ def test_many_constraints_are_brought_in_as_they_help(delta, monkeypatch):
     point = random_point(3, 9_000, 60)
     assert len(point.q) > 4_000
     few = best_multipliers(point, delta)
-    monkeypatch.setattr("workbench.theory.margin_front.FIRST", 10**6)
+    monkeypatch.setattr("workbench.theory.margin.front.FIRST", 10**6)
     every = best_multipliers(point, delta)
     assert few.epsilon == pytest.approx(every.epsilon, abs=1e-6 * point.norm)
     assert every.converged

@@ -5,10 +5,10 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from workbench.theory.forecast import forecast
-from workbench.theory.kkt import kkt_points
-from workbench.theory.moving_residual import LINES, ApartRisk, SeparableRisk, lines_ahead
-from workbench.theory.ncf import NeuronKind, ncf_gradient, ncf_value, neuron_outputs
+from workbench.theory.ncf.forecast import forecast
+from workbench.theory.ncf.kkt import kkt_points
+from workbench.theory.ncf.moving_residual import LINES, ApartRisk, SeparableRisk, lines_ahead
+from workbench.theory.ncf.ncf import NeuronKind, ncf_gradient, ncf_value, neuron_outputs
 
 SQUARED, TWO_LAYER = NeuronKind.SQUARED_RELU, NeuronKind.TWO_LAYER_RELU
 
@@ -134,7 +134,7 @@ def test_at_rest_it_is_the_ncf_flow(kind, seed):
     known = (line.low == line.high) & np.isfinite(made.escape_time)
     assert known.any()
     assert line.high[known] == pytest.approx(made.escape_time[known], rel=3e-3)
-    # What is not followed to its end is bracketed, where theory/forecast.py knows it.
+    # What is not followed to its end is bracketed, where theory/ncf/forecast.py knows it.
     rest = ~known & ~np.isnan(made.escape_time)
     assert (line.low[rest] <= made.escape_time[rest] * 1.003).all()
 

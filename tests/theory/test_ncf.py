@@ -6,16 +6,10 @@ import numpy as np
 import pytest
 
 from tests import reference_ncf as ref
-from workbench.theory.lines import merge_lines
-from workbench.theory.min_norm import min_norm_element
-from workbench.theory.ncf import (
-    ORDER,
-    NeuronKind,
-    ncf_gradient,
-    ncf_value,
-    tangent_gradient,
-)
-from workbench.theory.residual import certify
+from workbench.theory.ncf.merged_lines import merge_lines
+from workbench.theory.ncf.ncf import ORDER, NeuronKind, ncf_gradient, ncf_value, tangent_gradient
+from workbench.theory.ncf.residual import certify
+from workbench.theory.numerics.min_norm import min_norm_element
 
 KINDS = list(NeuronKind)
 

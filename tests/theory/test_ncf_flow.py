@@ -6,8 +6,10 @@ import numpy as np
 import pytest
 
 from tests import reference_ncf as ref
-from workbench.theory.kkt_cells import kkt_cells
-from workbench.theory.landscapes import (
+from workbench.theory.ncf.flow import ncf_flow
+from workbench.theory.ncf.joint import kkt_joint, stationarity
+from workbench.theory.ncf.kkt_cells import kkt_cells
+from workbench.theory.ncf.landscapes import (
     Landscape,
     branching_path,
     clarke_vertices,
@@ -15,9 +17,7 @@ from workbench.theory.landscapes import (
     landscape_value,
     min_norm_subgradient,
 )
-from workbench.theory.ncf import NeuronKind, ncf_gradient, ncf_value
-from workbench.theory.ncf_flow import ncf_flow
-from workbench.theory.ncf_joint import kkt_joint, stationarity
+from workbench.theory.ncf.ncf import NeuronKind, ncf_gradient, ncf_value
 
 F, G = Landscape.BRANCHING, Landscape.LEAVING
 

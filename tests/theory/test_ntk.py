@@ -13,8 +13,8 @@ from tests.theory.test_margin_problem import (
     point_of,
     random_state,
 )
-from workbench.theory.ntk import angle_between, tangent_svm
-from workbench.theory.separability import Inseparable
+from workbench.theory.margin.tangent_svm import angle_between, tangent_svm
+from workbench.theory.numerics.separability import Inseparable
 
 
 @pytest.mark.parametrize(

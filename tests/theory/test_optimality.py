@@ -17,8 +17,8 @@ from tests.theory.optimality_cases import (
     polished,
     random_case,
 )
-from workbench.theory.layered_network import LayeredNetwork, full_layers, patch_layers
-from workbench.theory.optimality import optimality
+from workbench.theory.optimality.layered_network import LayeredNetwork, full_layers, patch_layers
+from workbench.theory.optimality.verdict import optimality
 
 CASES = paper_cases()
 ROBUST = [name for name in CASES if name != "4.2b"]

@@ -10,25 +10,25 @@ import pytest
 
 from tests.reference_optimality import margins
 from tests.theory.optimality_cases import paper_cases
-from workbench.theory.exact_margins import (
+from workbench.theory.margin.patterned import PatternedMargins
+from workbench.theory.optimality.bounds import group_norm_bound, neuron_bound, product_bound
+from workbench.theory.optimality.curvature import null_space_of, rotations
+from workbench.theory.optimality.exact_margins import (
     exact_margins,
     exact_norm2,
     made_feasible,
     rounded_down,
     rounded_up,
 )
-from workbench.theory.layered_network import (
+from workbench.theory.optimality.layered_network import (
     LayeredNetwork,
     diagonal_layers,
     full_layers,
     masked_layers,
     patch_layers,
 )
-from workbench.theory.neuron_supremum import neuron_supremum, on_cone, peaks_locally
-from workbench.theory.optimality_bounds import group_norm_bound, neuron_bound, product_bound
-from workbench.theory.optimality_curvature import null_space_of, rotations
-from workbench.theory.optimality_point import candidate
-from workbench.theory.patterned import PatternedMargins
+from workbench.theory.optimality.neuron_supremum import neuron_supremum, on_cone, peaks_locally
+from workbench.theory.optimality.point import candidate
 
 NETWORKS = [
     (full_layers([4, 3, 1]), 0.0),

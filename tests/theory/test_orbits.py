@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from workbench.theory.ncf_joint import kkt_joint
-from workbench.theory.orbits import Bounded, orbit_of
+from workbench.theory.ncf.joint import kkt_joint
+from workbench.theory.ncf.orbits import Bounded, orbit_of
 
 S = np.array([3.0, -4.0])
 

@@ -5,10 +5,10 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from workbench.theory.forecast import forecast
-from workbench.theory.kkt import kkt_points
-from workbench.theory.kkt_cells import kkt_cells
-from workbench.theory.ncf import NeuronKind
+from workbench.theory.ncf.forecast import forecast
+from workbench.theory.ncf.kkt import kkt_points
+from workbench.theory.ncf.kkt_cells import kkt_cells
+from workbench.theory.ncf.ncf import NeuronKind
 
 TWO = NeuronKind.TWO_LAYER_RELU
 LEAKS = (0.0, 0.4, 1.0, -0.3)

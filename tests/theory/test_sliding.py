@@ -6,10 +6,10 @@ import numpy as np
 import pytest
 
 from tests import reference_ncf as ref
-from workbench.theory.lines import merge_lines
-from workbench.theory.min_norm import min_norm_element
-from workbench.theory.ncf import NeuronKind, ncf_gradient
-from workbench.theory.sliding import SlidingField
+from workbench.theory.ncf.merged_lines import merge_lines
+from workbench.theory.ncf.ncf import NeuronKind, ncf_gradient
+from workbench.theory.ncf.sliding import SlidingField
+from workbench.theory.numerics.min_norm import min_norm_element
 
 KIND = NeuronKind.TWO_LAYER_RELU
 

@@ -9,10 +9,10 @@ import numpy as np
 import pytest
 from scipy.optimize import minimize
 
-from workbench.theory.compensated import accurate_matvec
-from workbench.theory.least_distance import least_distance
-from workbench.theory.separability import Inseparable, Separable, separability
-from workbench.theory.svm import HardMargin, hard_margin_svm
+from workbench.theory.margin.svm import HardMargin, hard_margin_svm
+from workbench.theory.numerics.compensated import accurate_matvec
+from workbench.theory.numerics.least_distance import least_distance
+from workbench.theory.numerics.separability import Inseparable, Separable, separability
 
 
 def mp_solution(z, support):

@@ -8,7 +8,7 @@ import pytest
 
 from tui.test_run_screen import until
 from workbench.tui.app import WorkbenchApp
-from workbench.tui.caption import AT_SADDLE, PAUSED, caption, fitted
+from workbench.tui.run.caption import AT_SADDLE, PAUSED, caption, fitted
 
 
 def test_what_is_said_follows_the_state() -> None:

@@ -9,13 +9,13 @@ import pytest
 from cases import small
 
 from workbench.record.history import History
-from workbench.tui import curves
-from workbench.tui.curves import without_direction
-from workbench.tui.look import LN10, Look, seen_through, x_values
-from workbench.tui.margin_curves import margin_chart
-from workbench.tui.screens.compare import Overlaid, RunCurves, View, risk_overlay
-from workbench.tui.screens.panel_keys import moved_by_columns
-from workbench.tui.trends import spark_model
+from workbench.tui.browse.compare import Overlaid, RunCurves, View, risk_overlay
+from workbench.tui.run import curves
+from workbench.tui.run.curves import without_direction
+from workbench.tui.run.margin_curves import margin_chart
+from workbench.tui.run.panel_keys import moved_by_columns
+from workbench.tui.run.trends import spark_model
+from workbench.tui.run.x_axis import LN10, Look, seen_through, x_values
 from workbench.tui.widgets.bundle import Bundle
 from workbench.tui.widgets.chart import ChartModel, Curve, draw_chart
 from workbench.tui.widgets.palette import Palette

@@ -10,14 +10,14 @@ import pytest
 from cases import finished
 
 from workbench.presets import load_config
-from workbench.session import Session
-from workbench.stored import stored_config
+from workbench.run.session import Session
+from workbench.run.stored import stored_config
 from workbench.tui.app import WorkbenchApp
-from workbench.tui.looked import LiveSubject
-from workbench.tui.screens.dialogs import Ask
-from workbench.tui.screens.inspector import InspectorScreen
-from workbench.tui.screens.replay import ReplayScreen
-from workbench.tui.screens.run import RunScreen
+from workbench.tui.dialogs import Ask
+from workbench.tui.inspect.examined import LiveSubject
+from workbench.tui.inspect.screen import InspectorScreen
+from workbench.tui.run.replay import ReplayScreen
+from workbench.tui.run.screen import RunScreen
 from workbench.tui.widgets.compass import Compass
 from workbench.tui.widgets.landscape import Landscape
 from workbench.tui.widgets.listing import Listing
@@ -257,7 +257,7 @@ async def test_leaving_cancels_the_theory(tmp_path, monkeypatch):
         told.set()
         raise RuntimeError("cancelled")
 
-    monkeypatch.setattr("workbench.tui.screens.inspector.look_into", endless)
+    monkeypatch.setattr("workbench.tui.inspect.screen.look_into", endless)
     app = WorkbenchApp.to_run(PRESET, [], tmp_path)
     async with app.run_test(size=(120, 40)) as pilot:
         await until(lambda: paused(app))

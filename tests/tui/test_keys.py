@@ -5,14 +5,14 @@ from __future__ import annotations
 from textual.binding import Binding
 
 from workbench.tui.app import WorkbenchApp
-from workbench.tui.screens.browse import BrowseScreen
-from workbench.tui.screens.events import EventsScreen
-from workbench.tui.screens.inspector import InspectorScreen
-from workbench.tui.screens.layers import LayersScreen
-from workbench.tui.screens.panel_keys import PanelKeys
-from workbench.tui.screens.replay import ReplayScreen
-from workbench.tui.screens.run import RunScreen
-from workbench.tui.screens.verdict import VerdictScreen
+from workbench.tui.browse.screen import BrowseScreen
+from workbench.tui.inspect.screen import InspectorScreen
+from workbench.tui.layers.screen import LayersScreen
+from workbench.tui.run.events import EventsScreen
+from workbench.tui.run.panel_keys import PanelKeys
+from workbench.tui.run.replay import ReplayScreen
+from workbench.tui.run.screen import RunScreen
+from workbench.tui.verdict.screen import VerdictScreen
 
 SCREENS = (
     WorkbenchApp,

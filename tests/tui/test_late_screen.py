@@ -8,11 +8,11 @@ import numpy as np
 import pytest
 from cases import finished
 
-from workbench.session import Session
+from workbench.run.session import Session
 from workbench.tui.app import WorkbenchApp
-from workbench.tui.layout import PICTURES
-from workbench.tui.screens.inspector import InspectorScreen
-from workbench.tui.screens.replay import ReplayScreen
+from workbench.tui.inspect.screen import InspectorScreen
+from workbench.tui.run.layout import PICTURES
+from workbench.tui.run.replay import ReplayScreen
 from workbench.tui.widgets.chart import LineChart
 from workbench.tui.widgets.prediction import Prediction
 from workbench.tui.widgets.sparkrows import SparkRows

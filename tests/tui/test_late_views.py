@@ -8,11 +8,11 @@ from cases import small
 
 from workbench.inspector.residual import residual, scaled_residual
 from workbench.record.history import History
-from workbench.tui.curves import path_chart, rates_chart, risk_chart
-from workbench.tui.eta import seconds_to_risk
-from workbench.tui.look import LN10, Look, is_late, seen_through, x_values
-from workbench.tui.margin_curves import has_many_margins, margin_chart, margin_field
-from workbench.tui.trends import even_rows, rates_of, spark_model
+from workbench.tui.run.curves import path_chart, rates_chart, risk_chart
+from workbench.tui.run.eta import seconds_to_risk
+from workbench.tui.run.margin_curves import has_many_margins, margin_chart, margin_field
+from workbench.tui.run.trends import even_rows, rates_of, spark_model
+from workbench.tui.run.x_axis import LN10, Look, is_late, seen_through, x_values
 from workbench.tui.widgets.cells import Grid
 from workbench.tui.widgets.chart import draw_chart
 from workbench.tui.widgets.palette import Palette

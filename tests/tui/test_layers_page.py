@@ -9,14 +9,14 @@ import pytest
 from cases import finished
 
 from workbench.errors import BadInput
-from workbench.stored import inspected_state
+from workbench.run.stored import inspected_state
 from workbench.tui.app import WorkbenchApp
-from workbench.tui.layer_looks import see_layers
-from workbench.tui.layer_views import has_layers, layer_field
-from workbench.tui.look import Look
-from workbench.tui.screens.inspector import InspectorScreen
-from workbench.tui.screens.layers import LayersScreen
-from workbench.tui.screens.replay import ReplayScreen
+from workbench.tui.inspect.screen import InspectorScreen
+from workbench.tui.layers.pictures import see_layers
+from workbench.tui.layers.screen import LayersScreen
+from workbench.tui.run.layer_strips import has_layers, layer_field
+from workbench.tui.run.replay import ReplayScreen
+from workbench.tui.run.x_axis import Look
 from workbench.tui.widgets.layer_field import LayerField
 from workbench.tui.widgets.layer_panel import LayerPanel
 from workbench.tui.widgets.scale import Kind

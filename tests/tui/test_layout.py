@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from workbench.tui.layout import LEFT, PICTURES, Arrangement, Parts, arrange
+from workbench.tui.run.layout import LEFT, PICTURES, Arrangement, Parts, arrange
 
 DIRECTIONS = Parts()
 RIGHT = DIRECTIONS.right

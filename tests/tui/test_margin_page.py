@@ -9,13 +9,13 @@ import pytest
 
 from workbench.inspector.inspect import certified, inspect_state
 from workbench.presets import load_config
-from workbench.session import Session
-from workbench.stored import inspected_state
-from workbench.tui import margin_views as views
+from workbench.run.session import Session
+from workbench.run.stored import inspected_state
 from workbench.tui.app import WorkbenchApp
-from workbench.tui.looked import look_into
-from workbench.tui.screens.inspector import InspectorScreen
-from workbench.tui.screens.replay import ReplayScreen
+from workbench.tui.inspect import margin_words as views
+from workbench.tui.inspect.examined import look_into
+from workbench.tui.inspect.screen import InspectorScreen
+from workbench.tui.run.replay import ReplayScreen
 from workbench.tui.widgets.chart import LineChart
 from workbench.tui.widgets.listing import Listing
 

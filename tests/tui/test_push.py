@@ -5,13 +5,13 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from workbench.engine.control import RunUntil
 from workbench.errors import BadInput
 from workbench.inspector.inspect import inspect_state
 from workbench.presets import load_config
-from workbench.setup import inspected, set_up
-from workbench.tui.push import Push, delta_of, likely_neuron, parse_push, push_words
-from workbench.tui.until import parse_until
+from workbench.protocol.commands import RunUntil
+from workbench.run.experiment import inspected, set_up
+from workbench.tui.inspect.push import Push, delta_of, likely_neuron, parse_push, push_words
+from workbench.tui.run.until import parse_until
 
 
 def looked(*settings, preset="kh24-fig3"):

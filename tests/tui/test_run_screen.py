@@ -8,14 +8,14 @@ from pathlib import Path
 import pytest
 from cases import finished, small
 
-from workbench.config import to_toml
-from workbench.engine.control import Resume
+from workbench.config.toml import to_toml
+from workbench.protocol.commands import Resume
 from workbench.tui.app import WorkbenchApp
-from workbench.tui.screens.dialogs import Ask, Confirm
-from workbench.tui.screens.help import HelpScreen
-from workbench.tui.screens.replay import ReplayScreen
-from workbench.tui.screens.run import RunScreen
-from workbench.tui.until import parse_until
+from workbench.tui.dialogs import Ask, Confirm
+from workbench.tui.help import HelpScreen
+from workbench.tui.run.replay import ReplayScreen
+from workbench.tui.run.screen import RunScreen
+from workbench.tui.run.until import parse_until
 from workbench.tui.widgets.chart import LineChart
 from workbench.tui.widgets.compass import Compass
 from workbench.tui.widgets.landscape import Landscape

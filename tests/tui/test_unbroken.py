@@ -10,12 +10,12 @@ import pytest
 from cases import small
 from e2e.terminal import ROOT, Terminal, environment
 
-from workbench.config import to_toml
+from workbench.config.toml import to_toml
 from workbench.record.checkpoint import latest_checkpoint
 from workbench.record.reader import RunReader
 from workbench.tui.app import WorkbenchApp
-from workbench.tui.screens.run import RunScreen
-from workbench.tui.source import LiveSource
+from workbench.tui.run.screen import RunScreen
+from workbench.tui.run.source import LiveSource
 from workbench.tui.widgets.chart import LineChart
 from workbench.tui.widgets.compass import Compass
 
@@ -78,7 +78,7 @@ async def test_a_picture_that_cannot_be_drawn_is_a_line(app, monkeypatch):
 
 
 async def test_a_picture_that_cannot_be_computed_is_a_line(app, monkeypatch):
-    monkeypatch.setattr("workbench.tui.views.compass_model", broken)
+    monkeypatch.setattr("workbench.tui.run.pictures.compass_model", broken)
     async with app.run_test(size=(120, 40)):
         await running(app)
         compass = app.screen.query_one("#compass", Compass)

@@ -11,15 +11,15 @@ from cases import finished
 
 from workbench.inspector import optimality as search
 from workbench.presets import load_config
-from workbench.session import Session
-from workbench.stored import inspected_state
-from workbench.theory.optimality import Better, LayerVerdict, Optimality
-from workbench.tui import verdict_views as views
+from workbench.run.session import Session
+from workbench.run.stored import inspected_state
+from workbench.theory.optimality.verdict import Better, LayerVerdict, Optimality
 from workbench.tui.app import WorkbenchApp
-from workbench.tui.screens.help import HelpScreen
-from workbench.tui.screens.inspector import InspectorScreen
-from workbench.tui.screens.replay import ReplayScreen
-from workbench.tui.screens.verdict import VerdictScreen
+from workbench.tui.help import HelpScreen
+from workbench.tui.inspect.screen import InspectorScreen
+from workbench.tui.run.replay import ReplayScreen
+from workbench.tui.verdict import words as views
+from workbench.tui.verdict.screen import VerdictScreen
 from workbench.tui.widgets.compass import Compass
 from workbench.tui.widgets.listing import Listing
 

@@ -12,9 +12,9 @@ import numpy as np
 from scipy.integrate import solve_ivp
 
 from workbench.arrays import Array, Float
-from workbench.theory.kkt import kkt_points
-from workbench.theory.ncf import NeuronKind, tangent_gradient
-from workbench.theory.result import KktSet
+from workbench.theory.ncf.kkt import kkt_points
+from workbench.theory.ncf.ncf import NeuronKind, tangent_gradient
+from workbench.theory.ncf.result import KktSet
 
 ON_POINT = 1e-9
 """A direction this close to a KKT point (radians) stays there."""

@@ -15,7 +15,7 @@ from itertools import pairwise
 import numpy as np
 
 from workbench.arrays import Float, Int
-from workbench.config_models import (
+from workbench.config.models import (
     DeepLinearModel,
     DeepReluModel,
     DiagonalModel,

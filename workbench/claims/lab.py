@@ -1,6 +1,6 @@
 """What a claim needs to run: somebody who trains a configuration and hands back what was recorded.
 
-Claims lie below the session; the implementation over it is `workbench.claims_lab`, and tests bring
+Claims lie below the session; the implementation over it is `workbench.claims.sessions`, and tests bring
 their own with broken dynamics.
 """
 
@@ -14,7 +14,7 @@ from typing import Protocol, TypeVar
 import numpy as np
 
 from workbench.arrays import Array, Float, Int
-from workbench.config import RunConfig
+from workbench.config.run import RunConfig
 from workbench.models.structure import Structure
 
 K = TypeVar("K", str, int)

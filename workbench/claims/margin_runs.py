@@ -12,7 +12,7 @@ import torch
 
 from workbench.arrays import Array, Float, Int
 from workbench.claims.lab import Lab, TrainedRun
-from workbench.config import RunConfig
+from workbench.config.run import RunConfig
 from workbench.data.load import load_dataset
 from workbench.inspector.gated_network import GatedNetwork
 from workbench.inspector.risk_model import RiskModel
@@ -24,8 +24,8 @@ from workbench.measures.norms import layer_norms, norm
 from workbench.models.build import build_model
 from workbench.models.homogeneity import measure_homogeneity
 from workbench.models.structure import Structure
-from workbench.theory.margin_problem import MarginPoint
-from workbench.theory.patterned import gates_of
+from workbench.theory.margin.patterned import gates_of
+from workbench.theory.margin.problem import MarginPoint
 
 
 @dataclass(frozen=True, eq=False)

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from workbench.arrays import Int, Shaped
-from workbench.config_data import Cifar10Data
+from workbench.config.data import Cifar10Data
 from workbench.data.classes import chosen_classes
 from workbench.data.dataset import Dataset
 from workbench.data.folder import existing_folder

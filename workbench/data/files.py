@@ -8,7 +8,7 @@ from pathlib import Path
 
 import numpy as np
 
-from workbench.config_data import CsvData, Hdf5Data, NpzData
+from workbench.config.data import CsvData, Hdf5Data, NpzData
 from workbench.data.dataset import Dataset, checked_dataset, to_binary
 from workbench.errors import BadInput, clean_text, unknown
 

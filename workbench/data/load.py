@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from workbench.config_data import (
+from workbench.config.data import (
     Cifar10Data,
     CircleData,
     CsvData,

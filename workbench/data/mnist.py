@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 
 from workbench.arrays import Shaped
-from workbench.config_data import MnistData
+from workbench.config.data import MnistData
 from workbench.data.classes import chosen_classes
 from workbench.data.dataset import Dataset
 from workbench.data.folder import existing_folder

@@ -23,7 +23,6 @@ from workbench.engine.blocks import (
     pulled,
     samples_a_block,
 )
-from workbench.engine.events import Outcome
 from workbench.engine.losses import COTANGENTS, log_scale_of, reduction_log
 from workbench.engine.program import RowBuffer, StopFlag
 from workbench.engine.rules import Evaluated, StepRule
@@ -36,6 +35,7 @@ from workbench.models.repeatable import (
     put_buffers,
     stepping,
 )
+from workbench.protocol.events import Outcome
 
 
 class EagerProgram:

@@ -18,7 +18,17 @@ import numpy as np
 import torch
 
 from workbench.arrays import Array
-from workbench.engine.control import (
+from workbench.engine.goals import Goals
+from workbench.engine.observer import Follower, NoFollower
+from workbench.engine.pace import Pace
+from workbench.engine.plan import Plan
+from workbench.engine.program import RowBuffer, StepProgram, StopFlag
+from workbench.engine.saddle_watch import Confirm, seen
+from workbench.engine.state import EngineState
+from workbench.errors import StorageError
+from workbench.measures.panel import Panel
+from workbench.measures.rows import Rows
+from workbench.protocol.commands import (
     Checkpoint,
     Command,
     Keep,
@@ -29,7 +39,7 @@ from workbench.engine.control import (
     StepN,
     Stop,
 )
-from workbench.engine.events import (
+from workbench.protocol.events import (
     Checkpointed,
     Event,
     Failed,
@@ -45,16 +55,6 @@ from workbench.engine.events import (
     Snapshot,
     Started,
 )
-from workbench.engine.follower import Follower, NoFollower
-from workbench.engine.goals import Goals
-from workbench.engine.pace import Pace
-from workbench.engine.plan import Plan
-from workbench.engine.program import RowBuffer, StepProgram, StopFlag
-from workbench.engine.saddle_watch import Confirm, seen
-from workbench.engine.state import EngineState
-from workbench.errors import StorageError
-from workbench.measures.panel import Panel
-from workbench.measures.rows import Rows
 
 BUFFER_BYTES = 32 * 2**20
 SNAPSHOT_SECONDS = 0.1

@@ -17,12 +17,12 @@ import torch
 
 from workbench.arrays import Float
 from workbench.engine.eager import EagerProgram
-from workbench.engine.events import Outcome
 from workbench.engine.flow_field import FlowField, Place
 from workbench.engine.flow_time import log_time
 from workbench.engine.program import RowBuffer, StopFlag
 from workbench.engine.rosenbrock import rosenbrock_step, step_factor
 from workbench.engine.state import EngineState
+from workbench.protocol.events import Outcome
 
 ENTER_FAR = 1.0
 """F = −log 𝓛 of the summed risk from which the far chart is used; it is left at half of that."""

@@ -17,9 +17,9 @@ from math import isfinite, log
 import numpy as np
 import torch
 
-from workbench.engine.events import Outcome
 from workbench.engine.rules import Evaluated, Move, scaled_down
 from workbench.engine.state import EngineState
+from workbench.protocol.events import Outcome
 
 RAISE = 2.0 ** (1.0 / 5.0)
 LOWER = 2.0 ** (1.0 / 10.0)

@@ -9,9 +9,9 @@ import torch
 from torch import Tensor
 
 from workbench.arrays import Array
-from workbench.engine.events import Outcome
 from workbench.engine.state import EngineState
 from workbench.measures.rows import Rows
+from workbench.protocol.events import Outcome
 
 
 class StopFlag:

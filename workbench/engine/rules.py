@@ -9,8 +9,8 @@ from typing import Protocol
 
 from torch import Tensor
 
-from workbench.engine.events import Outcome
 from workbench.engine.state import EngineState
+from workbench.protocol.events import Outcome
 
 
 @dataclass(frozen=True)

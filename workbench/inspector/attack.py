@@ -24,7 +24,7 @@ from torch import Tensor, nn
 
 from workbench.arrays import Float, Int
 from workbench.engine.blocks import plain_outputs
-from workbench.theory.nearest_in_polyhedron import nearest_in_polyhedron
+from workbench.theory.numerics.nearest_in_polyhedron import nearest_in_polyhedron
 
 Report = Callable[[float], None]
 ROUNDING = 1e-10

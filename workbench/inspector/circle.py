@@ -9,7 +9,7 @@ import numpy as np
 
 from workbench.arrays import Float
 from workbench.models.structure import Neurons
-from workbench.theory.ncf import NeuronKind, activation
+from workbench.theory.ncf.ncf import NeuronKind, activation
 
 PointKind = Literal["max", "saddle", "min", "flat"]
 RESOLUTION = 720
@@ -56,10 +56,10 @@ def circle_reason(neurons: Neurons | None, d: int, single_output: bool) -> str |
 
 
 def circle_of(x: Float[np.ndarray, "n 2"], z: Float[np.ndarray, " n"], neurons: Neurons) -> Circle:
-    """The landscape of z on the circle and all its KKT points, exactly (theory/kkt_circle.py)."""
+    """The landscape of z on the circle and all its KKT points, exactly (theory/ncf/kkt_circle.py)."""
     # Loads scipy, which takes as long as all else that the first paint of a screen needs.
-    from workbench.theory.kkt import kkt_points
-    from workbench.theory.lines import out_of_range
+    from workbench.theory.ncf.kkt import kkt_points
+    from workbench.theory.ncf.merged_lines import out_of_range
 
     kind = NeuronKind(neurons.family)
     angle = np.linspace(-np.pi, np.pi, RESOLUTION + 1)

@@ -11,12 +11,12 @@ import numpy as np
 from workbench.arrays import Array, Float
 from workbench.inspector.groups import Groups
 from workbench.inspector.state import InspectedState
-from workbench.theory.kkt import kkt_points
-from workbench.theory.kkt_cells import CAP
-from workbench.theory.lines import out_of_range
-from workbench.theory.ncf import NeuronKind
-from workbench.theory.ncf_joint import kkt_joint
-from workbench.theory.result import KktPoint, KktSet
+from workbench.theory.ncf.joint import kkt_joint
+from workbench.theory.ncf.kkt import kkt_points
+from workbench.theory.ncf.kkt_cells import CAP
+from workbench.theory.ncf.merged_lines import out_of_range
+from workbench.theory.ncf.ncf import NeuronKind
+from workbench.theory.ncf.result import KktPoint, KktSet
 
 Cancel = Callable[[], bool] | None
 
@@ -167,7 +167,7 @@ def correlation_of(
 
     Single neurons of a known family: for all that some small neuron sees (all neurons where none is
     small), a sign of z or a coordinate of x. Other homogeneous networks near the origin: the joint
-    function over the whole θ. `cap`, `starts`: of the search (theory/kkt.py).
+    function over the whole θ. `cap`, `starts`: of the search (theory/ncf/kkt.py).
     """
     if why_no_correlation(state, groups) is not None:
         return None

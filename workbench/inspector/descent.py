@@ -14,7 +14,7 @@ from workbench.inspector.groups import Groups
 from workbench.inspector.held import Held
 from workbench.inspector.settle import Settled
 from workbench.inspector.state import InspectedState
-from workbench.theory.ncf import ncf_value
+from workbench.theory.ncf.ncf import ncf_value
 
 SHARES = (1e-2, 3e-3, 1e-3)
 """Relative falls of the risk that steps are sized for, by the leading term. A way that takes off less

@@ -16,7 +16,7 @@ from torch import Tensor
 from workbench.arrays import Array, Float
 from workbench.inspector.attack import Attack, Attacked, Best, Report
 from workbench.inspector.layer_chain import SLACK, Chain, Dense
-from workbench.theory.boundary_distance import CLOSE, TwoLayer, boundary_distance
+from workbench.theory.margin.boundary_distance import CLOSE, TwoLayer, boundary_distance
 
 CELLS = 2_000
 """Most cells looked at for one sample: about a second."""

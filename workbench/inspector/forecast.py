@@ -1,4 +1,4 @@
-"""Which small neurons leave, along which KKT direction, and when (KH24 §5.3; theory/forecast.py).
+"""Which small neurons leave, along which KKT direction, and when (KH24 §5.3; theory/ncf/forecast.py).
 
 A neuron has left when its norm reaches `radius`: there its part in the output changes the risk by a
 stated share, r² max N = share · 𝓛 (summed), to first order. Until then z may be taken to stand still, but
@@ -18,9 +18,9 @@ from workbench.inspector.forecast_interval import CERTAIN, Intervals, degrees_of
 from workbench.inspector.groups import Groups
 from workbench.inspector.plane_flow import is_balanced, plane_paths
 from workbench.inspector.state import InspectedState
-from workbench.theory import forecast as theory
-from workbench.theory.ncf import NeuronKind, ncf_value
-from workbench.theory.result import KktPoint, KktSet
+from workbench.theory.ncf import forecast as theory
+from workbench.theory.ncf.ncf import NeuronKind, ncf_value
+from workbench.theory.ncf.result import KktPoint, KktSet
 
 SHARE = 0.01
 """The share of the risk that a neuron's part changes where it counts as having left."""

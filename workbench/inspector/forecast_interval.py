@@ -1,6 +1,6 @@
 """How far a forecast can be trusted: an interval of every escape, who else may be first, how surely.
 
-The theory's own number is that of line "moving" (theory/moving_residual.py): the NCF flow of the residual
+The theory's own number is that of line "moving" (theory/ncf/moving_residual.py): the NCF flow of the residual
 as the large neurons move it by themselves, which at rest is Theorem 5.5's. The interval is what the lines
 "less", "more" and "answered" make of it, and a little beyond, as those are first corrections only.
 """
@@ -16,8 +16,8 @@ from workbench.arrays import Array, Float, Int
 from workbench.inspector.groups import Groups
 from workbench.inspector.residual import residual
 from workbench.inspector.state import InspectedState
-from workbench.theory.moving_residual import ApartRisk, Line, SeparableRisk, lines_ahead
-from workbench.theory.result import KktPoint
+from workbench.theory.ncf.moving_residual import ApartRisk, Line, SeparableRisk, lines_ahead
+from workbench.theory.ncf.result import KktPoint
 
 TRUSTED = ("moving", "less", "more", "answered")
 """The lines that make the interval; the residual at rest is where they begin."""

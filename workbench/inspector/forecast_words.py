@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import numpy as np
 
-from workbench.engine.kept import KeptInspection, KeptOutcome
+from workbench.protocol.inspections import RecordedInspection, ForecastOutcome
 
 ROUNDING = 1e-6
 """Steps by which the ends of an interval, rounded outwards, may be off."""
 
 
-def made_words(kept: KeptInspection) -> str:
+def made_words(kept: RecordedInspection) -> str:
     """What is forecast of a state: which neuron leaves first, when, how surely, and where to."""
     if not kept.forecasts:
         return _no_forecast(kept)
@@ -25,7 +25,7 @@ def made_words(kept: KeptInspection) -> str:
     return f"undecided which leaves first: {'; or '.join(told)}{_past_the_end(kept)}"
 
 
-def _when(kept: KeptInspection, neuron: int) -> str:
+def _when(kept: RecordedInspection, neuron: int) -> str:
     """The step at which a neuron leaves, with its interval where there is one."""
     row = kept.row(neuron)
     if row is None:
@@ -59,13 +59,13 @@ def _step(step: int, more: float) -> str:
     return f"{step + more:,.0f}" if more < 1e12 else f"{step + more:.3g}"
 
 
-def _sure(kept: KeptInspection, neuron: int) -> str:
+def _sure(kept: RecordedInspection, neuron: int) -> str:
     row = kept.row(neuron)
     sure = np.nan if row is None else kept.neurons.confidence[row]
     return "" if np.isnan(sure) else f"{sure:.0%} sure"
 
 
-def _past_the_end(kept: KeptInspection) -> str:
+def _past_the_end(kept: RecordedInspection) -> str:
     """Whether the run will not see it, as long as it ends where it is to."""
     waits = [kept.neurons.escape_steps[row] for row in map(kept.row, kept.names) if row is not None]
     if kept.last_step < 0 or kept.step + min(waits, default=0.0) <= kept.last_step:
@@ -73,7 +73,7 @@ def _past_the_end(kept: KeptInspection) -> str:
     return f"; past the run's last step {kept.last_step:,}"
 
 
-def _where(kept: KeptInspection, neuron: int) -> str:
+def _where(kept: RecordedInspection, neuron: int) -> str:
     """The KKT direction that is named."""
     row, target = kept.row(neuron), kept.direction(neuron)
     point = -1 if row is None else int(kept.neurons.target[row])
@@ -92,14 +92,14 @@ def _where(kept: KeptInspection, neuron: int) -> str:
     return f"in the direction of KKT point {point} ({within}{size}, {cosine})"
 
 
-def _no_forecast(kept: KeptInspection) -> str:
+def _no_forecast(kept: RecordedInspection) -> str:
     why = kept.limits or (
         "every small neuron stays small" if kept.small else "there are no small neurons to leave"
     )
     return f"no forecast for this state ({kept.verdict}): {why}"
 
 
-def left_words(kept: KeptInspection, at: float, outcome: KeptOutcome) -> str:
+def left_words(kept: RecordedInspection, at: float, outcome: ForecastOutcome) -> str:
     """A neuron has left, at step `at`: which one was named, the errors, whether they are inside."""
     who = f"neuron {outcome.neuron} left first, as forecast at step {kept.step:,}"
     if outcome.neuron not in kept.names:
@@ -118,7 +118,7 @@ def left_words(kept: KeptInspection, at: float, outcome: KeptOutcome) -> str:
     return f"{who}; {when}"
 
 
-def late_words(kept: KeptInspection, inside: int) -> str:
+def late_words(kept: RecordedInspection, inside: int) -> str:
     """Twice the time has passed and no neuron has left."""
     named = " or ".join(f"neuron {k}" for k in kept.names)
     if inside == 1:
@@ -132,7 +132,7 @@ def late_words(kept: KeptInspection, inside: int) -> str:
     )
 
 
-def void_words(kept: KeptInspection) -> str:
+def void_words(kept: RecordedInspection) -> str:
     """θ was moved by hand."""
     named = " or ".join(f"neuron {k}" for k in kept.names)
     return (

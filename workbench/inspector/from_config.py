@@ -11,7 +11,7 @@ from workbench.inspector.risk_model import RiskModel
 from workbench.inspector.state import InspectedState
 
 if TYPE_CHECKING:
-    from workbench.config import RunConfig
+    from workbench.config.run import RunConfig
     from workbench.data.dataset import Dataset
 
 

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from workbench.arrays import Array, Float, Int
-from workbench.theory.margin_problem import class_margins
+from workbench.theory.margin.problem import class_margins
 
 if TYPE_CHECKING:
     from torch import Tensor, nn

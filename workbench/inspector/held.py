@@ -21,7 +21,7 @@ from workbench.arrays import Array, Bool, Float
 from workbench.inspector.correlation import Correlation
 from workbench.inspector.groups import Groups
 from workbench.inspector.state import InspectedState
-from workbench.theory.ncf import NeuronKind, activation
+from workbench.theory.ncf.ncf import NeuronKind, activation
 
 SAME_AS_LARGE = 10.0
 """Rates up to this many times that of large neurons at rest are as much at rest as these."""

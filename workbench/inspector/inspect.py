@@ -18,7 +18,7 @@ from workbench.inspector.margin_limit import margin_limit
 from workbench.inspector.saddle import Judgement, judge
 from workbench.inspector.settle import LEAST_LOG_RISK
 from workbench.inspector.state import InspectedState
-from workbench.theory.result import FlatExtent
+from workbench.theory.ncf.result import FlatExtent
 
 Regime = Literal["origin", "mixed", "large", "late", "unknown"]
 Cancel = Callable[[], bool] | None

@@ -20,10 +20,11 @@ from workbench.inspector.gated_network import GatedNetwork
 from workbench.inspector.margin_limit import MarginLimit
 from workbench.inspector.state import InspectedState
 from workbench.measures.margins import margin_smoothed
-from workbench.theory.margin_front import BestMultipliers, Front, FrontSolver, margin_front
-from workbench.theory.margin_kkt import PaperCertificate, lemma_bounds, paper_certificate
-from workbench.theory.margin_polish import Polished, polish
-from workbench.theory.margin_problem import (
+from workbench.theory.margin.front import BestMultipliers, Front, FrontSolver, margin_front
+from workbench.theory.margin.kkt import PaperCertificate, lemma_bounds, paper_certificate
+from workbench.theory.margin.patterned import gates_of
+from workbench.theory.margin.polish import Polished, polish
+from workbench.theory.margin.problem import (
     MarginPoint,
     Rescaling,
     class_margins,
@@ -31,7 +32,6 @@ from workbench.theory.margin_problem import (
     log_weights,
     uniform_rescaling,
 )
-from workbench.theory.patterned import gates_of
 
 Cancel = Callable[[], bool] | None
 

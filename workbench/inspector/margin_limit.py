@@ -15,10 +15,14 @@ import numpy as np
 from workbench.arrays import Array, Float
 from workbench.inspector.gated_network import GatedNetwork
 from workbench.inspector.state import InspectedState
-from workbench.theory.linear_program import MarginProgram, margin_program, squared_relu_features
-from workbench.theory.ntk import TangentSvm, tangent_svm
-from workbench.theory.patterned import gates_of
-from workbench.theory.separability import Inseparable
+from workbench.theory.margin.linear_program import (
+    MarginProgram,
+    margin_program,
+    squared_relu_features,
+)
+from workbench.theory.margin.patterned import gates_of
+from workbench.theory.margin.tangent_svm import TangentSvm, tangent_svm
+from workbench.theory.numerics.separability import Inseparable
 
 MOST_CONSTRAINTS = 400
 MOST_TANGENT_NUMBERS = 2_000_000

@@ -21,17 +21,17 @@ from workbench.models.diagonal import Diagonal
 from workbench.models.shared_patches import SharedPatches
 from workbench.models.sparse import Sparse
 from workbench.models.two_layer_relu import TwoLayerRelu
-from workbench.theory.layered_network import (
+from workbench.theory.margin.polish import polish
+from workbench.theory.margin.problem import MarginPoint
+from workbench.theory.optimality.layered_network import (
     LayeredNetwork,
     diagonal_layers,
     full_layers,
     masked_layers,
     patch_layers,
 )
-from workbench.theory.margin_polish import polish
-from workbench.theory.margin_problem import MarginPoint
-from workbench.theory.optimality import Optimality, optimality
-from workbench.theory.optimality_point import candidate
+from workbench.theory.optimality.point import candidate
+from workbench.theory.optimality.verdict import Optimality, optimality
 
 Cancel = Callable[[], bool] | None
 

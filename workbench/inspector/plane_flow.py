@@ -5,9 +5,9 @@ On the circle the direction flow of the NCF is one-dimensional (KH24 Lemma C.6).
     squared ReLU:                  φ' = N'(φ),      log‖w‖' = 2N(φ);
     two-layer ReLU, |v| = ‖u‖:     φ' = s g'(φ),    log‖w‖' = s g(φ),     s = sign v,
 
-g(u) = Σ z_i σ(x_i·u). f = N or g and f' come from the sorted arcs (theory/circle.py), so a step costs
+g(u) = Σ z_i σ(x_i·u). f = N or g and f' come from the sorted arcs (theory/ncf/circle.py), so a step costs
 O(H log n) and not O(Hn). No direction passes an attracting point, kink or not: a step that would ends
-there. Unbalanced two-layer neurons need theory/forecast.py.
+there. Unbalanced two-layer neurons need theory/ncf/forecast.py.
 """
 
 from __future__ import annotations
@@ -18,9 +18,14 @@ from dataclasses import dataclass
 import numpy as np
 
 from workbench.arrays import Array, Float, Int
-from workbench.theory.circle import CircleFunction, CriticalItems, circle_function, critical_items
-from workbench.theory.lines import merge_lines
-from workbench.theory.ncf import NeuronKind
+from workbench.theory.ncf.circle import (
+    CircleFunction,
+    CriticalItems,
+    circle_function,
+    critical_items,
+)
+from workbench.theory.ncf.merged_lines import merge_lines
+from workbench.theory.ncf.ncf import NeuronKind
 
 STEP = {1: 0.1, 2: 0.4}
 """Step of the fourth-order method, over the fastest rate on the circle, by the degree of f: for two-layer

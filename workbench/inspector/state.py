@@ -17,7 +17,7 @@ from workbench.inspector.risk_model import RiskModel
 from workbench.measures.log_risk import Loss, Reduction, log_risk
 from workbench.measures.norms import neuron_norms
 from workbench.models.structure import Neurons, Structure
-from workbench.theory.ncf import NeuronKind
+from workbench.theory.ncf.ncf import NeuronKind
 
 NEXT_TO_NOTHING = 1e-100
 """Share of the largest residual below which one is 0."""
@@ -198,7 +198,7 @@ class InspectedState:
 
     def contribution(self, index: Int[Array, " k"]) -> Float[Array, " n"]:
         """The part Σ_k Φ_k(x_i) of the output that some separable neurons make."""
-        from workbench.theory.ncf import activation
+        from workbench.theory.ncf.ncf import activation
 
         neurons = self.separable
         if neurons is None:

@@ -7,7 +7,7 @@ import threading
 import torch
 from torch import Tensor, nn
 
-from workbench.config_models import (
+from workbench.config.models import (
     AlexNetModel,
     BaseModelConfig,
     CnnModel,

@@ -17,7 +17,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn.parameter import UninitializedParameter
 
-from workbench.config_models import TorchModel
+from workbench.config.models import TorchModel
 from workbench.errors import BadInput, WorkbenchError, clean_text, unknown
 
 T = TypeVar("T")

@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 
 from workbench.arrays import Float
-from workbench.config_init import (
+from workbench.config.init import (
     BalancedInit,
     DrawnInit,
     FileInit,

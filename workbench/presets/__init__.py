@@ -7,7 +7,8 @@ from importlib import resources
 from pathlib import Path
 from typing import Any
 
-from workbench.config import RunConfig, override, parse_config, parse_toml, read_toml
+from workbench.config.run import RunConfig
+from workbench.config.toml import override, parse_config, parse_toml, read_toml
 from workbench.errors import clean_text, unknown
 
 

@@ -8,7 +8,7 @@ from collections.abc import Mapping
 import numpy as np
 
 from workbench.arrays import Array
-from workbench.engine.kept import KeptInspection, KeptOutcome
+from workbench.protocol.inspections import RecordedInspection, ForecastOutcome
 from workbench.record.column import Column
 from workbench.record.layout import KIND_BYTES, TEXT_BYTES, truncated
 from workbench.record.schema import STEP
@@ -35,7 +35,7 @@ class Buffer:
         """Forget everything: it was written."""
         self.parts: list[dict[str, Array]] = []
         self.events: list[tuple[int, bytes, bytes]] = []
-        self.kept: list[KeptInspection | KeptOutcome] = []
+        self.kept: list[RecordedInspection | ForecastOutcome] = []
         self.rows = 0
         self._bytes = 0
         self._since = time.monotonic()

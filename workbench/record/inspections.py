@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from workbench.arrays import Array
-from workbench.engine.kept import KeptInspection, KeptNeurons, KeptOutcome, KeptPoints
+from workbench.protocol.inspections import RecordedInspection, NeuronColumns, ForecastOutcome, PointColumns
 from workbench.record.layout import truncated
 from workbench.record.tables import DIRECTION, GROUP, LONG_TEXT, TABLES, columns_of
 from workbench.record.values import text_value
@@ -18,7 +18,7 @@ Columns = dict[str, Array]
 Tables = dict[str, Columns]
 
 
-def rows_of(kept: KeptInspection, row: int, width: int | None) -> Tables:
+def rows_of(kept: RecordedInspection, row: int, width: int | None) -> Tables:
     """The rows of an inspection that will stand in row `row` of its table, in the file's types.
 
     Directions of fewer than `width` numbers have NaN behind them: a file keeps the place that it began with.
@@ -48,7 +48,7 @@ def rows_of(kept: KeptInspection, row: int, width: int | None) -> Tables:
     return tables
 
 
-def outcome_rows(outcome: KeptOutcome, row: int) -> Columns:
+def outcome_rows(outcome: ForecastOutcome, row: int) -> Columns:
     """The row of an outcome of the inspection in row `row`."""
     return _typed("outcomes", {k: [v] for k, v in vars(outcome).items()}, 1, row, None)
 
@@ -81,12 +81,12 @@ def joined(parts: Sequence[Tables]) -> Tables:
     return found
 
 
-def tables_of(inspections: Sequence[KeptInspection], width: int | None) -> Tables:
+def tables_of(inspections: Sequence[RecordedInspection], width: int | None) -> Tables:
     """The tables of a file that holds these inspections, in this order."""
     return joined([rows_of(kept, row, width) for row, kept in enumerate(inspections)])
 
 
-def inspections_in(tables: Tables) -> list[KeptInspection]:
+def inspections_in(tables: Tables) -> list[RecordedInspection]:
     """The inspections in a file's committed rows, by rising step; of two of one step the later row.
 
     Columns that are missing raise KeyError, rows that belong to none are left out.
@@ -104,7 +104,7 @@ def inspections_in(tables: Tables) -> list[KeptInspection]:
     return found
 
 
-def _inspection(own: Columns, row: int, tables: Tables) -> KeptInspection:
+def _inspection(own: Columns, row: int, tables: Tables) -> RecordedInspection:
     values: dict[str, Any] = {}
     for spec in TABLES[GROUP]:
         cell = own[spec.name][row]
@@ -118,10 +118,10 @@ def _inspection(own: Columns, row: int, tables: Tables) -> KeptInspection:
         direction = direction[:, : int(np.flatnonzero(known)[-1]) + 1]
     numbers = {n: points[n] for n in ("value", "multiplier", "residual", "basin", "sign")}
     columns = {n: v.astype(bool) if n == "small" else v for n, v in neurons.items()}
-    return KeptInspection(
+    return RecordedInspection(
         **{**values, "complete": values["complete"] == 1},
-        points=KeptPoints(direction=direction, kind=kinds, **numbers),
-        neurons=KeptNeurons(**{spec.name: columns[spec.name] for spec in TABLES["neurons"][1:]}),
+        points=PointColumns(direction=direction, kind=kinds, **numbers),
+        neurons=NeuronColumns(**{spec.name: columns[spec.name] for spec in TABLES["neurons"][1:]}),
     )
 
 
@@ -131,9 +131,9 @@ def _rows(columns: Columns, row: int) -> Columns:
     return {name: values[mine] for name, values in columns.items()}
 
 
-def _outcome(columns: Columns, at: int, made: int) -> KeptOutcome:
+def _outcome(columns: Columns, at: int, made: int) -> ForecastOutcome:
     values: dict[str, Any] = {"made": made}
     for spec in TABLES["outcomes"][1:]:
         cell = columns[spec.name][at]
         values[spec.name] = text_value(cell, int(spec.dtype[1:])) if spec.is_text else cell.item()
-    return KeptOutcome(**values)
+    return ForecastOutcome(**values)

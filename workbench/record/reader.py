@@ -18,8 +18,8 @@ import h5py
 import numpy as np
 
 from workbench.arrays import Array
-from workbench.engine.kept import KeptInspection
 from workbench.errors import StorageError, clean_text, unknown
+from workbench.protocol.inspections import RecordedInspection
 from workbench.record.layout import SeriesLayout, Value
 from workbench.record.lock import RunLock, is_alive
 from workbench.record.overlay import Overlay, reading
@@ -212,7 +212,7 @@ class RunReader:
 
         return self._retried(load)
 
-    def inspections(self) -> list[KeptInspection]:
+    def inspections(self) -> list[RecordedInspection]:
         """The inspections kept in the run, by rising step, each with what became of its forecast."""
         return self._retried(lambda: read_inspections(self._file, self._kept_counts))
 

@@ -7,7 +7,8 @@ from pathlib import Path
 
 import numpy as np
 
-from workbench.engine.events import (
+from workbench.errors import StorageError, WorkbenchError, clean_text
+from workbench.protocol.events import (
     Checkpointed,
     Event,
     Failed,
@@ -22,7 +23,6 @@ from workbench.engine.events import (
     SaddleFound,
     Started,
 )
-from workbench.errors import StorageError, WorkbenchError, clean_text
 from workbench.record.checkpoint import prune_checkpoints, save_checkpoint
 from workbench.record.schema import STEP
 from workbench.record.store import RunStore

@@ -34,8 +34,8 @@ import h5py
 import numpy as np
 
 from workbench.arrays import Array
-from workbench.engine.kept import KeptInspection, KeptOutcome
 from workbench.errors import BadInput, StorageError, clean_text
+from workbench.protocol.inspections import RecordedInspection, ForecastOutcome
 from workbench.record import compact
 from workbench.record.atomic import put_in_place, write_error
 from workbench.record.buffer import Buffer, checked_rows
@@ -214,7 +214,7 @@ class RunStore:
         self._refuse_if_ended()
         self._buffer.add_event(step, kind, text)
 
-    def keep(self, kept: KeptInspection | KeptOutcome) -> None:
+    def keep(self, kept: RecordedInspection | ForecastOutcome) -> None:
         """Take an inspection, or what became of its forecast; written at the next commit."""
         self._refuse_if_ended()
         self._buffer.kept.append(kept)

@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 
 from workbench.arrays import Array
-from workbench.engine.kept import KeptInspection, KeptOutcome
+from workbench.protocol.inspections import RecordedInspection, ForecastOutcome
 from workbench.record.column import Column
 from workbench.record.inspections import (
     Tables,
@@ -32,7 +32,7 @@ from workbench.record.tables import (
     width_in,
 )
 
-Waiting = KeptInspection | KeptOutcome
+Waiting = RecordedInspection | ForecastOutcome
 Counts = tuple[int, ...]
 NONE: Counts = (0,) * len(TABLES)
 
@@ -71,13 +71,13 @@ def read_tables(file: Any, counts: Counts) -> Tables:
     return tables
 
 
-def read_inspections(file: Any, counts: Counts) -> list[KeptInspection]:
+def read_inspections(file: Any, counts: Counts) -> list[RecordedInspection]:
     """The inspections of a file; [] where it has no tables. Raises as `read_tables`."""
     tables = read_tables(file, counts)
     return inspections_in(tables) if tables else []
 
 
-def fill_tables(file: Any, inspections: Sequence[KeptInspection]) -> None:
+def fill_tables(file: Any, inspections: Sequence[RecordedInspection]) -> None:
     """Write the inspections to the empty tables of a file that is being built."""
     tables = tables_of(inspections, width_in(file))
     counts = []
@@ -119,7 +119,7 @@ class TableWriter:
         parts: list[Tables] = []
         row, row_of = self.counts[0], dict(self._row_of)
         for item in waiting:
-            if isinstance(item, KeptInspection):
+            if isinstance(item, RecordedInspection):
                 parts.append(rows_of(item, row, self._width))
                 row_of[item.step] = row
                 row += 1

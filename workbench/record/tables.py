@@ -20,7 +20,7 @@ from typing import Any
 import h5py
 import numpy as np
 
-from workbench.engine.kept import MOST_NEURONS, MOST_POINT_NUMBERS, MOST_POINTS
+from workbench.protocol.inspections import MOST_NEURONS, MOST_POINT_NUMBERS, MOST_POINTS
 from workbench.record.chunks import chunk_shape
 
 GROUP = "inspections"

@@ -20,12 +20,12 @@ from textual.screen import Screen
 from workbench.errors import ExitCode, WorkbenchError, clean_text
 from workbench.presets import load_config
 from workbench.tui.driver import AcknowledgedDriver, frame_ready
-from workbench.tui.screens.run import RunScreen
+from workbench.tui.run.screen import RunScreen
 from workbench.tui.unbroken import Unbroken
 from workbench.tui.widgets.palette import Palette, default_palette
 
 if TYPE_CHECKING:
-    from workbench.session import Session
+    from workbench.run.session import Session
 
 # How long leaving waits for the engine's last checkpoint, and a lost terminal for a clean end.
 CLOSE_SECONDS = 60.0
@@ -79,7 +79,7 @@ class WorkbenchApp(Unbroken, App[int]):
     @classmethod
     def to_browse(cls, runs_dir: Path) -> WorkbenchApp:
         """Look at the stored runs."""
-        from workbench.tui.screens.browse import BrowseScreen
+        from workbench.tui.browse.screen import BrowseScreen
 
         return cls(BrowseScreen, runs_dir)
 
@@ -214,7 +214,7 @@ class WorkbenchApp(Unbroken, App[int]):
 
     def open_replay(self, folder: Path) -> None:
         """Look at a stored run, or follow one that another process trains."""
-        from workbench.tui.screens.replay import ReplayScreen
+        from workbench.tui.run.replay import ReplayScreen
 
         self.push_screen(ReplayScreen(folder))
 
@@ -247,7 +247,7 @@ class WorkbenchApp(Unbroken, App[int]):
         if self.session is not None and not self.session.engine.ended:
             self.notify("a run is training already; stop it first (q there)", severity="warning")
             return
-        from workbench.tui.screens.launch import LaunchScreen
+        from workbench.tui.launch.screen import LaunchScreen
 
         if isinstance(self.screen, LaunchScreen):
             self.pop_screen()
@@ -255,7 +255,7 @@ class WorkbenchApp(Unbroken, App[int]):
 
     def action_help(self) -> None:
         """Show the keys of the present screen."""
-        from workbench.tui.screens.help import HelpScreen
+        from workbench.tui.help import HelpScreen
 
         if not isinstance(self.screen, HelpScreen):
             self.push_screen(HelpScreen())
@@ -287,7 +287,7 @@ def _runner(app: WorkbenchApp, action: str) -> Callable[[], None]:
 
 def _create(source: str, settings: list[str], runs_dir: Path) -> Callable[[], Session]:
     def make() -> Session:
-        from workbench.session import Session
+        from workbench.run.session import Session
 
         preset = "" if source.endswith(".toml") or "/" in source else source
         return Session.create(load_config(source, settings), runs_dir, preset=preset, attended=True)
@@ -297,7 +297,7 @@ def _create(source: str, settings: list[str], runs_dir: Path) -> Callable[[], Se
 
 def _resume(folder: Path, steps: int | None, trust: bool) -> Callable[[], Session]:
     def make() -> Session:
-        from workbench.session import Session
+        from workbench.run.session import Session
 
         return Session.resume(folder, steps=steps, trust=trust, attended=True)
 
@@ -308,7 +308,7 @@ def _fork(
     folder: Path, at: int, settings: list[str], runs_dir: Path, trust: bool
 ) -> Callable[[], Session]:
     def make() -> Session:
-        from workbench.session import Session
+        from workbench.run.session import Session
 
         return Session.fork(folder, at, runs_dir, settings=settings, trust=trust, attended=True)
 

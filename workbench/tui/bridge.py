@@ -10,7 +10,7 @@ from collections.abc import Callable
 
 from textual.message import Message
 
-from workbench.engine.events import Event, Recorded
+from workbench.protocol.events import Event, Recorded
 from workbench.tui.messages import EngineTold
 
 

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING
 from textual.message import Message
 
 if TYPE_CHECKING:
-    from workbench.engine.events import Event
-    from workbench.session import Session
+    from workbench.protocol.events import Event
+    from workbench.run.session import Session
 
 
 class EngineTold(Message):

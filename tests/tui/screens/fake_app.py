@@ -15,7 +15,7 @@ from textual.pilot import Pilot
 from textual.screen import Screen
 
 from workbench.record.store import RunStore
-from workbench.tui.screens.help import HelpScreen
+from workbench.tui.help import HelpScreen
 from workbench.tui.widgets.palette import Palette
 
 SIZES = [(120, 40), (80, 24), (40, 15)]

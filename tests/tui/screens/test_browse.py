@@ -16,17 +16,7 @@ from textual.widgets import Input, OptionList
 from tui.screens.fake_app import SIZES, FakeApp, make_run, screen_lines, until
 from workbench.errors import BadInput, RunBusy
 from workbench.record.lock import RunLock
-from workbench.tui.screens.browse import BrowseScreen
-from workbench.tui.screens.browse_files import (
-    check_more_steps,
-    check_target,
-    delete_run,
-    read_fork_points,
-    split_settings,
-)
-from workbench.tui.screens.browse_scan import Shelf, scan_runs
-from workbench.tui.screens.browse_table import COLUMNS, fitted, sorted_runs
-from workbench.tui.screens.compare import (
+from workbench.tui.browse.compare import (
     DiffScreen,
     Overlaid,
     RunCurves,
@@ -36,7 +26,17 @@ from workbench.tui.screens.compare import (
     risk_overlay,
     short_labels,
 )
-from workbench.tui.screens.dialogs import Ask, Choose, Confirm
+from workbench.tui.browse.files import (
+    check_more_steps,
+    check_target,
+    delete_run,
+    read_fork_points,
+    split_settings,
+)
+from workbench.tui.browse.scan import Shelf, scan_runs
+from workbench.tui.browse.screen import BrowseScreen
+from workbench.tui.browse.table import COLUMNS, fitted, sorted_runs
+from workbench.tui.dialogs import Ask, Choose, Confirm
 from workbench.tui.widgets.chart import LineChart
 from workbench.tui.widgets.palette import Depth, Glyphs, Palette
 from workbench.tui.widgets.scale import Kind

@@ -10,7 +10,7 @@ from textual.screen import Screen
 from textual.widgets import Input, OptionList
 
 from tui.screens.fake_app import SIZES, FakeApp, screen_lines
-from workbench.tui.screens.dialogs import Ask, Choose, Confirm
+from workbench.tui.dialogs import Ask, Choose, Confirm
 
 UNSET = object()
 

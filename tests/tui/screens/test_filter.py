@@ -11,7 +11,7 @@ import pytest
 
 from workbench.errors import BadInput
 from workbench.record.summary import RunSummary
-from workbench.tui.screens.browse_filter import parse_filter, read_filter
+from workbench.tui.browse.filter import parse_filter, read_filter
 
 RUN = RunSummary(
     "20260101-000000-relu-2d-abcd",

@@ -12,7 +12,7 @@ from textual.screen import Screen
 from textual.widgets import Input
 
 from tui.screens.fake_app import SIZES, FakeApp, screen_lines
-from workbench.tui.screens.help import HelpScreen, key_name
+from workbench.tui.help import HelpScreen, key_name
 
 OWN = Binding.Group("reading")
 

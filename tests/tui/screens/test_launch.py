@@ -12,15 +12,8 @@ from textual.widgets import Input, OptionList, Static
 from tui.screens.fake_app import SIZES, FakeApp, screen_lines, until
 from workbench.errors import BadInput
 from workbench.presets import load_config, preset_names
-from workbench.tui.screens.launch import LaunchScreen
-from workbench.tui.screens.launch_form import (
-    MORE,
-    TOGETHER,
-    answer,
-    fields_of,
-    file_source,
-    preset_source,
-)
+from workbench.tui.launch.form import MORE, TOGETHER, answer, fields_of, file_source, preset_source
+from workbench.tui.launch.screen import LaunchScreen
 
 OWN = """
 description = "mine"

@@ -1,0 +1,160 @@
+"""The [data] tables: one a kind of dataset."""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+from pydantic import Field, field_validator, model_validator
+
+from workbench.config.section import Count, Natural, NonNegative, Positive, Section, Seed
+
+Finite = Annotated[float, Field(allow_inf_nan=False)]
+
+
+class CircleData(Section):
+    """KH24 Fig. 1 and 4: unit inputs on the circle, y = 5 max(0, x_1)² + 4 max(0, −x_1)²."""
+
+    kind: Literal["kh24-circle"]
+    n: Count = Field(50, description="number of equispaced inputs")
+    offset: float = Field(0.0, description="rotation in steps of 2π/n; 0.5 puts 0° between inputs")
+
+
+class GaussianData(Section):
+    """Gaussian inputs labelled by a random hyperplane, points closer to it than `margin` redrawn."""
+
+    kind: Literal["gaussian-separable"]
+    n: Count = 100
+    d: Count = 2
+    margin: NonNegative = Field(0.1, description="least |⟨x, teacher⟩|, teacher of norm 1")
+    seed: Seed = 0
+
+
+class ClassesData(Section):
+    """Pictures of ten classes, grey or colour values scaled to 0..1."""
+
+    classes: tuple[int, ...] = Field(
+        tuple(range(10)), description="classes kept; two of them become labels −1 and 1"
+    )
+    n: Natural = Field(0, description="keep a seeded random subset of this size; 0: all")
+    seed: Seed = 0
+
+    @field_validator("classes")
+    @classmethod
+    def _distinct_digits(cls, classes: tuple[int, ...]) -> tuple[int, ...]:
+        if len(set(classes)) != len(classes) or len(classes) < 2:
+            raise ValueError("two or more distinct classes are needed")
+        if any(c not in range(10) for c in classes):
+            raise ValueError("classes are 0 to 9")
+        return classes
+
+
+class DigitsData(ClassesData):
+    """scikit-learn's 8×8 handwritten digits (1,797 samples)."""
+
+    kind: Literal["digits"]
+
+
+class FolderData(ClassesData):
+    """Pictures in files of the user's own."""
+
+    path: str = Field(
+        description="the folder of the files; relative to the TOML file that names it"
+    )
+    split: Literal["train", "test"] = "train"
+
+
+class MnistData(FolderData):
+    """MNIST's IDX files, plain or gzipped: x (n, 784)."""
+
+    kind: Literal["mnist"]
+
+
+class Cifar10Data(FolderData):
+    """CIFAR-10's python batches: x (n, 3072), channel by channel."""
+
+    kind: Literal["cifar10"]
+
+
+class TwoCirclesData(Section):
+    """Points on two circles around ±distance·e, y = ±1; JT19 Fig. 2. The margin is distance − radius."""
+
+    kind: Literal["two-circles"]
+    n: Annotated[int, Field(ge=2)] = 100
+    radius: NonNegative = 0.2
+    distance: Positive = Field(0.6, description="of each centre from the origin")
+    angle: Finite = Field(30.0, description="of e, in degrees")
+
+    @model_validator(mode="after")
+    def _separable(self) -> TwoCirclesData:
+        if self.radius >= self.distance:
+            raise ValueError(
+                f"radius = {self.radius:g} is not below distance = {self.distance:g}, so no line through "
+                "the origin separates the circles"
+            )
+        return self
+
+
+class PlanarData(Section):
+    """JT20 Fig. 1: points of the plane and a 1, labelled by a random network, low margins deleted."""
+
+    kind: Literal["jt20-planar"]
+    n: Annotated[int, Field(ge=2)] = 200
+    margin: NonNegative = Field(
+        0.25, description="least |value|, in root mean squares of the network"
+    )
+    width: Count = Field(8, description="neurons of the network that labels")
+    seed: Seed = 0
+
+
+class FileData(Section):
+    """A table of the user's own: CSV, or arrays in NPZ or HDF5."""
+
+    path: str = Field(description="the file; relative to the TOML file that names it")
+    binary: bool = Field(False, description="map the smaller of two labels to −1, the larger to 1")
+
+
+class CsvData(FileData):
+    """Comma-separated numbers; the last column is the label unless `label` names another."""
+
+    kind: Literal["csv"]
+    label: str = Field("", description="name of the label column; empty: the last one")
+
+
+class NpzData(FileData):
+    """A NumPy archive with x (n, …) and y (n)."""
+
+    kind: Literal["npz"]
+    x: str = "x"
+    y: str = "y"
+
+
+class Hdf5Data(FileData):
+    """An HDF5 file with datasets x (n, …) and y (n)."""
+
+    kind: Literal["hdf5"]
+    x: str = "x"
+    y: str = "y"
+
+
+class InlineData(Section):
+    """The samples themselves."""
+
+    kind: Literal["inline"]
+    x: tuple[tuple[float, ...], ...]
+    y: tuple[float, ...]
+
+
+DataConfig = Annotated[
+    CircleData
+    | GaussianData
+    | TwoCirclesData
+    | PlanarData
+    | DigitsData
+    | MnistData
+    | Cifar10Data
+    | CsvData
+    | NpzData
+    | Hdf5Data
+    | InlineData,
+    Field(discriminator="kind"),
+]

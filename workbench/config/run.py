@@ -1,0 +1,165 @@
+"""A run's typed configuration.
+
+Every key is a field below; unknown keys are refused with the nearest known one. A configuration is
+frozen: what a run was started with is what its file says.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Annotated, Any, Literal
+
+from pydantic import Field, model_validator
+
+from workbench.config.data import DataConfig
+from workbench.config.init import GaussianInit, InitConfig
+from workbench.config.models import (
+    SINGLE_OUTPUT,
+    ModelConfig,
+    NtkModel,
+    TorchModel,
+)
+from workbench.config.section import CLASS, Count, Natural, NonNegative, Section
+from workbench.config.train import TrainConfig
+
+
+class LossConfig(Section):
+    """The loss of one sample, and whether the risk sums or averages it."""
+
+    kind: Literal["square", "logistic", "exponential", "cross-entropy"] = "square"
+    reduction: Literal["sum", "mean"] = "sum"
+
+
+class RecordConfig(Section):
+    """What goes to the file, and when."""
+
+    every: Count | Literal["log"] = Field(
+        10,
+        description="steps between records, or 'log': 1, 2, … then about 50 a decade; by default 100 with "
+        "minibatches, as a record looks at all samples",
+    )
+    theta: bool = Field(True, description="keep θ at every record when it has ≤ 4,096 numbers")
+
+
+class MeasuresConfig(Section):
+    """Measures of your own beside the workbench's, each a class at `package.module:Class`."""
+
+    classes: tuple[Annotated[str, Field(pattern=CLASS)], ...] = ()
+
+
+class CheckpointConfig(Section):
+    """Whole engine states on disk; one is always written at pause, stop and finish."""
+
+    every: Count = 5_000
+    keep: Count = 5
+
+
+class PauseConfig(Section):
+    """When the run stops by itself and waits."""
+
+    at_saddle: bool = True
+    at: tuple[Natural, ...] = Field((), description="steps to pause at")
+    risk_below: NonNegative = Field(0.0, description="pause once the risk is below; 0: never")
+
+
+class DeviceConfig(Section):
+    """Where and in which precision."""
+
+    kind: Literal["auto", "cpu", "cuda"] = "auto"
+    dtype: Literal["float64", "float32"] = "float64"
+    engine: Literal["auto", "eager"] = "auto"
+    threads: Annotated[int, Field(ge=1, le=256)] = 1
+
+
+class RunConfig(Section):
+    """Everything a run needs, and nothing else."""
+
+    name: str = Field("", max_length=80)
+    description: str = Field("", description="one line: what this is, and what to look for")
+    data: DataConfig
+    model: ModelConfig
+    init: InitConfig = GaussianInit()
+    loss: LossConfig = LossConfig()
+    train: TrainConfig = TrainConfig()
+    record: RecordConfig = RecordConfig()
+    measures: MeasuresConfig = MeasuresConfig()
+    checkpoint: CheckpointConfig = CheckpointConfig()
+    pause: PauseConfig = PauseConfig()
+    device: DeviceConfig = DeviceConfig()
+
+    @property
+    def own_classes(self) -> tuple[str, ...]:
+        """The classes that are not the workbench's: network, step rule, measures."""
+        model = (self.model.class_path,) if isinstance(self.model, TorchModel) else ()
+        rule = (self.train.class_path,) if self.train.class_path is not None else ()
+        return (*model, *rule, *self.measures.classes)
+
+    def for_looking(self) -> RunConfig:
+        """Without a step rule and measures of one's own: who only looks at a state needs neither."""
+        if self.train.rule != "torch" and not self.measures.classes:
+            return self
+        plain = {"rule": "constant", "class_path": None, "arguments": None}
+        train = self.train if self.train.rule != "torch" else self.train.model_copy(update=plain)
+        return self.model_copy(update={"train": train, "measures": MeasuresConfig()})
+
+    @model_validator(mode="before")
+    @classmethod
+    def _records_with_minibatches(cls, values: Any) -> Any:
+        if not isinstance(values, Mapping):
+            return values
+        train, record = values.get("train"), values.get("record", {})
+        if not (isinstance(train, Mapping) and train.get("batch") and isinstance(record, Mapping)):
+            return values
+        return {**values, "record": {"every": 100, **record}}
+
+    @model_validator(mode="after")
+    def _loss_fits_model(self) -> RunConfig:
+        model, key = self.model, "model.kind"
+        if isinstance(model, NtkModel):
+            model, key = model.base, "model.base.kind"
+        if self.loss.kind == "cross-entropy" and model.kind in SINGLE_OUTPUT:
+            raise ValueError(
+                f"loss.kind 'cross-entropy' needs one output a class, and {key} "
+                f"'{model.kind}' has one output; allowed here: square, logistic, exponential"
+            )
+        return self
+
+    @model_validator(mode="after")
+    def _rule_fits(self) -> RunConfig:
+        train = self.train
+        if train.until is not None and train.rule != "flow":
+            raise ValueError(
+                f"train.until belongs to train.rule 'flow', and the rule is '{train.rule}'; "
+                "pause.risk_below stops any rule"
+            )
+        if train.rule in ("flow", "smoothness") and train.batch:
+            raise ValueError(
+                f"train.rule '{train.rule}' takes the full batch, and train.batch is {train.batch}; "
+                "allowed: 0"
+            )
+        self._smoothness_fits()
+        if train.rule == "loss-based" and train.floor >= train.lr:
+            raise ValueError(
+                f"train.floor = {train.floor:g} is not below α(0) = train.lr = {train.lr:g}"
+            )
+        if train.rule == "flow" and self.device.dtype != "float64":
+            raise ValueError(
+                f"train.rule 'flow' needs float64, and device.dtype is '{self.device.dtype}'"
+            )
+        return self
+
+    def _smoothness_fits(self) -> None:
+        """JT19's assumptions behind its step size."""
+        if self.train.rule != "smoothness":
+            return
+        given = {
+            "model.kind": (self.model.kind, "deep-linear"),
+            "loss.kind": (self.loss.kind, "logistic"),
+            "loss.reduction": (self.loss.reduction, "mean"),
+        }
+        for key, (found, needed) in given.items():
+            if found != needed:
+                raise ValueError(
+                    f"train.rule 'smoothness' rests on the smoothness of a deep linear network's averaged "
+                    f"logistic risk, and {key} is '{found}'; allowed: {needed}"
+                )

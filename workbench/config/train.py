@@ -1,0 +1,72 @@
+"""The [train] table: which rule moves θ, and its settings."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Annotated, Any, Literal
+
+from pydantic import ConfigDict, Field, model_validator
+
+from workbench.config.section import CLASS, Natural, Positive, Section
+
+
+class UntilConfig(Section):
+    """Where a run of the flow ends before its steps do."""
+
+    log10_risk: float = Field(description="log10 of the risk that is low enough, e.g. -800")
+
+
+FIRST_RATES = {"constant": 1e-3, "normalized": 0.1, "loss-based": 0.1, "flow": 1e-3}
+
+
+class TrainConfig(Section):
+    """How θ moves. `constant`: θ ← θ − lr ∇𝓛. `normalized` (JT20): θ ← θ − lr ∇log 𝓛, at most `max_update`
+    long. `loss-based` (LL20 App. K.1): the rate is α/𝓛, and α follows a line search from lr. `smoothness`
+    (JT19 Assumption 3.5): the longest rate that provably lowers a deep linear network's averaged logistic
+    risk. `flow`: gradient flow itself, a step being one of its integrator's. `torch`: a rule of your own,
+    `package.module:Class(**arguments)`, which takes its settings from `arguments` alone."""
+
+    model_config = ConfigDict(
+        frozen=True, extra="forbid", protected_namespaces=(), populate_by_name=True
+    )
+
+    rule: Literal["constant", "normalized", "loss-based", "smoothness", "flow", "torch"] = (
+        "constant"
+    )
+    lr: Positive = Field(1e-3, description="by default 0.1 for normalized and loss-based")
+    steps: Natural = Field(10_000, description="the step at which the run is finished")
+    batch: Natural = Field(0, description="samples a step; 0: the full batch")
+    max_update: Positive = Field(1.0, description="normalized: longest ‖Δθ‖ of a step")
+    floor: Positive = Field(1e-15, description="loss-based: the run has stalled when α falls below")
+    rtol: Annotated[float, Field(ge=1e-12, le=1e-2)] = Field(
+        1e-6, description="flow: error of a step, relative to ‖θ‖"
+    )
+    gate_width: Annotated[float, Field(ge=0, le=0.1)] = Field(
+        1e-4, description="flow: part of a neuron's range over which a ReLU's gate opens; 0: sharp"
+    )
+    until: UntilConfig | None = Field(None, description="flow: where to finish before `steps`")
+
+    class_path: Annotated[str, Field(pattern=CLASS)] | None = Field(
+        None, alias="class", description="torch: the rule's class"
+    )
+    arguments: dict[str, Any] | None = Field(None, description="torch: what its class is made with")
+
+    @model_validator(mode="before")
+    @classmethod
+    def _first_rate(cls, values: Any) -> Any:
+        if isinstance(values, Mapping) and "lr" not in values:
+            rate = FIRST_RATES.get(str(values.get("rule", "constant")))
+            return values if rate is None else {**values, "lr": rate}
+        return values
+
+    @model_validator(mode="after")
+    def _own_rule_fits(self) -> TrainConfig:
+        if self.rule == "torch" and self.class_path is None:
+            raise ValueError(
+                "rule 'torch' needs train.class, the step rule's own: 'package.module:Class'"
+            )
+        if self.rule != "torch" and (self.class_path is not None or self.arguments is not None):
+            raise ValueError(
+                f"train.class and train.arguments belong to rule 'torch', and the rule is '{self.rule}'"
+            )
+        return self

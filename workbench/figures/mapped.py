@@ -1,0 +1,117 @@
+"""The data as they are mapped through more and more layers, early and at the end (JT19 Fig. 2b–d)."""
+
+from __future__ import annotations
+
+from math import prod
+
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+
+from workbench.arrays import Array
+from workbench.config.toml import parse_config, parse_toml
+from workbench.errors import BadInput
+from workbench.figures.options import INCHES, FigureOptions
+from workbench.figures.series import RunSeries
+from workbench.figures.style import BLUE, GREY, RED
+from workbench.measures.mapped import Mapped, mapped
+from workbench.models.structure import Structure
+
+MOST_LAYERS = 5
+"""Layers shown besides the data; of more, the first and the last ones spread evenly."""
+
+
+def draw(series: RunSeries, figure: Figure, options: FigureOptions) -> None:
+    """A row for an early state and one for the last, a column for every layer; + blue, − red.
+
+    Each picture has its own scale, and its flatness, the second singular value over the first.
+    """
+    series.require("mapped", "theta")
+    structure, x, y = _network(series)
+    total = len(structure.layers)
+    shown = np.unique(np.linspace(0, total, min(total, MOST_LAYERS) + 1).round().astype(int))
+    rows = _states(series, structure, x, [int(k) for k in shown])
+    width = INCHES[options.size][0] * (1.6 if options.size == "column" else 1.0)
+    side = width / len(shown)
+    figure.set_size_inches(width, (side + 0.28) * len(rows))
+    grid = np.atleast_2d(figure.subplots(len(rows), len(shown), squeeze=False))
+    for line, (step, pictures) in zip(grid, rows, strict=True):
+        for axes, k, picture in zip(line, shown, pictures, strict=True):
+            _picture(axes, picture, y, _title(int(k)))
+        line[0].set_ylabel(f"step {step:,}", color=GREY)
+
+
+def _network(series: RunSeries) -> tuple[Structure, Array, Array]:
+    """The run's structure and samples; BadInput where the network is no chain of matrices."""
+    # Building a network takes torch; every other figure does without.
+    from workbench.models.build import build_model
+    from workbench.models.network import structure_of
+
+    reader = series.reader
+    config = parse_config(parse_toml(reader.config_text, series.name), series.name)
+    if config.model.kind == "torch" or reader.x is None or reader.y is None:
+        raise BadInput(
+            f"figure 'mapped' cannot be drawn: run '{series.name}' has no fully connected layers."
+        )
+    x, y = np.asarray(reader.x, dtype=np.float64), np.asarray(reader.y, dtype=np.float64)
+    outputs = len(np.unique(y)) if config.loss.kind == "cross-entropy" else 1
+    model = build_model(config.model, x.shape[1:], outputs, config.init.seed)
+    structure = structure_of(model, prod(x.shape[1:]))
+    if any(layer.matrix is None or layer.biases for layer in structure.layers):
+        raise BadInput(
+            f"figure 'mapped' cannot be drawn: run '{series.name}' has layers that are no matrices, or "
+            "biases."
+        )
+    return structure, x.reshape(len(x), -1), y
+
+
+def _states(
+    series: RunSeries, structure: Structure, x: Array, layers: list[int]
+) -> list[tuple[int, list[Mapped]]]:
+    """The first record at which no layer maps everything to 0, and the last; (step, pictures)."""
+    steps = series.scalar("step")
+    found: list[tuple[int, list[Mapped]]] = []
+    for row in (*range(min(len(steps), 8)), len(steps) - 1):
+        theta = np.asarray(series.reader.read("theta", slice(row, row + 1)))[0]
+        if not np.isfinite(theta).all():
+            continue
+        pictures = [mapped(theta, structure, x, k) for k in layers]
+        last = row == len(steps) - 1
+        early = not found and all(np.isfinite(p.flatness) for p in pictures)
+        if last or early:
+            found.append((int(steps[row]), pictures))
+    if not found:
+        raise BadInput(
+            f"figure 'mapped' cannot be drawn: run '{series.name}' has no finite weights."
+        )
+    return found[:1] + found[-1:] if len(found) > 1 else found
+
+
+def _picture(axes: Axes, picture: Mapped, y: Array, title: str) -> None:
+    """The samples in their plane, 0 in the middle."""
+    reach = 1.1 * max(float(np.abs(picture.plane).max(initial=0.0)), 1e-300)
+    axes.axhline(0.0, color=GREY, linewidth=0.4, zorder=0.4)
+    axes.axvline(0.0, color=GREY, linewidth=0.4, zorder=0.4)
+    high = y > np.median(np.unique(y)) if len(np.unique(y)) > 1 else np.ones(len(y), dtype=bool)
+    for part, color, marker in ((high, BLUE, "o"), (~high, RED, "s")):
+        plane = picture.plane[part]
+        axes.scatter(
+            plane[:, 0], plane[:, 1], s=5, color=color, marker=marker, linewidths=0, zorder=2
+        )
+    axes.set_xlim(-reach, reach)
+    axes.set_ylim(-reach, reach)
+    axes.set_aspect("equal")
+    axes.set_xticks([])
+    axes.set_yticks([])
+    flat = picture.flatness
+    text = f"{flat:.2g}" if np.isfinite(flat) else "–"
+    axes.set_title(f"{title}\n$s_2/s_1$ = {text}", fontsize=6)
+
+
+def _title(k: int) -> str:
+    """x, W_1x, W_2W_1x, and from three on an ellipsis."""
+    if k == 0:
+        return "$x$"
+    if k < 3:
+        return "$" + "".join(f"W_{{{j}}}" for j in range(k, 0, -1)) + "x$"
+    return rf"$W_{{{k}}}\cdots W_1x$"

@@ -1,0 +1,133 @@
+"""The residual a run ends with, and the KKT points of its correlation function (KH24 §5.2, Fig. 4).
+
+For the neuron families whose constrained NCF is known; weights are read from the recorded series,
+no user code is imported.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from jaxtyping import Float
+
+from workbench.arrays import Array
+from workbench.figures.series import RunSeries
+from workbench.theory.ncf.kkt import kkt_points
+from workbench.theory.ncf.ncf import NeuronKind, activation
+from workbench.theory.ncf.result import KktPoint
+
+FITTED = 1e-4
+"""A sample whose residual is below this share of the largest counts as fitted, its residual as 0:
+otherwise what is left of a fit would stir the flat sets of KKT points it makes (KH24 Fig. 4)."""
+
+NOTHING_LEFT = 1e-9
+"""A residual below this share of the labels is rounding, and points nowhere."""
+
+
+@dataclass(frozen=True, eq=False)
+class Neurons:
+    """The last recorded neurons: u (H, d), outgoing v (H), trained or fixed at ±1."""
+
+    kind: NeuronKind
+    leak: float
+    u: Float[Array, "H d"]
+    v: Float[Array, " H"]
+
+    def outputs(self, x: Float[Array, "n d"]) -> Float[Array, " n"]:
+        """Φ(x_i) = Σ_k v_k σ(u_k·x_i)^p with p = 2 for squared ReLU, else 1."""
+        power = 2 if self.kind is NeuronKind.SQUARED_RELU else 1
+        return activation(x @ self.u.T, self.leak) ** power @ self.v
+
+
+def last_neurons(series: RunSeries) -> Neurons | None:
+    """The neurons at the last record; None where their family has no NCF or not all were kept."""
+    known, x = _family(series), series.reader.x
+    if known is None or x is None or x.ndim < 2:
+        return None
+    family, width, leak = known
+    d = int(np.prod(x.shape[1:]))
+    squared = family is NeuronKind.SQUARED_RELU
+    if series.has("theta"):
+        theta = series.reader.read("theta", slice(-1, None))[0]
+        if theta.size != width * (d if squared else d + 1):
+            return None
+        u = theta[: width * d].reshape(width, d)
+        return Neurons(family, leak, u, _signs(series, width) if squared else theta[width * d :])
+    if not squared or not (series.has("neuron_norm") and series.has("neuron_direction")):
+        return None
+    norm = series.reader.read("neuron_norm", slice(-1, None))[0]
+    direction = series.reader.read("neuron_direction", slice(-1, None))[0]
+    if norm.shape != (width,) or direction.shape != (width, d):
+        return None
+    return Neurons(family, leak, norm[:, None] * direction, _signs(series, width))
+
+
+def _family(series: RunSeries) -> tuple[NeuronKind, int, float] | None:
+    """Kind, number and leak of the neurons that the configuration describes; None without a known kind."""
+    kind, width = series.setting("model", "kind"), series.setting("model", "width")
+    leak = series.setting("model", "leak", 0.0)
+    if kind in ("deep-relu", "deep-linear"):
+        # One hidden layer is a sum over neurons; deep-linear has width and depth where it has no widths.
+        plain = kind == "deep-linear" and series.setting("model", "depth") == 2
+        widths = series.setting("model", "widths") or ([width] if plain else [])
+        if len(widths) != 1:
+            return None
+        kind, width = NeuronKind.TWO_LAYER_RELU, widths[0]
+        leak = leak if series.setting("model", "kind") == "deep-relu" else 1.0
+    if kind not in tuple(NeuronKind) or not isinstance(width, int):
+        return None
+    return NeuronKind(kind), width, float(leak)
+
+
+def _signs(series: RunSeries, width: int) -> Float[Array, " H"]:
+    """Fixed output signs as the configuration has them."""
+    kind = series.setting("model", "signs", "plus")
+    if kind == "plus":
+        return np.ones(width)
+    if kind == "alternate":
+        return 1.0 - 2.0 * (np.arange(width) % 2)
+    from workbench.config.models import SquaredReluModel
+    from workbench.models.build import build_model
+
+    model = SquaredReluModel(kind="squared-relu", width=width, signs="random")
+    seed = int(series.setting("init", "seed", 0))
+    return np.array(build_model(model, (1,), 1, seed).get_buffer("signs"))
+
+
+def last_residual(series: RunSeries, neurons: Neurons) -> tuple[Array, Array] | None:
+    """x (n, d) and z (n) = −ℓ'(Φ(x_i), y_i) at the last record; None where nothing is left of it."""
+    x, y = series.reader.x, series.reader.y
+    if x is None or y is None:
+        return None
+    x = np.asarray(x, dtype=np.float64).reshape(len(x), -1)
+    y = np.asarray(y, dtype=np.float64)
+    with np.errstate(over="ignore", invalid="ignore"):
+        outputs = neurons.outputs(x)
+        loss = series.setting("loss", "kind", "square")
+        if loss == "square":
+            z = y - outputs
+        elif loss == "exponential":
+            z = y * np.exp(-y * outputs)
+        else:
+            z = y / (1.0 + np.exp(y * outputs))
+    if not np.isfinite(z).all() or np.abs(z).max() <= NOTHING_LEFT * np.abs(y).max():
+        return None
+    return x, z
+
+
+def escape_points(series: RunSeries) -> list[KktPoint]:
+    """The non-negative KKT points of the last residual's NCF, for inputs in the plane.
+
+    Neurons of a fixed negative sign see −z, so its points are added where there are such neurons.
+    """
+    neurons = last_neurons(series)
+    found = None if neurons is None else last_residual(series, neurons)
+    if neurons is None or found is None or found[0].shape[1] != 2:
+        return []
+    x, z = found
+    z = np.where(np.abs(z) < FITTED * np.abs(z).max(), 0.0, z)
+    fixed = neurons.kind is NeuronKind.SQUARED_RELU
+    signs = sorted(set(np.sign(neurons.v))) if fixed else [1.0]
+    points = [p for s in signs for p in kkt_points(x, s * z, neurons.kind, neurons.leak).points]
+    return [p for p in points if p.value >= -1e-12 * np.abs(z).sum()]

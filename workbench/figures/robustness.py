@@ -1,0 +1,62 @@
+"""Robust accuracy against the radius in L2, a state a colour: LL20 Fig. 8, with the certified bound."""
+
+from __future__ import annotations
+
+import math
+
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
+
+from workbench.errors import BadInput
+from workbench.figures.options import FigureOptions
+from workbench.figures.series import RunSeries
+from workbench.figures.style import CYCLE, INK, legend_above, panels
+from workbench.record.robustness_file import RobustAccuracy, kept_robustness
+
+MOST = len(CYCLE)
+"""More states than colours are thinned, first and last kept."""
+
+
+def draw(series: RunSeries, figure: Figure, options: FigureOptions) -> None:
+    """Attack solid, certified dashed: the robust accuracy lies between them."""
+    kept = kept_robustness(series.reader.folder)
+    if not kept:
+        raise BadInput(
+            f"figure 'robustness' cannot be drawn: nothing is measured yet of run '{series.name}'; "
+            f"workbench robustness {series.name} does."
+        )
+    axes = panels(figure, options)[0]
+    shown = _thinned(kept)
+    handles = []
+    for state, color in zip(shown, CYCLE, strict=False):
+        axes.plot(state.radii, state.accuracy, color=color)
+        if state.certified is not None:
+            axes.plot(state.radii, state.certified, color=color, linestyle="--", linewidth=0.9)
+        handles.append(Line2D([], [], color=color, label=_label(state)))
+    _finish(axes, shown)
+    handles.append(Line2D([], [], color=INK, label="attacked (at most)"))
+    if any(state.certified is not None for state in shown):
+        handles.append(
+            Line2D([], [], color=INK, linestyle="--", linewidth=0.9, label="certified (at least)")
+        )
+    legend_above(axes, handles, columns=2 if options.size == "column" else 4)
+
+
+def _finish(axes: Axes, shown: list[RobustAccuracy]) -> None:
+    axes.set_xlabel(r"radius $\epsilon$ in $L^2$")
+    axes.set_ylabel("robust accuracy")
+    axes.set_ylim(-0.02, 1.02)
+    axes.set_xlim(0.0, max(float(state.radii[-1]) for state in shown))
+
+
+def _thinned(kept: list[RobustAccuracy]) -> list[RobustAccuracy]:
+    if len(kept) <= MOST:
+        return kept
+    return [kept[round(i * (len(kept) - 1) / (MOST - 1))] for i in range(MOST)]
+
+
+def _label(state: RobustAccuracy) -> str:
+    if not math.isfinite(state.log10_risk):
+        return f"step {state.step:,}"
+    return rf"$\mathcal{{L}}=10^{{{state.log10_risk:.3g}}}$"

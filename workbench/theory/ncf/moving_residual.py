@@ -1,0 +1,308 @@
+"""Small neurons carried along on a residual that the large ones still move (KH24 §5.3, Theorem 5.5).
+
+The theorem takes the large weights w_n to stay: then the small ones follow the NCF flow of a residual at
+rest. Where they still move they are followed by themselves, ẇ_n = −∇𝓛(w_n), the small ones' part in the
+output standing still, and every small neuron follows the NCF flow of the residual z(t) they leave:
+û' = ∇N_{z(t)}(û) − 2N(û)û, d log‖w‖/dt = 2N(û). How far that can be trusted is asked of other *lines*:
+
+    still     z stays what it is now (Theorem 5.5 as printed)
+    moving    z(t) of the large neurons alone
+    less      moved by a tenth less than that, z(t) − 0.1 (z(t) − z(0))
+    more      by a tenth more
+    answered  z(t) also changed by the small neurons' part in the output along "moving", which the large
+              ones answer, and in the run's own finite steps: w ← w + η ∇N(w)
+
+None of them is the training itself: in no line do the small neurons act on their own residual.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+
+from workbench.arrays import Array, Bool, Float
+from workbench.theory.ncf.ncf import (
+    NeuronKind,
+    activation,
+    activation_slope,
+    ncf_gradient,
+    neuron_outputs,
+)
+
+DOUBT = 0.1
+"""Share of the residual's own motion that lines "less" and "more" take off and add."""
+TOLERANCE = 5e-4
+"""Error of a step: radians and logarithms of small neurons, share of the large neurons' norm."""
+FINEST = 1 / 1_500
+"""Shortest step that small neurons alone ask for, over the first escape on the residual at rest."""
+ROUNDS = 3_000
+FAR = 10.0
+"""Times the first escape on the residual at rest after which nothing is followed any more."""
+BEYOND = 1.3
+"""Times the first escape of a line up to which its other neurons are followed."""
+
+LINES = ("still", "moving", "less", "more", "answered")
+
+
+@dataclass(frozen=True, eq=False)
+class SeparableRisk:
+    """Φ = Σ_k s_k H(x; w_k) and what its summed risk pulls at.
+
+    `residual`: outputs (n) -> z (n), −∂/∂Φ of the summed risk. `rest` (n): outputs of neurons that are
+    followed by nobody and taken to stay.
+    """
+
+    x: Float[Array, "n d"]
+    kind: NeuronKind
+    leak: float
+    residual: Callable[[Float[Array, " n"]], Float[Array, " n"]]
+    rest: Float[Array, " n"]
+
+    def outputs(self, weights: Float[Array, "a p"], sees: Float[Array, " a"]) -> Float[Array, " n"]:
+        """Σ_k s_k H(x; w_k), s_k = `sees`."""
+        return sees @ neuron_outputs(weights, self.x, self.kind, self.leak)
+
+    def pull(
+        self, weights: Float[Array, "a p"], sees: Float[Array, " a"], z: Float[Array, " n"]
+    ) -> Float[Array, "a p"]:
+        """ẇ_k = s_k ∇N_z(w_k), s_k = `sees`."""
+        return sees[:, None] * ncf_gradient(weights, self.x, z, self.kind, self.leak)
+
+
+@dataclass(frozen=True, eq=False)
+class ApartRisk(SeparableRisk):
+    """Φ = Σ_k v_k σ(u_k x_{j_k}): two-layer neurons (v, u) that see one coordinate j_k each."""
+
+    def _heights(
+        self, weights: Float[Array, "a 2"], sees: Float[Array, " a"]
+    ) -> tuple[Float[Array, "a n"], Float[Array, "a n"]]:
+        """x_{i j_k} and u_k x_{i j_k}."""
+        own = self.x[:, sees.astype(np.int64)].T
+        return own, weights[:, 1:] * own
+
+    def outputs(self, weights: Float[Array, "a p"], sees: Float[Array, " a"]) -> Float[Array, " n"]:
+        """The sum over neurons, j_k = `sees`."""
+        return weights[:, 0] @ activation(self._heights(weights, sees)[1], self.leak)
+
+    def pull(
+        self, weights: Float[Array, "a p"], sees: Float[Array, " a"], z: Float[Array, " n"]
+    ) -> Float[Array, "a p"]:
+        """(v̇, u̇) = (Σ_i z_i σ(u x_ij), v Σ_i z_i σ'(u x_ij) x_ij), j = `sees`."""
+        own, height = self._heights(weights, sees)
+        in_u = (activation_slope(height, self.leak) * own) @ z
+        return np.column_stack([activation(height, self.leak) @ z, weights[:, 0] * in_u])
+
+
+@dataclass(frozen=True, eq=False)
+class Line:
+    """When ‖w‖ = radius along one line, in flow time of the summed risk, by neuron (k).
+
+    `low` = `high` where a neuron was followed that far. Where not, `high` is as if its growth stayed what
+    it is at the end (∞ without growth) and `low` as if it were the highest there is. `direction` (k, p):
+    the unit direction then, or the last one followed.
+    """
+
+    low: Float[Array, " k"]
+    high: Float[Array, " k"]
+    direction: Float[Array, "k p"]
+
+
+@dataclass(frozen=True, eq=False)
+class _Ahead:
+    """Where everything stands: large neurons of "moving" and of "answered" (2, a, p); small ones by line,
+    direction (c, k, p) and log‖w‖ (c, k)."""
+
+    large: Float[Array, "2 a p"]
+    direction: Float[Array, "c k p"]
+    log_norm: Float[Array, "c k"]
+
+    def moved(self, rate: _Ahead, h: float, active: Bool[Array, "c k"]) -> _Ahead:
+        """h further along; neurons that have left stay where they are."""
+        direction = self.direction + h * np.where(active[..., None], rate.direction, 0.0)
+        direction /= np.linalg.norm(direction, axis=2, keepdims=True)
+        grown = self.log_norm + h * np.where(active, rate.log_norm, 0.0)
+        return _Ahead(self.large + h * rate.large, direction, grown)
+
+
+class _Race:
+    """All lines of a set of neurons, followed at once."""
+
+    def __init__(
+        self,
+        risk: SeparableRisk,
+        large: tuple[Float[Array, "a p"], Float[Array, " a"]],
+        small: tuple[Float[Array, "k p"], Float[Array, " k"]],
+        radius: float,
+        step: float,
+    ) -> None:
+        self.risk, self.large_sees, self.sees = risk, large[1], small[1]
+        self.log_radius, self.step = float(np.log(radius)), step
+        # Without large neurons nothing moves z but the small ones themselves.
+        self.lines = LINES if len(large[0]) else ("still", "answered")
+        norm = np.linalg.norm(small[0], axis=1)
+        count = len(self.lines)
+        self.at = _Ahead(
+            np.stack([large[0]] * 2),
+            np.stack([small[0] / norm[:, None]] * count),
+            np.tile(np.log(norm), (count, 1)),
+        )
+        self.fixed = risk.rest + risk.outputs(*small)
+        self.z = risk.residual(risk.outputs(*large) + self.fixed)
+        self.time = np.full(self.at.log_norm.shape, np.nan)
+        self.time[self.at.log_norm >= self.log_radius] = 0.0
+        self.leaving = self.at.direction.copy()
+
+    @property
+    def active(self) -> Bool[Array, "c k"]:
+        """Which neurons have not left."""
+        return np.isnan(self.time)
+
+    def _small_outputs(self, at: _Ahead) -> Float[Array, " n"]:
+        """Of the small neurons on the "moving" line, none larger than the radius."""
+        line = self.lines.index("moving") if "moving" in self.lines else 0
+        size = np.exp(np.minimum(at.log_norm[line], self.log_radius))
+        return self.risk.outputs(at.direction[line] * size[:, None], self.sees)
+
+    def rates(self, at: _Ahead) -> _Ahead:
+        """d/dt of everything."""
+        answer = self.risk.rest + self._small_outputs(at)
+        alone = np.zeros_like(self.z)
+        if self.at.large.shape[1]:
+            alone = self.risk.outputs(at.large[0], self.large_sees)
+            answer = answer + self.risk.outputs(at.large[1], self.large_sees)
+        moving, answered = self.risk.residual(alone + self.fixed), self.risk.residual(answer)
+        seen = {
+            "still": self.z,
+            "moving": moving,
+            "less": moving - DOUBT * (moving - self.z),
+            "more": moving + DOUBT * (moving - self.z),
+            "answered": answered,
+        }
+        large = np.zeros_like(at.large)
+        if at.large.shape[1]:
+            large[0] = self.risk.pull(at.large[0], self.large_sees, moving)
+            large[1] = self.risk.pull(at.large[1], self.large_sees, answered)
+        pull = np.stack(
+            [
+                self.risk.pull(w, self.sees, seen[name])
+                for name, w in zip(self.lines, at.direction, strict=True)
+            ]
+        )
+        outward = np.sum(pull * at.direction, axis=2)
+        pull -= outward[..., None] * at.direction
+        in_steps = _in_steps(outward[-1], self.step)
+        pull[-1] *= in_steps[:, None]
+        outward[-1] *= in_steps
+        return _Ahead(large, pull, outward)
+
+    def errors(self, first: _Ahead, second: _Ahead, h: float) -> tuple[float, float]:
+        """Of a step of Heun's method: of the small neurons, and of the large ones."""
+        active = self.active
+        turn = np.linalg.norm(second.direction - first.direction, axis=2)[active]
+        grow = np.abs(second.log_norm - first.log_norm)[active]
+        small = max(float(turn.max(initial=0.0)), float(grow.max(initial=0.0)))
+        size = np.linalg.norm(self.at.large, axis=(1, 2))
+        change = np.linalg.norm(second.large - first.large, axis=(1, 2))
+        large = float((change / np.maximum(size, 1e-300)).max())
+        return 0.5 * h * small, 0.5 * h * large
+
+    def take(self, now: float, first: _Ahead, second: _Ahead, h: float) -> None:
+        """Step by h from `now`, and note who has left on the way."""
+        rate = _Ahead(
+            0.5 * (first.large + second.large),
+            0.5 * (first.direction + second.direction),
+            0.5 * (first.log_norm + second.log_norm),
+        )
+        after = self.at.moved(rate, h, self.active)
+        left = self.active & (after.log_norm >= self.log_radius)
+        grown = after.log_norm[left] - self.at.log_norm[left]
+        part = (self.log_radius - self.at.log_norm[left]) / grown
+        between = self.at.direction[left] + part[:, None] * (
+            after.direction[left] - self.at.direction[left]
+        )
+        self.time[left] = now + part * h
+        self.at = after
+        self.leaving[self.active] = after.direction[self.active]
+        self.leaving[left] = between / np.linalg.norm(between, axis=1, keepdims=True)
+
+    def done(self, now: float, still_first: float) -> bool:
+        """Whether every line has told who leaves first, and who comes close behind."""
+        first = np.min(np.where(self.active, np.inf, self.time), axis=1, initial=np.inf)
+        told = bool((now >= BEYOND * first).all()) and now >= min(still_first, 1e300)
+        return told or not self.active.any() or now >= FAR * still_first
+
+    def told(self, now: float, highest: float) -> dict[str, Line]:
+        """The lines, those not at their end by how the neurons grow there."""
+        growth = self.rates(self.at).log_norm
+        left = self.log_radius - self.at.log_norm
+        with np.errstate(divide="ignore", invalid="ignore"):
+            high = now + np.where(growth > 1e-9 * highest, left / growth, np.inf)
+            low = np.minimum(now + left / (2.0 * highest), high)
+        low, high = np.where(self.active, low, self.time), np.where(self.active, high, self.time)
+        found = {
+            name: Line(*columns)
+            for name, *columns in zip(self.lines, low, high, self.leaving, strict=True)
+        }
+        return {name: found.get(name, found["still"]) for name in LINES}
+
+
+def lines_ahead(
+    risk: SeparableRisk,
+    large: tuple[Float[Array, "a p"], Float[Array, " a"]],
+    small: tuple[Float[Array, "k p"], Float[Array, " k"]],
+    *,
+    radius: float,
+    highest: float,
+    step: float,
+    still_first: float,
+    cancel: Callable[[], bool] | None = None,
+) -> dict[str, Line] | None:
+    """Every line of some small neurons, none zero, with weights and what they see; None when cancelled.
+
+    `highest`: max N of the residual now, over unit directions. `step`: η of the summed risk, the length of
+    the run's own steps. `still_first`: the first escape on the residual at rest.
+
+    Raises:
+        ValueError: radius, highest or step is not positive.
+    """
+    if not min(radius, highest, step) > 0:
+        raise ValueError(f"radius, highest and step must be positive, got {radius, highest, step}")
+    race = _Race(risk, large, small, radius, step)
+    shortest = min(step, 0.02 / highest)
+    # On a kink of the data directions step to and fro, which no shorter step would mend.
+    coarse = max(shortest, FINEST * still_first)
+    now, h = 0.0, shortest
+    for done in range(ROUNDS):
+        if race.done(now, still_first) or not race.active.any():
+            break
+        if done % 32 == 0 and cancel is not None and cancel():
+            return None
+        first = race.rates(race.at)
+        second = race.rates(race.at.moved(first, h, race.active))
+        small_error, large_error = race.errors(first, second, h)
+        if (small_error <= TOLERANCE or h <= coarse) and (
+            large_error <= TOLERANCE or h <= shortest
+        ):
+            race.take(now, first, second, h)
+            now += h
+        h = min(
+            max(h * _factor(large_error), shortest),
+            max(h * _factor(small_error), coarse),
+            0.25 / highest,
+        )
+    return race.told(now, highest)
+
+
+def _factor(error: float) -> float:
+    """How much longer the next step may be."""
+    return float(np.clip(0.9 * np.sqrt(TOLERANCE / max(error, 1e-300)), 0.3, 2.0))
+
+
+def _in_steps(rate: Float[Array, " k"], step: float) -> Float[Array, " k"]:
+    """log(1 + ηr)/(ηr): how much slower w ← w + η∇N(w) grows and turns than the flow."""
+    share = np.clip(step * rate, -0.5, None)
+    small = np.abs(share) < 1e-8
+    safe = np.where(small, 1.0, share)
+    return np.where(small, 1.0 - 0.5 * share, np.log1p(safe) / safe)

@@ -1,0 +1,307 @@
+"""Runs side by side: their curves in one chart, and where their configurations differ."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, ClassVar
+
+import numpy as np
+from rich.text import Text
+from textual.app import ComposeResult
+from textual.binding import Binding, BindingType
+from textual.containers import VerticalScroll
+from textual.widgets import Static
+
+from workbench.config.toml import parse_toml
+from workbench.errors import clean_text
+from workbench.record.history import History
+from workbench.record.reader import RunReader
+from workbench.record.schema import STEP
+from workbench.tui.dialogs import Dialog, palette_of
+from workbench.tui.widgets.cells import clip, text_width
+from workbench.tui.widgets.chart import ChartModel, Curve
+from workbench.tui.widgets.palette import Palette
+from workbench.tui.widgets.scale import LEAST_DECADES, Floats, Kind
+from workbench.tui.widgets.statusline import log_risk_text, number_text
+
+LN10 = float(np.log(10.0))
+_NOTHING: Floats = np.empty(0)
+
+# --- curves -------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, eq=False)
+class RunCurves:
+    """What the overlay draws of a run: steps (T,), natural log of the risk (T,), margin (T,).
+
+    A series that was not recorded is empty.
+    """
+
+    step: Floats = field(default_factory=lambda: _NOTHING)
+    log_risk: Floats = field(default_factory=lambda: _NOTHING)
+    margin: Floats = field(default_factory=lambda: _NOTHING)
+
+    def at(self, x: float) -> int | None:
+        """The record nearest to a step within the run; None beyond its ends."""
+        if not self.step.size or not self.step[0] <= x <= self.step[-1]:
+            return None
+        after = int(np.searchsorted(self.step, x))
+        if after and x - self.step[after - 1] <= self.step[after] - x:
+            return after - 1
+        return after
+
+
+def curves_of(history: History) -> RunCurves:
+    """The curves of a history, cut to one length."""
+    found = {name: history.scalar(name) for name in history.names() if name in _WANTED}
+    return _curves(found)
+
+
+_WANTED = (STEP, "log_risk", "margin_normalized")
+
+
+def read_curves(folder: Path) -> RunCurves:
+    """The curves of a stored run; raises StorageError."""
+    with RunReader(folder) as reader:
+        return _curves({name: reader.read(name) for name in _WANTED if reader.has(name)})
+
+
+def _curves(found: Mapping[str, Any]) -> RunCurves:
+    count = min((len(values) for values in found.values()), default=0)
+    step, risk, margin = (
+        np.asarray(found[name][:count], dtype=np.float64) if name in found else _NOTHING
+        for name in _WANTED
+    )
+    return RunCurves(step, risk, margin)
+
+
+@dataclass(frozen=True, eq=False)
+class Overlaid:
+    """A run in the overlay: its label and colour there, and its curves."""
+
+    label: str
+    color: str
+    curves: RunCurves
+
+
+@dataclass(frozen=True)
+class View:
+    """How both charts are drawn; the cursor is a step."""
+
+    log_x: bool = True
+    log_y: bool = True
+    cursor: float | None = None
+
+
+def short_labels(names: Sequence[str]) -> list[str]:
+    """Names without the beginning they share, as far as a separator: `000`, `001`."""
+    if len(names) < 2 or len(set(names)) < len(names):
+        return list(names)
+    low, high = min(names), max(names)
+    same = next((i for i, c in enumerate(low) if c != high[i : i + 1]), len(low))
+    shared = low[:same]
+    cut = max(shared.rfind(mark) for mark in "-_. ") + 1
+    return [name[cut:] if len(name) > cut else name for name in names]
+
+
+def risk_overlay(runs: Sequence[Overlaid], view: View, readout: str = "") -> ChartModel:
+    """The risk of several runs: log₁₀ 𝓛, or 𝓛 itself on a linear axis."""
+    curves = []
+    for run in runs:
+        values = run.curves.log_risk
+        if view.log_y:
+            y, text = values / LN10, log_risk_text
+        else:
+            with np.errstate(over="ignore"):
+                y, text = np.exp(values), _plain_text
+        curves.append(_curve(run, y, view, text))
+    return ChartModel(
+        title="risk  log₁₀ L" if view.log_y else "risk  L",
+        curves=tuple(curves),
+        x_kind=Kind.LOG if view.log_x else Kind.LINEAR,
+        least=LEAST_DECADES if view.log_y else 0.0,
+        x_name="step",
+        cursor=view.cursor,
+        readout=readout,
+        empty="no risk recorded",
+    )
+
+
+def margin_overlay(runs: Sequence[Overlaid], view: View, readout: str = "") -> ChartModel:
+    """The smallest normalized margin of several runs."""
+    return ChartModel(
+        title="min normalized margin",
+        curves=tuple(_curve(run, run.curves.margin, view, _margin_text) for run in runs),
+        x_kind=Kind.LOG if view.log_x else Kind.LINEAR,
+        x_name="step",
+        zero=True,
+        cursor=view.cursor,
+        readout=readout,
+        empty="no margin recorded",
+    )
+
+
+def _plain_text(value: float) -> str:
+    return number_text(value, ".4g")
+
+
+def _margin_text(value: float) -> str:
+    return number_text(value, "+.4f")
+
+
+def _curve(run: Overlaid, y: Floats, view: View, text: Any) -> Curve:
+    """A run's curve; its legend holds the value under the cursor."""
+    label = clip(run.label, 24)
+    at = run.curves.at(view.cursor) if view.cursor is not None else None
+    if at is not None and at < y.size:
+        label = f"{label} {text(float(y[at]))}"
+    if not y.size:
+        # Its steps still widen the x axis, which both charts share.
+        return Curve(run.curves.step, _NOTHING, run.color)
+    return Curve(run.curves.step, y, run.color, label)
+
+
+# --- configurations -----------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class Difference:
+    """A key whose values differ, as texts; `–` where a run has no such key."""
+
+    key: str
+    left: str
+    right: str
+
+
+def flatten(table: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
+    """A configuration as dotted keys: `{"train": {"lr": 1}}` gives `{"train.lr": 1}`."""
+    found: dict[str, Any] = {}
+    for key, value in table.items():
+        name = f"{prefix}{key}"
+        if isinstance(value, Mapping):
+            found.update(flatten(value, f"{name}."))
+        else:
+            found[name] = value
+    return found
+
+
+def config_diff(left: Mapping[str, Any], right: Mapping[str, Any]) -> list[Difference]:
+    """The keys of two configurations whose values differ, in the order they are written."""
+    first, second = flatten(left), flatten(right)
+    found = []
+    for key in dict.fromkeys((*first, *second)):
+        if key in first and key in second and first[key] == second[key]:
+            continue
+        texts = [_value_text(side[key]) if key in side else "–" for side in (first, second)]
+        if texts[0] == texts[1]:
+            texts[1] += " (other values)"
+        found.append(Difference(clean_text(key, 60), *texts))
+    return found
+
+
+def _value_text(value: Any) -> str:
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    if isinstance(value, float):
+        return f"{value:.12g}"
+    if isinstance(value, list) and len(str(value)) > 60:
+        return f"list of {len(value)}"
+    return clean_text(str(value), 80)
+
+
+def read_config(folder: Path) -> dict[str, Any]:
+    """A stored run's configuration as a table; raises WorkbenchError."""
+    with RunReader(folder) as reader:
+        return parse_toml(reader.config_text, f"the configuration of {folder.name}")
+
+
+def draw_diff(
+    names: tuple[str, str], found: Sequence[Difference], width: int, palette: Palette
+) -> Text:
+    """Key and both values a line, in columns; where it is narrow, the values below the key."""
+    say = palette.say
+    bright, plain, dim = (f"#{palette.ink(n):06x}" for n in ("bright", "text", "dim"))
+    if not found:
+        return Text(say("The two configurations are the same."), style=plain)
+    rows = [Difference("", *names), *found]
+    key = max(text_width(say(row.key)) for row in rows)
+    stacked = width < key + 2 + 2 * 16
+    start = 2 if stacked else key + 2
+    size = max(4, (width - start - 2) // 2)
+    text = Text(no_wrap=True)
+    for row in rows:
+        values = [clip(say(value), size) for value in (row.left, row.right)]
+        style = plain if row.key else f"bold {bright}"
+        if row.key or not stacked:
+            text.append(clip(say(row.key), width), style=dim)
+        text.append(
+            "\n  "
+            if stacked and row.key
+            else ""
+            if stacked
+            else " " * (start - text_width(say(row.key)))
+        )
+        text.append(values[0] + " " * (size - text_width(values[0]) + 2), style=style)
+        text.append(values[1] + "\n", style=style)
+    text.rstrip()
+    return text
+
+
+class DiffScreen(Dialog[None]):
+    """Where two runs' configurations differ."""
+
+    DEFAULT_CSS = """
+    DiffScreen {
+        align: center middle;
+        & > VerticalScroll {
+            width: 94%;
+            max-width: 100;
+            height: auto;
+            max-height: 100%;
+            padding: 0 1;
+            background: #161b22;
+            border: round #3d444d;
+            border-title-color: #d6dbe1;
+            scrollbar-size-vertical: 1;
+            scrollbar-color: #3d444d;
+            scrollbar-background: #161b22;
+            &.plain { border: ascii #3d444d; }
+        }
+        & Static { width: 100%; height: auto; }
+    }
+    """
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("escape,D,q,enter", "close", "close"),
+        Binding("j", "scroll(1)", "down", show=False),
+        Binding("k", "scroll(-1)", "up", show=False),
+    ]
+
+    def __init__(self, names: tuple[str, str], differences: Sequence[Difference]) -> None:
+        super().__init__()
+        self.names, self.differences = names, tuple(differences)
+
+    def compose(self) -> ComposeResult:
+        count = len(self.differences)
+        with VerticalScroll() as box:
+            box.border_title = "1 setting differs" if count == 1 else f"{count} settings differ"
+            box.set_class(palette_of(self).ascii, "plain")
+            yield Static(markup=False)
+
+    def on_resize(self) -> None:
+        """Arrange the columns for the width."""
+        self.call_after_refresh(self._fill)
+
+    def _fill(self) -> None:
+        width = max(20, self.query_one(VerticalScroll).content_size.width - 1)
+        drawn = draw_diff(self.names, self.differences, width, palette_of(self))
+        self.query_one(Static).update(drawn)
+
+    def action_close(self) -> None:
+        """Back to the runs."""
+        self.dismiss(None)
+
+    def action_scroll(self, rows: int) -> None:
+        """Up or down by letter."""
+        self.query_one(VerticalScroll).scroll_relative(y=rows, animate=False)

@@ -1,0 +1,140 @@
+"""What is known of the runs folder: summaries, told apart by the look of their files, and curves.
+
+`scan_runs` looks at the folder from any thread; a `Shelf` holds what it found, in the app's.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from workbench.record.folder import list_runs
+from workbench.record.lock import is_alive
+from workbench.record.schema import RUN_FILE
+from workbench.record.summary import RunSummary, summarize
+from workbench.tui.browse.compare import Overlaid, RunCurves, short_labels
+from workbench.tui.browse.table import run_title, series_color, twin_tail
+
+CURVES_KEPT = 24
+
+Stamp = tuple[int, int, bool]
+
+
+@dataclass(frozen=True)
+class Known:
+    """A summary, and the look of the run's files when it was made."""
+
+    stamp: Stamp
+    summary: RunSummary
+
+
+@dataclass(frozen=True)
+class Change:
+    """A run that is new or different (`known` set), or gone (None); `total` runs are stored."""
+
+    run: str
+    known: Known | None
+    total: int
+
+
+def _stamp(folder: Path) -> Stamp:
+    try:
+        found = (folder / RUN_FILE).stat()
+    except OSError:
+        return 0, 0, is_alive(folder)
+    return found.st_mtime_ns, found.st_size, is_alive(folder)
+
+
+def scan_runs(runs_dir: Path, known: Mapping[str, Known]) -> Iterator[Change]:
+    """What is different in the runs folder from what is known, newest run first.
+
+    Raises:
+        WorkbenchError: the folder cannot be listed.
+    """
+    folders = list_runs(runs_dir)
+    total = len(folders)
+    names = {folder.name for folder in folders}
+    for name in [name for name in known if name not in names]:
+        yield Change(name, None, total)
+    for folder in folders:
+        stamp = _stamp(folder)
+        before = known.get(folder.name)
+        if before is None or before.stamp != stamp:
+            yield Change(folder.name, Known(stamp, summarize(folder)), total)
+
+
+class Shelf:
+    """The runs found so far, and the curves of those that were drawn."""
+
+    def __init__(self) -> None:
+        self.known: dict[str, Known] = {}
+        self.total: int | None = None
+        self._curves: dict[str, tuple[Known, RunCurves | None]] = {}
+
+    def take(self, changes: Iterable[Change]) -> set[str]:
+        """Remember changes; gives the runs that are gone."""
+        gone = set()
+        for change in changes:
+            self.total = change.total
+            if change.known is not None:
+                self.known[change.run] = change.known
+                continue
+            gone.add(change.run)
+            self.known.pop(change.run, None)
+            self._curves.pop(change.run, None)
+        return gone
+
+    def summary(self, run_id: str | None) -> RunSummary | None:
+        """A run's summary, if it is known."""
+        known = self.known.get(run_id or "")
+        return known.summary if known is not None else None
+
+    def summaries(self) -> list[RunSummary]:
+        """All summaries."""
+        return [known.summary for known in self.known.values()]
+
+    def twins(self) -> set[str]:
+        """Names that more than one run has."""
+        seen: set[str] = set()
+        found: set[str] = set()
+        for run in self.summaries():
+            (found if run.name in seen else seen).add(run.name)
+        return found - {""}
+
+    def stale(self, run_ids: Iterable[str]) -> tuple[str, Known] | None:
+        """The first of these runs whose curves have to be read."""
+        for run_id in run_ids:
+            known, have = self.known.get(run_id), self._curves.get(run_id)
+            if known is not None and (have is None or have[0] is not known):
+                return run_id, known
+        return None
+
+    def keep(self, run_id: str, known: Known, curves: RunCurves | None) -> None:
+        """Remember curves read for what was known then; the ones read longest ago go."""
+        self._curves.pop(run_id, None)
+        self._curves[run_id] = (known, curves)
+        while len(self._curves) > CURVES_KEPT:
+            self._curves.pop(next(iter(self._curves)))
+
+    def overlaid(
+        self, run_ids: Iterable[str], marks: Sequence[str], *, numbered: bool
+    ) -> list[Overlaid]:
+        """These runs for the charts; `numbered`: with the number of their mark before the label."""
+        found = [
+            (self.known[run_id].summary, self._curves[run_id][1])
+            for run_id in run_ids
+            if run_id in self.known and run_id in self._curves
+        ]
+        names = [run_title(run) for run, _ in found]
+        twins = {name for name in names if names.count(name) > 1}
+        names = [
+            f"{name} {twin_tail(run)}" if name in twins else name
+            for name, (run, _) in zip(names, found, strict=True)
+        ]
+        overlaid = []
+        for (run, curves), label in zip(found, short_labels(names), strict=True):
+            place = marks.index(run.run_id) if run.run_id in marks else 0
+            label = f"{place + 1} {label}" if numbered else label
+            overlaid.append(Overlaid(label, series_color(place), curves or RunCurves()))
+        return overlaid

@@ -1,0 +1,387 @@
+"""The stored runs: a table over two charts in which marked runs lie on top of each other."""
+
+from __future__ import annotations
+
+import time
+from functools import partial
+from typing import ClassVar
+
+from textual import events, on
+from textual.app import ComposeResult
+from textual.binding import Binding, BindingType
+from textual.containers import Horizontal
+from textual.message import Message
+from textual.widgets import DataTable, Input, Static
+from textual.worker import get_current_worker
+
+from workbench.errors import WorkbenchError, clean_text
+from workbench.record.summary import RunSummary
+from workbench.tui.browse.actions import RunActions
+from workbench.tui.browse.charts import OverlayCharts
+from workbench.tui.browse.compare import RunCurves, read_curves
+from workbench.tui.browse.filter import Predicate, read_filter
+from workbench.tui.browse.header import BrowseHeader, HeaderModel, empty_text, key_hints
+from workbench.tui.browse.scan import Change, Known, Shelf, scan_runs
+from workbench.tui.browse.table import SORTS, Look, RunsTable, sort_note, sorted_runs
+from workbench.tui.dialogs import palette_of
+from workbench.tui.widgets.keyline import KeyLine
+from workbench.tui.widgets.palette import SERIES, Depth
+
+TICK, REDRAW, RESCAN = 0.1, 0.5, 2.0
+
+
+class Scanned(Message):
+    """Some of the runs folder has been looked at; `last`: all of it."""
+
+    def __init__(self, changes: list[Change], *, last: bool, mistake: str = "") -> None:
+        super().__init__()
+        self.changes, self.last, self.mistake = changes, last, mistake
+
+
+class CurvesRead(Message):
+    """A run's curves, read for the state its files had; None if they cannot be read."""
+
+    def __init__(self, run_id: str, known: Known, curves: RunCurves | None) -> None:
+        super().__init__()
+        self.run_id, self.known, self.curves = run_id, known, curves
+
+
+class BrowseScreen(RunActions):
+    """Look through the stored runs."""
+
+    CSS_PATH = "browse.tcss"
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("space", "mark", "mark the run", key_display="space"),
+        Binding("enter", "open", "replay or follow"),
+        Binding("n", "new", "new run"),
+        Binding("slash", "filter", "filter"),
+        Binding("escape", "back", "clear filter, marks"),
+        Binding("left,h", "scrub(-1)", "cursor left"),
+        Binding("right,l", "scrub(1)", "cursor right"),
+        Binding("shift+left,H", "scrub(-10)", "10 columns left"),
+        Binding("shift+right,L", "scrub(10)", "10 columns right"),
+        Binding("y", "toggle_x", "log / linear x"),
+        Binding("Y", "toggle_y", "log / linear risk"),
+        Binding("t", "sort", "sort by next column"),
+        Binding("T", "reverse", "reverse the order"),
+        Binding("r", "resume", "resume"),
+        Binding("f", "fork", "fork from a step"),
+        Binding("E", "export", "export to a file"),
+        Binding("P", "plot", "plot a figure"),
+        Binding("D", "diff", "compare configurations"),
+        Binding("X,delete", "delete", "delete"),
+        Binding("q", "app.leave_now", "quit"),
+    ]
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.shelf = Shelf()
+        self.scanning = False
+        self.mistake = self.trouble = ""
+        self.marks: list[str] = []
+        self.sort_key, self.sort_reverse = "updated", True
+        self.filter_text = self._filter_before = ""
+        self.fits: Predicate = read_filter("")[0]
+        self._reading = False
+        self._dirty = False
+        self._scanned_at = self._drawn_at = 0.0
+
+    # --- life ---
+
+    def compose(self) -> ComposeResult:
+        palette = palette_of(self)
+        yield BrowseHeader(palette=palette, id="header")
+        with Horizontal(id="filter"):
+            yield Static("filter /", markup=False)
+            yield Input(compact=True, max_length=200, select_on_focus=False)
+        yield RunsTable(palette, id="table")
+        yield Static(id="empty", markup=False)
+        yield OverlayCharts(palette, id="overlay")
+        yield KeyLine(key_hints(), palette=palette, id="keys")
+
+    def on_mount(self) -> None:
+        """Begin to read the folder."""
+        self.table.focus()
+        self.set_interval(TICK, self._tick)
+        self.look_again()
+
+    def on_resize(self, event: events.Resize) -> None:
+        """Choose what there is room for."""
+        width, height = event.size
+        self.set_class(width >= 60 and height >= 20, "charted")
+        self.charts.set_class(width < 100, "single")
+        self.set_class(height < 30, "short")
+        self.charts.set_class(height < 30, "bare")
+        self.table.show_header = height >= 6
+        if self.table.fit(max(1, width - 1)):
+            self._show_table()
+        self._show_rest()
+
+    def on_screen_resume(self) -> None:
+        """Something may have changed while another screen was in front."""
+        if self.is_mounted:
+            self.look_again()
+
+    @property
+    def table(self) -> RunsTable:
+        """The table of runs."""
+        return self.query_one(RunsTable)
+
+    @property
+    def charts(self) -> OverlayCharts:
+        """The charts below it."""
+        return self.query_one(OverlayCharts)
+
+    def _tick(self) -> None:
+        """Draw what came in, read the curves that are wanted, and look at the folder again."""
+        if not self.is_current:
+            return
+        now = time.monotonic()
+        # Any new row makes all be drawn again: while many come in, that is done now and then.
+        due = not self.scanning or now - self._drawn_at > REDRAW
+        if self._dirty and due and self.host.frame_ready():
+            self._drawn_at = now
+            self._show_table()
+        self._show_header()
+        self._read_curves()
+        if now - self._scanned_at > RESCAN:
+            self.look_again()
+
+    # --- reading ---
+
+    def look_again(self) -> None:
+        """Look at the runs folder in a thread, if that is not going on already."""
+        if not self.scanning:
+            self.scanning = True
+            self.run_worker(self._scan, thread=True, group="scan", exit_on_error=False)
+
+    def _scan(self) -> None:
+        """In a thread: report what changed, some at a time."""
+        worker = get_current_worker()
+        runs_dir, known = self.host.runs_dir, dict(self.shelf.known)
+        batch: list[Change] = []
+        sent, mistake = time.monotonic(), ""
+        try:
+            for change in scan_runs(runs_dir, known):
+                if worker.is_cancelled:
+                    return
+                batch.append(change)
+                if time.monotonic() - sent > TICK:
+                    self.post_message(Scanned(batch, last=False))
+                    batch, sent = [], time.monotonic()
+        except WorkbenchError as error:
+            mistake = str(error)
+        self.post_message(Scanned(batch, last=True, mistake=mistake))
+
+    def on_scanned(self, message: Scanned) -> None:
+        """Take what a scan found; it is drawn at the next tick."""
+        shelf = self.shelf
+        gone = shelf.take(message.changes)
+        self.marks = [run_id for run_id in self.marks if run_id not in gone]
+        self._dirty = self._dirty or bool(message.changes)
+        if message.last:
+            self.scanning, self._scanned_at = False, time.monotonic()
+            self._dirty = self._dirty or shelf.total is None or message.mistake != self.trouble
+            shelf.total, self.trouble = shelf.total or 0, message.mistake
+
+    def _targets(self) -> list[str]:
+        """The runs the charts show: the marked ones, or the one under the cursor."""
+        here = self.table.current
+        return self.marks[: len(SERIES)] or ([here] if here is not None else [])
+
+    def _read_curves(self) -> None:
+        """Read curves that are missing or out of date, one run at a time, in a thread."""
+        if self._reading or not self.has_class("charted"):
+            return
+        found = self.shelf.stale(self._targets())
+        if found is not None:
+            self._reading = True
+            self.run_worker(
+                partial(self._read, *found), thread=True, group="curves", exit_on_error=False
+            )
+
+    def _read(self, run_id: str, known: Known) -> None:
+        """In a thread: read one run's curves."""
+        try:
+            curves = read_curves(known.summary.path)
+        except WorkbenchError:
+            curves = None
+        self.post_message(CurvesRead(run_id, known, curves))
+
+    def on_curves_read(self, message: CurvesRead) -> None:
+        """Take the curves and draw them."""
+        self._reading = False
+        self.shelf.keep(message.run_id, message.known, message.curves)
+        self._show_charts()
+        self._read_curves()
+
+    # --- showing ---
+
+    def _rows(self) -> list[tuple[RunSummary, Look]]:
+        """The runs that fit the filter, in order, each with how it looks."""
+        runs = [run for run in self.shelf.summaries() if self.fits(run)]
+        palette, twins = palette_of(self), self.shelf.twins()
+        marks = {run_id: place for place, run_id in enumerate(self.marks)}
+        return [
+            (run, Look(palette, marks.get(run.run_id), run.name in twins))
+            for run in sorted_runs(runs, self.sort_key, self.sort_reverse)
+        ]
+
+    def _show_table(self) -> None:
+        self._dirty = False
+        self.table.show_runs(self._rows())
+        bare = self.shelf.total == 0
+        if bare != self.has_class("empty"):
+            self.set_class(bare, "empty")
+            self.query_one(KeyLine).show(key_hints(empty=bare))
+        if bare:
+            place = clean_text(str(self.host.runs_dir), 60)
+            self.query_one("#empty", Static).update(
+                empty_text(place, self.trouble, palette_of(self))
+            )
+
+    def _show_rest(self) -> None:
+        """All but the rows."""
+        self._show_header()
+        self._show_charts()
+
+    def _show_header(self) -> None:
+        """Counts, sort and filter; a header that says the same is not drawn again."""
+        model = HeaderModel(
+            shown=self.table.row_count,
+            stored=self.shelf.total or 0,
+            read=len(self.shelf.known),
+            marked=len(self.marks),
+            sort=sort_note(self.sort_key, self.sort_reverse) if self.shelf.total else "",
+            filter=self.filter_text,
+            mistake=self.mistake or self.trouble,
+            job=self.job.note() if self.job is not None else "",
+        )
+        header = self.query_one(BrowseHeader)
+        if header.model != model:
+            header.show(model)
+
+    def _show_charts(self) -> None:
+        """The curves read so far of the runs that are meant."""
+        if self.has_class("charted"):
+            numbered = palette_of(self).depth is Depth.NONE and bool(self.marks)
+            self.charts.show_runs(
+                self.shelf.overlaid(self._targets(), self.marks, numbered=numbered)
+            )
+
+    # --- which runs ---
+
+    def run_here(self) -> RunSummary | None:
+        return self.shelf.summary(self.table.current)
+
+    def marked_runs(self) -> list[RunSummary]:
+        found = [self.shelf.summary(run_id) for run_id in self.marks]
+        return [run for run in found if run is not None]
+
+    def cursor_step(self) -> float | None:
+        return self.charts.view.cursor
+
+    @on(DataTable.RowHighlighted)
+    def _moved(self) -> None:
+        if not self.marks:
+            self._show_charts()
+
+    @on(DataTable.RowSelected)
+    def _clicked(self) -> None:
+        self.action_open()
+
+    @on(DataTable.HeaderSelected)
+    def _header(self, event: DataTable.HeaderSelected) -> None:
+        key = str(event.column_key.value)
+        if key in SORTS:
+            self.sort_reverse = not self.sort_reverse if key == self.sort_key else True
+            self.sort_key = key
+            self._show_sorted()
+
+    # --- keys ---
+
+    def action_mark(self) -> None:
+        """Mark the run under the cursor, or take its mark away, and go down."""
+        here = self.table.current
+        if here is None:
+            return
+        if here in self.marks:
+            self.marks.remove(here)
+        else:
+            self.marks.append(here)
+        self._show_table()
+        self.table.action_cursor_down()
+        self._show_rest()
+
+    def action_scrub(self, columns: int) -> None:
+        """Move the charts' shared cursor."""
+        self.charts.scrub(columns)
+
+    def action_toggle_y(self) -> None:
+        """The risk on a log axis, or as it is."""
+        self.charts.look(log_y=not self.charts.view.log_y)
+
+    def action_toggle_x(self) -> None:
+        """Steps on a log axis, or evenly."""
+        self.charts.look(log_x=not self.charts.view.log_x)
+
+    def action_sort(self) -> None:
+        """Sort by the next column that is shown."""
+        shown = [key for key in SORTS if key in self.table.columns_shown] or list(SORTS)
+        place = shown.index(self.sort_key) if self.sort_key in shown else -1
+        self.sort_key = shown[(place + 1) % len(shown)]
+        self.sort_reverse = self.sort_key not in ("run", "state", "loss", "risk")
+        self._show_sorted()
+
+    def action_reverse(self) -> None:
+        """The other way round."""
+        self.sort_reverse = not self.sort_reverse
+        self._show_sorted()
+
+    def _show_sorted(self) -> None:
+        self._show_table()
+        self._show_rest()
+
+    # --- the filter ---
+
+    def action_filter(self) -> None:
+        """Open the filter line."""
+        self._filter_before = self.filter_text
+        self.add_class("filtering")
+        line = self.query_one("#filter Input", Input)
+        line.value = self.filter_text
+        line.focus()
+        self.query_one(KeyLine).show(key_hints(filtering=True))
+
+    @on(Input.Changed)
+    def _typed(self, event: Input.Changed) -> None:
+        event.stop()
+        self._filter_by(event.value)
+
+    def _filter_by(self, text: str) -> None:
+        """Filter by a text; a term that makes no sense is left out, and the header says why."""
+        self.fits, self.mistake = read_filter(text)
+        self.filter_text = text.strip()
+        self._show_sorted()
+
+    @on(Input.Submitted)
+    def _kept(self, event: Input.Submitted) -> None:
+        event.stop()
+        if not self.mistake:
+            self._close_filter()
+
+    def _close_filter(self) -> None:
+        self.remove_class("filtering")
+        self.query_one(KeyLine).show(key_hints())
+        self.table.focus()
+
+    def action_back(self) -> None:
+        """Out one level: undo what was typed, else show all runs, else take all marks away."""
+        if self.has_class("filtering"):
+            self._filter_by(self._filter_before)
+            self._close_filter()
+        elif self.filter_text:
+            self._filter_by("")
+        elif self.marks:
+            self.marks.clear()
+            self._show_sorted()

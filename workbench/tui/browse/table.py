@@ -1,0 +1,364 @@
+"""The table of runs: what its columns are, and how it is kept up to date.
+
+`RunsTable` shows what it is given and touches only the rows that changed.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any, ClassVar, Literal
+
+import numpy as np
+from rich.text import Text
+from textual.binding import Binding, BindingType
+from textual.widgets import DataTable
+
+from workbench.errors import clean_text
+from workbench.record.summary import RunSummary
+from workbench.tui.run.x_axis import LN10
+from workbench.tui.widgets.cells import clip, text_width
+from workbench.tui.widgets.numbers import short, thousands
+from workbench.tui.widgets.palette import SERIES, Depth, Palette
+from workbench.tui.widgets.sparkrows import LEAST_DECADES, spark
+from workbench.tui.widgets.statusline import log_risk_text, number_text
+
+STATES: dict[str, tuple[str, str]] = {
+    "running": ("●", "good"),
+    "paused": ("❚", "warn"),
+    "finished": ("✓", "cyan"),
+    "stopped": ("○", "dim"),
+    "lost": ("?", "warn"),
+    "diverged": ("▲", "min"),
+    "stalled": ("■", "warn"),
+    "failed": ("✗", "min"),
+    "unreadable": ("✗", "dim"),
+}
+"""Glyph and colour of a run's state."""
+
+# --- columns ------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class Look:
+    """What a row's drawing depends on besides its summary."""
+
+    palette: Palette
+    mark: int | None = None
+    """Place among the marked runs, from 0."""
+    twin: bool = False
+    """Whether another run has the same name."""
+
+    @property
+    def color(self) -> str:
+        """The colour of the run's curves."""
+        return series_color(self.mark) if self.mark is not None else "cyan"
+
+
+def series_color(mark: int) -> str:
+    """The curve colour of the n-th marked run; marks beyond the colours have no curve."""
+    return SERIES[mark] if mark < len(SERIES) else "dim"
+
+
+@dataclass(frozen=True)
+class Column:
+    """A column: title, width with the gap behind it, and when it goes as room gets short.
+
+    The highest rank goes first; rank 0 stays. `order` gives the sort value, None sorts last.
+    """
+
+    key: str
+    title: str
+    width: int
+    rank: int
+    cell: Callable[[RunSummary, Look, int], tuple[str, str]]
+    order: Callable[[RunSummary], float | str | None] | None = None
+    right: bool = False
+    gap: int = 2
+
+
+def run_title(run: RunSummary) -> str:
+    """The run's name, its id where it has none."""
+    return clean_text(run.name, 80) or run.run_id
+
+
+def twin_tail(run: RunSummary) -> str:
+    """What tells runs of one name apart: the end of the id."""
+    return run.run_id.rsplit("-", 1)[-1][-6:]
+
+
+def _mark(run: RunSummary, look: Look, width: int) -> tuple[str, str]:
+    del run, width
+    if look.mark is None:
+        return "", "dim"
+    bare = look.palette.depth is Depth.NONE and look.mark < len(SERIES)
+    return (str(look.mark + 1) if bare else "●"), series_color(look.mark)
+
+
+def _name(run: RunSummary, look: Look, width: int) -> tuple[str, str]:
+    title, ink = run_title(run), "bright" if look.mark is not None else "text"
+    if not look.twin:
+        return clip(title, width), ink
+    tail = " " + twin_tail(run)
+    return clip(title, max(1, width - text_width(tail))) + tail, ink
+
+
+def _state(run: RunSummary, look: Look, width: int) -> tuple[str, str]:
+    del look
+    glyph, ink = STATES.get(run.status, ("·", "dim"))
+    return (f"{glyph} {clip(run.status, width - 2)}" if width > 4 else glyph), ink
+
+
+def _count(value: int | None, width: int) -> str:
+    if value is None:
+        return "–"
+    text = thousands(value)
+    return text if len(text) <= width else short(value)
+
+
+def _risk(run: RunSummary, look: Look, width: int) -> tuple[str, str]:
+    del look, width
+    value = run.log10_risk
+    if value is None:
+        return "–", "dim"
+    return log_risk_text(value), "text" if math.isfinite(value) else "min"
+
+
+def _margin(run: RunSummary, look: Look, width: int) -> tuple[str, str]:
+    del look, width
+    value = run.margin_normalized
+    if value is None:
+        return "–", "dim"
+    return number_text(value, "+.4f"), "text" if math.isfinite(value) else "min"
+
+
+def _trend(run: RunSummary, look: Look, width: int) -> tuple[str, str]:
+    values = np.asarray(run.trend, dtype=np.float64) / LN10
+    return spark(values, width, look.palette, LEAST_DECADES), look.color
+
+
+def _modified(run: RunSummary, look: Look, width: int) -> tuple[str, str]:
+    del look, width
+    if run.modified <= 0:
+        return "–", "dim"
+    moment, now = datetime.fromtimestamp(run.modified), datetime.now()
+    form = "%m-%d %H:%M" if moment.year == now.year else "%Y-%m-%d"
+    return moment.strftime(form), "bar_text"
+
+
+_STATE_ORDER = {state: place for place, state in enumerate(STATES)}
+
+COLUMNS: tuple[Column, ...] = (
+    Column("mark", "", 2, 0, _mark, gap=1),
+    Column("run", "run", 0, 0, _name, lambda r: run_title(r).casefold()),
+    Column(
+        "state", "state", 13, 0, _state, lambda r: _STATE_ORDER.get(r.status, len(_STATE_ORDER))
+    ),
+    Column("n", "n", 6, 8, lambda r, _, w: (_count(r.n, w), "text"), lambda r: r.n, True, 1),
+    Column("H", "H", 7, 6, lambda r, _, w: (_count(r.H, w), "text"), lambda r: r.H, True),
+    Column("loss", "loss", 11, 7, lambda r, _, w: (clip(r.loss, w), "text"), lambda r: r.loss),
+    Column(
+        "step", "step", 11, 3, lambda r, _, w: (_count(r.step, w), "text"), lambda r: r.step, True
+    ),
+    Column("risk", "log₁₀L", 9, 1, _risk, lambda r: r.log10_risk, True),
+    Column("margin", "γ̄", 9, 2, _margin, lambda r: r.margin_normalized, True),
+    Column("trend", "trend", 14, 4, _trend),
+    Column("updated", "updated", 12, 5, _modified, lambda r: r.modified or None, gap=1),
+)
+SORTS = tuple(column.key for column in COLUMNS if column.order is not None)
+_BY_KEY = {column.key: column for column in COLUMNS}
+_NAME_LEAST, _NAME_MOST = 14, 40
+_TREND_MOST = 34
+
+
+def fitted(width: int) -> list[tuple[Column, int]]:
+    """The columns for a width in cells, each with its own width, the gap included."""
+    state = 13 if width >= 60 else 2
+    widths = {c.key: c.width for c in COLUMNS} | {"state": state}
+    kept = list(COLUMNS)
+    least = max(_NAME_LEAST, min(22, width // 4))
+    while sum(widths[c.key] for c in kept) + least > width:
+        worst = max(kept, key=lambda column: column.rank)
+        if worst.rank == 0:
+            break
+        kept.remove(worst)
+    room = max(1, width - sum(widths[c.key] for c in kept))
+    widths["run"] = min(room, _NAME_MOST)
+    if "trend" in {c.key for c in kept}:
+        widths["trend"] = min(_TREND_MOST, widths["trend"] + room - widths["run"])
+    return [(column, widths[column.key]) for column in kept]
+
+
+def draw_cell(column: Column, width: int, run: RunSummary, look: Look) -> Text:
+    """One cell, exactly `width` cells wide; plain text, never markup."""
+    gap = min(column.gap, max(0, width - 1))
+    inner = width - gap
+    text, ink = column.cell(run, look, inner)
+    text = look.palette.say(text)
+    text = clip(text, inner) if not look.palette.ascii else text[:inner]
+    space = " " * (inner - text_width(text))
+    text = space + text if column.right else text + space
+    return Text(text + " " * gap, style=f"#{look.palette.ink(ink):06x}", end="", no_wrap=True)
+
+
+def sorted_runs(runs: Iterable[RunSummary], key: str, reverse: bool) -> list[RunSummary]:
+    """Runs in the order of a column, ties newest first; what is not known comes last either way."""
+    order = _BY_KEY[key].order
+    newest = sorted(runs, key=lambda run: run.run_id, reverse=True)
+    if order is None:
+        return newest
+
+    def known(run: RunSummary) -> bool:
+        value = order(run)
+        return value is not None and value == value and value != ""
+
+    def value(run: RunSummary) -> Any:
+        return order(run)
+
+    some = sorted((run for run in newest if known(run)), key=value, reverse=reverse)
+    return some + [run for run in newest if not known(run)]
+
+
+def sort_note(key: str, reverse: bool) -> str:
+    """The sort as the header says it: `updated ▼`."""
+    return f"{key} {'▼' if reverse else '▲'}"
+
+
+# --- the widget ---------------------------------------------------------------------------------
+
+
+class RunsTable(DataTable[Text], inherit_bindings=False):
+    """Runs as rows. ←/→ are left to the screen; a second click on a row opens it."""
+
+    DEFAULT_CSS = """
+    RunsTable, RunsTable:focus {
+        height: 1fr;
+        background: #0d1117;
+        background-tint: transparent;
+        scrollbar-size-vertical: 1;
+        scrollbar-color: #3d444d;
+        scrollbar-color-hover: #6b737d;
+        scrollbar-color-active: #6b737d;
+        scrollbar-background: #161b22;
+        scrollbar-background-hover: #161b22;
+        scrollbar-background-active: #161b22;
+        scrollbar-size-horizontal: 0;
+        overflow-x: hidden;
+        & > .datatable--header {
+            background: #161b22; background-tint: transparent; color: #9aa3ad; text-style: none;
+        }
+        & > .datatable--odd-row { background: #0d1117; }
+        & > .datatable--even-row { background: #11161d; }
+        & > .datatable--cursor {
+            background: #1f3a5f; color: #f4f6f8; text-style: bold;
+        }
+    }
+    """
+    HELP_NAME: ClassVar[str] = "in the table"
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("up,k", "cursor_up", "run above", show=False),
+        Binding("down,j", "cursor_down", "run below", show=False),
+        Binding("pageup", "page_up", "page up", show=False),
+        Binding("pagedown", "page_down", "page down", show=False),
+        Binding("home,g", "scroll_top", "first run", show=False),
+        Binding("end,G", "scroll_bottom", "last run", show=False),
+    ]
+
+    def __init__(self, palette: Palette, *, id: str | None = None) -> None:
+        super().__init__(
+            show_row_labels=False,
+            zebra_stripes=True,
+            cursor_type="row",
+            cursor_foreground_priority="renderable",
+            cell_padding=0,
+            id=id,
+        )
+        self.palette = palette
+        self._fitted: list[tuple[Column, int]] = []
+        self._drawn: dict[str, list[Text]] = {}
+        self._from: dict[str, tuple[RunSummary, Look]] = {}
+
+    @property
+    def run_ids(self) -> list[str]:
+        """The runs shown, top to bottom."""
+        return [str(row.key.value) for row in self.ordered_rows]
+
+    @property
+    def columns_shown(self) -> list[str]:
+        """The keys of the columns there is room for."""
+        return [column.key for column, _ in self._fitted]
+
+    @property
+    def current(self) -> str | None:
+        """The run under the cursor."""
+        rows = self.run_ids
+        return rows[self.cursor_row] if 0 <= self.cursor_row < len(rows) else None
+
+    def fit(self, width: int) -> bool:
+        """Choose the columns for a width; whether they changed (then the rows are gone)."""
+        wanted = fitted(width)
+        if wanted == self._fitted:
+            return False
+        self._fitted = wanted
+        self.clear(columns=True)
+        self._drawn.clear()
+        self._from.clear()
+        for column, size in wanted:
+            title = self.palette.say(
+                "margin" if column.key == "margin" and self.palette.ascii else column.title
+            )
+            title = title if text_width(title) <= size - column.gap else ""
+            space = " " * max(0, size - column.gap - text_width(title))
+            label = space + title if column.right else title
+            self.add_column(Text(label, end=""), width=size, key=column.key)
+        return True
+
+    def draw_row(self, run: RunSummary, look: Look) -> list[Text]:
+        """The cells of a run, those drawn before if nothing has changed."""
+        before = self._from.get(run.run_id)
+        if before is not None and before[0] is run and before[1] == look:
+            return self._drawn[run.run_id]
+        return [draw_cell(column, size, run, look) for column, size in self._fitted]
+
+    def show_runs(self, runs: Sequence[tuple[RunSummary, Look]]) -> Literal["cells", "rows"]:
+        """Show runs in this order; only what differs from before is touched.
+
+        Returns:
+            `rows` if the rows had to be laid out anew, `cells` if at most cells changed.
+        """
+        cells = {run.run_id: self.draw_row(run, look) for run, look in runs}
+        wanted, present = list(cells), self.run_ids
+        if wanted[: len(present)] != present:
+            self._lay_out(cells, present)
+        else:
+            for run_id in present:
+                self._update_row(run_id, cells[run_id])
+            for run_id in wanted[len(present) :]:
+                self.add_row(*cells[run_id], key=run_id)
+        self._drawn = cells
+        self._from = {run.run_id: (run, look) for run, look in runs}
+        return "cells" if wanted == present else "rows"
+
+    def _update_row(self, run_id: str, cells: list[Text]) -> None:
+        drawn = self._drawn.get(run_id)
+        if drawn is cells:
+            return
+        for place, (column, _) in enumerate(self._fitted):
+            old, new = drawn[place] if drawn is not None else None, cells[place]
+            if old is None or old.plain != new.plain or old.style != new.style:
+                self.update_cell(run_id, column.key, new)
+
+    def _lay_out(self, cells: dict[str, list[Text]], present: list[str]) -> None:
+        """Make the rows again and put the cursor back on its run, or near it."""
+        current, place, top = self.current, self.cursor_row, self.scroll_offset.y
+        self.clear()
+        for run_id, row in cells.items():
+            self.add_row(*row, key=run_id)
+        if current in cells:
+            place = list(cells).index(current)
+        if cells:
+            moved = current not in cells or not present or present.index(current) != place
+            self.move_cursor(row=min(place, len(cells) - 1), animate=False, scroll=moved)
+            self.scroll_to(y=top, animate=False, force=True)

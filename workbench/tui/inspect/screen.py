@@ -1,0 +1,387 @@
+"""Inside a state: is it a saddle, where every small neuron is heading, and who leaves first.
+
+The theory runs in a worker thread and is cancelled when another state takes its place: first what
+takes milliseconds, then the curvature. A run that is training is paused for it.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterable
+from typing import TYPE_CHECKING, ClassVar
+
+from textual import events, on, work
+from textual.app import ComposeResult
+from textual.binding import Binding, BindingType
+from textual.containers import Container, Horizontal, Vertical, VerticalScroll
+from textual.widgets import Static
+
+from workbench.errors import WorkbenchError
+from workbench.tui.dialogs import palette_of
+from workbench.tui.inspect import margin_words as margins
+from workbench.tui.inspect import pictures as pictures
+from workbench.tui.inspect import words as show
+from workbench.tui.inspect.actions import InspectorActions
+from workbench.tui.inspect.examined import (
+    LiveSubject,
+    Looked,
+    StoredSubject,
+    look_into,
+    made_sure,
+    with_margin,
+)
+from workbench.tui.inspect.status import state_word, status_of
+from workbench.tui.run.layout import NARROW, WIDE
+from workbench.tui.run.surface import prediction_model
+from workbench.tui.widgets.chart import LineChart
+from workbench.tui.widgets.compass import Compass
+from workbench.tui.widgets.keyline import KeyHint, KeyLine
+from workbench.tui.widgets.landscape import Landscape
+from workbench.tui.widgets.listing import Listing, lines
+from workbench.tui.widgets.prediction import Prediction
+from workbench.tui.widgets.statusline import StatusLine
+
+if TYPE_CHECKING:
+    from workbench.inspector.margin import MarginCertificate
+    from workbench.inspector.state import InspectedState
+    from workbench.theory.optimality.verdict import Optimality
+
+POLL_SECONDS = 0.1
+PAGES = ("verdict", "points", "neurons", "views")
+
+
+class InspectorScreen(InspectorActions):
+    """Looks into a `LiveSubject` while its run is paused, or into a record of a stored run."""
+
+    CSS_PATH = "inspect.tcss"
+    AUTO_FOCUS = "#points"
+    HELP_NAME: ClassVar[str] = "inspector"
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("tab", "next_table", "next table", priority=True),
+        Binding("shift+tab", "next_table(-1)", "previous table", show=False, priority=True),
+        Binding("v", "turn", "other column"),
+        Binding("m", "margins", "margins / correlation"),
+        Binding("o", "optimal", "is the KKT point optimal?"),
+        Binding("w", "layers", "layers: weights and data"),
+        Binding("d", "prediction", "directions / prediction"),
+        Binding("p", "push", "push along a KKT direction"),
+        Binding("s", "step(1)", "one step"),
+        Binding("S", "step_n", "N steps"),
+        Binding("N", "next_saddle", "run until the next saddle"),
+        Binding("u", "until", "run until"),
+        Binding("c", "checkpoint", "checkpoint"),
+        Binding("f", "fork", "fork here"),
+        Binding("space", "go_on", "go on training"),
+        Binding("left,h", "record(-1)", "record before", show=False),
+        Binding("right,l", "record(1)", "record after", show=False),
+        Binding("shift+left,H", "record(-10)", "10 records before", show=False),
+        Binding("shift+right,L", "record(10)", "10 records after", show=False),
+        Binding("escape,i", "out", "back"),
+        Binding("q", "out", "back", show=False),
+    ]
+
+    def __init__(self, subject: LiveSubject | StoredSubject) -> None:
+        super().__init__(subject)
+        self.page = 0
+        self.margins = False
+        self._asked = False
+        self._cancel = threading.Event()
+        self._table = "points"
+        self._verdict: tuple[InspectedState, Optimality] | None = None
+
+    # --- composing ---
+
+    def compose(self) -> ComposeResult:
+        """Tables on the left, pictures on the right."""
+        yield StatusLine(id="status")
+        with Horizontal(id="body"):
+            with Vertical(id="left"):
+                with VerticalScroll(id="judged"):
+                    yield Static(id="verdict", markup=False)
+                    yield Static(id="evidence", markup=False)
+                yield Static(id="points-title", classes="title", markup=False)
+                yield Listing(id="points")
+                yield Static(id="neurons-title", classes="title", markup=False)
+                yield Listing(id="neurons")
+            with Vertical(id="right"):
+                with Container(id="pictures"):
+                    yield Compass(id="compass")
+                    yield Landscape(id="landscape")
+                    yield LineChart(id="front")
+                    yield Prediction(id="prediction")
+                with VerticalScroll(id="details", can_focus=False):
+                    yield Static(id="detail", markup=False)
+                    yield Static(id="limits", markup=False)
+        yield Static("looking …", id="waiting", markup=False)
+        yield KeyLine(id="keys")
+
+    def on_mount(self) -> None:
+        """Begin to look."""
+        self.add_class("waiting")
+        self._arrange()
+        self.set_interval(POLL_SECONDS, self.look_again)
+        self.look_again()
+
+    def on_unmount(self) -> None:
+        """Nobody waits for the theory any more."""
+        self._cancel.set()
+
+    def on_resize(self, event: events.Resize) -> None:
+        """Another arrangement may fit."""
+        self._arrange()
+
+    def _arrange(self) -> None:
+        width, height = self.size.width, self.size.height
+        tiny = width < NARROW[0] or height < NARROW[1]
+        self.set_class(width < WIDE[0] or tiny, "narrow")
+        self.set_class(height < 30, "short")
+        self.set_class(tiny, "tiny")
+        for place, name in enumerate(PAGES):
+            self.set_class(tiny and place == self.page, f"page-{name}")
+        if tiny:
+            self.set_class(PAGES[self.page] == "views", "turned")
+        self._draw_keys()
+
+    # --- looking ---
+
+    def look_again(self) -> None:
+        """Look again when another state is there."""
+        key = self.subject.key()
+        # Snapshots are told apart by identity: they hold arrays.
+        if key is self.seen or (isinstance(key, int) and key == self.seen):
+            return
+        self.seen = key
+        self._cancel.set()
+        self._draw_status()
+        if key is not None:
+            self._cancel = threading.Event()
+            self._look(self._cancel)
+
+    @work(thread=True, exit_on_error=False, group="look")
+    def _look(self, cancel: threading.Event) -> None:
+        try:
+            looked = look_into(self.subject.state(), cancel.is_set)
+            self._tell(cancel, looked)
+            # Late, the verdict needs no curvature, and the certificates are what one looks for.
+            late = looked.inspection.regime == "late"
+            for more in (with_margin, made_sure) if late else (made_sure, with_margin):
+                if not cancel.is_set():
+                    looked = more(looked, cancel.is_set)
+                    self._tell(cancel, looked)
+        except WorkbenchError as error:
+            self._tell(cancel, str(error))
+        except Exception as error:  # noqa: BLE001  (a thread's top frame: silence would be worse)
+            self._tell(cancel, f"the inspection failed: {type(error).__name__}: {error}")
+
+    def _tell(self, cancel: threading.Event, found: Looked | str) -> None:
+        """Hand a result to the screen, unless another state took its place meanwhile."""
+        if not cancel.is_set() and self.is_attached:
+            self.app.call_from_thread(self._show, cancel, found)
+
+    def _show(self, cancel: threading.Event, found: Looked | str) -> None:
+        if cancel.is_set() or not self.is_attached:
+            return
+        if isinstance(found, str):
+            self.query_one("#waiting", Static).update(palette_of(self).say(found))
+            self.add_class("waiting")
+            return
+        self.remove_class("waiting")
+        keep = found.sure and (self.looked is None or not self.looked.sure)
+        self.looked = found
+        if not self._asked:
+            self.margins = found.inspection.regime == "late"
+        if keep and isinstance(self.subject, LiveSubject):
+            self.subject.keep(found)
+        self._draw()
+
+    # --- drawing ---
+
+    def _draw(self) -> None:
+        looked = self.looked
+        if looked is None:
+            return
+        palette = palette_of(self)
+        self._draw_status()
+        self._draw_keys()
+        self.query_one("#verdict", Static).update(lines(show.verdict_line(looked), palette, ""))
+        self.query_one("#evidence", Static).update(lines(show.evidence_lines(looked), palette))
+        margin = self.margin
+        page = show.saddle_page(looked) if margin is None else margins.page(margin, looked.state)
+        self.query_one("#points-title", Static).update(palette.say(page.upper_title))
+        self.query_one("#points", Listing).show_rows(page.upper)
+        self.query_one("#neurons-title", Static).update(palette.say(page.lower_title))
+        self.query_one("#neurons", Listing).show_rows(page.lower)
+        self.query_one("#limits", Static).update(lines(page.notes, palette))
+        self.set_class(margin is None and not show.is_planar(looked), "plain")
+        self.set_class(margin is not None, "margin")
+        self._draw_choice()
+
+    @property
+    def margin(self) -> MarginCertificate | None:
+        """The certificates, while their page is the one shown."""
+        return None if self.looked is None or not self.margins else self.looked.inspection.margin
+
+    def _draw_choice(self) -> None:
+        """What depends on the chosen point or neuron."""
+        looked = self.looked
+        if looked is None:
+            return
+        if self.has_class("prediction"):
+            state = looked.state
+            model = prediction_model(
+                looked.surface, state.step, state.x, state.y, classifies=state.loss != "square"
+            )
+            self.query_one("#prediction", Prediction).show(model)
+        if self.margin is not None:
+            self.query_one("#front", LineChart).show(margins.front_chart(self.margin))
+            row = self.query_one("#neurons", Listing).chosen or 0
+            sample = margins.constraint_detail(self.margin, looked.state, row)
+            self.query_one("#detail", Static).update(lines(sample, palette_of(self)))
+            return
+        point, neuron = self.chosen_point(), self.chosen_neuron()
+        self.query_one("#compass", Compass).show(pictures.compass(looked, point))
+        self.query_one("#landscape", Landscape).show(pictures.landscape(looked, point, neuron))
+        detail = [] if point is None else show.point_detail(looked, point)
+        self.query_one("#detail", Static).update(lines(detail, palette_of(self)))
+
+    def _draw_status(self) -> None:
+        self.query_one("#status", StatusLine).show(status_of(self.subject, self.looked))
+
+    def _draw_keys(self) -> None:
+        self.query_one("#keys", KeyLine).show(tuple(self.hints()))
+
+    def hints(self) -> Iterable[KeyHint]:
+        """What can be done now."""
+        live, ended = isinstance(self.subject, LiveSubject), self.ended
+        if live and not ended:
+            yield KeyHint("space", "go on", 0)
+            yield KeyHint("N", "next saddle", 1)
+            yield KeyHint("s", "step", 4)
+            yield KeyHint("S", "step N", 6)
+            yield KeyHint("u", "until", 5)
+            yield KeyHint("p", "push", 2)
+            yield KeyHint("c", "checkpoint", 7)
+        elif not live:
+            yield KeyHint("←→", "record", 1)
+        if self.looked is not None and self.looked.inspection.margin is not None:
+            yield KeyHint("m", "correlation" if self.margins else "margins", 2)
+        if self.looked is not None and self.looked.inspection.regime == "late":
+            yield KeyHint("o", "optimal?", 2)
+        if self.looked is not None and _has_matrix(self.looked.state):
+            yield KeyHint("w", "layers", 4)
+        if self.looked is not None and self.looked.surface is not None:
+            yield KeyHint("d", "pictures" if self.has_class("prediction") else "prediction", 4)
+        yield KeyHint("f", "fork", 3)
+        yield KeyHint("↑↓", "choose", 8)
+        yield KeyHint("tab", "page" if self.has_class("tiny") else "table", 6)
+        if self.has_class("narrow") and not self.has_class("tiny"):
+            pictures = "front" if self.margins else "compass"
+            yield KeyHint("v", "tables" if self.has_class("turned") else pictures, 2)
+        yield KeyHint("?", "help", 3)
+        yield KeyHint("esc", "back", 1)
+
+    # --- choosing ---
+
+    def chosen_neuron(self) -> int | None:
+        """The neuron under the cursor, while that table is the one in use."""
+        row = self.query_one("#neurons", Listing).chosen
+        none = row is None or self.margin is not None or self._table != "neurons"
+        if self.looked is None or row is None or none:
+            return None
+        return show.shown_neurons(self.looked)[row].index
+
+    def chosen_point(self) -> int | None:
+        """The KKT point under the cursor; that of the neuron under it, in the other table."""
+        neuron = self.chosen_neuron()
+        if neuron is not None and self.looked is not None:
+            return self.looked.inspection.forecast.neurons[neuron].target
+        return None if self.margin is not None else self.query_one("#points", Listing).chosen
+
+    @on(Listing.Chosen)
+    def _moved(self, event: Listing.Chosen) -> None:
+        event.stop()
+        self._draw_choice()
+
+    def action_next_table(self, by: int = 1) -> None:
+        """The other table; on a small terminal the next page."""
+        if self.has_class("tiny"):
+            self.page = (self.page + by) % len(PAGES)
+            self._arrange()
+            if PAGES[self.page] in ("points", "neurons"):
+                self._table = PAGES[self.page]
+                self.query_one(f"#{self._table}", Listing).focus()
+        else:
+            self._next_stop(by)
+        self._draw_choice()
+
+    def _next_stop(self, by: int) -> None:
+        """The next table, or the evidence where it needs to be scrolled."""
+        judged = self.query_one("#judged", VerticalScroll)
+        stops = ["points", "neurons", *(["judged"] if judged.max_scroll_y > 0 else [])]
+        at = "judged" if judged.has_focus else self._table
+        self.query_one(f"#{stops[(stops.index(at) + by) % len(stops)]}").focus()
+
+    @on(events.DescendantFocus)
+    def _focused(self, event: events.DescendantFocus) -> None:
+        """A click may choose the table too."""
+        if event.widget.id in ("points", "neurons"):
+            self._table = event.widget.id
+            self._draw_choice()
+
+    def action_margins(self) -> None:
+        """From the correlation function's page to that of the max-margin problem, or back."""
+        looked = self.looked
+        if looked is None or looked.inspection.margin is None:
+            done = looked is not None and looked.whole
+            why = looked.inspection.limits[-1] if done and looked is not None else ""
+            self.notify(why or "the certificates are being computed …", markup=False)
+            return
+        self.margins, self._asked = not self.margins, True
+        self._draw()
+
+    def action_prediction(self) -> None:
+        """What the network predicts over the plane of its inputs, in place of the pictures, or back."""
+        if self.looked is None or self.looked.surface is None:
+            self.notify("the inputs of this run do not lie in a plane")
+            return
+        self.toggle_class("prediction")
+        self.set_class(self.has_class("prediction") or self.has_class("turned"), "turned")
+        self._draw_choice()
+        self._draw_keys()
+
+    def action_optimal(self) -> None:
+        """Whether the KKT point that this state heads for is an optimum: a page of its own."""
+        from workbench.tui.verdict.screen import VerdictScreen
+
+        looked = self.looked
+        if looked is None:
+            self.notify("still looking into this state")
+            return
+        state, known = looked.state, self._verdict
+        found = None if known is None or known[0] is not state else known[1]
+
+        def keep(found: Optimality | None) -> None:
+            self._verdict = None if found is None else (state, found)
+
+        screen = VerdictScreen(self.subject.name, state, found, state_word(self.subject))
+        self.app.push_screen(screen, keep)
+
+    def action_layers(self) -> None:
+        """Singular values of the layers, and the data mapped through them."""
+        from workbench.tui.layers.screen import LayersScreen
+
+        self.app.push_screen(LayersScreen(self.subject))
+
+    def action_turn(self) -> None:
+        """Where one column fits: the other one."""
+        self.toggle_class("turned")
+        self._draw_keys()
+
+    def action_out(self) -> None:
+        """Back to the run."""
+        self.app.pop_screen()
+
+
+def _has_matrix(state: InspectedState) -> bool:
+    """Whether any layer has singular values to show."""
+    return any(layer.matrix is not None for layer in state.structure.layers)

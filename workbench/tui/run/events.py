@@ -1,0 +1,113 @@
+"""Everything that happened in a run, whole: the log beside the charts has room for the last lines only."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import ClassVar
+
+from rich.table import Table
+from rich.text import Text
+from textual.app import ComposeResult
+from textual.binding import Binding, BindingType
+from textual.containers import VerticalScroll
+from textual.widgets import Static
+
+from workbench.tui.dialogs import Dialog, palette_of
+from workbench.tui.run.pictures import NAMES
+from workbench.tui.widgets import numbers
+from workbench.tui.widgets.eventlog import event_ink
+from workbench.tui.widgets.palette import Palette
+
+Told = tuple[int, str, str]
+"""(step, kind, text) of an event."""
+REFRESH_SECONDS = 1.0
+
+
+def draw_all(events: Sequence[Told], palette: Palette) -> Table | Text:
+    """The events as rows of step, kind and text, wrapped at words, the newest last."""
+    if not events:
+        return Text(palette.say("nothing has happened yet"), style=_style(palette, "dim"))
+    table = Table.grid(padding=(0, 1), expand=True)
+    table.add_column(justify="right", no_wrap=True)
+    table.add_column(no_wrap=True)
+    table.add_column(ratio=1)
+    for step, kind, text in events:
+        name = NAMES.get(kind, kind)
+        table.add_row(
+            Text(numbers.thousands(step), style=_style(palette, "dim")),
+            Text(palette.say(name), style=_style(palette, event_ink(name))),
+            Text(palette.say(text), style=_style(palette, "text")),
+        )
+    return table
+
+
+def _style(palette: Palette, ink: str) -> str:
+    return f"#{palette.ink(ink):06x}"
+
+
+class EventsScreen(Dialog[None]):
+    """All events, followed while a run trains; any of `esc`, `e`, `q`, `enter` closes it.
+
+    `events`: gives what has happened by now.
+    """
+
+    DEFAULT_CSS = """
+    EventsScreen {
+        align: center middle;
+        & > VerticalScroll {
+            width: 94%;
+            max-width: 140;
+            height: auto;
+            max-height: 100%;
+            padding: 0 1;
+            background: #161b22;
+            border: round #3d444d;
+            border-title-color: #d6dbe1;
+            scrollbar-size-vertical: 1;
+            scrollbar-color: #3d444d;
+            scrollbar-background: #161b22;
+            &.plain { border: ascii #3d444d; }
+        }
+        & Static { width: 100%; height: auto; }
+    }
+    """
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("escape,e,q,enter", "close", "close"),
+        Binding("down,j", "scroll(1)", "down", show=False),
+        Binding("up,k", "scroll(-1)", "up", show=False),
+    ]
+
+    def __init__(self, events: Callable[[], Sequence[Told]]) -> None:
+        super().__init__()
+        self.events = events
+        self._shown = -1
+
+    def compose(self) -> ComposeResult:
+        with VerticalScroll() as box:
+            box.border_title = "events"
+            box.set_class(palette_of(self).ascii, "plain")
+            yield Static()
+
+    def on_mount(self) -> None:
+        """Show them, from the newest up, and go on looking."""
+        self._fill()
+        self.set_interval(REFRESH_SECONDS, self._fill)
+
+    def _fill(self) -> None:
+        events = self.events()
+        if len(events) == self._shown:
+            return
+        box = self.query_one(VerticalScroll)
+        at_end = self._shown < 0 or box.scroll_y >= box.max_scroll_y
+        self._shown = len(events)
+        self.query_one(Static).update(draw_all(events, palette_of(self)))
+        if at_end:
+            self.call_after_refresh(box.scroll_end, animate=False)
+
+    def action_close(self) -> None:
+        """Back to the screen beneath."""
+        self.dismiss(None)
+
+    def action_scroll(self, rows: int) -> None:
+        """Up or down."""
+        self.query_one(VerticalScroll).scroll_relative(y=rows, animate=False)

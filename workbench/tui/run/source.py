@@ -1,0 +1,313 @@
+"""Where a run screen's numbers come from: a session that trains, or the files of a stored run."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Protocol
+
+import numpy as np
+
+from workbench.arrays import Float
+from workbench.config.run import RunConfig
+from workbench.record.checkpoint import list_checkpoints
+from workbench.record.history import History
+from workbench.record.reader import RunReader
+from workbench.run.stored import stored_config, stored_state
+from workbench.tui.run.eta import seconds_to_risk
+from workbench.tui.run.moments import CircleKeeper, Moment, moment_of, recorded_moment
+from workbench.tui.run.surface import Surface, SurfaceKeeper
+
+if TYPE_CHECKING:
+    from workbench.protocol.events import Snapshot
+    from workbench.run.experiment import Setup
+    from workbench.run.session import Session
+
+
+@dataclass(frozen=True)
+class Progress:
+    """How a run is doing, for the status line."""
+
+    state: str
+    step: int
+    steps: int
+    rate: float = 0.0
+    eta: float | None = None
+    note: str = ""
+
+
+class Source(Protocol):
+    """A run to look at."""
+
+    name: str
+    folder: Path
+    config: RunConfig | None
+    history: History
+    live: bool
+
+    def refresh(self) -> bool:
+        """Look for news; whether there are any."""
+        ...
+
+    def progress(self) -> Progress:
+        """Where the run is."""
+        ...
+
+    def moment(self, row: int | None) -> Moment:
+        """The state at a record, or the latest."""
+        ...
+
+    def surface(self, row: int | None) -> Surface | None:
+        """The prediction over the plane at a record, or the latest; None while it is not ready."""
+        ...
+
+    @property
+    def order(self) -> float | None:
+        """L of the network's homogeneity, None where it has none or it is not known."""
+        ...
+
+    @property
+    def layers(self) -> tuple[str, ...]:
+        """The names of the network's layers; none while it is not known."""
+        ...
+
+    def events(self) -> Sequence[tuple[int, str, str]]:
+        """What happened, oldest first."""
+        ...
+
+    def data(self) -> tuple[Float[np.ndarray, "n ..."] | None, Float[np.ndarray, " n"] | None]:
+        """The samples."""
+        ...
+
+
+class LiveSource:
+    """A run being trained by this process."""
+
+    live = True
+
+    def __init__(self, session: Session) -> None:
+        self.session = session
+        self.folder = session.folder
+        self.config: RunConfig | None = session.config
+        self.name = session.name
+        self.history = session.history
+        self._keeper = CircleKeeper()
+        self._surfaces = SurfaceKeeper()
+        self._seen: tuple[object, int] = (None, -1)
+
+    def refresh(self) -> bool:
+        """Whether the engine has published a new snapshot, or gone on."""
+        engine, (snapshot, step) = self.session.engine, self._seen
+        self._seen = (engine.snapshot, engine.state.step)
+        return self._seen[0] is not snapshot or self._seen[1] != step
+
+    def progress(self) -> Progress:
+        """From the engine's snapshot."""
+        engine, snapshot = self.session.engine, self.session.engine.snapshot
+        state = {"running": "live", "finished": "done", "stopped": "paused"}.get(
+            engine.mode, engine.mode
+        )
+        if snapshot is None:
+            return Progress(state, 0, engine.plan.steps)
+        # The step counter is the engine's own: snapshots are rare where looking is dear.
+        step = engine.state.step if engine.mode == "running" else snapshot.step
+        return Progress(
+            state,
+            step,
+            engine.plan.steps,
+            snapshot.steps_per_second,
+            self._eta(snapshot),
+            snapshot.note,
+        )
+
+    def _eta(self, snapshot: Snapshot) -> float | None:
+        """Seconds until the last step, or until the risk that is the run's goal if that is sooner."""
+        until, eta = (
+            self.config.train.until if self.config is not None else None,
+            snapshot.eta_seconds,
+        )
+        if until is None or eta is None:
+            return eta
+        sooner = seconds_to_risk(self.history, until.log10_risk, snapshot.steps_per_second)
+        # The flow's own number of steps is only a limit: until its speed is known nothing can be said.
+        limit = np.inf if self.config is not None and self.config.train.rule == "flow" else eta
+        left = min(limit, np.inf if sooner is None else sooner)
+        return left if np.isfinite(left) else None
+
+    @property
+    def order(self) -> float | None:
+        """L of the network's homogeneity, None where it has none."""
+        return self.session.setup.panel.order
+
+    @property
+    def layers(self) -> tuple[str, ...]:
+        """As the network declares them."""
+        return tuple(layer.name for layer in self.session.setup.structure.layers)
+
+    def surface(self, row: int | None) -> Surface | None:
+        """Of the engine's snapshot: a run that trains keeps no θ of the records before in memory."""
+        snapshot = self.session.engine.snapshot
+        if snapshot is None:
+            return None
+        running = snapshot.mode == "running"
+        return self._surfaces.of(self.session.setup, snapshot.step, snapshot.theta, now=not running)
+
+    def moment(self, row: int | None) -> Moment:
+        """The engine's snapshot, or a record with the neurons it holds."""
+        snapshot = self.session.engine.snapshot
+        if snapshot is None:
+            return Moment(0, reason="starting", waiting=True)
+        if row is not None:
+            return recorded_moment(
+                self.history, row, "the correlation function is of the latest state"
+            )
+        return moment_of(
+            self.session.setup,
+            snapshot.step,
+            snapshot.theta,
+            snapshot.outputs,
+            snapshot.values,
+            self._keeper,
+            now=snapshot.mode != "running",
+        )
+
+    def events(self) -> Sequence[tuple[int, str, str]]:
+        """As the engine told them."""
+        return self.session.events
+
+    def data(self) -> tuple[Float[np.ndarray, "n ..."] | None, Float[np.ndarray, " n"] | None]:
+        """The samples."""
+        return self.session.setup.dataset.x, self.session.setup.dataset.y
+
+
+class StoredSource:
+    """A run in its files: finished, lost, or being written by another process."""
+
+    live = False
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self.reader = RunReader(folder)
+        self.history = History.from_reader(self.reader)
+        self.config: RunConfig | None = stored_config(folder)
+        self.name = str(self.reader.attributes.get("name") or folder.name)
+        self.setup: Setup | None = None
+        self._keeper = CircleKeeper()
+        self._surfaces = SurfaceKeeper()
+        self._moment: Moment | None = None
+        self._events: list[tuple[int, str, str]] | None = None
+        self._checked = 0.0
+        self._news = True
+
+    def prepare(self) -> None:
+        """Rebuild the network behind the recorded θ; slow (imports torch), for a worker thread.
+
+        A model class of the user's is never imported for looking.
+        """
+        if self.config is None or self.config.model.kind == "torch":
+            return
+        import workbench.theory.ncf.kkt  # noqa: F401  (slow to load, and wanted by the next frame)
+        from workbench.run.experiment import set_up
+        from workbench.run.stored import stored_dataset
+
+        config = self.config.for_looking()
+        cpu = config.model_copy(update={"device": config.device.model_copy(update={"kind": "cpu"})})
+        self.setup = set_up(cpu, stored_dataset(self.reader))
+        self._moment = None
+        self._news = True
+
+    def refresh(self) -> bool:
+        """Follow the file while another process writes it."""
+        news, self._news = self._news, False
+        if self.reader.live and time.monotonic() - self._checked > 0.5:
+            self._checked = time.monotonic()
+            news = self.history.update() > 0 or news
+        return news
+
+    def progress(self) -> Progress:
+        """From the file's status and its last record."""
+        steps = self.history.step
+        status = self.reader.status
+        state = {
+            "finished": "replay",
+            "stopped": "replay",
+            "running": "live",
+            "paused": "paused",
+        }.get(status, status)
+        planned = self.config.train.steps if self.config is not None else 0
+        return Progress(state, int(steps[-1]) if len(steps) else 0, planned)
+
+    def moment(self, row: int | None) -> Moment:
+        """The state at a record, with the network's outputs where θ was recorded."""
+        if self.history.length == 0:
+            return Moment(0, reason="no record yet", waiting=True)
+        row = self.history.length - 1 if row is None else row
+        step = int(self.history.step[row])
+        if self._moment is not None and self._moment.step == step:
+            return self._moment
+        if self.setup is None or "theta" not in self.reader.series_names():
+            loading = self._can_prepare()
+            reason = "loading the network …" if loading else "θ was not recorded"
+            self._moment = recorded_moment(self.history, row, reason, waiting=loading)
+            return self._moment
+        import torch
+
+        theta = np.asarray(self.reader.read("theta", slice(row, row + 1)))[0]
+        with torch.no_grad():
+            self.setup.state.theta.copy_(torch.from_numpy(theta))
+            out = self.setup.model(self.setup.program.x)
+        outputs = out.reshape(self.setup.output_shape).double().numpy()
+        values = recorded_moment(self.history, row, "").values
+        self._moment = moment_of(self.setup, step, theta, outputs, values, self._keeper, now=True)
+        return self._moment
+
+    @property
+    def order(self) -> float | None:
+        """L of the network's homogeneity, as its file says."""
+        order = float(self.reader.attributes.get("homogeneity", np.nan))
+        return order if np.isfinite(order) else None
+
+    @property
+    def layers(self) -> tuple[str, ...]:
+        """As the network declares them, once it is rebuilt."""
+        setup = self.setup
+        return () if setup is None else tuple(layer.name for layer in setup.structure.layers)
+
+    def surface(self, row: int | None) -> Surface | None:
+        """At a record where θ was recorded, else at the checkpoint before it."""
+        if self.setup is None or not self.history.length:
+            return None
+        row = self.history.length - 1 if row is None else min(row, self.history.length - 1)
+        step = int(self.history.step[row])
+        if "theta" in self.reader.series_names():
+            theta = np.asarray(self.reader.read("theta", slice(row, row + 1)))[0]
+            return self._surfaces.of(self.setup, step, theta, now=True)
+        before = [at for at, _ in list_checkpoints(self.folder) if at <= step]
+        if not before:
+            return Surface(step, reason="no checkpoint before this step")
+        theta = stored_state(self.folder, self.reader, max(before))[0]
+        return self._surfaces.of(self.setup, max(before), theta, now=True)
+
+    def _can_prepare(self) -> bool:
+        return (
+            self.setup is None
+            and "theta" in self.reader.series_names()
+            and self.config is not None
+            and self.config.model.kind != "torch"
+        )
+
+    def events(self) -> Sequence[tuple[int, str, str]]:
+        """As recorded; read again only while there may be more."""
+        if self._events is None or self.reader.live:
+            self._events = [(e.step, e.kind, e.text) for e in self.reader.events()]
+        return self._events
+
+    def data(self) -> tuple[Float[np.ndarray, "n ..."] | None, Float[np.ndarray, " n"] | None]:
+        """The samples kept in the file."""
+        return self.reader.x, self.reader.y
+
+    def close(self) -> None:
+        """Close the file."""
+        self.reader.close()

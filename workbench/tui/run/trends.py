@@ -1,0 +1,166 @@
+"""The lines of numbers beside the charts: each a trend and its value at the cursor or now. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+
+from workbench.arrays import Float, Int
+from workbench.config.run import RunConfig
+from workbench.measures.rates import Rates, rates
+from workbench.record.history import History
+from workbench.record.schema import SERIES
+from workbench.tui.run.curves import angle_degrees, angle_text
+from workbench.tui.run.x_axis import LN10, Look, classifies
+from workbench.tui.widgets.scale import Kind, axis
+from workbench.tui.widgets.sparkrows import LEAST_DECADES, SparkModel, SparkRow
+from workbench.tui.widgets.statusline import log_risk_text, number_text
+
+Floats = Float[np.ndarray, " T"]
+BARS = 48
+"""Places along the axis that a line's bars are made of."""
+
+
+def _same(values: Floats) -> Floats:
+    return values
+
+
+def _decades(values: Floats) -> Floats:
+    return values / LN10
+
+
+def _log_degrees(values: Floats) -> Floats:
+    with np.errstate(divide="ignore"):
+        return np.asarray(np.log10(angle_degrees(values)))
+
+
+def _positive(values: Floats) -> Floats:
+    """γ~ has no meaning before the data is separated."""
+    return np.where(values > 0, values, np.nan)
+
+
+@dataclass(frozen=True)
+class Trend:
+    """A scalar series as a line: `drawn` is what its bars show, `told` its value in words; bars over less
+    than `least` are not drawn over the whole height.
+
+    Of more lines than fit, those with the largest `rank` are left out; `late` is the rank in the late
+    phase, where other numbers matter.
+    """
+
+    name: str
+    label: str
+    color: str
+    told: Callable[[float], str]
+    drawn: Callable[[Floats], Floats] = _same
+    rank: int = 0
+    late: int = 0
+    least: float = 0.0
+
+
+def _number(pattern: str) -> Callable[[float], str]:
+    return lambda value: number_text(value, pattern)
+
+
+def _log10(value: float) -> str:
+    return log_risk_text(value / LN10)
+
+
+TRENDS: tuple[Trend, ...] = (
+    Trend("log_risk", "log₁₀ L", "cyan", _log10, _decades, 0, 0, LEAST_DECADES),
+    Trend("margin_normalized", "margin γ", "min", _number("+.5f"), rank=1, late=1),
+    Trend("margin_smoothed", "smoothed γ~", "teal", _number("+.5f"), _positive, rank=9, late=2),
+    Trend("margin_multi", "by layer γ_m", "pink", _number("+.3g"), rank=7, late=9),
+    Trend("rho", "‖θ‖", "green", _number(".4g"), rank=2, late=6),
+    Trend("grad_norm_log", "log₁₀ ‖∇L‖", "blue", _log10, _decades, 3, 10, LEAST_DECADES),
+    Trend("alignment", "angle to −∇L", "orange", angle_text, _log_degrees, 4, 3, LEAST_DECADES),
+    Trend("path_length", "path", "yellow", _number(".5g"), rank=5, late=4),
+    Trend("learning_rate_log", "log₁₀ η", "purple", _log10, _decades, 8, 8, LEAST_DECADES),
+    Trend("time_log", "log₁₀ T", "blue", _log10, _decades, 10, 7, LEAST_DECADES),
+    Trend("accuracy", "accuracy", "purple", "{:.2%}".format, rank=6, late=11),
+)
+
+
+OF_CLASSES = frozenset({"margin_normalized", "margin_smoothed", "margin_multi", "accuracy"})
+"""Series that mean something where labels are classes."""
+
+
+def spark_model(
+    history: History,
+    config: RunConfig | None,
+    n: int,
+    h: int,
+    look: Look,
+    x: Float[np.ndarray, " T"],
+    *,
+    late: bool = False,
+    found: Rates | None = None,
+    most: int = 99,
+) -> SparkModel:
+    """At most `most` lines: scalars, and in the late phase the rates against LL20 Theorem 4.3's."""
+    rows_of_bars = even_rows(x, look)
+    cursor = look.cursor
+    told = (
+        TRENDS if classifies(config, history) else [t for t in TRENDS if t.name not in OF_CLASSES]
+    )
+    rows = [
+        (t.late if late else t.rank, row)
+        for t in told
+        if (row := _row(history, t, cursor, rows_of_bars))
+    ]
+    if late and found is not None and len(found) and cursor is None:
+        risk = f"{found.risk[-1]:.4f} | {found.risk_theory[-1]:.4f}"
+        rows.append((5, SparkRow("Δln L/Δln T", found.risk, risk, "cyan")))
+    kept = {rank for rank, _ in sorted(rows, key=lambda row: row[0])[:most]}
+    return SparkModel(
+        rows=tuple(row for rank, row in rows if rank in kept), title=headline(config, n, h)
+    )
+
+
+def rates_of(
+    history: History, config: RunConfig | None, n: int, order: float | None
+) -> Rates | None:
+    """Measured slopes of a run against LL20 Theorem 4.3's; None where no logarithm of time is recorded."""
+    if config is None or not history.has("time_log"):
+        return None
+    extra = float(np.log(max(1, n))) if config.loss.reduction == "mean" else 0.0
+    summed = history.scalar("log_risk") + extra
+    return rates(history.scalar("time_log"), summed, history.scalar("rho"), order, config.loss.kind)
+
+
+def even_rows(x: Float[np.ndarray, " T"], look: Look) -> Int[np.ndarray, " k"]:
+    """Records evenly spaced along the shared axis up to the cursor, the last one kept."""
+    count = len(x) if look.cursor is None else min(look.cursor + 1, len(x))
+    shown = np.maximum.accumulate(np.where(np.isfinite(x[:count]), x[:count], -np.inf))
+    first = int(np.searchsorted(shown, 0.0 if look.kind is Kind.LOG else -np.inf, side="right"))
+    if count - first < 2 or not shown[first] < shown[-1]:
+        return np.arange(count)
+    places = axis(look.kind, float(shown[first]), float(shown[-1])).edges(BARS)
+    return np.minimum(np.searchsorted(shown, places, side="left"), count - 1)
+
+
+def _row(
+    history: History, trend: Trend, cursor: int | None, rows: Int[np.ndarray, " k"]
+) -> SparkRow | None:
+    if not history.length or not history.has(trend.name) or SERIES[trend.name].dims:
+        return None
+    values = history.scalar(trend.name)
+    now = float(values[-1 if cursor is None else min(cursor, len(values) - 1)])
+    return SparkRow(
+        trend.label, trend.drawn(values[rows]), trend.told(now), trend.color, trend.least
+    )
+
+
+def headline(config: RunConfig | None, n: int, h: int) -> str:
+    """What is trained, in a few words."""
+    if config is None:
+        return ""
+    parts = [f"n {n:,}" + (f" H {h:,}" if h else ""), config.model.kind, config.loss.kind]
+    scale = getattr(config.init, "scale", None)
+    if config.train.rule != "constant":
+        parts.append(config.train.rule)
+    elif scale is not None:
+        parts.append(f"init {scale:g}")
+    return "  ".join(p for p in parts if p)
