@@ -17,7 +17,7 @@ from pathlib import Path
 from workbench.presets import load_config
 from workbench.run.session import Session
 from workbench.tui.app import WorkbenchApp
-from workbench.tui.inspect.examined import look_into
+from workbench.tui.inspect.examined import examine
 from workbench.tui.inspect.screen import InspectorScreen
 
 SETTINGS = ["data.n=1000", "model.width=1000", "pause.at=[20]", "record.every=10"]
@@ -36,7 +36,7 @@ async def heartbeat(gaps: list[float]) -> None:
 
 def bare(session: Session) -> None:
     """The theory as a function."""
-    look_into(session.inspected_state(), lambda: False)
+    examine(session.inspected_state(), lambda: False)
 
 
 async def measure(runs: Path) -> list[tuple[float, float, float]]:

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from record.sample_run import inspection
 
-from workbench.inspector.forecast_ledger import MOST_AT_SADDLES, OVERDUE, ForecastFollower
+from workbench.inspector.forecast_ledger import MOST_AT_SADDLES, OVERDUE, ForecastLedger
 from workbench.protocol.events import Forecast, Inspected, SaddleFound
 from workbench.protocol.inspections import NeuronColumns, PointColumns
 
@@ -78,7 +78,7 @@ def no_look(theta, step):
 
 
 def follower(look=no_look, before=lambda step: None, columns=range(H), directions=range(H), **more):
-    return ForecastFollower(look, np.array(columns), np.array(directions), before, **more)
+    return ForecastLedger(look, np.array(columns), np.array(directions), before, **more)
 
 
 def parts(values, cuts):

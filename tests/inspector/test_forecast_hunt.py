@@ -11,7 +11,7 @@ import pytest
 from tests.inspector.forecast_hunt import Tally, forecasts_of, hunted
 from tests.inspector.runs import config
 from workbench.config.toml import override, parse_config, parse_toml, to_toml
-from workbench.inspector.forecast_ledger import FOLLOWED_SERIES, ForecastFollower
+from workbench.inspector.forecast_ledger import FOLLOWED_SERIES, ForecastLedger
 from workbench.inspector.inspect import inspect_state
 from workbench.inspector.recording import recorded_inspection
 from workbench.record.reader import RunReader
@@ -53,7 +53,7 @@ def test_a_drifting_plateau_names_who_leaves_and_when(tmp_path):
     with RunReader(session.folder) as reader:
         rows = {name: np.asarray(reader.read(name)) for name in FOLLOWED_SERIES}
     everyone = np.arange(15)
-    follower = ForecastFollower(lambda theta, step: "", everyone, everyone, lambda step: rows)
+    follower = ForecastLedger(lambda theta, step: "", everyone, everyone, lambda step: rows)
     _, told, happened = follower.kept(kept)
     # Neuron 14 stays where it is; that it may leave is not said without neuron 4.
     assert kept.names == (4, 14)

@@ -9,7 +9,7 @@ import pytest
 import torch
 from torch import nn
 
-from tests.theory.patterned_networks import SquaredRelu, TwoLayer
+from tests.theory.margin.patterned_networks import SquaredRelu, TwoLayer
 from workbench.config.toml import parse_config
 from workbench.errors import BadInput
 from workbench.inspector.gated_network import GatedNetwork

@@ -7,7 +7,12 @@ from pathlib import Path
 
 import numpy as np
 
-from workbench.protocol.inspections import RecordedInspection, NeuronColumns, ForecastOutcome, PointColumns
+from workbench.protocol.inspections import (
+    ForecastOutcome,
+    NeuronColumns,
+    PointColumns,
+    RecordedInspection,
+)
 from workbench.record.layout import SeriesLayout
 from workbench.record.reader import RunReader
 from workbench.record.store import RunStore
@@ -113,7 +118,9 @@ def inspection(step: int, points: int | None = None) -> RecordedInspection:
 def outcome(made: int, step: int) -> ForecastOutcome:
     """What became of the sample run's forecast of a step."""
     neuron, text = made % NEURONS, f"of {made} at {step}"
-    return ForecastOutcome(made, step, "left", neuron, 1.5, 0.01, 0.25, text, made % 3 - 1, made % 2)
+    return ForecastOutcome(
+        made, step, "left", neuron, 1.5, 0.01, 0.25, text, made % 3 - 1, made % 2
+    )
 
 
 def alike(found: RecordedInspection, expected: RecordedInspection) -> bool:

@@ -19,7 +19,7 @@ import torch
 
 from workbench.arrays import Array
 from workbench.engine.goals import Goals
-from workbench.engine.observer import Follower, NoFollower
+from workbench.engine.observer import NoFollower, SaddleObserver
 from workbench.engine.pace import Pace
 from workbench.engine.plan import Plan
 from workbench.engine.program import RowBuffer, StepProgram, StopFlag
@@ -31,9 +31,9 @@ from workbench.measures.rows import Rows
 from workbench.protocol.commands import (
     Checkpoint,
     Command,
-    Keep,
     Pause,
     Perturb,
+    RecordInspection,
     Resume,
     RunUntil,
     StepN,
@@ -75,7 +75,7 @@ class Engine:
         recorder: Callable[[Event], None],
         viewers: Sequence[Callable[[Event], None]] = (),
         confirm: Confirm | None = None,
-        follower: Follower | None = None,
+        follower: SaddleObserver | None = None,
     ) -> None:
         self.confirm, self.follower = confirm, follower or NoFollower()
         self.program, self.state, self.panel, self.plan = program, state, panel, plan
@@ -200,7 +200,7 @@ class Engine:
                 # Without it a kill would undo what the events tell.
                 self._checkpoint()
                 self._publish()
-            case Keep(kept):
+            case RecordInspection(kept):
                 self._tell_all(self.follower.kept(kept))
             case Checkpoint():
                 self._checkpoint()
@@ -328,7 +328,7 @@ class Engine:
             self._checkpoint()
         while not self.commands.empty():
             # After the end nothing is written any more.
-            if isinstance(command := self.commands.get(), Keep):
+            if isinstance(command := self.commands.get(), RecordInspection):
                 self._carry_out(command)
         # Closing the files takes a while: whoever sees the end must find the last step beside it.
         self._publish()
@@ -362,7 +362,7 @@ class Engine:
         while True:
             command = self.commands.get()
             self.stop_flag.raised = False
-            if isinstance(command, Keep):
+            if isinstance(command, RecordInspection):
                 waiting.append(command)
             if isinstance(command, Stop):
                 raise StorageError(problem)

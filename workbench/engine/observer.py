@@ -10,7 +10,7 @@ from workbench.protocol.events import Event, Inspected, SaddleFound
 from workbench.protocol.inspections import RecordedInspection
 
 
-class Follower(Protocol):
+class SaddleObserver(Protocol):
     """Called in the engine's thread; what it returns is told in that order."""
 
     def recorded(

@@ -20,7 +20,7 @@ from workbench.inspector.forecast_words import late_words, left_words, made_word
 from workbench.inspector.inspect import Inspection
 from workbench.inspector.recording import recorded_inspection
 from workbench.protocol.events import Event, Forecast, Inspected, SaddleFound
-from workbench.protocol.inspections import RecordedInspection, ForecastOutcome
+from workbench.protocol.inspections import ForecastOutcome, RecordedInspection
 from workbench.theory.ncf.result import KktPoint
 
 OVERDUE = 2.0
@@ -37,8 +37,8 @@ FAILURES = (ValueError, ArithmeticError, LookupError, RuntimeError, MemoryError)
 """What numerics and allocations raise: an inspection that fails must not end the run."""
 
 
-class ForecastFollower:
-    """The engine's `Follower`, called in its thread.
+class ForecastLedger:
+    """The engine's `SaddleObserver`, called in its thread.
 
     `norms` (k), `directions` (m): the neurons whose norms and directions are recorded, rising; empty
     where none are. `before`: recorded rows around and after a step, for inspections of an earlier
@@ -223,7 +223,9 @@ class ForecastFollower:
     def _void(self, kept: RecordedInspection, step: int) -> list[Event]:
         nan = float("nan")
         words = void_words(kept)
-        return self._closed(kept, ForecastOutcome(kept.step, step, "void", -1, nan, nan, nan, words))
+        return self._closed(
+            kept, ForecastOutcome(kept.step, step, "void", -1, nan, nan, nan, words)
+        )
 
     def _closed(self, kept: RecordedInspection, outcome: ForecastOutcome) -> list[Event]:
         del self.open[kept.step]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from workbench.protocol.inspections import RecordedInspection, ForecastOutcome
+from workbench.protocol.inspections import ForecastOutcome, RecordedInspection
 
 ROUNDING = 1e-6
 """Steps by which the ends of an interval, rounded outwards, may be off."""

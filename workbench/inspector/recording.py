@@ -12,9 +12,9 @@ from workbench.models.structure import Structure
 from workbench.protocol.inspections import (
     MOST_NEURONS,
     Cause,
-    RecordedInspection,
     NeuronColumns,
     PointColumns,
+    RecordedInspection,
     most_points,
 )
 

@@ -59,7 +59,7 @@ def too_long(state: InspectedState) -> str | None:
     return f"KKT points from up to {cells:,} cells would hold up the training; workbench inspect finds them"
 
 
-def bounded_judgement(state: InspectedState) -> Judgement | None:
+def timed_judgement(state: InspectedState) -> Judgement | None:
     """The verdict on a state, for the watch: from few ascents where exact KKT points would take long.
 
     None where a network is too large for any evidence of a way out.
@@ -72,7 +72,7 @@ def bounded_judgement(state: InspectedState) -> Judgement | None:
     return judged(state, groups, correlation, curvature)
 
 
-def bounded_inspection(state: InspectedState) -> Inspection | str:
+def timed_inspection(state: InspectedState) -> Inspection | str:
     """The inspection of a state, or the reason not to begin with it; `limits` says what was left out."""
     reason = too_long(state)
     if reason is not None:

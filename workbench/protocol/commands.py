@@ -53,7 +53,7 @@ class Checkpoint:
 
 
 @dataclass(frozen=True)
-class Keep:
+class RecordInspection:
     """Keep an inspection in the run's file and follow its forecast."""
 
     kept: RecordedInspection
@@ -66,4 +66,4 @@ class Stop:
     reason: str = "asked"
 
 
-Command = Pause | Resume | StepN | RunUntil | Perturb | Checkpoint | Keep | Stop
+Command = Pause | Resume | StepN | RunUntil | Perturb | Checkpoint | RecordInspection | Stop

@@ -9,7 +9,7 @@ from typing import Literal
 import numpy as np
 
 from workbench.arrays import Array, Float
-from workbench.protocol.inspections import RecordedInspection, ForecastOutcome
+from workbench.protocol.inspections import ForecastOutcome, RecordedInspection
 
 Outcome = Literal["finished", "stopped", "diverged", "stalled"]
 

@@ -8,7 +8,7 @@ from collections.abc import Mapping
 import numpy as np
 
 from workbench.arrays import Array
-from workbench.protocol.inspections import RecordedInspection, ForecastOutcome
+from workbench.protocol.inspections import ForecastOutcome, RecordedInspection
 from workbench.record.column import Column
 from workbench.record.layout import KIND_BYTES, TEXT_BYTES, truncated
 from workbench.record.schema import STEP

@@ -9,7 +9,12 @@ from typing import Any
 import numpy as np
 
 from workbench.arrays import Array
-from workbench.protocol.inspections import RecordedInspection, NeuronColumns, ForecastOutcome, PointColumns
+from workbench.protocol.inspections import (
+    ForecastOutcome,
+    NeuronColumns,
+    PointColumns,
+    RecordedInspection,
+)
 from workbench.record.layout import truncated
 from workbench.record.tables import DIRECTION, GROUP, LONG_TEXT, TABLES, columns_of
 from workbench.record.values import text_value

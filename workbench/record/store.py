@@ -35,7 +35,7 @@ import numpy as np
 
 from workbench.arrays import Array
 from workbench.errors import BadInput, StorageError, clean_text
-from workbench.protocol.inspections import RecordedInspection, ForecastOutcome
+from workbench.protocol.inspections import ForecastOutcome, RecordedInspection
 from workbench.record import compact
 from workbench.record.atomic import put_in_place, write_error
 from workbench.record.buffer import Buffer, checked_rows

@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 
 from workbench.arrays import Array
-from workbench.protocol.inspections import RecordedInspection, ForecastOutcome
+from workbench.protocol.inspections import ForecastOutcome, RecordedInspection
 from workbench.record.column import Column
 from workbench.record.inspections import (
     Tables,

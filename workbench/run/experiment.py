@@ -28,7 +28,7 @@ from workbench.engine.state import EngineState
 from workbench.errors import BadInput
 from workbench.inspector.risk_model import RiskModel
 from workbench.inspector.state import InspectedState
-from workbench.inspector.time_limit import bounded_judgement
+from workbench.inspector.time_limit import timed_judgement
 from workbench.measures.layers import LayerMeasures, MaxMargin
 from workbench.measures.log_risk import log_risk
 from workbench.measures.own import own_series
@@ -298,7 +298,7 @@ def confirmation(setup: Setup) -> Confirm:
     risk = risk_model(setup)
 
     def confirm(theta: np.ndarray, step: int) -> Answer:
-        found = bounded_judgement(inspected(setup, theta, step=step, risk=risk))
+        found = timed_judgement(inspected(setup, theta, step=step, risk=risk))
         if found is None:
             return Answer(False, "", 0.0)
         words = " ".join(found.reasons)

@@ -6,23 +6,23 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from workbench.inspector.forecast_ledger import FOLLOWED_SERIES, ForecastFollower, Look
+from workbench.inspector.forecast_ledger import FOLLOWED_SERIES, ForecastLedger, Look
 from workbench.inspector.inspect import Inspection
 from workbench.inspector.recording import direction_width
 from workbench.inspector.state import InspectedState
-from workbench.inspector.time_limit import bounded_inspection
+from workbench.inspector.time_limit import timed_inspection
 from workbench.protocol.inspections import RecordedInspection
 from workbench.record.history import History
 from workbench.run.experiment import Setup, inspected, risk_model
 
 
-def follower_of(
+def ledger_of(
     setup: Setup, history: History, kept: Sequence[RecordedInspection] = ()
-) -> ForecastFollower:
+) -> ForecastLedger:
     """The follower of a run whose records are in `history` and whose file keeps `kept`."""
     panel = setup.panel
     none = np.zeros(0, dtype=np.int64)
-    return ForecastFollower(
+    return ForecastLedger(
         _look(setup, history),
         panel.neurons if panel.neuron_count else none,
         panel.direction_neurons if panel.neuron_count else none,
@@ -40,7 +40,7 @@ def _look(setup: Setup, history: History) -> Look:
         row = int(np.searchsorted(history.step, step))
         time = float(history.scalar("time")[row])
         state = inspected(setup, theta, step=step, time=time, risk=risk)
-        return bounded_inspection(at_rate_taken(state, history))
+        return timed_inspection(at_rate_taken(state, history))
 
     return look
 

@@ -29,7 +29,7 @@ from workbench.inspector.inspect import Inspection
 from workbench.inspector.recording import recorded_inspection
 from workbench.inspector.state import InspectedState
 from workbench.presets import load_config
-from workbench.protocol.commands import Keep, Stop
+from workbench.protocol.commands import RecordInspection, Stop
 from workbench.protocol.events import Event, Failed, Finished, Inspected, Recorded
 from workbench.protocol.inspections import RecordedInspection
 from workbench.record.checkpoint import Checkpoint, latest_checkpoint
@@ -49,7 +49,7 @@ from workbench.run.experiment import (
     require_finite_start,
     set_up,
 )
-from workbench.run.ledger import at_rate_taken, direction_width_of, follower_of
+from workbench.run.ledger import at_rate_taken, direction_width_of, ledger_of
 from workbench.run.stored import (
     require_rule,
     require_series,
@@ -124,7 +124,7 @@ class Session:
             self.recorder,
             [self._view],
             confirmation(setup),
-            follower_of(setup, history, kept),
+            ledger_of(setup, history, kept),
         )
 
     # --- making one ---
@@ -354,7 +354,7 @@ class Session:
                 f"run {self.folder.name} is {self.engine.mode}: an inspection is kept while it trains "
                 "or is paused."
             )
-        self.engine.send(Keep(recorded_inspection(inspection)))
+        self.engine.send(RecordInspection(recorded_inspection(inspection)))
 
     def _view(self, event: Event) -> None:
         """Keep the history of records and the last events for whoever looks."""

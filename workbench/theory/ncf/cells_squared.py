@@ -90,7 +90,7 @@ class CellSearch:
         free = len(independent(rows)[0]) == len(rows)
         return self.lines.dimension - len(rows) if free else 0
 
-    def look_into(self, cell: int, known: int = 0) -> None:
+    def examine(self, cell: int, known: int = 0) -> None:
         """Find what the closure of one cell holds; not in a kernel of dimension `known`."""
         spectrum, signs = self.spectrum(cell), self.cells[cell]
         for group in spectrum.groups:
@@ -233,7 +233,7 @@ def squared_points(
             rest = possible[cell] & ~vanishing[cell]
             if not rest.any() and known == int(vanishing[cell].sum()):
                 continue
-            search.look_into(begin + int(cell), known)
+            search.examine(begin + int(cell), known)
     return _drafts(search), finished, search.unresolved
 
 

@@ -10,7 +10,7 @@ from textual.screen import Screen
 from workbench.errors import WorkbenchError
 from workbench.tui.dialogs import Ask
 from workbench.tui.inspect import words as show
-from workbench.tui.inspect.examined import LiveSubject, Looked, StoredSubject
+from workbench.tui.inspect.examined import Examined, LiveSubject, StoredSubject
 from workbench.tui.inspect.push import delta_of, likely_neuron, parse_push, push_words
 from workbench.tui.unbroken import Unbroken
 
@@ -24,7 +24,7 @@ class InspectorActions(Unbroken, Screen[None]):
     def __init__(self, subject: LiveSubject | StoredSubject) -> None:
         super().__init__()
         self.subject = subject
-        self.looked: Looked | None = None
+        self.looked: Examined | None = None
         self.seen: object = None
 
     def chosen_point(self) -> int | None:

@@ -24,7 +24,7 @@ Cancel = Callable[[], bool]
 
 
 @dataclass(frozen=True, eq=False)
-class Looked:
+class Examined:
     """A state with what the inspector found. `surface`: Φ over the plane of the inputs, where they lie in
     one. `circles`: N over the angle by the sign of z that neurons
     see, for neurons in the plane. `sure`: the curvature is in the verdict, or has no use there.
@@ -71,7 +71,7 @@ class LiveSubject:
         """The state of the latest snapshot."""
         return self.session.inspected_state()
 
-    def keep(self, looked: Looked) -> None:
+    def keep(self, looked: Examined) -> None:
         """Keep the inspection in the run's file."""
         if not self.session.engine.ended:
             self.session.keep_inspection(looked.inspection)
@@ -128,7 +128,7 @@ def subject_of(source: Source, row: int | None) -> LiveSubject | StoredSubject |
     return None
 
 
-def look_into(state: InspectedState, cancel: Cancel) -> Looked:
+def examine(state: InspectedState, cancel: Cancel) -> Examined:
     """All that takes milliseconds: KKT points, forecast, a first verdict, the circle."""
     from workbench.inspector.circle import circle_of, circle_reason
     from workbench.inspector.inspect import inspect_state
@@ -144,10 +144,10 @@ def look_into(state: InspectedState, cancel: Cancel) -> Looked:
     surface = None
     if has_plane(state.x) and not cancel():
         surface = surface_of(plane_of(state.risk.model, state.x), state.step, state.theta)
-    return Looked(state, inspection, circles, surface)
+    return Examined(state, inspection, circles, surface)
 
 
-def made_sure(looked: Looked, cancel: Cancel) -> Looked:
+def made_sure(looked: Examined, cancel: Cancel) -> Examined:
     """With the curvature in its verdict, which takes seconds where there are many parameters."""
     from workbench.inspector.inspect import hessian_evidence, with_curvature
 
@@ -156,7 +156,7 @@ def made_sure(looked: Looked, cancel: Cancel) -> Looked:
     return replace(looked, inspection=inspection, sure=True)
 
 
-def with_margin(looked: Looked, cancel: Cancel) -> Looked:
+def with_margin(looked: Examined, cancel: Cancel) -> Examined:
     """With the certificates of problem (P), which take seconds where there are many parameters."""
     from workbench.inspector.inspect import certified
 

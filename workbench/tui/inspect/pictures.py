@@ -16,13 +16,13 @@ from workbench.tui.widgets.marks import KktPoint
 
 if TYPE_CHECKING:
     from workbench.inspector.correlation import Correlation
-    from workbench.tui.inspect.examined import Looked
+    from workbench.tui.inspect.examined import Examined
 
 TRAILS = 60
 """Up to this many neurons' ways to their targets are drawn."""
 
 
-def _marks(looked: Looked, sign: float | None, chosen: int | None) -> tuple[KktPoint, ...]:
+def _marks(looked: Examined, sign: float | None, chosen: int | None) -> tuple[KktPoint, ...]:
     found = looked.inspection.correlation
     if found is None:
         return ()
@@ -40,7 +40,7 @@ def _marks(looked: Looked, sign: float | None, chosen: int | None) -> tuple[KktP
     return tuple(marks)
 
 
-def compass(looked: Looked, chosen: int | None) -> CompassModel:
+def compass(looked: Examined, chosen: int | None) -> CompassModel:
     """Neurons with their ways to their targets, inputs, KKT points."""
     state, inspection = looked.state, looked.inspection
     found = inspection.correlation
@@ -73,7 +73,7 @@ def _scale(norm: Float[np.ndarray, " H"]) -> Literal["relative", "log"]:
     return "log" if many else "relative"
 
 
-def ways(looked: Looked) -> tuple[Float[np.ndarray, "T 2"], ...]:
+def ways(looked: Examined) -> tuple[Float[np.ndarray, "T 2"], ...]:
     """From the tips of small neurons to their targets on the circle: the shorter way round, which the
     flow takes unless a minimum of N lies on it."""
     inspection, state = looked.inspection, looked.state
@@ -119,7 +119,7 @@ def _between(start: float, turn: float, angle: float) -> bool:
     return 1e-9 < offset < abs(turn) - 1e-9
 
 
-def landscape(looked: Looked, chosen: int | None, neuron: int | None) -> LandscapeModel:
+def landscape(looked: Examined, chosen: int | None, neuron: int | None) -> LandscapeModel:
     """N over the angle for the sign of the chosen point, with small neurons on it."""
     state, found = looked.state, looked.inspection.correlation
     title = "N(u) of the residual"

@@ -23,10 +23,10 @@ from workbench.tui.inspect import pictures as pictures
 from workbench.tui.inspect import words as show
 from workbench.tui.inspect.actions import InspectorActions
 from workbench.tui.inspect.examined import (
+    Examined,
     LiveSubject,
-    Looked,
     StoredSubject,
-    look_into,
+    examine,
     made_sure,
     with_margin,
 )
@@ -160,7 +160,7 @@ class InspectorScreen(InspectorActions):
     @work(thread=True, exit_on_error=False, group="look")
     def _look(self, cancel: threading.Event) -> None:
         try:
-            looked = look_into(self.subject.state(), cancel.is_set)
+            looked = examine(self.subject.state(), cancel.is_set)
             self._tell(cancel, looked)
             # Late, the verdict needs no curvature, and the certificates are what one looks for.
             late = looked.inspection.regime == "late"
@@ -173,12 +173,12 @@ class InspectorScreen(InspectorActions):
         except Exception as error:  # noqa: BLE001  (a thread's top frame: silence would be worse)
             self._tell(cancel, f"the inspection failed: {type(error).__name__}: {error}")
 
-    def _tell(self, cancel: threading.Event, found: Looked | str) -> None:
+    def _tell(self, cancel: threading.Event, found: Examined | str) -> None:
         """Hand a result to the screen, unless another state took its place meanwhile."""
         if not cancel.is_set() and self.is_attached:
             self.app.call_from_thread(self._show, cancel, found)
 
-    def _show(self, cancel: threading.Event, found: Looked | str) -> None:
+    def _show(self, cancel: threading.Event, found: Examined | str) -> None:
         if cancel.is_set() or not self.is_attached:
             return
         if isinstance(found, str):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from workbench.tui.inspect.examined import LiveSubject, Looked, StoredSubject
+from workbench.tui.inspect.examined import Examined, LiveSubject, StoredSubject
 from workbench.tui.inspect.words import VERDICTS
 from workbench.tui.run.x_axis import LN10
 from workbench.tui.widgets.statusline import State, Status
@@ -26,7 +26,7 @@ def state_word(subject: LiveSubject | StoredSubject | None) -> State:
     return STATES[subject.session.engine.mode] if isinstance(subject, LiveSubject) else "replay"
 
 
-def status_of(subject: LiveSubject | StoredSubject, looked: Looked | None) -> Status:
+def status_of(subject: LiveSubject | StoredSubject, looked: Examined | None) -> Status:
     """The state and the verdict; while another state is being looked into, the step last seen."""
     step, extra = None, ""
     if isinstance(subject, LiveSubject):

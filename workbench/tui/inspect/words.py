@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from workbench.inspector.inspect import Inspection
     from workbench.theory.ncf.result import KktPoint as FoundPoint
     from workbench.theory.ncf.result import Orbit
-    from workbench.tui.inspect.examined import Looked
+    from workbench.tui.inspect.examined import Examined
 
 VERDICTS: dict[str, tuple[str, str]] = {
     "saddle": ("saddle", "warn"),
@@ -60,7 +60,7 @@ class Page:
     notes: list[Cell]
 
 
-def saddle_page(looked: Looked) -> Page:
+def saddle_page(looked: Examined) -> Page:
     """KKT points of the correlation function, and the neurons that head to them."""
     found = looked.inspection.correlation
     lower = "" if found is None or found.joint else neurons_title(looked)
@@ -76,14 +76,14 @@ def saddle_page(looked: Looked) -> Page:
     )
 
 
-def verdict_line(looked: Looked) -> list[Cell]:
+def verdict_line(looked: Examined) -> list[Cell]:
     """The verdict and the regime; a word on what is still being computed."""
     word, ink = VERDICTS[looked.inspection.judgement.verdict]
     regime = REGIMES[looked.inspection.regime]
     return [(word, ink), (f"   {regime}{waiting_for(looked)}", "bar_text")]
 
 
-def waiting_for(looked: Looked) -> str:
+def waiting_for(looked: Examined) -> str:
     """What the worker is at: late, the certificates before the curvature."""
     late = looked.inspection.regime == "late"
     if not looked.whole and (late or looked.sure):
@@ -91,7 +91,7 @@ def waiting_for(looked: Looked) -> str:
     return "" if looked.sure else "   Hessian …"
 
 
-def evidence_lines(looked: Looked) -> list[Cell]:
+def evidence_lines(looked: Examined) -> list[Cell]:
     """A sentence a fact, the reasons for the verdict first."""
     sentences = looked.inspection.judgement.evidence.sentences
     return [
@@ -135,7 +135,7 @@ def has_output(point: FoundPoint) -> bool:
     return len(point.direction) == 3 and point.direction[0] != 0
 
 
-def is_planar(looked: Looked) -> bool:
+def is_planar(looked: Examined) -> bool:
     """Whether directions are angles."""
     return bool(looked.circles)
 
@@ -149,7 +149,7 @@ def heading(inspection: Inspection) -> dict[int, list[int]]:
     return found
 
 
-def points_table(looked: Looked) -> Listed:
+def points_table(looked: Examined) -> Listed:
     """The KKT points of max N on the sphere, the largest N first."""
     found = looked.inspection.correlation
     if found is None:
@@ -192,7 +192,7 @@ def seen_by(found: Correlation, index: int) -> str:
     return "+" if found.sign(index) > 0 else "−"
 
 
-def points_title(looked: Looked) -> str:
+def points_title(looked: Examined) -> str:
     """What the points are, and whether all are listed."""
     found = looked.inspection.correlation
     if found is None:
@@ -204,7 +204,7 @@ def points_title(looked: Looked) -> str:
     return f"{len(found.points):,} KKT points of {what} · {how}{more}"
 
 
-def shown_neurons(looked: Looked) -> list[NeuronForecast]:
+def shown_neurons(looked: Examined) -> list[NeuronForecast]:
     """Small neurons, the first to leave on top, then the large ones; at most `MOST_ROWS`."""
 
     def key(n: NeuronForecast) -> tuple[bool, float, float]:
@@ -213,7 +213,7 @@ def shown_neurons(looked: Looked) -> list[NeuronForecast]:
     return sorted(looked.inspection.forecast.neurons, key=key)[:MOST_ROWS]
 
 
-def neurons_table(looked: Looked) -> Listed:
+def neurons_table(looked: Examined) -> Listed:
     """A row a neuron: where it heads to, how fast, and when it leaves."""
     inspection = looked.inspection
     found, planar = inspection.correlation, is_planar(looked)
@@ -272,7 +272,7 @@ def _neuron_row(
     )
 
 
-def neurons_title(looked: Looked) -> str:
+def neurons_title(looked: Examined) -> str:
     """How many, and what leaving means."""
     made = looked.inspection.forecast
     count = sum(n.small for n in made.neurons)
@@ -285,7 +285,7 @@ def neurons_title(looked: Looked) -> str:
 # --- what is chosen -----------------------------------------------------------------------------
 
 
-def point_detail(looked: Looked, index: int) -> list[Cell]:
+def point_detail(looked: Examined, index: int) -> list[Cell]:
     """A KKT point with all that its row has no room for."""
     inspection = looked.inspection
     found = inspection.correlation
@@ -342,6 +342,6 @@ def _bars(direction: Float[np.ndarray, " p"], most: int = 24) -> list[Cell]:
     return lines
 
 
-def limit_lines(looked: Looked) -> list[Cell]:
+def limit_lines(looked: Examined) -> list[Cell]:
     """What cannot be said."""
     return [(sentence, "dim") for sentence in looked.inspection.limits]

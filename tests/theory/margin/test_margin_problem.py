@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from scipy.optimize import lsq_linear, minimize
 
-from tests.theory.patterned_networks import TwoLayer
+from tests.theory.margin.patterned_networks import TwoLayer
 from workbench.theory.margin.front import best_multipliers, margin_front
 from workbench.theory.margin.kkt import lemma_bounds, paper_certificate_at
 from workbench.theory.margin.problem import (

@@ -9,7 +9,7 @@ import pytest
 from textual.screen import Screen
 from textual.widgets import Input, OptionList
 
-from tui.screens.fake_app import SIZES, FakeApp, screen_lines
+from tui.fake_app import SIZES, FakeApp, screen_lines
 from workbench.tui.dialogs import Ask, Choose, Confirm
 
 UNSET = object()

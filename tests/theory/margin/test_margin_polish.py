@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 from scipy.optimize import minimize, nnls
 
-from tests.theory.patterned_networks import SquaredRelu, TwoLayer, flow
-from tests.theory.test_margin_problem import (
+from tests.theory.margin.patterned_networks import SquaredRelu, TwoLayer, flow
+from tests.theory.margin.test_margin_problem import (
     LIMIT_3_2,
     LIMIT_C_6,
     VSS_3_2,

@@ -257,7 +257,7 @@ async def test_leaving_cancels_the_theory(tmp_path, monkeypatch):
         told.set()
         raise RuntimeError("cancelled")
 
-    monkeypatch.setattr("workbench.tui.inspect.screen.look_into", endless)
+    monkeypatch.setattr("workbench.tui.inspect.screen.examine", endless)
     app = WorkbenchApp.to_run(PRESET, [], tmp_path)
     async with app.run_test(size=(120, 40)) as pilot:
         await until(lambda: paused(app))

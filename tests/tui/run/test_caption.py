@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from tui.test_run_screen import until
+from tui.run.test_run_screen import until
 from workbench.tui.app import WorkbenchApp
 from workbench.tui.run.caption import AT_SADDLE, PAUSED, caption, fitted
 

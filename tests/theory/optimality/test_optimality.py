@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from tests.reference_optimality import better_nearby, is_better, least_anywhere
-from tests.theory.optimality_cases import (
+from tests.theory.optimality.optimality_cases import (
     HALF,
     paper_cases,
     perturbed,

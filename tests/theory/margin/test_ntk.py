@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from tests.theory.test_margin_problem import (
+from tests.theory.margin.test_margin_problem import (
     LIMIT_3_2,
     LIMIT_C_6,
     VSS_3_2,

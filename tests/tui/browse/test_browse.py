@@ -13,7 +13,7 @@ import pytest
 from textual.pilot import Pilot
 from textual.widgets import Input, OptionList
 
-from tui.screens.fake_app import SIZES, FakeApp, make_run, screen_lines, until
+from tui.fake_app import SIZES, FakeApp, make_run, screen_lines, until
 from workbench.errors import BadInput, RunBusy
 from workbench.record.lock import RunLock
 from workbench.tui.browse.compare import (

@@ -11,7 +11,7 @@ from textual.binding import Binding, BindingType
 from textual.screen import Screen
 from textual.widgets import Input
 
-from tui.screens.fake_app import SIZES, FakeApp, screen_lines
+from tui.fake_app import SIZES, FakeApp, screen_lines
 from workbench.tui.help import HelpScreen, key_name
 
 OWN = Binding.Group("reading")

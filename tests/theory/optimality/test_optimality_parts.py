@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from tests.reference_optimality import margins
-from tests.theory.optimality_cases import paper_cases
+from tests.theory.optimality.optimality_cases import paper_cases
 from workbench.theory.margin.patterned import PatternedMargins
 from workbench.theory.optimality.bounds import group_norm_bound, neuron_bound, product_bound
 from workbench.theory.optimality.curvature import null_space_of, rotations

@@ -13,7 +13,7 @@ from workbench.run.session import Session
 from workbench.run.stored import inspected_state
 from workbench.tui.app import WorkbenchApp
 from workbench.tui.inspect import margin_words as views
-from workbench.tui.inspect.examined import look_into
+from workbench.tui.inspect.examined import examine
 from workbench.tui.inspect.screen import InspectorScreen
 from workbench.tui.run.replay import ReplayScreen
 from workbench.tui.widgets.chart import LineChart
@@ -112,7 +112,7 @@ async def test_a_late_state_opens_on_its_margins_and_m_turns_the_page(late, size
 
 async def test_before_separation_the_page_says_why_it_is_empty(late):
     state = inspected_state(late, 0)
-    looked = look_into(state, lambda: False)
+    looked = examine(state, lambda: False)
     found = certified(looked.inspection, state)
     assert found.margin is None
     assert "not separated" in found.limits[-1]

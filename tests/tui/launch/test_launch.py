@@ -9,7 +9,7 @@ import pytest
 from textual.pilot import Pilot
 from textual.widgets import Input, OptionList, Static
 
-from tui.screens.fake_app import SIZES, FakeApp, screen_lines, until
+from tui.fake_app import SIZES, FakeApp, screen_lines, until
 from workbench.errors import BadInput
 from workbench.presets import load_config, preset_names
 from workbench.tui.launch.form import MORE, TOGETHER, answer, fields_of, file_source, preset_source
