@@ -8,7 +8,6 @@ from functools import cached_property
 from itertools import pairwise
 
 import numpy as np
-import torch
 
 from workbench.arrays import Array, Float, Int
 from workbench.claims.lab import Lab, TrainedRun
@@ -21,9 +20,8 @@ from workbench.measures.directions import unit
 from workbench.measures.log_risk import Loss
 from workbench.measures.margins import margin_normalized, margin_smoothed, sample_margins
 from workbench.measures.norms import layer_norms, norm
-from workbench.models.build import build_model
-from workbench.models.homogeneity import measure_homogeneity
 from workbench.models.structure import Structure
+from workbench.run.network import network_of
 from workbench.theory.margin.patterned import gates_of
 from workbench.theory.margin.problem import MarginPoint
 
@@ -125,10 +123,8 @@ def margin_run(lab: Lab, config: RunConfig) -> MarginRun:
     """
     data = load_dataset(config.data)
     trained = lab.train(config)
-    outputs = data.n_classes if config.loss.kind == "cross-entropy" else 1
-    model = build_model(config.model, data.x.shape[1:], outputs, config.init.seed)
-    x = torch.from_numpy(np.ascontiguousarray(data.x, dtype=np.float64))
-    measured = measure_homogeneity(model, trained.structure, x)
+    network = network_of(config, data)
+    measured = network.homogeneity
     if measured.order is None:
         raise ValueError(f"the network of {config.name} is not homogeneous")
     extra = float(np.log(data.n)) if config.loss.reduction == "mean" else 0.0
@@ -141,7 +137,7 @@ def margin_run(lab: Lab, config: RunConfig) -> MarginRun:
     return MarginRun(
         config.name,
         trained,
-        RiskModel(model, data.x, data.y, config.loss.kind, config.loss.reduction),
+        network.risk(),
         config.loss.kind,
         measured.order,
         measured.layer_orders,

@@ -20,8 +20,8 @@ from workbench.inspector.risk_model import RiskModel
 from workbench.measures.directions import alignment, chords
 from workbench.measures.log_risk import Loss
 from workbench.measures.margins import margin_normalized, sample_margins
-from workbench.models.build import build_model
 from workbench.presets import read_preset
+from workbench.run.network import network_of
 
 PRESET = "jt20-squared-relu"
 
@@ -184,8 +184,7 @@ def late_run(
 ) -> LateRun | None:
     """Train and cut off what comes before 𝓛 < ℓ(0)/n; None where that never came."""
     data = load_dataset(config.data)
-    model = build_model(config.model, data.x.shape[1:], 1, config.init.seed)
-    risk = RiskModel(model, data.x, data.y, config.loss.kind, config.loss.reduction)
+    risk = network_of(config, data).risk()
     run = lab.train(config)
     zero = 0.0 if config.loss.kind == "exponential" else float(np.log(np.log(2.0)))
     late = np.flatnonzero(run.log_risk < zero - np.log(data.n))
