@@ -87,12 +87,7 @@ def _signs(series: RunSeries, width: int) -> Float[Array, " H"]:
         return np.ones(width)
     if kind == "alternate":
         return 1.0 - 2.0 * (np.arange(width) % 2)
-    from workbench.config.models import SquaredReluModel
-    from workbench.models.build import build_model
-
-    model = SquaredReluModel(kind="squared-relu", width=width, signs="random")
-    seed = int(series.setting("init", "seed", 0))
-    return np.array(build_model(model, (1,), 1, seed).get_buffer("signs"))
+    return np.array(series.run.network().model.get_buffer("signs"))
 
 
 def last_residual(series: RunSeries, neurons: Neurons) -> tuple[Array, Array] | None:
