@@ -281,7 +281,7 @@ def stairs(tmp_path_factory):
 def test_the_forecast_at_every_plateau_is_what_then_happens(stairs):
     with RunReader(stairs.folder) as reader:
         later = [reader.read(name) for name in ("time", "neuron_norm", "neuron_direction")]
-    told = [step for step, kind, _ in stairs.events if kind == "saddlefound"]
+    told = [step for step, kind, _ in stairs.events if kind == "saddle"]
     assert len(told) == 3
     for step in told:
         found = inspect_state(inspected_state(stairs.folder, step))

@@ -35,7 +35,7 @@ from workbench.models.repeatable import (
     put_buffers,
     stepping,
 )
-from workbench.protocol.events import Outcome
+from workbench.protocol.events import Ending
 
 
 class EagerProgram:
@@ -161,7 +161,7 @@ class EagerProgram:
         state.travelled()
         return state.step - step0
 
-    def ended(self, state: EngineState) -> tuple[Outcome, str] | None:
+    def ended(self, state: EngineState) -> tuple[Ending, str] | None:
         """As the step rule says."""
         return self.rule.ended(state)
 

@@ -22,7 +22,8 @@ from workbench.engine.flow_time import log_time
 from workbench.engine.program import RowBuffer, StopFlag
 from workbench.engine.rosenbrock import rosenbrock_step, step_factor
 from workbench.engine.state import EngineState
-from workbench.protocol.events import Outcome
+from workbench.protocol.events import Ending
+from workbench.protocol.status import RunStatus
 
 ENTER_FAR = 1.0
 """F = −log 𝓛 of the summed risk from which the far chart is used; it is left at half of that."""
@@ -83,13 +84,13 @@ class FlowProgram:
         """Write a row of the state as it is."""
         self.rows.evaluate(state, buffer)
 
-    def ended(self, state: EngineState) -> tuple[Outcome, str] | None:
+    def ended(self, state: EngineState) -> tuple[Ending, str] | None:
         """At the risk asked for, or where no step is short enough."""
         memory = Memory.of(state)
         if memory.ended == REACHED:
-            return "finished", "the risk asked for by train.until is reached"
+            return RunStatus.FINISHED, "the risk asked for by train.until is reached"
         if memory.ended == STALLED:
-            return "stalled", (
+            return RunStatus.STALLED, (
                 f"no step of the flow from step {state.step:,} meets train.rtol = {self.rtol:g}; "
                 f"the last one tried is {memory.h:.1e}"
             )

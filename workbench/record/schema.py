@@ -14,8 +14,6 @@ SCHEMA_VERSION = 1
 
 RUN_FILE = "run.h5"
 STEP = "step"
-LIVE_STATUSES = frozenset({"running", "paused"})
-"""Stored statuses that need a living writer: without one the run is reported as `lost`."""
 
 
 @dataclass(frozen=True)

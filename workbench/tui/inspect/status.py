@@ -4,26 +4,16 @@ from __future__ import annotations
 
 import numpy as np
 
+from workbench.protocol.status import RunStatus
 from workbench.tui.inspect.examined import Examined, LiveSubject, StoredSubject
 from workbench.tui.inspect.words import VERDICTS
 from workbench.tui.run.x_axis import LN10
-from workbench.tui.widgets.statusline import State, Status
-
-STATES: dict[str, State] = {
-    "starting": "starting",
-    "running": "live",
-    "paused": "paused",
-    "stopped": "paused",
-    "finished": "done",
-    "diverged": "diverged",
-    "stalled": "stalled",
-    "failed": "failed",
-}
+from workbench.tui.widgets.statusline import Status
 
 
-def state_word(subject: LiveSubject | StoredSubject | None) -> State:
-    """What the run is doing, as status lines call it."""
-    return STATES[subject.session.engine.mode] if isinstance(subject, LiveSubject) else "replay"
+def state_word(subject: LiveSubject | StoredSubject | None) -> RunStatus:
+    """What the run is doing."""
+    return subject.session.engine.mode if isinstance(subject, LiveSubject) else RunStatus.REPLAYED
 
 
 def status_of(subject: LiveSubject | StoredSubject, looked: Examined | None) -> Status:

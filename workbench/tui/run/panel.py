@@ -22,6 +22,7 @@ from textual.widgets import Static
 
 from workbench.arrays import Float
 from workbench.measures.rates import Rates
+from workbench.protocol.status import RunStatus
 from workbench.record.history import History
 from workbench.tui.dialogs import palette_of
 from workbench.tui.run import curves
@@ -100,10 +101,6 @@ class PanelScreen(PanelKeys):
             yield KeyHint("d", now if hidden else following, 3)
         if self.source is not None and has_layers(self.source.history):
             yield KeyHint("w", "layers", 3)
-
-    def state_word(self, state: str) -> str:
-        """The state as the status line calls it."""
-        return state
 
     # --- composing ---
 
@@ -233,7 +230,9 @@ class PanelScreen(PanelKeys):
         """
         began, spent = self._frame_began
         source = self.source
-        training = source is not None and source.live and source.progress().state == "live"
+        training = (
+            source is not None and source.live and source.progress().state is RunStatus.RUNNING
+        )
         share = LIVE_SHARE if training else IDLE_SHARE
         return now - began >= max(FRAME_SECONDS, (time.thread_time() - spent) / share)
 
@@ -242,7 +241,9 @@ class PanelScreen(PanelKeys):
         source = self.source
         self.query_one("#keys", KeyLine).show(tuple(self.hints()))
         if source is None:
-            self.query_one("#status", StatusLine).show(Status("starting", extra=self.message))
+            self.query_one("#status", StatusLine).show(
+                Status(RunStatus.STARTING, extra=self.message)
+            )
             return
         history = source.history
         data_x, data_y = source.data()
@@ -315,7 +316,7 @@ class PanelScreen(PanelKeys):
         against_risk = look.x_axis == "ln(n/L)"
         first = curves.path_chart if against_risk else curves.risk_chart
         yield "risk", lambda: first(history, look, x)
-        final = not (source.live and source.progress().state == "live")
+        final = not (source.live and source.progress().state is RunStatus.RUNNING)
         yield "margins", lambda: margin_field(history, look, x, final)
         of_classes = classifies(source.config, history)
         middle = margin_chart if of_classes else curves.norm_chart
@@ -379,7 +380,7 @@ class PanelScreen(PanelKeys):
         of_classes = classifies(source.config, source.history)
         self.query_one("#status", StatusLine).show(
             Status(
-                state=self.state_word(progress.state),  # type: ignore[arg-type]
+                state=progress.state,
                 name=source.name,
                 step=moment.step if at_cursor else progress.step,
                 log10_risk=None if log_risk is None else log_risk / LN10,

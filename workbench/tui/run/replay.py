@@ -11,6 +11,7 @@ from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 
 from workbench.errors import WorkbenchError, clean_text
+from workbench.protocol.status import RunStatus
 from workbench.tui.dialogs import Ask
 from workbench.tui.run.panel import PanelScreen
 from workbench.tui.run.source import StoredSource
@@ -158,13 +159,9 @@ class ReplayScreen(PanelScreen):
         """The app, which is a WorkbenchApp (or a stand-in for it in tests)."""
         return self.app
 
-    def state_word(self, state: str) -> str:
-        """A finished run under the cursor is a replay."""
-        return state
-
     def note(self) -> str:
         """Why a run is what it is."""
-        if self.stored is not None and self.stored.reader.status == "lost":
+        if self.stored is not None and self.stored.reader.status is RunStatus.LOST:
             return "lost: its process died; r resumes it"
         return clean_text("▶ playing") if self.playing else ""
 
