@@ -173,7 +173,8 @@ def test_larger_neurons_are_darker_and_signs_have_colours(run):
 
 def test_kkt_directions_of_the_last_residual_are_drawn(run):
     from workbench.theory.ncf.kkt import kkt_points
-    from workbench.theory.ncf.ncf import NeuronKind
+    from workbench.theory.ncf.ncf import Ncf
+    from workbench.theory.ncf.neuron import NeuronKind
 
     data = rows()
     u = data["theta"][-1].reshape(3, 2)
@@ -182,7 +183,7 @@ def test_kkt_directions_of_the_last_residual_are_drawn(run):
     (axes,) = drawn(run, "directions").axes
     levels = [c[0, 1] for c in curves(axes) if len(c) == 2]
     for sign in (1, -1):
-        for point in kkt_points(X, sign * z, NeuronKind.SQUARED_RELU).points:
+        for point in kkt_points(Ncf(X, sign * z, NeuronKind.SQUARED_RELU)).points:
             if point.value > 0 and point.kind != "flat":
                 angle = np.degrees(np.arctan2(point.direction[1], point.direction[0]))
                 assert min(abs(level - angle) for level in levels) < 1e-9

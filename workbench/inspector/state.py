@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 from functools import cached_property
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -17,7 +18,10 @@ from workbench.inspector.risk_model import RiskModel
 from workbench.measures.log_risk import Loss, Reduction, log_risk
 from workbench.measures.norms import neuron_norms
 from workbench.models.structure import Neurons, Structure
-from workbench.theory.ncf.ncf import NeuronKind
+from workbench.theory.ncf.neuron import NeuronKind, activation
+
+if TYPE_CHECKING:
+    from workbench.theory.ncf.ncf import Ncf
 
 NEXT_TO_NOTHING = 1e-100
 """Share of the largest residual below which one is 0."""
@@ -176,7 +180,7 @@ class InspectedState:
 
     @cached_property
     def sees(self) -> Float[Array, " H"]:
-        """What every neuron sees, as `seen` takes it: the sign of z, which is its fixed output sign and +1
+        """What every neuron sees, as `ncf` takes it: the sign of z, which is its fixed output sign and +1
         where v is trained; of neurons apart the coordinate of x, from 0."""
         if self.apart:
             return np.arange(len(self.neuron_norm), dtype=float)
@@ -184,11 +188,22 @@ class InspectedState:
             return np.ones(len(self.neuron_norm))
         return self.structure.neuron_signs(self.theta)
 
-    def seen(self, by: float) -> tuple[Float[Array, "n d"], Float[Array, " n"]]:
-        """The inputs and the residual in the correlation function of neurons with that value of `sees`."""
-        if self.apart:
-            return self.x[:, [int(by)]], self.z
-        return self.x, by * self.z
+    def ncf(self, by: float) -> Ncf:
+        """The correlation function of neurons with that value of `sees`, one object a state."""
+        from workbench.theory.ncf.ncf import Ncf
+
+        neurons = self.separable
+        if neurons is None:
+            raise ValueError("the neurons of this network are not separable")
+        if by not in self._ncfs:
+            x = self.x[:, [int(by)]] if self.apart else self.x
+            z = self.z if self.apart else by * self.z
+            self._ncfs[by] = Ncf(x, z, self.kind, neurons.leak)
+        return self._ncfs[by]
+
+    @cached_property
+    def _ncfs(self) -> dict[float, Ncf]:
+        return {}
 
     @cached_property
     def heights(self) -> Float[Array, "H n"]:
@@ -198,8 +213,6 @@ class InspectedState:
 
     def contribution(self, index: Int[Array, " k"]) -> Float[Array, " n"]:
         """The part Σ_k Φ_k(x_i) of the output that some separable neurons make."""
-        from workbench.theory.ncf.ncf import activation
-
         neurons = self.separable
         if neurons is None:
             raise ValueError("the neurons of this network are not separable")
