@@ -26,7 +26,14 @@ from workbench.config.train import TrainConfig
 class LossConfig(Section):
     """The loss of one sample, and whether the risk sums or averages it."""
 
-    kind: Literal["square", "logistic", "exponential", "cross-entropy"] = "square"
+    kind: Literal[
+        "square",
+        "logistic",
+        "exponential",
+        "cross-entropy",
+        "exponential-cubed",
+        "logistic-cubed",
+    ] = "square"
     reduction: Literal["sum", "mean"] = "sum"
 
 
@@ -120,7 +127,7 @@ class RunConfig(Section):
         if self.loss.kind == "cross-entropy" and model.kind in SINGLE_OUTPUT:
             raise ValueError(
                 f"loss.kind 'cross-entropy' needs one output a class, and {key} "
-                f"'{model.kind}' has one output; allowed here: square, logistic, exponential"
+                f"'{model.kind}' has one output; allowed here: the other losses"
             )
         return self
 

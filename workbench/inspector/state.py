@@ -13,9 +13,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from workbench.arrays import Array, Float, Int
-from workbench.inspector.residual import residual
 from workbench.inspector.risk_model import RiskModel
-from workbench.measures.log_risk import Loss, Reduction, log_risk
+from workbench.losses.loss import Loss, Reduction
 from workbench.measures.norms import neuron_norms
 from workbench.models.structure import Neurons, Structure
 from workbench.theory.ncf.neuron import NeuronKind, activation
@@ -102,13 +101,12 @@ class InspectedState:
     @property
     def log_risk(self) -> float:
         """log 𝓛, natural, with the run's reduction."""
-        return float(log_risk(self.outputs[None], self.y, self.loss, self.reduction)[0])
+        return float(self.loss.log_risk(self.outputs[None], self.y, self.reduction)[0])
 
     @property
     def log_risk_at_zero(self) -> float:
         """log 𝓛 of the network that outputs 0."""
-        zero = np.zeros_like(self.outputs)[None]
-        return float(log_risk(zero, self.y, self.loss, self.reduction)[0])
+        return self.loss.log_risk_at_zero(self.outputs.shape, self.y, self.reduction)
 
     @property
     def grad_norm_log(self) -> float:
@@ -133,15 +131,10 @@ class InspectedState:
         Of one output, entries far below the rounding of the largest are 0: exact searches for KKT points
         refuse sizes whose squares are no floats.
         """
-        if self.outputs.ndim == 1:
-            z = residual(self.outputs, self.y, self.loss)
-            return np.where(np.abs(z) >= NEXT_TO_NOTHING * np.abs(z).max(), z, 0.0)
-        top = self.outputs.max(axis=1, keepdims=True)
-        chance = np.exp(self.outputs - top)
-        chance /= chance.sum(axis=1, keepdims=True)
-        label = np.zeros_like(chance)
-        label[np.arange(self.n), self.y.astype(np.intp)] = 1.0
-        return label - chance
+        z = self.loss.residual(self.outputs, self.y)
+        if z.ndim > 1:
+            return z
+        return np.where(np.abs(z) >= NEXT_TO_NOTHING * np.abs(z).max(), z, 0.0)
 
     # --- neurons ---
 

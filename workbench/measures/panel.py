@@ -7,13 +7,13 @@ from dataclasses import dataclass
 import numpy as np
 
 from workbench.arrays import Array, Float, Int
+from workbench.losses.loss import Loss, MarginLoss, Reduction
 from workbench.measures.directions import (
     alignment,
     neuron_angles,
     neuron_directions,
 )
 from workbench.measures.layers import LayerMeasures
-from workbench.measures.log_risk import Loss, Reduction, log_risk
 from workbench.measures.margins import (
     accuracy,
     margin_multi,
@@ -109,7 +109,7 @@ class Panel:
         """Every series at every record of `rows`, (T, …) each."""
         theta = rows.theta
         rho = norm(theta)
-        risk = log_risk(rows.outputs, self.y, self.loss, self.reduction)
+        risk = self.loss.log_risk(rows.outputs, self.y, self.reduction)
         with np.errstate(divide="ignore"):
             gradient = np.log(norm(rows.gradient)) + rows.gradient_log_scale
         values: dict[str, Array] = {
@@ -152,7 +152,7 @@ class Panel:
             rho = values["rho"]
             normalized = margin_normalized(q, rho, self.order)
             values["margin_normalized"] = normalized.min(axis=-1)
-            if self.loss != "square":
+            if isinstance(self.loss, MarginLoss):
                 extra = np.log(self.y.shape[0]) if self.reduction == "mean" else 0.0
                 values["margin_smoothed"] = margin_smoothed(
                     values["log_risk"] + extra, rho, self.order, self.loss

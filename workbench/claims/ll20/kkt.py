@@ -10,7 +10,6 @@ from workbench.claims.kh24.checks import Bound, judged, least, most
 from workbench.claims.lab import Lab
 from workbench.claims.ll20.limit import Limit
 from workbench.claims.ll20.runs import DEEP, DEEP_RTOL, SQUARED, flows
-from workbench.measures.log_risk import Loss
 from workbench.theory.margin.tangent_svm import TangentSvm
 
 RESIDUAL = 1e-10
@@ -33,9 +32,7 @@ def experiment(lab: Lab, size: Size) -> tuple[list[Limit], Path | None]:
     return deep_limits(lab, size)
 
 
-def deep_limits(
-    lab: Lab, size: Size, loss: Loss = "exponential"
-) -> tuple[list[Limit], Path | None]:
+def deep_limits(lab: Lab, size: Size, loss: str = "exponential") -> tuple[list[Limit], Path | None]:
     """Flows followed until the powers of their approach have settled."""
     rtol = DEEP_RTOL[size]
     runs = flows(lab, size, NETWORKS, loss, lowest=DEEP, rtol=rtol)

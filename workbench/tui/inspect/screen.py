@@ -229,7 +229,7 @@ class InspectorScreen(InspectorActions):
         if self.has_class("prediction"):
             state = looked.state
             model = prediction_model(
-                looked.surface, state.step, state.x, state.y, classifies=state.loss != "square"
+                looked.surface, state.step, state.x, state.y, classifies=not state.loss.regression
             )
             self.query_one("#prediction", Prediction).show(model)
         if self.margin is not None:

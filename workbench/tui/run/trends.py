@@ -9,6 +9,7 @@ import numpy as np
 
 from workbench.arrays import Float, Int
 from workbench.config.run import RunConfig
+from workbench.losses.registry import loss_of
 from workbench.measures.rates import Rates, rates
 from workbench.record.history import History
 from workbench.record.schema import SERIES
@@ -127,7 +128,8 @@ def rates_of(
         return None
     extra = float(np.log(max(1, n))) if config.loss.reduction == "mean" else 0.0
     summed = history.scalar("log_risk") + extra
-    return rates(history.scalar("time_log"), summed, history.scalar("rho"), order, config.loss.kind)
+    loss = loss_of(config.loss.kind)
+    return rates(history.scalar("time_log"), summed, history.scalar("rho"), order, loss)
 
 
 def even_rows(x: Float[np.ndarray, " T"], look: Look) -> Int[np.ndarray, " k"]:
