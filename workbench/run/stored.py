@@ -203,7 +203,7 @@ def robustness_of(
             f"robustness is how far a sample is from another class, and run {folder.name} does not "
             "classify; allowed are labels −1 and 1, or classes with loss.kind 'cross-entropy'."
         )
-    if getattr(setup.model, "mixes_samples", False):
+    if setup.structure.description.mixes_samples:
         raise BadInput(
             f"robustness is a property of single samples, and in the network of run {folder.name} an output "
             "depends on the other samples (batch statistics); allowed are networks without."
