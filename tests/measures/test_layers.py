@@ -13,7 +13,7 @@ from workbench.measures.layers import imbalance
 from workbench.measures.leading import NARROW, leading
 from workbench.measures.mapped import mapped
 from workbench.measures.spectra import branches, singular_values
-from workbench.models.structure import Layer, Matrix, Parameter, Structure
+from workbench.models.structure import Description, Layer, Matrix, Parameter, Structure
 from workbench.record.reader import RunReader
 from workbench.run.experiment import set_up
 from workbench.run.session import Session
@@ -225,7 +225,8 @@ def turning(angles, values):
     frames = [np.array([[np.cos(a), -np.sin(a)], [np.sin(a), np.cos(a)]]) for a in angles]
     w = [f @ np.diag(s) for f, s in zip(frames, values, strict=True)]
     structure = Structure(
-        (Parameter("w1", (2, 2), 0),), (Layer("w1", ("w1",), matrix=Matrix("w1", (2, 2))),)
+        (Parameter("w1", (2, 2), 0),),
+        Description((Layer("w1", ("w1",), matrix=Matrix("w1", (2, 2))),)),
     )
     return np.stack(w).reshape(len(w), 4), structure
 

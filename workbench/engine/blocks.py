@@ -9,6 +9,8 @@ are kept relative to the largest so far, so that nothing underflows.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+import copy
+from collections.abc import Sequence
 from typing import Any
 
 import torch
@@ -17,6 +19,8 @@ from torch.autograd import grad
 from torch.autograd.graph import saved_tensors_hooks
 
 from workbench.models.network import Network
+from workbench.engine.losses import Cotangent
+from workbench.models.network import described
 from workbench.models.repeatable import changes_buffers
 
 BLOCK_NUMBERS = 16_000_000
@@ -41,16 +45,19 @@ def samples_a_block(model: nn.Module, x: Tensor, numbers: int = BLOCK_NUMBERS) -
     statistics, or one that changes its buffers, does not treat samples one by one, and is never cut.
     """
     n = len(x)
-    mixed = getattr(model, "mixes_samples", False)
+    found = described(model)
     if (
         n < 2
-        or mixed
+        or (found is not None and found.mixes_samples)
         or changes_buffers(model)
         or any(isinstance(m, nn.modules.batchnorm._NormBase) for m in model.modules())
     ):
         return n
-    # A network that differentiates inside its forward pass allows no hooks on what is kept.
-    counted, times = model.counted() if isinstance(model, Network) else (model, 1)
+    counted, times = model, 1
+    if found is not None and found.counted[0]:
+        # A network that differentiates inside its forward pass allows no hooks on what is kept.
+        name, times = found.counted
+        counted = copy.deepcopy(model.get_submodule(name)).requires_grad_(True)
     a_sample = times * (_kept(counted, x[:2]) - _kept(counted, x[:1]))
     return n if a_sample <= 0 else max(1, min(n, numbers // a_sample))
 

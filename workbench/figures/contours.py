@@ -101,7 +101,7 @@ def _kernel(found: StoredNetwork, surface: PlaneSurface) -> list[Panel]:
     """The tangent kernel's classifier at the start; none where labels are not ±1, samples mix, the features
     do not separate, or there are too many numbers."""
     structure = structure_of(found.network, found.data.d)
-    mixes = getattr(found.network, "mixes_samples", False)
+    mixes = structure.description.mixes_samples
     if mixes or found.data.labels != "binary" or found.data.n * structure.size > MOST_NUMBERS:
         return []
     linear = found.config.model.kind == "ntk"

@@ -145,10 +145,10 @@ class RiskModel:
 
     @property
     def batchable(self) -> bool:
-        """Whether `joint` can evaluate many θ at once: the workbench's own networks."""
-        from workbench.models.network import Network
+        """Whether `joint` can evaluate many θ at once: networks that describe themselves."""
+        from workbench.models.network import described
 
-        return isinstance(self.model, Network)
+        return described(self.model) is not None
 
     def joint(self, z: Float[Array, "n ..."]) -> JointNcf:
         """N(θ) = Σ_i z_i·Φ(θ; x_i) over batches of θ."""

@@ -140,22 +140,22 @@ class InspectedState:
 
     @property
     def separable(self) -> Neurons | None:
-        """The neurons, if the single-neuron theory applies to them: one output, a known family."""
+        """The neurons, if the single-neuron theory applies to them: one output, a known kind."""
         neurons = self.structure.neurons
-        known = neurons is not None and neurons.family != "rows"
+        known = neurons is not None and neurons.ncf is not None
         return neurons if known and self.outputs.ndim == 1 and self.x.ndim == 2 else None
 
     @property
     def kind(self) -> NeuronKind:
-        """The family, two-layer ReLU (on one number) for neurons apart; raises ValueError without one."""
-        if self.separable is None:
+        """Their correlation function's kind; raises ValueError where they are not separable."""
+        if self.separable is None or self.separable.ncf is None:
             raise ValueError("the neurons of this network are not separable")
-        return NeuronKind.TWO_LAYER_RELU if self.apart else NeuronKind(self.separable.family)
+        return NeuronKind(self.separable.ncf)
 
     @property
     def apart(self) -> bool:
         """Whether every neuron sees a coordinate of x of its own (a diagonal network)."""
-        return self.separable is not None and self.separable.family == "diagonal"
+        return self.separable is not None and self.separable.apart
 
     @cached_property
     def neuron_norm(self) -> Float[Array, " H"]:

@@ -157,7 +157,7 @@ def _parts(model: nn.Module, program: StepProgram, panel: Panel) -> tuple[object
 def _unit_margin(model: nn.Module, structure: Structure, dataset: Dataset) -> UnitMargin | None:
     """The margin at θ/ρ of a network without an order, where a pass at every record costs next to nothing."""
     cheap = structure.size * dataset.n <= MOST_NUMBERS
-    if not cheap or not is_steady(model) or getattr(model, "mixes_samples", False):
+    if not cheap or not is_steady(model) or structure.description.mixes_samples:
         return None
     return UnitMargin(model, dataset.x, dataset.y)
 
@@ -206,7 +206,7 @@ def _program(
             f"train.rule 'flow' follows one risk, and the network of model.kind '{config.model.kind}' draws "
             "random numbers, another risk at every step; allowed here: the other rules."
         )
-    if getattr(model, "mixes_samples", False):
+    if structure.description.mixes_samples:
         raise BadInput(
             "train.rule 'flow' follows every sample by itself, and model.batch_norm = true mixes them; "
             "allowed here: the rules constant, normalized, loss-based."
@@ -225,8 +225,7 @@ def _program(
         loss=loss,
         reduction=reduction,
         order=homogeneity.order,
-        # Squares of ReLUs have no kink in their first derivatives.
-        gate_width=0.0 if config.model.kind == "squared-relu" else train.gate_width,
+        gate_width=0.0 if structure.description.smooth_gates else train.gate_width,
     )
     goal = None if train.until is None else train.until.log10_risk * log(10.0)
     return FlowProgram(field, eager, rtol=train.rtol, log_risk=goal)

@@ -205,7 +205,7 @@ def robustness_of(
             "classify; allowed are labels −1 and 1, or classes with loss.kind "
             f"{names_where(lambda loss: loss.labels == 'classes')}."
         )
-    if getattr(setup.model, "mixes_samples", False):
+    if setup.structure.description.mixes_samples:
         raise BadInput(
             f"robustness is a property of single samples, and in the network of run {folder.name} an output "
             "depends on the other samples (batch statistics); allowed are networks without."
