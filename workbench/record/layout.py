@@ -20,8 +20,9 @@ import numpy as np
 
 from workbench.arrays import Array
 from workbench.errors import BadInput, clean_text, unknown
+from workbench.measures.panel import SeriesSpec
 from workbench.record.chunks import chunk_shape
-from workbench.record.schema import SCHEMA_VERSION, SERIES, STEP, SeriesSpec
+from workbench.record.schema import SCHEMA_VERSION, SERIES, STEP
 from workbench.record.tables import build_tables
 
 Value = str | int | float | bool

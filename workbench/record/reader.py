@@ -19,6 +19,7 @@ import numpy as np
 
 from workbench.arrays import Array
 from workbench.errors import StorageError, clean_text, unknown
+from workbench.measures.panel import SeriesSpec
 from workbench.protocol.inspections import RecordedInspection
 from workbench.record.layout import SeriesLayout, Value
 from workbench.record.lock import RunLock, is_alive
@@ -29,7 +30,6 @@ from workbench.record.schema import (
     SCHEMA_VERSION,
     SERIES,
     STEP,
-    SeriesSpec,
 )
 from workbench.record.superblock import recover
 from workbench.record.table_files import NONE, Counts, counts_in, read_inspections

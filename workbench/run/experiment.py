@@ -33,6 +33,7 @@ from workbench.measures.layers import LayerMeasures, MaxMargin
 from workbench.measures.log_risk import log_risk
 from workbench.measures.own import own_series
 from workbench.measures.panel import Panel
+from workbench.measures.registry import MEASURES
 from workbench.measures.unit_margin import MOST_NUMBERS, UnitMargin
 from workbench.models.build import build_model
 from workbench.models.homogeneity import Homogeneity, measure_homogeneity
@@ -106,6 +107,7 @@ def set_up(config: RunConfig, dataset: Dataset | None = None) -> Setup:
     program = _program(config, model, x, y, batches, homogeneity, structure)
     svm, remarks = _max_margin(dataset, structure, config.loss.kind)
     panel = Panel(
+        measures=MEASURES,
         structure=structure,
         y=dataset.y,
         d=dataset.d,
@@ -115,6 +117,7 @@ def set_up(config: RunConfig, dataset: Dataset | None = None) -> Setup:
         outputs=outputs,
         order=homogeneity.order,
         layer_orders=homogeneity.layer_orders,
+        random=draws(model),
         keep_theta=config.record.theta,
         rule_series=program.series,
         layers=LayerMeasures(structure, theta.detach().cpu().double().numpy().copy(), svm),
