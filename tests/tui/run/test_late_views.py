@@ -213,7 +213,11 @@ def test_the_direction_is_told_at_the_cursor():
 
 
 def test_errors_and_the_margin_of_descent_are_told_late():
-    late = {"kkt_epsilon": "KKT error ε", "kkt_delta": "KKT error δ", "margin_discrete": "descent γ^"}
+    late = {
+        "kkt_epsilon": "KKT error ε",
+        "kkt_delta": "KKT error δ",
+        "margin_discrete": "descent γ^",
+    }
     falls = np.where(np.arange(300) < 3, np.nan, np.geomspace(10.0, 0.0123, 300))
     found = history(**dict.fromkeys(late, falls))
     look, x = Look(), found.step.astype(float)
