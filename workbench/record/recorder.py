@@ -73,7 +73,7 @@ class Recorder:
             case Checkpointed(step, arrays):
                 store.commit(sync=True)
                 save_checkpoint(self.folder, step, arrays, self.attributes)
-                prune_checkpoints(self.folder, self.keep, protect=set())
+                prune_checkpoints(self.folder, self.keep)
             case Started(step, engine):
                 self._say(event, step, "started", f"{engine} engine")
                 store.commit()
