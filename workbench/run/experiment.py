@@ -10,7 +10,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from workbench.config.run import RunConfig
+from workbench.config.run import Engine, RunConfig
 from workbench.data.dataset import Dataset, require_labels
 from workbench.data.load import load_dataset
 from workbench.engine.batches import Minibatches
@@ -46,6 +46,9 @@ from workbench.theory.numerics.separability import Inseparable
 
 SVM_NUMBERS = 1 << 20
 """Numbers of the inputs up to which the max-margin direction is computed at the start."""
+
+ENGINES: Mapping[Engine, type[EagerProgram]] = {"auto": EagerProgram, "eager": EagerProgram}
+"""The step program that every `device.engine` names."""
 
 
 @dataclass(frozen=True)
@@ -198,9 +201,10 @@ def _program(
     elif train.rule == "smoothness":
         parts = tuple(slice(p.start, p.stop) for p in structure.parameters)
         rule = SmoothnessRule(parts, float(x.flatten(1).norm(dim=1).max()))
-    eager = EagerProgram(model, x, y, loss=loss, reduction=reduction, rule=rule, batches=batches)
+    engine = ENGINES[config.device.engine]
+    stepping = engine(model, x, y, loss=loss, reduction=reduction, rule=rule, batches=batches)
     if train.rule != "flow":
-        return eager
+        return stepping
     if draws(model):
         raise BadInput(
             f"train.rule 'flow' follows one risk, and the network of model.kind '{config.model.kind}' draws "
@@ -228,7 +232,7 @@ def _program(
         gate_width=0.0 if config.model.kind == "squared-relu" else train.gate_width,
     )
     goal = None if train.until is None else train.until.log10_risk * log(10.0)
-    return FlowProgram(field, eager, rtol=train.rtol, log_risk=goal)
+    return FlowProgram(field, stepping, rtol=train.rtol, log_risk=goal)
 
 
 def _max_margin(
