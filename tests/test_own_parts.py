@@ -169,7 +169,7 @@ def test_looking_needs_neither_rule_nor_measures(tmp_path, monkeypatch):
         "workbench.engine.own_rule.imported_class", lambda *_: pytest.fail("imported to look")
     )
     monkeypatch.setattr(
-        "workbench.measures.own.imported_class", lambda *_: pytest.fail("imported to look")
+        "workbench.models.imported.imported_class", lambda *_: pytest.fail("imported to look")
     )
     state = inspected_state(session.folder, 120)
     assert state.log_risk == pytest.approx(series(session.folder)["log_risk"][-1], rel=1e-13)

@@ -71,12 +71,19 @@ class PauseConfig(Section):
     risk_below: NonNegative = Field(0.0, description="pause once the risk is below; 0: never")
 
 
+Engine = Literal["auto", "eager"]
+
+
 class DeviceConfig(Section):
     """Where and in which precision."""
 
     kind: Literal["auto", "cpu", "cuda"] = "auto"
     dtype: Literal["float64", "float32"] = "float64"
-    engine: Literal["auto", "eager"] = "auto"
+    engine: Engine = Field(
+        "auto",
+        description="what takes the steps of a rule; eager: torch autograd, step by step; auto: eager; rule "
+        "'flow' integrates the flow with its gradients, and the file's engine is then 'flow'",
+    )
     threads: Annotated[int, Field(ge=1, le=256)] = 1
 
 

@@ -8,9 +8,8 @@ are kept relative to the largest so far, so that nothing underflows.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
 import copy
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import torch
@@ -18,8 +17,6 @@ from torch import Tensor, nn
 from torch.autograd import grad
 from torch.autograd.graph import saved_tensors_hooks
 
-from workbench.models.network import Network
-from workbench.engine.losses import Cotangent
 from workbench.models.network import described
 from workbench.models.repeatable import changes_buffers
 

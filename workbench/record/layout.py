@@ -20,9 +20,10 @@ import numpy as np
 
 from workbench.arrays import Array
 from workbench.errors import BadInput, clean_text, unknown
+from workbench.measures.panel import SeriesSpec
 from workbench.protocol.status import RunStatus
 from workbench.record.chunks import chunk_shape
-from workbench.record.schema import SCHEMA_VERSION, SERIES, STEP, SeriesSpec
+from workbench.record.schema import SCHEMA_VERSION, SERIES, STEP
 from workbench.record.tables import build_tables
 
 Value = str | int | float | bool

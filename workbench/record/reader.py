@@ -19,6 +19,7 @@ import numpy as np
 
 from workbench.arrays import Array
 from workbench.errors import StorageError, clean_text, unknown
+from workbench.measures.panel import SeriesSpec
 from workbench.protocol.events import RunEvent
 from workbench.protocol.inspections import RecordedInspection
 from workbench.protocol.status import RunStatus, status_of
@@ -30,7 +31,6 @@ from workbench.record.schema import (
     SCHEMA_VERSION,
     SERIES,
     STEP,
-    SeriesSpec,
 )
 from workbench.record.table_files import NONE, Counts, counts_in, read_inspections
 from workbench.record.tables import width_in

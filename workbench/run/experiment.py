@@ -10,7 +10,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from workbench.config.run import RunConfig
+from workbench.config.run import Engine, RunConfig
 from workbench.data.dataset import Dataset, require_labels
 from workbench.data.load import load_dataset
 from workbench.engine.batches import Minibatches
@@ -34,6 +34,7 @@ from workbench.losses.registry import loss_of, names_where
 from workbench.measures.layers import LayerMeasures, MaxMargin
 from workbench.measures.own import own_series
 from workbench.measures.panel import Panel
+from workbench.measures.registry import MEASURES
 from workbench.measures.unit_margin import MOST_NUMBERS, UnitMargin
 from workbench.models.build import build_model
 from workbench.models.homogeneity import Homogeneity, measure_homogeneity
@@ -46,6 +47,9 @@ from workbench.theory.numerics.separability import Inseparable
 
 SVM_NUMBERS = 1 << 20
 """Numbers of the inputs up to which the max-margin direction is computed at the start."""
+
+ENGINES: Mapping[Engine, type[EagerProgram]] = {"auto": EagerProgram, "eager": EagerProgram}
+"""The step program that every `device.engine` names."""
 
 
 @dataclass(frozen=True)
@@ -108,6 +112,7 @@ def set_up(config: RunConfig, dataset: Dataset | None = None) -> Setup:
     program = _program(config, loss, model, x, y, batches, homogeneity, structure)
     svm, remarks = _max_margin(dataset, structure, loss)
     panel = Panel(
+        measures=MEASURES,
         structure=structure,
         y=dataset.y,
         d=dataset.d,
@@ -117,6 +122,7 @@ def set_up(config: RunConfig, dataset: Dataset | None = None) -> Setup:
         outputs=outputs,
         order=homogeneity.order,
         layer_orders=homogeneity.layer_orders,
+        random=draws(model),
         keep_theta=config.record.theta,
         rule_series=program.series,
         layers=LayerMeasures(structure, theta.detach().cpu().double().numpy().copy(), svm),
@@ -198,9 +204,10 @@ def _program(
     elif train.rule == "smoothness":
         parts = tuple(slice(p.start, p.stop) for p in structure.parameters)
         rule = SmoothnessRule(parts, float(x.flatten(1).norm(dim=1).max()))
-    eager = EagerProgram(model, x, y, loss=loss, reduction=reduction, rule=rule, batches=batches)
+    engine = ENGINES[config.device.engine]
+    stepping = engine(model, x, y, loss=loss, reduction=reduction, rule=rule, batches=batches)
     if train.rule != "flow":
-        return eager
+        return stepping
     if draws(model):
         raise BadInput(
             f"train.rule 'flow' follows one risk, and the network of model.kind '{config.model.kind}' draws "
@@ -228,7 +235,7 @@ def _program(
         gate_width=0.0 if structure.description.smooth_gates else train.gate_width,
     )
     goal = None if train.until is None else train.until.log10_risk * log(10.0)
-    return FlowProgram(field, eager, rtol=train.rtol, log_risk=goal)
+    return FlowProgram(field, stepping, rtol=train.rtol, log_risk=goal)
 
 
 def _max_margin(

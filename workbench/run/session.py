@@ -51,6 +51,7 @@ from workbench.run.experiment import (
 )
 from workbench.run.ledger import at_rate_taken, direction_width_of, ledger_of
 from workbench.run.stored import (
+    require_engine,
     require_rule,
     require_series,
     require_trust,
@@ -243,6 +244,8 @@ class Session:
         if checkpoint is not None:
             require_rule(config, checkpoint.arrays, folder)
         setup = set_up(config, dataset)
+        if checkpoint is not None:
+            require_engine(setup, checkpoint.attributes.get("engine"), folder)
         require_series(setup, layouts, folder)
         # Measures that came with a later version are not in the file.
         setup = replace(setup, panel=replace(setup.panel, only=series))

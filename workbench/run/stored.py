@@ -12,7 +12,7 @@ from workbench.config.data import ClassesData
 from workbench.config.run import RunConfig
 from workbench.config.toml import parse_config, parse_toml, read_toml
 from workbench.data.dataset import Dataset
-from workbench.errors import BadInput, StorageError
+from workbench.errors import BadInput, StorageError, clean_text
 from workbench.losses.registry import names_where
 from workbench.record.checkpoint import list_checkpoints, load_checkpoint
 from workbench.record.reader import RunReader
@@ -60,6 +60,18 @@ def require_rule(config: RunConfig, arrays: Mapping[str, np.ndarray], folder: Pa
             f"the steps of run {folder.name} were those of a rule of its own, and train.rule is now "
             f"'{config.train.rule}'; allowed: 'torch' with its train.class."
         )
+
+
+def require_engine(setup: Setup, taken: object, folder: Path) -> None:
+    """Refuse to go on with another engine than the one that took the steps so far, None: none has."""
+    now = setup.program.name
+    if taken is None or taken == now:
+        return
+    raise BadInput(
+        f"the steps of run {folder.name} were taken by the engine '{clean_text(str(taken), 60)}', and its "
+        f"configuration (train.rule = '{setup.config.train.rule}', device.engine = "
+        f"'{setup.config.device.engine}') takes '{now}' now; a run keeps its engine, fork it to change."
+    )
 
 
 def stored_config(folder: Path) -> RunConfig:

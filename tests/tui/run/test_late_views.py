@@ -208,3 +208,21 @@ def test_the_direction_is_told_at_the_cursor():
     found = history()
     chart = path_chart(found, Look(cursor=20), found.step.astype(float))
     assert chart.readout == "1.487, 50.79°"
+
+
+def test_errors_and_the_margin_of_descent_are_told_late():
+    late = {
+        "kkt_epsilon": "KKT error ε",
+        "kkt_delta": "KKT error δ",
+        "margin_discrete": "descent γ^",
+    }
+    falls = np.where(np.arange(300) < 3, np.nan, np.geomspace(10.0, 0.0123, 300))
+    found = history(**dict.fromkeys(late, falls))
+    look, x = Look(), found.step.astype(float)
+    rows = {row.label: row.value for row in spark_model(found, FLOW, N, 0, look, x, late=True).rows}
+    assert {rows[late["kkt_epsilon"]], rows[late["kkt_delta"]]} == {"0.0123"}
+    assert rows[late["margin_discrete"]] == "+0.01230"
+    early = {row.label for row in spark_model(found, FLOW, N, 0, look, x).rows}
+    assert not early & set(late.values())
+    before = {row.label for row in spark_model(history(), FLOW, N, 0, look, x, late=True).rows}
+    assert not before & set(late.values())
