@@ -14,7 +14,9 @@ from textual import work
 from textual.message import Message
 from textual.screen import Screen
 
+from workbench.config.toml import split_settings
 from workbench.errors import WorkbenchError, clean_text
+from workbench.record.delete import delete_run
 from workbench.record.export import export_run
 from workbench.record.lock import is_alive
 from workbench.record.schema import LIVE_STATUSES
@@ -26,10 +28,8 @@ from workbench.tui.browse.files import (
     ForkPoints,
     check_more_steps,
     check_target,
-    delete_run,
     file_name,
     read_fork_points,
-    split_settings,
 )
 from workbench.tui.browse.table import run_title
 from workbench.tui.dialogs import Ask, Choose, Confirm

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import replace
 
 import numpy as np
 from textual import on
@@ -65,11 +64,6 @@ class OverlayCharts(Vertical):
             log_y=self.view.log_y if log_y is None else log_y,
             cursor=self.view.cursor if cursor is None else cursor,
         )
-        self._draw()
-
-    def leave_cursor(self) -> None:
-        """Take the cursor away."""
-        self.view = replace(self.view, cursor=None)
         self._draw()
 
     def scrub(self, columns: int) -> None:
