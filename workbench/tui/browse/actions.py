@@ -85,7 +85,7 @@ class RunActions(Unbroken, Screen[None]):
         """The step the charts' cursor is at."""
 
     @abstractmethod
-    def look_again(self) -> None:
+    def rescan(self) -> None:
         """The runs folder has changed."""
 
     @property
@@ -300,7 +300,7 @@ class RunActions(Unbroken, Screen[None]):
         self.job = None
         severity: Literal["error", "information"] = "error" if message.failed else "information"
         self.notify(message.text, severity=severity, timeout=10, markup=False)
-        self.look_again()
+        self.rescan()
 
     # --- deleting ---
 
