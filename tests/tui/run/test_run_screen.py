@@ -101,9 +101,9 @@ async def test_the_compass_has_neurons_inputs_and_kkt_points(tmp_path):
         for key in ("tab", "z", "z", "y", "x", "plus", "minus", "0", "left", "left", "end", "home"):
             await pilot.press(key)
             await pilot.pause(0.05)
-        assert app.screen.look.cursor == 0
+        assert app.screen.x_axis.cursor == 0
         await pilot.press("escape")
-        assert app.screen.look.cursor is None
+        assert app.screen.x_axis.cursor is None
         app.close_session()
 
 

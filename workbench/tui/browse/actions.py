@@ -14,8 +14,10 @@ from textual import work
 from textual.message import Message
 from textual.screen import Screen
 
+from workbench.config.toml import split_settings
 from workbench.errors import WorkbenchError, clean_text
 from workbench.protocol.status import RunStatus
+from workbench.record.delete import delete_run
 from workbench.record.export import export_run
 from workbench.record.lock import is_alive
 from workbench.record.summary import RunSummary
@@ -26,10 +28,8 @@ from workbench.tui.browse.files import (
     ForkPoints,
     check_more_steps,
     check_target,
-    delete_run,
     file_name,
     read_fork_points,
-    split_settings,
 )
 from workbench.tui.browse.table import run_title
 from workbench.tui.dialogs import Ask, Choose, Confirm
@@ -85,7 +85,7 @@ class RunActions(Unbroken, Screen[None]):
         """The step the charts' cursor is at."""
 
     @abstractmethod
-    def look_again(self) -> None:
+    def rescan(self) -> None:
         """The runs folder has changed."""
 
     @property
@@ -300,7 +300,7 @@ class RunActions(Unbroken, Screen[None]):
         self.job = None
         severity: Literal["error", "information"] = "error" if message.failed else "information"
         self.notify(message.text, severity=severity, timeout=10, markup=False)
-        self.look_again()
+        self.rescan()
 
     # --- deleting ---
 
