@@ -22,7 +22,7 @@ from workbench.arrays import Array
 from workbench.theory.margin.problem import MarginPoint
 from workbench.theory.numerics.bounded_proximal import proximal_step
 from workbench.theory.numerics.bounded_quadratic import bounded_quadratic
-from workbench.theory.numerics.outcome import End, Outcome
+from workbench.theory.numerics.outcome import End, Outcome, together
 
 TIES = 1e-13
 """Margins this close to the least, relatively, are active: their difference is rounding."""
@@ -61,8 +61,7 @@ class BestMultipliers:
 class Front:
     """`delta` (D) rising, `epsilon` (D) falling, its lower bound (D), `multipliers` (D, M).
 
-    `outcome`: of the δ whose bounds are farthest apart, with the iterations of all; cancelled where `cancel`
-    left some δ out.
+    `outcome`: of all δ together; cancelled where `cancel` left some out.
     """
 
     delta: Float[Array, " D"]
@@ -244,15 +243,11 @@ def margin_front(
         found.append(solver.solve(delta))
     left_out = len(found) < len(deltas)
     found = found[::-1] or [replace(free, delta=last)]
-    worst = max((f.outcome for f in found), key=lambda o: (not o.converged, o.residual))
+    outcome = together(f.outcome for f in found)
     return Front(
         np.array([f.delta for f in found]),
         np.array([f.epsilon for f in found]),
         np.array([f.epsilon_low for f in found]),
         np.array([f.multipliers for f in found]).reshape(len(found), len(point.q)),
-        Outcome(
-            End.CANCELLED if left_out else worst.end,
-            sum(f.outcome.iterations or 0 for f in found),
-            worst.residual,
-        ),
+        replace(outcome, end=End.CANCELLED) if left_out else outcome,
     )

@@ -6,6 +6,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from enum import StrEnum
 
@@ -25,7 +26,7 @@ class End(StrEnum):
 class Outcome:
     """How an iteration ended, after how many `iterations`, and the `residual` reached.
 
-    `iterations`: of the loop that the docstring of the function names; None where a library does not tell.
+    `iterations`: of the loop that the docstring of the function names; None where they are not counted.
     `residual`: in the units that it states; NaN where none is measured. `reason`: why it did not converge,
     where there is more to say than `end` does.
     """
@@ -49,3 +50,19 @@ class Outcome:
     def why_not(self) -> str:
         """Why it did not converge, in a sentence without its full stop; "" where it did."""
         return "" if self.converged else self.reason or self.end.value
+
+
+def together(outcomes: Iterable[Outcome]) -> Outcome:
+    """Several iterations as one: the first end that is no convergence, all steps, the largest residual."""
+    each = list(outcomes)
+    if not each:
+        return Outcome(End.CONVERGED, 0)
+    told = next((one for one in each if not one.converged), each[0])
+    known = [one.residual for one in each if one.residual == one.residual]
+    steps = [one.iterations for one in each if one.iterations is not None]
+    return Outcome(
+        told.end,
+        sum(steps) if len(steps) == len(each) else None,
+        max(known, default=float("nan")),
+        told.reason,
+    )
