@@ -121,9 +121,9 @@ class MarginCertificate:
         if found is None:
             return {"found": False, "reason": self.why_unpolished}
         return {
-            "found": found.found,
-            "reason": found.reason,
-            "residual": found.residual,
+            "found": found.outcome.converged,
+            "reason": found.outcome.why_not,
+            "residual": found.outcome.residual,
             "angle": found.angle,
             "norm2": found.norm2,
             "theta": found.theta.tolist(),
@@ -330,8 +330,9 @@ def _polished(
         return None, f"polishing is done up to {MOST_GATES:,} gates; here are {gates:,}"
     enough = Enough(cancel)
     found = polish(network, point, cancel=enough)
-    if not found.found and enough.late:
-        found = replace(found, reason=f"no KKT point was reached in {MOST_SECONDS:g} s of search")
+    if not found.outcome.converged and enough.late:
+        why = f"no KKT point was reached in {MOST_SECONDS:g} s of search"
+        found = replace(found, outcome=replace(found.outcome, reason=why))
     return found, ""
 
 
