@@ -13,7 +13,7 @@ from workbench.measures.series.margin_discrete import MARGIN_DISCRETE
 from workbench.measures.series.margin_kkt import MARGIN_KKT, constraints
 from workbench.record.reader import RunReader
 from workbench.run import experiment
-from workbench.run.experiment import Setup, set_up
+from workbench.run.experiment import Experiment, experiment_of
 from workbench.run.session import Session
 from workbench.theory.margin.kkt import PaperCertificate, paper_certificate_at
 from workbench.theory.margin.problem import MarginPoint, class_margins, log_weights
@@ -45,7 +45,7 @@ RUNS = {
 }
 
 
-def certificate(setup: Setup, theta: np.ndarray) -> PaperCertificate:
+def certificate(setup: Experiment, theta: np.ndarray) -> PaperCertificate:
     """Lemma C.8 at θ, with the gradient of one constraint after the other."""
     model, data = setup.model, setup.dataset
     with torch.no_grad():
@@ -119,7 +119,7 @@ def test_they_apply_to_margins_of_homogeneous_networks_only():
     names = {"kkt_epsilon", "kkt_delta"}
 
     def of(*settings):
-        return set(set_up(small(*settings)).panel.shapes()) & {*names, "margin_discrete"}
+        return set(experiment_of(small(*settings)).panel.shapes()) & {*names, "margin_discrete"}
 
     assert of("loss.kind=exponential") == {*names, "margin_discrete"}
     assert of("loss.kind=logistic") == names

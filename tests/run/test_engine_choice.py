@@ -13,7 +13,8 @@ from workbench.errors import BadInput
 from workbench.record.checkpoint import latest_checkpoint
 from workbench.record.reader import RunReader
 from workbench.run import experiment
-from workbench.run.experiment import ENGINES, set_up
+from workbench.run.experiment import experiment_of
+from workbench.run.program import ENGINES
 from workbench.run.session import Session
 
 FLOW = ("train.rule=flow", "train.steps=30", "record.every=10")
@@ -31,9 +32,9 @@ def named(session) -> tuple[object, object]:
 def test_every_engine_of_the_configuration_has_its_program(monkeypatch):
     assert set(ENGINES) == set(get_args(Engine))
     monkeypatch.setattr(experiment, "ENGINES", {"auto": EagerProgram, "eager": OtherProgram})
-    assert set_up(small()).program.name == "eager"
-    assert set_up(small("device.engine=eager")).program.name == "other"
-    assert type(set_up(small(*FLOW, "device.engine=eager")).program.rows) is OtherProgram
+    assert experiment_of(small()).program.name == "eager"
+    assert experiment_of(small("device.engine=eager")).program.name == "other"
+    assert type(experiment_of(small(*FLOW, "device.engine=eager")).program.rows) is OtherProgram
 
 
 def test_an_unknown_engine_is_refused_by_name():

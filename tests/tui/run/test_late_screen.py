@@ -39,7 +39,7 @@ def flow(tmp_path_factory) -> Session:
 async def opened(app: WorkbenchApp, session: Session) -> None:
     app.open_replay(session.folder)
     await until(lambda: isinstance(app.screen, ReplayScreen) and app.screen.source is not None)
-    await until(lambda: app.screen.source.setup is not None)
+    await until(lambda: app.screen.source.network is not None)
     await until(lambda: (app.screen.query_one("#status", StatusLine).model or Status()).name)
 
 

@@ -186,7 +186,7 @@ async def test_a_replay_scrubs_through_a_finished_run(tmp_path, size):
         await pilot.pause(0.2)
         app.open_replay(session.folder)
         await until(lambda: isinstance(app.screen, ReplayScreen) and app.screen.source is not None)
-        await until(lambda: app.screen.source.setup is not None)
+        await until(lambda: app.screen.source.network is not None)
         await until(lambda: status_of(app).state == "replayed")
         await pilot.press("home")
         await until(lambda: status_of(app).step == 0)

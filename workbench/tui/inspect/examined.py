@@ -106,7 +106,7 @@ class StoredSubject:
 
     def state(self) -> InspectedState:
         """From the run's files; the network that Replay has built is used again."""
-        from workbench.run.stored import inspected_state
+        from workbench.run.stored import StoredRun
 
         config = self.source.config
         if config is not None and config.model.kind == "torch":
@@ -114,7 +114,8 @@ class StoredSubject:
                 "this run's network is a class of its own, which is not imported for looking; "
                 f"workbench inspect {self.folder.name} --trust does, if you know where it comes from."
             )
-        return inspected_state(self.folder, self.step, setup=self.source.setup)
+        with StoredRun(self.folder) as run:
+            return run.state(self.step, network=self.source.network)
 
 
 def subject_of(source: Source, row: int | None) -> LiveSubject | StoredSubject | None:

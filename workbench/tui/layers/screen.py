@@ -121,10 +121,10 @@ class LayersScreen(Unbroken, Screen[None]):
     def _see(self) -> LayersSeen:
         subject = self.subject
         if isinstance(subject, LiveSubject):
-            snapshot, setup = subject.session.engine.snapshot, subject.session.setup
-            data = setup.dataset
+            snapshot, made = subject.session.engine.snapshot, subject.session.experiment
+            data = made.dataset
             assert snapshot is not None
-            return see_layers(snapshot.theta, setup.structure, data.x, data.y, snapshot.step)
+            return see_layers(snapshot.theta, made.structure, data.x, data.y, snapshot.step)
         state = subject.state()
         return see_layers(state.theta, state.structure, state.x, state.y, state.step)
 
