@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, ClassVar, cast
+from typing import ClassVar
 
 from rich.text import Text
 from textual import events, on
@@ -28,11 +28,9 @@ from workbench.tui.launch.form import (
     file_source,
     preset_source,
 )
+from workbench.tui.routes import Go, StartRun
 from workbench.tui.unbroken import Unbroken
 from workbench.tui.widgets.keyline import KeyHint, KeyLine
-
-if TYPE_CHECKING:
-    from workbench.tui.app import WorkbenchApp
 
 FIRST, OWN_FILE = "first-look", "your own file"
 FILE = "file"
@@ -296,10 +294,7 @@ class LaunchScreen(Unbroken, Screen[None]):
             if key in self.rows:
                 self.rows[key].line.focus()
             return
-        try:
-            cast("WorkbenchApp", self.app).start_run(self.source.name, list(self.answers.settings))
-        except WorkbenchError as error:
-            self._say(str(error))
+        self.post_message(Go(StartRun(self.source.name, self.answers.settings)))
 
     def action_into_form(self) -> None:
         """From the list to the first setting."""

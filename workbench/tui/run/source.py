@@ -16,6 +16,7 @@ from workbench.record.checkpoint import list_checkpoints
 from workbench.record.history import History
 from workbench.record.reader import RunReader
 from workbench.run.stored import stored_config, stored_state
+from workbench.tui.inspect.examined import LiveSubject, StoredSubject, Subject
 from workbench.tui.run.eta import seconds_to_risk
 from workbench.tui.run.moments import CircleKeeper, Moment, moment_of, recorded_moment
 from workbench.tui.run.surface import Surface, SurfaceKeeper
@@ -79,6 +80,10 @@ class Source(Protocol):
 
     def data(self) -> tuple[Float[np.ndarray, "n ..."] | None, Float[np.ndarray, " n"] | None]:
         """The samples."""
+        ...
+
+    def subject(self, row: int | None) -> Subject | None:
+        """What can be examined at a record, or now; None while there is nothing."""
         ...
 
 
@@ -180,6 +185,10 @@ class LiveSource:
     def data(self) -> tuple[Float[np.ndarray, "n ..."] | None, Float[np.ndarray, " n"] | None]:
         """The samples."""
         return self.session.setup.dataset.x, self.session.setup.dataset.y
+
+    def subject(self, row: int | None) -> Subject | None:
+        """The latest state: of those before there is no θ in memory."""
+        return None if self.session.engine.snapshot is None else LiveSubject(self.session)
 
 
 class StoredSource:
@@ -307,6 +316,10 @@ class StoredSource:
     def data(self) -> tuple[Float[np.ndarray, "n ..."] | None, Float[np.ndarray, " n"] | None]:
         """The samples kept in the file."""
         return self.reader.x, self.reader.y
+
+    def subject(self, row: int | None) -> Subject | None:
+        """The state at a record."""
+        return StoredSubject(self, row) if self.history.length else None
 
     def close(self) -> None:
         """Close the file."""
