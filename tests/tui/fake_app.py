@@ -17,6 +17,7 @@ from textual.screen import Screen
 from workbench.record.store import RunStore
 from workbench.tui.help import HelpScreen
 from workbench.tui.routes import Go, Route
+from workbench.tui.theme import use_theme
 from workbench.tui.widgets.palette import Palette
 
 SIZES = [(120, 40), (80, 24), (40, 15)]
@@ -48,6 +49,7 @@ class FakeApp(App[int]):
 
     def __init__(self, first: Screen[Any], runs_dir: Path, palette: Palette | None = None) -> None:
         super().__init__()
+        use_theme(self)
         self.first, self.runs_dir, self.palette = first, runs_dir, palette or Palette()
         self.asked: list[Route] = []
         self.left = False

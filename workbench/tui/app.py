@@ -37,6 +37,7 @@ from workbench.tui.routes import (
     Route,
     StartRun,
 )
+from workbench.tui.theme import use_theme
 from workbench.tui.unbroken import Unbroken
 from workbench.tui.widgets.palette import Palette, default_palette
 
@@ -62,6 +63,7 @@ class WorkbenchApp(Unbroken, App[int]):
 
     def __init__(self, first: Callable[[WorkbenchApp], Screen[None]], runs_dir: Path) -> None:
         super().__init__(driver_class=AcknowledgedDriver)
+        use_theme(self)
         self.first = first
         self.runs_dir = runs_dir
         self.palette_: Palette = default_palette()

@@ -72,7 +72,7 @@ async def test_a_key_brings_the_prediction_and_then_the_rates(flow, size):
         screen = app.screen
         assert screen.panel.pictures == ("directions", "prediction", "course")
         for _ in range(3):
-            if screen.picture == "prediction":
+            if screen.panel.picture == "prediction":
                 break
             await pilot.press("d")
         picture = screen.query_one("#prediction", Prediction)

@@ -38,15 +38,7 @@ class LayersScreen(Unbroken, Screen[None]):
     """Panels of a run that trains here, running or not, or of a record of a stored run."""
 
     HELP_NAME: ClassVar[str] = "layers"
-    DEFAULT_CSS = """
-    LayersScreen {
-        layout: vertical; background: #0d1117; color: #d6dbe1;
-        & #status, & #keys { height: 1; }
-        & #panels { height: 1fr; }
-        & LayerPanel { width: 1fr; margin-right: 2; margin-top: 1; }
-        & #waiting { width: 1fr; height: 1fr; content-align: center middle; color: #9aa3ad; padding: 0 4; }
-    }
-    """
+    CSS_PATH = "layers.tcss"
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("tab", "shift(1)", "next layers", priority=True),
         Binding("shift+tab", "shift(-1)", "layers before", show=False, priority=True),
