@@ -15,6 +15,7 @@ from workbench.tui.app import WorkbenchApp
 from workbench.tui.inspect import margin_words as views
 from workbench.tui.inspect.examined import examine
 from workbench.tui.inspect.screen import InspectorScreen
+from workbench.tui.routes import OpenReplay
 from workbench.tui.run.replay import ReplayScreen
 from workbench.tui.widgets.chart import LineChart
 from workbench.tui.widgets.listing import Listing
@@ -82,8 +83,10 @@ def test_pictures_are_square_and_their_ink_follows_the_grey():
 async def test_a_late_state_opens_on_its_margins_and_m_turns_the_page(late, size):
     app = WorkbenchApp.to_browse(late.parent)
     async with app.run_test(size=size) as pilot:
-        app.open_replay(late)
-        await until(lambda: isinstance(app.screen, ReplayScreen) and app.screen.source is not None)
+        app.go(OpenReplay(late))
+        await until(
+            lambda: isinstance(app.screen, ReplayScreen) and app.screen.panel.source is not None
+        )
         await pilot.pause(0.5)
         await pilot.press("i")
         await until(

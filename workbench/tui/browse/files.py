@@ -1,4 +1,4 @@
-"""Checking what a person asks for when browsing: a step to fork at, settings, a file to write."""
+"""Checking what a person asks for when browsing: a step to fork at or to go on to, a file to write."""
 
 from __future__ import annotations
 
@@ -10,8 +10,7 @@ import numpy as np
 
 from workbench.arrays import Array
 from workbench.config.run import RunConfig
-from workbench.config.toml import override, parse_config, parse_toml, split_settings, to_toml
-from workbench.errors import BadInput, WorkbenchError, clean_text, unknown
+from workbench.errors import BadInput, clean_text, unknown
 from workbench.record.summary import RunSummary
 from workbench.run.stored import StoredRun
 
@@ -42,25 +41,6 @@ class ForkPoints:
                 f"{s:,}" for s in near.tolist()
             )
         return None
-
-    def check_settings(self, text: str, step: int) -> str | None:
-        """What is wrong with settings for a fork at a step, in a sentence."""
-        try:
-            config = self.configured(text)
-        except WorkbenchError as error:
-            return str(error)
-        if config.train.steps <= step:
-            return (
-                f"train.steps is {config.train.steps:,}, not beyond step {step:,}: "
-                f"give train.steps={2 * max(step, 500)}, say."
-            )
-        return None
-
-    def configured(self, text: str) -> RunConfig:
-        """The configuration with settings on top; raises BadInput."""
-        return parse_config(
-            override(parse_toml(to_toml(self.config), "config"), split_settings(text)), "--set"
-        )
 
 
 def read_fork_points(folder: Path) -> ForkPoints:

@@ -16,6 +16,7 @@ from workbench.protocol.events import RunEvent
 from workbench.protocol.status import RunStatus
 from workbench.record.history import History
 from workbench.run.stored import StoredRun
+from workbench.tui.inspect.examined import LiveSubject, StoredSubject, Subject
 from workbench.tui.run.eta import seconds_to_risk
 from workbench.tui.run.moments import CircleKeeper, Moment, moment_of, recorded_moment
 from workbench.tui.run.surface import Surface, SurfaceKeeper
@@ -80,6 +81,10 @@ class Source(Protocol):
 
     def data(self) -> tuple[Float[np.ndarray, "n ..."] | None, Float[np.ndarray, " n"] | None]:
         """The samples."""
+        ...
+
+    def subject(self, row: int | None) -> Subject | None:
+        """What can be examined at a record, or now; None while there is nothing."""
         ...
 
 
@@ -181,6 +186,10 @@ class LiveSource:
         """The samples."""
         data = self.session.experiment.dataset
         return data.x, data.y
+
+    def subject(self, row: int | None) -> Subject | None:
+        """The latest state: of those before there is no θ in memory."""
+        return None if self.session.engine.snapshot is None else LiveSubject(self.session)
 
 
 class StoredSource:
@@ -297,6 +306,10 @@ class StoredSource:
     def data(self) -> tuple[Float[np.ndarray, "n ..."] | None, Float[np.ndarray, " n"] | None]:
         """The samples kept in the file."""
         return self.reader.x, self.reader.y
+
+    def subject(self, row: int | None) -> Subject | None:
+        """The state at a record."""
+        return StoredSubject(self, row) if self.history.length else None
 
     def close(self) -> None:
         """Close the file."""
