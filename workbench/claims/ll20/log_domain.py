@@ -15,8 +15,8 @@ import mpmath as mp
 import numpy as np
 import torch
 
+from workbench.claims.checks import Bound, judged, most
 from workbench.claims.claim import Check, Claim, Measured, Size
-from workbench.claims.kh24.checks import Bound, judged, most
 from workbench.claims.lab import Lab
 from workbench.engine.losses import COTANGENTS
 from workbench.measures.log_risk import Loss, log_risk, log_sum_exp
