@@ -1,4 +1,4 @@
-"""A copy of the packages, for tests that follow a recipe of CONTRIBUTING.md and count the files it touches."""
+"""A copy of the packages, for tests that follow a recipe of CONTRIBUTING.md and count the files touched."""
 
 from __future__ import annotations
 

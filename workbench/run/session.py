@@ -1,7 +1,7 @@
 """The composition root: from a configuration to a wired run. The one door for command line, screen,
 tests and notebooks.
 
-    from workbench.session import Session, load_config
+    from workbench.run.session import Session, load_config
     session = Session.create(load_config("kh24-fig1"), Path("runs"))
     session.start(); session.wait()
     session.history.scalar("log_risk")
