@@ -88,7 +88,7 @@ async def inspector(runs: Path, size: tuple[int, int]) -> None:
         await until(second)
         await pilot.pause(1.0)
         await pilot.press("i")
-        await until(lambda: bool(getattr(getattr(app.screen, "looked", None), "sure", False)))
+        await until(lambda: bool(getattr(getattr(app.screen, "examined", None), "sure", False)))
         await pilot.pause(0.7)
         shoot(app, "inspector")
         if size[0] < 100:
@@ -137,7 +137,7 @@ async def late_phase(runs: Path, name: str, keys: tuple[str, ...]) -> None:
             if key:
                 await pilot.press(key)
             if key == "i":
-                await until(lambda: bool(getattr(app.screen.looked, "whole", False)), 600.0)
+                await until(lambda: bool(getattr(app.screen.examined, "whole", False)), 600.0)
             elif key in ("w", "o"):
                 await pilot.pause(4.0)
             for size in SIZES:

@@ -15,6 +15,7 @@ from commands.main import app as commands
 from workbench.config.toml import parse_config, parse_toml, to_toml
 from workbench.engine.eager import EagerProgram
 from workbench.errors import BadInput
+from workbench.losses.registry import loss_of
 from workbench.measures.panel import Panel
 from workbench.record.export import export_run
 from workbench.record.reader import RunReader
@@ -218,7 +219,7 @@ def test_a_setup_that_is_not_its_configurations_is_refused(tmp_path):
         made.model,
         old.x,
         old.y,
-        loss="logistic",
+        loss=loss_of("logistic"),
         reduction="sum",
         rule=old.rule,
         batches=old.batches,

@@ -16,6 +16,7 @@ from workbench.inspector.gated_network import GatedNetwork
 from workbench.inspector.inspect import certified, inspect_state
 from workbench.inspector.margin import margin_certificate, why_no_margin
 from workbench.inspector.state import InspectedState
+from workbench.losses.registry import loss_of
 from workbench.run.experiment import inspected, set_up
 from workbench.theory.margin.patterned import gates_of
 
@@ -133,7 +134,7 @@ def test_every_spelling_of_relu_is_caught():
     model = Reluish().double()
     theta = torch.cat([p.detach().reshape(-1) for p in model.parameters()]).numpy()
     state = InspectedState.of(
-        RiskModel(model, X, Y, "logistic", "sum"),
+        RiskModel(model, X, Y, loss_of("logistic"), "sum"),
         structure_of(model, 3),
         theta,
         order=5.0,

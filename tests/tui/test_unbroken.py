@@ -137,7 +137,7 @@ async def test_tests_see_what_users_are_spared(app, monkeypatch):
 
 BROKEN_TIMER = """
 import sys
-from workbench.tui.screens.panel import PanelScreen
+from workbench.tui.run.panel import PanelScreen
 tick = PanelScreen._tick
 def broken(self):
     tick(self)

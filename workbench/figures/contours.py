@@ -16,6 +16,7 @@ from workbench.figures.options import INCHES, FigureOptions
 from workbench.figures.series import RunSeries
 from workbench.figures.states import StoredNetwork, stored_network
 from workbench.figures.style import BLUE, INK, RED
+from workbench.losses.registry import loss_of
 from workbench.measures.plane import PlaneGrid, PlaneSurface, is_planar, plane_grid
 from workbench.models.network import structure_of
 from workbench.models.start import first_theta
@@ -48,7 +49,9 @@ def draw(series: RunSeries, figure: Figure, options: FigureOptions) -> None:
         else f"inputs have {x[0].size} numbers, and two or two and a constant are needed"
     )
     why = why or (
-        "" if found.config.loss.kind != "cross-entropy" else "its network has an output a class"
+        "its network has an output a class"
+        if loss_of(found.config.loss.kind).outputs(found.data.y) > 1
+        else ""
     )
     if why:
         raise BadInput(f"figure 'contours' cannot be drawn: of run '{series.name}', {why}.")
@@ -98,7 +101,7 @@ def _kernel(found: StoredNetwork, surface: PlaneSurface) -> list[Panel]:
     """The tangent kernel's classifier at the start; none where labels are not ±1, samples mix, the features
     do not separate, or there are too many numbers."""
     structure = structure_of(found.network, found.data.d)
-    mixes = getattr(found.network, "mixes_samples", False)
+    mixes = structure.description.mixes_samples
     if mixes or found.data.labels != "binary" or found.data.n * structure.size > MOST_NUMBERS:
         return []
     linear = found.config.model.kind == "ntk"

@@ -14,6 +14,7 @@ from workbench.errors import BadInput
 from workbench.figures.options import INCHES, FigureOptions
 from workbench.figures.series import RunSeries
 from workbench.figures.style import BLUE, GREY, RED
+from workbench.losses.registry import loss_of
 from workbench.measures.mapped import Mapped, mapped
 from workbench.models.structure import Structure
 
@@ -54,7 +55,7 @@ def _network(series: RunSeries) -> tuple[Structure, Array, Array]:
             f"figure 'mapped' cannot be drawn: run '{series.name}' has no fully connected layers."
         )
     x, y = np.asarray(reader.x, dtype=np.float64), np.asarray(reader.y, dtype=np.float64)
-    outputs = len(np.unique(y)) if config.loss.kind == "cross-entropy" else 1
+    outputs = loss_of(config.loss.kind).outputs(y)
     model = build_model(config.model, x.shape[1:], outputs, config.init.seed)
     structure = structure_of(model, prod(x.shape[1:]))
     if any(layer.matrix is None or layer.biases for layer in structure.layers):

@@ -13,6 +13,7 @@ from workbench.config.toml import parse_config
 from workbench.data.dataset import Dataset
 from workbench.errors import BadInput
 from workbench.figures.series import RunSeries
+from workbench.losses.registry import loss_of
 from workbench.record.checkpoint import list_checkpoints, load_checkpoint
 from workbench.record.schema import STEP
 
@@ -65,6 +66,6 @@ def stored_network(series: RunSeries, figure: str) -> StoredNetwork:
         raise BadInput(f"figure '{figure}' cannot be drawn: of run '{series.name}', {why}.")
     x, y = np.asarray(reader.x, dtype=np.float64), np.asarray(reader.y, dtype=np.float64)
     data = Dataset(x, y, "data")
-    outputs = data.n_classes if config.loss.kind == "cross-entropy" else 1
+    outputs = loss_of(config.loss.kind).outputs(y)
     network = build_model(config.model, x.shape[1:], outputs, config.init.seed)
     return StoredNetwork(config, data, network, found.astype(np.int64), series)

@@ -16,10 +16,11 @@ from workbench.arrays import Array, Float, Int
 from workbench.inspector.correlation import Correlation
 from workbench.inspector.forecast_interval import CERTAIN, Intervals, degrees_off, intervals_of
 from workbench.inspector.groups import Groups
-from workbench.inspector.plane_flow import is_balanced, plane_paths
 from workbench.inspector.state import InspectedState
 from workbench.theory.ncf import forecast as theory
-from workbench.theory.ncf.ncf import NeuronKind, ncf_value
+from workbench.theory.ncf.ncf import Ncf
+from workbench.theory.ncf.neuron import NeuronKind
+from workbench.theory.ncf.plane_paths import is_balanced, plane_paths
 from workbench.theory.ncf.result import KktPoint, KktSet
 
 SHARE = 0.01
@@ -159,10 +160,9 @@ def _at_rest(
     """Small neurons that see the same (`InspectedState.sees`), by the NCF flow of the residual as it is now;
     how many were followed."""
     start, found = correlation.sets[sees]
-    x, z = state.seen(sees)
-    targets, times, angles, followed = _paths(state, index, x, z, found, radius, cancel)
-    weights = state.weights[index]
-    rates = 2.0 * _values(state, weights, x, z) * state.flow_factor
+    ncf, weights = state.ncf(sees), state.weights[index]
+    targets, times, angles, followed = _paths(weights, ncf, found, radius, cancel)
+    rates = 2.0 * _values(weights, ncf) * state.flow_factor
     told = []
     for k, w, target, time, rate, angle in zip(
         index, weights, targets, times, rates, angles, strict=True
@@ -207,7 +207,7 @@ def _trusted(
     low, high = float(found.low[place]), float(found.high[place])
     time, directions = float(found.time[place]), found.directions[:, place]
     sees, target = float(state.sees[neuron.index]), neuron.target
-    d = state.seen(sees)[0].shape[1]
+    d = state.ncf(sees).dimension
     if np.isfinite(time):
         target = _aim(neuron, directions, correlation, sees, d)
     cosine, bound = neuron.cosine, None
@@ -259,41 +259,29 @@ def _aim(
     return target
 
 
-def _values(
-    state: InspectedState,
-    weights: Float[Array, "k p"],
-    x: Float[Array, "n d"],
-    z: Float[Array, " n"],
-) -> Float[Array, " k"]:
+def _values(weights: Float[Array, "k p"], ncf: Ncf) -> Float[Array, " k"]:
     """N of each direction; NaN for a zero neuron."""
     size = np.linalg.norm(weights, axis=1)
     with np.errstate(invalid="ignore", divide="ignore"):
-        return ncf_value(weights / size[:, None], x, z, state.kind, _leak(state))
-
-
-def _leak(state: InspectedState) -> float:
-    neurons = state.separable
-    return 0.0 if neurons is None else neurons.leak
+        return ncf.value(weights / size[:, None])
 
 
 def _paths(
-    state: InspectedState,
-    index: Int[Array, " k"],
-    x: Float[Array, "n d"],
-    z: Float[Array, " n"],
+    weights: Float[Array, "k p"],
+    ncf: Ncf,
     found: KktSet,
     radius: float,
     cancel: Callable[[], bool] | None,
 ) -> tuple[Int[Array, " k"], Float[Array, " k"], Float[Array, " k"], int]:
     """(target in `found`, escape time for the summed risk, angle then, how many were followed)."""
-    weights, kind, leak = state.weights[index], state.kind, _leak(state)
-    targets = np.full(len(index), -1, dtype=np.int64)
-    times, angles = np.full(len(index), np.nan), np.full(len(index), np.nan)
-    plane = np.zeros(len(index), dtype=bool)
-    if x.shape[1] == 2 and found.complete:
+    count, kind = len(weights), ncf.kind
+    targets = np.full(count, -1, dtype=np.int64)
+    times, angles = np.full(count, np.nan), np.full(count, np.nan)
+    plane = np.zeros(count, dtype=bool)
+    if ncf.dimension == 2 and found.complete:
         plane = is_balanced(weights, kind)
     if plane.any():
-        path = plane_paths(weights[plane], x, z, kind, leak, radius, cancel=cancel)
+        path = plane_paths(weights[plane], ncf, radius, cancel=cancel)
         times[plane], angles[plane] = path.escape_time, path.escape_angle
         sign = np.sign(weights[plane, 0])
         targets[plane] = [
@@ -303,9 +291,9 @@ def _paths(
     if len(rest):
         # Large ones first: they are the nearest to leaving.
         rest = rest[np.argsort(-np.linalg.norm(weights[rest], axis=1), kind="stable")]
-        rest = rest[: max(8, FOLLOWED // max(1, state.n))]
+        rest = rest[: max(8, FOLLOWED // max(1, len(ncf.z)))]
         far = min(radius, 1e300)
-        got = theory.forecast(weights[rest], x, z, found, kind, leak, radius=far, cancel=cancel)
+        got = theory.forecast(weights[rest], ncf, found, radius=far, cancel=cancel)
         targets[rest] = got.target
         times[rest] = got.escape_time
     if not np.isfinite(radius):

@@ -14,7 +14,6 @@ import numpy as np
 
 from workbench.arrays import Array, Float, Int
 from workbench.inspector.groups import Groups
-from workbench.inspector.residual import residual
 from workbench.inspector.state import InspectedState
 from workbench.theory.ncf.moving_residual import ApartRisk, Line, SeparableRisk, lines_ahead
 from workbench.theory.ncf.result import KktPoint
@@ -92,7 +91,7 @@ def intervals_of(
         state.x,
         kind,
         leak,
-        lambda outputs: residual(outputs, state.y, state.loss),
+        lambda outputs: state.loss.residual(outputs, state.y),
         state.contribution(others),
     )
     lines = lines_ahead(

@@ -9,6 +9,7 @@ import numpy as np
 from workbench.arrays import Float
 from workbench.inspector.risk_model import RiskModel
 from workbench.inspector.state import InspectedState
+from workbench.losses.registry import loss_of
 
 if TYPE_CHECKING:
     from workbench.config.run import RunConfig
@@ -30,8 +31,10 @@ def state_of(
     from workbench.models.homogeneity import measure_homogeneity
     from workbench.models.network import structure_of
 
-    outputs = dataset.n_classes if config.loss.kind == "cross-entropy" else 1
-    model = build_model(config.model, dataset.x.shape[1:], outputs, config.init.seed)
+    loss = loss_of(config.loss.kind)
+    model = build_model(
+        config.model, dataset.x.shape[1:], loss.outputs(dataset.y), config.init.seed
+    )
     structure = structure_of(model, dataset.d)
     if theta.shape != (structure.size,):
         raise BadInput(
@@ -39,7 +42,7 @@ def state_of(
             f"{structure.size:,} parameters."
         )
     homogeneity = measure_homogeneity(model, structure, torch.from_numpy(dataset.x))
-    risk = RiskModel(model, dataset.x, dataset.y, config.loss.kind, config.loss.reduction)
+    risk = RiskModel(model, dataset.x, dataset.y, loss, config.loss.reduction)
     return InspectedState.of(
         risk,
         structure,

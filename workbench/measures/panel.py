@@ -9,8 +9,8 @@ from functools import cached_property
 import numpy as np
 
 from workbench.arrays import Array, Float, Int
+from workbench.losses.loss import Loss, Reduction
 from workbench.measures.layers import LayerMeasures
-from workbench.measures.log_risk import Loss, Reduction, log_risk
 from workbench.measures.margins import margin_normalized, sample_margins
 from workbench.measures.norms import layer_norms, norm
 from workbench.measures.own import OwnSeries
@@ -164,7 +164,7 @@ class Records:
     def log_risk(self) -> Float[np.ndarray, " T"]:
         """log 𝓛 with the run's reduction."""
         panel = self.panel
-        return log_risk(self.rows.outputs, panel.y, panel.loss, panel.reduction)
+        return panel.loss.log_risk(self.rows.outputs, panel.y, panel.reduction)
 
     @cached_property
     def grad_norm_log(self) -> Float[np.ndarray, " T"]:

@@ -15,8 +15,6 @@ SCHEMA_VERSION = 1
 
 RUN_FILE = "run.h5"
 STEP = "step"
-LIVE_STATUSES = frozenset({"running", "paused"})
-"""Stored statuses that need a living writer: without one the run is reported as `lost`."""
 
 
 SERIES: dict[str, SeriesSpec] = {spec.name: spec for measure in MEASURES for spec in measure.series}

@@ -29,8 +29,9 @@ from workbench.errors import BadInput
 from workbench.inspector.risk_model import RiskModel
 from workbench.inspector.state import InspectedState
 from workbench.inspector.time_limit import timed_judgement
+from workbench.losses.loss import Loss
+from workbench.losses.registry import loss_of, names_where
 from workbench.measures.layers import LayerMeasures, MaxMargin
-from workbench.measures.log_risk import log_risk
 from workbench.measures.own import own_series
 from workbench.measures.panel import Panel
 from workbench.measures.registry import MEASURES
@@ -88,13 +89,14 @@ def set_up(config: RunConfig, dataset: Dataset | None = None) -> Setup:
     torch.set_num_threads(config.device.threads)
     device, dtype = _device(config), getattr(torch, config.device.dtype)
     dataset = dataset or load_dataset(config.data)
-    require_labels(dataset, config.loss.kind)
+    loss = loss_of(config.loss.kind)
+    require_labels(dataset, loss)
     if config.train.batch > dataset.n:
         raise BadInput(
             f"train.batch = {config.train.batch} is more than the {dataset.n} samples; "
             f"allowed: 0 (all) to {dataset.n}."
         )
-    outputs = dataset.n_classes if config.loss.kind == "cross-entropy" else 1
+    outputs = loss.outputs(dataset.y)
     seed = config.init.seed
     model = build_model(config.model, dataset.x.shape[1:], outputs, seed)
     structure = structure_of(model, dataset.d)
@@ -107,14 +109,14 @@ def set_up(config: RunConfig, dataset: Dataset | None = None) -> Setup:
     batches = None
     if 0 < config.train.batch < dataset.n:
         batches = Minibatches(dataset.n, config.train.batch, seed, device)
-    program = _program(config, model, x, y, batches, homogeneity, structure)
-    svm, remarks = _max_margin(dataset, structure, config.loss.kind)
+    program = _program(config, loss, model, x, y, batches, homogeneity, structure)
+    svm, remarks = _max_margin(dataset, structure, loss)
     panel = Panel(
         measures=MEASURES,
         structure=structure,
         y=dataset.y,
         d=dataset.d,
-        loss=config.loss.kind,
+        loss=loss,
         reduction=config.loss.reduction,
         classifies=dataset.labels == "binary" or outputs > 1,
         outputs=outputs,
@@ -161,7 +163,7 @@ def _parts(model: nn.Module, program: StepProgram, panel: Panel) -> tuple[object
 def _unit_margin(model: nn.Module, structure: Structure, dataset: Dataset) -> UnitMargin | None:
     """The margin at θ/ρ of a network without an order, where a pass at every record costs next to nothing."""
     cheap = structure.size * dataset.n <= MOST_NUMBERS
-    if not cheap or not is_steady(model) or getattr(model, "mixes_samples", False):
+    if not cheap or not is_steady(model) or structure.description.mixes_samples:
         return None
     return UnitMargin(model, dataset.x, dataset.y)
 
@@ -180,6 +182,7 @@ def require_built(setup: Setup, config: RunConfig) -> None:
 
 def _program(
     config: RunConfig,
+    loss: Loss,
     model: nn.Module,
     x: Tensor,
     y: Tensor,
@@ -188,7 +191,7 @@ def _program(
     structure: Structure,
 ) -> StepProgram:
     """The way to step that [train] asks for; BadInput where the network does not allow it."""
-    train, loss, reduction = config.train, config.loss.kind, config.loss.reduction
+    train, reduction = config.train, config.loss.reduction
     rule: StepRule = ConstantRule(train.lr)
     if train.rule == "normalized":
         rule = NormalizedRule(train.lr, train.max_update)
@@ -210,15 +213,16 @@ def _program(
             f"train.rule 'flow' follows one risk, and the network of model.kind '{config.model.kind}' draws "
             "random numbers, another risk at every step; allowed here: the other rules."
         )
-    if getattr(model, "mixes_samples", False):
+    if structure.description.mixes_samples:
         raise BadInput(
             "train.rule 'flow' follows every sample by itself, and model.batch_norm = true mixes them; "
             "allowed here: the rules constant, normalized, loss-based."
         )
-    if homogeneity.order is None and loss != "square":
+    if homogeneity.order is None and not loss.regression:
         raise BadInput(
-            f"train.rule 'flow' with loss.kind '{loss}' needs a homogeneous network, and model.kind "
-            f"'{config.model.kind}' is not; allowed here: loss.kind 'square', or the rules constant, "
+            f"train.rule 'flow' with loss.kind '{loss.name}' needs a homogeneous network, and model.kind "
+            f"'{config.model.kind}' is not; allowed here: loss.kind "
+            f"{names_where(lambda loss: loss.regression)}, or the rules constant, "
             "normalized, loss-based."
         )
     field = FlowField(
@@ -228,18 +232,17 @@ def _program(
         loss=loss,
         reduction=reduction,
         order=homogeneity.order,
-        # Squares of ReLUs have no kink in their first derivatives.
-        gate_width=0.0 if config.model.kind == "squared-relu" else train.gate_width,
+        gate_width=0.0 if structure.description.smooth_gates else train.gate_width,
     )
     goal = None if train.until is None else train.until.log10_risk * log(10.0)
     return FlowProgram(field, stepping, rtol=train.rtol, log_risk=goal)
 
 
 def _max_margin(
-    dataset: Dataset, structure: Structure, loss: str
+    dataset: Dataset, structure: Structure, loss: Loss
 ) -> tuple[MaxMargin | None, tuple[str, ...]]:
     """ū and γ for a linear network that separates binary labels, or why there is none, in a sentence."""
-    applies = structure.linear_chain is not None and loss in ("logistic", "exponential")
+    applies = structure.linear_chain is not None and loss.labels == "binary"
     if not applies or dataset.x.size > SVM_NUMBERS:
         return None, ()
     inputs = dataset.x.reshape(dataset.n, -1)
@@ -256,7 +259,7 @@ def _watch(panel: Panel, shape: tuple[int, ...], dtype: str) -> SaddleWatch:
     """The watch for saddles; the origin is one only where Φ is homogeneous of order 2 or more."""
     zero = None
     if panel.order is not None and panel.order >= 2.0:
-        zero = float(log_risk(np.zeros((1, *shape)), panel.y, panel.loss, panel.reduction)[0])
+        zero = panel.loss.log_risk_at_zero(shape, panel.y, panel.reduction)
     return SaddleWatch(log_risk_zero=zero, epsilon=float(np.finfo(np.dtype(dtype)).eps))
 
 
@@ -323,7 +326,7 @@ def risk_model(
     if not is_steady(model):
         model = still_copy(model, step, setup.state.memory if memory is None else memory)
     return RiskModel(
-        model, setup.dataset.x, setup.dataset.y, config.loss.kind, config.loss.reduction
+        model, setup.dataset.x, setup.dataset.y, setup.panel.loss, config.loss.reduction
     )
 
 

@@ -13,6 +13,7 @@ from torch import Tensor, nn
 from workbench.config.models import TorchModel
 from workbench.data.load import load_dataset
 from workbench.errors import BadInput, clean_text
+from workbench.losses.registry import loss_of
 from workbench.models.build import build_model
 from workbench.models.homogeneity import TOLERANCE, Homogeneity, measure_homogeneity
 from workbench.models.imported import imported, outputs_of
@@ -75,7 +76,7 @@ def report(source: str, inputs: str, settings: list[str]) -> Report:
         return Report(source, structure, measure_homogeneity(model, structure, x))
     run = load_config(source, settings)
     data = load_dataset(run.data)
-    outputs = data.n_classes if run.loss.kind == "cross-entropy" else 1
+    outputs = loss_of(run.loss.kind).outputs(data.y)
     model = build_model(run.model, data.x.shape[1:], outputs, run.init.seed)
     structure = structure_of(model, data.d)
     found = measure_homogeneity(model, structure, torch.from_numpy(data.x))

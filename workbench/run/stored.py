@@ -13,6 +13,7 @@ from workbench.config.run import RunConfig
 from workbench.config.toml import parse_config, parse_toml, read_toml
 from workbench.data.dataset import Dataset
 from workbench.errors import BadInput, StorageError, clean_text
+from workbench.losses.registry import names_where
 from workbench.record.checkpoint import list_checkpoints, load_checkpoint
 from workbench.record.reader import RunReader
 
@@ -213,9 +214,10 @@ def robustness_of(
     if not setup.panel.classifies:
         raise BadInput(
             f"robustness is how far a sample is from another class, and run {folder.name} does not "
-            "classify; allowed are labels −1 and 1, or classes with loss.kind 'cross-entropy'."
+            "classify; allowed are labels −1 and 1, or classes with loss.kind "
+            f"{names_where(lambda loss: loss.labels == 'classes')}."
         )
-    if getattr(setup.model, "mixes_samples", False):
+    if setup.structure.description.mixes_samples:
         raise BadInput(
             f"robustness is a property of single samples, and in the network of run {folder.name} an output "
             "depends on the other samples (batch statistics); allowed are networks without."

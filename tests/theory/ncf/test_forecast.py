@@ -10,7 +10,8 @@ import pytest
 from tests import reference_ncf as ref
 from workbench.theory.ncf.forecast import forecast
 from workbench.theory.ncf.kkt import kkt_points
-from workbench.theory.ncf.ncf import NeuronKind, ncf_value
+from workbench.theory.ncf.ncf import Ncf
+from workbench.theory.ncf.neuron import NeuronKind
 
 SQUARED, TWO_LAYER = NeuronKind.SQUARED_RELU, NeuronKind.TWO_LAYER_RELU
 
@@ -25,10 +26,11 @@ def kh24():
 def test_on_a_kkt_point_the_time_is_closed_form(kind):
     """ln(r/‖w‖)/(2N), no turn."""
     x, z = kh24()
-    found = kkt_points(x, z, kind)
+    ncf = Ncf(x, z, kind)
+    found = kkt_points(ncf)
     tops = [i for i, p in enumerate(found.points) if p.kind == "max" and p.value > 0]
     w = 1e-6 * np.stack([found.points[i].direction for i in tops])
-    got = forecast(w, x, z, found, kind, radius=0.5)
+    got = forecast(w, ncf, found, radius=0.5)
     value = found.values[tops]
     assert got.target.tolist() == tops
     assert got.cosine == pytest.approx(1.0)
@@ -43,8 +45,9 @@ def test_quadratic_form_in_closed_form():
     x, z = rng.normal(size=(10, 3)), rng.normal(size=10) + 0.5
     values, vectors = np.linalg.eigh((x * z[:, None]).T @ x)
     w = 1e-5 * rng.normal(size=(20, 3))
-    found = kkt_points(x, z, SQUARED, 1.0)
-    got = forecast(w, x, z, found, SQUARED, 1.0, radius=1.0, tolerance=1e-6)
+    ncf = Ncf(x, z, SQUARED, 1.0)
+    found = kkt_points(ncf)
+    got = forecast(w, ncf, found, radius=1.0, tolerance=1e-6)
     part = (w @ vectors) ** 2
     for c, escape, target in zip(part, got.escape_time, got.target, strict=True):
         low, high = 0.0, 100.0
@@ -61,10 +64,11 @@ def test_quadratic_form_in_closed_form():
 def test_targets_in_the_plane_match_integration(seed):
     """Arcs against a long explicit integration of the direction flow."""
     case = ref.make_case(seed)
-    found = kkt_points(case.x, case.z, SQUARED, case.leak)
+    ncf = Ncf(case.x, case.z, SQUARED, case.leak)
+    found = kkt_points(ncf)
     rng = np.random.default_rng(seed)
     w = rng.normal(size=(40, 2))
-    got = forecast(w, case.x, case.z, found, SQUARED, case.leak, radius=1e3)
+    got = forecast(w, ncf, found, radius=1e3)
     u = w / np.linalg.norm(w, axis=1, keepdims=True)
     bound = np.abs(case.z) @ np.sum(case.x**2, axis=1)
     for _ in range(6_000):
@@ -74,9 +78,7 @@ def test_targets_in_the_plane_match_integration(seed):
     for end, target in zip(u, got.target, strict=True):
         p = found.points[target]
         if p.kind == "flat":
-            assert ncf_value(end[None], case.x, case.z, SQUARED, case.leak)[0] == pytest.approx(
-                p.value, abs=1e-4 * bound
-            )
+            assert ncf.value(end[None])[0] == pytest.approx(p.value, abs=1e-4 * bound)
         elif p.kind == "max":
             assert end @ p.direction > 0.999, case.name
 
@@ -84,12 +86,13 @@ def test_targets_in_the_plane_match_integration(seed):
 def test_forecast_of_two_layer_neurons_is_where_they_go():
     """Balanced and unbalanced neurons, mixed signs, against small Euler steps of the joint flow."""
     case = ref.make_case(12)
-    found = kkt_points(case.x, case.z, TWO_LAYER, case.leak)
+    ncf = Ncf(case.x, case.z, TWO_LAYER, case.leak)
+    found = kkt_points(ncf)
     rng = np.random.default_rng(0)
     w = rng.normal(size=(30, 3))
     w[:15, 0] = np.sign(w[:15, 0]) * np.linalg.norm(w[:15, 1:], axis=1)
     w *= 1e-4
-    got = forecast(w, case.x, case.z, found, TWO_LAYER, case.leak, radius=1.0)
+    got = forecast(w, ncf, found, radius=1.0)
     scale = np.abs(case.z) @ np.linalg.norm(case.x, axis=1)
     h = 5e-3 / scale
     log_norm = np.log(np.linalg.norm(w, axis=1))
@@ -119,12 +122,13 @@ def test_two_layer_targets_by_arcs_and_by_integration_agree(seed):
     any error of integration passes it: there the two may differ.
     """
     case = ref.make_case(seed)
-    found = kkt_points(case.x, case.z, TWO_LAYER, case.leak)
+    ncf = Ncf(case.x, case.z, TWO_LAYER, case.leak)
+    found = kkt_points(ncf)
     w = np.random.default_rng(seed).normal(size=(30, 3))
     w[:, 0] = np.sign(w[:, 0]) * np.linalg.norm(w[:, 1:], axis=1)
-    by_arcs = forecast(w, case.x, case.z, found, TWO_LAYER, case.leak, radius=1e3)
+    by_arcs = forecast(w, ncf, found, radius=1e3)
     unknown = replace(found, method="multistart")
-    by_flow = forecast(w, case.x, case.z, unknown, TWO_LAYER, case.leak, radius=1e3)
+    by_flow = forecast(w, ncf, unknown, radius=1e3)
     assert (by_flow.target >= 0).all()
     same = by_arcs.target == by_flow.target
     flat = [found.points[t].kind == "flat" for t in by_flow.target]
@@ -139,9 +143,10 @@ def test_forecast_agrees_with_training():
     """Squared ReLU on the KH24 circle, summed square loss: the first neurons to leave and when."""
     x, y = kh24()
     w = 1e-6 * np.random.default_rng(3).normal(size=(6, 2))
-    found = kkt_points(x, y, SQUARED)
+    ncf = Ncf(x, y, SQUARED)
+    found = kkt_points(ncf)
     radius = 1e-2
-    got = forecast(w, x, y, found, SQUARED, radius=radius)
+    got = forecast(w, ncf, found, radius=radius)
     u, h, reached = w.copy(), 2e-5, np.full(6, np.nan)
     for k in range(20_000):
         error = y - np.sum(np.maximum(u @ x.T, 0) ** 2, axis=0)
@@ -159,10 +164,11 @@ def test_dead_neurons_stay_and_flat_targets_are_named():
     """KH24 Fig. 4's residual: neurons in the flat arc keep their direction and never leave."""
     x, _ = kh24()
     z = 4 * np.maximum(0, -x[:, 0]) ** 2
-    found = kkt_points(x, z, SQUARED)
+    ncf = Ncf(x, z, SQUARED)
+    found = kkt_points(ncf)
     angle = np.deg2rad([0.0, 3.0, -3.0, 30.0, 179.0])
     w = 1e-5 * np.column_stack([np.cos(angle), np.sin(angle)])
-    got = forecast(w, x, z, found, SQUARED, radius=1.0)
+    got = forecast(w, ncf, found, radius=1.0)
     kinds = [found.points[t].kind for t in got.target]
     assert kinds == ["flat", "flat", "flat", "max", "max"]
     assert np.isinf(got.escape_time[:3]).all()
@@ -173,21 +179,23 @@ def test_dead_neurons_stay_and_flat_targets_are_named():
 
 def test_zero_neurons_escaped_neurons_and_bad_radius():
     x, y = kh24()
-    found = kkt_points(x, y, SQUARED)
-    got = forecast(np.array([[0.0, 0.0], [2.0, 0.0]]), x, y, found, SQUARED, radius=1.0)
+    ncf = Ncf(x, y, SQUARED)
+    found = kkt_points(ncf)
+    got = forecast(np.array([[0.0, 0.0], [2.0, 0.0]]), ncf, found, radius=1.0)
     assert got.target[0] == -1
     assert np.isnan(got.rate[0])
     assert np.isnan(got.escape_time[0])
     assert got.escape_time[1] == 0.0
     with pytest.raises(ValueError, match="radius"):
-        forecast(np.ones((1, 2)), x, y, found, SQUARED, radius=0.0)
+        forecast(np.ones((1, 2)), ncf, found, radius=0.0)
 
 
 def test_negative_output_sign_is_the_callers():
     """Sign −1 sees −z: on positive labels such neurons shrink."""
     x, y = kh24()
-    found = kkt_points(x, -y, SQUARED)
-    got = forecast(1e-3 * np.eye(2), x, -y, found, SQUARED, radius=1.0)
+    ncf = Ncf(x, -y, SQUARED)
+    found = kkt_points(ncf)
+    got = forecast(1e-3 * np.eye(2), ncf, found, radius=1.0)
     assert (got.rate < 0).all()
     assert np.isinf(got.escape_time).all()
 
@@ -195,9 +203,10 @@ def test_negative_output_sign_is_the_callers():
 def test_high_dimension_uses_multistart_points():
     rng = np.random.default_rng(0)
     x, z = rng.normal(size=(200, 20)), rng.normal(size=200)
-    found = kkt_points(x, z, SQUARED, starts=256)
+    ncf = Ncf(x, z, SQUARED)
+    found = kkt_points(ncf, starts=256)
     w = 1e-6 * rng.normal(size=(30, 20))
-    got = forecast(w, x, z, found, SQUARED, radius=1.0)
+    got = forecast(w, ncf, found, radius=1.0)
     known = got.target >= 0
     assert known.mean() > 0.9
     assert np.isfinite(got.escape_time[known]).all()

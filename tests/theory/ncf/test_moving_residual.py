@@ -8,7 +8,8 @@ import pytest
 from workbench.theory.ncf.forecast import forecast
 from workbench.theory.ncf.kkt import kkt_points
 from workbench.theory.ncf.moving_residual import LINES, ApartRisk, SeparableRisk, lines_ahead
-from workbench.theory.ncf.ncf import NeuronKind, ncf_gradient, ncf_value, neuron_outputs
+from workbench.theory.ncf.ncf import Ncf
+from workbench.theory.ncf.neuron import NeuronKind, neuron_outputs
 
 SQUARED, TWO_LAYER = NeuronKind.SQUARED_RELU, NeuronKind.TWO_LAYER_RELU
 
@@ -18,7 +19,7 @@ def test_outputs_are_what_the_correlation_function_sums(kind):
     rng = np.random.default_rng(0)
     x, z = rng.normal(size=(9, 3)), rng.normal(size=9)
     w = rng.normal(size=(5, kind.width(3)))
-    assert neuron_outputs(w, x, kind, 0.2) @ z == pytest.approx(ncf_value(w, x, z, kind, 0.2))
+    assert neuron_outputs(w, x, kind, 0.2) @ z == pytest.approx(Ncf(x, z, kind, 0.2).value(w))
 
 
 class Drifting:
@@ -47,7 +48,7 @@ class Drifting:
         return neuron_outputs(w, self.x, self.kind, self.leak).sum(axis=0)
 
     def pull(self, w, z):
-        return ncf_gradient(w, self.x, z, self.kind, self.leak)
+        return Ncf(self.x, z, self.kind, self.leak).gradient(w)
 
     @property
     def z(self):
@@ -55,7 +56,7 @@ class Drifting:
 
     @property
     def found(self):
-        return kkt_points(self.x, self.z, self.kind, self.leak)
+        return kkt_points(Ncf(self.x, self.z, self.kind, self.leak))
 
     @property
     def highest(self):
@@ -66,7 +67,7 @@ class Drifting:
         return float(np.sqrt(0.01 * 0.5 * np.sum(self.z**2) / self.highest))
 
     def lines(self, step, **more):
-        made = forecast(self.small, self.x, self.z, self.found, self.kind, radius=self.radius)
+        made = forecast(self.small, Ncf(self.x, self.z, self.kind), self.found, radius=self.radius)
         risk = SeparableRisk(
             self.x, self.kind, self.leak, lambda out: self.y - out, np.zeros(len(self.y))
         )

@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 
 from tests import reference_ncf as ref
-from workbench.theory.ncf.merged_lines import merge_lines
-from workbench.theory.ncf.ncf import NeuronKind, ncf_gradient
+from workbench.theory.ncf.ncf import Ncf
+from workbench.theory.ncf.neuron import NeuronKind
 from workbench.theory.ncf.sliding import SlidingField
 from workbench.theory.numerics.min_norm import min_norm_element
 
@@ -15,13 +15,13 @@ KIND = NeuronKind.TWO_LAYER_RELU
 
 
 def field(x, z, leak=0.0, width=1e-4):
-    return SlidingField(merge_lines(x, z, KIND, leak), width)
+    return SlidingField(Ncf(x, z, KIND, leak).merged_lines, width)
 
 
 def test_off_the_kinks_it_is_the_gradient():
     case = ref.make_case(1, d=3)
     w = np.random.default_rng(0).normal(size=(20, 4))
-    expected = ncf_gradient(w, case.x, case.z, KIND, case.leak)
+    expected = Ncf(case.x, case.z, KIND, case.leak).gradient(w)
     assert field(case.x, case.z, case.leak, 1e-12).gradient(w) == pytest.approx(expected)
 
 
@@ -47,7 +47,7 @@ def test_a_kink_the_flow_crosses_does_not_hold():
     w = np.array([[0.6, 3e-5, 0.8]])
     w /= np.linalg.norm(w)
     held = field(x, z)
-    assert held.gradient(w) == pytest.approx(ncf_gradient(w, x, z, KIND), abs=1e-12)
+    assert held.gradient(w) == pytest.approx(Ncf(x, z, KIND).gradient(w), abs=1e-12)
     assert held.onto_kinks(w) == pytest.approx(w, abs=1e-15)
 
 

@@ -14,7 +14,7 @@ from textual.pilot import Pilot
 from textual.widgets import Input, OptionList
 
 from tui.fake_app import SIZES, FakeApp, make_run, screen_lines, until
-from workbench.errors import BadInput, RunBusy
+from workbench.errors import BadInput
 from workbench.record.lock import RunLock
 from workbench.tui.browse.compare import (
     DiffScreen,
@@ -29,9 +29,7 @@ from workbench.tui.browse.compare import (
 from workbench.tui.browse.files import (
     check_more_steps,
     check_target,
-    delete_run,
     read_fork_points,
-    split_settings,
 )
 from workbench.tui.browse.scan import Shelf, scan_runs
 from workbench.tui.browse.screen import BrowseScreen
@@ -431,57 +429,6 @@ async def test_delete_the_marked_runs(runs_dir: Path) -> None:
         assert screen.marks == []
 
 
-def test_delete_refuses_what_is_no_run_of_the_folder(tmp_path: Path) -> None:
-    runs, other = tmp_path / "runs", tmp_path / "other"
-    run, foreign = make_run(runs, "mine"), make_run(other, "foreign")
-    link = runs / "20260101-000001-link-0001"
-    link.symlink_to(foreign, target_is_directory=True)
-    plain = runs / "plain"
-    plain.mkdir()
-    (plain / "thesis.tex").write_text("years of work")
-    for wrong in (link, foreign, runs, plain, runs / "..", runs / "gone", run / "checkpoints"):
-        with pytest.raises(BadInput):
-            delete_run(wrong, runs)
-    with pytest.raises(BadInput, match="is a link"):
-        delete_run(link, runs)
-    assert (foreign / "run.h5").exists()
-    assert (plain / "thesis.tex").exists()
-    assert link.is_symlink()
-    assert (run / "run.h5").exists()
-
-
-def test_delete_follows_no_links_inside(tmp_path: Path) -> None:
-    run = make_run(tmp_path / "runs", "mine")
-    keep = tmp_path / "keep"
-    keep.mkdir()
-    (keep / "data.csv").write_text("1,2")
-    (tmp_path / "precious").write_text("do not truncate")
-    (run / "link").symlink_to(keep, target_is_directory=True)
-    (run / "run.lock").unlink(missing_ok=True)
-    (run / "run.lock").symlink_to(tmp_path / "precious")
-    delete_run(run, tmp_path / "runs")
-    assert not run.exists()
-    assert (keep / "data.csv").read_text() == "1,2"
-    assert (tmp_path / "precious").read_text() == "do not truncate"
-    assert list((tmp_path / "runs").iterdir()) == []
-
-
-def test_delete_through_a_linked_runs_folder(tmp_path: Path) -> None:
-    run = make_run(tmp_path / "real", "mine")
-    (tmp_path / "runs").symlink_to(tmp_path / "real", target_is_directory=True)
-    delete_run(tmp_path / "runs" / run.name, tmp_path / "runs")
-    assert not run.exists()
-
-
-def test_delete_refuses_a_living_run(tmp_path: Path) -> None:
-    run = make_run(tmp_path, "mine")
-    with RunLock(run), pytest.raises(RunBusy):
-        delete_run(run, tmp_path)
-    assert (run / "run.h5").exists()
-    delete_run(run, tmp_path)
-    assert not run.exists()
-
-
 # --- pure parts ---------------------------------------------------------------------------------
 
 
@@ -575,20 +522,6 @@ def test_checks_before_writing(tmp_path: Path) -> None:
     assert more("101") is None
     assert more("100") is not None
     assert more("many") is not None
-
-
-def test_settings_are_split_at_blanks_outside_quotes_and_brackets() -> None:
-    text = 'train.lr=1e-3 name="a b" model.widths=[64, 32] data.path=C#'
-    assert split_settings(text) == [
-        "train.lr=1e-3",
-        'name="a b"',
-        "model.widths=[64, 32]",
-        "data.path=C#",
-    ]
-    assert split_settings("  ") == []
-    for wrong in ('name="a', "data.y=[1, 2"):
-        with pytest.raises(BadInput):
-            split_settings(wrong)
 
 
 def test_fork_points_know_the_stored_steps(tmp_path: Path) -> None:

@@ -87,9 +87,9 @@ async def test_a_late_state_opens_on_its_margins_and_m_turns_the_page(late, size
         await pilot.pause(0.5)
         await pilot.press("i")
         await until(
-            lambda: isinstance(app.screen, InspectorScreen) and app.screen.looked is not None
+            lambda: isinstance(app.screen, InspectorScreen) and app.screen.examined is not None
         )
-        await until(lambda: app.screen.looked.whole)
+        await until(lambda: app.screen.examined.whole)
         screen = app.screen
         assert screen.margin is not None
         assert str(screen.query_one("#verdict").render()).startswith("going to infinity")
@@ -112,8 +112,8 @@ async def test_a_late_state_opens_on_its_margins_and_m_turns_the_page(late, size
 
 async def test_before_separation_the_page_says_why_it_is_empty(late):
     state = inspected_state(late, 0)
-    looked = examine(state, lambda: False)
-    found = certified(looked.inspection, state)
+    examined = examine(state, lambda: False)
+    found = certified(examined.inspection, state)
     assert found.margin is None
     assert "not separated" in found.limits[-1]
     assert found.as_json()["margin_kkt"] is None

@@ -16,7 +16,7 @@ from workbench.tui.layers.pictures import see_layers
 from workbench.tui.layers.screen import LayersScreen
 from workbench.tui.run.layer_strips import has_layers, layer_field
 from workbench.tui.run.replay import ReplayScreen
-from workbench.tui.run.x_axis import Look
+from workbench.tui.run.x_axis import XAxis
 from workbench.tui.widgets.layer_field import LayerField
 from workbench.tui.widgets.layer_panel import LayerPanel
 from workbench.tui.widgets.scale import Kind
@@ -48,11 +48,11 @@ def seen(folder, step=None):
 
 
 def test_panels_hold_what_lapack_says(linear):
-    state, looked = seen(linear)
-    names = [panel.name for panel in looked.panels]
+    state, examined = seen(linear)
+    names = [panel.name for panel in examined.panels]
     assert names == ["data", "w1", "w2", "w3"]
     h = state.x.reshape(state.n, -1)
-    for k, panel in enumerate(looked.panels[1:]):
+    for k, panel in enumerate(examined.panels[1:]):
         w = state.structure.view(state.theta, f"w{k + 1}")
         assert panel.values == pytest.approx(np.linalg.svd(w)[1], rel=1e-12)
         h = h @ w.T
@@ -73,7 +73,7 @@ def test_strips_are_the_recorded_series_at_the_cursor(linear):
         history = History.from_reader(reader)
         assert has_layers(history)
         x = history.step.astype(float)
-        model = layer_field(history, Look(kind=Kind.LINEAR, cursor=7), x, ("a", "b", "c"))
+        model = layer_field(history, XAxis(kind=Kind.LINEAR, cursor=7), x, ("a", "b", "c"))
         ratios = reader.read("layer_rank1", slice(7, 8))[0]
         pairs = reader.read("layer_alignment", slice(7, 8))[0]
         svm = reader.read("svm_alignment", slice(7, 8))[0]
@@ -150,7 +150,7 @@ async def test_the_inspector_says_that_there_are_no_layers(neurons):
         assert "layers" not in app.screen.pictures()
         await pilot.press("i")
         await until(
-            lambda: isinstance(app.screen, InspectorScreen) and app.screen.looked is not None
+            lambda: isinstance(app.screen, InspectorScreen) and app.screen.examined is not None
         )
         await pilot.press("w")
         await until(

@@ -50,11 +50,11 @@ async def test_a_late_run_is_drawn_over_the_risk_until_the_user_says_otherwise(f
     async with app.run_test(size=size) as pilot:
         await opened(app, flow)
         screen = app.screen
-        await until(lambda: screen.look.x_axis == "ln(n/L)")
+        await until(lambda: screen.x_axis.quantity == "ln(n/L)")
         chart = screen.query_one("#risk", LineChart)
         await until(lambda: chart.model is not None and "direction" in chart.model.title)
         await pilot.press("x")
-        await until(lambda: screen.look.x_axis == "step")
+        await until(lambda: screen.x_axis.quantity == "step")
         await until(lambda: "risk" in chart.model.title)
         assert chart.model.curves[0].y[-1] <= -800
         status = screen.query_one("#status", StatusLine).model
@@ -80,7 +80,7 @@ async def test_a_key_brings_the_prediction_and_then_the_rates(flow, size):
         before = picture.model.values
         await pilot.press("home")
         await until(lambda: not np.array_equal(picture.model.values, before))
-        assert screen.look.cursor == 0
+        assert screen.x_axis.cursor == 0
         await pilot.press("escape", "d")
         course = screen.query_one("#course", LineChart)
         await until(lambda: course.display and course.model is not None)
@@ -106,7 +106,7 @@ async def test_the_inspector_shows_the_prediction(flow):
         await opened(app, flow)
         await pilot.press("i")
         await until(lambda: isinstance(app.screen, InspectorScreen))
-        await until(lambda: app.screen.looked is not None)
+        await until(lambda: app.screen.examined is not None)
         await pilot.press("d")
         picture = app.screen.query_one("#prediction", Prediction)
         await until(lambda: picture.display and picture.model is not None)

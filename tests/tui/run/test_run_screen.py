@@ -101,9 +101,9 @@ async def test_the_compass_has_neurons_inputs_and_kkt_points(tmp_path):
         for key in ("tab", "z", "z", "y", "x", "plus", "minus", "0", "left", "left", "end", "home"):
             await pilot.press(key)
             await pilot.pause(0.05)
-        assert app.screen.look.cursor == 0
+        assert app.screen.x_axis.cursor == 0
         await pilot.press("escape")
-        assert app.screen.look.cursor is None
+        assert app.screen.x_axis.cursor is None
         app.close_session()
 
 
@@ -187,7 +187,7 @@ async def test_a_replay_scrubs_through_a_finished_run(tmp_path, size):
         app.open_replay(session.folder)
         await until(lambda: isinstance(app.screen, ReplayScreen) and app.screen.source is not None)
         await until(lambda: app.screen.source.setup is not None)
-        await until(lambda: status_of(app).state == "replay")
+        await until(lambda: status_of(app).state == "replayed")
         await pilot.press("home")
         await until(lambda: status_of(app).step == 0)
         await pilot.press("right")

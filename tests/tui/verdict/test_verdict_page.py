@@ -139,7 +139,7 @@ async def looked_into(app, pilot, folder):
     app.open_replay(folder)
     await until(lambda: isinstance(app.screen, ReplayScreen) and app.screen.source is not None)
     await pilot.press("i")
-    await until(lambda: isinstance(app.screen, InspectorScreen) and app.screen.looked is not None)
+    await until(lambda: isinstance(app.screen, InspectorScreen) and app.screen.examined is not None)
     return app.screen
 
 

@@ -17,8 +17,9 @@ from workbench.config.run import RunConfig
 from workbench.config.toml import override, parse_config
 from workbench.data.load import load_dataset
 from workbench.inspector.risk_model import RiskModel
+from workbench.losses.loss import MarginLoss
+from workbench.losses.registry import loss_of
 from workbench.measures.directions import alignment, chords
-from workbench.measures.log_risk import Loss
 from workbench.measures.margins import margin_normalized, sample_margins
 from workbench.models.build import build_model
 from workbench.presets import read_preset
@@ -99,7 +100,7 @@ class LateRun:
     run: TrainedRun
     risk: RiskModel
     order: float
-    loss: Loss
+    loss: MarginLoss
     rtol: float
     rows: slice
 
@@ -185,10 +186,11 @@ def late_run(
     """Train and cut off what comes before 𝓛 < ℓ(0)/n; None where that never came."""
     data = load_dataset(config.data)
     model = build_model(config.model, data.x.shape[1:], 1, config.init.seed)
-    risk = RiskModel(model, data.x, data.y, config.loss.kind, config.loss.reduction)
+    loss = loss_of(config.loss.kind)
+    assert isinstance(loss, MarginLoss)
+    risk = RiskModel(model, data.x, data.y, loss, config.loss.reduction)
     run = lab.train(config)
-    zero = 0.0 if config.loss.kind == "exponential" else float(np.log(np.log(2.0)))
-    late = np.flatnonzero(run.log_risk < zero - np.log(data.n))
+    late = np.flatnonzero(run.log_risk < loss.log_separating - np.log(data.n))
     if not late.size or not np.isfinite(run.theta).all():
         return None
     return LateRun(
@@ -197,7 +199,7 @@ def late_run(
         run,
         risk,
         order,
-        config.loss.kind,
+        loss,
         config.train.rtol,
         slice(int(late[0]), None),
     )

@@ -26,6 +26,7 @@ from workbench.inspector.compare import compare, degrees_of
 from workbench.inspector.inspect import inspect_state
 from workbench.inspector.risk_model import RiskModel
 from workbench.inspector.state import InspectedState
+from workbench.losses.square import Square
 from workbench.models.build import build_model
 
 SEEDS: Mapping[Size, Sequence[int]] = {"quick": (0, 3), "full": range(20)}
@@ -143,7 +144,7 @@ def teacher_config(seed: int, steps: int) -> RunConfig:
 def _plateaus(run: TrainedRun, config: RunConfig, believed: Believed) -> list[Plateau]:
     data = load_dataset(config.data)
     model = build_model(config.model, data.x.shape[1:], 1, 0)
-    risk = RiskModel(model, data.x, data.y, "square", "sum")
+    risk = RiskModel(model, data.x, data.y, Square(), "sum")
     if not np.isfinite(run.theta).all():
         return []
     u = run.structure.incoming(run.theta)

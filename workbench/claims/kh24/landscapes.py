@@ -33,7 +33,8 @@ from workbench.theory.ncf.landscapes import (
     landscape_gradient,
     min_norm_subgradient,
 )
-from workbench.theory.ncf.ncf import NeuronKind
+from workbench.theory.ncf.ncf import Ncf
+from workbench.theory.ncf.neuron import NeuronKind
 from workbench.theory.numerics.min_norm import min_norm_element
 
 EPSILONS = (1e-2, 1e-4, 1e-6, 1e-8)
@@ -94,7 +95,7 @@ def f2_evidence(
     flows = [[_from_line(field, s * e) for s in (1.0, -1.0)] for e in EPSILONS]
     rng = np.random.default_rng(0)
     starts = rng.standard_normal((STARTS[size], 2))
-    found = kkt_points(np.array([[1.0], [-1.0]]), np.ones(2), NeuronKind.TWO_LAYER_RELU)
+    found = kkt_points(Ncf(np.array([[1.0], [-1.0]]), np.ones(2), NeuronKind.TWO_LAYER_RELU))
     w = found.directions
     trained, expected, folder = _trained(lab)
     evidence = Branching(

@@ -22,7 +22,8 @@ from workbench.config.toml import parse_config
 from workbench.data.synthetic import circle
 from workbench.theory.ncf.joint import stationarity
 from workbench.theory.ncf.kkt import kkt_points
-from workbench.theory.ncf.ncf import NeuronKind
+from workbench.theory.ncf.ncf import Ncf
+from workbench.theory.ncf.neuron import NeuronKind
 from workbench.theory.ncf.result import KktPoint
 
 STILL = 0.25
@@ -213,7 +214,7 @@ def _separable(
     kind: NeuronKind, width: int, runs: Sequence[TrainedRun], deltas: Sequence[float]
 ) -> Together:
     data = circle(50, 0.0)
-    points = kkt_points(data.x, data.y, kind).points
+    points = kkt_points(Ncf(data.x, data.y, kind)).points
     off, size, growth = [], [], []
     for run, delta in zip(runs, deltas, strict=True):
         theta = run.theta[-1]

@@ -10,7 +10,6 @@ from workbench.claims.claim import Check, Claim, Measured, Size
 from workbench.claims.lab import Lab
 from workbench.claims.ll20.limit import FlowLimit
 from workbench.claims.ll20.runs import DEEP, DEEP_RTOL, SQUARED, flows
-from workbench.measures.log_risk import Loss
 from workbench.theory.margin.tangent_svm import TangentSvm
 
 RESIDUAL = 1e-10
@@ -34,7 +33,7 @@ def experiment(lab: Lab, size: Size) -> tuple[list[FlowLimit], Path | None]:
 
 
 def deep_limits(
-    lab: Lab, size: Size, loss: Loss = "exponential"
+    lab: Lab, size: Size, loss: str = "exponential"
 ) -> tuple[list[FlowLimit], Path | None]:
     """Flows followed until the powers of their approach have settled."""
     rtol = DEEP_RTOL[size]

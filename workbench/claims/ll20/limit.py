@@ -24,7 +24,7 @@ from workbench.inspector.gated_network import GatedNetwork
 from workbench.theory.margin.front import FrontSolver
 from workbench.theory.margin.kkt import PaperCertificate, lemma_bounds, paper_certificate_at
 from workbench.theory.margin.polish import Polished, polish
-from workbench.theory.margin.problem import MarginPoint, log_weights
+from workbench.theory.margin.problem import MarginPoint
 from workbench.theory.margin.tangent_svm import TangentSvm, angle_between, tangent_svm
 from workbench.theory.numerics.separability import Inseparable
 
@@ -60,7 +60,8 @@ class FlowLimit:
     @cached_property
     def deltas(self) -> list[float]:
         """δ of the paper's multipliers at `tail`."""
-        logs = [log_weights(self.run.q[i], self.run.loss) for i in self.tail]
+        samples = np.arange(self.run.samples)
+        logs = [self.run.loss.log_weights(self.run.q[i], samples) for i in self.tail]
         return [
             paper_certificate_at(point, log).delta
             for (_, point), log in zip(self.points, logs, strict=True)
@@ -171,7 +172,7 @@ class FlowLimit:
         for index in self.certified:
             q = run.q[index]
             _, point = run.point(index)
-            paper = paper_certificate_at(point, log_weights(q, run.loss))
+            paper = paper_certificate_at(point, run.loss.log_weights(q, np.arange(len(q))))
             epsilon, delta = lemma_bounds(
                 run.loss,
                 order=run.order,

@@ -24,6 +24,7 @@ from workbench.inspector.lipschitz import lipschitz_product
 from workbench.inspector.risk_model import RiskModel
 from workbench.inspector.robustness import PICTURES, Robustness, robustness
 from workbench.inspector.state import InspectedState
+from workbench.losses.registry import loss_of
 from workbench.measures.margins import sample_margins
 from workbench.models.build import build_model
 from workbench.models.network import flatten
@@ -78,7 +79,7 @@ def looked_at(run: TrainedRun, config: RunConfig) -> list[Model]:
     """The networks of a run at each tenfold of −log 𝓛 up to Table 1's last."""
     data = load_dataset(config.data)
     network = build_model(config.model, data.x.shape[1:], data.n_classes, config.init.seed)
-    risk = RiskModel(network, data.x, data.y, config.loss.kind, config.loss.reduction)
+    risk = RiskModel(network, data.x, data.y, loss_of(config.loss.kind), config.loss.reduction)
     order = float(len(run.structure.layers))
     models = []
     for row in first_below(run, TENFOLD):

@@ -10,6 +10,7 @@ from collections.abc import Mapping
 from functools import lru_cache
 
 from workbench.arrays import Array
+from workbench.losses.exponential import Exponential
 from workbench.measures.margin_discrete import DiscreteMargin
 from workbench.measures.panel import Measure, Records, SeriesSpec
 
@@ -30,7 +31,12 @@ _SERIES = (
 
 def _margin_discrete(records: Records) -> Mapping[str, Array]:
     panel, order = records.panel, records.panel.order
-    applies = panel.classifies and panel.loss == "exponential" and order is not None and order >= 1
+    applies = (
+        panel.classifies
+        and isinstance(panel.loss, Exponential)
+        and order is not None
+        and order >= 1
+    )
     if not applies or order is None:
         return {}
     log_risk = records.log_risk + panel.log_n

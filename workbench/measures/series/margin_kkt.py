@@ -15,8 +15,8 @@ from collections.abc import Mapping
 import numpy as np
 
 from workbench.arrays import Array, Float
+from workbench.losses.loss import MarginLoss
 from workbench.measures.directions import unit
-from workbench.measures.log_risk import Loss, log_sum_exp
 from workbench.measures.norms import norm
 from workbench.measures.panel import Measure, Records, SeriesSpec
 
@@ -39,28 +39,25 @@ _SERIES = (
 
 
 def constraints(
-    outputs: Float[np.ndarray, "T n ..."], y: Float[np.ndarray, " n"], loss: Loss
+    outputs: Float[np.ndarray, "T n ..."], y: Float[np.ndarray, " n"], loss: MarginLoss
 ) -> tuple[Float[np.ndarray, "T M"], Float[np.ndarray, "T M"]]:
-    """The constraints' margins, q_i or s_ij = Φ_{y_i} − Φ_j, and log w of each in the summed risk.
-
-    Exponential −q; logistic −q − log(1 + e^{−q}); cross-entropy −s_ij − log(1 + Σ_k e^{−s_ik}).
-    """
+    """The constraints' margins, q_i or s_ij = Φ_{y_i} − Φ_j, and log w of each in the summed risk."""
     if outputs.ndim == 2:
-        q = y * outputs
-        return q, -q if loss == "exponential" else -np.logaddexp(0.0, q)
+        s = y * outputs
+        return s, loss.log_weights(s, np.arange(s.size))
     count, n, classes = outputs.shape
     label = y.astype(np.intp)
     own = np.take_along_axis(outputs, np.broadcast_to(label[:, None], (count, n, 1)), axis=-1)
     other = np.arange(classes) != label[:, None]
-    s = np.asarray((own - outputs)[:, other].reshape(count, n, classes - 1))
-    weights = -s - np.logaddexp(0.0, log_sum_exp(-s))[..., None]
+    s = np.asarray((own - outputs)[:, other].reshape(-1))
+    weights = loss.log_weights(s, np.repeat(np.arange(count * n), classes - 1))
     return s.reshape(count, -1), weights.reshape(count, -1)
 
 
 def _margin_kkt(records: Records) -> Mapping[str, Array]:
     panel, rows = records.panel, records.rows
     order = panel.order
-    if not panel.classifies or panel.loss == "square" or panel.random or not (order and order > 0):
+    if not isinstance(panel.loss, MarginLoss) or panel.random or not (order and order > 0):
         return {}
     log_gradient = records.grad_norm_log + panel.log_n
     with np.errstate(divide="ignore", invalid="ignore", over="ignore"):

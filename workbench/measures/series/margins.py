@@ -7,6 +7,7 @@ from collections.abc import Mapping
 import numpy as np
 
 from workbench.arrays import Array, Float
+from workbench.losses.loss import MarginLoss
 from workbench.measures.margins import (
     accuracy,
     margin_multi,
@@ -71,7 +72,7 @@ def _smallest(records: Records) -> Mapping[str, Array]:
     }
     if panel.order is not None and records.q_normalized is not None:
         values["margin_normalized"] = records.q_normalized.min(axis=-1)
-        if panel.loss != "square":
+        if isinstance(panel.loss, MarginLoss):
             values["margin_smoothed"] = margin_smoothed(
                 records.log_risk + panel.log_n, records.rho, panel.order, panel.loss
             )

@@ -14,10 +14,9 @@ import numpy as np
 from jaxtyping import Bool, Float, Int
 
 from workbench.arrays import Array
-from workbench.theory.ncf.circle import circle_function, critical_items
 from workbench.theory.ncf.flow import flow_step, next_step
-from workbench.theory.ncf.merged_lines import merge_lines
-from workbench.theory.ncf.ncf import ORDER, NeuronKind, ncf_gradient, ncf_value
+from workbench.theory.ncf.ncf import Ncf
+from workbench.theory.ncf.neuron import ORDER, NeuronKind
 from workbench.theory.ncf.result import KktPoint, KktSet
 from workbench.theory.ncf.scalar_neuron import scalar_paths
 from workbench.theory.ncf.sliding import SlidingField
@@ -53,11 +52,8 @@ class Forecast:
 
 def forecast(
     weights: Float[Array, "H p"],
-    x: Float[Array, "n d"],
-    z: Float[Array, " n"],
+    ncf: Ncf,
     found: KktSet,
-    kind: NeuronKind,
-    leak: float = 0.0,
     *,
     radius: float,
     tolerance: float | None = None,
@@ -66,7 +62,7 @@ def forecast(
 ) -> Forecast:
     """Forecast for neurons that share one output sign; for sign −1 pass −z and its own KKT set.
 
-    `found`: the KKT points for the same x, z, kind and leak. For d = 2 targets are exact from the
+    `found`: the KKT points of `ncf`. For d = 2 targets are exact from the
     arcs between KKT points (squared ReLU, and balanced two-layer neurons |v| = ‖u‖); otherwise, and
     for all times, the flow is integrated to a local error of `tolerance` radians a step (default
     1e-5 squared ReLU; 1e-4 two-layer ReLU, whose flow slides along kinks, see `SlidingField`).
@@ -81,29 +77,28 @@ def forecast(
         raise ValueError(f"radius must be positive, got {radius}")
     norm = np.linalg.norm(weights, axis=1)
     alive = norm > 0
-    in_closed_form = x.shape[1] == 1 and kind is NeuronKind.TWO_LAYER_RELU
     direction = weights[alive] / norm[alive, None]
     rate = np.full(len(weights), np.nan)
-    rate[alive] = ORDER * ncf_value(direction, x, z, kind, leak)
+    rate[alive] = ORDER * ncf.value(direction)
     target = np.full(len(weights), -1, dtype=np.int64)
     turn, escape = np.full(len(weights), np.nan), np.full(len(weights), np.nan)
-    if in_closed_form:
-        paths = scalar_paths(weights, x, z, found, leak, radius)
+    if ncf.in_closed_form:
+        paths = scalar_paths(weights, ncf, found, radius)
         target, turn, escape = paths.target, paths.turn_time, paths.escape_time
     elif alive.any():
         if tolerance is None:
-            tolerance = 1e-5 if kind is NeuronKind.SQUARED_RELU else 1e-4
+            tolerance = 1e-5 if ncf.kind is NeuronKind.SQUARED_RELU else 1e-4
         field = None
-        if kind is NeuronKind.TWO_LAYER_RELU:
-            field = SlidingField(merge_lines(x, z, kind, leak), 3.0 * tolerance)
-        flow = _Flow(x, z, kind, leak, found, float(np.log(radius)), tolerance, field)
+        if ncf.kind is NeuronKind.TWO_LAYER_RELU:
+            field = SlidingField(ncf.merged_lines, 3.0 * tolerance)
+        flow = _Flow(ncf, found, float(np.log(radius)), tolerance, field)
         for rows in np.array_split(np.flatnonzero(alive), -(-int(alive.sum()) // BLOCK)):
             if cancel is not None and cancel():
                 break
             target[rows], turn[rows], escape[rows] = flow.run(
                 weights[rows] / norm[rows, None], np.log(norm[rows]), rounds, cancel
             )
-        exact = _targets_on_circle(direction, x, z, found, kind, leak)
+        exact = _targets_on_circle(direction, ncf, found)
         target[alive] = np.where(exact >= 0, exact, target[alive])
     cosine = np.full(len(weights), np.nan)
     aimed = target >= 0
@@ -133,19 +128,12 @@ def _nearest(point: KktPoint, w: Float[Array, " p"]) -> Float[Array, " p"]:
     return np.array([np.cos(angle), np.sin(angle)])
 
 
-def _targets_on_circle(
-    direction: Float[Array, "B p"],
-    x: Float[Array, "n d"],
-    z: Float[Array, " n"],
-    found: KktSet,
-    kind: NeuronKind,
-    leak: float,
-) -> Int[Array, " B"]:
+def _targets_on_circle(direction: Float[Array, "B p"], ncf: Ncf, found: KktSet) -> Int[Array, " B"]:
     """Targets by arcs for d = 2, −1 where arcs do not decide."""
     none = np.full(len(direction), -1, dtype=np.int64)
-    if x.shape[1] != 2 or found.method != "exact" or not found.points:
+    if ncf.dimension != 2 or found.method != "exact" or not found.points:
         return none
-    items = critical_items(circle_function(merge_lines(x, z, kind, leak)))
+    items, kind = ncf.critical_items, ncf.kind
     middle = 0.5 * (items.start + items.end)
     ends = np.column_stack([np.cos(middle), np.sin(middle)])
     balanced = _balanced(direction, kind)
@@ -180,35 +168,26 @@ def _balanced(direction: Float[Array, "B p"], kind: NeuronKind) -> Bool[Array, "
 class _Flow:
     """The direction flow of a batch until it arrives at a KKT point of the set or comes to rest."""
 
-    x: Float[Array, "n d"]
-    z: Float[Array, " n"]
-    kind: NeuronKind
-    leak: float
+    ncf: Ncf
     found: KktSet
     log_radius: float
     tolerance: float
     field: SlidingField | None
 
     @property
-    def scale(self) -> float:
-        """Σ_i |z_i| ‖x_i‖^k, or 1 where that is 0."""
-        degree = 2 if self.kind is NeuronKind.SQUARED_RELU else 1
-        return float(np.abs(self.z) @ np.linalg.norm(self.x, axis=1) ** degree) or 1.0
-
-    @property
     def stiffness(self) -> float:
         """A bound on the slopes that turn a direction: explicit steps above 0.6 of its inverse
         would not settle on a point of rest."""
-        z = np.abs(self.z)
-        if self.kind is NeuronKind.SQUARED_RELU:
-            return float(np.linalg.norm((self.x * z[:, None]).T @ self.x, 2)) or 1.0
-        return float(np.linalg.norm(self.x, 2) * np.linalg.norm(z)) or 1.0
+        x, z = self.ncf.x, np.abs(self.ncf.z)
+        if self.ncf.kind is NeuronKind.SQUARED_RELU:
+            return float(np.linalg.norm((x * z[:, None]).T @ x, 2)) or 1.0
+        return float(np.linalg.norm(x, 2) * np.linalg.norm(z)) or 1.0
 
     def gradient(self, w: Float[Array, "B p"]) -> Float[Array, "B p"]:
         """∇N of the frozen residual, along the kinks that hold."""
         if self.field is not None:
             return self.field.gradient(w)
-        return ncf_gradient(w, self.x, self.z, self.kind, self.leak)
+        return self.ncf.gradient(w)
 
     def run(
         self,
@@ -222,11 +201,11 @@ class _Flow:
         target = np.full(count, -1, dtype=np.int64)
         turn, escape = np.full(count, np.nan), np.full(count, np.nan)
         escape[log_norm >= self.log_radius] = 0.0
-        scale = self.scale
+        scale = self.ncf.scale
         longest = 0.6 / self.stiffness
         now, step = np.zeros(count), np.full(count, min(0.1 / scale, longest))
         direction, log_norm = direction.copy(), log_norm.copy()
-        todo, even = np.arange(count), _balanced(direction, self.kind)
+        todo, even = np.arange(count), _balanced(direction, self.ncf.kind)
         for done in range(rounds):
             if done % 4 == 0:
                 ended, at = self._arrivals(direction[todo], scale)
@@ -274,7 +253,7 @@ class _Flow:
             return still, at
         gap = np.sqrt(np.maximum(2.0 - 2.0 * np.clip(w @ self.found.directions.T, -1.0, 1.0), 0.0))
         kinds = np.array([point.kind for point in self.found.points])
-        reach = ARRIVED if self.kind is NeuronKind.SQUARED_RELU else 30 * self.tolerance
+        reach = ARRIVED if self.ncf.kind is NeuronKind.SQUARED_RELU else 30 * self.tolerance
         attracting = np.where(kinds == "max", gap, np.inf)
         nearest = np.argmin(attracting, axis=1)
         near = attracting[np.arange(len(w)), nearest] <= reach
@@ -326,5 +305,5 @@ class _Flow:
                 continue
             value = self.found.points[index].value
             left = self.log_radius - log_norm[row]
-            growing = value > 1e-13 * self.scale
+            growing = value > 1e-13 * self.ncf.scale
             escape[row] = now[row] + left / (ORDER * value) if growing else np.inf

@@ -13,7 +13,7 @@ from jaxtyping import Float
 
 from workbench.arrays import Array
 from workbench.theory.ncf.flow import Gradient
-from workbench.theory.ncf.ncf import ORDER
+from workbench.theory.ncf.neuron import ORDER
 from workbench.theory.ncf.orbits import Bounded, Invariants, Value, groups_of_ends, orbit_of
 from workbench.theory.ncf.result import KktPoint, KktSet, PointKind, by_value
 from workbench.theory.numerics.min_norm import min_norm_element

@@ -23,13 +23,8 @@ from dataclasses import dataclass
 import numpy as np
 
 from workbench.arrays import Array, Bool, Float
-from workbench.theory.ncf.ncf import (
-    NeuronKind,
-    activation,
-    activation_slope,
-    ncf_gradient,
-    neuron_outputs,
-)
+from workbench.theory.ncf.ncf import Ncf
+from workbench.theory.ncf.neuron import NeuronKind, activation, activation_slope, neuron_outputs
 
 DOUBT = 0.1
 """Share of the residual's own motion that lines "less" and "more" take off and add."""
@@ -68,7 +63,7 @@ class SeparableRisk:
         self, weights: Float[Array, "a p"], sees: Float[Array, " a"], z: Float[Array, " n"]
     ) -> Float[Array, "a p"]:
         """ẇ_k = s_k ∇N_z(w_k), s_k = `sees`."""
-        return sees[:, None] * ncf_gradient(weights, self.x, z, self.kind, self.leak)
+        return sees[:, None] * Ncf(self.x, z, self.kind, self.leak).gradient(weights)
 
 
 @dataclass(frozen=True, eq=False)

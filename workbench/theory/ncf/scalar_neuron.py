@@ -14,7 +14,8 @@ import numpy as np
 from jaxtyping import Float, Int
 
 from workbench.arrays import Array
-from workbench.theory.ncf.ncf import NeuronKind, check_leak, ncf_gradient
+from workbench.theory.ncf.ncf import Ncf
+from workbench.theory.ncf.neuron import check_leak
 from workbench.theory.ncf.result import FlatExtent, KktPoint, KktSet, PointKind, by_value
 
 ROUNDING = 64.0 * float(np.finfo(np.float64).eps)
@@ -36,10 +37,10 @@ class Slopes:
     scale: float
 
     @classmethod
-    def of(cls, x: Float[Array, "n 1"], z: Float[Array, " n"], leak: float) -> Slopes:
+    def of(cls, ncf: Ncf) -> Slopes:
         """Of the data; raises ValueError for a leak outside (−1, 1] or data that is not finite."""
-        leak = check_leak(leak)
-        parts = z * x[:, 0]
+        leak, x = check_leak(ncf.leak), ncf.x
+        parts = ncf.z * x[:, 0]
         if not np.isfinite(parts).all():
             raise ValueError("x and z must be finite")
         scale = float(np.abs(parts).sum())
@@ -54,7 +55,7 @@ class Slopes:
         return self.above if side > 0 else self.below
 
 
-def kkt_scalar(x: Float[Array, "n 1"], z: Float[Array, " n"], leak: float = 0.0) -> KktSet:
+def kkt_scalar(ncf: Ncf) -> KktSet:
     """All KKT points: |v| = |u| = 1/√2 on both sides, N = ±|a|/2; (±1, 0) with N = 0 where a₊ and a₋
     differ in sign; every v on a side without a slope.
 
@@ -64,8 +65,8 @@ def kkt_scalar(x: Float[Array, "n 1"], z: Float[Array, " n"], leak: float = 0.0)
     Raises:
         ValueError: the leak or the data is unusable.
     """
-    slopes = Slopes.of(x, z, leak)
-    points = [p for side in (1.0, -1.0) for p in _on_side(slopes, side, x, z, leak)]
+    slopes = Slopes.of(ncf)
+    points = [p for side in (1.0, -1.0) for p in _on_side(slopes, side, ncf)]
     points += _at_kink(slopes)
     flat = [side for side in (1.0, -1.0) if slopes.at(side) == 0.0]
     if flat:
@@ -74,14 +75,10 @@ def kkt_scalar(x: Float[Array, "n 1"], z: Float[Array, " n"], leak: float = 0.0)
         extent = FlatExtent("meridian", None, np.eye(2))
         points.append(KktPoint(np.array([0.0, flat[0]]), 0.0, 0.0, 0.0, "flat", share, extent))
     reason = "closed form for inputs of one number"
-    return KktSet(
-        by_value(points), "exact", True, reason, NeuronKind.TWO_LAYER_RELU, float(leak), 1
-    )
+    return KktSet(by_value(points), "exact", True, reason, ncf.kind, float(ncf.leak), 1)
 
 
-def _on_side(
-    slopes: Slopes, side: float, x: Float[Array, "n 1"], z: Float[Array, " n"], leak: float
-) -> list[KktPoint]:
+def _on_side(slopes: Slopes, side: float, ncf: Ncf) -> list[KktPoint]:
     """The maximum and the minimum with u on one side; none without a slope."""
     slope, other = slopes.at(side), slopes.at(-side)
     if slope == 0.0:
@@ -92,7 +89,7 @@ def _on_side(
     for kind, up in kinds:
         w = np.array([up * np.sign(slope) * side, side]) / np.sqrt(2.0)
         value = 0.5 * up * abs(slope)
-        gap = 2.0 * value * w - ncf_gradient(w[None], x, z, NeuronKind.TWO_LAYER_RELU, leak)[0]
+        gap = 2.0 * value * w - ncf.gradient(w[None])[0]
         residual = float(np.linalg.norm(gap)) / slopes.scale
         basin = OWN + passed if kind == "max" else 0.0
         found.append(KktPoint(w, value, 2.0 * value, residual, kind, basin))
@@ -121,17 +118,15 @@ class ScalarPaths:
 
 def scalar_paths(
     weights: Float[Array, "H 2"],
-    x: Float[Array, "n 1"],
-    z: Float[Array, " n"],
+    ncf: Ncf,
     found: KktSet,
-    leak: float,
     radius: float,
 ) -> ScalarPaths:
-    """Where neurons (v, u) go under the frozen residual z, `found` its KKT points.
+    """Where neurons (v, u) go under the frozen residual z of `ncf`, `found` its KKT points.
 
     From u = 0 a neuron goes where autograd's slope takes it: nowhere for a leak of 0.
     """
-    slopes = Slopes.of(x, z, leak)
+    slopes = Slopes.of(ncf)
     target = np.full(len(weights), -1, dtype=np.int64)
     turn, escape = np.full(len(weights), np.nan), np.full(len(weights), np.nan)
     for row, w in enumerate(weights):

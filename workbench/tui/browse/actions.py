@@ -14,11 +14,13 @@ from textual import work
 from textual.message import Message
 from textual.screen import Screen
 
+from workbench.config.toml import split_settings
 from workbench.errors import WorkbenchError, clean_text
+from workbench.protocol.status import RunStatus
+from workbench.record.delete import delete_run
 from workbench.record.export import export_run
 from workbench.record.lock import is_alive
-from workbench.record.schema import LIVE_STATUSES
-from workbench.record.summary import UNREADABLE, RunSummary
+from workbench.record.summary import RunSummary
 from workbench.tui.browse.compare import DiffScreen, config_diff, read_config
 from workbench.tui.browse.files import (
     EXPORT_SUFFIXES,
@@ -26,10 +28,8 @@ from workbench.tui.browse.files import (
     ForkPoints,
     check_more_steps,
     check_target,
-    delete_run,
     file_name,
     read_fork_points,
-    split_settings,
 )
 from workbench.tui.browse.table import run_title
 from workbench.tui.dialogs import Ask, Choose, Confirm
@@ -85,7 +85,7 @@ class RunActions(Unbroken, Screen[None]):
         """The step the charts' cursor is at."""
 
     @abstractmethod
-    def look_again(self) -> None:
+    def rescan(self) -> None:
         """The runs folder has changed."""
 
     @property
@@ -102,7 +102,7 @@ class RunActions(Unbroken, Screen[None]):
         run = self.run_here()
         if run is None:
             return None
-        if run.status == UNREADABLE:
+        if run.status is RunStatus.UNREADABLE:
             self.refuse(run.reason or "this run cannot be read.")
             return None
         return run
@@ -154,7 +154,7 @@ class RunActions(Unbroken, Screen[None]):
         if run is None:
             return
         steps = None
-        if run.status == "finished":
+        if run.status is RunStatus.FINISHED:
             done = run.step or 0
             answer = await self.app.push_screen_wait(
                 Ask(
@@ -300,7 +300,7 @@ class RunActions(Unbroken, Screen[None]):
         self.job = None
         severity: Literal["error", "information"] = "error" if message.failed else "information"
         self.notify(message.text, severity=severity, timeout=10, markup=False)
-        self.look_again()
+        self.rescan()
 
     # --- deleting ---
 
@@ -335,7 +335,7 @@ class RunActions(Unbroken, Screen[None]):
 
 def _held(run: RunSummary, hint: str) -> str:
     """Why a run whose lock is held is left alone."""
-    if run.status in LIVE_STATUSES:
+    if run.status.needs_writer:
         return f"'{run_title(run)}' is training now; {hint}."
     return f"'{run_title(run)}' is still held open by the screen or process that trained it."
 

@@ -16,7 +16,6 @@ from textual.widgets import Static
 
 from workbench.config.toml import parse_toml
 from workbench.errors import clean_text
-from workbench.record.history import History
 from workbench.record.reader import RunReader
 from workbench.record.schema import STEP
 from workbench.tui.dialogs import Dialog, palette_of
@@ -51,12 +50,6 @@ class RunCurves:
         if after and x - self.step[after - 1] <= self.step[after] - x:
             return after - 1
         return after
-
-
-def curves_of(history: History) -> RunCurves:
-    """The curves of a history, cut to one length."""
-    found = {name: history.scalar(name) for name in history.names() if name in _WANTED}
-    return _curves(found)
 
 
 _WANTED = (STEP, "log_risk", "margin_normalized")

@@ -22,7 +22,7 @@ from workbench.tui.browse.compare import RunCurves, read_curves
 from workbench.tui.browse.filter import Predicate, read_filter
 from workbench.tui.browse.header import BrowseHeader, HeaderModel, empty_text, key_hints
 from workbench.tui.browse.scan import Change, Known, Shelf, scan_runs
-from workbench.tui.browse.table import SORTS, Look, RunsTable, sort_note, sorted_runs
+from workbench.tui.browse.table import SORTS, RowStyle, RunsTable, sort_note, sorted_runs
 from workbench.tui.dialogs import palette_of
 from workbench.tui.widgets.keyline import KeyLine
 from workbench.tui.widgets.palette import SERIES, Depth
@@ -103,7 +103,7 @@ class BrowseScreen(RunActions):
         """Begin to read the folder."""
         self.table.focus()
         self.set_interval(TICK, self._tick)
-        self.look_again()
+        self.rescan()
 
     def on_resize(self, event: events.Resize) -> None:
         """Choose what there is room for."""
@@ -120,7 +120,7 @@ class BrowseScreen(RunActions):
     def on_screen_resume(self) -> None:
         """Something may have changed while another screen was in front."""
         if self.is_mounted:
-            self.look_again()
+            self.rescan()
 
     @property
     def table(self) -> RunsTable:
@@ -145,11 +145,11 @@ class BrowseScreen(RunActions):
         self._show_header()
         self._read_curves()
         if now - self._scanned_at > RESCAN:
-            self.look_again()
+            self.rescan()
 
     # --- reading ---
 
-    def look_again(self) -> None:
+    def rescan(self) -> None:
         """Look at the runs folder in a thread, if that is not going on already."""
         if not self.scanning:
             self.scanning = True
@@ -217,13 +217,13 @@ class BrowseScreen(RunActions):
 
     # --- showing ---
 
-    def _rows(self) -> list[tuple[RunSummary, Look]]:
-        """The runs that fit the filter, in order, each with how it looks."""
+    def _rows(self) -> list[tuple[RunSummary, RowStyle]]:
+        """The runs that fit the filter, in order, each with its style."""
         runs = [run for run in self.shelf.summaries() if self.fits(run)]
         palette, twins = palette_of(self), self.shelf.twins()
         marks = {run_id: place for place, run_id in enumerate(self.marks)}
         return [
-            (run, Look(palette, marks.get(run.run_id), run.name in twins))
+            (run, RowStyle(palette, marks.get(run.run_id), run.name in twins))
             for run in sorted_runs(runs, self.sort_key, self.sort_reverse)
         ]
 
@@ -319,11 +319,11 @@ class BrowseScreen(RunActions):
 
     def action_toggle_y(self) -> None:
         """The risk on a log axis, or as it is."""
-        self.charts.look(log_y=not self.charts.view.log_y)
+        self.charts.view_as(log_y=not self.charts.view.log_y)
 
     def action_toggle_x(self) -> None:
         """Steps on a log axis, or evenly."""
-        self.charts.look(log_x=not self.charts.view.log_x)
+        self.charts.view_as(log_x=not self.charts.view.log_x)
 
     def action_sort(self) -> None:
         """Sort by the next column that is shown."""

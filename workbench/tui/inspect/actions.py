@@ -24,7 +24,7 @@ class InspectorActions(Unbroken, Screen[None]):
     def __init__(self, subject: LiveSubject | StoredSubject) -> None:
         super().__init__()
         self.subject = subject
-        self.looked: Examined | None = None
+        self.examined: Examined | None = None
         self.seen: object = None
 
     def chosen_point(self) -> int | None:
@@ -112,13 +112,13 @@ class InspectorActions(Unbroken, Screen[None]):
         """Ask how far to push which neuron along the chosen KKT direction."""
         from workbench.protocol.commands import Perturb
 
-        looked, point = self.looked, self.chosen_point()
+        examined, point = self.examined, self.chosen_point()
         if not self._able():
             return
-        if looked is None or point is None or self.subject.key() is not self.seen:
+        if examined is None or point is None or self.subject.key() is not self.seen:
             self.notify("choose a KKT point first")
             return
-        inspection, state = looked.inspection, looked.state
+        inspection, state = examined.inspection, examined.state
 
         def problem(text: str) -> str | None:
             try:
@@ -131,7 +131,7 @@ class InspectorActions(Unbroken, Screen[None]):
             if not text or inspection.correlation is None:
                 return
             push = parse_push(text, state, inspection, point)
-            where = show.where(inspection.correlation.points[point], show.is_planar(looked))
+            where = show.where(inspection.correlation.points[point], show.is_planar(examined))
             delta = delta_of(push, state, inspection, point)
             self._send(Perturb(delta, push_words(push, point, where)))
 
@@ -152,7 +152,7 @@ class InspectorActions(Unbroken, Screen[None]):
 
     def action_fork(self) -> None:
         """A new run from this state; a live run is stopped first, with a checkpoint."""
-        step = self.looked.inspection.step if self.looked is not None else None
+        step = self.examined.inspection.step if self.examined is not None else None
         if step is None:
             return
 

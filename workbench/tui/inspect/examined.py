@@ -71,10 +71,10 @@ class LiveSubject:
         """The state of the latest snapshot."""
         return self.session.inspected_state()
 
-    def keep(self, looked: Examined) -> None:
+    def keep(self, examined: Examined) -> None:
         """Keep the inspection in the run's file."""
         if not self.session.engine.ended:
-            self.session.keep_inspection(looked.inspection)
+            self.session.keep_inspection(examined.inspection)
 
 
 class StoredSubject:
@@ -147,19 +147,19 @@ def examine(state: InspectedState, cancel: Cancel) -> Examined:
     return Examined(state, inspection, circles, surface)
 
 
-def made_sure(looked: Examined, cancel: Cancel) -> Examined:
+def made_sure(examined: Examined, cancel: Cancel) -> Examined:
     """With the curvature in its verdict, which takes seconds where there are many parameters."""
     from workbench.inspector.inspect import hessian_evidence, with_curvature
 
-    curvature = hessian_evidence(looked.state, cancel)
-    inspection = with_curvature(looked.inspection, looked.state, curvature)
-    return replace(looked, inspection=inspection, sure=True)
+    curvature = hessian_evidence(examined.state, cancel)
+    inspection = with_curvature(examined.inspection, examined.state, curvature)
+    return replace(examined, inspection=inspection, sure=True)
 
 
-def with_margin(looked: Examined, cancel: Cancel) -> Examined:
+def with_margin(examined: Examined, cancel: Cancel) -> Examined:
     """With the certificates of problem (P), which take seconds where there are many parameters."""
     from workbench.inspector.inspect import certified
 
     return replace(
-        looked, inspection=certified(looked.inspection, looked.state, cancel), whole=True
+        examined, inspection=certified(examined.inspection, examined.state, cancel), whole=True
     )

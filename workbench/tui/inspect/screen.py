@@ -160,14 +160,14 @@ class InspectorScreen(InspectorActions):
     @work(thread=True, exit_on_error=False, group="look")
     def _look(self, cancel: threading.Event) -> None:
         try:
-            looked = examine(self.subject.state(), cancel.is_set)
-            self._tell(cancel, looked)
+            examined = examine(self.subject.state(), cancel.is_set)
+            self._tell(cancel, examined)
             # Late, the verdict needs no curvature, and the certificates are what one looks for.
-            late = looked.inspection.regime == "late"
+            late = examined.inspection.regime == "late"
             for more in (with_margin, made_sure) if late else (made_sure, with_margin):
                 if not cancel.is_set():
-                    looked = more(looked, cancel.is_set)
-                    self._tell(cancel, looked)
+                    examined = more(examined, cancel.is_set)
+                    self._tell(cancel, examined)
         except WorkbenchError as error:
             self._tell(cancel, str(error))
         except Exception as error:  # noqa: BLE001  (a thread's top frame: silence would be worse)
@@ -186,8 +186,8 @@ class InspectorScreen(InspectorActions):
             self.add_class("waiting")
             return
         self.remove_class("waiting")
-        keep = found.sure and (self.looked is None or not self.looked.sure)
-        self.looked = found
+        keep = found.sure and (self.examined is None or not self.examined.sure)
+        self.examined = found
         if not self._asked:
             self.margins = found.inspection.regime == "late"
         if keep and isinstance(self.subject, LiveSubject):
@@ -197,55 +197,63 @@ class InspectorScreen(InspectorActions):
     # --- drawing ---
 
     def _draw(self) -> None:
-        looked = self.looked
-        if looked is None:
+        examined = self.examined
+        if examined is None:
             return
         palette = palette_of(self)
         self._draw_status()
         self._draw_keys()
-        self.query_one("#verdict", Static).update(lines(show.verdict_line(looked), palette, ""))
-        self.query_one("#evidence", Static).update(lines(show.evidence_lines(looked), palette))
+        self.query_one("#verdict", Static).update(lines(show.verdict_line(examined), palette, ""))
+        self.query_one("#evidence", Static).update(lines(show.evidence_lines(examined), palette))
         margin = self.margin
-        page = show.saddle_page(looked) if margin is None else margins.page(margin, looked.state)
+        page = (
+            show.saddle_page(examined) if margin is None else margins.page(margin, examined.state)
+        )
         self.query_one("#points-title", Static).update(palette.say(page.upper_title))
         self.query_one("#points", Listing).show_rows(page.upper)
         self.query_one("#neurons-title", Static).update(palette.say(page.lower_title))
         self.query_one("#neurons", Listing).show_rows(page.lower)
         self.query_one("#limits", Static).update(lines(page.notes, palette))
-        self.set_class(margin is None and not show.is_planar(looked), "plain")
+        self.set_class(margin is None and not show.is_planar(examined), "plain")
         self.set_class(margin is not None, "margin")
         self._draw_choice()
 
     @property
     def margin(self) -> MarginCertificate | None:
         """The certificates, while their page is the one shown."""
-        return None if self.looked is None or not self.margins else self.looked.inspection.margin
+        return (
+            None if self.examined is None or not self.margins else self.examined.inspection.margin
+        )
 
     def _draw_choice(self) -> None:
         """What depends on the chosen point or neuron."""
-        looked = self.looked
-        if looked is None:
+        examined = self.examined
+        if examined is None:
             return
         if self.has_class("prediction"):
-            state = looked.state
+            state = examined.state
             model = prediction_model(
-                looked.surface, state.step, state.x, state.y, classifies=state.loss != "square"
+                examined.surface,
+                state.step,
+                state.x,
+                state.y,
+                classifies=not state.loss.regression,
             )
             self.query_one("#prediction", Prediction).show(model)
         if self.margin is not None:
             self.query_one("#front", LineChart).show(margins.front_chart(self.margin))
             row = self.query_one("#neurons", Listing).chosen or 0
-            sample = margins.constraint_detail(self.margin, looked.state, row)
+            sample = margins.constraint_detail(self.margin, examined.state, row)
             self.query_one("#detail", Static).update(lines(sample, palette_of(self)))
             return
         point, neuron = self.chosen_point(), self.chosen_neuron()
-        self.query_one("#compass", Compass).show(pictures.compass(looked, point))
-        self.query_one("#landscape", Landscape).show(pictures.landscape(looked, point, neuron))
-        detail = [] if point is None else show.point_detail(looked, point)
+        self.query_one("#compass", Compass).show(pictures.compass(examined, point))
+        self.query_one("#landscape", Landscape).show(pictures.landscape(examined, point, neuron))
+        detail = [] if point is None else show.point_detail(examined, point)
         self.query_one("#detail", Static).update(lines(detail, palette_of(self)))
 
     def _draw_status(self) -> None:
-        self.query_one("#status", StatusLine).show(status_of(self.subject, self.looked))
+        self.query_one("#status", StatusLine).show(status_of(self.subject, self.examined))
 
     def _draw_keys(self) -> None:
         self.query_one("#keys", KeyLine).show(tuple(self.hints()))
@@ -263,13 +271,13 @@ class InspectorScreen(InspectorActions):
             yield KeyHint("c", "checkpoint", 7)
         elif not live:
             yield KeyHint("←→", "record", 1)
-        if self.looked is not None and self.looked.inspection.margin is not None:
+        if self.examined is not None and self.examined.inspection.margin is not None:
             yield KeyHint("m", "correlation" if self.margins else "margins", 2)
-        if self.looked is not None and self.looked.inspection.regime == "late":
+        if self.examined is not None and self.examined.inspection.regime == "late":
             yield KeyHint("o", "optimal?", 2)
-        if self.looked is not None and _has_matrix(self.looked.state):
+        if self.examined is not None and _has_matrix(self.examined.state):
             yield KeyHint("w", "layers", 4)
-        if self.looked is not None and self.looked.surface is not None:
+        if self.examined is not None and self.examined.surface is not None:
             yield KeyHint("d", "pictures" if self.has_class("prediction") else "prediction", 4)
         yield KeyHint("f", "fork", 3)
         yield KeyHint("↑↓", "choose", 8)
@@ -286,15 +294,15 @@ class InspectorScreen(InspectorActions):
         """The neuron under the cursor, while that table is the one in use."""
         row = self.query_one("#neurons", Listing).chosen
         none = row is None or self.margin is not None or self._table != "neurons"
-        if self.looked is None or row is None or none:
+        if self.examined is None or row is None or none:
             return None
-        return show.shown_neurons(self.looked)[row].index
+        return show.shown_neurons(self.examined)[row].index
 
     def chosen_point(self) -> int | None:
         """The KKT point under the cursor; that of the neuron under it, in the other table."""
         neuron = self.chosen_neuron()
-        if neuron is not None and self.looked is not None:
-            return self.looked.inspection.forecast.neurons[neuron].target
+        if neuron is not None and self.examined is not None:
+            return self.examined.inspection.forecast.neurons[neuron].target
         return None if self.margin is not None else self.query_one("#points", Listing).chosen
 
     @on(Listing.Chosen)
@@ -330,10 +338,10 @@ class InspectorScreen(InspectorActions):
 
     def action_margins(self) -> None:
         """From the correlation function's page to that of the max-margin problem, or back."""
-        looked = self.looked
-        if looked is None or looked.inspection.margin is None:
-            done = looked is not None and looked.whole
-            why = looked.inspection.limits[-1] if done and looked is not None else ""
+        examined = self.examined
+        if examined is None or examined.inspection.margin is None:
+            done = examined is not None and examined.whole
+            why = examined.inspection.limits[-1] if done and examined is not None else ""
             self.notify(why or "the certificates are being computed …", markup=False)
             return
         self.margins, self._asked = not self.margins, True
@@ -341,7 +349,7 @@ class InspectorScreen(InspectorActions):
 
     def action_prediction(self) -> None:
         """What the network predicts over the plane of its inputs, in place of the pictures, or back."""
-        if self.looked is None or self.looked.surface is None:
+        if self.examined is None or self.examined.surface is None:
             self.notify("the inputs of this run do not lie in a plane")
             return
         self.toggle_class("prediction")
@@ -353,11 +361,11 @@ class InspectorScreen(InspectorActions):
         """Whether the KKT point that this state heads for is an optimum: a page of its own."""
         from workbench.tui.verdict.screen import VerdictScreen
 
-        looked = self.looked
-        if looked is None:
+        examined = self.examined
+        if examined is None:
             self.notify("still looking into this state")
             return
-        state, known = looked.state, self._verdict
+        state, known = examined.state, self._verdict
         found = None if known is None or known[0] is not state else known[1]
 
         def keep(found: Optimality | None) -> None:

@@ -4,29 +4,19 @@ from __future__ import annotations
 
 import numpy as np
 
+from workbench.protocol.status import RunStatus
 from workbench.tui.inspect.examined import Examined, LiveSubject, StoredSubject
 from workbench.tui.inspect.words import VERDICTS
 from workbench.tui.run.x_axis import LN10
-from workbench.tui.widgets.statusline import State, Status
-
-STATES: dict[str, State] = {
-    "starting": "starting",
-    "running": "live",
-    "paused": "paused",
-    "stopped": "paused",
-    "finished": "done",
-    "diverged": "diverged",
-    "stalled": "stalled",
-    "failed": "failed",
-}
+from workbench.tui.widgets.statusline import Status
 
 
-def state_word(subject: LiveSubject | StoredSubject | None) -> State:
-    """What the run is doing, as status lines call it."""
-    return STATES[subject.session.engine.mode] if isinstance(subject, LiveSubject) else "replay"
+def state_word(subject: LiveSubject | StoredSubject | None) -> RunStatus:
+    """What the run is doing."""
+    return subject.session.engine.mode if isinstance(subject, LiveSubject) else RunStatus.REPLAYED
 
 
-def status_of(subject: LiveSubject | StoredSubject, looked: Examined | None) -> Status:
+def status_of(subject: LiveSubject | StoredSubject, examined: Examined | None) -> Status:
     """The state and the verdict; while another state is being looked into, the step last seen."""
     step, extra = None, ""
     if isinstance(subject, LiveSubject):
@@ -34,15 +24,15 @@ def status_of(subject: LiveSubject | StoredSubject, looked: Examined | None) -> 
         step = None if engine.snapshot is None else engine.snapshot.step
     elif isinstance(subject, StoredSubject):
         step = subject.step
-    if looked is not None:
-        extra = VERDICTS[looked.inspection.judgement.verdict][0]
-        if looked.inspection.step != step:
-            extra = f"seen at step {looked.inspection.step:,}"
+    if examined is not None:
+        extra = VERDICTS[examined.inspection.judgement.verdict][0]
+        if examined.inspection.step != step:
+            extra = f"seen at step {examined.inspection.step:,}"
     return Status(
         state=state_word(subject),
         name=subject.name,
         step=step,
-        log10_risk=None if looked is None else looked.state.log_risk / LN10,
-        norm=None if looked is None else float(np.linalg.norm(looked.state.theta)),
+        log10_risk=None if examined is None else examined.state.log_risk / LN10,
+        norm=None if examined is None else float(np.linalg.norm(examined.state.theta)),
         extra=extra,
     )

@@ -22,6 +22,7 @@ from textual.widgets import Static
 
 from workbench.arrays import Float
 from workbench.measures.rates import Rates
+from workbench.protocol.status import RunStatus
 from workbench.record.history import History
 from workbench.tui.dialogs import palette_of
 from workbench.tui.run import curves
@@ -35,7 +36,7 @@ from workbench.tui.run.panel_keys import PanelKeys
 from workbench.tui.run.source import Source
 from workbench.tui.run.surface import has_plane, prediction_model
 from workbench.tui.run.trends import rates_of, spark_model
-from workbench.tui.run.x_axis import LN10, Look, classifies, is_late, seen_through, x_values
+from workbench.tui.run.x_axis import LN10, XAxis, classifies, is_late, x_values, zoomed
 from workbench.tui.unbroken import contained
 from workbench.tui.widgets.chart import ChartModel, LineChart
 from workbench.tui.widgets.compass import Compass
@@ -100,10 +101,6 @@ class PanelScreen(PanelKeys):
             yield KeyHint("d", now if hidden else following, 3)
         if self.source is not None and has_layers(self.source.history):
             yield KeyHint("w", "layers", 3)
-
-    def state_word(self, state: str) -> str:
-        """The state as the status line calls it."""
-        return state
 
     # --- composing ---
 
@@ -233,7 +230,9 @@ class PanelScreen(PanelKeys):
         """
         began, spent = self._frame_began
         source = self.source
-        training = source is not None and source.live and source.progress().state == "live"
+        training = (
+            source is not None and source.live and source.progress().state is RunStatus.RUNNING
+        )
         share = LIVE_SHARE if training else IDLE_SHARE
         return now - began >= max(FRAME_SECONDS, (time.thread_time() - spent) / share)
 
@@ -242,7 +241,9 @@ class PanelScreen(PanelKeys):
         source = self.source
         self.query_one("#keys", KeyLine).show(tuple(self.hints()))
         if source is None:
-            self.query_one("#status", StatusLine).show(Status("starting", extra=self.message))
+            self.query_one("#status", StatusLine).show(
+                Status(RunStatus.STARTING, extra=self.message)
+            )
             return
         history = source.history
         data_x, data_y = source.data()
@@ -250,8 +251,8 @@ class PanelScreen(PanelKeys):
         x = self._shared_x(source, n)
         self._x = x
         saddles = views.saddle_lines(source.events(), history, x)
-        look = replace(seen_through(self.look, x, self.scale), lines=saddles)
-        moment = source.moment(self.look.cursor)
+        x_axis = replace(zoomed(self.x_axis, x, self.scale), lines=saddles)
+        moment = source.moment(self.x_axis.cursor)
         self._draw_status(source, moment)
         self._draw_caption(source)
         if not history.length:
@@ -262,10 +263,10 @@ class PanelScreen(PanelKeys):
             self._there = there
             self._arrange()
             self._dirty = False
-        charts = self._charts(source, look, x, moment)
+        charts = self._charts(source, x_axis, x, moment)
         made = {name: self._made(name, make) for name, make in charts if self._is_shown(name)}
         self._draw_left({name: model for name, model in made.items() if model is not None})
-        self._draw_right(source, look, moment, (data_x, data_y))
+        self._draw_right(source, x_axis, moment, (data_x, data_y))
 
     def _made(self, widget_id: str, make: Callable[[], ModelT]) -> ModelT | None:
         """What `make` gives; what it raises is said in the widget's place."""
@@ -303,29 +304,29 @@ class PanelScreen(PanelKeys):
         axis = self.chosen_axis or ("ln(n/L)" if self._late else "step")
         reduction = config.loss.reduction if config is not None else "sum"
         x, kind = x_values(history, axis, self.chosen_log, n, reduction)
-        self.look = replace(self.look, x_axis=axis, kind=kind)
+        self.x_axis = replace(self.x_axis, quantity=axis, kind=kind)
         return x
 
     def _charts(
-        self, source: Source, look: Look, x: Float[np.ndarray, " T"], moment: Moment
+        self, source: Source, x_axis: XAxis, x: Float[np.ndarray, " T"], moment: Moment
     ) -> Iterable[tuple[str, Callable[[], ChartModel | DensityModel | MarginFieldModel]]]:
         """The left column: the course; margins, or norms; directions."""
         history = source.history
         # Over ln(n/𝓛) the risk would be a straight line.
-        against_risk = look.x_axis == "ln(n/L)"
+        against_risk = x_axis.quantity == "ln(n/L)"
         first = curves.path_chart if against_risk else curves.risk_chart
-        yield "risk", lambda: first(history, look, x)
-        final = not (source.live and source.progress().state == "live")
-        yield "margins", lambda: margin_field(history, look, x, final)
+        yield "risk", lambda: first(history, x_axis, x)
+        final = not (source.live and source.progress().state is RunStatus.RUNNING)
+        yield "margins", lambda: margin_field(history, x_axis, x, final)
         of_classes = classifies(source.config, history)
         middle = margin_chart if of_classes else curves.norm_chart
-        yield "middle", lambda: middle(history, look, x)
-        yield "density", lambda: curves.angle_density(history, look, x)
+        yield "middle", lambda: middle(history, x_axis, x)
+        yield "density", lambda: curves.angle_density(history, x_axis, x)
         lower = curves.norm_chart if of_classes else curves.path_chart
         if history.has("neuron_angle"):
-            yield "lower", lambda: curves.angle_chart(history, look, x, moment.signs)
+            yield "lower", lambda: curves.angle_chart(history, x_axis, x, moment.signs)
         else:
-            yield "lower", lambda: lower(history, look, x)
+            yield "lower", lambda: lower(history, x_axis, x)
 
     def _is_shown(self, widget_id: str) -> bool:
         return bool(self.query_one(f"#{widget_id}").display)
@@ -333,53 +334,53 @@ class PanelScreen(PanelKeys):
     def _draw_right(
         self,
         source: Source,
-        look: Look,
+        x_axis: XAxis,
         moment: Moment,
         data: tuple[Float[np.ndarray, "n ..."] | None, Float[np.ndarray, " n"] | None],
     ) -> None:
         """The picture, numbers and events."""
         history, config, n = source.history, source.config, 0 if data[1] is None else len(data[1])
-        now = moment.step if look.cursor is not None else source.progress().step
+        now = moment.step if x_axis.cursor is not None else source.progress().step
         of_classes = classifies(config, history)
         self._put("compass", lambda: views.compass_model(moment, *data))
         self._put("landscape", lambda: views.landscape_model(moment, *data))
         self._put(
             "prediction",
             lambda: prediction_model(
-                source.surface(look.cursor), now, *data, classifies=of_classes
+                source.surface(x_axis.cursor), now, *data, classifies=of_classes
             ),
         )
-        self._put("layers", lambda: layer_field(history, look, self._x, source.layers))
+        self._put("layers", lambda: layer_field(history, x_axis, self._x, source.layers))
         late = self._late and (self._is_shown("course") or self._is_shown("sparks"))
         found = rates_of(history, config, n, source.order) if late else None
-        self._put("course", lambda: self._course(history, look, found))
+        self._put("course", lambda: self._course(history, x_axis, found))
         if self._is_shown("sparks"):
             sparks = self.query_one("#sparks", SparkRows)
             h = 0 if moment.norms is None else len(moment.norms)
             most = max(4, round(SPARKS_SHARE * self.query_one("#right").size.height))
             trends = spark_model(
-                history, config, n, h, look, self._x, late=self._late, found=found, most=most
+                history, config, n, h, x_axis, self._x, late=self._late, found=found, most=most
             )
             sparks.styles.height = len(trends.rows) + 1
             sparks.show(trends)
         self._put("log", lambda: views.told(source.events()))
 
-    def _course(self, history: History, look: Look, found: Rates | None) -> ChartModel:
+    def _course(self, history: History, x_axis: XAxis, found: Rates | None) -> ChartModel:
         """Rates against theory; before there are any, what the left column does not show."""
         if found is not None and len(found):
-            return curves.rates_chart(found, history, look, self._x)
-        if look.x_axis == "ln(n/L)" and history.has("learning_rate_log"):
-            return curves.step_size_chart(history, look, self._x)
-        return curves.path_chart(history, look, self._x)
+            return curves.rates_chart(found, history, x_axis, self._x)
+        if x_axis.quantity == "ln(n/L)" and history.has("learning_rate_log"):
+            return curves.step_size_chart(history, x_axis, self._x)
+        return curves.path_chart(history, x_axis, self._x)
 
     def _draw_status(self, source: Source, moment: Moment) -> None:
         progress, values = source.progress(), moment.values
         log_risk = values.get("log_risk")
-        at_cursor = self.look.cursor is not None
+        at_cursor = self.x_axis.cursor is not None
         of_classes = classifies(source.config, source.history)
         self.query_one("#status", StatusLine).show(
             Status(
-                state=self.state_word(progress.state),  # type: ignore[arg-type]
+                state=progress.state,
                 name=source.name,
                 step=moment.step if at_cursor else progress.step,
                 log10_risk=None if log_risk is None else log_risk / LN10,

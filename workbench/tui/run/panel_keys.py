@@ -14,7 +14,7 @@ from workbench.arrays import Float
 from workbench.tui.inspect.examined import subject_of
 from workbench.tui.run.layout import PICTURES, Arrangement, Parts, Picture
 from workbench.tui.run.source import Source
-from workbench.tui.run.x_axis import X_AXES, Look, XAxis
+from workbench.tui.run.x_axis import QUANTITIES, Quantity, XAxis
 from workbench.tui.unbroken import Unbroken
 from workbench.tui.widgets.pointed import CursorMoved, Pointed
 from workbench.tui.widgets.scale import Kind
@@ -64,11 +64,11 @@ class PanelKeys(Unbroken, Screen[None]):
     def __init__(self) -> None:
         super().__init__()
         self.source: Source | None = None
-        self.look = Look()
+        self.x_axis = XAxis()
         self.scale = 0
         self.arrangement = Arrangement()
         # What the user chose over what suits the run; None: nothing yet.
-        self.chosen_axis: XAxis | None = None
+        self.chosen_axis: Quantity | None = None
         self.chosen_log: bool | None = None
         self.chosen_picture: Picture | None = None
         self._x: Float[np.ndarray, " T"] = np.zeros(0)
@@ -141,7 +141,7 @@ class PanelKeys(Unbroken, Screen[None]):
         """Singular values of the layers, and the data mapped through them, at the cursor or now."""
         from workbench.tui.layers.screen import LayersScreen
 
-        subject = None if self.source is None else subject_of(self.source, self.look.cursor)
+        subject = None if self.source is None else subject_of(self.source, self.x_axis.cursor)
         if subject is None:
             self.notify("no record yet")
             return
@@ -158,14 +158,16 @@ class PanelKeys(Unbroken, Screen[None]):
 
     def action_log_x(self) -> None:
         """Logarithmic or linear x axis."""
-        self.chosen_log = self.look.kind is Kind.LINEAR
+        self.chosen_log = self.x_axis.kind is Kind.LINEAR
         self.touch()
 
     def action_x_axis(self) -> None:
         """Step, time, ln(n/𝓛) in turn."""
-        self.chosen_axis = X_AXES[(X_AXES.index(self.look.x_axis) + 1) % len(X_AXES)]
+        self.chosen_axis = QUANTITIES[
+            (QUANTITIES.index(self.x_axis.quantity) + 1) % len(QUANTITIES)
+        ]
         self.chosen_log = None
-        self.look = replace(self.look, x_axis=self.chosen_axis)
+        self.x_axis = replace(self.x_axis, quantity=self.chosen_axis)
         self.touch()
 
     def action_scale(self, by: int) -> None:
@@ -178,7 +180,7 @@ class PanelKeys(Unbroken, Screen[None]):
         count = len(self._x)
         if not count:
             return
-        row = count - 1 if self.look.cursor is None else min(self.look.cursor, count - 1)
+        row = count - 1 if self.x_axis.cursor is None else min(self.x_axis.cursor, count - 1)
         plot = next((c.plot for c in self.query(Pointed) if c.display and c.id in SHARE_X), None)
         columns = np.zeros(count) if plot is None else plot.columns_of(self._x)
         self.move_cursor(moved_by_columns(columns, row, by))
@@ -199,12 +201,12 @@ class PanelKeys(Unbroken, Screen[None]):
 
     def move_cursor(self, row: int | None) -> None:
         """Put the cursor on a record, or away."""
-        self.look = replace(self.look, cursor=row)
+        self.x_axis = replace(self.x_axis, cursor=row)
         self.touch()
 
     def action_out(self) -> None:
         """Cursor away, then zoom away, then what the subclass does to leave."""
-        if self.look.cursor is not None:
+        if self.x_axis.cursor is not None:
             self.move_cursor(None)
         elif self.arrangement.one:
             self.action_zoom()

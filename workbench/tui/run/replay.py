@@ -11,6 +11,7 @@ from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 
 from workbench.errors import WorkbenchError, clean_text
+from workbench.protocol.status import RunStatus
 from workbench.tui.dialogs import Ask
 from workbench.tui.run.panel import PanelScreen
 from workbench.tui.run.source import StoredSource
@@ -83,7 +84,7 @@ class ReplayScreen(PanelScreen):
         if source is None or not source.history.length:
             return
         count = source.history.length
-        row = count - 1 if self.look.cursor is None else min(self.look.cursor, count - 1)
+        row = count - 1 if self.x_axis.cursor is None else min(self.x_axis.cursor, count - 1)
         steps = source.history.step
         marks = tuple(
             source.history.nearest(step) / max(1, count - 1)
@@ -104,7 +105,7 @@ class ReplayScreen(PanelScreen):
         """Let the cursor run through the records, from the start if it is at the end."""
         self.playing = not self.playing
         count = self.source.history.length if self.source is not None else 0
-        if self.playing and count and self.look.cursor in (None, count - 1):
+        if self.playing and count and self.x_axis.cursor in (None, count - 1):
             self.move_cursor(0)
         self.touch()
 
@@ -112,9 +113,9 @@ class ReplayScreen(PanelScreen):
         if not self.playing or self.source is None or not self.is_current:
             return
         last = self.source.history.length - 1
-        before = self.look.cursor or 0
+        before = self.x_axis.cursor or 0
         self.action_cursor(1)
-        if self.look.cursor == before or self.look.cursor == last:
+        if self.x_axis.cursor == before or self.x_axis.cursor == last:
             self.playing = False
 
     # --- going on from here ---
@@ -124,7 +125,7 @@ class ReplayScreen(PanelScreen):
         self.work_app.resume_run(self.folder, None)
 
     def action_inspect(self) -> None:
-        """Look inside the state under the cursor."""
+        """XAxis inside the state under the cursor."""
         from workbench.tui.inspect.examined import StoredSubject
         from workbench.tui.inspect.screen import InspectorScreen
 
@@ -132,14 +133,14 @@ class ReplayScreen(PanelScreen):
             self.notify("no record yet")
             return
         self.playing = False
-        self.app.push_screen(InspectorScreen(StoredSubject(self.stored, self.look.cursor)))
+        self.app.push_screen(InspectorScreen(StoredSubject(self.stored, self.x_axis.cursor)))
 
     def action_fork(self) -> None:
         """A new run from the step under the cursor."""
         if self.source is None or not self.source.history.length:
             return
         steps = self.source.history.step
-        row = len(steps) - 1 if self.look.cursor is None else self.look.cursor
+        row = len(steps) - 1 if self.x_axis.cursor is None else self.x_axis.cursor
         at = int(steps[min(row, len(steps) - 1)])
 
         def go(text: str | None) -> None:
@@ -158,13 +159,9 @@ class ReplayScreen(PanelScreen):
         """The app, which is a WorkbenchApp (or a stand-in for it in tests)."""
         return self.app
 
-    def state_word(self, state: str) -> str:
-        """A finished run under the cursor is a replay."""
-        return state
-
     def note(self) -> str:
         """Why a run is what it is."""
-        if self.stored is not None and self.stored.reader.status == "lost":
+        if self.stored is not None and self.stored.reader.status is RunStatus.LOST:
             return "lost: its process died; r resumes it"
         return clean_text("▶ playing") if self.playing else ""
 

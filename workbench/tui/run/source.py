@@ -12,6 +12,8 @@ import numpy as np
 
 from workbench.arrays import Float
 from workbench.config.run import RunConfig
+from workbench.protocol.events import RunEvent
+from workbench.protocol.status import RunStatus
 from workbench.record.checkpoint import list_checkpoints
 from workbench.record.history import History
 from workbench.record.reader import RunReader
@@ -30,7 +32,7 @@ if TYPE_CHECKING:
 class Progress:
     """How a run is doing, for the status line."""
 
-    state: str
+    state: RunStatus
     step: int
     steps: int
     rate: float = 0.0
@@ -73,7 +75,7 @@ class Source(Protocol):
         """The names of the network's layers; none while it is not known."""
         ...
 
-    def events(self) -> Sequence[tuple[int, str, str]]:
+    def events(self) -> Sequence[RunEvent]:
         """What happened, oldest first."""
         ...
 
@@ -106,13 +108,11 @@ class LiveSource:
     def progress(self) -> Progress:
         """From the engine's snapshot."""
         engine, snapshot = self.session.engine, self.session.engine.snapshot
-        state = {"running": "live", "finished": "done", "stopped": "paused"}.get(
-            engine.mode, engine.mode
-        )
+        state = engine.mode
         if snapshot is None:
             return Progress(state, 0, engine.plan.steps)
         # The step counter is the engine's own: snapshots are rare where looking is dear.
-        step = engine.state.step if engine.mode == "running" else snapshot.step
+        step = engine.state.step if engine.mode is RunStatus.RUNNING else snapshot.step
         return Progress(
             state,
             step,
@@ -151,7 +151,7 @@ class LiveSource:
         snapshot = self.session.engine.snapshot
         if snapshot is None:
             return None
-        running = snapshot.mode == "running"
+        running = snapshot.mode is RunStatus.RUNNING
         return self._surfaces.of(self.session.setup, snapshot.step, snapshot.theta, now=not running)
 
     def moment(self, row: int | None) -> Moment:
@@ -170,10 +170,10 @@ class LiveSource:
             snapshot.outputs,
             snapshot.values,
             self._keeper,
-            now=snapshot.mode != "running",
+            now=snapshot.mode is not RunStatus.RUNNING,
         )
 
-    def events(self) -> Sequence[tuple[int, str, str]]:
+    def events(self) -> Sequence[RunEvent]:
         """As the engine told them."""
         return self.session.events
 
@@ -197,7 +197,7 @@ class StoredSource:
         self._keeper = CircleKeeper()
         self._surfaces = SurfaceKeeper()
         self._moment: Moment | None = None
-        self._events: list[tuple[int, str, str]] | None = None
+        self._events: list[RunEvent] | None = None
         self._checked = 0.0
         self._news = True
 
@@ -229,13 +229,7 @@ class StoredSource:
     def progress(self) -> Progress:
         """From the file's status and its last record."""
         steps = self.history.step
-        status = self.reader.status
-        state = {
-            "finished": "replay",
-            "stopped": "replay",
-            "running": "live",
-            "paused": "paused",
-        }.get(status, status)
+        state = self.reader.status.looked_at_again
         planned = self.config.train.steps if self.config is not None else 0
         return Progress(state, int(steps[-1]) if len(steps) else 0, planned)
 
@@ -298,10 +292,10 @@ class StoredSource:
             and self.config.model.kind != "torch"
         )
 
-    def events(self) -> Sequence[tuple[int, str, str]]:
+    def events(self) -> Sequence[RunEvent]:
         """As recorded; read again only while there may be more."""
         if self._events is None or self.reader.live:
-            self._events = [(e.step, e.kind, e.text) for e in self.reader.events()]
+            self._events = list(self.reader.events())
         return self._events
 
     def data(self) -> tuple[Float[np.ndarray, "n ..."] | None, Float[np.ndarray, " n"] | None]:

@@ -9,11 +9,12 @@ import numpy as np
 
 from workbench.arrays import Float, Int
 from workbench.config.run import RunConfig
+from workbench.losses.registry import loss_of
 from workbench.measures.rates import Rates, rates
 from workbench.record.history import History
 from workbench.record.schema import SERIES
 from workbench.tui.run.curves import angle_degrees, angle_text
-from workbench.tui.run.x_axis import LN10, Look, classifies
+from workbench.tui.run.x_axis import LN10, XAxis, classifies
 from workbench.tui.widgets.scale import Kind, axis
 from workbench.tui.widgets.sparkrows import LEAST_DECADES, SparkModel, SparkRow
 from workbench.tui.widgets.statusline import log_risk_text, number_text
@@ -102,7 +103,7 @@ def spark_model(
     config: RunConfig | None,
     n: int,
     h: int,
-    look: Look,
+    x_axis: XAxis,
     x: Float[np.ndarray, " T"],
     *,
     late: bool = False,
@@ -110,8 +111,8 @@ def spark_model(
     most: int = 99,
 ) -> SparkModel:
     """At most `most` lines: scalars, and in the late phase the rates against LL20 Theorem 4.3's."""
-    rows_of_bars = even_rows(x, look)
-    cursor = look.cursor
+    rows_of_bars = even_rows(x, x_axis)
+    cursor = x_axis.cursor
     told = (
         TRENDS if classifies(config, history) else [t for t in TRENDS if t.name not in OF_CLASSES]
     )
@@ -138,17 +139,18 @@ def rates_of(
         return None
     extra = float(np.log(max(1, n))) if config.loss.reduction == "mean" else 0.0
     summed = history.scalar("log_risk") + extra
-    return rates(history.scalar("time_log"), summed, history.scalar("rho"), order, config.loss.kind)
+    loss = loss_of(config.loss.kind)
+    return rates(history.scalar("time_log"), summed, history.scalar("rho"), order, loss)
 
 
-def even_rows(x: Float[np.ndarray, " T"], look: Look) -> Int[np.ndarray, " k"]:
+def even_rows(x: Float[np.ndarray, " T"], x_axis: XAxis) -> Int[np.ndarray, " k"]:
     """Records evenly spaced along the shared axis up to the cursor, the last one kept."""
-    count = len(x) if look.cursor is None else min(look.cursor + 1, len(x))
+    count = len(x) if x_axis.cursor is None else min(x_axis.cursor + 1, len(x))
     shown = np.maximum.accumulate(np.where(np.isfinite(x[:count]), x[:count], -np.inf))
-    first = int(np.searchsorted(shown, 0.0 if look.kind is Kind.LOG else -np.inf, side="right"))
+    first = int(np.searchsorted(shown, 0.0 if x_axis.kind is Kind.LOG else -np.inf, side="right"))
     if count - first < 2 or not shown[first] < shown[-1]:
         return np.arange(count)
-    places = axis(look.kind, float(shown[first]), float(shown[-1])).edges(BARS)
+    places = axis(x_axis.kind, float(shown[first]), float(shown[-1])).edges(BARS)
     return np.minimum(np.searchsorted(shown, places, side="left"), count - 1)
 
 

@@ -8,8 +8,7 @@ import pytest
 import reference_rules as slow_rules
 import torch
 
-from workbench.engine.losses import COTANGENTS
-from workbench.measures.log_risk import log_risk
+from workbench.losses.registry import loss_of
 
 TARGETS = [2, 0, -1, -5, -12, -13.1, -100, -307, -320, -1000, -10_000]
 DIGITS = 1e-12
@@ -49,8 +48,8 @@ def test_risk_and_gradient_have_twelve_digits(loss, log10_risk):
     weights = torch.from_numpy(u).requires_grad_(True)
     outputs = torch.relu(torch.from_numpy(x) @ weights.T).square() @ torch.from_numpy(signs)
     held = outputs.detach()
-    found_log = log_risk(held.numpy()[None], y, loss, "sum")[0]
-    cotangent, top = COTANGENTS[loss](held, torch.from_numpy(y))
+    found_log = loss_of(loss).log_risk(held.numpy()[None], y, "sum")[0]
+    cotangent, top = loss_of(loss).cotangent(held, torch.from_numpy(y))
     (pulled,) = torch.autograd.grad(outputs, weights, cotangent)
     assert abs(found_log - wanted_log) <= DIGITS * max(1, abs(wanted_log))
     # q itself carries a rounding of 1e−16 relative, which e^{−q} magnifies by q.
@@ -76,8 +75,8 @@ def test_cotangents_of_given_margins_have_twelve_digits(loss, log10_risk):
         slopes = [e if plain else e / (1 + e) for e in exponents]
         wanted_log = mp.log(risk)
     outputs = np.stack([np.zeros(5), q], axis=1) if loss == "cross-entropy" else q
-    found_log = log_risk(outputs[None], y, loss, "sum")[0]
-    cotangent, top = COTANGENTS[loss](torch.from_numpy(outputs), torch.from_numpy(y))
+    found_log = loss_of(loss).log_risk(outputs[None], y, "sum")[0]
+    cotangent, top = loss_of(loss).cotangent(torch.from_numpy(outputs), torch.from_numpy(y))
     weights = -cotangent.numpy() if loss != "cross-entropy" else -cotangent.numpy()[:, 1]
     with mp.workdps(60):
         scaled = np.array([float(v / mp.e ** mp.mpf(float(top))) for v in slopes])

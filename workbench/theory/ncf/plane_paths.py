@@ -18,14 +18,9 @@ from dataclasses import dataclass
 import numpy as np
 
 from workbench.arrays import Array, Float, Int
-from workbench.theory.ncf.circle import (
-    CircleFunction,
-    CriticalItems,
-    circle_function,
-    critical_items,
-)
-from workbench.theory.ncf.merged_lines import merge_lines
-from workbench.theory.ncf.ncf import NeuronKind
+from workbench.theory.ncf.circle import CircleFunction, CriticalItems
+from workbench.theory.ncf.ncf import Ncf
+from workbench.theory.ncf.neuron import NeuronKind
 
 STEP = {1: 0.1, 2: 0.4}
 """Step of the fourth-order method, over the fastest rate on the circle, by the degree of f: for two-layer
@@ -96,17 +91,14 @@ def is_balanced(weights: Float[Array, "H p"], kind: NeuronKind) -> Array:
 
 def plane_paths(
     weights: Float[Array, "H p"],
-    x: Float[Array, "n 2"],
-    z: Float[Array, " n"],
-    kind: NeuronKind,
-    leak: float,
+    ncf: Ncf,
     radius: float,
     *,
     cancel: Callable[[], bool] | None = None,
 ) -> PlanePath:
-    """Ends and escape times of balanced neurons that see z (fixed output sign −1: pass −z)."""
-    f = circle_function(merge_lines(x, z, kind, leak))
-    field = _Field(f, critical_items(f), 2.0 if kind is NeuronKind.SQUARED_RELU else 1.0)
+    """Ends and escape times of balanced neurons under the frozen residual z of `ncf`."""
+    f, kind = ncf.circle, ncf.kind
+    field = _Field(f, ncf.critical_items, 2.0 if kind is NeuronKind.SQUARED_RELU else 1.0)
     size = np.linalg.norm(weights, axis=1)
     ends, times, leaving = (np.full(len(weights), np.nan) for _ in range(3))
     alive = np.flatnonzero(size > 0)
