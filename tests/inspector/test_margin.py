@@ -184,11 +184,11 @@ def test_a_flow_of_vss_3_2_is_polished_to_its_limit():
     setup, state = vss(values, [[1.0, 0.25], [-1.0, 0.25]], [1.0, 1.0])
     found = margin_certificate(trained(setup, state))
     assert found.polished is not None
-    assert found.polished.found, found.polished.reason
+    assert found.polished.outcome.converged, found.polished.outcome.why_not
     assert found.polished.norm2 == pytest.approx(8.0, abs=1e-10)
     assert found.polished.theta == pytest.approx([0, 2, 0, 0, 2, 0], abs=1e-10)
     assert found.polished.multipliers == pytest.approx([2.0, 2.0], abs=1e-10)
-    assert found.polished.residual <= 1e-10
+    assert found.polished.outcome.residual <= 1e-10
     assert 0 < found.polished.angle < 0.1
 
 
@@ -255,11 +255,11 @@ def test_refusals_say_which_samples():
 def test_a_search_that_takes_too_long_is_given_up(monkeypatch):
     setup, state = fresh({"kind": "two-layer-relu", "width": 5})
     state = trained(setup, state, -3.0)
-    assert margin_certificate(state).polished.found
+    assert margin_certificate(state).polished.outcome.converged
     monkeypatch.setattr("workbench.inspector.margin.MOST_SECONDS", -1.0)
     polished = margin_certificate(state).polished
-    assert not polished.found
-    assert "s of search" in polished.reason
+    assert not polished.outcome.converged
+    assert "s of search" in polished.outcome.why_not
 
 
 def test_too_large_and_too_many(monkeypatch):

@@ -1,4 +1,4 @@
-"""Every loss against 60 digits, for margins of ±1e−300 to 1e5: value, slope, inverse, cotangent and more."""
+"""Every loss against 60 digits, margins from 1e−300 to 1e5: value, slope, inverse, cotangent, curvature."""
 
 from __future__ import annotations
 

@@ -29,6 +29,19 @@ def test_the_law_itself_has_the_theorems_slopes(order):
     assert np.all(np.diff(found.log_time) > 0)
 
 
+@pytest.mark.parametrize("order", [1.0, 2.0, 3.0])
+def test_a_cubed_margin_has_the_slopes_of_theorem_a_10(order):
+    """𝓛 = g(log T)^{2/L}/(T (log T)²) with g(x) = x^{1/3}, and γ~ = 0.3."""
+    s = np.geomspace(2.0, 2000.0, 500)
+    f = -s - 2.0 * np.log(s) + 2.0 / (3.0 * order) * np.log(s)
+    rho = (np.cbrt(-f) / 0.3) ** (1.0 / order)
+    found = rates(s, f, rho, order, loss_of("exponential-cubed"))
+    assert np.allclose(found.risk, found.risk_theory, rtol=1e-10)
+    assert np.allclose(found.exponent, 2.0 - 2.0 / (3.0 * order), atol=1e-8)
+    assert np.allclose(found.norm, found.norm_theory, rtol=1e-8)
+    assert found.power[-1] == pytest.approx(1.0 / (3.0 * order), rel=0.01)
+
+
 def log_time_of(height, order):
     """log t at which one sample's flow has −log 𝓛 = height: dF/dt = e^{−F} F^{2−2/L}, in 30 digits."""
     with mp.workdps(30):

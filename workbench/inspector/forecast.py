@@ -1,4 +1,4 @@
-"""Which small neurons leave, along which KKT direction, and when (KH24 §5.3; theory/ncf/forecast.py).
+"""Which small neurons leave, along which KKT direction, and when (KH24 §5.3; theory/ncf/frozen_residual.py).
 
 A neuron has left when its norm reaches `radius`: there its part in the output changes the risk by a
 stated share, r² max N = share · 𝓛 (summed), to first order. Until then z may be taken to stand still, but
@@ -17,11 +17,10 @@ from workbench.inspector.correlation import Correlation
 from workbench.inspector.forecast_interval import CERTAIN, Intervals, degrees_off, intervals_of
 from workbench.inspector.groups import Groups
 from workbench.inspector.state import InspectedState
-from workbench.theory.ncf import forecast as theory
+from workbench.theory.ncf.frozen_residual import frozen_paths
 from workbench.theory.ncf.ncf import Ncf
-from workbench.theory.ncf.neuron import NeuronKind
-from workbench.theory.ncf.plane_paths import is_balanced, plane_paths
-from workbench.theory.ncf.result import KktPoint, KktSet
+from workbench.theory.ncf.paths import nearest_member
+from workbench.theory.ncf.result import KktPoint
 
 SHARE = 0.01
 """The share of the risk that a neuron's part changes where it counts as having left."""
@@ -161,15 +160,22 @@ def _at_rest(
     how many were followed."""
     start, found = correlation.sets[sees]
     ncf, weights = state.ncf(sees), state.weights[index]
-    targets, times, angles, followed = _paths(weights, ncf, found, radius, cancel)
+    most = max(8, FOLLOWED // max(1, state.n))
+    paths = frozen_paths(weights, ncf, found, radius, most=most, cancel=cancel)
     rates = 2.0 * _values(weights, ncf) * state.flow_factor
     told = []
     for k, w, target, time, rate, angle in zip(
-        index, weights, targets, times, rates, angles, strict=True
+        index,
+        weights,
+        paths.target,
+        paths.escape_time,
+        rates,
+        paths.escape_angle,
+        strict=True,
     ):
         norm, cosine = float(state.neuron_norm[k]), None
         if target >= 0 and norm > 0:
-            cosine = float(_member(found.points[target], w) @ w / norm)
+            cosine = float(nearest_member(found.points[target], w) @ w / norm)
         wait = None if np.isnan(time) else float(time) / state.flow_factor
         told.append(
             NeuronForecast(
@@ -184,7 +190,7 @@ def _at_rest(
                 None if np.isnan(angle) else float(np.angle(np.exp(1j * angle))),
             )
         )
-    return told, followed
+    return told, paths.followed
 
 
 def _who(neurons: list[NeuronForecast], found: Intervals | None) -> tuple[int | None, int | None]:
@@ -214,7 +220,7 @@ def _trusted(
     if target is not None:
         point = correlation.points[target]
         w = state.weights[neuron.index]
-        cosine = float(_member(point, w) @ w / neuron.norm)
+        cosine = float(nearest_member(point, w) @ w / neuron.norm)
         off = degrees_off(directions, point, d)
         bound = None if off is None else off[1]
     angle = neuron.escape_angle
@@ -264,71 +270,3 @@ def _values(weights: Float[Array, "k p"], ncf: Ncf) -> Float[Array, " k"]:
     size = np.linalg.norm(weights, axis=1)
     with np.errstate(invalid="ignore", divide="ignore"):
         return ncf.value(weights / size[:, None])
-
-
-def _paths(
-    weights: Float[Array, "k p"],
-    ncf: Ncf,
-    found: KktSet,
-    radius: float,
-    cancel: Callable[[], bool] | None,
-) -> tuple[Int[Array, " k"], Float[Array, " k"], Float[Array, " k"], int]:
-    """(target in `found`, escape time for the summed risk, angle then, how many were followed)."""
-    count, kind = len(weights), ncf.kind
-    targets = np.full(count, -1, dtype=np.int64)
-    times, angles = np.full(count, np.nan), np.full(count, np.nan)
-    plane = np.zeros(count, dtype=bool)
-    if ncf.dimension == 2 and found.complete:
-        plane = is_balanced(weights, kind)
-    if plane.any():
-        path = plane_paths(weights[plane], ncf, radius, cancel=cancel)
-        times[plane], angles[plane] = path.escape_time, path.escape_angle
-        sign = np.sign(weights[plane, 0])
-        targets[plane] = [
-            _at_angle(found, kind, a, s) for a, s in zip(path.angle, sign, strict=True)
-        ]
-    rest = np.flatnonzero(~plane)
-    if len(rest):
-        # Large ones first: they are the nearest to leaving.
-        rest = rest[np.argsort(-np.linalg.norm(weights[rest], axis=1), kind="stable")]
-        rest = rest[: max(8, FOLLOWED // max(1, len(ncf.z)))]
-        far = min(radius, 1e300)
-        got = theory.forecast(weights[rest], ncf, found, radius=far, cancel=cancel)
-        targets[rest] = got.target
-        times[rest] = got.escape_time
-    if not np.isfinite(radius):
-        times[~np.isnan(times)] = np.inf
-    return targets, times, angles, int(plane.sum()) + len(rest)
-
-
-def _at_angle(found: KktSet, kind: NeuronKind, angle: float, sign: float) -> int:
-    """The listed point at a direction of u (for two-layer neurons with that sign of v); −1: none."""
-    if np.isnan(angle):
-        return -1
-    for index, point in enumerate(found.points):
-        extent = point.extent
-        if extent is not None and extent.angles is not None:
-            start, end = extent.angles
-            if np.mod(angle - start + 1e-6, 2 * np.pi) <= end - start + 2e-6:
-                return index
-            continue
-        u = point.direction[-2:]
-        if np.hypot(*u) < 1e-9:
-            continue
-        same = kind is NeuronKind.SQUARED_RELU or point.direction[0] * sign > 0
-        same = same or (extent is not None and point.direction[0] == 0)
-        if same and abs(np.angle(np.exp(1j * (np.arctan2(u[1], u[0]) - angle)))) < 1e-6:
-            return index
-    return -1
-
-
-def _member(point: KktPoint, w: Float[Array, " p"]) -> Float[Array, " p"]:
-    """The member of a point or flat arc that is nearest to a direction (unit, p numbers)."""
-    extent = point.extent
-    if extent is None or extent.shape != "arc" or extent.angles is None:
-        return point.direction
-    start, end = extent.angles
-    offset = np.mod(np.arctan2(w[1], w[0]) - start, 2 * np.pi)
-    if offset > end - start:
-        offset = 0.0 if 2 * np.pi - offset < offset - (end - start) else end - start
-    return np.array([np.cos(start + offset), np.sin(start + offset)])

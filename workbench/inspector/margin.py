@@ -20,7 +20,6 @@ from workbench.inspector.gated_network import GatedNetwork
 from workbench.inspector.margin_limit import MarginLimit
 from workbench.inspector.state import InspectedState
 from workbench.losses.loss import MarginLoss
-from workbench.losses.registry import names_where
 from workbench.measures.margins import margin_smoothed
 from workbench.theory.margin.front import BestMultipliers, Front, FrontSolver, margin_front
 from workbench.theory.margin.kkt import PaperCertificate, lemma_bounds, paper_certificate
@@ -121,9 +120,9 @@ class MarginCertificate:
         if found is None:
             return {"found": False, "reason": self.why_unpolished}
         return {
-            "found": found.found,
-            "reason": found.reason,
-            "residual": found.residual,
+            "found": found.outcome.converged,
+            "reason": found.outcome.why_not,
+            "residual": found.outcome.residual,
             "angle": found.angle,
             "norm2": found.norm2,
             "theta": found.theta.tolist(),
@@ -161,9 +160,8 @@ def why_no_margin(state: InspectedState) -> str | None:
     """One sentence where (P) says nothing of this state, or None."""
     if not isinstance(state.loss, MarginLoss):
         return (
-            f"Problem (P) belongs to losses that fall with the margin, loss.kind "
-            f"{names_where(lambda loss: isinstance(loss, MarginLoss))}; this run has the "
-            f"{state.loss.name} loss."
+            "Problem (P) belongs to losses that fall with the margins; "
+            f"this run has the {state.loss.name} loss."
         )
     if state.order is None or not state.order > 0:
         return "The network is not homogeneous, so no scaling of it is feasible for problem (P)."
@@ -330,8 +328,9 @@ def _polished(
         return None, f"polishing is done up to {MOST_GATES:,} gates; here are {gates:,}"
     enough = Enough(cancel)
     found = polish(network, point, cancel=enough)
-    if not found.found and enough.late:
-        found = replace(found, reason=f"no KKT point was reached in {MOST_SECONDS:g} s of search")
+    if not found.outcome.converged and enough.late:
+        why = f"no KKT point was reached in {MOST_SECONDS:g} s of search"
+        found = replace(found, outcome=replace(found.outcome, reason=why))
     return found, ""
 
 

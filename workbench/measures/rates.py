@@ -33,6 +33,7 @@ LEAST_RATIO = 1e-9
 class Rates:
     """Slopes over K windows, each between two records; K = 0 where the theorem says nothing.
 
+    Where f grows like q^p (`MarginLoss.power`), L stands for pL and γ~ for γ~^p in what follows.
     `log_time` (K): geometric middle of a window in log T (natural). `risk`, `risk_theory`:
     Δlog 𝓛/Δlog T, and −1 − (2 − 2/L) Δlog log T/Δlog T. `norm`, `norm_theory`: Δρ^L/Δlog T, and the
     theorem's −risk_theory/γ~ with γ~ at the window's end; `norm` is NaN where ρ^L is beyond a float.

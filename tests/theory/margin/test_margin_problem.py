@@ -9,7 +9,7 @@ from scipy.optimize import lsq_linear, minimize
 
 from tests.theory.margin.patterned_networks import TwoLayer
 from workbench.losses.registry import loss_of
-from workbench.theory.margin.front import best_multipliers, margin_front
+from workbench.theory.margin.front import FrontSolver, margin_front
 from workbench.theory.margin.kkt import lemma_bounds, paper_certificate_at
 from workbench.theory.margin.problem import (
     MarginPoint,
@@ -106,7 +106,7 @@ def test_refusals():
     with pytest.raises(ValueError, match="every parameter once"):
         layer_rescaling(theta, q, [(np.arange(12), 1.0)])
     with pytest.raises(ValueError, match="δ must be"):
-        best_multipliers(point_of(problem, theta), -1.0)
+        FrontSolver(point_of(problem, theta)).solve(-1.0)
 
 
 # --- the paper's multipliers ---
@@ -201,7 +201,7 @@ def test_vss_closed_forms():
         (VSS_3_2, LIMIT_3_2, [2.0, 2.0]),
         (VSS_C_6, LIMIT_C_6, [2.0, 2.0, 1.0]),
     ):
-        found = best_multipliers(point_of(problem, theta), 0.0)
+        found = FrontSolver(point_of(problem, theta)).solve(0.0)
         assert found.multipliers == pytest.approx(multipliers, abs=1e-14)
         assert found.epsilon <= 1e-14
         assert found.active.all()
@@ -211,7 +211,7 @@ def test_vss_closed_forms():
 def test_a_wrong_point_is_no_kkt_point(size):
     rng = np.random.default_rng(0)
     theta = LIMIT_C_6 + size * rng.normal(size=6)
-    found = best_multipliers(point_of(VSS_C_6, theta), np.inf)
+    found = FrontSolver(point_of(VSS_C_6, theta)).solve(np.inf)
     assert found.epsilon_low > 0.1 * size
     assert found.epsilon >= found.epsilon_low
 
@@ -249,7 +249,7 @@ def test_front_against_bounded_least_squares(seed, constraints, parameters, rank
 def test_front_against_slsqp():
     problem, theta = random_state(5)
     point = point_of(problem, theta)
-    found = best_multipliers(point, 0.2)
+    found = FrontSolver(point).solve(0.2)
     with np.errstate(divide="ignore"):
         cap = np.minimum(1e6, 0.2 / (point.q - 1))
 
@@ -268,12 +268,12 @@ def test_front_against_slsqp():
 def test_many_constraints_are_brought_in_as_they_help(delta, monkeypatch):
     point = random_point(3, 9_000, 60)
     assert len(point.q) > 4_000
-    few = best_multipliers(point, delta)
+    few = FrontSolver(point).solve(delta)
     monkeypatch.setattr("workbench.theory.margin.front.FIRST", 10**6)
-    every = best_multipliers(point, delta)
+    every = FrontSolver(point).solve(delta)
     assert few.epsilon == pytest.approx(every.epsilon, abs=1e-6 * point.norm)
-    assert every.converged
-    assert few.converged
+    assert every.outcome.converged
+    assert few.outcome.converged
 
 
 @pytest.mark.full

@@ -9,7 +9,7 @@ from tests import reference_ncf as ref
 from workbench.theory.ncf.ncf import Ncf
 from workbench.theory.ncf.neuron import ORDER, NeuronKind
 from workbench.theory.ncf.residual import certify
-from workbench.theory.numerics.min_norm import min_norm_element
+from workbench.theory.numerics.min_norm import least_norm
 
 KINDS = list(NeuronKind)
 
@@ -90,14 +90,14 @@ def test_least_norm_element_is_optimal(seed):
     """v is least-norm in the hull iff it is in the hull and v·v ≤ v·y for every vertex y."""
     rng = np.random.default_rng(seed)
     vertices = rng.normal(size=(rng.integers(1, 9), 3)) + rng.normal(size=3)
-    v = min_norm_element(vertices)
+    v = least_norm(vertices).element
     assert (vertices @ v).min() >= v @ v - 1e-12
     assert ref.hull_distance(v, vertices) < 1e-7
 
 
 def test_least_norm_element_of_nothing_is_refused():
     with pytest.raises(ValueError, match="empty"):
-        min_norm_element(np.zeros((0, 2)))
+        least_norm(np.zeros((0, 2)))
 
 
 def test_certificate_sees_a_wrong_direction():

@@ -1,15 +1,16 @@
-"""The plane's flow against the general forecast, which integrates every neuron."""
+"""The plane's flow against the general one, which integrates every neuron."""
 
 from __future__ import annotations
 
 import numpy as np
 import pytest
 
-from workbench.theory.ncf.forecast import forecast
+from workbench.theory.ncf.flow_paths import flow_paths
 from workbench.theory.ncf.kkt import kkt_points
 from workbench.theory.ncf.ncf import Ncf
 from workbench.theory.ncf.neuron import NeuronKind
-from workbench.theory.ncf.plane_paths import is_balanced, plane_paths
+from workbench.theory.ncf.paths import is_balanced
+from workbench.theory.ncf.plane_paths import plane_paths
 
 SQUARED, TWO_LAYER = NeuronKind.SQUARED_RELU, NeuronKind.TWO_LAYER_RELU
 
@@ -27,11 +28,12 @@ def case(seed, kind, count=12):
 @pytest.mark.parametrize("leak", [0.0, 0.2])
 @pytest.mark.parametrize("kind", [SQUARED, TWO_LAYER])
 @pytest.mark.parametrize("seed", range(4))
-def test_times_agree_with_the_general_forecast(seed, kind, leak):
+def test_times_agree_with_the_general_flow(seed, kind, leak):
     x, z, w = case(seed, kind)
     ncf = Ncf(x, z, kind, leak)
-    path = plane_paths(w, ncf, 0.1)
-    known = forecast(w, ncf, kkt_points(ncf), radius=0.1)
+    found = kkt_points(ncf)
+    path = plane_paths(w, ncf, found, 0.1)
+    known = flow_paths(w, ncf, found, 0.1)
     assert np.array_equal(np.isinf(path.escape_time), np.isinf(known.escape_time))
     finite = np.isfinite(known.escape_time)
     error = np.abs(path.escape_time[finite] / known.escape_time[finite] - 1)
@@ -44,7 +46,8 @@ def test_the_direction_then_is_that_of_a_plain_loop(seed, kind):
     """Small explicit steps of the neuron's own flow until its norm is there."""
     x, z, w = case(seed, kind, count=5)
     w *= 1e3
-    path = plane_paths(w, Ncf(x, z, kind, 0.0), 0.1)
+    ncf = Ncf(x, z, kind)
+    path = plane_paths(w, ncf, kkt_points(ncf), 0.1)
     for k in np.flatnonzero(np.isfinite(path.escape_time)):
         at = w[k].copy()
         step = path.escape_time[k] / 40_000
@@ -67,7 +70,8 @@ def test_the_direction_then_is_that_of_a_plain_loop(seed, kind):
 def test_zero_neurons_and_neurons_that_have_left():
     x, z, w = case(0, SQUARED)
     w[0], w[1] = 0.0, [3.0, 0.0]
-    path = plane_paths(w, Ncf(x, z, SQUARED, 0.0), 0.1)
+    ncf = Ncf(x, z, SQUARED)
+    path = plane_paths(w, ncf, kkt_points(ncf), 0.1)
     assert np.isnan(path.escape_time[0])
     assert path.escape_time[1] == 0.0
 
@@ -80,5 +84,7 @@ def test_balance():
 
 def test_cancelled():
     x, z, w = case(0, SQUARED)
-    path = plane_paths(w, Ncf(x, z, SQUARED, 0.0), 0.1, cancel=lambda: True)
+    ncf = Ncf(x, z, SQUARED)
+    path = plane_paths(w, ncf, kkt_points(ncf), 0.1, cancel=lambda: True)
+    assert path.outcome.cancelled
     assert np.isnan(path.escape_time).any()

@@ -9,7 +9,7 @@ from tests import reference_ncf as ref
 from workbench.theory.ncf.ncf import Ncf
 from workbench.theory.ncf.neuron import NeuronKind
 from workbench.theory.ncf.sliding import SlidingField
-from workbench.theory.numerics.min_norm import min_norm_element
+from workbench.theory.numerics.min_norm import least_norm
 
 KIND = NeuronKind.TWO_LAYER_RELU
 
@@ -66,5 +66,5 @@ def test_where_planes_meet_it_is_the_least_norm_subgradient(seed):
     z = np.append(-np.abs(rng.normal(size=2)) - 0.5, 0.1 * rng.normal(size=5))
     w = np.append(1.0, corner)[None] / np.sqrt(2.0)
     vertices = ref.clarke_vertices(corner, x, z, 0.0, step=1e-7) * w[0, 0]
-    least = min_norm_element(vertices)
+    least = least_norm(vertices).element
     assert field(x, z, 0.0, 1e-9).gradient(w)[0, 1:] == pytest.approx(least, abs=1e-9)

@@ -85,7 +85,7 @@ def _program(run: LateRun) -> Program:
         most(abs(program.gap) / program.value_above for program in [*solved, exact]),
         float((_features(run, point.theta) @ _shares(run, point.theta)).min()),
         exact.value,
-        point.residual if point.found else float("nan"),
+        point.outcome.residual if point.outcome.converged else float("nan"),
     )
 
 

@@ -35,7 +35,7 @@ from workbench.theory.ncf.landscapes import (
 )
 from workbench.theory.ncf.ncf import Ncf
 from workbench.theory.ncf.neuron import NeuronKind
-from workbench.theory.numerics.min_norm import min_norm_element
+from workbench.theory.numerics.min_norm import least_norm
 
 EPSILONS = (1e-2, 1e-4, 1e-6, 1e-8)
 """How far from the branching line {u_2 = 0, u_1 > 0} flows start."""
@@ -161,7 +161,7 @@ def _off_inclusion(field: Field, path: Callable[[Array], Array]) -> float:
             continue  # the difference quotient straddles the time at which the flow comes to rest
         else:
             vertices = field(u[None])
-        gap = np.linalg.norm(min_norm_element(vertices - velocity))
+        gap = np.linalg.norm(least_norm(vertices - velocity).element)
         gaps.append(float(gap / (1.0 + np.linalg.norm(u))))
     return most(gaps)
 

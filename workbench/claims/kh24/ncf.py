@@ -19,7 +19,7 @@ from workbench.theory.ncf.ncf import Ncf
 from workbench.theory.ncf.neuron import NeuronKind
 from workbench.theory.ncf.result import FlatExtent, KktPoint
 from workbench.theory.ncf.sliding import SlidingField
-from workbench.theory.numerics.min_norm import min_norm_element
+from workbench.theory.numerics.min_norm import least_norm
 
 SQUARED, TWO_LAYER = NeuronKind.SQUARED_RELU, NeuronKind.TWO_LAYER_RELU
 TOLERANCE = 1e-5
@@ -120,7 +120,7 @@ def _ascent(ncf: Ncf, tolerance: float) -> Field:
     if ncf.kind is SQUARED:
         return ncf.gradient
     lines, cells = ncf.merged_lines, ncf.circle
-    least_slope = min_norm_element(np.column_stack([cells.cosine, cells.sine]))
+    least_slope = least_norm(np.column_stack([cells.cosine, cells.sine])).element
     rests = float(np.linalg.norm(least_slope)) < 1e-9 * lines.scale
     widths = 3.0 * tolerance * 10.0 ** np.arange(1, 12)
     fields = [SlidingField(lines, float(width)) for width in widths[widths < WIDEST]]

@@ -113,7 +113,7 @@ class FlowLimit:
     def angles(self) -> list[float]:
         """Radians between θ^ at `tail` and its KKT point; NaN where none was found."""
         return [
-            angle_between(point.theta, found.theta) if found.found else float("nan")
+            angle_between(point.theta, found.theta) if found.outcome.converged else float("nan")
             for (_, point), found in zip(self.points, self.polishes, strict=True)
         ]
 
@@ -141,7 +141,9 @@ class FlowLimit:
         """‖θ − Σλ_i h_i‖/‖θ‖ and what margins lack of 1 of the KKT points, the largest; NaN where one was
         not found."""
         return most(
-            max(found.residual, found.infeasible) if found.found else float("nan")
+            max(found.outcome.residual, found.infeasible)
+            if found.outcome.converged
+            else float("nan")
             for found in self.polishes
         )
 
@@ -149,7 +151,7 @@ class FlowLimit:
     def svm_angle(self) -> float:
         """Radians between the last KKT point and its SVM, from above; NaN where nothing is separated."""
         found = self.svms[-1]
-        if isinstance(found, Inseparable) or not self.polished.found:
+        if isinstance(found, Inseparable) or not self.polished.outcome.converged:
             return float("nan")
         return found.angle + found.angle_error
 

@@ -28,7 +28,7 @@ from workbench.theory.numerics.arrangement import UNIT, Faces, enumerate_faces
 from workbench.theory.numerics.exact_cone import combination
 from workbench.theory.numerics.exact_linear import kernel
 from workbench.theory.numerics.integers import unit_vector
-from workbench.theory.numerics.min_norm import hull_weights
+from workbench.theory.numerics.min_norm import least_norm
 
 CHUNK = 65_536
 """Faces worked on at once."""
@@ -163,7 +163,7 @@ def zero_from_slopes(
     """
     slope, error = estimated_slopes(rounded, cells)
     slope, first = np.unique(slope, axis=0, return_index=True)
-    weights = hull_weights(slope)
+    weights = least_norm(slope).weights
     normal = weights @ slope
     length = float(np.linalg.norm(normal))
     doubt = error[first] + 4 * (exact.dimension + 4) * UNIT * np.linalg.norm(slope, axis=1)

@@ -26,7 +26,7 @@ from workbench.theory.ncf.neuron import NeuronKind
 from workbench.theory.ncf.residual import Walls
 from workbench.theory.ncf.result import FlatExtent, KktSet, PointKind, by_value
 from workbench.theory.numerics.exact_cone import combination
-from workbench.theory.numerics.min_norm import hull_weights
+from workbench.theory.numerics.min_norm import least_norm
 
 
 def kkt_circle(ncf: Ncf) -> KktSet:
@@ -144,7 +144,7 @@ def _poles(ncf: Ncf) -> list[Candidate]:
         return []
     exact = ncf.exact_circle.wave[:, 1:]
     zero = np.array([0, 0], dtype=object)
-    some, mixed = np.flatnonzero(hull_weights(slopes) > 0), None
+    some, mixed = np.flatnonzero(least_norm(slopes).weights > 0), None
     for arcs in (some, np.arange(len(exact))):
         mixed = combination(zero, exact[arcs])
         if mixed is not None:

@@ -7,7 +7,7 @@ On the circle the direction flow of the NCF is one-dimensional (KH24 Lemma C.6).
 
 g(u) = Σ z_i σ(x_i·u). f = N or g and f' come from the sorted arcs (theory/ncf/circle.py), so a step costs
 O(H log n) and not O(Hn). No direction passes an attracting point, kink or not: a step that would ends
-there. Unbalanced two-layer neurons need theory/ncf/forecast.py.
+there. Unbalanced two-layer neurons need theory/ncf/flow_paths.py.
 """
 
 from __future__ import annotations
@@ -21,6 +21,9 @@ from workbench.arrays import Array, Float, Int
 from workbench.theory.ncf.circle import CircleFunction, CriticalItems
 from workbench.theory.ncf.ncf import Ncf
 from workbench.theory.ncf.neuron import NeuronKind
+from workbench.theory.ncf.paths import Paths, point_at, time_left
+from workbench.theory.ncf.result import KktSet
+from workbench.theory.numerics.outcome import End, Outcome
 
 STEP = {1: 0.1, 2: 0.4}
 """Step of the fourth-order method, over the fastest rate on the circle, by the degree of f: for two-layer
@@ -28,19 +31,6 @@ neurons φ' jumps at every data line, which costs the order."""
 ROUNDS = 4_000
 NEAR = 2e-3
 """Radians from the end at which growth is that of the end: log‖w‖ is then right to about 4e−6."""
-BALANCED = 1e-3
-"""Largest |2v²/‖w‖² − 1| of a two-layer neuron that counts as balanced."""
-
-
-@dataclass(frozen=True, eq=False)
-class PlanePath:
-    """`angle` (H) where u ends and `escape_time` (H), in flow time of the summed risk, until ‖w‖ =
-    radius: 0 if it is there, ∞ if never. NaN where a neuron is zero or the rounds ran out.
-    `escape_angle` (H): of u when ‖w‖ = radius, which may be before it has arrived; NaN without."""
-
-    angle: Float[Array, " H"]
-    escape_time: Float[Array, " H"]
-    escape_angle: Float[Array, " H"]
 
 
 @dataclass(frozen=True, eq=False)
@@ -81,22 +71,18 @@ class _Field:
         return np.where(offset <= end - start, 0.0, gap)
 
 
-def is_balanced(weights: Float[Array, "H p"], kind: NeuronKind) -> Array:
-    """Neurons whose direction flow is that of the circle alone; all that have no v."""
-    if kind is NeuronKind.SQUARED_RELU:
-        return np.ones(len(weights), dtype=bool)
-    size = np.sum(weights**2, axis=1)
-    return np.abs(2 * weights[:, 0] ** 2 - size) <= BALANCED * size
-
-
 def plane_paths(
     weights: Float[Array, "H p"],
     ncf: Ncf,
+    found: KktSet,
     radius: float,
     *,
     cancel: Callable[[], bool] | None = None,
-) -> PlanePath:
-    """Ends and escape times of balanced neurons under the frozen residual z of `ncf`."""
+) -> Paths:
+    """Paths of balanced neurons under the frozen residual z of `ncf`, whose KKT points are `found`.
+
+    The outcome's residual: radians left to turn before the last step, of the neuron farthest from its end.
+    """
     f, kind = ncf.circle, ncf.kind
     field = _Field(f, ncf.critical_items, 2.0 if kind is NeuronKind.SQUARED_RELU else 1.0)
     size = np.linalg.norm(weights, axis=1)
@@ -131,7 +117,15 @@ def plane_paths(
         angle, clock, left = angle + turned, clock + h, left - grown
     late = np.isnan(leaving) & np.isfinite(times)
     leaving[late] = ends[late]
-    return PlanePath(ends, times, leaving)
+    end = End.CONVERGED
+    if len(alive):
+        end = End.OUT_OF_STEPS if done + 1 == ROUNDS else End.CANCELLED
+    target = [
+        point_at(found, kind, a, s)
+        for a, s in zip(ends.tolist(), np.sign(weights[:, 0]).tolist(), strict=True)
+    ]
+    outcome = Outcome(end, done, float(np.abs(gap0).max(initial=0.0)))
+    return Paths(np.array(target, dtype=np.int64), times, leaving, outcome, len(weights))
 
 
 def _step(
@@ -160,6 +154,5 @@ def _close(
     flat = field.items.flat[item]
     ends[rows] = np.where(flat, angle, field.items.start[item])
     rate = field.growth * sign * field.items.value[item]
-    with np.errstate(divide="ignore", invalid="ignore"):
-        wait = np.where(rate > 1e-13 * field.f.scale, left / rate, np.inf)
+    wait = time_left(left, rate, 1e-13 * field.f.scale)
     times[rows] = np.where(np.isnan(times[rows]), clock + wait, times[rows])
