@@ -11,8 +11,8 @@ import numpy as np
 
 from workbench.arrays import Float
 from workbench.claims.claim import Size
-from workbench.claims.jt20.trends import RESOLVED
 from workbench.claims.lab import Lab, TrainedRun
+from workbench.claims.limits import RESOLVED
 from workbench.config.run import RunConfig
 from workbench.config.toml import override, parse_config
 from workbench.data.load import load_dataset

@@ -10,8 +10,8 @@ from typing import Any
 
 import numpy as np
 
+from workbench.claims.checks import judged, most, worst_ratio
 from workbench.claims.claim import Check, Claim, Measured, Size
-from workbench.claims.kh24.checks import judged, most, worst_ratio
 from workbench.claims.lab import Lab
 from workbench.claims.ll20.flow import monotone, monotone_bounds
 from workbench.claims.margin_runs import MarginRun, margin_run

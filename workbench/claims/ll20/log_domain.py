@@ -15,8 +15,8 @@ import mpmath as mp
 import numpy as np
 import torch
 
+from workbench.claims.checks import Bound, judged, most
 from workbench.claims.claim import Check, Claim, Measured, Size
-from workbench.claims.kh24.checks import Bound, judged, most
 from workbench.claims.lab import Lab
 from workbench.losses.log_sum import log_sum_exp
 from workbench.losses.registry import loss_of

@@ -1,4 +1,4 @@
-"""What KH24's claims share: bounds as tables, and how a sequence falls."""
+"""What claims share: bounds as tables, extremes that see NaN, and how a sequence falls."""
 
 from __future__ import annotations
 
