@@ -7,6 +7,7 @@ import pytest
 import torch
 from cases import finished, small
 
+from workbench.losses.registry import loss_of
 from workbench.measures.margin_discrete import DiscreteMargin
 from workbench.measures.registry import MEASURES
 from workbench.measures.series.margin_discrete import MARGIN_DISCRETE
@@ -16,7 +17,7 @@ from workbench.run import experiment
 from workbench.run.experiment import Experiment, experiment_of
 from workbench.run.session import Session
 from workbench.theory.margin.kkt import PaperCertificate, paper_certificate_at
-from workbench.theory.margin.problem import MarginPoint, class_margins, log_weights
+from workbench.theory.margin.problem import MarginPoint, class_margins
 
 EASY = ("data.n=6", "train.lr=0.05", "train.steps=1500", "record.every=50", "init.scale=0.5")
 RUNS = {
@@ -45,14 +46,14 @@ RUNS = {
 }
 
 
-def certificate(setup: Experiment, theta: np.ndarray) -> PaperCertificate:
+def certificate(experiment: Experiment, theta: np.ndarray) -> PaperCertificate:
     """Lemma C.8 at θ, with the gradient of one constraint after the other."""
-    model, data = setup.model, setup.dataset
+    model, data = experiment.model, experiment.dataset
     with torch.no_grad():
-        setup.state.theta.copy_(torch.from_numpy(theta))
+        experiment.state.theta.copy_(torch.from_numpy(theta))
     outputs = model(torch.from_numpy(data.x))
-    if setup.panel.outputs == 1:
-        margins, samples = torch.from_numpy(data.y) * outputs.reshape(-1), None
+    if experiment.panel.outputs == 1:
+        margins, samples = torch.from_numpy(data.y) * outputs.reshape(-1), np.arange(data.n)
     else:
         q, index = class_margins(outputs.detach().numpy(), data.y)
         samples, label = index[:, 0], data.y.astype(int)
@@ -63,8 +64,8 @@ def certificate(setup: Experiment, theta: np.ndarray) -> PaperCertificate:
         for m in margins
     ]
     q = margins.detach().numpy()
-    point = MarginPoint.at(theta, q, torch.stack(rows).numpy(), setup.panel.order)
-    return paper_certificate_at(point, log_weights(q, setup.panel.loss, samples))
+    point = MarginPoint.at(theta, q, torch.stack(rows).numpy(), experiment.panel.order)
+    return paper_certificate_at(point, experiment.panel.loss.log_weights(q, samples))
 
 
 @pytest.mark.parametrize("name", sorted(RUNS))
@@ -78,7 +79,7 @@ def test_a_record_has_the_certificate_of_its_state(tmp_path, name):
     assert np.isnan(epsilon[q_min <= 0]).all()
     assert np.isnan(delta[q_min <= 0]).all()
     for row in (separated[0], separated[len(separated) // 2], separated[-1]):
-        paper = certificate(session.setup, theta[row])
+        paper = certificate(session.experiment, theta[row])
         np.testing.assert_allclose(epsilon[row], paper.epsilon, rtol=1e-8)
         np.testing.assert_allclose(delta[row], paper.delta, rtol=1e-8)
 
@@ -87,11 +88,12 @@ def test_constraints_against_those_of_a_single_state():
     draw = np.random.default_rng(5)
     y = np.array([2.0, 0.0, 1.0, 2.0])
     outputs = 3.0 * draw.normal(size=(3, 4, 3))
-    q, weights = constraints(outputs, y, "cross-entropy")
+    loss = loss_of("cross-entropy")
+    q, weights = constraints(outputs, y, loss)
     for row in range(3):
         expected, index = class_margins(outputs[row], y)
         np.testing.assert_array_equal(q[row], expected)
-        logs = log_weights(expected, "cross-entropy", index[:, 0])
+        logs = loss.log_weights(expected, index[:, 0])
         np.testing.assert_allclose(weights[row], logs, rtol=1e-14, atol=1e-14)
 
 
