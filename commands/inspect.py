@@ -194,12 +194,12 @@ def _margin(found: Inspection, console: Console) -> None:
     console.print()
     console.print(table)
     point = margin.polished
-    if point is not None and point.found:
+    if point is not None and point.outcome.converged:
         console.print(
-            f"  polished: residual {point.residual:.0e}, ‖θ‖² {formats.number(point.norm2)}, "
+            f"  polished: residual {point.outcome.residual:.0e}, ‖θ‖² {formats.number(point.norm2)}, "
             f"{len(point.active)} active, {point.angle:.3g} rad away; a KKT point, not called optimal"
         )
-    elif reason := margin.why_unpolished or (point.reason if point is not None else ""):
+    elif reason := margin.why_unpolished or (point.outcome.why_not if point is not None else ""):
         console.print(f"  no polished point: {reason}", markup=False)
     if margin.limit is not None:
         for sentence in margin.limit.sentences():

@@ -15,6 +15,7 @@ from commands.main import app as commands
 from workbench.config.toml import parse_config, parse_toml, to_toml
 from workbench.engine.eager import EagerProgram
 from workbench.errors import BadInput
+from workbench.losses.registry import loss_of
 from workbench.measures.panel import Panel
 from workbench.record.export import export_run
 from workbench.record.reader import RunReader
@@ -168,7 +169,7 @@ def test_looking_needs_neither_rule_nor_measures(tmp_path, monkeypatch):
         "workbench.engine.own_rule.imported_class", lambda *_: pytest.fail("imported to look")
     )
     monkeypatch.setattr(
-        "workbench.measures.own.imported_class", lambda *_: pytest.fail("imported to look")
+        "workbench.models.imported.imported_class", lambda *_: pytest.fail("imported to look")
     )
     state = stored_state(session.folder, 120)
     assert state.log_risk == pytest.approx(series(session.folder)["log_risk"][-1], rel=1e-13)
@@ -218,7 +219,7 @@ def test_an_experiment_that_is_not_its_configurations_is_refused(tmp_path):
         made.model,
         old.x,
         old.y,
-        loss="logistic",
+        loss=loss_of("logistic"),
         reduction="sum",
         rule=old.rule,
         batches=old.batches,

@@ -33,6 +33,41 @@ def test_the_scalar_flow_keeps_its_closed_form(log10_risk):
     assert np.allclose(np.log(values["time"][finite]), values["time_log"][finite], atol=1e-12)
 
 
+@pytest.mark.parametrize("log10_risk", [-3, -800, -100_000])
+def test_the_scalar_flow_of_a_cubed_margin_keeps_its_closed_form(log10_risk):
+    """ṡ = 12 s³ e^{−s³} for s = θ² and ℓ = e^{−q³}: t = ∫ e^{s³}/(12 s³) ds."""
+    setup = flow_of(scalar(init=0.9), log10_risk, loss="exponential-cubed", rtol=1e-7)
+    values, memory = follow(setup)
+    s = values["theta"][-1, 0] ** 2
+    assert log10_risk * LN10 * 1.01 < values["log_risk"][-1] <= log10_risk * LN10
+    assert values["log_risk"][-1] == pytest.approx(-(s**3), rel=1e-14)
+    assert values["margin_smoothed"][-1] == pytest.approx(1.0, rel=1e-12)
+    with mp.workdps(50):
+        end, first = mp.mpf(s), mp.mpf("0.81")
+        # The last e-folds are all of it where there are many.
+        last = mp.cbrt(max(first**3, end**3 - 100))
+        parts = mp.linspace(last, end, 9)
+        whole = mp.quad(lambda r: mp.e ** (r**3 - end**3) / (12 * r**3), parts)
+        wanted = float(mp.log(whole) + end**3)
+    assert values["time_log"][-1] == pytest.approx(wanted, abs=1e-5, rel=1e-14)
+    assert memory.falls == 0, memory.worst
+
+
+@pytest.mark.parametrize("loss", ["exponential-cubed", "logistic-cubed"])
+@pytest.mark.parametrize("model", ["linear", pytest.param("relu", marks=pytest.mark.full)])
+def test_cubed_margins_flow_to_any_risk(model, loss):
+    """γ~ never falls before rounding does (Theorem A.7), and is below γ̄ by g'(ξ) ln n/ρ^L (Lemma A.5)."""
+    setup = flow_of(model, -800, loss=loss, rtol=1e-5)
+    values, memory = follow(setup, 4000)
+    assert setup.program.ended(setup.state)[0] == "finished"
+    assert -800 * LN10 * 1.01 < values["log_risk"][-1] <= -800 * LN10
+    assert memory.worst <= 1e-5, memory
+    smoothed, q = values["margin_smoothed"][-1], values["margin_normalized"][-1]
+    power = values["rho"][-1] ** setup.panel.order
+    height = -values["log_risk"][-1]
+    assert q - np.log(len(setup.dataset.y)) / (3.0 * height ** (2 / 3) * power) <= smoothed <= q
+
+
 @pytest.mark.parametrize(
     ("loss", "reduction"),
     [("exponential", "sum"), pytest.param("logistic", "mean", marks=pytest.mark.full)],

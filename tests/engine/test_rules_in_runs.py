@@ -156,7 +156,7 @@ def test_what_a_rule_notes_becomes_an_event(tmp_path):
     session.engine.viewers += (told.append,)
     ended(session)
     assert [e.text for e in told if isinstance(e, Noted)] == ["the smoothed margin fell"]
-    assert (0, "noted", "the smoothed margin fell") in session.events
+    assert (0, "note", "the smoothed margin fell") in session.events
 
 
 REFUSED = [

@@ -238,9 +238,7 @@ def test_a_headless_run_records_its_saddles_and_goes_on(whole):
         judgement = inspect_state(stored_state(whole.folder, step)).judgement
         assert judgement.verdict == "saddle"
         assert text.startswith(" ".join(judgement.reasons))
-    assert [step for step, kind, _ in whole.events if kind == "saddlefound"] == [
-        s for s, _ in found
-    ]
+    assert [step for step, kind, _ in whole.events if kind == "saddle"] == [s for s, _ in found]
 
 
 def test_an_attended_run_pauses_at_that_very_record_and_resumes_alike(whole, tmp_path):
@@ -279,7 +277,7 @@ def test_a_logistic_run_that_separates_tells_no_late_saddle(tmp_path):
     with Session.create(small("train.steps=4000", "train.lr=5e-2"), tmp_path) as session:
         session.start()
         assert session.wait(60)
-    assert not [e for e in session.events if e[1] == "saddlefound"]
+    assert not [e for e in session.events if e[1] == "saddle"]
 
 
 def test_checkpoints_of_before_the_watch_still_load(tmp_path):
@@ -303,7 +301,7 @@ def test_a_candidate_that_is_refused_is_not_told():
     assert refused == []
     assert len(told_all) == 2
     assert len(seen(SaddleWatch(), series, 242, theta, None, first=True)) == 1
-    assert SaddleFound(1, told_all[0].evidence).evidence.startswith("candidate")
+    assert SaddleFound(1, told_all[0].evidence).text.startswith("candidate")
 
 
 EXACT = (

@@ -17,6 +17,7 @@ from workbench.inspector.forecast import forecast_of
 from workbench.inspector.inspect import hessian_evidence, inspect_state, with_curvature
 from workbench.inspector.risk_model import RiskModel
 from workbench.inspector.state import InspectedState
+from workbench.losses.registry import loss_of
 from workbench.models.deep_relu import DeepRelu
 from workbench.models.network import structure_of
 from workbench.models.squared_relu import SquaredRelu
@@ -37,7 +38,7 @@ def squared(width, signs=None):
 
 def state(model, theta, y, *, loss="square", x=X, order=2.0, reduction="sum"):
     structure = structure_of(model, x.shape[1])
-    risk = RiskModel(model, x, np.asarray(y, dtype=float), loss, reduction)
+    risk = RiskModel(model, x, np.asarray(y, dtype=float), loss_of(loss), reduction)
     theta = np.asarray(theta, dtype=float).ravel()
     return InspectedState.of(risk, structure, theta, order=order, learning_rate=1e-3)
 
@@ -166,7 +167,7 @@ def two_of_a_pair():
     model = squared(2)
     from scipy.optimize import minimize
 
-    risk = RiskModel(model, X, y, "square", "sum")
+    risk = RiskModel(model, X, y, loss_of("square"), "sum")
     best = minimize(lambda r: np.exp(risk.log_risk(u_at([r[1]] * 2, [r[0]] * 2).ravel())), [1.0, 36.0],
                     method="Nelder-Mead", options={"xatol": 1e-10, "fatol": 1e-16}).x  # fmt: skip
     return state(model, u_at([best[1]] * 2, [best[0]] * 2), y)
@@ -281,7 +282,7 @@ def stairs(tmp_path_factory):
 def test_the_forecast_at_every_plateau_is_what_then_happens(stairs):
     with RunReader(stairs.folder) as reader:
         later = [reader.read(name) for name in ("time", "neuron_norm", "neuron_direction")]
-    told = [step for step, kind, _ in stairs.events if kind == "saddlefound"]
+    told = [step for step, kind, _ in stairs.events if kind == "saddle"]
     assert len(told) == 3
     for step in told:
         found = inspect_state(stored_state(stairs.folder, step))

@@ -16,6 +16,7 @@ from workbench.inspector.gated_network import GatedNetwork
 from workbench.inspector.inspect import certified, inspect_state
 from workbench.inspector.margin import margin_certificate, why_no_margin
 from workbench.inspector.state import InspectedState
+from workbench.losses.registry import loss_of
 from workbench.run.experiment import experiment_of
 from workbench.theory.margin.patterned import gates_of
 
@@ -133,7 +134,7 @@ def test_every_spelling_of_relu_is_caught():
     model = Reluish().double()
     theta = torch.cat([p.detach().reshape(-1) for p in model.parameters()]).numpy()
     state = InspectedState.of(
-        RiskModel(model, X, Y, "logistic", "sum"),
+        RiskModel(model, X, Y, loss_of("logistic"), "sum"),
         structure_of(model, 3),
         theta,
         order=5.0,
@@ -183,11 +184,11 @@ def test_a_flow_of_vss_3_2_is_polished_to_its_limit():
     experiment, state = vss(values, [[1.0, 0.25], [-1.0, 0.25]], [1.0, 1.0])
     found = margin_certificate(trained(experiment, state))
     assert found.polished is not None
-    assert found.polished.found, found.polished.reason
+    assert found.polished.outcome.converged, found.polished.outcome.why_not
     assert found.polished.norm2 == pytest.approx(8.0, abs=1e-10)
     assert found.polished.theta == pytest.approx([0, 2, 0, 0, 2, 0], abs=1e-10)
     assert found.polished.multipliers == pytest.approx([2.0, 2.0], abs=1e-10)
-    assert found.polished.residual <= 1e-10
+    assert found.polished.outcome.residual <= 1e-10
     assert 0 < found.polished.angle < 0.1
 
 
@@ -254,11 +255,11 @@ def test_refusals_say_which_samples():
 def test_a_search_that_takes_too_long_is_given_up(monkeypatch):
     experiment, state = fresh({"kind": "two-layer-relu", "width": 5})
     state = trained(experiment, state, -3.0)
-    assert margin_certificate(state).polished.found
+    assert margin_certificate(state).polished.outcome.converged
     monkeypatch.setattr("workbench.inspector.margin.MOST_SECONDS", -1.0)
     polished = margin_certificate(state).polished
-    assert not polished.found
-    assert "s of search" in polished.reason
+    assert not polished.outcome.converged
+    assert "s of search" in polished.outcome.why_not
 
 
 def test_too_large_and_too_many(monkeypatch):

@@ -50,7 +50,7 @@ def test_both_meet_at_the_kkt_point(state):
     far = margin_limit(state)
     point = margin_certificate(state).polished
     assert point is not None
-    assert point.found
+    assert point.outcome.converged
     near = margin_limit(at(state, 30.0 * point.theta))
     assert near.tangent.angle < 1e-6 < far.tangent.angle
     assert near.tangent.margin_ratio == pytest.approx(1.0, abs=1e-9)

@@ -12,8 +12,6 @@ from workbench.engine.program import RowBuffer, StopFlag
 from workbench.measures.layers import imbalance
 from workbench.measures.leading import NARROW, leading
 from workbench.measures.mapped import mapped
-from workbench.measures.spectra import branches, singular_values
-from workbench.models.structure import Layer, Matrix, Parameter, Structure
 from workbench.record.reader import RunReader
 from workbench.run.experiment import experiment_of
 from workbench.run.session import Session
@@ -218,29 +216,6 @@ def test_a_run_on_data_that_no_line_separates_says_so_and_goes_on(tmp_path):
     with RunReader(session.folder) as reader:
         assert not reader.has("svm_alignment")
         assert reader.has("layer_rank1")
-
-
-def turning(angles, values):
-    """One 2 × 2 layer over records: singular values and a frame that turns."""
-    frames = [np.array([[np.cos(a), -np.sin(a)], [np.sin(a), np.cos(a)]]) for a in angles]
-    w = [f @ np.diag(s) for f, s in zip(frames, values, strict=True)]
-    structure = Structure(
-        (Parameter("w1", (2, 2), 0),), (Layer("w1", ("w1",), matrix=Matrix("w1", (2, 2))),)
-    )
-    return np.stack(w).reshape(len(w), 4), structure
-
-
-def test_branches_keep_their_number_and_sign_through_a_crossing():
-    time = np.linspace(0.0, 1.0, 40)
-    values = np.stack([1.0 + time, 1.513 + 0.0 * time], axis=1)
-    theta, structure = turning(6.0 * time, values)
-    found = branches(theta, structure, 0, 2)
-    np.testing.assert_allclose(found.values, values, rtol=1e-12)
-    assert (np.sum(found.left[1:] * found.left[:-1], axis=2) > 0.9).all()
-    assert (np.sum(found.right[1:] * found.right[:-1], axis=2) > 0.9).all()
-    sorted_ones = singular_values(theta, structure, 3)
-    np.testing.assert_allclose(sorted_ones[:, 0, :2], -np.sort(-values, axis=1), rtol=1e-12)
-    assert np.isnan(sorted_ones[..., 2]).all()
 
 
 @pytest.mark.parametrize("case", ["deep-linear", "deep-relu", "diagonal", "sparse"])

@@ -10,7 +10,7 @@ from pydantic import TypeAdapter
 
 from tests.engine.flows import follow
 from workbench.claims.ll20.hat import hat
-from workbench.config.models import ModelConfig
+from workbench.config.run import ModelConfig
 from workbench.config.toml import override, parse_config
 from workbench.models.build import build_model
 from workbench.models.homogeneity import measure_homogeneity

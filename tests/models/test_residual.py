@@ -7,7 +7,7 @@ import pytest
 import torch
 from pydantic import TypeAdapter
 
-from workbench.config.models import ModelConfig
+from workbench.config.run import ModelConfig
 from workbench.config.toml import parse_config
 from workbench.errors import BadInput
 from workbench.measures.plane import PlaneSurface, plane_grid

@@ -148,9 +148,7 @@ def test_pause_answers_within_a_tenth_of_a_second(tmp_path):
 
 def test_step_n_takes_exactly_n(tmp_path):
     session = attended(tmp_path, "pause.at=[0]", "train.steps=5000")
-    session.engine.plan = session.engine.plan.__class__(
-        **{**session.engine.plan.__dict__, "start_paused": True}
-    )
+    session.engine.send(Pause())
     session.start()
     wait_for(lambda: session.engine.mode == "paused")
     for n, at in ((1, 1), (1, 2), (57, 59)):

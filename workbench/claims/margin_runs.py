@@ -16,8 +16,8 @@ from workbench.data.load import load_dataset
 from workbench.inspector.gated_network import GatedNetwork
 from workbench.inspector.risk_model import RiskModel
 from workbench.inspector.state import InspectedState
+from workbench.losses.loss import MarginLoss
 from workbench.measures.directions import unit
-from workbench.measures.log_risk import Loss
 from workbench.measures.margins import margin_normalized, margin_smoothed, sample_margins
 from workbench.measures.norms import layer_norms, norm
 from workbench.models.structure import Structure
@@ -37,7 +37,7 @@ class MarginRun:
     name: str
     trained: TrainedRun
     risk: RiskModel
-    loss: Loss
+    loss: MarginLoss
     order: float
     layer_orders: tuple[float, ...] | None
     time_log: Float[np.ndarray, " T"]
@@ -119,18 +119,20 @@ def margin_run(lab: Lab, config: RunConfig) -> MarginRun:
 
     Raises:
         WorkbenchError: the run failed, or cannot be stored.
-        ValueError: the network is not homogeneous.
+        ValueError: the network is not homogeneous, or the loss none of margins.
     """
     data = load_dataset(config.data)
     trained = lab.train(config)
     network = network_of(config, data)
+    loss = network.loss
+    if not isinstance(loss, MarginLoss):
+        raise ValueError(f"the {loss.name} loss of {config.name} has no margins")
     measured = network.homogeneity
     if measured.order is None:
         raise ValueError(f"the network of {config.name} is not homogeneous")
     extra = float(np.log(data.n)) if config.loss.reduction == "mean" else 0.0
     total = trained.log_risk + extra
-    limit = 0.0 if config.loss.kind == "exponential" else float(np.log(np.log(2.0)))
-    above = np.flatnonzero(~(total < limit))
+    above = np.flatnonzero(~(total < loss.log_separating))
     start = int(above[-1]) + 1 if len(above) else 0
     # A run that does not separate keeps its last records: its claim is to fail, not to stop.
     start = max(0, min(start, len(total) - 2))
@@ -138,7 +140,7 @@ def margin_run(lab: Lab, config: RunConfig) -> MarginRun:
         config.name,
         trained,
         network.risk(),
-        config.loss.kind,
+        loss,
         measured.order,
         measured.layer_orders,
         trained.time_log[start:],

@@ -43,7 +43,7 @@ def draw(series: RunSeries, figure: Figure, options: FigureOptions) -> None:
     them; and ‖θ~‖² − ‖θ'‖² against the distance, or ‖θ~‖² beside its bounds.
     """
     state = _last_state(series)
-    if state.order is None and state.loss != "square":
+    if state.order is None and not state.loss.regression:
         _falling_margin(series, state, figure, options)
         return
     try:

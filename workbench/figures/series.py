@@ -13,9 +13,12 @@ from matplotlib.axes import Axes
 from matplotlib.ticker import FuncFormatter, LogFormatterMathtext
 
 from workbench.arrays import Array
+from workbench.config.run import LossConfig
 from workbench.errors import BadInput, clean_text
 from workbench.figures.options import Axis, FigureOptions
 from workbench.figures.style import drawable, positive
+from workbench.losses.loss import Loss
+from workbench.losses.registry import loss_of
 from workbench.record.reader import RunReader
 from workbench.record.schema import STEP
 from workbench.run.stored import StoredRun
@@ -83,6 +86,11 @@ class RunSeries:
         """A value of the configuration."""
         table = self.config.get(section)
         return table.get(key, default) if isinstance(table, dict) else default
+
+    @property
+    def loss(self) -> Loss:
+        """The run's loss."""
+        return loss_of(self.setting("loss", "kind", LossConfig().kind))
 
     def far(self, options: FigureOptions) -> FigureOptions:
         """The options, with a logarithmic axis where ln(n/𝓛) goes so far that a linear one would show the

@@ -19,14 +19,15 @@ from workbench.engine.state import EngineState
 from workbench.errors import BadInput
 from workbench.inspector.risk_model import RiskModel
 from workbench.inspector.state import InspectedState
+from workbench.losses.registry import loss_of
 from workbench.measures.layers import LayerMeasures, MaxMargin
-from workbench.measures.log_risk import log_risk
 from workbench.measures.own import own_series
 from workbench.measures.panel import Panel
+from workbench.measures.registry import MEASURES
 from workbench.measures.unit_margin import MOST_NUMBERS, UnitMargin
 from workbench.models.homogeneity import Homogeneity
 from workbench.models.network import flatten
-from workbench.models.repeatable import is_steady
+from workbench.models.repeatable import draws, is_steady
 from workbench.models.start import first_theta
 from workbench.models.structure import Structure
 from workbench.run.network import ConfiguredNetwork, network_of
@@ -176,7 +177,7 @@ def require_finite_start(experiment: Experiment) -> None:
 
 def _require_samples(config: RunConfig, dataset: Dataset) -> None:
     """Refuse labels that the loss cannot use, and batches of more samples than there are."""
-    require_labels(dataset, config.loss.kind)
+    require_labels(dataset, loss_of(config.loss.kind))
     if config.train.batch > dataset.n:
         raise BadInput(
             f"train.batch = {config.train.batch} is more than the {dataset.n} samples; "
@@ -196,15 +197,17 @@ def _panel(
     """What is measured of every record, the user's own measures included."""
     config, dataset, structure = network.config, network.dataset, network.structure
     panel = Panel(
+        measures=MEASURES,
         structure=structure,
         y=dataset.y,
         d=dataset.d,
-        loss=config.loss.kind,
+        loss=network.loss,
         reduction=config.loss.reduction,
         classifies=network.classifies,
         outputs=network.outputs,
         order=orders.order,
         layer_orders=orders.layer_orders,
+        random=draws(network.model),
         keep_theta=config.record.theta,
         rule_series=program.series,
         layers=layers,
@@ -227,8 +230,8 @@ def _unit_margin(network: ConfiguredNetwork) -> UnitMargin | None:
 
 def _max_margin(network: ConfiguredNetwork) -> tuple[MaxMargin | None, tuple[str, ...]]:
     """ū and γ for a linear network that separates binary labels, or why there is none, in a sentence."""
-    dataset, loss = network.dataset, network.config.loss.kind
-    applies = network.structure.linear_chain is not None and loss in ("logistic", "exponential")
+    dataset = network.dataset
+    applies = network.structure.linear_chain is not None and network.loss.labels == "binary"
     if not applies or dataset.x.size > SVM_NUMBERS:
         return None, ()
     inputs = dataset.x.reshape(dataset.n, -1)
@@ -245,7 +248,7 @@ def _watch(panel: Panel, shape: tuple[int, ...], dtype: str) -> SaddleWatch:
     """The watch for saddles; the origin is one only where Φ is homogeneous of order 2 or more."""
     zero = None
     if panel.order is not None and panel.order >= 2.0:
-        zero = float(log_risk(np.zeros((1, *shape)), panel.y, panel.loss, panel.reduction)[0])
+        zero = panel.loss.log_risk_at_zero(shape, panel.y, panel.reduction)
     return SaddleWatch(log_risk_zero=zero, epsilon=float(np.finfo(np.dtype(dtype)).eps))
 
 

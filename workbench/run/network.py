@@ -15,6 +15,8 @@ from workbench.data.dataset import Dataset
 from workbench.errors import BadInput
 from workbench.inspector.risk_model import RiskModel
 from workbench.inspector.state import InspectedState
+from workbench.losses.loss import Loss
+from workbench.losses.registry import loss_of
 from workbench.models.build import build_model
 from workbench.models.homogeneity import Homogeneity, measure_homogeneity
 from workbench.models.network import structure_of
@@ -30,6 +32,7 @@ class ConfiguredNetwork:
     dataset: Dataset
     model: nn.Module
     structure: Structure
+    loss: Loss
     outputs: int
 
     @cached_property
@@ -45,17 +48,19 @@ class ConfiguredNetwork:
     @property
     def mixes_samples(self) -> bool:
         """Whether an output depends on the other samples, as with batch statistics."""
-        return bool(getattr(self.model, "mixes_samples", False))
+        return self.structure.description.mixes_samples
 
     def risk(self, step: int = 0, memory: Mapping[str, Array] | None = None) -> RiskModel:
         """The risk as a function of θ, on a copy of the network that belongs to one thread at a time.
 
         `step` and `memory` say with which random numbers and buffers, where the network has any.
         """
-        model, loss = self.model, self.config.loss
+        model = self.model
         if not is_steady(model):
             model = still_copy(model, step, memory or {})
-        return RiskModel(model, self.dataset.x, self.dataset.y, loss.kind, loss.reduction)
+        return RiskModel(
+            model, self.dataset.x, self.dataset.y, self.loss, self.config.loss.reduction
+        )
 
     def state(
         self,
@@ -101,6 +106,7 @@ def network_of(config: RunConfig, dataset: Dataset) -> ConfiguredNetwork:
     Raises:
         BadInput: it does not fit the samples, or its class cannot be imported or built.
     """
-    outputs = dataset.n_classes if config.loss.kind == "cross-entropy" else 1
+    loss = loss_of(config.loss.kind)
+    outputs = loss.outputs(dataset.y)
     model = build_model(config.model, dataset.x.shape[1:], outputs, config.init.seed)
-    return ConfiguredNetwork(config, dataset, model, structure_of(model, dataset.d), outputs)
+    return ConfiguredNetwork(config, dataset, model, structure_of(model, dataset.d), loss, outputs)

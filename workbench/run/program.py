@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from math import log
 
 from torch import Tensor
 
+from workbench.config.run import Engine
 from workbench.engine.batches import Minibatches
 from workbench.engine.eager import EagerProgram
 from workbench.engine.flow_field import FlowField
@@ -17,8 +19,12 @@ from workbench.engine.program import StepProgram
 from workbench.engine.rules import ConstantRule, StepRule
 from workbench.engine.smoothness import SmoothnessRule
 from workbench.errors import BadInput
+from workbench.losses.registry import names_where
 from workbench.models.repeatable import draws
 from workbench.run.network import ConfiguredNetwork
+
+ENGINES: Mapping[Engine, type[EagerProgram]] = {"auto": EagerProgram, "eager": EagerProgram}
+"""The step program that every `device.engine` names."""
 
 
 def program_of(network: ConfiguredNetwork, x: Tensor, y: Tensor) -> StepProgram:
@@ -28,29 +34,29 @@ def program_of(network: ConfiguredNetwork, x: Tensor, y: Tensor) -> StepProgram:
         BadInput: the network does not allow the rule, or the batch is larger than the samples.
     """
     config = network.config
-    train, loss = config.train, config.loss
+    train, reduction = config.train, config.loss.reduction
     batches = None
     if 0 < train.batch < len(y):
         batches = Minibatches(len(y), train.batch, config.init.seed, x.device)
     rule = _rule(network, x, batches)
-    eager = EagerProgram(
-        network.model, x, y, loss=loss.kind, reduction=loss.reduction, rule=rule, batches=batches
+    engine = ENGINES[config.device.engine]
+    stepping = engine(
+        network.model, x, y, loss=network.loss, reduction=reduction, rule=rule, batches=batches
     )
     if train.rule != "flow":
-        return eager
+        return stepping
     _require_flow(network)
     field = FlowField(
         network.model,
         x,
         y,
-        loss=loss.kind,
-        reduction=loss.reduction,
+        loss=network.loss,
+        reduction=reduction,
         order=network.homogeneity.order,
-        # Squares of ReLUs have no kink in their first derivatives.
-        gate_width=0.0 if config.model.kind == "squared-relu" else train.gate_width,
+        gate_width=0.0 if network.structure.description.smooth_gates else train.gate_width,
     )
     goal = None if train.until is None else train.until.log10_risk * log(10.0)
-    return FlowProgram(field, eager, rtol=train.rtol, log_risk=goal)
+    return FlowProgram(field, stepping, rtol=train.rtol, log_risk=goal)
 
 
 def _rule(network: ConfiguredNetwork, x: Tensor, batches: Minibatches | None) -> StepRule:
@@ -72,7 +78,7 @@ def _rule(network: ConfiguredNetwork, x: Tensor, batches: Minibatches | None) ->
 
 def _require_flow(network: ConfiguredNetwork) -> None:
     """Refuse networks whose flow is not one of ordinary differential equations, or has no far chart."""
-    kind, loss = network.config.model.kind, network.config.loss.kind
+    kind, loss = network.config.model.kind, network.loss
     if draws(network.model):
         raise BadInput(
             f"train.rule 'flow' follows one risk, and the network of model.kind '{kind}' draws "
@@ -83,9 +89,9 @@ def _require_flow(network: ConfiguredNetwork) -> None:
             "train.rule 'flow' follows every sample by itself, and model.batch_norm = true mixes them; "
             "allowed here: the rules constant, normalized, loss-based."
         )
-    if network.homogeneity.order is None and loss != "square":
+    if network.homogeneity.order is None and not loss.regression:
         raise BadInput(
-            f"train.rule 'flow' with loss.kind '{loss}' needs a homogeneous network, and model.kind "
-            f"'{kind}' is not; allowed here: loss.kind 'square', or the rules constant, "
-            "normalized, loss-based."
+            f"train.rule 'flow' with loss.kind '{loss.name}' needs a homogeneous network, and model.kind "
+            f"'{kind}' is not; allowed here: loss.kind {names_where(lambda loss: loss.regression)}, or the "
+            "rules constant, normalized, loss-based."
         )

@@ -14,7 +14,7 @@ from workbench.config.run import RunConfig
 from workbench.config.toml import override, parse_config, parse_toml, to_toml
 from workbench.engine.own_rule import OWN
 from workbench.engine.state import MEMORY
-from workbench.errors import BadInput, StorageError
+from workbench.errors import BadInput, StorageError, clean_text
 from workbench.record.checkpoint import Checkpoint, latest_checkpoint
 from workbench.record.history import History
 from workbench.run.experiment import Experiment
@@ -58,6 +58,8 @@ def resumed(run: StoredRun, steps: int | None, trust: bool) -> Resumed:
     if checkpoint is not None:
         _require_rule(config, checkpoint.arrays, run.folder.name)
     experiment = run.experiment(config, trust=trust)
+    if checkpoint is not None:
+        _require_engine(experiment, checkpoint.attributes.get("engine"), run.folder.name)
     _require_series(experiment, layouts, run.folder.name)
     # Measures that came with a later version are not in the file.
     experiment = replace(experiment, panel=replace(experiment.panel, only=frozenset(layouts)))
@@ -117,6 +119,18 @@ def _require_rule(config: RunConfig, arrays: Mapping[str, Array], name: str) -> 
             f"the steps of run {name} were those of a rule of its own, and train.rule is now "
             f"'{config.train.rule}'; allowed: 'torch' with its train.class."
         )
+
+
+def _require_engine(experiment: Experiment, taken: object, name: str) -> None:
+    """Refuse to go on with another engine than the one that took the steps so far, None: none has."""
+    now, config = experiment.program.name, experiment.config
+    if taken is None or taken == now:
+        return
+    raise BadInput(
+        f"the steps of run {name} were taken by the engine '{clean_text(str(taken), 60)}', and its "
+        f"configuration (train.rule = '{config.train.rule}', device.engine = '{config.device.engine}') "
+        f"takes '{now}' now; a run keeps its engine, fork it to change."
+    )
 
 
 def _require_series(

@@ -29,7 +29,7 @@ from workbench.inspector.recording import recorded_inspection
 from workbench.inspector.state import InspectedState
 from workbench.presets import load_config
 from workbench.protocol.commands import RecordInspection, Stop
-from workbench.protocol.events import Event, Failed, Finished, Inspected, Recorded
+from workbench.protocol.events import Event, Failed, Finished, Recorded, RunEvent, Told
 from workbench.protocol.inspections import RecordedInspection
 from workbench.record.folder import create_run_folder, write_config
 from workbench.record.history import History
@@ -79,7 +79,7 @@ class Session:
         self.name = name
         self.config = experiment.config
         self.folder = store.folder
-        self.events: list[tuple[int, str, str]] = []
+        self.events: list[RunEvent] = []
         self.log = LogFile(store.folder)
         config = experiment.config
         self.recorder = Recorder(
@@ -291,16 +291,12 @@ class Session:
 
     def _view(self, event: Event) -> None:
         """Keep the history of records and the last events for whoever looks."""
-        if isinstance(event, Inspected):
-            return
         if isinstance(event, Recorded):
             self.history.append(event.rows)
+        if not isinstance(event, Told):
             return
-        texts = [getattr(event, a, "") for a in ("reason", "text", "evidence", "error", "engine")]
-        text = next((str(t) for t in texts if t), "")
-        kind = event.outcome if isinstance(event, Finished) else type(event).__name__.lower()
-        self.events.append((event.step, kind, clean_text(text)))
-        self.log.line(event.step, kind, text)
+        self.events.append(RunEvent(event.step, event.kind, clean_text(event.text)))
+        self.log.line(event.step, event.kind, event.text)
         if isinstance(event, Finished | Failed):
             # The files are closed: another process, or this one, may go on with the run.
             self.lock.release()

@@ -16,6 +16,7 @@ from workbench.theory.optimality.verdict import Better, LayerVerdict, Optimality
 from workbench.tui.app import WorkbenchApp
 from workbench.tui.help import HelpScreen
 from workbench.tui.inspect.screen import InspectorScreen
+from workbench.tui.routes import OpenReplay
 from workbench.tui.run.replay import ReplayScreen
 from workbench.tui.verdict import words as views
 from workbench.tui.verdict.screen import VerdictScreen
@@ -135,10 +136,12 @@ def test_weights_and_rays_are_those_of_the_chosen_point(late):
 
 
 async def looked_into(app, pilot, folder):
-    app.open_replay(folder)
-    await until(lambda: isinstance(app.screen, ReplayScreen) and app.screen.source is not None)
+    app.go(OpenReplay(folder))
+    await until(
+        lambda: isinstance(app.screen, ReplayScreen) and app.screen.panel.source is not None
+    )
     await pilot.press("i")
-    await until(lambda: isinstance(app.screen, InspectorScreen) and app.screen.looked is not None)
+    await until(lambda: isinstance(app.screen, InspectorScreen) and app.screen.examined is not None)
     return app.screen
 
 

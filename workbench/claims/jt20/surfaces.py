@@ -9,9 +9,9 @@ from pathlib import Path
 import numpy as np
 
 from workbench.arrays import Array, Float
+from workbench.claims.checks import Bound, judged
 from workbench.claims.claim import Check, Claim, Measured, Size
 from workbench.claims.jt20.late import preset_config
-from workbench.claims.kh24.checks import Bound, judged
 from workbench.claims.lab import Lab, TrainedRun
 from workbench.config.run import RunConfig
 from workbench.data.load import load_dataset

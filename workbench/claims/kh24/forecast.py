@@ -16,8 +16,8 @@ from pathlib import Path
 import numpy as np
 
 from workbench.arrays import Float
+from workbench.claims.checks import Bound, judged
 from workbench.claims.claim import Check, Claim, Measured, Size
-from workbench.claims.kh24.checks import Bound, judged
 from workbench.claims.lab import Lab, TrainedRun
 from workbench.config.run import RunConfig
 from workbench.config.toml import parse_config

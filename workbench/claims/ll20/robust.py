@@ -13,8 +13,8 @@ import numpy as np
 import torch
 
 from workbench.arrays import Float
+from workbench.claims.checks import Bound, judged, least, most
 from workbench.claims.claim import Check, Claim, Measured, Size
-from workbench.claims.kh24.checks import Bound, judged, least, most
 from workbench.claims.lab import Lab, TrainedRun
 from workbench.claims.ll20.images import TENFOLD, falls, first_below, table1_config
 from workbench.config.run import RunConfig

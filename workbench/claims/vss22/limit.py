@@ -93,8 +93,8 @@ def _reached(start: Start, config: RunConfig, run: TrainedRun) -> Reached:
     except BadInput as error:
         return replace(nowhere, reason=str(error))
     polished = certificate.polished
-    if polished is None or not polished.found:
-        why = certificate.why_unpolished if polished is None else polished.reason
+    if polished is None or not polished.outcome.converged:
+        why = certificate.why_unpolished if polished is None else polished.outcome.why_not
         return replace(nowhere, reason=why)
     goal = start.target(network, polished.theta)
     earlier = int(np.argmax(run.log_risk <= EARLIER * run.log_risk[-1]))

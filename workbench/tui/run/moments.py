@@ -11,7 +11,6 @@ import numpy as np
 
 from workbench.arrays import Float
 from workbench.inspector.circle import Circle, circle_of, circle_reason
-from workbench.inspector.residual import residual, scaled_residual
 from workbench.measures.directions import neuron_angles
 from workbench.measures.norms import neuron_norms
 from workbench.record.history import History
@@ -64,13 +63,11 @@ class CircleKeeper:
         if neurons is None:
             return None
         began = time.perf_counter()
-        data = network.dataset
-        z = residual(outputs, data.y, network.config.loss.kind)
-        self.scaled = (
-            network.config.loss.kind != "square" and float(np.abs(z).max()) < LEAST_RESIDUAL
-        )
+        data, loss = network.dataset, network.loss
+        z = loss.residual(outputs, data.y)
+        self.scaled = not loss.regression and float(np.abs(z).max()) < LEAST_RESIDUAL
         if self.scaled:
-            z = scaled_residual(outputs, data.y, network.config.loss.kind)
+            z = loss.scaled_residual(outputs, data.y)
         if np.isfinite(z).all():
             self._circle = circle_of(data.x.reshape(data.n, -1), z, neurons)
         self._key = key

@@ -12,8 +12,11 @@ import numpy as np
 
 from workbench.arrays import Float
 from workbench.config.run import RunConfig
+from workbench.protocol.events import RunEvent
+from workbench.protocol.status import RunStatus
 from workbench.record.history import History
 from workbench.run.stored import StoredRun
+from workbench.tui.inspect.examined import LiveSubject, StoredSubject, Subject
 from workbench.tui.run.eta import seconds_to_risk
 from workbench.tui.run.moments import CircleKeeper, Moment, moment_of, recorded_moment
 from workbench.tui.run.surface import Surface, SurfaceKeeper
@@ -29,7 +32,7 @@ if TYPE_CHECKING:
 class Progress:
     """How a run is doing, for the status line."""
 
-    state: str
+    state: RunStatus
     step: int
     steps: int
     rate: float = 0.0
@@ -72,12 +75,16 @@ class Source(Protocol):
         """The names of the network's layers; none while it is not known."""
         ...
 
-    def events(self) -> Sequence[tuple[int, str, str]]:
+    def events(self) -> Sequence[RunEvent]:
         """What happened, oldest first."""
         ...
 
     def data(self) -> tuple[Float[np.ndarray, "n ..."] | None, Float[np.ndarray, " n"] | None]:
         """The samples."""
+        ...
+
+    def subject(self, row: int | None) -> Subject | None:
+        """What can be examined at a record, or now; None while there is nothing."""
         ...
 
 
@@ -105,13 +112,11 @@ class LiveSource:
     def progress(self) -> Progress:
         """From the engine's snapshot."""
         engine, snapshot = self.session.engine, self.session.engine.snapshot
-        state = {"running": "live", "finished": "done", "stopped": "paused"}.get(
-            engine.mode, engine.mode
-        )
+        state = engine.mode
         if snapshot is None:
             return Progress(state, 0, engine.plan.steps)
         # The step counter is the engine's own: snapshots are rare where looking is dear.
-        step = engine.state.step if engine.mode == "running" else snapshot.step
+        step = engine.state.step if engine.mode is RunStatus.RUNNING else snapshot.step
         return Progress(
             state,
             step,
@@ -150,7 +155,7 @@ class LiveSource:
         snapshot = self.session.engine.snapshot
         if snapshot is None:
             return None
-        running = snapshot.mode == "running"
+        running = snapshot.mode is RunStatus.RUNNING
         network = self.session.experiment.network
         return self._surfaces.of(network, snapshot.step, snapshot.theta, now=not running)
 
@@ -170,10 +175,10 @@ class LiveSource:
             snapshot.outputs,
             snapshot.values,
             self._keeper,
-            now=snapshot.mode != "running",
+            now=snapshot.mode is not RunStatus.RUNNING,
         )
 
-    def events(self) -> Sequence[tuple[int, str, str]]:
+    def events(self) -> Sequence[RunEvent]:
         """As the engine told them."""
         return self.session.events
 
@@ -181,6 +186,10 @@ class LiveSource:
         """The samples."""
         data = self.session.experiment.dataset
         return data.x, data.y
+
+    def subject(self, row: int | None) -> Subject | None:
+        """The latest state: of those before there is no θ in memory."""
+        return None if self.session.engine.snapshot is None else LiveSubject(self.session)
 
 
 class StoredSource:
@@ -200,7 +209,7 @@ class StoredSource:
         self._keeper = CircleKeeper()
         self._surfaces = SurfaceKeeper()
         self._moment: Moment | None = None
-        self._events: list[tuple[int, str, str]] | None = None
+        self._events: list[RunEvent] | None = None
         self._checked = 0.0
         self._news = True
 
@@ -230,13 +239,7 @@ class StoredSource:
     def progress(self) -> Progress:
         """From the file's status and its last record."""
         steps = self.history.step
-        status = self.reader.status
-        state = {
-            "finished": "replay",
-            "stopped": "replay",
-            "running": "live",
-            "paused": "paused",
-        }.get(status, status)
+        state = self.reader.status.looked_at_again
         planned = self.config.train.steps if self.config is not None else 0
         return Progress(state, int(steps[-1]) if len(steps) else 0, planned)
 
@@ -294,15 +297,19 @@ class StoredSource:
             and self.config.model.kind != "torch"
         )
 
-    def events(self) -> Sequence[tuple[int, str, str]]:
+    def events(self) -> Sequence[RunEvent]:
         """As recorded; read again only while there may be more."""
         if self._events is None or self.reader.live:
-            self._events = [(e.step, e.kind, e.text) for e in self.reader.events()]
+            self._events = list(self.reader.events())
         return self._events
 
     def data(self) -> tuple[Float[np.ndarray, "n ..."] | None, Float[np.ndarray, " n"] | None]:
         """The samples kept in the file."""
         return self.reader.x, self.reader.y
+
+    def subject(self, row: int | None) -> Subject | None:
+        """The state at a record."""
+        return StoredSubject(self, row) if self.history.length else None
 
     def close(self) -> None:
         """Close the file."""
