@@ -28,7 +28,14 @@ else:
 class LossConfig(Section):
     """The loss of one sample, and whether the risk sums or averages it."""
 
-    kind: Literal["square", "logistic", "exponential", "cross-entropy"] = "square"
+    kind: Literal[
+        "square",
+        "logistic",
+        "exponential",
+        "cross-entropy",
+        "exponential-cubed",
+        "logistic-cubed",
+    ] = "square"
     reduction: Literal["sum", "mean"] = "sum"
 
 
@@ -64,12 +71,19 @@ class PauseConfig(Section):
     risk_below: NonNegative = Field(0.0, description="pause once the risk is below; 0: never")
 
 
+Engine = Literal["auto", "eager"]
+
+
 class DeviceConfig(Section):
     """Where and in which precision."""
 
     kind: Literal["auto", "cpu", "cuda"] = "auto"
     dtype: Literal["float64", "float32"] = "float64"
-    engine: Literal["auto", "eager"] = "auto"
+    engine: Engine = Field(
+        "auto",
+        description="what takes the steps of a rule; eager: torch autograd, step by step; auto: eager; rule "
+        "'flow' integrates the flow with its gradients, and the file's engine is then 'flow'",
+    )
     threads: Annotated[int, Field(ge=1, le=256)] = 1
 
 
@@ -122,7 +136,7 @@ class RunConfig(Section):
         if self.loss.kind == "cross-entropy" and model.single_output:
             raise ValueError(
                 f"loss.kind 'cross-entropy' needs one output a class, and {key} "
-                f"'{model.kind}' has one output; allowed here: square, logistic, exponential"
+                f"'{model.kind}' has one output; allowed here: the other losses"
             )
         return self
 

@@ -2,14 +2,14 @@
 
 How many samples a block has depends on the network and the shape of an input only, never on the machine
 or on time, so that a resumed run repeats the same bits. A network that fits in one block is evaluated in
-one pass. The pull-back of a block is scaled by its own largest weight (`losses.py`); sums over blocks
+one pass. The pull-back of a block is scaled by its own largest weight (`Loss.cotangent`); sums over blocks
 are kept relative to the largest so far, so that nothing underflows.
 """
 
 from __future__ import annotations
 
 import copy
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import torch
@@ -17,12 +17,14 @@ from torch import Tensor, nn
 from torch.autograd import grad
 from torch.autograd.graph import saved_tensors_hooks
 
-from workbench.engine.losses import Cotangent
 from workbench.models.network import described
 from workbench.models.repeatable import changes_buffers
 
 BLOCK_NUMBERS = 16_000_000
 """Most numbers that the backward pass over one block holds: 128 MB in float64."""
+
+Cotangent = Callable[[Tensor, Tensor], tuple[Tensor, Tensor | None]]
+"""Outputs and labels to ∂𝓛/∂Φ, as `Loss.cotangent` gives it."""
 
 Gradients = tuple[Tensor, tuple[Tensor, ...], Tensor | None]
 """Outputs, the weights' pull-back through the network, and the scale's logarithm (None: one)."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 from jaxtyping import Bool, Float
@@ -37,7 +38,8 @@ from workbench.figures.style import (
     legend_above,
 )
 from workbench.theory.ncf.kkt import kkt_points
-from workbench.theory.ncf.ncf import NeuronKind, ncf_value
+from workbench.theory.ncf.ncf import Ncf
+from workbench.theory.ncf.neuron import NeuronKind
 from workbench.theory.ncf.result import KktPoint
 
 RESOLUTION = 1441
@@ -57,6 +59,11 @@ class Landscape:
     x: Float[np.ndarray, "n d"]
     z: Float[np.ndarray, " n"]
     neurons: Neurons
+
+    @cached_property
+    def ncf(self) -> Ncf:
+        """The correlation function of neurons with output +."""
+        return Ncf(self.x, self.z, self.neurons.kind, self.neurons.leak)
 
 
 def draw(series: RunSeries, figure: Figure, options: FigureOptions) -> None:
@@ -140,7 +147,7 @@ def on_circle(found: Landscape, angle: Array) -> Array:
     kind = found.neurons.kind
     if kind is NeuronKind.TWO_LAYER_RELU:
         u = np.hstack([np.ones((len(u), 1)), u]) / np.sqrt(2.0)
-    return np.asarray(ncf_value(u, found.x, found.z, kind, found.neurons.leak))
+    return np.asarray(found.ncf.value(u))
 
 
 def _curve(axes: Axes, found: Landscape, signs: Array) -> list[Line2D]:
@@ -186,10 +193,10 @@ def _visible(found: Landscape, sign: float) -> list[tuple[KktPoint, float]]:
     kind, leak = found.neurons.kind, found.neurons.leak
     floor = -1e-12 * float(np.abs(found.z).sum())
     if kind is NeuronKind.SQUARED_RELU:
-        points = kkt_points(found.x, sign * found.z, kind, leak).points
+        points = kkt_points(Ncf(found.x, sign * found.z, kind, leak)).points
     else:
         # A point with v = 0 belongs to neurons of either sign.
-        points = kkt_points(found.x, found.z, kind, leak).points
+        points = kkt_points(found.ncf).points
         points = tuple(p for p in points if p.direction[0] * sign >= 0)
     kept = [p for p in points if p.value >= floor and np.linalg.norm(p.direction[-2:]) > 1e-9]
     return [(p, sign * p.value) for p in kept]

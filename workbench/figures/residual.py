@@ -16,7 +16,8 @@ from workbench.config.toml import parse_config
 from workbench.figures.series import RunSeries
 from workbench.models.structure import Structure
 from workbench.theory.ncf.kkt import kkt_points
-from workbench.theory.ncf.ncf import NeuronKind, activation
+from workbench.theory.ncf.ncf import Ncf
+from workbench.theory.ncf.neuron import NeuronKind, activation
 from workbench.theory.ncf.result import KktPoint
 
 FITTED = 1e-4
@@ -93,13 +94,7 @@ def last_residual(series: RunSeries, neurons: Neurons) -> tuple[Array, Array] | 
     y = np.asarray(y, dtype=np.float64)
     with np.errstate(over="ignore", invalid="ignore"):
         outputs = neurons.outputs(x)
-        loss = series.setting("loss", "kind", "square")
-        if loss == "square":
-            z = y - outputs
-        elif loss == "exponential":
-            z = y * np.exp(-y * outputs)
-        else:
-            z = y / (1.0 + np.exp(y * outputs))
+        z = series.loss.residual(outputs, y)
     if not np.isfinite(z).all() or np.abs(z).max() <= NOTHING_LEFT * np.abs(y).max():
         return None
     return x, z
@@ -118,5 +113,6 @@ def escape_points(series: RunSeries) -> list[KktPoint]:
     z = np.where(np.abs(z) < FITTED * np.abs(z).max(), 0.0, z)
     fixed = neurons.kind is NeuronKind.SQUARED_RELU
     signs = sorted(set(np.sign(neurons.v))) if fixed else [1.0]
-    points = [p for s in signs for p in kkt_points(x, s * z, neurons.kind, neurons.leak).points]
+    each = [kkt_points(Ncf(x, s * z, neurons.kind, neurons.leak)) for s in signs]
+    points = [p for found in each for p in found.points]
     return [p for p in points if p.value >= -1e-12 * np.abs(z).sum()]

@@ -9,7 +9,7 @@ import numpy as np
 
 from workbench.arrays import Float
 from workbench.models.structure import Neurons
-from workbench.theory.ncf.ncf import NeuronKind, activation
+from workbench.theory.ncf.neuron import NeuronKind, activation
 
 PointKind = Literal["max", "saddle", "min", "flat"]
 RESOLUTION = 720
@@ -60,6 +60,7 @@ def circle_of(x: Float[np.ndarray, "n 2"], z: Float[np.ndarray, " n"], neurons: 
     # Loads scipy, which takes as long as all else that the first paint of a screen needs.
     from workbench.theory.ncf.kkt import kkt_points
     from workbench.theory.ncf.merged_lines import out_of_range
+    from workbench.theory.ncf.ncf import Ncf
 
     assert neurons.ncf is not None
     kind = NeuronKind(neurons.ncf)
@@ -69,7 +70,7 @@ def circle_of(x: Float[np.ndarray, "n 2"], z: Float[np.ndarray, " n"], neurons: 
     value = s**2 @ z if kind is NeuronKind.SQUARED_RELU else 0.5 * (s @ z)
     if out_of_range(x, z) is not None:
         return Circle(angle, value, (), (), False)
-    found = kkt_points(x, z, kind, neurons.leak)
+    found = kkt_points(Ncf(x, z, kind, neurons.leak))
     points, arcs = [], []
     for point in found.points:
         if point.extent is not None and point.extent.angles is not None:

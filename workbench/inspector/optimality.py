@@ -43,7 +43,7 @@ def optimality_verdict(state: InspectedState, cancel: Cancel = None) -> Optimali
     q = network.true_margins(state.theta)
     point = MarginPoint.at(state.theta, q, rows, network.order)
     polished = polish(network, point, cancel=cancel)
-    if not polished.found:
+    if not polished.outcome.converged:
         here = candidate(network, point.theta)
         return Optimality(
             verdict="undecided",
@@ -52,7 +52,7 @@ def optimality_verdict(state: InspectedState, cancel: Cancel = None) -> Optimali
             bound=0.0,
             ratio=1.0,
             layers=(),
-            reason=f"No KKT point of (P) was found near the state: {polished.reason}.",
+            reason=f"No KKT point of (P) was found near the state: {polished.outcome.why_not}.",
             theta=here.theta,
             multipliers=here.multipliers,
             residual=here.residual,

@@ -23,7 +23,7 @@ from workbench.inspector.inspect import (
 from workbench.inspector.saddle import Judgement
 from workbench.inspector.state import InspectedState
 from workbench.theory.ncf.kkt_cells import CAP, refusal
-from workbench.theory.ncf.merged_lines import merge_lines, out_of_range
+from workbench.theory.ncf.merged_lines import out_of_range
 from workbench.theory.numerics.arrangement import cell_bound
 
 MOST_CELLS = 10_000
@@ -52,9 +52,10 @@ def too_long(state: InspectedState) -> str | None:
     refused = out_of_range(state.x, state.z)
     if refused is not None:
         return refused
-    lines = merge_lines(state.x, state.z, state.kind, neurons.leak)
-    cells = cell_bound(len(lines.axis), lines.dimension)
-    if cells <= MOST_CELLS or refusal(lines, state.kind, CAP) is not None:
+    # −z has as many cells as z.
+    ncf = state.ncf(float(state.sees[0]))
+    cells = cell_bound(len(ncf.merged_lines.axis), ncf.dimension)
+    if cells <= MOST_CELLS or refusal(ncf, CAP) is not None:
         return None
     return f"KKT points from up to {cells:,} cells would hold up the training; workbench inspect finds them"
 

@@ -15,11 +15,11 @@ import numpy as np
 from jaxtyping import Float, Int
 
 from workbench.arrays import Array
-from workbench.theory.ncf.candidates import Draft
+from workbench.theory.ncf.candidates import Candidate
 from workbench.theory.ncf.cell_filter import possible_vectors
-from workbench.theory.ncf.exact_lines import ExactLines, exact_lines, rounded_lines
+from workbench.theory.ncf.exact_lines import ExactLines, rounded_lines
 from workbench.theory.ncf.flat_sets import FlatPiece, joined, orthonormal
-from workbench.theory.ncf.merged_lines import Lines
+from workbench.theory.ncf.ncf import Ncf
 from workbench.theory.ncf.residual import Walls
 from workbench.theory.ncf.result import FlatExtent, PointKind
 from workbench.theory.numerics.arrangement import enumerate_faces
@@ -212,12 +212,12 @@ def _kind(up: bool, down: bool) -> PointKind:
 
 
 def squared_points(
-    lines: Lines, cancel: Callable[[], bool] | None = None
-) -> tuple[list[Draft], bool, str]:
+    ncf: Ncf, cancel: Callable[[], bool] | None = None
+) -> tuple[list[Candidate], bool, str]:
     """All KKT points (KH24 eq. (6) for one neuron), whether the search was finished, and what it could
     not decide ("" for nothing)."""
-    exact = exact_lines(lines)
-    if lines.dimension == 1:
+    exact = ncf.exact_lines
+    if ncf.dimension == 1:
         return _on_two_points(exact), True, ""
     search = CellSearch(exact, enumerate_faces(exact.axis, cells_only=True).signs)
     rounded = rounded_lines(exact)
@@ -234,26 +234,26 @@ def squared_points(
             if not rest.any() and known == int(vanishing[cell].sum()):
                 continue
             search.examine(begin + int(cell), known)
-    return _drafts(search), finished, search.unresolved
+    return _candidates(search), finished, search.unresolved
 
 
-def _drafts(search: CellSearch) -> list[Draft]:
+def _candidates(search: CellSearch) -> list[Candidate]:
     """What was found, flat sets joined and isolated points with their kinds."""
-    drafts: list[Draft] = []
+    candidates: list[Candidate] = []
     for group in joined(search.pieces, search.lines.axis):
         extent = FlatExtent("face", None, orthonormal(np.vstack([p.basis for p in group])))
         height = search.lines.axis.dot(group[0].point)
-        drafts.append(
-            Draft(unit_vector(group[0].point), "flat", extent, walls=Walls(signs_of(height)))
+        candidates.append(
+            Candidate(unit_vector(group[0].point), "flat", extent, walls=Walls(signs_of(height)))
         )
     for point in search.points:
         if not search.is_flat(point):
             unit = unit_vector(point.along)
-            drafts.append(Draft(unit, search.kind_of(point), walls=Walls(point.signs)))
-    return drafts
+            candidates.append(Candidate(unit, search.kind_of(point), walls=Walls(point.signs)))
+    return candidates
 
 
-def _on_two_points(lines: ExactLines) -> list[Draft]:
+def _on_two_points(lines: ExactLines) -> list[Candidate]:
     """d = 1: the sphere is {1, −1} and both are critical."""
     up = signs_of(lines.axis[:, 0])
     first, second = lines.matrix(up)[0, 0], lines.matrix(-up)[0, 0]
@@ -262,6 +262,6 @@ def _on_two_points(lines: ExactLines) -> list[Draft]:
         kinds = ("max", "max")
     ends = ((1.0, up), (-1.0, -up))
     return [
-        Draft(np.array([end]), kind, walls=Walls(signs))
+        Candidate(np.array([end]), kind, walls=Walls(signs))
         for (end, signs), kind in zip(ends, kinds, strict=True)
     ]

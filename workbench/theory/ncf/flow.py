@@ -18,7 +18,7 @@ import numpy as np
 from jaxtyping import Bool, Float
 
 from workbench.arrays import Array
-from workbench.theory.ncf.ncf import ORDER
+from workbench.theory.ncf.neuron import ORDER
 
 Gradient = Callable[[Float[Array, "B p"]], Float[Array, "B p"]]
 """One Clarke selection of ∂N for each row."""

@@ -13,10 +13,10 @@ from jaxtyping import Float
 
 from workbench.arrays import Array
 from workbench.theory.ncf.flow import Gradient
-from workbench.theory.ncf.ncf import ORDER
+from workbench.theory.ncf.neuron import ORDER
 from workbench.theory.ncf.orbits import Bounded, Invariants, Value, groups_of_ends, orbit_of
 from workbench.theory.ncf.result import KktPoint, KktSet, PointKind, by_value
-from workbench.theory.numerics.min_norm import min_norm_element
+from workbench.theory.numerics.min_norm import least_norm
 
 
 def stationarity(
@@ -37,7 +37,7 @@ def stationarity(
     near = w + radius * noise / np.linalg.norm(noise, axis=1, keepdims=True)
     rows = gradient(np.vstack([w[None], near]))
     multiplier = float(rows[0] @ w)
-    return float(np.linalg.norm(min_norm_element(rows - multiplier * w)))
+    return float(np.linalg.norm(least_norm(rows - multiplier * w).element))
 
 
 def kkt_joint(

@@ -13,8 +13,9 @@ from jaxtyping import Bool, Float, Int
 from scipy.optimize import lsq_linear
 
 from workbench.arrays import Array
-from workbench.theory.ncf.merged_lines import Lines
-from workbench.theory.ncf.ncf import ORDER, NeuronKind
+from workbench.theory.ncf.merged_lines import MergedLines
+from workbench.theory.ncf.ncf import Ncf
+from workbench.theory.ncf.neuron import ORDER, NeuronKind
 
 ON_LINE = 1e-11
 """A direction with |a_j·û| below this lies on line j, up to rounding."""
@@ -49,8 +50,7 @@ class Certificate:
 
 def certify(
     w: Float[Array, "B p"],
-    lines: Lines,
-    kind: NeuronKind,
+    ncf: Ncf,
     walls: Sequence[Walls | None] | None = None,
 ) -> Certificate:
     """dist(λw, ∂N(w))/scale for unit w, with λ = 2N(w) (KH24 Lemma C.5).
@@ -62,8 +62,9 @@ def certify(
     On kinks of g the set is s + Σ_j [minus_j, plus_j] a_j over the lines through u; it is Clarke's
     set when these lines are independent (always for d = 2) and contains it otherwise.
     """
+    lines = ncf.merged_lines
     scale = lines.scale if lines.scale > 0 else 1.0
-    if kind is NeuronKind.SQUARED_RELU:
+    if ncf.kind is NeuronKind.SQUARED_RELU:
         return _certify_squared(w, lines, scale, walls)
     u, v = w[:, 1:], w[:, 0]
     size = np.linalg.norm(u, axis=1)
@@ -87,7 +88,7 @@ def certify(
 
 
 def _on_line(
-    near: Bool[Array, "B m"], lines: Lines, walls: Sequence[Walls | None] | None
+    near: Bool[Array, "B m"], lines: MergedLines, walls: Sequence[Walls | None] | None
 ) -> Bool[Array, "B m"]:
     """Kinked lines through each direction: the known ones, else the near ones."""
     near = lines.kinked & near
@@ -98,7 +99,7 @@ def _on_line(
 
 
 def _upper(
-    s: Float[Array, "B m"], lines: Lines, walls: Sequence[Walls | None] | None
+    s: Float[Array, "B m"], lines: MergedLines, walls: Sequence[Walls | None] | None
 ) -> Bool[Array, "B m"]:
     """Whether each direction is on the plus side of each line."""
     upper = s > 0
@@ -117,7 +118,7 @@ def _known(walls: Sequence[Walls | None] | None, b: int) -> Float[Array, " k"] |
 
 def _certify_squared(
     w: Float[Array, "B p"],
-    lines: Lines,
+    lines: MergedLines,
     scale: float,
     walls: Sequence[Walls | None] | None,
 ) -> Certificate:

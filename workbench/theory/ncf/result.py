@@ -13,7 +13,7 @@ import numpy as np
 from jaxtyping import Float
 
 from workbench.arrays import Array
-from workbench.theory.ncf.ncf import NeuronKind
+from workbench.theory.ncf.neuron import NeuronKind
 
 PointKind = Literal["max", "saddle", "min", "flat"]
 Method = Literal["exact", "multistart"]
