@@ -12,7 +12,6 @@ import numpy as np
 from jaxtyping import Float
 
 from workbench.arrays import Array
-from workbench.config.toml import parse_config
 from workbench.figures.series import RunSeries
 from workbench.models.structure import Structure
 from workbench.theory.ncf.kkt import kkt_points
@@ -72,17 +71,10 @@ def neurons_at(series: RunSeries, record: slice) -> Neurons | None:
 
 def run_structure(series: RunSeries) -> Structure | None:
     """What the run's network declares; None where it is a class of the user's, or there are no samples."""
-    # Building a network takes torch, which figures of other series do without.
-    from workbench.models.build import build_model
-    from workbench.models.network import structure_of
-
-    x, y = series.reader.x, series.reader.y
-    config = parse_config(series.config, f"the configuration of run '{series.name}'")
-    if config.model.kind == "torch" or x is None or y is None or x.ndim < 2:
+    x = series.reader.x
+    if series.run.config.own_network or x is None or x.ndim < 2:
         return None
-    outputs = len(np.unique(y)) if config.loss.kind == "cross-entropy" else 1
-    model = build_model(config.model, x.shape[1:], outputs, config.init.seed)
-    return structure_of(model, int(np.prod(x.shape[1:])))
+    return series.run.network().structure
 
 
 def last_residual(series: RunSeries, neurons: Neurons) -> tuple[Array, Array] | None:
