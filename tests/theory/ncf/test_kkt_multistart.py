@@ -63,7 +63,7 @@ def test_polish_ends_in_its_own_cell_from_anywhere():
     starts = np.random.default_rng(0).normal(size=(200, 4))
     starts /= np.linalg.norm(starts, axis=1, keepdims=True)
     ends = [polish(quadratic(ncf.merged_lines), u) for u in starts]
-    kept = np.stack([end.direction for end in ends if end is not None])
+    kept = np.stack([end.direction for end in ends if end.outcome.converged])
     assert len(kept) > 20
     assert certify(kept, ncf).residual.max() < 1e-9
 
@@ -126,7 +126,7 @@ def test_cancel_ends_the_search(kind):
     polls = iter([False, False] + 10_000 * [True])
     start = time.process_time()
     found = kkt_points(Ncf(x, z, kind), starts=100_000, cancel=lambda: next(polls))
-    assert found.cancelled
+    assert found.outcome.cancelled
     assert not found.complete
     assert found.reason.startswith("cancelled")
     assert time.process_time() - start < 2.0
