@@ -10,6 +10,7 @@ import pytest
 from tests import reference_ncf as ref
 from workbench.theory.ncf.ascent_linear import settle
 from workbench.theory.ncf.ascent_quadratic import polish
+from workbench.theory.ncf.certificate import certify
 from workbench.theory.ncf.kkt import kkt_points
 from workbench.theory.ncf.kkt_cells import kkt_cells
 from workbench.theory.ncf.kkt_multistart import kkt_multistart
@@ -17,7 +18,6 @@ from workbench.theory.ncf.ncf import Ncf
 from workbench.theory.ncf.neuron import NeuronKind
 from workbench.theory.ncf.piecewise_linear import linear
 from workbench.theory.ncf.piecewise_quadratic import quadratic
-from workbench.theory.ncf.residual import certify
 
 SQUARED, TWO_LAYER = NeuronKind.SQUARED_RELU, NeuronKind.TWO_LAYER_RELU
 

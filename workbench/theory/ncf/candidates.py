@@ -9,8 +9,8 @@ import numpy as np
 from jaxtyping import Float
 
 from workbench.arrays import Array
+from workbench.theory.ncf.certificate import Walls, certify
 from workbench.theory.ncf.ncf import Ncf
-from workbench.theory.ncf.residual import Walls, certify
 from workbench.theory.ncf.result import FlatExtent, KktPoint, PointKind
 from workbench.theory.numerics.outcome import Outcome
 

@@ -17,10 +17,10 @@ from jaxtyping import Float, Int
 from workbench.arrays import Array
 from workbench.theory.ncf.candidates import Candidate, Candidates
 from workbench.theory.ncf.cell_filter import possible_vectors
+from workbench.theory.ncf.certificate import Walls
 from workbench.theory.ncf.exact_lines import ExactLines, rounded_lines
 from workbench.theory.ncf.flat_sets import FlatPiece, joined, orthonormal
 from workbench.theory.ncf.ncf import Ncf
-from workbench.theory.ncf.residual import Walls
 from workbench.theory.ncf.result import FlatExtent, PointKind
 from workbench.theory.numerics.arrangement import enumerate_faces
 from workbench.theory.numerics.exact_cone import cone

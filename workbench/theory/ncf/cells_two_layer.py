@@ -16,13 +16,13 @@ from jaxtyping import Int
 
 from workbench.arrays import Array
 from workbench.theory.ncf.candidates import Candidate, Candidates
+from workbench.theory.ncf.certificate import Walls
 from workbench.theory.ncf.exact_lines import ExactLines, RoundedLines, rounded_lines
 from workbench.theory.ncf.face_filter import estimated_slopes, possible_faces
 from workbench.theory.ncf.face_two_layer import CriticalFace, critical_directions, inside, shares
 from workbench.theory.ncf.flat_sets import orthonormal
 from workbench.theory.ncf.ncf import Ncf
 from workbench.theory.ncf.piecewise_linear import PiecewiseLinear, linear
-from workbench.theory.ncf.residual import Walls
 from workbench.theory.ncf.result import FlatExtent, PointKind
 from workbench.theory.numerics.arrangement import UNIT, Faces, enumerate_faces
 from workbench.theory.numerics.exact_cone import combination

@@ -15,7 +15,7 @@ from jaxtyping import Float
 from workbench.arrays import Array
 from workbench.theory.ncf.flow import Gradient
 from workbench.theory.ncf.neuron import ORDER
-from workbench.theory.ncf.orbits import Bounded, Invariants, Value, groups_of_ends, orbit_of
+from workbench.theory.ncf.orbits import CountedGradient, Invariants, Value, groups_of_ends, orbit_of
 from workbench.theory.ncf.result import KktPoint, KktSet, PointKind, by_value, largest_residual
 from workbench.theory.numerics.min_norm import least_norm
 from workbench.theory.numerics.outcome import End, Outcome
@@ -74,7 +74,7 @@ def kkt_joint(
     u, height, scale, outcome = _ascend(value, gradient, u, rounds, cancel)
     points: list[KktPoint] = []
     groups = groups_of_ends(u, height, invariants, keep)
-    curving = Bounded(gradient, 0.25 * starts * rounds)
+    curving = CountedGradient(gradient, 0.25 * starts * rounds)
     if not outcome.cancelled:
         for group in groups:
             head = group.rows[0]

@@ -14,6 +14,7 @@ from jaxtyping import Float
 
 from workbench.arrays import Array
 from workbench.theory.ncf.candidates import Candidate, certified
+from workbench.theory.ncf.certificate import Walls
 from workbench.theory.ncf.circle import (
     TURN,
     CircleFunction,
@@ -23,7 +24,6 @@ from workbench.theory.ncf.circle import (
 from workbench.theory.ncf.merged_lines import examined
 from workbench.theory.ncf.ncf import Ncf
 from workbench.theory.ncf.neuron import NeuronKind
-from workbench.theory.ncf.residual import Walls
 from workbench.theory.ncf.result import FlatExtent, KktSet, PointKind, by_value, largest_residual
 from workbench.theory.numerics.exact_cone import combination
 from workbench.theory.numerics.min_norm import least_norm
