@@ -52,7 +52,7 @@ async def measure(runs: Path) -> list[tuple[float, float, float]]:
             beat = asyncio.create_task(heartbeat(gaps))
             began = time.perf_counter()
             app.screen.action_inspect()  # type: ignore[attr-defined]
-            while not (isinstance(app.screen, InspectorScreen) and app.screen.looked is not None):
+            while not (isinstance(app.screen, InspectorScreen) and app.screen.examined is not None):
                 await asyncio.sleep(0.002)
             opened = time.perf_counter() - began
             await asyncio.sleep(1.0)

@@ -24,7 +24,9 @@ PRESET = "kh24-saddle-to-saddle"
 def ready(app: WorkbenchApp) -> bool:
     """Whether the inspector shows a verdict that knows the curvature."""
     screen = app.screen
-    return isinstance(screen, InspectorScreen) and screen.looked is not None and screen.looked.sure
+    return (
+        isinstance(screen, InspectorScreen) and screen.examined is not None and screen.examined.sure
+    )
 
 
 async def record(runs: Path, target: Path, size: tuple[int, int]) -> None:

@@ -11,6 +11,7 @@ from tests.record import sample_run
 from workbench.errors import BadInput, StorageError
 from workbench.figures import FigureOptions, draw_figure, save_figure
 from workbench.figures.directions import unwrapped_pieces
+from workbench.protocol.status import RunStatus
 from workbench.record.layout import SeriesLayout
 from workbench.record.reader import RunReader
 from workbench.record.store import RunStore
@@ -71,7 +72,7 @@ def recorded(folder, values, reduction="sum"):
         coordinates={},
     )
     store.append(values)
-    store.finish("finished")
+    store.finish(RunStatus.FINISHED)
     return folder
 
 
@@ -298,7 +299,7 @@ def test_a_run_without_records_cannot_be_drawn(tmp_path):
         series=layouts,
         coordinates={},
     )
-    store.finish("stopped")
+    store.finish(RunStatus.STOPPED)
     for name in SAMPLED:
         with pytest.raises(BadInput, match="no records yet"):
             drawn(folder, name)

@@ -80,6 +80,37 @@ def override(values: Mapping[str, Any], settings: Iterable[str]) -> dict[str, An
     return result
 
 
+def split_settings(text: str) -> list[str]:
+    r"""`train.lr=1e-3 name="a b"` as settings: split at blanks, but not within quotes and brackets.
+
+    Quotes are TOML's: in double ones `\"` does not end the text.
+
+    Raises:
+        BadInput: a quote or a bracket is not closed.
+    """
+    settings: list[str] = []
+    part, quote, depth, escaped = "", "", 0, False
+    for character in f"{text} ":
+        if character.isspace() and not quote and depth <= 0:
+            settings += [part] if part else []
+            part = ""
+            continue
+        part += character
+        if quote:
+            ends = character == quote and not escaped
+            escaped = character == "\\" and quote == '"' and not escaped
+            quote = "" if ends else quote
+        elif character in "\"'":
+            quote = character
+        else:
+            depth += (character in "[{") - (character in "]}")
+    if quote:
+        raise BadInput("a quote is not closed.")
+    if part.strip():
+        raise BadInput("a bracket is not closed.")
+    return settings
+
+
 def _value(text: str) -> Any:
     """The TOML value in `text`, or the text itself where it is a bare word."""
     try:

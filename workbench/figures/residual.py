@@ -105,13 +105,7 @@ def last_residual(series: RunSeries, neurons: Neurons) -> tuple[Array, Array] | 
     y = np.asarray(y, dtype=np.float64)
     with np.errstate(over="ignore", invalid="ignore"):
         outputs = neurons.outputs(x)
-        loss = series.setting("loss", "kind", "square")
-        if loss == "square":
-            z = y - outputs
-        elif loss == "exponential":
-            z = y * np.exp(-y * outputs)
-        else:
-            z = y / (1.0 + np.exp(y * outputs))
+        z = series.loss.residual(outputs, y)
     if not np.isfinite(z).all() or np.abs(z).max() <= NOTHING_LEFT * np.abs(y).max():
         return None
     return x, z

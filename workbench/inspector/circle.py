@@ -44,11 +44,11 @@ def circle_reason(neurons: Neurons | None, d: int, single_output: bool) -> str |
     """Why there is no circle to draw, or None when there is."""
     if neurons is None:
         return "this network declares no neurons"
-    if neurons.family == "diagonal":
+    if neurons.apart:
         return "every coordinate has a correlation function of its own"
     if d != 2:
         return f"inputs have {d} dimensions; the circle is drawn for 2"
-    if neurons.family == "rows":
+    if neurons.ncf is None:
         return "neurons of this network are not separable"
     if not single_output:
         return "one residual an output: drawn for a single output"
@@ -62,7 +62,8 @@ def circle_of(x: Float[np.ndarray, "n 2"], z: Float[np.ndarray, " n"], neurons: 
     from workbench.theory.ncf.merged_lines import out_of_range
     from workbench.theory.ncf.ncf import Ncf
 
-    kind = NeuronKind(neurons.family)
+    assert neurons.ncf is not None
+    kind = NeuronKind(neurons.ncf)
     angle = np.linspace(-np.pi, np.pi, RESOLUTION + 1)
     u = np.stack([np.cos(angle), np.sin(angle)], axis=1)
     s = activation(u @ x.T, neurons.leak)

@@ -137,13 +137,8 @@ def why_no_correlation(state: InspectedState, groups: Groups) -> str | None:
 
 def _why_not_single(state: InspectedState) -> str:
     """Why there is no correlation function of single neurons away from the origin."""
-    from workbench.models.diagonal import Diagonal
-
-    if isinstance(state.risk.model, Diagonal):
-        return (
-            f"The coordinates of a diagonal network of depth {state.order:g} separate, of that order; their "
-            "correlation functions are computed for depth 2."
-        )
+    if state.structure.description.inseparable:
+        return state.structure.description.inseparable
     if state.outputs.ndim == 2:
         return (
             "Correlation functions of single neurons are computed for networks with one output; this one has "

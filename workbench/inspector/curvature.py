@@ -96,7 +96,7 @@ def curvature_of(state: InspectedState, cancel: Cancel = None) -> Curvature | No
 def kinks_at(state: InspectedState) -> int:
     """Pairs of a neuron and a sample with x_i·u_k = 0 to rounding, where σ' jumps (leak ≠ 1)."""
     neurons = state.structure.neurons
-    if neurons is None or neurons.family == "squared-relu" or state.x.ndim != 2:
+    if neurons is None or state.structure.description.smooth_gates or state.x.ndim != 2:
         return 0
     if neurons.leak == 1.0:
         return 0

@@ -14,7 +14,6 @@ import numpy as np
 
 from workbench.arrays import Array, Float, Int
 from workbench.inspector.groups import Groups
-from workbench.inspector.residual import residual
 from workbench.inspector.state import InspectedState
 from workbench.theory.ncf.moving_residual import Scenario, scenarios_ahead
 from workbench.theory.ncf.result import KktPoint
@@ -91,7 +90,7 @@ def intervals_of(
     rest = state.contribution(others)
 
     def z_of(outputs: Float[Array, " n"]) -> Float[Array, " n"]:
-        return residual(outputs, state.y, state.loss)
+        return state.loss.residual(outputs, state.y)
 
     risk: NeuronRisk = SeparableRisk(state.x, kind, leak, z_of, rest)
     if state.apart:

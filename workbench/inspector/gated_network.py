@@ -39,8 +39,7 @@ class GatedNetwork:
         if state.order is None:
             raise ValueError("the network is not homogeneous")
         self.order = state.order
-        neurons = state.structure.neurons
-        self.smooth = neurons is not None and neurons.family == "squared-relu"
+        self.smooth = state.structure.description.smooth_gates
         self._model: nn.Module = copy.deepcopy(state.risk.model)
         self._flat = flatten(self._model, torch.float64, torch.device("cpu"))
         self._x = torch.from_numpy(np.ascontiguousarray(state.x, dtype=np.float64))

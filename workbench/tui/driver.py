@@ -1,4 +1,4 @@
-"""Terminal drivers that know when a frame has been drawn, and when the terminal is gone.
+"""A terminal driver that knows when a frame has been drawn, and when the terminal is gone.
 
 After each frame the driver asks the terminal for its status (`ESC [ 5 n`). A terminal answers
 `ESC [ 0 n` when it has worked through everything sent before, so the answer says that the frame is
@@ -23,13 +23,12 @@ from collections import deque
 from collections.abc import Callable, Iterable
 from threading import Lock, current_thread
 from time import monotonic, sleep
-from typing import IO, TYPE_CHECKING, Any, Protocol
+from typing import IO, TYPE_CHECKING, Any
 
 from textual import events
 from textual._parser import ParseError
 from textual._xterm_parser import XTermParser
 from textual.drivers.linux_driver import LinuxDriver
-from textual.drivers.linux_inline_driver import LinuxInlineDriver
 from textual.keys import Keys
 from textual.message import Message
 
@@ -67,7 +66,6 @@ class FrameClock:
         self._unanswered = 0
         self._answered = False
         self._lock = Lock()
-        self.round_trip: float | None = None
 
     def query(self) -> bool:
         """Whether to ask now; counts the question as sent."""
@@ -83,7 +81,7 @@ class FrameClock:
             self._asks = self._answered = True
             self._unanswered = 0
             if self._sent:
-                self.round_trip = self._now() - self._sent.popleft()
+                self._sent.popleft()
 
     def pending(self) -> bool:
         """Whether a frame is still under way; gives up on what has taken too long."""
@@ -189,38 +187,14 @@ class GuardedFile:
         self._on_error()
 
 
-class FrameDriver(Protocol):
-    """What screens use of a driver that confirms frames."""
+class AcknowledgedDriver(LinuxDriver):
+    """Textual's full-screen driver, with confirmed frames."""
 
-    @property
-    def frame_pending(self) -> bool:
-        """Whether the last frame is still on its way to the screen."""
-
-    @property
-    def frame_round_trip(self) -> float | None:
-        """Seconds from the end of a frame to its confirmation, the last one measured."""
-
-    def ready_for_frame(self) -> bool:
-        """Whether the next frame should be drawn now."""
-
-
-class _Acknowledged:
-    """What the full-screen and the inline driver share; mixed in before Textual's driver."""
-
-    _app: App[Any]
-    _loop: Any
-    _debug: bool
-    _file: Any
-    _key_thread: Any
-    fileno: int
-    exit_event: Any
-    cursor_origin: tuple[int, int] | None
-
-    def _prepare(self) -> None:
-        """Set up after the driver's own `__init__`."""
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
         self._clock = FrameClock(asks=self._asks())
         self._guard = GuardedFile(self._file, self._lost)
-        self._file = self._guard
+        self._file: Any = self._guard
         self._queued = 0
         self._asked_at = 0
         self._terminal_lost = False
@@ -232,19 +206,9 @@ class _Acknowledged:
         return stdin is not None and stdin.isatty() and bool(self._file.isatty())
 
     @property
-    def terminal_lost(self) -> bool:
-        """Whether the terminal has gone away."""
-        return self._terminal_lost
-
-    @property
     def frame_pending(self) -> bool:
         """Whether the last frame is still on its way to the screen."""
         return self._clock.pending() or self._queued > self._guard.written
-
-    @property
-    def frame_round_trip(self) -> float | None:
-        """Seconds from the end of a frame to its confirmation, the last one measured."""
-        return self._clock.round_trip
 
     def ready_for_frame(self) -> bool:
         """Whether the next frame should be drawn now."""
@@ -253,23 +217,23 @@ class _Acknowledged:
     def write(self, data: str) -> None:
         """Write, counting what is queued."""
         self._queued += len(data)
-        super().write(data)  # type: ignore[misc]
+        super().write(data)
 
     def flush(self) -> None:
         """The end of a frame, where something was written: ask whether it has been drawn."""
-        super().flush()  # type: ignore[misc]
+        super().flush()
         # Before the input thread runs, the terminal would still echo its answer.
         reading = self._key_thread is not None and self._key_thread.is_alive()
         frame = self._queued > self._asked_at and not self._terminal_lost
         if reading and frame and self._clock.query():
             self.write(QUERY)
-            super().flush()  # type: ignore[misc]
+            super().flush()
         self._asked_at = self._queued
 
     def start_application_mode(self) -> None:
         """Start, also after a suspend."""
         self._clock.reset(self._asks() and (self._clock.asking or self._clock.answered))
-        super().start_application_mode()  # type: ignore[misc]
+        super().start_application_mode()  # type: ignore[no-untyped-call]
 
     def disable_input(self) -> None:
         """Stop reading, after a short wait for answers that are still under way."""
@@ -284,7 +248,7 @@ class _Acknowledged:
             and monotonic() < until
         ):
             sleep(0.005)
-        super().disable_input()  # type: ignore[misc]
+        super().disable_input()
 
     def _lost(self) -> None:
         """Note once that the terminal is gone, and tell the app."""
@@ -293,14 +257,7 @@ class _Acknowledged:
                 return
             self._terminal_lost = True
         if self._loop.is_running():
-            self.send_message(TerminalLost())  # type: ignore[attr-defined]
-
-    def _take(self, message: Message) -> None:
-        """Hand on one message from the input."""
-        if isinstance(message, events.CursorPosition) and getattr(self, "is_inline", False):
-            self.cursor_origin = (message.x, message.y)
-            return
-        self.process_message(message)  # type: ignore[attr-defined]
+            self.send_message(TerminalLost())
 
     def run_input_thread(self) -> None:
         """Read and dispatch input until the app ends or the terminal is gone."""
@@ -317,9 +274,9 @@ class _Acknowledged:
                     # Nothing is decoded from half a character, and feeding nothing ends a parser.
                     text = decode(data)
                     for message in parser.feed(text) if text else ():
-                        self._take(message)
+                        self.process_message(message)
                 for message in parser.tick():
-                    self._take(message)
+                    self.process_message(message)
         try:
             for _ in parser.feed(""):
                 pass
@@ -335,29 +292,7 @@ class _Acknowledged:
             return b""
 
 
-class AcknowledgedDriver(_Acknowledged, LinuxDriver):
-    """Textual's full-screen driver, with confirmed frames."""
-
-    def __init__(self, *args: Any, **kwargs: Any) -> None:
-        super().__init__(*args, **kwargs)
-        self._prepare()
-
-
-class AcknowledgedInlineDriver(_Acknowledged, LinuxInlineDriver):
-    """Textual's inline driver, with confirmed frames."""
-
-    def __init__(self, *args: Any, **kwargs: Any) -> None:
-        super().__init__(*args, **kwargs)
-        self._prepare()
-
-
 def frame_ready(app: App[Any]) -> bool:
     """Whether a screen should draw its next frame: always, where frames are not confirmed."""
     driver = app._driver
-    return driver.ready_for_frame() if isinstance(driver, _Acknowledged) else True
-
-
-def frame_round_trip(app: App[Any]) -> float | None:
-    """Seconds the last frame took to the terminal and back, where that is measured."""
-    driver = app._driver
-    return driver.frame_round_trip if isinstance(driver, _Acknowledged) else None
+    return driver.ready_for_frame() if isinstance(driver, AcknowledgedDriver) else True

@@ -14,7 +14,7 @@ from textual.pilot import Pilot
 from textual.widgets import Input, OptionList
 
 from tui.fake_app import SIZES, FakeApp, make_run, screen_lines, until
-from workbench.errors import BadInput, RunBusy
+from workbench.record.delete import delete_run
 from workbench.record.lock import RunLock
 from workbench.tui.browse.compare import (
     DiffScreen,
@@ -29,14 +29,13 @@ from workbench.tui.browse.compare import (
 from workbench.tui.browse.files import (
     check_more_steps,
     check_target,
-    delete_run,
     read_fork_points,
-    split_settings,
 )
 from workbench.tui.browse.scan import Shelf, scan_runs
 from workbench.tui.browse.screen import BrowseScreen
 from workbench.tui.browse.table import COLUMNS, fitted, sorted_runs
 from workbench.tui.dialogs import Ask, Choose, Confirm
+from workbench.tui.routes import OpenReplay, ResumeRun
 from workbench.tui.widgets.chart import LineChart
 from workbench.tui.widgets.palette import Depth, Glyphs, Palette
 from workbench.tui.widgets.scale import Kind
@@ -76,7 +75,7 @@ async def go_to(pilot: Pilot[int], screen: BrowseScreen, name: str) -> None:
 
 @pytest.mark.parametrize("size", SIZES)
 async def test_every_size_shows_the_runs_and_fits(runs_dir: Path, size: tuple[int, int]) -> None:
-    screen = BrowseScreen()
+    screen = BrowseScreen(runs_dir)
     app = FakeApp(screen, runs_dir)
     async with app.run_test(size=size) as pilot:
         await browsing(pilot, screen)
@@ -94,7 +93,7 @@ async def test_every_size_shows_the_runs_and_fits(runs_dir: Path, size: tuple[in
 
 
 async def test_states_are_told_without_colour(runs_dir: Path) -> None:
-    screen = BrowseScreen()
+    screen = BrowseScreen(runs_dir)
     app = FakeApp(screen, runs_dir, Palette(Depth.NONE, Glyphs.ASCII))
     async with app.run_test(size=(80, 24)) as pilot:
         await browsing(pilot, screen)
@@ -109,7 +108,7 @@ async def test_states_are_told_without_colour(runs_dir: Path) -> None:
 
 
 async def test_empty_folder_says_what_to_press(tmp_path: Path) -> None:
-    screen = BrowseScreen()
+    screen = BrowseScreen(tmp_path / "none")
     app = FakeApp(screen, tmp_path / "none")
     async with app.run_test(size=(40, 15)) as pilot:
         await until(pilot, lambda: screen.has_class("empty"))
@@ -119,7 +118,7 @@ async def test_empty_folder_says_what_to_press(tmp_path: Path) -> None:
         assert "press n" in text
         assert "workbench run" in text
         make_run(tmp_path / "none", "first")
-        screen.look_again()
+        screen.rescan()
         await browsing(pilot, screen, 1)
         assert not screen.has_class("empty")
 
@@ -127,7 +126,7 @@ async def test_empty_folder_says_what_to_press(tmp_path: Path) -> None:
 async def test_a_runs_folder_that_is_a_file_is_said(tmp_path: Path) -> None:
     place = tmp_path / "runs"
     place.write_text("not a folder")
-    screen = BrowseScreen()
+    screen = BrowseScreen(place)
     app = FakeApp(screen, place)
     async with app.run_test(size=(80, 24)) as pilot:
         await until(pilot, lambda: bool(screen.trouble))
@@ -137,7 +136,7 @@ async def test_a_runs_folder_that_is_a_file_is_said(tmp_path: Path) -> None:
 
 async def test_names_are_never_markup_or_escapes(tmp_path: Path) -> None:
     make_run(tmp_path, "[red]boo[/red] \x1b[2J end")
-    screen = BrowseScreen()
+    screen = BrowseScreen(tmp_path)
     app = FakeApp(screen, tmp_path)
     async with app.run_test(size=(120, 40)) as pilot:
         await browsing(pilot, screen, 1)
@@ -155,7 +154,7 @@ async def test_two_hundred_runs_load_in_two_seconds(tmp_path: Path) -> None:
     first = make_run(tmp_path, "run", count=20)
     for number in range(1, 200):
         shutil.copytree(first, tmp_path / f"20260102-{number:06d}-run-{number:04x}")
-    screen = BrowseScreen()
+    screen = BrowseScreen(tmp_path)
     app = FakeApp(screen, tmp_path)
     async with app.run_test(size=(120, 40)) as pilot:
         # Processor time, as other processes may want the cores too.
@@ -171,14 +170,14 @@ async def test_two_hundred_runs_load_in_two_seconds(tmp_path: Path) -> None:
 
 
 async def test_only_changed_rows_are_touched(runs_dir: Path) -> None:
-    screen = BrowseScreen()
+    screen = BrowseScreen(runs_dir)
     app = FakeApp(screen, runs_dir)
     async with app.run_test(size=(120, 40)) as pilot:
         await browsing(pilot, screen)
         await go_to(pilot, screen, "beta")
         before = dict(screen.shelf.known)
         make_run(runs_dir, "epsilon", number=9)
-        screen.look_again()
+        screen.rescan()
         await browsing(pilot, screen, 5)
         same = [run for run, known in before.items() if screen.shelf.known[run] is known]
         assert len(same) == 4
@@ -192,7 +191,7 @@ async def test_only_changed_rows_are_touched(runs_dir: Path) -> None:
 
 
 async def test_mark_sort_and_filter(runs_dir: Path) -> None:
-    screen = BrowseScreen()
+    screen = BrowseScreen(runs_dir)
     app = FakeApp(screen, runs_dir)
     async with app.run_test(size=(120, 40)) as pilot:
         await browsing(pilot, screen)
@@ -220,7 +219,7 @@ async def test_mark_sort_and_filter(runs_dir: Path) -> None:
 
 
 async def test_a_mistake_in_the_filter_is_said(runs_dir: Path) -> None:
-    screen = BrowseScreen()
+    screen = BrowseScreen(runs_dir)
     app = FakeApp(screen, runs_dir)
     async with app.run_test(size=(80, 24)) as pilot:
         await browsing(pilot, screen)
@@ -235,7 +234,7 @@ async def test_a_mistake_in_the_filter_is_said(runs_dir: Path) -> None:
 
 
 async def test_cursor_is_shared_and_the_axes_change(runs_dir: Path) -> None:
-    screen = BrowseScreen()
+    screen = BrowseScreen(runs_dir)
     app = FakeApp(screen, runs_dir)
     async with app.run_test(size=(120, 40)) as pilot:
         await browsing(pilot, screen)
@@ -254,8 +253,8 @@ async def test_cursor_is_shared_and_the_axes_change(runs_dir: Path) -> None:
         assert (risk.title, risk.x_kind) == ("risk  L", Kind.LINEAR)
 
 
-async def test_open_resume_and_refusals(runs_dir: Path) -> None:
-    screen = BrowseScreen()
+async def test_open_and_resume(runs_dir: Path) -> None:
+    screen = BrowseScreen(runs_dir)
     app = FakeApp(screen, runs_dir)
     async with app.run_test(size=(80, 24)) as pilot:
         await browsing(pilot, screen)
@@ -263,24 +262,19 @@ async def test_open_resume_and_refusals(runs_dir: Path) -> None:
         await pilot.press("enter", "r")
         await pilot.pause(0.1)
         folder = runs_dir / next(f.name for f in runs_dir.iterdir() if "gamma" in f.name)
-        assert app.asked == [("open", folder), ("resume", folder, None)]
+        assert app.asked == [OpenReplay(folder), ResumeRun(folder)]
         await go_to(pilot, screen, "alpha")
         await pilot.press("r")
         await pilot.pause(0.1)
         assert isinstance(app.screen, Ask)
         await pilot.press("enter")
         await pilot.pause(0.1)
-        assert app.asked[-1][0] == "resume"
-        assert app.asked[-1][2] == 118
-        app.refusal = BadInput("no such luck.")
-        await pilot.press("enter")
-        await pilot.pause(0.1)
-        assert any("no such luck" in n.message for n in app._notifications)
+        assert app.asked[-1].steps == 118
 
 
 async def test_a_living_run_is_followed_but_not_resumed_or_deleted(runs_dir: Path) -> None:
     folder = next(f for f in runs_dir.iterdir() if "alpha" in f.name)
-    screen = BrowseScreen()
+    screen = BrowseScreen(runs_dir)
     app = FakeApp(screen, runs_dir)
     with RunLock(folder):
         async with app.run_test(size=(80, 24)) as pilot:
@@ -292,11 +286,12 @@ async def test_a_living_run_is_followed_but_not_resumed_or_deleted(runs_dir: Pat
             assert app.asked == []
             assert len(app._notifications) == 2
             await pilot.press("enter")
-            assert app.asked == [("open", folder)]
+            await pilot.pause(0.1)
+            assert app.asked == [OpenReplay(folder)]
 
 
 async def test_fork_asks_for_a_stored_step_and_settings(runs_dir: Path) -> None:
-    screen = BrowseScreen()
+    screen = BrowseScreen(runs_dir)
     app = FakeApp(screen, runs_dir)
     async with app.run_test(size=(80, 24)) as pilot:
         await browsing(pilot, screen)
@@ -316,13 +311,13 @@ async def test_fork_asks_for_a_stored_step_and_settings(runs_dir: Path) -> None:
         assert app.asked == []
         await pilot.press("backspace", "backspace", "2", "enter")
         await pilot.pause(0.1)
-        what, folder, at, settings = app.asked[0]
-        assert (what, at, settings) == ("fork", 5, ["train.lr=2"])
-        assert "beta" in folder.name
+        (fork,) = app.asked
+        assert (fork.at, fork.settings) == (5, ("train.lr=2",))
+        assert "beta" in fork.folder.name
 
 
 async def test_export_writes_and_says_what_is_missing(runs_dir: Path, tmp_path: Path) -> None:
-    screen = BrowseScreen()
+    screen = BrowseScreen(runs_dir)
     app = FakeApp(screen, runs_dir)
     target = tmp_path / "out.csv"
     async with app.run_test(size=(80, 24)) as pilot:
@@ -349,7 +344,7 @@ async def test_export_writes_and_says_what_is_missing(runs_dir: Path, tmp_path: 
 
 
 async def test_plot_draws_a_figure(runs_dir: Path, tmp_path: Path) -> None:
-    screen = BrowseScreen()
+    screen = BrowseScreen(runs_dir)
     app = FakeApp(screen, runs_dir)
     target = tmp_path / "risk.svg"
     async with app.run_test(size=(80, 24)) as pilot:
@@ -368,7 +363,7 @@ async def test_plot_draws_a_figure(runs_dir: Path, tmp_path: Path) -> None:
 
 
 async def test_config_diff_of_two_marked(runs_dir: Path) -> None:
-    screen = BrowseScreen()
+    screen = BrowseScreen(runs_dir)
     app = FakeApp(screen, runs_dir)
     async with app.run_test(size=(80, 24)) as pilot:
         await browsing(pilot, screen)
@@ -391,7 +386,7 @@ async def test_config_diff_of_two_marked(runs_dir: Path) -> None:
 
 
 async def test_delete_asks_and_deletes_only_that_run(runs_dir: Path) -> None:
-    screen = BrowseScreen()
+    screen = BrowseScreen(runs_dir)
     app = FakeApp(screen, runs_dir)
     async with app.run_test(size=(80, 24)) as pilot:
         await browsing(pilot, screen)
@@ -411,7 +406,7 @@ async def test_delete_asks_and_deletes_only_that_run(runs_dir: Path) -> None:
 
 
 async def test_delete_the_marked_runs(runs_dir: Path) -> None:
-    screen = BrowseScreen()
+    screen = BrowseScreen(runs_dir)
     app = FakeApp(screen, runs_dir)
     async with app.run_test(size=(80, 24)) as pilot:
         await browsing(pilot, screen)
@@ -429,57 +424,6 @@ async def test_delete_the_marked_runs(runs_dir: Path) -> None:
         await browsing(pilot, screen, 2)
         assert sorted(names(screen)) == ["beta", "delta"]
         assert screen.marks == []
-
-
-def test_delete_refuses_what_is_no_run_of_the_folder(tmp_path: Path) -> None:
-    runs, other = tmp_path / "runs", tmp_path / "other"
-    run, foreign = make_run(runs, "mine"), make_run(other, "foreign")
-    link = runs / "20260101-000001-link-0001"
-    link.symlink_to(foreign, target_is_directory=True)
-    plain = runs / "plain"
-    plain.mkdir()
-    (plain / "thesis.tex").write_text("years of work")
-    for wrong in (link, foreign, runs, plain, runs / "..", runs / "gone", run / "checkpoints"):
-        with pytest.raises(BadInput):
-            delete_run(wrong, runs)
-    with pytest.raises(BadInput, match="is a link"):
-        delete_run(link, runs)
-    assert (foreign / "run.h5").exists()
-    assert (plain / "thesis.tex").exists()
-    assert link.is_symlink()
-    assert (run / "run.h5").exists()
-
-
-def test_delete_follows_no_links_inside(tmp_path: Path) -> None:
-    run = make_run(tmp_path / "runs", "mine")
-    keep = tmp_path / "keep"
-    keep.mkdir()
-    (keep / "data.csv").write_text("1,2")
-    (tmp_path / "precious").write_text("do not truncate")
-    (run / "link").symlink_to(keep, target_is_directory=True)
-    (run / "run.lock").unlink(missing_ok=True)
-    (run / "run.lock").symlink_to(tmp_path / "precious")
-    delete_run(run, tmp_path / "runs")
-    assert not run.exists()
-    assert (keep / "data.csv").read_text() == "1,2"
-    assert (tmp_path / "precious").read_text() == "do not truncate"
-    assert list((tmp_path / "runs").iterdir()) == []
-
-
-def test_delete_through_a_linked_runs_folder(tmp_path: Path) -> None:
-    run = make_run(tmp_path / "real", "mine")
-    (tmp_path / "runs").symlink_to(tmp_path / "real", target_is_directory=True)
-    delete_run(tmp_path / "runs" / run.name, tmp_path / "runs")
-    assert not run.exists()
-
-
-def test_delete_refuses_a_living_run(tmp_path: Path) -> None:
-    run = make_run(tmp_path, "mine")
-    with RunLock(run), pytest.raises(RunBusy):
-        delete_run(run, tmp_path)
-    assert (run / "run.h5").exists()
-    delete_run(run, tmp_path)
-    assert not run.exists()
 
 
 # --- pure parts ---------------------------------------------------------------------------------
@@ -577,25 +521,9 @@ def test_checks_before_writing(tmp_path: Path) -> None:
     assert more("many") is not None
 
 
-def test_settings_are_split_at_blanks_outside_quotes_and_brackets() -> None:
-    text = 'train.lr=1e-3 name="a b" model.widths=[64, 32] data.path=C#'
-    assert split_settings(text) == [
-        "train.lr=1e-3",
-        'name="a b"',
-        "model.widths=[64, 32]",
-        "data.path=C#",
-    ]
-    assert split_settings("  ") == []
-    for wrong in ('name="a', "data.y=[1, 2"):
-        with pytest.raises(BadInput):
-            split_settings(wrong)
-
-
 def test_fork_points_know_the_stored_steps(tmp_path: Path) -> None:
     points = read_fork_points(make_run(tmp_path, "mine"))
     assert points.check_step("59") is None
     assert "60" in (points.check_step("60") or "")
     assert points.check_step("x") is not None
     assert points.nearest(1e9) == 59
-    assert points.check_settings("train.steps=10", 59) is not None
-    assert points.check_settings("train.lr=0.5", 59) is None

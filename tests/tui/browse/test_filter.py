@@ -9,9 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from workbench.errors import BadInput
 from workbench.record.summary import RunSummary
-from workbench.tui.browse.filter import parse_filter, read_filter
+from workbench.tui.browse.filter import read_filter
 
 RUN = RunSummary(
     "20260101-000000-relu-2d-abcd",
@@ -28,6 +27,13 @@ RUN = RunSummary(
     H=24,
     loss="logistic",
 )
+
+
+def matches(text: str, run: RunSummary) -> bool:
+    """Whether a run fits a filter in which everything makes sense."""
+    fits, mistake = read_filter(text)
+    assert not mistake
+    return fits(run)
 
 
 @pytest.mark.parametrize(
@@ -69,7 +75,7 @@ RUN = RunSummary(
     ],
 )
 def test_fits(text: str) -> None:
-    assert parse_filter(text)(RUN)
+    assert matches(text, RUN)
 
 
 @pytest.mark.parametrize(
@@ -92,7 +98,7 @@ def test_fits(text: str) -> None:
     ],
 )
 def test_does_not_fit(text: str) -> None:
-    assert not parse_filter(text)(RUN)
+    assert not matches(text, RUN)
 
 
 @pytest.mark.parametrize(
@@ -111,10 +117,7 @@ def test_does_not_fit(text: str) -> None:
     ],
 )
 def test_mistakes_are_sentences(text: str, said: str) -> None:
-    with pytest.raises(BadInput) as caught:
-        parse_filter(text)
     _, mistake = read_filter(text)
-    assert str(caught.value) == mistake
     assert said in mistake
     assert mistake.endswith(".")
 
@@ -129,15 +132,15 @@ def test_terms_beside_a_mistake_still_filter() -> None:
 def test_unknown_numbers_fit_only_unequal() -> None:
     bare = replace(RUN, H=None, log10_risk=None, created="")
     for text in ("H>=0", "H<9", "H=0", "risk<0", "risk>-inf", "created<2030"):
-        assert not parse_filter(text)(bare), text
-    assert parse_filter("H!=3")(bare)
+        assert not matches(text, bare), text
+    assert matches("H!=3", bare)
 
 
 def test_not_finite_risks() -> None:
-    assert parse_filter("risk>100")(replace(RUN, log10_risk=math.inf))
+    assert matches("risk>100", replace(RUN, log10_risk=math.inf))
     nan = replace(RUN, log10_risk=math.nan)
-    assert not parse_filter("risk>-inf")(nan)
-    assert not parse_filter("risk<inf")(nan)
+    assert not matches("risk>-inf", nan)
+    assert not matches("risk<inf", nan)
 
 
 @pytest.mark.parametrize("seed", range(20))
@@ -148,4 +151,4 @@ def test_anything_typed_is_either_a_filter_or_a_sentence(seed: int) -> None:
         fits, mistake = read_filter(text)
         fits(RUN)
         assert mistake.isprintable()
-        assert parse_filter("state=*" + "a*" * 40)(RUN) is False
+        assert matches("state=*" + "a*" * 40, RUN) is False

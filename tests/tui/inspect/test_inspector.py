@@ -11,11 +11,12 @@ from cases import finished
 
 from workbench.presets import load_config
 from workbench.run.session import Session
-from workbench.run.stored import stored_config
+from workbench.run.stored import StoredRun
 from workbench.tui.app import WorkbenchApp
 from workbench.tui.dialogs import Ask
 from workbench.tui.inspect.examined import LiveSubject
 from workbench.tui.inspect.screen import InspectorScreen
+from workbench.tui.routes import OpenReplay
 from workbench.tui.run.replay import ReplayScreen
 from workbench.tui.run.screen import RunScreen
 from workbench.tui.widgets.compass import Compass
@@ -47,9 +48,13 @@ def paused(app, after=-1):
 def sure(app, step=None):
     """Whether the inspector has told all it can, of a step if one is given."""
     screen = app.screen
-    if not isinstance(screen, InspectorScreen) or screen.looked is None or not screen.looked.sure:
+    if (
+        not isinstance(screen, InspectorScreen)
+        or screen.examined is None
+        or not screen.examined.sure
+    ):
         return False
-    return step is None or screen.looked.inspection.step == step
+    return step is None or screen.examined.inspection.step == step
 
 
 def texts(app, listing):
@@ -82,7 +87,7 @@ async def test_the_first_saddle_is_looked_into_stepped_pushed_and_left(tmp_path)
         assert kinds == ["▲ max", "▼ min"]
         assert app.focused.id == "points"
         neurons = texts(app, "neurons")
-        made = screen.looked.inspection.forecast
+        made = screen.examined.inspection.forecast
         assert len(neurons) == 12
         assert neurons[0][0] == f"▸{made.first}"
         first = made.neurons[made.first]
@@ -92,7 +97,7 @@ async def test_the_first_saddle_is_looked_into_stepped_pushed_and_left(tmp_path)
         compass = screen.query_one("#compass", Compass).model
         assert len(compass.trails) == 12
         # Every way ends on the circle at a KKT point that neurons head to.
-        goal = screen.looked.inspection.correlation.points[0].direction
+        goal = screen.examined.inspection.correlation.points[0].direction
         assert all(np.allclose(trail[-1], goal, atol=1e-9) for trail in compass.trails)
         landscape = screen.query_one("#landscape", Landscape).model
         assert landscape.cursor == pytest.approx(np.arctan2(goal[1], goal[0]))
@@ -121,7 +126,7 @@ async def test_the_first_saddle_is_looked_into_stepped_pushed_and_left(tmp_path)
         assert any(
             kind == "perturbed" and "neuron 4" in text for _, kind, text in app.session.events
         )
-        await until(lambda: sure(app) and screen.looked.state.neuron_norm[4] > 0.4)
+        await until(lambda: sure(app) and screen.examined.state.neuron_norm[4] > 0.4)
 
         await pilot.press("N")
         await until(lambda: isinstance(app.screen, RunScreen))
@@ -138,7 +143,7 @@ async def test_a_running_run_is_paused_to_be_looked_into(tmp_path):
         await until(lambda: sure(app))
         assert paused(app)
         step = engine(app).state.step
-        assert app.screen.looked.inspection.step == step
+        assert app.screen.examined.inspection.step == step
         await pilot.press("space")
         await until(lambda: engine(app).state.step > step)
         assert isinstance(app.screen, RunScreen)
@@ -204,24 +209,26 @@ def stored(tmp_path_factory):
 async def test_any_record_of_a_stored_run_is_looked_into(stored):
     app = WorkbenchApp.to_browse(stored.parent)
     async with app.run_test(size=(120, 40)) as pilot:
-        app.open_replay(stored)
-        await until(lambda: isinstance(app.screen, ReplayScreen) and app.screen.source is not None)
+        app.go(OpenReplay(stored))
+        await until(
+            lambda: isinstance(app.screen, ReplayScreen) and app.screen.panel.source is not None
+        )
         await until(
             lambda: app.screen.history_ready if hasattr(app.screen, "history_ready") else True
         )
         await pilot.pause(0.5)
-        app.screen.move_cursor(3)
+        app.screen.panel.move_cursor(3)
         await pilot.press("i")
         await until(lambda: sure(app))
-        every = stored_config(stored).record.every
-        assert app.screen.looked.inspection.step == 3 * every
+        every = StoredRun(stored).config.record.every
+        assert app.screen.examined.inspection.step == 3 * every
         await pilot.press("right")
         await until(lambda: sure(app, 4 * every))
         await pilot.press("shift+left")
         await until(lambda: sure(app, 0))
         await pilot.press("left")
         await pilot.pause(0.3)
-        assert app.screen.looked.inspection.step == 0
+        assert app.screen.examined.inspection.step == 0
         await pilot.press("s", "p", "space")
         await pilot.pause(0.2)
         assert isinstance(app.screen, InspectorScreen)
@@ -236,7 +243,7 @@ async def test_what_the_theory_cannot_say_is_said_and_the_rest_is_shown(tmp_path
         await until(lambda: paused(app))
         await pilot.press("i")
         await until(
-            lambda: isinstance(app.screen, InspectorScreen) and app.screen.looked is not None
+            lambda: isinstance(app.screen, InspectorScreen) and app.screen.examined is not None
         )
         assert said(app, "limits").strip()
         assert said(app, "verdict").split()[0] in ("moving", "undecided", "plateau")
@@ -289,11 +296,15 @@ async def test_a_stored_class_of_ones_own_is_not_imported_for_looking(tmp_path):
     text = (folder / "config.toml").read_text()
     app = WorkbenchApp.to_browse(tmp_path)
     async with app.run_test(size=(120, 40)) as pilot:
-        app.open_replay(folder)
-        await until(lambda: isinstance(app.screen, ReplayScreen) and app.screen.source is not None)
+        app.go(OpenReplay(folder))
+        await until(
+            lambda: isinstance(app.screen, ReplayScreen) and app.screen.panel.source is not None
+        )
         await pilot.pause(0.3)
-        model = app.screen.source.config.model.model_copy(update={"kind": "torch"})
-        app.screen.source.config = app.screen.source.config.model_copy(update={"model": model})
+        model = app.screen.panel.source.config.model.model_copy(update={"kind": "torch"})
+        app.screen.panel.source.config = app.screen.panel.source.config.model_copy(
+            update={"model": model}
+        )
         await pilot.press("i")
         await until(lambda: isinstance(app.screen, InspectorScreen))
         await until(lambda: "--trust" in said(app, "waiting"))
@@ -317,7 +328,7 @@ async def test_coordinates_of_a_diagonal_network_are_shown_and_pushed(tmp_path, 
         assert said(app, "verdict").startswith("saddle")
         points = texts(app, "points")
         assert len(points) == 4 * d
-        found = screen.looked.inspection
+        found = screen.examined.inspection
         neurons = texts(app, "neurons")
         assert neurons[0][0] == f"▸{found.forecast.first}"
         best = found.correlation.coordinate(0)

@@ -9,19 +9,19 @@ from workbench.errors import BadInput
 from workbench.inspector.inspect import inspect_state
 from workbench.presets import load_config
 from workbench.protocol.commands import RunUntil
-from workbench.run.experiment import inspected, set_up
+from workbench.run.experiment import experiment_of
 from workbench.tui.inspect.push import Push, delta_of, likely_neuron, parse_push, push_words
-from workbench.tui.run.until import parse_until
+from workbench.tui.until import parse_until
 
 
-def looked(*settings, preset="kh24-fig3"):
-    setup = set_up(load_config(preset, ["device.kind=cpu", *settings]))
-    state = inspected(setup, setup.state.theta.double().numpy(), step=0, time=0.0)
+def examined(*settings, preset="kh24-fig3"):
+    experiment = experiment_of(load_config(preset, ["device.kind=cpu", *settings]))
+    state = experiment.inspected(experiment.state.theta.double().numpy(), step=0, time=0.0)
     return state, inspect_state(state, hessian=False)
 
 
 def test_a_length_goes_to_the_largest_neuron_that_heads_there():
-    state, found = looked()
+    state, found = examined()
     for point in range(len(found.correlation.points)):
         heading = [n for n in found.forecast.neurons if n.target == point]
         push = parse_push("1e-3", state, found, point)
@@ -31,7 +31,7 @@ def test_a_length_goes_to_the_largest_neuron_that_heads_there():
 
 
 def test_the_change_is_the_length_times_the_direction():
-    state, found = looked()
+    state, found = examined()
     direction = found.correlation.points[1].direction
     moved = delta_of(Push(-0.25, 7), state, found, 1).reshape(-1, 2)
     assert moved[7] == pytest.approx(-0.25 * direction)
@@ -41,7 +41,7 @@ def test_the_change_is_the_length_times_the_direction():
 
 
 def test_two_layer_neurons_are_pushed_in_both_layers():
-    state, found = looked(preset="kh24-relu")
+    state, found = examined(preset="kh24-relu")
     index = next(i for i, p in enumerate(found.correlation.points) if p.value > 0)
     direction = found.correlation.points[index].direction
     before = state.weights[3]
@@ -52,7 +52,7 @@ def test_two_layer_neurons_are_pushed_in_both_layers():
 
 
 def test_the_joint_point_moves_the_whole_theta():
-    state, found = looked(preset="kh24-two-trainable")
+    state, found = examined(preset="kh24-two-trainable")
     assert found.correlation.joint
     delta = delta_of(parse_push("0.01", state, found, 0), state, found, 0)
     assert delta == pytest.approx(0.01 * found.correlation.points[0].direction)
@@ -64,13 +64,13 @@ def test_the_joint_point_moves_the_whole_theta():
     "text", ["", "0", "fast", "1e-3 neuron", "1e999", "1 2 3", "nan", "1e-3 none"]
 )
 def test_anything_else_is_refused_in_a_sentence(text):
-    state, found = looked()
+    state, found = examined()
     with pytest.raises(BadInput, match="push"):
         parse_push(text, state, found, 0)
 
 
 def test_a_neuron_that_is_not_there_or_has_the_other_sign_is_refused():
-    state, found = looked("model.signs=alternate")
+    state, found = examined("model.signs=alternate")
     assert set(found.correlation.sees) == {1.0, -1.0}
     with pytest.raises(BadInput, match="0 to 19"):
         parse_push("1 neuron 20", state, found, 0)

@@ -13,9 +13,9 @@ from workbench.tui.browse.compare import Overlaid, RunCurves, View, risk_overlay
 from workbench.tui.run import curves
 from workbench.tui.run.curves import without_direction
 from workbench.tui.run.margin_curves import margin_chart
-from workbench.tui.run.panel_keys import moved_by_columns
+from workbench.tui.run.shared_x import moved_by_columns
 from workbench.tui.run.trends import spark_model
-from workbench.tui.run.x_axis import LN10, Look, seen_through, x_values
+from workbench.tui.run.x_axis import LN10, XAxis, x_values, zoomed
 from workbench.tui.widgets.bundle import Bundle
 from workbench.tui.widgets.chart import ChartModel, Curve, draw_chart
 from workbench.tui.widgets.palette import Palette
@@ -54,49 +54,49 @@ def text_of(model: ChartModel, width: int = 100, height: int = 16) -> list[str]:
     return ["".join(map(chr, row)) for row in frame.characters]
 
 
-def models(found: History, look: Look, x: np.ndarray) -> dict[str, ChartModel]:
+def models(found: History, x_axis: XAxis, x: np.ndarray) -> dict[str, ChartModel]:
     made = (curves.risk_chart, curves.norm_chart, curves.path_chart, curves.step_size_chart)
-    return {f.__name__: f(found, look, x) for f in made} | {
-        "angles": curves.angle_chart(found, look, x, None),
-        "margins": margin_chart(found, look, x),
+    return {f.__name__: f(found, x_axis, x) for f in made} | {
+        "angles": curves.angle_chart(found, x_axis, x, None),
+        "margins": margin_chart(found, x_axis, x),
         "overlay": risk_overlay(
             (Overlaid("a", "cyan", RunCurves(x, found.scalar("log_risk"))),), View()
         ),
     }
 
 
-def look_at(found: History, log: bool | None = None, **more) -> tuple[Look, np.ndarray]:
+def look_at(found: History, log: bool | None = None, **more) -> tuple[XAxis, np.ndarray]:
     x, kind = x_values(found, "step", log, 8, "sum")
-    look = Look("step", kind, **more)
-    return seen_through(look, x, 0), x
+    x_axis = XAxis("step", kind, **more)
+    return zoomed(x_axis, x, 0), x
 
 
 @pytest.mark.parametrize("cursor", [2_600, 4_999])
 def test_logarithms_are_titled_as_such_and_nothing_else_is(cursor):
     """The number under the cursor, the row it is drawn in and the labels beside that row are one."""
     found = history()
-    look, x = look_at(found, cursor=cursor)
-    for name, model in models(found, look, x).items():
+    x_axis, x = look_at(found, cursor=cursor)
+    for name, model in models(found, x_axis, x).items():
         plot = draw_chart(model, 100, 16, Palette())[1]
         labels = [t.label for t in plot.y_ticks.ticks]
         powers = [label.startswith("10") and "⁻" in label for label in labels]
         assert all(powers) == any(powers) == (model.y_kind is Kind.POWER), name
         assert not ("log" in model.title and any(powers)), name
-    risk = curves.risk_chart(found, look, x)
+    risk = curves.risk_chart(found, x_axis, x)
     assert float(risk.readout) == pytest.approx(found.scalar("log_risk")[cursor] / LN10, abs=5e-4)
     assert risk.curves[0].y[cursor] == pytest.approx(float(risk.readout), abs=5e-4)
-    norm = curves.norm_chart(found, look, x)
+    norm = curves.norm_chart(found, x_axis, x)
     assert "log" not in norm.title
     assert 10 ** norm.curves[-1].y[cursor] == pytest.approx(float(norm.readout), rel=1e-3)
-    assert spark_model(found, CONFIG, 8, 6, look, x).rows[0].label == "log₁₀ L"
+    assert spark_model(found, CONFIG, 8, 6, x_axis, x).rows[0].label == "log₁₀ L"
 
 
 @pytest.mark.parametrize("log", [True, False])
 def test_all_charts_of_a_long_run_begin_and_end_at_the_same_columns(log):
     found = history(rows=20_000)
-    look, x = look_at(found, log)
+    x_axis, x = look_at(found, log)
     ends = set()
-    shared = models(found, look, x)
+    shared = models(found, x_axis, x)
     del shared["overlay"]
     for model in shared.values():
         grid, plot = draw_chart(replace(model, zero=False, lines=()), 100, 16, Palette())
@@ -111,8 +111,8 @@ def test_neurons_and_samples_without_a_number_are_counted():
     norms[10:14, 1] = 0.0
     norms[20, 2] = np.nan
     found = history(50, neuron_norm=norms)
-    look, x = look_at(found)
-    text = text_of(curves.norm_chart(found, look, x))
+    x_axis, x = look_at(found)
+    text = text_of(curves.norm_chart(found, x_axis, x))
     assert "NaN×1 ≤0×4" in text[0]
     assert "▼" in text[-2]
     assert "×" in text[-2]
@@ -128,15 +128,15 @@ def test_a_series_that_is_still_empty_is_no_trouble():
 
 def test_a_plateau_is_flat_with_two_labels():
     found = history()
-    look, x = look_at(found)
-    model = replace(curves.path_chart(found, look, x), zero=False)
+    x_axis, x = look_at(found)
+    model = replace(curves.path_chart(found, x_axis, x), zero=False)
     model = replace(model, curves=model.curves[:1])
     grid, plot = draw_chart(model, 100, 16, Palette())
     assert len(plot.y_ticks.ticks) >= 2
     characters = grid.frame().characters[plot.top : plot.top + plot.rows, plot.left :]
     rows = ((characters > 0x2800) & (characters < 0x2900)).any(axis=1)
     assert rows.sum() == 1
-    step_size = curves.step_size_chart(found, look, x)
+    step_size = curves.step_size_chart(found, x_axis, x)
     assert len(draw_chart(step_size, 100, 16, Palette())[1].y_ticks.ticks) >= 2
 
 
@@ -163,8 +163,8 @@ def test_angles_below_the_rounding_of_their_cosine_are_level():
 
 def test_the_cursor_reaches_every_column_and_leaves_none_twice():
     found = history(3_000)
-    look, x = look_at(found)
-    plot = draw_chart(curves.risk_chart(found, look, x), 100, 16, Palette())[1]
+    x_axis, x = look_at(found)
+    plot = draw_chart(curves.risk_chart(found, x_axis, x), 100, 16, Palette())[1]
     columns = plot.columns_of(x)
     row, seen = 0, [0]
     while row < len(x) - 1:
@@ -209,9 +209,9 @@ def test_bands_are_drawn_in_the_lane_too():
 def test_time_zero_stands_beside_an_axis_of_logarithms():
     found = history(400, time=np.full(400, np.inf), time_log=np.r_[-np.inf, np.arange(399.0) * 9])
     x, kind = x_values(found, "time", None, 8, "sum")
-    look = seen_through(Look("time", kind), x, 0)
-    assert (kind, look.lane, look.x_range[0]) == (Kind.POWER, "0", 0.0)
-    for model in models(found, look, x).values():
+    x_axis = zoomed(XAxis("time", kind), x, 0)
+    assert (kind, x_axis.lane, x_axis.x_range[0]) == (Kind.POWER, "0", 0.0)
+    for model in models(found, x_axis, x).values():
         if model.x_name == "time":
             plot = draw_chart(model, 100, 16, Palette())[1]
             assert plot.column(x[0]) == plot.left < plot.column(x[1]) == plot.origin
@@ -219,8 +219,8 @@ def test_time_zero_stands_beside_an_axis_of_logarithms():
 
 def test_step_zero_out_of_view_is_left_for_the_next_record():
     found = history(300)
-    look, x = look_at(found, cursor=299)
-    near = seen_through(look, x, 4)
+    x_axis, x = look_at(found, cursor=299)
+    near = zoomed(x_axis, x, 4)
     plot = draw_chart(curves.risk_chart(found, near, x), 100, 16, Palette())[1]
     assert plot.lane == ""
     assert moved_by_columns(plot.columns_of(x), 0, 1) == 1

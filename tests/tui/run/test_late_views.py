@@ -6,13 +6,13 @@ import numpy as np
 import pytest
 from cases import small
 
-from workbench.inspector.residual import residual, scaled_residual
+from workbench.losses.registry import loss_of
 from workbench.record.history import History
 from workbench.tui.run.curves import path_chart, rates_chart, risk_chart
 from workbench.tui.run.eta import seconds_to_risk
 from workbench.tui.run.margin_curves import has_many_margins, margin_chart, margin_field
 from workbench.tui.run.trends import even_rows, rates_of, spark_model
-from workbench.tui.run.x_axis import LN10, Look, is_late, seen_through, x_values
+from workbench.tui.run.x_axis import LN10, XAxis, is_late, x_values, zoomed
 from workbench.tui.widgets.cells import Grid
 from workbench.tui.widgets.chart import draw_chart
 from workbench.tui.widgets.palette import Palette
@@ -91,22 +91,22 @@ def test_times_beyond_a_float_are_on_a_log_axis():
 
 def test_the_shown_range_is_halved_around_the_cursor():
     x = np.linspace(0.0, 80.0, 81)
-    assert seen_through(Look(kind=Kind.LINEAR), x, 0).x_range == (0.0, 80.0)
-    assert seen_through(Look(kind=Kind.LINEAR, cursor=40), x, 1).x_range == (20.0, 60.0)
-    assert seen_through(Look(kind=Kind.LINEAR), x, 2).x_range == (60.0, 80.0)
+    assert zoomed(XAxis(kind=Kind.LINEAR), x, 0).x_range == (0.0, 80.0)
+    assert zoomed(XAxis(kind=Kind.LINEAR, cursor=40), x, 1).x_range == (20.0, 60.0)
+    assert zoomed(XAxis(kind=Kind.LINEAR), x, 2).x_range == (60.0, 80.0)
     # Step 0 stays in sight beside a log axis as long as its low end does.
-    assert [seen_through(Look(kind=Kind.LOG), x, scale).lane for scale in (0, 1)] == ["0", ""]
-    assert seen_through(Look(kind=Kind.LOG, cursor=0), x, 3).lane == "0"
+    assert [zoomed(XAxis(kind=Kind.LOG), x, scale).lane for scale in (0, 1)] == ["0", ""]
+    assert zoomed(XAxis(kind=Kind.LOG, cursor=0), x, 3).lane == "0"
 
 
 def test_a_risk_of_ten_to_minus_a_hundred_thousand_can_be_read():
     found = history()
-    look = Look("step", Kind.LOG, cursor=299)
-    text = drawn(risk_chart(found, look, found.step.astype(float)))
+    x_axis = XAxis("step", Kind.LOG, cursor=299)
+    text = drawn(risk_chart(found, x_axis, found.step.astype(float)))
     assert "log₁₀ L" in text
     assert "-100000┤" in text
     assert "-100005" in text
-    model = spark_model(found, FLOW, N, 0, look, found.step.astype(float), late=True)
+    model = spark_model(found, FLOW, N, 0, x_axis, found.step.astype(float), late=True)
     rows = {row.label: row.value for row in model.rows}
     assert rows["log₁₀ L"] == "-100005"
     assert rows["log₁₀ T"] == "100000"
@@ -116,7 +116,7 @@ def test_a_risk_of_ten_to_minus_a_hundred_thousand_can_be_read():
 def test_margins_are_coloured_by_the_last_one():
     found = history()
     x, kind = x_values(found, "ln(n/L)", None, N, "sum")
-    model = margin_chart(found, Look("ln(n/L)", kind), x)
+    model = margin_chart(found, XAxis("ln(n/L)", kind), x)
     lasts = [float(bundle.values[-1].mean()) for bundle in model.bundles]
     assert lasts == sorted(lasts)
     assert len({bundle.color for bundle in model.bundles}) == N
@@ -128,10 +128,10 @@ def test_many_margins_are_a_field_with_the_kept_quantiles():
     found = history(samples=200, margins_quantiles=quantiles)
     assert has_many_margins(found)
     assert not has_many_margins(history())
-    model = margin_field(found, Look(), found.step.astype(float), True)
+    model = margin_field(found, XAxis(), found.step.astype(float), True)
     assert np.argsort(model.place).tolist() == list(range(200))
     assert model.quantiles[1][0].tolist() == [2.0, 4.0, 6.0]
-    assert margin_field(found, Look(), found.step.astype(float), False).place is None
+    assert margin_field(found, XAxis(), found.step.astype(float), False).place is None
 
 
 def test_margins_of_networks_without_an_order():
@@ -142,12 +142,12 @@ def test_margins_of_networks_without_an_order():
         {"step": steps, "q_min": np.ones(300), "log_risk": -np.ones(300),
          "margins_median_normalized": over}
     )  # fmt: skip
-    model = margin_chart(plain, Look(), steps.astype(float))
+    model = margin_chart(plain, XAxis(), steps.astype(float))
     assert "median" in model.title
     assert model.curves[-1].y.tolist() == [-0.5] * 300
     bare = History()
     bare.append({"step": steps, "q_min": np.ones(300)})
-    assert "not homogeneous" in margin_chart(bare, Look(), steps.astype(float)).title
+    assert "not homogeneous" in margin_chart(bare, XAxis(), steps.astype(float)).title
 
 
 def test_rates_over_theory_tend_to_one():
@@ -155,7 +155,7 @@ def test_rates_over_theory_tend_to_one():
     rates = rates_of(found, FLOW, N, 2.0)
     assert len(rates)
     x, kind = x_values(found, "ln(n/L)", None, N, "sum")
-    chart = rates_chart(rates, found, Look("ln(n/L)", kind), x)
+    chart = rates_chart(rates, found, XAxis("ln(n/L)", kind), x)
     risk = next(curve.y for curve in chart.curves if curve.label == "L")
     assert abs(risk[-1] - 1) < 1e-3
     assert rates_of(History(), FLOW, N, 2.0) is None
@@ -163,21 +163,21 @@ def test_rates_over_theory_tend_to_one():
 
 def test_the_fewest_lines_are_the_most_telling():
     found = history()
-    look, x = Look(), found.step.astype(float)
+    x_axis, x = XAxis(), found.step.astype(float)
     rates = rates_of(found, FLOW, N, 2.0)
-    late = spark_model(found, FLOW, N, 0, look, x, late=True, found=rates, most=4)
+    late = spark_model(found, FLOW, N, 0, x_axis, x, late=True, found=rates, most=4)
     assert [r.label for r in late.rows] == ["log₁₀ L", "margin γ", "smoothed γ~", "angle to −∇L"]
-    early = spark_model(found, FLOW, N, 0, look, x, most=3)
+    early = spark_model(found, FLOW, N, 0, x_axis, x, most=3)
     assert [r.label for r in early.rows] == ["log₁₀ L", "margin γ", "‖θ‖"]
 
 
 def test_bars_are_even_along_the_axis():
     x = np.r_[0.0, np.geomspace(1.0, 1e6, 1000)]
-    rows = even_rows(x, Look(kind=Kind.LOG))
+    rows = even_rows(x, XAxis(kind=Kind.LOG))
     assert rows[-1] == 1000
     assert np.ptp(np.diff(rows)) <= 2
     back = np.array([0.0, 2.0, 1.0, 3.0, np.nan])
-    assert even_rows(back, Look(kind=Kind.LINEAR)).max() <= 4
+    assert even_rows(back, XAxis(kind=Kind.LINEAR)).max() <= 4
 
 
 def test_the_time_to_a_risk_follows_the_growth_of_its_logarithm():
@@ -197,16 +197,32 @@ def test_the_time_to_a_risk_follows_the_growth_of_its_logarithm():
 def test_a_residual_beyond_a_float_is_scaled(loss):
     rng = np.random.default_rng(0)
     y, outputs = np.array([1.0, -1.0, 1.0, -1.0]), rng.normal(size=4)
-    z = residual(outputs, y, loss)
-    assert scaled_residual(outputs, y, loss) == pytest.approx(z / np.abs(z).max())
-    far = scaled_residual(1e5 * y + outputs, y, loss)
+    z = loss_of(loss).residual(outputs, y)
+    assert loss_of(loss).scaled_residual(outputs, y) == pytest.approx(z / np.abs(z).max())
+    far = loss_of(loss).scaled_residual(1e5 * y + outputs, y)
     assert np.abs(far).max() == 1.0
     assert (far * y > 0).all()
-    with pytest.raises(ValueError, match="not scaled"):
-        scaled_residual(outputs, y, "square")
 
 
 def test_the_direction_is_told_at_the_cursor():
     found = history()
-    chart = path_chart(found, Look(cursor=20), found.step.astype(float))
+    chart = path_chart(found, XAxis(cursor=20), found.step.astype(float))
     assert chart.readout == "1.487, 50.79°"
+
+
+def test_errors_and_the_margin_of_descent_are_told_late():
+    late = {
+        "kkt_epsilon": "KKT error ε",
+        "kkt_delta": "KKT error δ",
+        "margin_discrete": "descent γ^",
+    }
+    falls = np.where(np.arange(300) < 3, np.nan, np.geomspace(10.0, 0.0123, 300))
+    found = history(**dict.fromkeys(late, falls))
+    look, x = Look(), found.step.astype(float)
+    rows = {row.label: row.value for row in spark_model(found, FLOW, N, 0, look, x, late=True).rows}
+    assert {rows[late["kkt_epsilon"]], rows[late["kkt_delta"]]} == {"0.0123"}
+    assert rows[late["margin_discrete"]] == "+0.01230"
+    early = {row.label for row in spark_model(found, FLOW, N, 0, look, x).rows}
+    assert not early & set(late.values())
+    before = {row.label for row in spark_model(history(), FLOW, N, 0, look, x, late=True).rows}
+    assert not before & set(late.values())

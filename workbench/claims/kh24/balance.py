@@ -11,8 +11,8 @@ from dataclasses import dataclass
 import numpy as np
 
 from workbench.arrays import Array, Float
+from workbench.claims.checks import Bound, degrees_between, judged, least, most
 from workbench.claims.claim import Check, Claim, Measured, Size, untrained
-from workbench.claims.kh24.checks import Bound, degrees_between, judged, least, most
 from workbench.claims.kh24.points import EXACT, LEAKS, TRIALS
 from workbench.theory.ncf.certificate import certify
 from workbench.theory.ncf.flow import ncf_flow

@@ -11,8 +11,7 @@ import numpy as np
 from scipy.integrate import solve_ivp
 
 from workbench.arrays import Array, Float
-from workbench.claims.claim import Check, Claim, Measured, Size, untrained
-from workbench.claims.kh24.checks import (
+from workbench.claims.checks import (
     NEAR,
     Bound,
     degrees_between,
@@ -21,6 +20,7 @@ from workbench.claims.kh24.checks import (
     most,
     on_circle,
 )
+from workbench.claims.claim import Check, Claim, Measured, Size, untrained
 from workbench.claims.kh24.flow import integrate
 from workbench.claims.lab import Lab
 from workbench.config.toml import parse_config

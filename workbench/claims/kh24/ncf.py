@@ -11,8 +11,8 @@ from dataclasses import dataclass
 import numpy as np
 
 from workbench.arrays import Array, Float
+from workbench.claims.checks import NEAR, Bound, degrees_between, judged, most, on_circle
 from workbench.claims.claim import Check, Claim, Measured, Size, untrained
-from workbench.claims.kh24.checks import NEAR, Bound, degrees_between, judged, most, on_circle
 from workbench.theory.ncf.flow import ncf_flow
 from workbench.theory.ncf.kkt import kkt_points
 from workbench.theory.ncf.ncf import Ncf

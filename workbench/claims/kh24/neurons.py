@@ -11,10 +11,10 @@ from typing import Any
 import numpy as np
 
 from workbench.arrays import Array, Float
+from workbench.claims.checks import NEAR, Bound, judged, least, most, worst_ratio
 from workbench.claims.claim import Check, Claim, Measured, Size
 from workbench.claims.direction_flow import apart
 from workbench.claims.kh24 import theorems as kh24
-from workbench.claims.kh24.checks import NEAR, Bound, judged, least, most, worst_ratio
 from workbench.claims.kh24.flow import sup_output
 from workbench.claims.kh24.ncf import degrees_to
 from workbench.claims.lab import Lab, TrainedRun

@@ -11,8 +11,8 @@ from dataclasses import dataclass
 import numpy as np
 
 from workbench.arrays import Array
+from workbench.claims.checks import Bound, judged, least, most, on_circle
 from workbench.claims.claim import Check, Claim, Measured, Size, untrained
-from workbench.claims.kh24.checks import Bound, judged, least, most, on_circle
 from workbench.claims.kh24.ncf import ROUNDS, SETS, Turned, unturned
 from workbench.theory.ncf.flow import ncf_flow
 from workbench.theory.ncf.kkt import kkt_points

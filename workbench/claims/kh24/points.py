@@ -11,8 +11,8 @@ from dataclasses import dataclass
 import numpy as np
 
 from workbench.arrays import Array, Float
+from workbench.claims.checks import Bound, judged, least, most
 from workbench.claims.claim import Check, Claim, Measured, Size, untrained
-from workbench.claims.kh24.checks import Bound, judged, least, most
 from workbench.theory.ncf.certificate import certify
 from workbench.theory.ncf.kkt import kkt_points
 from workbench.theory.ncf.ncf import Ncf

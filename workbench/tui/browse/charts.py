@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import replace
 
 import numpy as np
 from textual import on
@@ -56,7 +55,7 @@ class OverlayCharts(Vertical):
         self.runs = tuple(runs)
         self._draw()
 
-    def look(
+    def view_as(
         self, *, cursor: float | None = None, log_x: bool | None = None, log_y: bool | None = None
     ) -> None:
         """Change how it is drawn; what is None stays."""
@@ -67,16 +66,11 @@ class OverlayCharts(Vertical):
         )
         self._draw()
 
-    def leave_cursor(self) -> None:
-        """Take the cursor away."""
-        self.view = replace(self.view, cursor=None)
-        self._draw()
-
     def scrub(self, columns: int) -> None:
         """Move the cursor; it comes from the right end."""
         x = self.risk.step_cursor(self.view.cursor, columns)
         if x is not None:
-            self.look(cursor=x)
+            self.view_as(cursor=x)
 
     def _draw(self) -> None:
         bare, cursor = self.has_class("bare"), self.view.cursor
@@ -97,10 +91,10 @@ class OverlayCharts(Vertical):
     @on(CursorMoved)
     def _pointed(self, event: CursorMoved) -> None:
         event.stop()
-        self.look(cursor=event.x)
+        self.view_as(cursor=event.x)
 
     @on(Scrubbed)
     def _scrubbed(self, event: Scrubbed) -> None:
         event.stop()
         if self.risk.plot is not None:
-            self.look(cursor=self.risk.plot.x.at(event.fraction))
+            self.view_as(cursor=self.risk.plot.x.at(event.fraction))

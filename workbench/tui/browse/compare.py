@@ -16,7 +16,6 @@ from textual.widgets import Static
 
 from workbench.config.toml import parse_toml
 from workbench.errors import clean_text
-from workbench.record.history import History
 from workbench.record.reader import RunReader
 from workbench.record.schema import STEP
 from workbench.tui.dialogs import Dialog, palette_of
@@ -51,12 +50,6 @@ class RunCurves:
         if after and x - self.step[after - 1] <= self.step[after] - x:
             return after - 1
         return after
-
-
-def curves_of(history: History) -> RunCurves:
-    """The curves of a history, cut to one length."""
-    found = {name: history.scalar(name) for name in history.names() if name in _WANTED}
-    return _curves(found)
 
 
 _WANTED = (STEP, "log_risk", "margin_normalized")
@@ -252,26 +245,6 @@ def draw_diff(
 class DiffScreen(Dialog[None]):
     """Where two runs' configurations differ."""
 
-    DEFAULT_CSS = """
-    DiffScreen {
-        align: center middle;
-        & > VerticalScroll {
-            width: 94%;
-            max-width: 100;
-            height: auto;
-            max-height: 100%;
-            padding: 0 1;
-            background: #161b22;
-            border: round #3d444d;
-            border-title-color: #d6dbe1;
-            scrollbar-size-vertical: 1;
-            scrollbar-color: #3d444d;
-            scrollbar-background: #161b22;
-            &.plain { border: ascii #3d444d; }
-        }
-        & Static { width: 100%; height: auto; }
-    }
-    """
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("escape,D,q,enter", "close", "close"),
         Binding("j", "scroll(1)", "down", show=False),
@@ -284,7 +257,7 @@ class DiffScreen(Dialog[None]):
 
     def compose(self) -> ComposeResult:
         count = len(self.differences)
-        with VerticalScroll() as box:
+        with VerticalScroll(classes="sheet") as box:
             box.border_title = "1 setting differs" if count == 1 else f"{count} settings differ"
             box.set_class(palette_of(self).ascii, "plain")
             yield Static(markup=False)

@@ -68,23 +68,13 @@ FIELD_NAMES = tuple(_FIELDS)
 """The fields, for help texts."""
 
 
-def parse_filter(text: str) -> Predicate:
-    """Whether a run fits the filter in `text`, as a function; every run fits an empty one.
-
-    `risk` is log₁₀ of the risk, as in the table.
-
-    Raises:
-        BadInput: a field is unknown (with the nearest name), a number is none, a value is missing,
-            or text is compared with < or >.
-    """
-    fits, mistake = read_filter(text)
-    if mistake:
-        raise BadInput(mistake)
-    return fits
-
-
 def read_filter(text: str) -> tuple[Predicate, str]:
-    """The filter of the terms that make sense, and a sentence on the first that does not."""
+    """Whether a run fits the filter in `text`, as a function, and a sentence on what makes no sense in it.
+
+    Every run fits an empty one. `risk` is log₁₀ of the risk, as in the table. A term whose field is
+    unknown (the nearest name is given), whose number is none, that lacks a value, or that compares text
+    with < or >, is left out, and the sentence is on the first of these.
+    """
     terms: list[Predicate] = []
     mistake = ""
     for match in _TERM.finditer(text):

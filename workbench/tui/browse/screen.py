@@ -3,27 +3,33 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Coroutine
 from functools import partial
-from typing import ClassVar
+from pathlib import Path
+from typing import Any, ClassVar
 
 from textual import events, on
 from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 from textual.containers import Horizontal
 from textual.message import Message
+from textual.screen import Screen
 from textual.widgets import DataTable, Input, Static
 from textual.worker import get_current_worker
 
 from workbench.errors import WorkbenchError, clean_text
 from workbench.record.summary import RunSummary
-from workbench.tui.browse.actions import RunActions
+from workbench.tui.browse.actions import JobDone, RunActions
 from workbench.tui.browse.charts import OverlayCharts
 from workbench.tui.browse.compare import RunCurves, read_curves
 from workbench.tui.browse.filter import Predicate, read_filter
 from workbench.tui.browse.header import BrowseHeader, HeaderModel, empty_text, key_hints
 from workbench.tui.browse.scan import Change, Known, Shelf, scan_runs
-from workbench.tui.browse.table import SORTS, Look, RunsTable, sort_note, sorted_runs
+from workbench.tui.browse.table import SORTS, RowStyle, RunsTable, sort_note, sorted_runs
 from workbench.tui.dialogs import palette_of
+from workbench.tui.driver import frame_ready
+from workbench.tui.routes import Go, OpenLaunch
+from workbench.tui.unbroken import Unbroken
 from workbench.tui.widgets.keyline import KeyLine
 from workbench.tui.widgets.palette import SERIES, Depth
 
@@ -46,7 +52,7 @@ class CurvesRead(Message):
         self.run_id, self.known, self.curves = run_id, known, curves
 
 
-class BrowseScreen(RunActions):
+class BrowseScreen(Unbroken, Screen[None]):
     """Look through the stored runs."""
 
     CSS_PATH = "browse.tcss"
@@ -73,8 +79,10 @@ class BrowseScreen(RunActions):
         Binding("q", "app.leave_now", "quit"),
     ]
 
-    def __init__(self) -> None:
+    def __init__(self, runs_dir: Path) -> None:
         super().__init__()
+        self.runs_dir = runs_dir
+        self.actions = RunActions(self, self, runs_dir)
         self.shelf = Shelf()
         self.scanning = False
         self.mistake = self.trouble = ""
@@ -103,7 +111,7 @@ class BrowseScreen(RunActions):
         """Begin to read the folder."""
         self.table.focus()
         self.set_interval(TICK, self._tick)
-        self.look_again()
+        self.rescan()
 
     def on_resize(self, event: events.Resize) -> None:
         """Choose what there is room for."""
@@ -120,7 +128,7 @@ class BrowseScreen(RunActions):
     def on_screen_resume(self) -> None:
         """Something may have changed while another screen was in front."""
         if self.is_mounted:
-            self.look_again()
+            self.rescan()
 
     @property
     def table(self) -> RunsTable:
@@ -139,17 +147,17 @@ class BrowseScreen(RunActions):
         now = time.monotonic()
         # Any new row makes all be drawn again: while many come in, that is done now and then.
         due = not self.scanning or now - self._drawn_at > REDRAW
-        if self._dirty and due and self.host.frame_ready():
+        if self._dirty and due and frame_ready(self.app):
             self._drawn_at = now
             self._show_table()
         self._show_header()
         self._read_curves()
         if now - self._scanned_at > RESCAN:
-            self.look_again()
+            self.rescan()
 
     # --- reading ---
 
-    def look_again(self) -> None:
+    def rescan(self) -> None:
         """Look at the runs folder in a thread, if that is not going on already."""
         if not self.scanning:
             self.scanning = True
@@ -158,7 +166,7 @@ class BrowseScreen(RunActions):
     def _scan(self) -> None:
         """In a thread: report what changed, some at a time."""
         worker = get_current_worker()
-        runs_dir, known = self.host.runs_dir, dict(self.shelf.known)
+        runs_dir, known = self.runs_dir, dict(self.shelf.known)
         batch: list[Change] = []
         sent, mistake = time.monotonic(), ""
         try:
@@ -217,13 +225,13 @@ class BrowseScreen(RunActions):
 
     # --- showing ---
 
-    def _rows(self) -> list[tuple[RunSummary, Look]]:
-        """The runs that fit the filter, in order, each with how it looks."""
+    def _rows(self) -> list[tuple[RunSummary, RowStyle]]:
+        """The runs that fit the filter, in order, each with its style."""
         runs = [run for run in self.shelf.summaries() if self.fits(run)]
         palette, twins = palette_of(self), self.shelf.twins()
         marks = {run_id: place for place, run_id in enumerate(self.marks)}
         return [
-            (run, Look(palette, marks.get(run.run_id), run.name in twins))
+            (run, RowStyle(palette, marks.get(run.run_id), run.name in twins))
             for run in sorted_runs(runs, self.sort_key, self.sort_reverse)
         ]
 
@@ -235,7 +243,7 @@ class BrowseScreen(RunActions):
             self.set_class(bare, "empty")
             self.query_one(KeyLine).show(key_hints(empty=bare))
         if bare:
-            place = clean_text(str(self.host.runs_dir), 60)
+            place = clean_text(str(self.runs_dir), 60)
             self.query_one("#empty", Static).update(
                 empty_text(place, self.trouble, palette_of(self))
             )
@@ -255,7 +263,7 @@ class BrowseScreen(RunActions):
             sort=sort_note(self.sort_key, self.sort_reverse) if self.shelf.total else "",
             filter=self.filter_text,
             mistake=self.mistake or self.trouble,
-            job=self.job.note() if self.job is not None else "",
+            job=self.actions.job.note() if self.actions.job is not None else "",
         )
         header = self.query_one(BrowseHeader)
         if header.model != model:
@@ -272,13 +280,16 @@ class BrowseScreen(RunActions):
     # --- which runs ---
 
     def run_here(self) -> RunSummary | None:
+        """The run under the cursor."""
         return self.shelf.summary(self.table.current)
 
     def marked_runs(self) -> list[RunSummary]:
+        """The marked runs, in the order they were marked."""
         found = [self.shelf.summary(run_id) for run_id in self.marks]
         return [run for run in found if run is not None]
 
     def cursor_step(self) -> float | None:
+        """The step the charts' cursor is at."""
         return self.charts.view.cursor
 
     @on(DataTable.RowHighlighted)
@@ -297,6 +308,49 @@ class BrowseScreen(RunActions):
             self.sort_reverse = not self.sort_reverse if key == self.sort_key else True
             self.sort_key = key
             self._show_sorted()
+
+    # --- what is done with them ---
+
+    def action_open(self) -> None:
+        """Replay the run, or follow it while it trains."""
+        self.actions.open()
+
+    def action_diff(self) -> None:
+        """Compare the configurations of two marked runs."""
+        self.actions.diff()
+
+    def action_new(self) -> None:
+        """Start a new run."""
+        self.post_message(Go(OpenLaunch()))
+
+    def action_resume(self) -> None:
+        """Go on with the run."""
+        self._ask(self.actions.resume())
+
+    def action_fork(self) -> None:
+        """Start a new run from a stored state of this one."""
+        self._ask(self.actions.fork())
+
+    def action_export(self) -> None:
+        """Write the run as a file for other tools."""
+        self._ask(self.actions.export())
+
+    def action_plot(self) -> None:
+        """Draw a figure of the run into a file."""
+        self._ask(self.actions.plot())
+
+    def action_delete(self) -> None:
+        """Delete the run under the cursor, or the marked ones, after asking."""
+        self._ask(self.actions.delete())
+
+    def _ask(self, questions: Coroutine[Any, Any, None]) -> None:
+        """Ask one thing after another, in place of what is being asked."""
+        self.run_worker(questions, group="dialog", exclusive=True)
+
+    def on_job_done(self, message: JobDone) -> None:
+        """Something long has ended, and the folder may have changed."""
+        self.actions.job_done(message)
+        self.rescan()
 
     # --- keys ---
 
@@ -319,11 +373,11 @@ class BrowseScreen(RunActions):
 
     def action_toggle_y(self) -> None:
         """The risk on a log axis, or as it is."""
-        self.charts.look(log_y=not self.charts.view.log_y)
+        self.charts.view_as(log_y=not self.charts.view.log_y)
 
     def action_toggle_x(self) -> None:
         """Steps on a log axis, or evenly."""
-        self.charts.look(log_x=not self.charts.view.log_x)
+        self.charts.view_as(log_x=not self.charts.view.log_x)
 
     def action_sort(self) -> None:
         """Sort by the next column that is shown."""

@@ -17,6 +17,7 @@ from textual.binding import Binding, BindingType
 from textual.widgets import DataTable
 
 from workbench.errors import clean_text
+from workbench.protocol.status import RunStatus
 from workbench.record.summary import RunSummary
 from workbench.tui.run.x_axis import LN10
 from workbench.tui.widgets.cells import clip, text_width
@@ -25,24 +26,11 @@ from workbench.tui.widgets.palette import SERIES, Depth, Palette
 from workbench.tui.widgets.sparkrows import LEAST_DECADES, spark
 from workbench.tui.widgets.statusline import log_risk_text, number_text
 
-STATES: dict[str, tuple[str, str]] = {
-    "running": ("●", "good"),
-    "paused": ("❚", "warn"),
-    "finished": ("✓", "cyan"),
-    "stopped": ("○", "dim"),
-    "lost": ("?", "warn"),
-    "diverged": ("▲", "min"),
-    "stalled": ("■", "warn"),
-    "failed": ("✗", "min"),
-    "unreadable": ("✗", "dim"),
-}
-"""Glyph and colour of a run's state."""
-
 # --- columns ------------------------------------------------------------------------------------
 
 
 @dataclass(frozen=True)
-class Look:
+class RowStyle:
     """What a row's drawing depends on besides its summary."""
 
     palette: Palette
@@ -73,7 +61,7 @@ class Column:
     title: str
     width: int
     rank: int
-    cell: Callable[[RunSummary, Look, int], tuple[str, str]]
+    cell: Callable[[RunSummary, RowStyle, int], tuple[str, str]]
     order: Callable[[RunSummary], float | str | None] | None = None
     right: bool = False
     gap: int = 2
@@ -89,26 +77,26 @@ def twin_tail(run: RunSummary) -> str:
     return run.run_id.rsplit("-", 1)[-1][-6:]
 
 
-def _mark(run: RunSummary, look: Look, width: int) -> tuple[str, str]:
+def _mark(run: RunSummary, style: RowStyle, width: int) -> tuple[str, str]:
     del run, width
-    if look.mark is None:
+    if style.mark is None:
         return "", "dim"
-    bare = look.palette.depth is Depth.NONE and look.mark < len(SERIES)
-    return (str(look.mark + 1) if bare else "●"), series_color(look.mark)
+    bare = style.palette.depth is Depth.NONE and style.mark < len(SERIES)
+    return (str(style.mark + 1) if bare else "●"), series_color(style.mark)
 
 
-def _name(run: RunSummary, look: Look, width: int) -> tuple[str, str]:
-    title, ink = run_title(run), "bright" if look.mark is not None else "text"
-    if not look.twin:
+def _name(run: RunSummary, style: RowStyle, width: int) -> tuple[str, str]:
+    title, ink = run_title(run), "bright" if style.mark is not None else "text"
+    if not style.twin:
         return clip(title, width), ink
     tail = " " + twin_tail(run)
     return clip(title, max(1, width - text_width(tail))) + tail, ink
 
 
-def _state(run: RunSummary, look: Look, width: int) -> tuple[str, str]:
-    del look
-    glyph, ink = STATES.get(run.status, ("·", "dim"))
-    return (f"{glyph} {clip(run.status, width - 2)}" if width > 4 else glyph), ink
+def _state(run: RunSummary, style: RowStyle, width: int) -> tuple[str, str]:
+    del style
+    glyph, ink = run.status.glyph, run.status.ink
+    return (f"{glyph:2} {clip(run.status.value, width - 3)}" if width > 4 else glyph), ink
 
 
 def _count(value: int | None, width: int) -> str:
@@ -118,29 +106,29 @@ def _count(value: int | None, width: int) -> str:
     return text if len(text) <= width else short(value)
 
 
-def _risk(run: RunSummary, look: Look, width: int) -> tuple[str, str]:
-    del look, width
+def _risk(run: RunSummary, style: RowStyle, width: int) -> tuple[str, str]:
+    del style, width
     value = run.log10_risk
     if value is None:
         return "–", "dim"
     return log_risk_text(value), "text" if math.isfinite(value) else "min"
 
 
-def _margin(run: RunSummary, look: Look, width: int) -> tuple[str, str]:
-    del look, width
+def _margin(run: RunSummary, style: RowStyle, width: int) -> tuple[str, str]:
+    del style, width
     value = run.margin_normalized
     if value is None:
         return "–", "dim"
     return number_text(value, "+.4f"), "text" if math.isfinite(value) else "min"
 
 
-def _trend(run: RunSummary, look: Look, width: int) -> tuple[str, str]:
+def _trend(run: RunSummary, style: RowStyle, width: int) -> tuple[str, str]:
     values = np.asarray(run.trend, dtype=np.float64) / LN10
-    return spark(values, width, look.palette, LEAST_DECADES), look.color
+    return spark(values, width, style.palette, LEAST_DECADES), style.color
 
 
-def _modified(run: RunSummary, look: Look, width: int) -> tuple[str, str]:
-    del look, width
+def _modified(run: RunSummary, style: RowStyle, width: int) -> tuple[str, str]:
+    del style, width
     if run.modified <= 0:
         return "–", "dim"
     moment, now = datetime.fromtimestamp(run.modified), datetime.now()
@@ -148,14 +136,12 @@ def _modified(run: RunSummary, look: Look, width: int) -> tuple[str, str]:
     return moment.strftime(form), "bar_text"
 
 
-_STATE_ORDER = {state: place for place, state in enumerate(STATES)}
+_STATE_ORDER = {state: place for place, state in enumerate(RunStatus)}
 
 COLUMNS: tuple[Column, ...] = (
     Column("mark", "", 2, 0, _mark, gap=1),
     Column("run", "run", 0, 0, _name, lambda r: run_title(r).casefold()),
-    Column(
-        "state", "state", 13, 0, _state, lambda r: _STATE_ORDER.get(r.status, len(_STATE_ORDER))
-    ),
+    Column("state", "state", 13, 0, _state, lambda r: _STATE_ORDER[r.status]),
     Column("n", "n", 6, 8, lambda r, _, w: (_count(r.n, w), "text"), lambda r: r.n, True, 1),
     Column("H", "H", 7, 6, lambda r, _, w: (_count(r.H, w), "text"), lambda r: r.H, True),
     Column("loss", "loss", 11, 7, lambda r, _, w: (clip(r.loss, w), "text"), lambda r: r.loss),
@@ -191,16 +177,16 @@ def fitted(width: int) -> list[tuple[Column, int]]:
     return [(column, widths[column.key]) for column in kept]
 
 
-def draw_cell(column: Column, width: int, run: RunSummary, look: Look) -> Text:
+def draw_cell(column: Column, width: int, run: RunSummary, style: RowStyle) -> Text:
     """One cell, exactly `width` cells wide; plain text, never markup."""
     gap = min(column.gap, max(0, width - 1))
     inner = width - gap
-    text, ink = column.cell(run, look, inner)
-    text = look.palette.say(text)
-    text = clip(text, inner) if not look.palette.ascii else text[:inner]
+    text, ink = column.cell(run, style, inner)
+    text = style.palette.say(text)
+    text = clip(text, inner) if not style.palette.ascii else text[:inner]
     space = " " * (inner - text_width(text))
     text = space + text if column.right else text + space
-    return Text(text + " " * gap, style=f"#{look.palette.ink(ink):06x}", end="", no_wrap=True)
+    return Text(text + " " * gap, style=f"#{style.palette.ink(ink):06x}", end="", no_wrap=True)
 
 
 def sorted_runs(runs: Iterable[RunSummary], key: str, reverse: bool) -> list[RunSummary]:
@@ -232,30 +218,6 @@ def sort_note(key: str, reverse: bool) -> str:
 class RunsTable(DataTable[Text], inherit_bindings=False):
     """Runs as rows. ←/→ are left to the screen; a second click on a row opens it."""
 
-    DEFAULT_CSS = """
-    RunsTable, RunsTable:focus {
-        height: 1fr;
-        background: #0d1117;
-        background-tint: transparent;
-        scrollbar-size-vertical: 1;
-        scrollbar-color: #3d444d;
-        scrollbar-color-hover: #6b737d;
-        scrollbar-color-active: #6b737d;
-        scrollbar-background: #161b22;
-        scrollbar-background-hover: #161b22;
-        scrollbar-background-active: #161b22;
-        scrollbar-size-horizontal: 0;
-        overflow-x: hidden;
-        & > .datatable--header {
-            background: #161b22; background-tint: transparent; color: #9aa3ad; text-style: none;
-        }
-        & > .datatable--odd-row { background: #0d1117; }
-        & > .datatable--even-row { background: #11161d; }
-        & > .datatable--cursor {
-            background: #1f3a5f; color: #f4f6f8; text-style: bold;
-        }
-    }
-    """
     HELP_NAME: ClassVar[str] = "in the table"
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("up,k", "cursor_up", "run above", show=False),
@@ -278,7 +240,7 @@ class RunsTable(DataTable[Text], inherit_bindings=False):
         self.palette = palette
         self._fitted: list[tuple[Column, int]] = []
         self._drawn: dict[str, list[Text]] = {}
-        self._from: dict[str, tuple[RunSummary, Look]] = {}
+        self._from: dict[str, tuple[RunSummary, RowStyle]] = {}
 
     @property
     def run_ids(self) -> list[str]:
@@ -315,20 +277,20 @@ class RunsTable(DataTable[Text], inherit_bindings=False):
             self.add_column(Text(label, end=""), width=size, key=column.key)
         return True
 
-    def draw_row(self, run: RunSummary, look: Look) -> list[Text]:
+    def draw_row(self, run: RunSummary, style: RowStyle) -> list[Text]:
         """The cells of a run, those drawn before if nothing has changed."""
         before = self._from.get(run.run_id)
-        if before is not None and before[0] is run and before[1] == look:
+        if before is not None and before[0] is run and before[1] == style:
             return self._drawn[run.run_id]
-        return [draw_cell(column, size, run, look) for column, size in self._fitted]
+        return [draw_cell(column, size, run, style) for column, size in self._fitted]
 
-    def show_runs(self, runs: Sequence[tuple[RunSummary, Look]]) -> Literal["cells", "rows"]:
+    def show_runs(self, runs: Sequence[tuple[RunSummary, RowStyle]]) -> Literal["cells", "rows"]:
         """Show runs in this order; only what differs from before is touched.
 
         Returns:
             `rows` if the rows had to be laid out anew, `cells` if at most cells changed.
         """
-        cells = {run.run_id: self.draw_row(run, look) for run, look in runs}
+        cells = {run.run_id: self.draw_row(run, style) for run, style in runs}
         wanted, present = list(cells), self.run_ids
         if wanted[: len(present)] != present:
             self._lay_out(cells, present)
@@ -338,7 +300,7 @@ class RunsTable(DataTable[Text], inherit_bindings=False):
             for run_id in wanted[len(present) :]:
                 self.add_row(*cells[run_id], key=run_id)
         self._drawn = cells
-        self._from = {run.run_id: (run, look) for run, look in runs}
+        self._from = {run.run_id: (run, style) for run, style in runs}
         return "cells" if wanted == present else "rows"
 
     def _update_row(self, run_id: str, cells: list[Text]) -> None:

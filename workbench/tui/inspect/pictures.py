@@ -22,8 +22,8 @@ TRAILS = 60
 """Up to this many neurons' ways to their targets are drawn."""
 
 
-def _marks(looked: Examined, sign: float | None, chosen: int | None) -> tuple[KktPoint, ...]:
-    found = looked.inspection.correlation
+def _marks(examined: Examined, sign: float | None, chosen: int | None) -> tuple[KktPoint, ...]:
+    found = examined.inspection.correlation
     if found is None:
         return ()
     marks = []
@@ -40,11 +40,11 @@ def _marks(looked: Examined, sign: float | None, chosen: int | None) -> tuple[Kk
     return tuple(marks)
 
 
-def compass(looked: Examined, chosen: int | None) -> CompassModel:
+def compass(examined: Examined, chosen: int | None) -> CompassModel:
     """Neurons with their ways to their targets, inputs, KKT points."""
-    state, inspection = looked.state, looked.inspection
+    state, inspection = examined.state, examined.inspection
     found = inspection.correlation
-    if not is_planar(looked) or found is None:
+    if not is_planar(examined) or found is None:
         return CompassModel(title="directions", empty="no plane to draw directions in")
     u = state.structure.incoming(state.theta)
     norm = state.neuron_norm
@@ -59,9 +59,9 @@ def compass(looked: Examined, chosen: int | None) -> CompassModel:
         norms=norm,
         signs=state.structure.neuron_signs(state.theta),
         data=data_directions(state.x, state.y) if state.n <= FEW_INPUTS else (),
-        kkt=_marks(looked, None, chosen),
+        kkt=_marks(examined, None, chosen),
         arcs=arcs,
-        trails=ways(looked),
+        trails=ways(examined),
         scale=_scale(norm),
     )
 
@@ -73,10 +73,10 @@ def _scale(norm: Float[np.ndarray, " H"]) -> Literal["relative", "log"]:
     return "log" if many else "relative"
 
 
-def ways(looked: Examined) -> tuple[Float[np.ndarray, "T 2"], ...]:
+def ways(examined: Examined) -> tuple[Float[np.ndarray, "T 2"], ...]:
     """From the tips of small neurons to their targets on the circle: the shorter way round, which the
     flow takes unless a minimum of N lies on it."""
-    inspection, state = looked.inspection, looked.state
+    inspection, state = examined.inspection, examined.state
     found = inspection.correlation
     small = [n for n in inspection.forecast.neurons if n.small and n.target is not None]
     if found is None or len(small) > TRAILS:
@@ -119,25 +119,25 @@ def _between(start: float, turn: float, angle: float) -> bool:
     return 1e-9 < offset < abs(turn) - 1e-9
 
 
-def landscape(looked: Examined, chosen: int | None, neuron: int | None) -> LandscapeModel:
+def landscape(examined: Examined, chosen: int | None, neuron: int | None) -> LandscapeModel:
     """N over the angle for the sign of the chosen point, with small neurons on it."""
-    state, found = looked.state, looked.inspection.correlation
+    state, found = examined.state, examined.inspection.correlation
     title = "N(u) of the residual"
-    if not looked.circles or found is None:
+    if not examined.circles or found is None:
         return LandscapeModel(title=title, empty="the landscape is drawn for neurons in the plane")
-    sign = next(iter(looked.circles))
+    sign = next(iter(examined.circles))
     point = None
     if chosen is not None and 0 <= chosen < len(found.points):
         sign, point = found.sees[chosen], found.points[chosen]
-    circle = looked.circles[sign]
+    circle = examined.circles[sign]
     u = state.structure.incoming(state.theta)
     seen = np.flatnonzero(state.sees == sign)
-    small = np.intersect1d(seen, looked.inspection.groups.small)
+    small = np.intersect1d(seen, examined.inspection.groups.small)
     model = LandscapeModel(
-        title=title if len(looked.circles) == 1 else f"{title}, sign {'+' if sign > 0 else '−'}",
+        title=title if len(examined.circles) == 1 else f"{title}, sign {'+' if sign > 0 else '−'}",
         angle=circle.angle,
         value=circle.value,
-        kkt=_marks(looked, sign, chosen),
+        kkt=_marks(examined, sign, chosen),
         data=data_directions(state.x, state.y),
         neurons=np.arctan2(u[small, 1], u[small, 0]),
     )

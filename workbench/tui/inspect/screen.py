@@ -14,25 +14,28 @@ from textual import events, on, work
 from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 from textual.containers import Container, Horizontal, Vertical, VerticalScroll
+from textual.screen import Screen
 from textual.widgets import Static
 
 from workbench.errors import WorkbenchError
+from workbench.tui.controls import Controls, ask_fork
 from workbench.tui.dialogs import palette_of
 from workbench.tui.inspect import margin_words as margins
 from workbench.tui.inspect import pictures as pictures
 from workbench.tui.inspect import words as show
-from workbench.tui.inspect.actions import InspectorActions
+from workbench.tui.inspect.ask_push import ask_push
 from workbench.tui.inspect.examined import (
     Examined,
-    LiveSubject,
-    StoredSubject,
+    Subject,
     examine,
     made_sure,
     with_margin,
 )
 from workbench.tui.inspect.status import state_word, status_of
+from workbench.tui.routes import Go, OpenLayers, OpenVerdict
 from workbench.tui.run.layout import NARROW, WIDE
 from workbench.tui.run.surface import prediction_model
+from workbench.tui.unbroken import Unbroken
 from workbench.tui.widgets.chart import LineChart
 from workbench.tui.widgets.compass import Compass
 from workbench.tui.widgets.keyline import KeyHint, KeyLine
@@ -50,8 +53,8 @@ POLL_SECONDS = 0.1
 PAGES = ("verdict", "points", "neurons", "views")
 
 
-class InspectorScreen(InspectorActions):
-    """Looks into a `LiveSubject` while its run is paused, or into a record of a stored run."""
+class InspectorScreen(Unbroken, Screen[None]):
+    """Examines a run that is paused, or a record of a stored run."""
 
     CSS_PATH = "inspect.tcss"
     AUTO_FOCUS = "#points"
@@ -80,8 +83,17 @@ class InspectorScreen(InspectorActions):
         Binding("q", "out", "back", show=False),
     ]
 
-    def __init__(self, subject: LiveSubject | StoredSubject) -> None:
-        super().__init__(subject)
+    def __init__(self, subject: Subject) -> None:
+        super().__init__()
+        self.subject = subject
+        self.controls = Controls(
+            self,
+            subject.session,
+            absent="this is a stored run: f forks it here, r on its screen resumes it",
+            after_end="f forks it here",
+        )
+        self.examined: Examined | None = None
+        self.seen: object = None
         self.page = 0
         self.margins = False
         self._asked = False
@@ -116,11 +128,11 @@ class InspectorScreen(InspectorActions):
         yield KeyLine(id="keys")
 
     def on_mount(self) -> None:
-        """Begin to look."""
+        """Begin with the state that is there."""
         self.add_class("waiting")
         self._arrange()
-        self.set_interval(POLL_SECONDS, self.look_again)
-        self.look_again()
+        self.set_interval(POLL_SECONDS, self.check_state)
+        self.check_state()
 
     def on_unmount(self) -> None:
         """Nobody waits for the theory any more."""
@@ -142,10 +154,10 @@ class InspectorScreen(InspectorActions):
             self.set_class(PAGES[self.page] == "views", "turned")
         self._draw_keys()
 
-    # --- looking ---
+    # --- examining ---
 
-    def look_again(self) -> None:
-        """Look again when another state is there."""
+    def check_state(self) -> None:
+        """Examine the state when it is another one."""
         key = self.subject.key()
         # Snapshots are told apart by identity: they hold arrays.
         if key is self.seen or (isinstance(key, int) and key == self.seen):
@@ -155,19 +167,19 @@ class InspectorScreen(InspectorActions):
         self._draw_status()
         if key is not None:
             self._cancel = threading.Event()
-            self._look(self._cancel)
+            self._examine(self._cancel)
 
-    @work(thread=True, exit_on_error=False, group="look")
-    def _look(self, cancel: threading.Event) -> None:
+    @work(thread=True, exit_on_error=False, group="examine")
+    def _examine(self, cancel: threading.Event) -> None:
         try:
-            looked = examine(self.subject.state(), cancel.is_set)
-            self._tell(cancel, looked)
+            examined = examine(self.subject.state(), cancel.is_set)
+            self._tell(cancel, examined)
             # Late, the verdict needs no curvature, and the certificates are what one looks for.
-            late = looked.inspection.regime == "late"
+            late = examined.inspection.regime == "late"
             for more in (with_margin, made_sure) if late else (made_sure, with_margin):
                 if not cancel.is_set():
-                    looked = more(looked, cancel.is_set)
-                    self._tell(cancel, looked)
+                    examined = more(examined, cancel.is_set)
+                    self._tell(cancel, examined)
         except WorkbenchError as error:
             self._tell(cancel, str(error))
         except Exception as error:  # noqa: BLE001  (a thread's top frame: silence would be worse)
@@ -186,74 +198,81 @@ class InspectorScreen(InspectorActions):
             self.add_class("waiting")
             return
         self.remove_class("waiting")
-        keep = found.sure and (self.looked is None or not self.looked.sure)
-        self.looked = found
+        keep = found.sure and (self.examined is None or not self.examined.sure)
+        self.examined = found
         if not self._asked:
             self.margins = found.inspection.regime == "late"
-        if keep and isinstance(self.subject, LiveSubject):
+        if keep:
             self.subject.keep(found)
         self._draw()
 
     # --- drawing ---
 
     def _draw(self) -> None:
-        looked = self.looked
-        if looked is None:
+        examined = self.examined
+        if examined is None:
             return
         palette = palette_of(self)
         self._draw_status()
         self._draw_keys()
-        self.query_one("#verdict", Static).update(lines(show.verdict_line(looked), palette, ""))
-        self.query_one("#evidence", Static).update(lines(show.evidence_lines(looked), palette))
+        self.query_one("#verdict", Static).update(lines(show.verdict_line(examined), palette, ""))
+        self.query_one("#evidence", Static).update(lines(show.evidence_lines(examined), palette))
         margin = self.margin
-        page = show.saddle_page(looked) if margin is None else margins.page(margin, looked.state)
+        page = (
+            show.saddle_page(examined) if margin is None else margins.page(margin, examined.state)
+        )
         self.query_one("#points-title", Static).update(palette.say(page.upper_title))
         self.query_one("#points", Listing).show_rows(page.upper)
         self.query_one("#neurons-title", Static).update(palette.say(page.lower_title))
         self.query_one("#neurons", Listing).show_rows(page.lower)
         self.query_one("#limits", Static).update(lines(page.notes, palette))
-        self.set_class(margin is None and not show.is_planar(looked), "plain")
+        self.set_class(margin is None and not show.is_planar(examined), "plain")
         self.set_class(margin is not None, "margin")
         self._draw_choice()
 
     @property
     def margin(self) -> MarginCertificate | None:
         """The certificates, while their page is the one shown."""
-        return None if self.looked is None or not self.margins else self.looked.inspection.margin
+        return (
+            None if self.examined is None or not self.margins else self.examined.inspection.margin
+        )
 
     def _draw_choice(self) -> None:
         """What depends on the chosen point or neuron."""
-        looked = self.looked
-        if looked is None:
+        examined = self.examined
+        if examined is None:
             return
         if self.has_class("prediction"):
-            state = looked.state
+            state = examined.state
             model = prediction_model(
-                looked.surface, state.step, state.x, state.y, classifies=state.loss != "square"
+                examined.surface,
+                state.step,
+                state.x,
+                state.y,
+                classifies=not state.loss.regression,
             )
             self.query_one("#prediction", Prediction).show(model)
         if self.margin is not None:
             self.query_one("#front", LineChart).show(margins.front_chart(self.margin))
             row = self.query_one("#neurons", Listing).chosen or 0
-            sample = margins.constraint_detail(self.margin, looked.state, row)
+            sample = margins.constraint_detail(self.margin, examined.state, row)
             self.query_one("#detail", Static).update(lines(sample, palette_of(self)))
             return
         point, neuron = self.chosen_point(), self.chosen_neuron()
-        self.query_one("#compass", Compass).show(pictures.compass(looked, point))
-        self.query_one("#landscape", Landscape).show(pictures.landscape(looked, point, neuron))
-        detail = [] if point is None else show.point_detail(looked, point)
+        self.query_one("#compass", Compass).show(pictures.compass(examined, point))
+        self.query_one("#landscape", Landscape).show(pictures.landscape(examined, point, neuron))
+        detail = [] if point is None else show.point_detail(examined, point)
         self.query_one("#detail", Static).update(lines(detail, palette_of(self)))
 
     def _draw_status(self) -> None:
-        self.query_one("#status", StatusLine).show(status_of(self.subject, self.looked))
+        self.query_one("#status", StatusLine).show(status_of(self.subject, self.examined))
 
     def _draw_keys(self) -> None:
         self.query_one("#keys", KeyLine).show(tuple(self.hints()))
 
     def hints(self) -> Iterable[KeyHint]:
         """What can be done now."""
-        live, ended = isinstance(self.subject, LiveSubject), self.ended
-        if live and not ended:
+        if self.controls.able:
             yield KeyHint("space", "go on", 0)
             yield KeyHint("N", "next saddle", 1)
             yield KeyHint("s", "step", 4)
@@ -261,15 +280,15 @@ class InspectorScreen(InspectorActions):
             yield KeyHint("u", "until", 5)
             yield KeyHint("p", "push", 2)
             yield KeyHint("c", "checkpoint", 7)
-        elif not live:
+        elif self.subject.session is None:
             yield KeyHint("←→", "record", 1)
-        if self.looked is not None and self.looked.inspection.margin is not None:
+        if self.examined is not None and self.examined.inspection.margin is not None:
             yield KeyHint("m", "correlation" if self.margins else "margins", 2)
-        if self.looked is not None and self.looked.inspection.regime == "late":
+        if self.examined is not None and self.examined.inspection.regime == "late":
             yield KeyHint("o", "optimal?", 2)
-        if self.looked is not None and _has_matrix(self.looked.state):
+        if self.examined is not None and _has_matrix(self.examined.state):
             yield KeyHint("w", "layers", 4)
-        if self.looked is not None and self.looked.surface is not None:
+        if self.examined is not None and self.examined.surface is not None:
             yield KeyHint("d", "pictures" if self.has_class("prediction") else "prediction", 4)
         yield KeyHint("f", "fork", 3)
         yield KeyHint("↑↓", "choose", 8)
@@ -286,15 +305,15 @@ class InspectorScreen(InspectorActions):
         """The neuron under the cursor, while that table is the one in use."""
         row = self.query_one("#neurons", Listing).chosen
         none = row is None or self.margin is not None or self._table != "neurons"
-        if self.looked is None or row is None or none:
+        if self.examined is None or row is None or none:
             return None
-        return show.shown_neurons(self.looked)[row].index
+        return show.shown_neurons(self.examined)[row].index
 
     def chosen_point(self) -> int | None:
         """The KKT point under the cursor; that of the neuron under it, in the other table."""
         neuron = self.chosen_neuron()
-        if neuron is not None and self.looked is not None:
-            return self.looked.inspection.forecast.neurons[neuron].target
+        if neuron is not None and self.examined is not None:
+            return self.examined.inspection.forecast.neurons[neuron].target
         return None if self.margin is not None else self.query_one("#points", Listing).chosen
 
     @on(Listing.Chosen)
@@ -330,10 +349,10 @@ class InspectorScreen(InspectorActions):
 
     def action_margins(self) -> None:
         """From the correlation function's page to that of the max-margin problem, or back."""
-        looked = self.looked
-        if looked is None or looked.inspection.margin is None:
-            done = looked is not None and looked.whole
-            why = looked.inspection.limits[-1] if done and looked is not None else ""
+        examined = self.examined
+        if examined is None or examined.inspection.margin is None:
+            done = examined is not None and examined.whole
+            why = examined.inspection.limits[-1] if done and examined is not None else ""
             self.notify(why or "the certificates are being computed …", markup=False)
             return
         self.margins, self._asked = not self.margins, True
@@ -341,7 +360,7 @@ class InspectorScreen(InspectorActions):
 
     def action_prediction(self) -> None:
         """What the network predicts over the plane of its inputs, in place of the pictures, or back."""
-        if self.looked is None or self.looked.surface is None:
+        if self.examined is None or self.examined.surface is None:
             self.notify("the inputs of this run do not lie in a plane")
             return
         self.toggle_class("prediction")
@@ -351,26 +370,22 @@ class InspectorScreen(InspectorActions):
 
     def action_optimal(self) -> None:
         """Whether the KKT point that this state heads for is an optimum: a page of its own."""
-        from workbench.tui.verdict.screen import VerdictScreen
-
-        looked = self.looked
-        if looked is None:
+        examined = self.examined
+        if examined is None:
             self.notify("still looking into this state")
             return
-        state, known = looked.state, self._verdict
+        state, known = examined.state, self._verdict
         found = None if known is None or known[0] is not state else known[1]
 
         def keep(found: Optimality | None) -> None:
             self._verdict = None if found is None else (state, found)
 
-        screen = VerdictScreen(self.subject.name, state, found, state_word(self.subject))
-        self.app.push_screen(screen, keep)
+        run, status = self.subject.name, state_word(self.subject)
+        self.post_message(Go(OpenVerdict(run, state, status, found, keep)))
 
     def action_layers(self) -> None:
         """Singular values of the layers, and the data mapped through them."""
-        from workbench.tui.layers.screen import LayersScreen
-
-        self.app.push_screen(LayersScreen(self.subject))
+        self.post_message(Go(OpenLayers(self.subject)))
 
     def action_turn(self) -> None:
         """Where one column fits: the other one."""
@@ -380,6 +395,58 @@ class InspectorScreen(InspectorActions):
     def action_out(self) -> None:
         """Back to the run."""
         self.app.pop_screen()
+
+    # --- what the run is asked for ---
+
+    def action_go_on(self) -> None:
+        """Train on, on the run's screen."""
+        if self.controls.go_on():
+            self.app.pop_screen()
+
+    def action_step(self, n: int) -> None:
+        """Take n steps, and examine where they lead."""
+        self.controls.step(n)
+
+    def action_step_n(self) -> None:
+        """Ask for n."""
+        self.controls.ask_step()
+
+    def action_next_saddle(self) -> None:
+        """Train until the next saddle is seen, on the run's screen."""
+        if self.controls.next_saddle():
+            self.app.pop_screen()
+
+    def action_until(self) -> None:
+        """Train until a step, a risk, or the next saddle, on the run's screen."""
+        self.controls.ask_until("saddle", self.app.pop_screen)
+
+    def action_checkpoint(self) -> None:
+        """Write a checkpoint now."""
+        if self.controls.checkpoint():
+            self.notify("checkpoint written", timeout=3)
+
+    def action_push(self) -> None:
+        """Ask how far to push which neuron along the chosen KKT direction."""
+        examined, point = self.examined, self.chosen_point()
+        if not self.controls.allowed():
+            return
+        if examined is None or point is None or self.subject.key() is not self.seen:
+            self.notify("choose a KKT point first")
+            return
+        ask_push(self, self.controls, examined, point)
+
+    def action_fork(self) -> None:
+        """A new run from this state; a live run is stopped first, with a checkpoint."""
+        if self.examined is None:
+            return
+        stops = " (this run stops here and can be resumed)" if self.controls.able else ""
+        step, subject = self.examined.inspection.step, self.subject
+        ask_fork(self, subject.folder, step, subject.config, stops)
+
+    def action_record(self, by: int) -> None:
+        """Another record of a stored run."""
+        if self.subject.moved(by):
+            self.check_state()
 
 
 def _has_matrix(state: InspectedState) -> bool:

@@ -4,45 +4,30 @@ from __future__ import annotations
 
 import numpy as np
 
-from workbench.tui.inspect.examined import Examined, LiveSubject, StoredSubject
+from workbench.protocol.status import RunStatus
+from workbench.tui.inspect.examined import Examined, Subject
 from workbench.tui.inspect.words import VERDICTS
 from workbench.tui.run.x_axis import LN10
-from workbench.tui.widgets.statusline import State, Status
-
-STATES: dict[str, State] = {
-    "starting": "starting",
-    "running": "live",
-    "paused": "paused",
-    "stopped": "paused",
-    "finished": "done",
-    "diverged": "diverged",
-    "stalled": "stalled",
-    "failed": "failed",
-}
+from workbench.tui.widgets.statusline import Status
 
 
-def state_word(subject: LiveSubject | StoredSubject | None) -> State:
-    """What the run is doing, as status lines call it."""
-    return STATES[subject.session.engine.mode] if isinstance(subject, LiveSubject) else "replay"
+def state_word(subject: Subject) -> RunStatus:
+    """What the run is doing."""
+    return RunStatus.REPLAYED if subject.session is None else subject.session.engine.mode
 
 
-def status_of(subject: LiveSubject | StoredSubject, looked: Examined | None) -> Status:
+def status_of(subject: Subject, examined: Examined | None) -> Status:
     """The state and the verdict; while another state is being looked into, the step last seen."""
-    step, extra = None, ""
-    if isinstance(subject, LiveSubject):
-        engine = subject.session.engine
-        step = None if engine.snapshot is None else engine.snapshot.step
-    elif isinstance(subject, StoredSubject):
-        step = subject.step
-    if looked is not None:
-        extra = VERDICTS[looked.inspection.judgement.verdict][0]
-        if looked.inspection.step != step:
-            extra = f"seen at step {looked.inspection.step:,}"
+    step, extra = subject.step, ""
+    if examined is not None:
+        extra = VERDICTS[examined.inspection.judgement.verdict][0]
+        if examined.inspection.step != step:
+            extra = f"seen at step {examined.inspection.step:,}"
     return Status(
         state=state_word(subject),
         name=subject.name,
         step=step,
-        log10_risk=None if looked is None else looked.state.log_risk / LN10,
-        norm=None if looked is None else float(np.linalg.norm(looked.state.theta)),
+        log10_risk=None if examined is None else examined.state.log_risk / LN10,
+        norm=None if examined is None else float(np.linalg.norm(examined.state.theta)),
         extra=extra,
     )

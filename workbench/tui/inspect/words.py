@@ -60,40 +60,40 @@ class Page:
     notes: list[Cell]
 
 
-def saddle_page(looked: Examined) -> Page:
+def saddle_page(examined: Examined) -> Page:
     """KKT points of the correlation function, and the neurons that head to them."""
-    found = looked.inspection.correlation
-    lower = "" if found is None or found.joint else neurons_title(looked)
-    upper = points_title(looked)
-    if found is None and looked.inspection.regime == "late" and not looked.whole:
+    found = examined.inspection.correlation
+    lower = "" if found is None or found.joint else neurons_title(examined)
+    upper = points_title(examined)
+    if found is None and examined.inspection.regime == "late" and not examined.whole:
         upper = "max-margin problem (P): the certificates are being computed …"
     return Page(
         upper,
-        points_table(looked),
+        points_table(examined),
         lower,
-        neurons_table(looked),
-        limit_lines(looked),
+        neurons_table(examined),
+        limit_lines(examined),
     )
 
 
-def verdict_line(looked: Examined) -> list[Cell]:
+def verdict_line(examined: Examined) -> list[Cell]:
     """The verdict and the regime; a word on what is still being computed."""
-    word, ink = VERDICTS[looked.inspection.judgement.verdict]
-    regime = REGIMES[looked.inspection.regime]
-    return [(word, ink), (f"   {regime}{waiting_for(looked)}", "bar_text")]
+    word, ink = VERDICTS[examined.inspection.judgement.verdict]
+    regime = REGIMES[examined.inspection.regime]
+    return [(word, ink), (f"   {regime}{waiting_for(examined)}", "bar_text")]
 
 
-def waiting_for(looked: Examined) -> str:
+def waiting_for(examined: Examined) -> str:
     """What the worker is at: late, the certificates before the curvature."""
-    late = looked.inspection.regime == "late"
-    if not looked.whole and (late or looked.sure):
+    late = examined.inspection.regime == "late"
+    if not examined.whole and (late or examined.sure):
         return "   certificates …"
-    return "" if looked.sure else "   Hessian …"
+    return "" if examined.sure else "   Hessian …"
 
 
-def evidence_lines(looked: Examined) -> list[Cell]:
+def evidence_lines(examined: Examined) -> list[Cell]:
     """A sentence a fact, the reasons for the verdict first."""
-    sentences = looked.inspection.judgement.evidence.sentences
+    sentences = examined.inspection.judgement.evidence.sentences
     return [
         (sentence, "text" if place == 0 else "bar_text") for place, sentence in enumerate(sentences)
     ]
@@ -135,9 +135,9 @@ def has_output(point: FoundPoint) -> bool:
     return len(point.direction) == 3 and point.direction[0] != 0
 
 
-def is_planar(looked: Examined) -> bool:
+def is_planar(examined: Examined) -> bool:
     """Whether directions are angles."""
-    return bool(looked.circles)
+    return bool(examined.circles)
 
 
 def heading(inspection: Inspection) -> dict[int, list[int]]:
@@ -149,12 +149,12 @@ def heading(inspection: Inspection) -> dict[int, list[int]]:
     return found
 
 
-def points_table(looked: Examined) -> Listed:
+def points_table(examined: Examined) -> Listed:
     """The KKT points of max N on the sphere, the largest N first."""
-    found = looked.inspection.correlation
+    found = examined.inspection.correlation
     if found is None:
         return Listed()
-    going, planar = heading(looked.inspection), is_planar(looked)
+    going, planar = heading(examined.inspection), is_planar(examined)
     both = len(found.sets) > 1
     columns = [
         ListColumn("kind", 0, right=False),
@@ -192,9 +192,9 @@ def seen_by(found: Correlation, index: int) -> str:
     return "+" if found.sign(index) > 0 else "−"
 
 
-def points_title(looked: Examined) -> str:
+def points_title(examined: Examined) -> str:
     """What the points are, and whether all are listed."""
-    found = looked.inspection.correlation
+    found = examined.inspection.correlation
     if found is None:
         return "KKT points"
     what = "the joint N" if found.joint else "N of the residual"
@@ -204,19 +204,19 @@ def points_title(looked: Examined) -> str:
     return f"{len(found.points):,} KKT points of {what} · {how}{more}"
 
 
-def shown_neurons(looked: Examined) -> list[NeuronForecast]:
+def shown_neurons(examined: Examined) -> list[NeuronForecast]:
     """Small neurons, the first to leave on top, then the large ones; at most `MOST_ROWS`."""
 
     def key(n: NeuronForecast) -> tuple[bool, float, float]:
         return not n.small, np.inf if n.escape_time is None else n.escape_time, -n.norm
 
-    return sorted(looked.inspection.forecast.neurons, key=key)[:MOST_ROWS]
+    return sorted(examined.inspection.forecast.neurons, key=key)[:MOST_ROWS]
 
 
-def neurons_table(looked: Examined) -> Listed:
+def neurons_table(examined: Examined) -> Listed:
     """A row a neuron: where it heads to, how fast, and when it leaves."""
-    inspection = looked.inspection
-    found, planar = inspection.correlation, is_planar(looked)
+    inspection = examined.inspection
+    found, planar = inspection.correlation, is_planar(examined)
     if found is None or found.joint:
         return Listed()
     columns = (
@@ -232,7 +232,7 @@ def neurons_table(looked: Examined) -> Listed:
         ListColumn("by then", 6),
         ListColumn("in time", 7),
     )
-    rows = [_neuron_row(n, inspection, found, planar) for n in shown_neurons(looked)]
+    rows = [_neuron_row(n, inspection, found, planar) for n in shown_neurons(examined)]
     return Listed(columns, tuple(rows))
 
 
@@ -272,9 +272,9 @@ def _neuron_row(
     )
 
 
-def neurons_title(looked: Examined) -> str:
+def neurons_title(examined: Examined) -> str:
     """How many, and what leaving means."""
-    made = looked.inspection.forecast
+    made = examined.inspection.forecast
     count = sum(n.small for n in made.neurons)
     title = f"{count:,} small neurons, the first to leave on top" if count else "no small neuron"
     if made.radius is not None and count:
@@ -285,9 +285,9 @@ def neurons_title(looked: Examined) -> str:
 # --- what is chosen -----------------------------------------------------------------------------
 
 
-def point_detail(looked: Examined, index: int) -> list[Cell]:
+def point_detail(examined: Examined, index: int) -> list[Cell]:
     """A KKT point with all that its row has no room for."""
-    inspection = looked.inspection
+    inspection = examined.inspection
     found = inspection.correlation
     if found is None or not 0 <= index < len(found.points):
         return []
@@ -296,7 +296,7 @@ def point_detail(looked: Examined, index: int) -> list[Cell]:
     lines: list[Cell] = [
         (
             f"{KKT_GLYPHS.get(point.kind, '◆')} KKT point {index}  "
-            f"{where(point, is_planar(looked))}",
+            f"{where(point, is_planar(examined))}",
             ink,
         ),
         (
@@ -318,7 +318,7 @@ def point_detail(looked: Examined, index: int) -> list[Cell]:
         lines.append((orbit_words(point.orbit), "bar_text"))
     if point.kinks:
         lines.append((f"on {point.kinks} kinks of the data", "bar_text"))
-    if not is_planar(looked):
+    if not is_planar(examined):
         lines += _bars(point.direction)
     return lines
 
@@ -342,6 +342,6 @@ def _bars(direction: Float[np.ndarray, " p"], most: int = 24) -> list[Cell]:
     return lines
 
 
-def limit_lines(looked: Examined) -> list[Cell]:
+def limit_lines(examined: Examined) -> list[Cell]:
     """What cannot be said."""
-    return [(sentence, "dim") for sentence in looked.inspection.limits]
+    return [(sentence, "dim") for sentence in examined.inspection.limits]

@@ -10,10 +10,9 @@ from pathlib import Path
 from typing import Any, get_args
 
 from workbench.config.run import LossConfig, RunConfig
-from workbench.config.toml import override, parse_config, read_toml
+from workbench.config.toml import override, parse_config, read_toml, split_settings
 from workbench.errors import BadInput, WorkbenchError, clean_text
 from workbench.presets import read_preset
-from workbench.tui.browse.files import split_settings
 
 LARGEST_FILE = 4 * 1024 * 1024
 

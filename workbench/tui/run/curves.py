@@ -10,7 +10,7 @@ import numpy as np
 from workbench.arrays import Bool, Float, Int
 from workbench.measures.rates import Rates
 from workbench.record.history import History
-from workbench.tui.run.x_axis import LN10, Look
+from workbench.tui.run.x_axis import LN10, XAxis
 from workbench.tui.widgets.bundle import Bundle
 from workbench.tui.widgets.chart import Band, ChartModel, Curve
 from workbench.tui.widgets.density import DensityModel
@@ -38,20 +38,20 @@ def scalar(history: History, name: str, count: int) -> Float[np.ndarray, " T"] |
     return history.scalar(name)[:count] if history.has(name) else None
 
 
-def risk_chart(history: History, look: Look, x: Float[np.ndarray, " T"]) -> ChartModel:
+def risk_chart(history: History, x_axis: XAxis, x: Float[np.ndarray, " T"]) -> ChartModel:
     """log10 of the risk."""
     y = history.scalar("log_risk")[: len(x)] / LN10 if history.length else np.zeros(0)
     return chart(
         "risk  log₁₀ L",
-        look,
+        x_axis,
         x,
         (Curve(x[: len(y)], y, "cyan"),),
         least=LEAST_DECADES,
-        readout=at_cursor(y, look, "{:.3f}".format),
+        readout=at_cursor(y, x_axis, "{:.3f}".format),
     )
 
 
-def norm_chart(history: History, look: Look, x: Float[np.ndarray, " T"]) -> ChartModel:
+def norm_chart(history: History, x_axis: XAxis, x: Float[np.ndarray, " T"]) -> ChartModel:
     """Every neuron's norm in powers of ten, or bands of many, or every layer's; ρ on top."""
     rho = history.scalar("rho")[: len(x)]
     name, title = next(
@@ -74,12 +74,12 @@ def norm_chart(history: History, look: Look, x: Float[np.ndarray, " T"]) -> Char
         curves.append(Curve(x[: len(rho)], np.log10(rho), "green", "‖θ‖"))
     made = chart(
         title,
-        look,
+        x_axis,
         x,
         tuple(curves),
         bands=bands,
         kind=Kind.POWER,
-        readout=at_cursor(rho, look, "{:.4g}".format),
+        readout=at_cursor(rho, x_axis, "{:.4g}".format),
     )
     return replace(made, bundles=bundles)
 
@@ -93,7 +93,10 @@ def bundle(x: Float[np.ndarray, " K"], values: Float[np.ndarray, "K H"], color: 
 
 
 def angle_chart(
-    history: History, look: Look, x: Float[np.ndarray, " T"], signs: Float[np.ndarray, " H"] | None
+    history: History,
+    x_axis: XAxis,
+    x: Float[np.ndarray, " T"],
+    signs: Float[np.ndarray, " H"] | None,
 ) -> ChartModel:
     """The angle of every neuron, coloured by its sign; none while a neuron has no direction to speak of."""
     steps, angles = history.vector("neuron_angle")
@@ -109,7 +112,7 @@ def angle_chart(
     )
     dead = int(lost[-1].sum()) if len(lost) else 0
     said = f"{dead} dead: no direction" if dead else ""
-    made = chart("neuron angles", look, x, (), kind=Kind.ANGLE, readout=said)
+    made = chart("neuron angles", x_axis, x, (), kind=Kind.ANGLE, readout=said)
     return replace(made, bundles=bundles)
 
 
@@ -125,38 +128,40 @@ def without_direction(angles: Float[np.ndarray, "K H"]) -> Bool[np.ndarray, "K H
     return np.asarray(total[NOISE_ROWS:] - total[:-NOISE_ROWS] >= NOISE_ROWS / 3)
 
 
-def angle_density(history: History, look: Look, x: Float[np.ndarray, " T"]) -> DensityModel:
+def angle_density(history: History, x_axis: XAxis, x: Float[np.ndarray, " T"]) -> DensityModel:
     """How many of very many neurons point where, over time."""
     steps, angles = history.vector("neuron_angle")
     return DensityModel(
         title="neuron angles  density over time",
         x=x_of_rows(steps, history, x),
         values=angles,
-        x_kind=look.kind,
-        x_range=look.x_range,
-        x_name=look.x_axis,
+        x_kind=x_axis.kind,
+        x_range=x_axis.x_range,
+        x_name=x_axis.quantity,
         readout=f"H={angles.shape[1]:,}  log density",
-        lines=look.lines,
-        cursor=cursor_x(look, x),
-        lane=look.lane,
+        lines=x_axis.lines,
+        cursor=cursor_x(x_axis, x),
+        lane=x_axis.lane,
     )
 
 
-def path_chart(history: History, look: Look, x: Float[np.ndarray, " T"]) -> ChartModel:
+def path_chart(history: History, x_axis: XAxis, x: Float[np.ndarray, " T"]) -> ChartModel:
     """Alignment cos(θ, −∇𝓛) and the path length of the direction (JT20 Thms 4.1 and 3.1)."""
     alignment = history.scalar("alignment")[: len(x)]
     path = history.scalar("path_length")[: len(x)]
-    angle = at_cursor(alignment, look, angle_text)
+    angle = at_cursor(alignment, x_axis, angle_text)
     return chart(
         "direction of θ",
-        look,
+        x_axis,
         x,
         (
             Curve(x[: len(path)], path, "orange", "path length"),
             Curve(x[: len(alignment)], alignment, "cyan", "cos(θ, −∇L)"),
         ),
         zero=True,
-        readout=", ".join(text for text in (at_cursor(path, look, "{:.4g}".format), angle) if text),
+        readout=", ".join(
+            text for text in (at_cursor(path, x_axis, "{:.4g}".format), angle) if text
+        ),
     )
 
 
@@ -175,7 +180,7 @@ def angle_text(alignment: float) -> str:
 
 
 def rates_chart(
-    found: Rates, history: History, look: Look, x: Float[np.ndarray, " T"]
+    found: Rates, history: History, x_axis: XAxis, x: Float[np.ndarray, " T"]
 ) -> ChartModel:
     """How fast 𝓛 falls and ρ^L grows with log T, over what LL20 Theorem 4.3 says: both tend to 1."""
     log_time = history.scalar("time_log")[: len(x)]
@@ -183,7 +188,7 @@ def rates_chart(
     risk, norm = found.risk / found.risk_theory, found.norm / found.norm_theory
     return chart(
         "rates over those of LL20 Thm 4.3",
-        look,
+        x_axis,
         x,
         (
             Curve(at, np.ones(len(at)), "dim"),
@@ -193,7 +198,7 @@ def rates_chart(
     )
 
 
-def step_size_chart(history: History, look: Look, x: Float[np.ndarray, " T"]) -> ChartModel:
+def step_size_chart(history: History, x_axis: XAxis, x: Float[np.ndarray, " T"]) -> ChartModel:
     """log10 of the step size that the rule has chosen."""
     y = history.scalar("learning_rate_log")[: len(x)] / LN10
     # The first record has taken no step yet.
@@ -201,17 +206,17 @@ def step_size_chart(history: History, look: Look, x: Float[np.ndarray, " T"]) ->
     curve = Curve(x[: len(y)][known], y[known], "purple")
     return chart(
         "step size  log₁₀ η",
-        look,
+        x_axis,
         x,
         (curve,),
         least=LEAST_DECADES,
-        readout=at_cursor(y, look, "{:.3f}".format),
+        readout=at_cursor(y, x_axis, "{:.3f}".format),
     )
 
 
 def chart(
     title: str,
-    look: Look,
+    x_axis: XAxis,
     x: Float[np.ndarray, " T"],
     curves: tuple[Curve, ...],
     *,
@@ -226,28 +231,28 @@ def chart(
         title=title,
         curves=curves,
         bands=bands,
-        x_kind=look.kind,
+        x_kind=x_axis.kind,
         y_kind=kind,
-        x_range=look.x_range,
-        x_name=look.x_axis,
+        x_range=x_axis.x_range,
+        x_name=x_axis.quantity,
         zero=zero,
         least=least,
         readout=readout,
-        cursor=cursor_x(look, x),
-        lines=look.lines,
-        lane=look.lane,
+        cursor=cursor_x(x_axis, x),
+        lines=x_axis.lines,
+        lane=x_axis.lane,
     )
 
 
-def cursor_x(look: Look, x: Float[np.ndarray, " T"]) -> float | None:
+def cursor_x(x_axis: XAxis, x: Float[np.ndarray, " T"]) -> float | None:
     """The x of the cursor; None while there is none."""
-    if look.cursor is None or not len(x):
+    if x_axis.cursor is None or not len(x):
         return None
-    return float(x[min(look.cursor, len(x) - 1)])
+    return float(x[min(x_axis.cursor, len(x) - 1)])
 
 
-def at_cursor(y: Float[np.ndarray, " T"], look: Look, told: Callable[[float], str]) -> str:
+def at_cursor(y: Float[np.ndarray, " T"], x_axis: XAxis, told: Callable[[float], str]) -> str:
     """The value under the cursor in words; without one the status line has the latest."""
-    if look.cursor is None or not len(y):
+    if x_axis.cursor is None or not len(y):
         return ""
-    return told(float(y[min(look.cursor, len(y) - 1)]))
+    return told(float(y[min(x_axis.cursor, len(y) - 1)]))

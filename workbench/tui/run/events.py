@@ -12,18 +12,16 @@ from textual.binding import Binding, BindingType
 from textual.containers import VerticalScroll
 from textual.widgets import Static
 
+from workbench.protocol.events import RunEvent
 from workbench.tui.dialogs import Dialog, palette_of
-from workbench.tui.run.pictures import NAMES
 from workbench.tui.widgets import numbers
 from workbench.tui.widgets.eventlog import event_ink
 from workbench.tui.widgets.palette import Palette
 
-Told = tuple[int, str, str]
-"""(step, kind, text) of an event."""
 REFRESH_SECONDS = 1.0
 
 
-def draw_all(events: Sequence[Told], palette: Palette) -> Table | Text:
+def draw_all(events: Sequence[RunEvent], palette: Palette) -> Table | Text:
     """The events as rows of step, kind and text, wrapped at words, the newest last."""
     if not events:
         return Text(palette.say("nothing has happened yet"), style=_style(palette, "dim"))
@@ -32,10 +30,9 @@ def draw_all(events: Sequence[Told], palette: Palette) -> Table | Text:
     table.add_column(no_wrap=True)
     table.add_column(ratio=1)
     for step, kind, text in events:
-        name = NAMES.get(kind, kind)
         table.add_row(
             Text(numbers.thousands(step), style=_style(palette, "dim")),
-            Text(palette.say(name), style=_style(palette, event_ink(name))),
+            Text(palette.say(kind), style=_style(palette, event_ink(kind))),
             Text(palette.say(text), style=_style(palette, "text")),
         )
     return table
@@ -51,39 +48,19 @@ class EventsScreen(Dialog[None]):
     `events`: gives what has happened by now.
     """
 
-    DEFAULT_CSS = """
-    EventsScreen {
-        align: center middle;
-        & > VerticalScroll {
-            width: 94%;
-            max-width: 140;
-            height: auto;
-            max-height: 100%;
-            padding: 0 1;
-            background: #161b22;
-            border: round #3d444d;
-            border-title-color: #d6dbe1;
-            scrollbar-size-vertical: 1;
-            scrollbar-color: #3d444d;
-            scrollbar-background: #161b22;
-            &.plain { border: ascii #3d444d; }
-        }
-        & Static { width: 100%; height: auto; }
-    }
-    """
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("escape,e,q,enter", "close", "close"),
         Binding("down,j", "scroll(1)", "down", show=False),
         Binding("up,k", "scroll(-1)", "up", show=False),
     ]
 
-    def __init__(self, events: Callable[[], Sequence[Told]]) -> None:
+    def __init__(self, events: Callable[[], Sequence[RunEvent]]) -> None:
         super().__init__()
         self.events = events
         self._shown = -1
 
     def compose(self) -> ComposeResult:
-        with VerticalScroll() as box:
+        with VerticalScroll(classes="sheet") as box:
             box.border_title = "events"
             box.set_class(palette_of(self).ascii, "plain")
             yield Static()

@@ -8,7 +8,7 @@ import numpy as np
 
 from workbench.arrays import Float
 from workbench.record.history import History
-from workbench.tui.run.x_axis import Look
+from workbench.tui.run.x_axis import XAxis
 from workbench.tui.widgets.layer_field import LayerFieldModel, Strips
 
 
@@ -23,7 +23,7 @@ def layers_come_first(history: History) -> bool:
 
 
 def layer_field(
-    history: History, look: Look, x: Float[np.ndarray, " T"], names: tuple[str, ...] = ()
+    history: History, x_axis: XAxis, x: Float[np.ndarray, " T"], names: tuple[str, ...] = ()
 ) -> LayerFieldModel:
     """Rank-1 ratios, adjacent singular vectors, and the SVM's direction, over the shared axis.
 
@@ -45,19 +45,19 @@ def layer_field(
         svm = history.scalar("svm_alignment")
         column = svm[np.minimum(index, len(svm) - 1)][:, None]
         groups.append(_strips("|⟨v₁, ū⟩|: SVM direction", (f"{names[0]}·ū",), column))
-    cursor = None if look.cursor is None or not len(x) else min(look.cursor, len(x) - 1)
+    cursor = None if x_axis.cursor is None or not len(x) else min(x_axis.cursor, len(x) - 1)
     at = -1 if cursor is None else int(np.abs(index - cursor).argmin())
     return LayerFieldModel(
         title="alignment of layers",
         x=x[index],
         groups=tuple(group for group in groups if group.names),
         at=at,
-        x_kind=look.kind,
-        x_range=look.x_range,
-        x_name=look.x_axis,
-        lines=look.lines,
+        x_kind=x_axis.kind,
+        x_range=x_axis.x_range,
+        x_name=x_axis.quantity,
+        lines=x_axis.lines,
         cursor=None if cursor is None else float(x[cursor]),
-        lane=look.lane,
+        lane=x_axis.lane,
     )
 
 

@@ -9,7 +9,7 @@ import numpy as np
 from workbench.arrays import Float
 from workbench.record.history import History
 from workbench.tui.run.curves import at_cursor, bundle, chart, cursor_x, scalar, x_of_rows
-from workbench.tui.run.x_axis import Look
+from workbench.tui.run.x_axis import XAxis
 from workbench.tui.widgets.chart import ChartModel, Curve
 from workbench.tui.widgets.margin_field import FieldLine, MarginFieldModel
 from workbench.tui.widgets.palette import Palette
@@ -42,23 +42,23 @@ def has_many_margins(history: History) -> bool:
     return history.vector(found[0])[1].shape[1] > FEW_SAMPLES
 
 
-def margin_chart(history: History, look: Look, x: Float[np.ndarray, " T"]) -> ChartModel:
+def margin_chart(history: History, x_axis: XAxis, x: Float[np.ndarray, " T"]) -> ChartModel:
     """Every sample's margin, coloured by the last one; the least and γ~ on top. For few samples."""
     found = margin_series(history)
     if found is None:
-        return _least_chart(history, look, x)
+        return _least_chart(history, x_axis, x)
     if found[0] != "margins" and history.has("margin_normalized"):
-        return _unit_chart(history, look, x)
+        return _unit_chart(history, x_axis, x)
     steps, margins = history.vector(found[0])
     at = x_of_rows(steps, history, x)
     order = np.argsort(margins[-1], kind="stable")
     colors = Palette().ranks(COLORS)
     groups = np.array_split(order, min(COLORS, len(order)))
     picks = np.linspace(0, COLORS - 1, len(groups)).round().astype(int)
-    over, readout = _over(history, look, x, found[0], found[1])
+    over, readout = _over(history, x_axis, x, found[0], found[1])
     made = chart(
         found[2],
-        look,
+        x_axis,
         x,
         tuple(Curve(*line) for line in over),
         zero=True,
@@ -68,20 +68,22 @@ def margin_chart(history: History, look: Look, x: Float[np.ndarray, " T"]) -> Ch
         bundle(at, margins[:, group], colors[pick])
         for group, pick in zip(groups, picks, strict=True)
     )
-    return replace(made, bundles=bundles, y_range=_separated_range(look, margins))
+    return replace(made, bundles=bundles, y_range=_separated_range(x_axis, margins))
 
 
-def _separated_range(look: Look, margins: Float[np.ndarray, "K n"]) -> tuple[float, float] | None:
+def _separated_range(
+    x_axis: XAxis, margins: Float[np.ndarray, "K n"]
+) -> tuple[float, float] | None:
     """Over ln(n/𝓛): the range from separation on. Margins before may be far larger and mean little."""
     wrong = np.flatnonzero(~(margins.min(axis=1) > 0))
     first = int(wrong[-1]) + 1 if len(wrong) else 0
-    if look.x_axis != "ln(n/L)" or first >= len(margins):
+    if x_axis.quantity != "ln(n/L)" or first >= len(margins):
         return None
     return y_range(Kind.LINEAR, (0.0, float(margins[first:].max())))
 
 
 def margin_field(
-    history: History, look: Look, x: Float[np.ndarray, " T"], final: bool
+    history: History, x_axis: XAxis, x: Float[np.ndarray, " T"], final: bool
 ) -> MarginFieldModel:
     """Where the margins of many samples are; `final`: coloured by the last one of every sample."""
     found = margin_series(history)
@@ -98,7 +100,7 @@ def margin_field(
     if name == "margins" and history.has("margins_quantiles"):
         kept, values = history.vector("margins_quantiles")
         quantiles = x_of_rows(kept, history, x), values[:, KEPT_QUANTILES]
-    over, readout = _over(history, look, x, name, least)
+    over, readout = _over(history, x_axis, x, name, least)
     return MarginFieldModel(
         title=title + (", colour: rank of the last" if final else ""),
         x=x_of_rows(steps, history, x),
@@ -106,18 +108,18 @@ def margin_field(
         place=place,
         quantiles=quantiles,
         over=tuple(FieldLine(*line) for line in over),
-        x_kind=look.kind,
-        x_range=look.x_range,
-        x_name=look.x_axis,
+        x_kind=x_axis.kind,
+        x_range=x_axis.x_range,
+        x_name=x_axis.quantity,
         readout=readout,
-        lines=look.lines,
-        cursor=cursor_x(look, x),
-        lane=look.lane,
+        lines=x_axis.lines,
+        cursor=cursor_x(x_axis, x),
+        lane=x_axis.lane,
     )
 
 
 def _over(
-    history: History, look: Look, x: Float[np.ndarray, " T"], name: str, least: str
+    history: History, x_axis: XAxis, x: Float[np.ndarray, " T"], name: str, least: str
 ) -> tuple[list[tuple[Float[np.ndarray, " T"], Float[np.ndarray, " T"], str, str]], str]:
     """γ~ and the least margin as (x, y, colour, label), and the least one under the cursor."""
     lines = []
@@ -129,32 +131,32 @@ def _over(
     if least:
         minimum = history.scalar(least)[: len(x)]
         lines.append((x[: len(minimum)], minimum, "min", "min"))
-        return lines, at_cursor(minimum, look, "{:+.4f}".format)
+        return lines, at_cursor(minimum, x_axis, "{:+.4f}".format)
     steps, margins = history.vector(name)
     lines.append((x_of_rows(steps, history, x), margins.min(axis=1), "min", "min"))
     return lines, ""
 
 
-def _unit_chart(history: History, look: Look, x: Float[np.ndarray, " T"]) -> ChartModel:
+def _unit_chart(history: History, x_axis: XAxis, x: Float[np.ndarray, " T"]) -> ChartModel:
     """The smallest margin at parameters of norm 1, for a network without an order (VSS22 §6)."""
     y = history.scalar("margin_normalized")[: len(x)]
     return chart(
         "normalized margin  min yᵢΦ(θ/ρ; xᵢ), no order L",
-        look,
+        x_axis,
         x,
         (Curve(x[: len(y)], y, "min", "min"),),
-        readout=at_cursor(y, look, "{:+.4f}".format),
+        readout=at_cursor(y, x_axis, "{:+.4f}".format),
     )
 
 
-def _least_chart(history: History, look: Look, x: Float[np.ndarray, " T"]) -> ChartModel:
+def _least_chart(history: History, x_axis: XAxis, x: Float[np.ndarray, " T"]) -> ChartModel:
     """The smallest margin as it is, for a network that is not homogeneous."""
     y = history.scalar("q_min")[: len(x)]
     return chart(
         "smallest margin q (not homogeneous: not normalized)",
-        look,
+        x_axis,
         x,
         (Curve(x[: len(y)], y, "min"),),
         zero=True,
-        readout=at_cursor(y, look, "{:+.4g}".format),
+        readout=at_cursor(y, x_axis, "{:+.4g}".format),
     )

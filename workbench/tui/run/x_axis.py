@@ -9,13 +9,14 @@ import numpy as np
 
 from workbench.arrays import Float
 from workbench.config.run import RunConfig
+from workbench.losses.registry import loss_of
 from workbench.record.history import History
 from workbench.tui.widgets.chart import VLine
 from workbench.tui.widgets.frame import lane_of
 from workbench.tui.widgets.scale import Kind, below
 
-XAxis = Literal["step", "time", "ln(n/L)"]
-X_AXES: tuple[XAxis, ...] = ("step", "time", "ln(n/L)")
+Quantity = Literal["step", "time", "ln(n/L)"]
+QUANTITIES: tuple[Quantity, ...] = ("step", "time", "ln(n/L)")
 LN10 = float(np.log(10.0))
 LATE_RULES = frozenset({"normalized", "loss-based", "flow"})
 """Rules whose steps grow as the risk falls: neither a step nor the time tells how far a run is."""
@@ -24,11 +25,11 @@ WIDE_LOG = 100.0
 
 
 @dataclass(frozen=True)
-class Look:
+class XAxis:
     """How the shared x axis is drawn: its quantity, its kind, zoomed range, cursor (a record), lines where
     saddles were, and what the lane for x ≤ 0 is called. `kind` POWER: the values are log10 already."""
 
-    x_axis: XAxis = "step"
+    quantity: Quantity = "step"
     kind: Kind = Kind.LOG
     x_range: tuple[float, float] | None = None
     cursor: int | None = None
@@ -38,7 +39,7 @@ class Look:
 
 def classifies(config: RunConfig | None, history: History) -> bool:
     """Whether samples are right or wrong here: with the square loss labels are values to be met."""
-    regression = config is not None and config.loss.kind == "square"
+    regression = config is not None and loss_of(config.loss.kind).regression
     return history.has("q_min") and not regression
 
 
@@ -53,7 +54,7 @@ def is_late(config: RunConfig | None, history: History) -> bool:
 
 
 def x_values(
-    history: History, x_axis: XAxis, log: bool | None, n: int, reduction: str
+    history: History, quantity: Quantity, log: bool | None, n: int, reduction: str
 ) -> tuple[Float[np.ndarray, " T"], Kind]:
     """The x of every record, and the kind of its axis.
 
@@ -61,12 +62,12 @@ def x_values(
     Fig. 2). `log` None: as suits the values.
     """
     count = history.length
-    if x_axis == "time" and history.has("time"):
+    if quantity == "time" and history.has("time"):
         time = history.scalar("time")[:count]
         if (count and np.isfinite(time[-1])) or not history.has("time_log"):
             return time, Kind.LINEAR if log is False else Kind.LOG
         return history.scalar("time_log")[:count] / LN10, Kind.POWER
-    if x_axis == "ln(n/L)" and history.has("log_risk"):
+    if quantity == "ln(n/L)" and history.has("log_risk"):
         log_risk = history.scalar("log_risk")[:count]
         x = -log_risk if reduction == "mean" else np.log(max(1, n)) - log_risk
         if log is None:
@@ -75,27 +76,26 @@ def x_values(
     return history.step[:count].astype(np.float64), Kind.LINEAR if log is False else Kind.LOG
 
 
-def seen_through(look: Look, x: Float[np.ndarray, " T"], scale: int) -> Look:
-    """The look with the part of the x axis that is shown: all, or 2^−scale of it around the cursor or the
-    end.
+def zoomed(x_axis: XAxis, x: Float[np.ndarray, " T"], scale: int) -> XAxis:
+    """The axis with the part of it that is shown: all, or 2^−scale of it around the cursor or the end.
 
     Range and lane are the same for all charts, whose series may be thinned differently.
     """
-    log = look.kind is Kind.LOG
-    there = ~(below(look.kind, x) | ~np.isfinite(x))
+    log = x_axis.kind is Kind.LOG
+    there = ~(below(x_axis.kind, x) | ~np.isfinite(x))
     shown = x[there]
-    lane = lane_of(look.kind, [x])
+    lane = lane_of(x_axis.kind, [x])
     if not len(shown) or shown.min() == shown.max():
-        return replace(look, x_range=None, lane=lane)
+        return replace(x_axis, x_range=None, lane=lane)
     ends = np.array([shown.min(), shown.max()])
     if scale == 0:
-        return replace(look, x_range=(float(ends[0]), float(ends[1])), lane=lane)
+        return replace(x_axis, x_range=(float(ends[0]), float(ends[1])), lane=lane)
     t0, t1 = np.log10(ends) if log else ends
     width = (t1 - t0) / 2.0**scale
-    at = t1 if look.cursor is None else float(x[min(look.cursor, len(x) - 1)])
-    if look.cursor is not None:
+    at = t1 if x_axis.cursor is None else float(x[min(x_axis.cursor, len(x) - 1)])
+    if x_axis.cursor is not None:
         at = float(np.log10(max(at, ends[0]))) if log else max(at, t0)
     low = float(np.clip(at - width / 2.0, t0, t1 - width))
     found = (10.0**low, 10.0 ** (low + width)) if log else (low, low + width)
     # The lane belongs to the left end.
-    return replace(look, x_range=found, lane=lane if low <= t0 else "")
+    return replace(x_axis, x_range=found, lane=lane if low <= t0 else "")

@@ -18,6 +18,7 @@ from textual.screen import Screen
 from textual.widgets import Static
 
 from workbench.errors import WorkbenchError
+from workbench.protocol.status import RunStatus
 from workbench.tui.dialogs import palette_of
 from workbench.tui.run.layout import NARROW, WIDE
 from workbench.tui.unbroken import Unbroken
@@ -26,7 +27,7 @@ from workbench.tui.widgets.chart import LineChart
 from workbench.tui.widgets.compass import Compass
 from workbench.tui.widgets.keyline import KeyHint, KeyLine
 from workbench.tui.widgets.listing import Cell, Listing, lines
-from workbench.tui.widgets.statusline import State, Status, StatusLine
+from workbench.tui.widgets.statusline import Status, StatusLine
 
 if TYPE_CHECKING:
     from workbench.inspector.state import InspectedState
@@ -55,7 +56,7 @@ class VerdictScreen(Unbroken, Screen["Optimality | None"]):
         name: str,
         state: InspectedState,
         known: Optimality | None = None,
-        word: State = "replay",
+        word: RunStatus = RunStatus.REPLAYED,
     ) -> None:
         super().__init__()
         self.run_name = name
@@ -90,11 +91,11 @@ class VerdictScreen(Unbroken, Screen["Optimality | None"]):
         yield KeyLine(id="keys")
 
     def on_mount(self) -> None:
-        """Begin to look, unless it is known."""
+        """Begin to search, unless the verdict is known."""
         self._arrange()
         if self.found is None:
             self.set_interval(0.5, self._tick)
-            self._look()
+            self._search()
         self._draw()
 
     def on_unmount(self) -> None:
@@ -111,10 +112,10 @@ class VerdictScreen(Unbroken, Screen["Optimality | None"]):
         self.set_class(height < 30, "short")
         self._draw_keys()
 
-    # --- looking ---
+    # --- searching ---
 
     @work(thread=True, exit_on_error=False, group="verdict")
-    def _look(self) -> None:
+    def _search(self) -> None:
         from workbench.inspector.optimality import optimality_verdict
 
         found: Optimality | str
