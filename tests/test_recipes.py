@@ -39,7 +39,7 @@ from workbench.presets import load_config
 from workbench.record.reader import RunReader
 from workbench.run.session import Session
 from workbench.tui.run.trends import spark_model
-from workbench.tui.run.x_axis import Look
+from workbench.tui.run.x_axis import XAxis
 config = load_config("two-layer-relu-logistic", ["train.steps=30", "device.kind=cpu"])
 with Session.create(config, Path("runs")) as session:
     session.start()
@@ -49,7 +49,7 @@ with RunReader(session.folder) as reader:
     assert (spec.long_name, spec.source) == ("sum of the weights' sizes, ‖θ‖_1", "a test")
     assert np.array_equal(found, np.abs(reader.read("theta")).sum(axis=1))
 history = session.history
-rows = spark_model(history, config, 1, 1, Look(), history.step.astype(float)).rows
+rows = spark_model(history, config, 1, 1, XAxis(), history.step.astype(float)).rows
 assert f"{found[-1]:.4g}" in [row.value for row in rows if row.label == "‖θ‖₁"]
 square = load_config("two-layer-relu-logistic", ["train.steps=5", "loss.kind=square"])
 with Session.create(square, Path("runs")) as session:
