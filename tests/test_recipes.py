@@ -25,7 +25,7 @@ _SERIES = (SeriesSpec("l1_norm", (), "1", "sum of the weights' sizes, ‖θ‖_1
 
 
 def _l1_norm(records: Records):
-    if records.panel.loss == "square":
+    if records.panel.loss.name == "square":
         return {}
     return {"l1_norm": np.abs(records.rows.theta).sum(axis=1)}
 
