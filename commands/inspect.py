@@ -31,10 +31,11 @@ def inspect(
     from commands.patience import patience
     from workbench.inspector.inspect import certified, inspect_state
     from workbench.record.folder import resolve_run
-    from workbench.run.stored import inspected_state
+    from workbench.run.stored import StoredRun
 
     folder = resolve_run(run, runs_folder(runs_dir))
-    state = inspected_state(folder, step_of(at), trust=trust)
+    with StoredRun(folder) as stored:
+        state = stored.state(step_of(at), trust=trust)
     with patience(f"workbench: looking inside step {state.step:,}…"):
         found = certified(inspect_state(state), state)
     if as_json:

@@ -20,6 +20,7 @@ from screenshot import save, screen_text
 
 from workbench.run.session import Session, load_config
 from workbench.tui.app import WorkbenchApp
+from workbench.tui.routes import OpenReplay
 
 HERE = Path(__file__).parent
 FLOW = (
@@ -115,7 +116,7 @@ async def browse_and_replay(runs: Path, size: tuple[int, int]) -> None:
         await pilot.pause(1.0)
         shoot(app, "launch")
         await pilot.press("escape")
-        app.open_replay(next(p for p in sorted(runs.iterdir()) if "fig1" in p.name))
+        app.go(OpenReplay(next(p for p in sorted(runs.iterdir()) if "fig1" in p.name)))
         await pilot.pause(6.0)
         for _ in range(12):
             await pilot.press("shift+left" if size[0] < 100 else "left")
@@ -130,7 +131,7 @@ async def late_phase(runs: Path, name: str, keys: tuple[str, ...]) -> None:
     """
     app = WorkbenchApp.to_browse(runs)
     async with app.run_test(size=SIZES[0]) as pilot:
-        app.open_replay(next(p for p in sorted(runs.iterdir()) if name in p.name))
+        app.go(OpenReplay(next(p for p in sorted(runs.iterdir()) if name in p.name)))
         await until(lambda: getattr(getattr(app.screen, "stored", None), "setup", None))
         await pilot.pause(1.0)
         for key in ("", *keys):

@@ -53,7 +53,7 @@ rows = spark_model(history, config, 1, 1, XAxis(), history.step.astype(float)).r
 assert f"{found[-1]:.4g}" in [row.value for row in rows if row.label == "‖θ‖₁"]
 square = load_config("two-layer-relu-logistic", ["train.steps=5", "loss.kind=square"])
 with Session.create(square, Path("runs")) as session:
-    assert "l1_norm" not in session.setup.panel.shapes()
+    assert "l1_norm" not in session.experiment.panel.shapes()
 """
 
 

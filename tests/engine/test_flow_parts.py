@@ -96,9 +96,9 @@ def test_soft_gates_keep_values_and_open_over_their_width(leak):
 
 def test_both_charts_describe_one_curve():
     """dθ/ds = ∇F near; far, du/dx and dx are its parts across and along θ, divided by the latter."""
-    setup = flow_of("linear")
-    field = setup.program.field
-    theta = 1.5 * setup.state.theta.numpy().copy()
+    experiment = flow_of("linear")
+    field = experiment.program.field
+    theta = 1.5 * experiment.state.theta.numpy().copy()
     norm = np.linalg.norm(theta)
     near, far = field.near(theta), field.far(theta / norm, np.log(norm))
     assert near.height == pytest.approx(far.height, rel=1e-12)
@@ -113,8 +113,8 @@ def test_the_jacobian_of_a_linear_network_is_the_whole_stiffness():
     """Φ = θ·x (a bias-free linear model): ∂f/∂y is of low rank, so differences must agree."""
     data = {"kind": "gaussian-separable", "n": 6, "d": 3, "margin": 0.3, "seed": 2}
     linear = {"kind": "torch", "class": "tests.engine.flows:Linear"}
-    setup = flow_of((data, linear, {"kind": "gaussian", "scale": 1.0}))
-    field = setup.program.field
+    experiment = flow_of((data, linear, {"kind": "gaussian", "scale": 1.0}))
+    field = experiment.program.field
     theta = np.array([0.8, -0.3, 0.5])
     near = field.near(theta)
     # An h this long makes every pair matter.

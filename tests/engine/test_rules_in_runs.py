@@ -151,7 +151,7 @@ def test_a_perturbed_theta_is_not_taken_back_by_the_line_search(tmp_path):
 
 def test_what_a_rule_notes_becomes_an_event(tmp_path):
     session = Session.create(small("train.steps=20"), tmp_path)
-    session.setup.state.notes.append((0, "the smoothed margin fell"))
+    session.experiment.state.notes.append((0, "the smoothed margin fell"))
     told = []
     session.engine.viewers += (told.append,)
     ended(session)

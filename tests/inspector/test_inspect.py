@@ -7,6 +7,7 @@ import json
 import numpy as np
 import pytest
 import torch
+from cases import stored_state
 
 from commands.formats import finite
 from tests.inspector.runs import circle, teacher
@@ -24,7 +25,6 @@ from workbench.models.two_layer_relu import TwoLayerRelu
 from workbench.models.two_trainable_relu import TwoTrainableRelu
 from workbench.record.reader import RunReader
 from workbench.run.session import Session, load_config
-from workbench.run.stored import inspected_state
 
 X = circle(16, 0.5)
 
@@ -285,7 +285,7 @@ def test_the_forecast_at_every_plateau_is_what_then_happens(stairs):
     told = [step for step, kind, _ in stairs.events if kind == "saddle"]
     assert len(told) == 3
     for step in told:
-        found = inspect_state(inspected_state(stairs.folder, step))
+        found = inspect_state(stored_state(stairs.folder, step))
         assert verdict(found) == "saddle"
         result = compare(found.forecast, *later)
         assert result.first == result.first_forecast
@@ -296,18 +296,18 @@ def test_the_forecast_at_every_plateau_is_what_then_happens(stairs):
 
 def test_between_the_plateaus_it_is_moving(stairs):
     for step in (4900, 9700):
-        assert verdict(inspect_state(inspected_state(stairs.folder, step))) == "moving"
+        assert verdict(inspect_state(stored_state(stairs.folder, step))) == "moving"
 
 
 def test_a_step_that_is_not_stored_names_the_nearest(stairs):
     with pytest.raises(BadInput, match=r"nearest: 4,990, 5,000, 5,010"):
-        inspected_state(stairs.folder, 5001)
+        stored_state(stairs.folder, 5001)
 
 
 def test_the_live_state_is_that_of_the_snapshot(stairs):
     found = stairs.inspected_state()
     assert found.step == 13500
-    stored = inspected_state(stairs.folder)
+    stored = stored_state(stairs.folder)
     assert stored.step == 13500
     assert np.array_equal(found.theta, stored.theta)
     assert found.log_risk == stored.log_risk

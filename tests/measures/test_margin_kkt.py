@@ -14,7 +14,7 @@ from workbench.measures.series.margin_discrete import MARGIN_DISCRETE
 from workbench.measures.series.margin_kkt import MARGIN_KKT, constraints
 from workbench.record.reader import RunReader
 from workbench.run import experiment
-from workbench.run.experiment import Setup, set_up
+from workbench.run.experiment import Experiment, experiment_of
 from workbench.run.session import Session
 from workbench.theory.margin.kkt import PaperCertificate, paper_certificate_at
 from workbench.theory.margin.problem import MarginPoint, class_margins
@@ -56,13 +56,13 @@ def plain_log_weights(q: np.ndarray, loss: str, samples: np.ndarray | None) -> n
     return np.log(np.exp(-q) / total)
 
 
-def certificate(setup: Setup, theta: np.ndarray) -> PaperCertificate:
+def certificate(run: Experiment, theta: np.ndarray) -> PaperCertificate:
     """Lemma C.8 at θ, with the gradient of one constraint after the other."""
-    model, data = setup.model, setup.dataset
+    model, data = run.model, run.dataset
     with torch.no_grad():
-        setup.state.theta.copy_(torch.from_numpy(theta))
+        run.state.theta.copy_(torch.from_numpy(theta))
     outputs = model(torch.from_numpy(data.x))
-    if setup.panel.outputs == 1:
+    if run.panel.outputs == 1:
         margins, samples = torch.from_numpy(data.y) * outputs.reshape(-1), None
     else:
         q, index = class_margins(outputs.detach().numpy(), data.y)
@@ -74,8 +74,8 @@ def certificate(setup: Setup, theta: np.ndarray) -> PaperCertificate:
         for m in margins
     ]
     q = margins.detach().numpy()
-    point = MarginPoint.at(theta, q, torch.stack(rows).numpy(), setup.panel.order)
-    return paper_certificate_at(point, plain_log_weights(q, setup.config.loss.kind, samples))
+    point = MarginPoint.at(theta, q, torch.stack(rows).numpy(), run.panel.order)
+    return paper_certificate_at(point, plain_log_weights(q, run.config.loss.kind, samples))
 
 
 @pytest.mark.parametrize("name", sorted(RUNS))
@@ -89,7 +89,7 @@ def test_a_record_has_the_certificate_of_its_state(tmp_path, name):
     assert np.isnan(epsilon[q_min <= 0]).all()
     assert np.isnan(delta[q_min <= 0]).all()
     for row in (separated[0], separated[len(separated) // 2], separated[-1]):
-        paper = certificate(session.setup, theta[row])
+        paper = certificate(session.experiment, theta[row])
         np.testing.assert_allclose(epsilon[row], paper.epsilon, rtol=1e-8)
         np.testing.assert_allclose(delta[row], paper.delta, rtol=1e-8)
 
@@ -130,7 +130,7 @@ def test_they_apply_to_margins_of_homogeneous_networks_only():
     names = {"kkt_epsilon", "kkt_delta"}
 
     def of(*settings):
-        return set(set_up(small(*settings)).panel.shapes()) & {*names, "margin_discrete"}
+        return set(experiment_of(small(*settings)).panel.shapes()) & {*names, "margin_discrete"}
 
     assert of("loss.kind=exponential") == {*names, "margin_discrete"}
     assert of("loss.kind=logistic") == names

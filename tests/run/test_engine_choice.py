@@ -12,8 +12,9 @@ from workbench.engine.eager import EagerProgram
 from workbench.errors import BadInput
 from workbench.record.checkpoint import latest_checkpoint
 from workbench.record.reader import RunReader
-from workbench.run import experiment
-from workbench.run.experiment import ENGINES, set_up
+from workbench.run import program
+from workbench.run.experiment import experiment_of
+from workbench.run.program import ENGINES
 from workbench.run.session import Session
 
 FLOW = ("train.rule=flow", "train.steps=30", "record.every=10")
@@ -30,10 +31,10 @@ def named(session) -> tuple[object, object]:
 
 def test_every_engine_of_the_configuration_has_its_program(monkeypatch):
     assert set(ENGINES) == set(get_args(Engine))
-    monkeypatch.setattr(experiment, "ENGINES", {"auto": EagerProgram, "eager": OtherProgram})
-    assert set_up(small()).program.name == "eager"
-    assert set_up(small("device.engine=eager")).program.name == "other"
-    assert type(set_up(small(*FLOW, "device.engine=eager")).program.rows) is OtherProgram
+    monkeypatch.setattr(program, "ENGINES", {"auto": EagerProgram, "eager": OtherProgram})
+    assert experiment_of(small()).program.name == "eager"
+    assert experiment_of(small("device.engine=eager")).program.name == "other"
+    assert type(experiment_of(small(*FLOW, "device.engine=eager")).program.rows) is OtherProgram
 
 
 def test_an_unknown_engine_is_refused_by_name():
@@ -49,12 +50,12 @@ def test_file_and_checkpoint_name_what_stepped(tmp_path, settings, name):
 def test_resuming_keeps_the_engine_or_refuses(tmp_path, monkeypatch):
     session = finished(tmp_path, "train.steps=40")
     with monkeypatch.context() as patched:
-        patched.setattr(experiment, "ENGINES", {"auto": OtherProgram, "eager": EagerProgram})
+        patched.setattr(program, "ENGINES", {"auto": OtherProgram, "eager": EagerProgram})
         with pytest.raises(BadInput, match=r"taken by the engine 'eager'.*takes 'other' now.*fork"):
             Session.resume(session.folder, steps=80)
         assert named(session) == ("eager", "eager")
     with Session.resume(session.folder, steps=80) as again:
-        assert again.setup.program.name == "eager"
+        assert again.experiment.program.name == "eager"
 
 
 def test_a_rule_changed_by_hand_to_the_flow_is_another_engine(tmp_path):

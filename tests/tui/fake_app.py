@@ -16,6 +16,8 @@ from textual.screen import Screen
 
 from workbench.record.store import RunStore
 from workbench.tui.help import HelpScreen
+from workbench.tui.routes import Go, Route
+from workbench.tui.theme import use_theme
 from workbench.tui.widgets.palette import Palette
 
 SIZES = [(120, 40), (80, 24), (40, 15)]
@@ -47,38 +49,22 @@ class FakeApp(App[int]):
 
     def __init__(self, first: Screen[Any], runs_dir: Path, palette: Palette | None = None) -> None:
         super().__init__()
+        use_theme(self)
         self.first, self.runs_dir, self.palette = first, runs_dir, palette or Palette()
-        self.asked: list[tuple[Any, ...]] = []
-        self.refusal: Exception | None = None
+        self.asked: list[Route] = []
+        self.left = False
 
     def on_mount(self) -> None:
         self.push_screen(self.first)
 
-    def _ask(self, *what: Any) -> None:
-        self.asked.append(what)
-        if self.refusal is not None:
-            raise self.refusal
-
-    def frame_ready(self) -> bool:
-        return True
+    def on_go(self, message: Go) -> None:
+        self.asked.append(message.route)
 
     def action_help(self) -> None:
         self.push_screen(HelpScreen())
 
     def action_leave_now(self) -> None:
-        self._ask("leave")
-
-    def open_replay(self, folder: Path) -> None:
-        self._ask("open", folder)
-
-    def start_run(self, source: str, settings: list[str]) -> None:
-        self._ask("start", source, settings)
-
-    def resume_run(self, folder: Path, steps: int | None) -> None:
-        self._ask("resume", folder, steps)
-
-    def fork_run(self, folder: Path, at: int, settings: list[str]) -> None:
-        self._ask("fork", folder, at, settings)
+        self.left = True
 
 
 def make_run(

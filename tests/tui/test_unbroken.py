@@ -137,14 +137,14 @@ async def test_tests_see_what_users_are_spared(app, monkeypatch):
 
 BROKEN_TIMER = """
 import sys
-from workbench.tui.run.panel import PanelScreen
-tick = PanelScreen._tick
+from workbench.tui.run.panel import Panel
+tick = Panel._tick
 def broken(self):
     tick(self)
     session = self.app.session
     if session is not None and session.engine.state.step > 2000:
         raise ZeroDivisionError("a broken part")
-PanelScreen._tick = broken
+Panel._tick = broken
 from commands.main import main
 main()
 """

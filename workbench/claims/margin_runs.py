@@ -8,7 +8,6 @@ from functools import cached_property
 from itertools import pairwise
 
 import numpy as np
-import torch
 
 from workbench.arrays import Array, Float, Int
 from workbench.claims.lab import Lab, TrainedRun
@@ -18,13 +17,11 @@ from workbench.inspector.gated_network import GatedNetwork
 from workbench.inspector.risk_model import RiskModel
 from workbench.inspector.state import InspectedState
 from workbench.losses.loss import MarginLoss
-from workbench.losses.registry import loss_of
 from workbench.measures.directions import unit
 from workbench.measures.margins import margin_normalized, margin_smoothed, sample_margins
 from workbench.measures.norms import layer_norms, norm
-from workbench.models.build import build_model
-from workbench.models.homogeneity import measure_homogeneity
 from workbench.models.structure import Structure
+from workbench.run.network import network_of
 from workbench.theory.margin.patterned import gates_of
 from workbench.theory.margin.problem import MarginPoint
 
@@ -126,12 +123,11 @@ def margin_run(lab: Lab, config: RunConfig) -> MarginRun:
     """
     data = load_dataset(config.data)
     trained = lab.train(config)
-    loss = loss_of(config.loss.kind)
+    network = network_of(config, data)
+    loss = network.loss
     if not isinstance(loss, MarginLoss):
         raise ValueError(f"the {loss.name} loss of {config.name} has no margins")
-    model = build_model(config.model, data.x.shape[1:], loss.outputs(data.y), config.init.seed)
-    x = torch.from_numpy(np.ascontiguousarray(data.x, dtype=np.float64))
-    measured = measure_homogeneity(model, trained.structure, x)
+    measured = network.homogeneity
     if measured.order is None:
         raise ValueError(f"the network of {config.name} is not homogeneous")
     extra = float(np.log(data.n)) if config.loss.reduction == "mean" else 0.0
@@ -143,7 +139,7 @@ def margin_run(lab: Lab, config: RunConfig) -> MarginRun:
     return MarginRun(
         config.name,
         trained,
-        RiskModel(model, data.x, data.y, loss, config.loss.reduction),
+        network.risk(),
         loss,
         measured.order,
         measured.layer_orders,

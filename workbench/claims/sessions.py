@@ -58,7 +58,7 @@ class SessionLab:
             raise error
         if error is not None:
             raise StorageError(f"run {session.folder.name} failed: {error}") from error
-        return trained_run(session.folder, session.setup.structure)
+        return trained_run(session.folder, session.experiment.structure)
 
 
 def trained_run(folder: Path, structure: Structure) -> TrainedRun:

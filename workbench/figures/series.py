@@ -21,6 +21,7 @@ from workbench.losses.loss import Loss
 from workbench.losses.registry import loss_of
 from workbench.record.reader import RunReader
 from workbench.record.schema import STEP
+from workbench.run.stored import StoredRun
 
 POINTS = 2_000
 """Records a vector series is thinned to; scalar series are drawn whole."""
@@ -41,6 +42,7 @@ class RunSeries:
     def __init__(self, reader: RunReader) -> None:
         self.reader = reader
         self.name = clean_text(reader.folder.name, 80)
+        self.run = StoredRun(reader.folder, reader)
 
     def has(self, name: str) -> bool:
         """Whether the run recorded a series of that name, and at least one record."""

@@ -1,7 +1,7 @@
 """What the inspector looks at: one state of a run.
 
-`session.inspected_state` makes one from a run that is training, `stored.inspected_state` from a run's
-files. The theory needs nothing else, so a state can be made by hand as well.
+`Session.inspected_state` makes one from a run that is training, `StoredRun.state` from a run's files. The
+theory needs nothing else, so a state can be made by hand as well.
 """
 
 from __future__ import annotations
@@ -92,11 +92,6 @@ class InspectedState:
         return replace(
             self, theta=theta, outputs=outputs, gradient=gradient, gradient_log_scale=scale
         )
-
-    def at_rate(self, log_rate: float) -> InspectedState:
-        """With the step size that was taken here, e^log_rate, where that is a number of use."""
-        rate = float(np.exp(min(log_rate, 700.0))) if np.isfinite(log_rate) else 0.0
-        return replace(self, learning_rate=rate) if rate > 0 else self
 
     @property
     def log_risk(self) -> float:

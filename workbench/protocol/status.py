@@ -47,6 +47,11 @@ class RunStatus(StrEnum):
         return self not in (RunStatus.STARTING, RunStatus.RUNNING, RunStatus.PAUSED)
 
     @property
+    def still(self) -> bool:
+        """Whether no step is being taken, or about to be."""
+        return self not in (RunStatus.STARTING, RunStatus.RUNNING)
+
+    @property
     def looked_at_again(self) -> RunStatus:
         """What a screen says that goes through the records: a replay, if nothing else is to be told."""
         return RunStatus.REPLAYED if self in (RunStatus.FINISHED, RunStatus.STOPPED) else self

@@ -11,16 +11,33 @@ import traceback
 import warnings
 from collections.abc import Callable, Iterable
 from pathlib import Path
-from typing import TYPE_CHECKING, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from textual.app import App, SystemCommand
 from textual.binding import Binding, BindingType
+from textual.dom import DOMNode
 from textual.screen import Screen
 
 from workbench.errors import ExitCode, WorkbenchError, clean_text
 from workbench.presets import load_config
-from workbench.tui.driver import AcknowledgedDriver, frame_ready
-from workbench.tui.run.screen import RunScreen
+from workbench.tui.driver import AcknowledgedDriver
+from workbench.tui.help import HelpScreen
+from workbench.tui.messages import SessionRefused
+from workbench.tui.routes import (
+    ForkRun,
+    Go,
+    LeaveRun,
+    OpenBrowse,
+    OpenInspector,
+    OpenLaunch,
+    OpenLayers,
+    OpenReplay,
+    OpenVerdict,
+    ResumeRun,
+    Route,
+    StartRun,
+)
+from workbench.tui.theme import use_theme
 from workbench.tui.unbroken import Unbroken
 from workbench.tui.widgets.palette import Palette, default_palette
 
@@ -44,8 +61,9 @@ class WorkbenchApp(Unbroken, App[int]):
         Binding("ctrl+q", "leave_now", "checkpoint and quit", show=False, priority=True),
     ]
 
-    def __init__(self, first: Callable[[], Screen[None]], runs_dir: Path) -> None:
+    def __init__(self, first: Callable[[WorkbenchApp], Screen[None]], runs_dir: Path) -> None:
         super().__init__(driver_class=AcknowledgedDriver)
+        use_theme(self)
         self.first = first
         self.runs_dir = runs_dir
         self.palette_: Palette = default_palette()
@@ -55,6 +73,8 @@ class WorkbenchApp(Unbroken, App[int]):
         self.contains_errors: bool | None = None
         self._stumbles: set[tuple[str, str]] = set()
         self._leaving = False
+        # The page whose place is taken by a run that starts from it.
+        self._giving_way: Screen[Any] | None = None
 
     # --- the ways in ---
 
@@ -62,32 +82,33 @@ class WorkbenchApp(Unbroken, App[int]):
     def to_run(cls, source: str, settings: list[str], runs_dir: Path) -> WorkbenchApp:
         """Train a preset or file. Raises BadInput before any drawing when it does not parse."""
         load_config(source, settings)
-        return cls(lambda: RunScreen(_create(source, settings, runs_dir)), runs_dir)
+        make = _create(source, settings, runs_dir)
+        return cls(lambda app: app.run_screen(make), runs_dir)
 
     @classmethod
     def to_resume(cls, folder: Path, steps: int | None, trust: bool) -> WorkbenchApp:
         """Go on with a stored run."""
-        return cls(lambda: RunScreen(_resume(folder, steps, trust)), folder.parent)
+        make = _resume(folder, steps, trust)
+        return cls(lambda app: app.run_screen(make), folder.parent)
 
     @classmethod
     def to_fork(
         cls, folder: Path, at: int, settings: list[str], runs_dir: Path, trust: bool
     ) -> WorkbenchApp:
         """Start a new run from a stored state."""
-        return cls(lambda: RunScreen(_fork(folder, at, settings, runs_dir, trust)), runs_dir)
+        make = _fork(folder, at, settings, runs_dir, trust)
+        return cls(lambda app: app.run_screen(make), runs_dir)
 
     @classmethod
     def to_browse(cls, runs_dir: Path) -> WorkbenchApp:
         """Look at the stored runs."""
-        from workbench.tui.browse.screen import BrowseScreen
-
-        return cls(BrowseScreen, runs_dir)
+        return cls(lambda app: app.screen_of(OpenBrowse()), runs_dir)
 
     # --- life ---
 
     def on_mount(self) -> None:
         """Show the first screen and take over the signals that would kill without a farewell."""
-        self.push_screen(self.first())
+        self.push_screen(self.first(self))
         loop = asyncio.get_running_loop()
         if threading.current_thread() is threading.main_thread():
             for number in (signal.SIGTERM, signal.SIGHUP, signal.SIGINT):
@@ -150,8 +171,9 @@ class WorkbenchApp(Unbroken, App[int]):
             self.farewell.append(f"workbench: {session.recorder.warning}")
         self.session = None
 
-    def refuse(self, error: Exception) -> None:
+    def on_session_refused(self, message: SessionRefused) -> None:
         """A run could not be made: back to browsing if we came from there, else out with the sentence."""
+        error = message.error
         if len(self.screen_stack) > 2 and isinstance(error, WorkbenchError):
             self.pop_screen()
             self.notify(str(error), title="cannot run", severity="error", timeout=12, markup=False)
@@ -201,62 +223,111 @@ class WorkbenchApp(Unbroken, App[int]):
         for frame in traceback.extract_tb(error.__traceback__):
             log.line(step, "screen", f"  {frame.filename}:{frame.lineno} {frame.name}")
 
-    # --- what screens ask for ---
+    # --- where screens ask to go ---
 
     @property
     def palette(self) -> Palette:
         """Colours and glyphs of this terminal."""
         return self.palette_
 
-    def frame_ready(self) -> bool:
-        """Whether the terminal has shown the last frame, so that another may be sent."""
-        return frame_ready(self)
+    def on_go(self, message: Go) -> None:
+        """A screen asks to go somewhere."""
+        self.go(message.route)
 
-    def open_replay(self, folder: Path) -> None:
-        """Look at a stored run, or follow one that another process trains."""
-        from workbench.tui.run.replay import ReplayScreen
+    def go(self, route: Route) -> None:
+        """Go there, or say why not."""
+        match route:
+            case StartRun(source, settings):
+                self._push_run(_create(source, list(settings), self.runs_dir))
+            case ResumeRun(folder, steps):
+                self._push_run(_resume(folder, steps, False))
+            case ForkRun():
+                self._fork_run(route)
+            case LeaveRun():
+                self._leave_run()
+            case OpenVerdict(keep=keep):
+                self.push_screen(self.screen_of(route), keep)
+            case OpenLaunch() | OpenInspector():
+                self._giving_way = self.screen_of(route)
+                self.push_screen(self._giving_way)
+            case _:
+                self.push_screen(self.screen_of(route))
 
-        self.push_screen(ReplayScreen(folder))
+    def screen_of(self, route: Route) -> Screen[Any]:
+        """The page of a route. Each is loaded when it is first asked for: some need torch."""
+        match route:
+            case OpenBrowse():
+                from workbench.tui.browse.screen import BrowseScreen
 
-    def start_run(self, source: str, settings: list[str]) -> None:
-        """Train a preset or file on a screen of its own."""
-        self._push_run(_create(source, settings, self.runs_dir))
+                return BrowseScreen(self.runs_dir)
+            case OpenLaunch():
+                from workbench.tui.launch.screen import LaunchScreen
 
-    def resume_run(self, folder: Path, steps: int | None) -> None:
-        """Go on with a stored run."""
-        self._push_run(_resume(folder, steps, False))
+                return LaunchScreen()
+            case OpenReplay(folder):
+                from workbench.tui.run.replay import ReplayScreen
 
-    def fork_run(self, folder: Path, at: int, settings: list[str]) -> None:
-        """Start a new run from a stored state."""
-        self._push_run(_fork(folder, at, settings, self.runs_dir, False))
+                return ReplayScreen(folder)
+            case OpenInspector(subject):
+                from workbench.tui.inspect.screen import InspectorScreen
 
-    def fork_from(self, folder: Path, at: int, settings: list[str]) -> None:
-        """Start a new run from a state of a run, which is stopped with a checkpoint if it trains here."""
-        session = self.session
-        if session is None or session.engine.ended or session.folder != folder:
-            self.fork_run(folder, at, settings)
-            return
+                return InspectorScreen(subject)
+            case OpenLayers(subject):
+                from workbench.tui.layers.screen import LayersScreen
 
-        def stop_then_fork() -> None:
-            self.close_session()
-            self.call_from_thread(self.fork_run, folder, at, settings)
+                return LayersScreen(subject)
+            case OpenVerdict(run, state, status, known):
+                from workbench.tui.verdict.screen import VerdictScreen
 
-        self.run_worker(stop_then_fork, thread=True, exit_on_error=False)
+                return VerdictScreen(run, state, known, status)
+        raise ValueError(f"{type(route).__name__} is no page.")
+
+    def run_screen(self, make: Callable[[], Session]) -> Screen[None]:
+        """The screen of a run that is made in its worker, and closed by the app whatever ends it."""
+        from workbench.tui.run.screen import RunScreen
+
+        def made() -> Session:
+            self.session = make()
+            return self.session
+
+        return RunScreen(made)
 
     def _push_run(self, make: Callable[[], Session]) -> None:
         if self.session is not None and not self.session.engine.ended:
             self.notify("a run is training already; stop it first (q there)", severity="warning")
             return
-        from workbench.tui.launch.screen import LaunchScreen
-
-        if isinstance(self.screen, LaunchScreen):
+        if self.screen is self._giving_way:
             self.pop_screen()
-        self.push_screen(RunScreen(make))
+        self.push_screen(self.run_screen(make))
+
+    def _fork_run(self, route: ForkRun) -> None:
+        """A run that trains here is stopped with a checkpoint before it is forked."""
+        make = _fork(route.folder, route.at, list(route.settings), self.runs_dir, False)
+        session = self.session
+        if session is None or session.engine.ended or session.folder != route.folder:
+            self._push_run(make)
+            return
+
+        def stop_then_fork() -> None:
+            self.close_session()
+            self.call_from_thread(self._push_run, make)
+
+        self.run_worker(stop_then_fork, thread=True, exit_on_error=False)
+
+    def _leave_run(self) -> None:
+        """Back to browsing if we came from there, else out."""
+        if len(self.screen_stack) <= 2:
+            self.leave()
+            return
+
+        def close_then_pop() -> None:
+            self.close_session()
+            self.call_from_thread(self.pop_screen)
+
+        self.run_worker(close_then_pop, thread=True, exit_on_error=False)
 
     def action_help(self) -> None:
         """Show the keys of the present screen."""
-        from workbench.tui.help import HelpScreen
-
         if not isinstance(self.screen, HelpScreen):
             self.push_screen(HelpScreen())
 
@@ -274,13 +345,13 @@ class WorkbenchApp(Unbroken, App[int]):
                 yield SystemCommand(
                     binding.description,
                     f"key {active.binding.key_display or binding.key}",
-                    _runner(self, binding.action),
+                    _runner(self, binding.action, active.node),
                 )
 
 
-def _runner(app: WorkbenchApp, action: str) -> Callable[[], None]:
+def _runner(app: WorkbenchApp, action: str, node: DOMNode) -> Callable[[], None]:
     def run() -> None:
-        app.call_later(app.run_action, action, app.screen)
+        app.call_later(app.run_action, action, node)
 
     return run
 

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from pathlib import Path
 from typing import ClassVar, TypeVar
 
 from rich.text import Text
 from textual import on
 from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
-from textual.color import Color
 from textual.containers import Horizontal, Vertical
 from textual.screen import ModalScreen
 from textual.widget import Widget
@@ -23,29 +23,6 @@ T = TypeVar("T")
 
 Check = Callable[[str], str | None]
 """Says in a sentence what is wrong with a text; None or nothing: it is fine."""
-
-VEIL = Color(13, 17, 23, 0.6)
-"""What a dialog lays over the screen beneath."""
-
-DIALOG_CSS = """
-    align: center middle;
-    & > .dialog {
-        width: auto;
-        min-width: 30;
-        max-width: 90%;
-        height: auto;
-        max-height: 100%;
-        padding: 0 1;
-        background: #161b22;
-        border: round #3d444d;
-        &.danger { border: round #ff4545; }
-        &.plain { border: ascii #3d444d; }
-    }
-    & .question { width: auto; max-width: 100%; height: auto; color: #d6dbe1; }
-    & .hint { width: auto; max-width: 100%; height: auto; color: #9aa3ad; }
-    & .mistake { width: 100%; height: auto; color: #ff4545; display: none; }
-    & .mistake.shown { display: block; }
-"""
 
 
 def palette_of(widget: Widget) -> Palette:
@@ -68,9 +45,8 @@ def no_check(text: str) -> str | None:
 class Dialog(Unbroken, ModalScreen[T]):
     """A screen over another, which shows through."""
 
-    def __init__(self) -> None:
-        super().__init__()
-        self.styles.background = VEIL
+    # By its whole path: dialogs lie in other folders too.
+    CSS_PATH = Path(__file__).with_name("dialogs.tcss")
 
 
 def _box(screen: Widget, *, danger: bool = False) -> Vertical:
@@ -84,21 +60,6 @@ def _box(screen: Widget, *, danger: bool = False) -> Vertical:
 class Confirm(Dialog[bool]):
     """A question with two answers; `esc` is no. A dangerous one begins on no."""
 
-    DEFAULT_CSS = (
-        "Confirm {"
-        + DIALOG_CSS
-        + """
-        & .answers { width: auto; height: 1; margin-top: 1; }
-        & .answers Button {
-            margin-right: 2; min-width: 6; height: 1; background: #0d1117; color: #d6dbe1;
-        }
-        & .answers Button.-textual-compact:focus {
-            background: #1f3a5f; color: #f4f6f8; text-style: bold; background-tint: transparent;
-        }
-        & .answers Button.-textual-compact.danger:focus { background: #ff4545; color: #0d1117; }
-    }
-    """
-    )
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("y", "answer(True)", "yes"),
         Binding("n,escape", "answer(False)", "no"),
@@ -142,17 +103,6 @@ class Ask(Dialog[str | None]):
     With `replace` typing takes the place of `value`, as suits a number; else it is added to it.
     """
 
-    DEFAULT_CSS = (
-        "Ask {"
-        + DIALOG_CSS
-        + """
-        & > .dialog { width: 64; }
-        & .dialog Input, & .dialog Input.-textual-compact:focus {
-            width: 100%; height: 1; border: none; background: #0d1117; background-tint: transparent;
-        }
-    }
-    """
-    )
     BINDINGS: ClassVar[list[BindingType]] = [Binding("escape", "leave", "leave it")]
 
     def __init__(
@@ -203,21 +153,6 @@ class Ask(Dialog[str | None]):
 class Choose(Dialog[str | None]):
     """One of several, each a (value, label); gives the value, `esc` gives None."""
 
-    DEFAULT_CSS = (
-        "Choose {"
-        + DIALOG_CSS
-        + """
-        & OptionList, & OptionList:focus {
-            width: auto; min-width: 28; max-width: 100%; height: auto; max-height: 12;
-            background: #161b22; background-tint: transparent; margin-top: 1;
-            scrollbar-size-vertical: 1; scrollbar-color: #3d444d; scrollbar-background: #161b22;
-            & > .option-list--option-highlighted {
-                background: #1f3a5f; color: #f4f6f8; text-style: bold;
-            }
-        }
-    }
-    """
-    )
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("escape", "leave", "leave it"),
         Binding("j", "move(1)", "down", show=False),

@@ -147,26 +147,6 @@ def draw_help(groups: Sequence[HelpGroup], width: int, palette: Palette) -> Text
 class HelpScreen(Dialog[None]):
     """The keys of the screen beneath; any of `esc`, `?`, `q`, `enter` closes it."""
 
-    DEFAULT_CSS = """
-    HelpScreen {
-        align: center middle;
-        & > VerticalScroll {
-            width: 94%;
-            max-width: 108;
-            height: auto;
-            max-height: 100%;
-            padding: 0 1;
-            background: #161b22;
-            border: round #3d444d;
-            border-title-color: #d6dbe1;
-            scrollbar-size-vertical: 1;
-            scrollbar-color: #3d444d;
-            scrollbar-background: #161b22;
-            &.plain { border: ascii #3d444d; }
-        }
-        & Static { width: 100%; height: auto; }
-    }
-    """
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("escape,question_mark,q,enter", "close", "close"),
         Binding("j", "scroll(1)", "down", show=False),
@@ -178,7 +158,7 @@ class HelpScreen(Dialog[None]):
         self.groups: tuple[HelpGroup, ...] = ()
 
     def compose(self) -> ComposeResult:
-        with VerticalScroll() as box:
+        with VerticalScroll(classes="sheet") as box:
             box.border_title = "keys"
             box.set_class(palette_of(self).ascii, "plain")
             yield Static(markup=False)

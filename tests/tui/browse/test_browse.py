@@ -14,7 +14,7 @@ from textual.pilot import Pilot
 from textual.widgets import Input, OptionList
 
 from tui.fake_app import SIZES, FakeApp, make_run, screen_lines, until
-from workbench.errors import BadInput
+from workbench.record.delete import delete_run
 from workbench.record.lock import RunLock
 from workbench.tui.browse.compare import (
     DiffScreen,
@@ -35,6 +35,7 @@ from workbench.tui.browse.scan import Shelf, scan_runs
 from workbench.tui.browse.screen import BrowseScreen
 from workbench.tui.browse.table import COLUMNS, fitted, sorted_runs
 from workbench.tui.dialogs import Ask, Choose, Confirm
+from workbench.tui.routes import OpenReplay, ResumeRun
 from workbench.tui.widgets.chart import LineChart
 from workbench.tui.widgets.palette import Depth, Glyphs, Palette
 from workbench.tui.widgets.scale import Kind
@@ -74,7 +75,7 @@ async def go_to(pilot: Pilot[int], screen: BrowseScreen, name: str) -> None:
 
 @pytest.mark.parametrize("size", SIZES)
 async def test_every_size_shows_the_runs_and_fits(runs_dir: Path, size: tuple[int, int]) -> None:
-    screen = BrowseScreen()
+    screen = BrowseScreen(runs_dir)
     app = FakeApp(screen, runs_dir)
     async with app.run_test(size=size) as pilot:
         await browsing(pilot, screen)
@@ -92,7 +93,7 @@ async def test_every_size_shows_the_runs_and_fits(runs_dir: Path, size: tuple[in
 
 
 async def test_states_are_told_without_colour(runs_dir: Path) -> None:
-    screen = BrowseScreen()
+    screen = BrowseScreen(runs_dir)
     app = FakeApp(screen, runs_dir, Palette(Depth.NONE, Glyphs.ASCII))
     async with app.run_test(size=(80, 24)) as pilot:
         await browsing(pilot, screen)
@@ -107,7 +108,7 @@ async def test_states_are_told_without_colour(runs_dir: Path) -> None:
 
 
 async def test_empty_folder_says_what_to_press(tmp_path: Path) -> None:
-    screen = BrowseScreen()
+    screen = BrowseScreen(tmp_path / "none")
     app = FakeApp(screen, tmp_path / "none")
     async with app.run_test(size=(40, 15)) as pilot:
         await until(pilot, lambda: screen.has_class("empty"))
@@ -117,7 +118,7 @@ async def test_empty_folder_says_what_to_press(tmp_path: Path) -> None:
         assert "press n" in text
         assert "workbench run" in text
         make_run(tmp_path / "none", "first")
-        screen.look_again()
+        screen.rescan()
         await browsing(pilot, screen, 1)
         assert not screen.has_class("empty")
 
@@ -125,7 +126,7 @@ async def test_empty_folder_says_what_to_press(tmp_path: Path) -> None:
 async def test_a_runs_folder_that_is_a_file_is_said(tmp_path: Path) -> None:
     place = tmp_path / "runs"
     place.write_text("not a folder")
-    screen = BrowseScreen()
+    screen = BrowseScreen(place)
     app = FakeApp(screen, place)
     async with app.run_test(size=(80, 24)) as pilot:
         await until(pilot, lambda: bool(screen.trouble))
@@ -135,7 +136,7 @@ async def test_a_runs_folder_that_is_a_file_is_said(tmp_path: Path) -> None:
 
 async def test_names_are_never_markup_or_escapes(tmp_path: Path) -> None:
     make_run(tmp_path, "[red]boo[/red] \x1b[2J end")
-    screen = BrowseScreen()
+    screen = BrowseScreen(tmp_path)
     app = FakeApp(screen, tmp_path)
     async with app.run_test(size=(120, 40)) as pilot:
         await browsing(pilot, screen, 1)
@@ -153,7 +154,7 @@ async def test_two_hundred_runs_load_in_two_seconds(tmp_path: Path) -> None:
     first = make_run(tmp_path, "run", count=20)
     for number in range(1, 200):
         shutil.copytree(first, tmp_path / f"20260102-{number:06d}-run-{number:04x}")
-    screen = BrowseScreen()
+    screen = BrowseScreen(tmp_path)
     app = FakeApp(screen, tmp_path)
     async with app.run_test(size=(120, 40)) as pilot:
         # Processor time, as other processes may want the cores too.
@@ -169,14 +170,14 @@ async def test_two_hundred_runs_load_in_two_seconds(tmp_path: Path) -> None:
 
 
 async def test_only_changed_rows_are_touched(runs_dir: Path) -> None:
-    screen = BrowseScreen()
+    screen = BrowseScreen(runs_dir)
     app = FakeApp(screen, runs_dir)
     async with app.run_test(size=(120, 40)) as pilot:
         await browsing(pilot, screen)
         await go_to(pilot, screen, "beta")
         before = dict(screen.shelf.known)
         make_run(runs_dir, "epsilon", number=9)
-        screen.look_again()
+        screen.rescan()
         await browsing(pilot, screen, 5)
         same = [run for run, known in before.items() if screen.shelf.known[run] is known]
         assert len(same) == 4
@@ -190,7 +191,7 @@ async def test_only_changed_rows_are_touched(runs_dir: Path) -> None:
 
 
 async def test_mark_sort_and_filter(runs_dir: Path) -> None:
-    screen = BrowseScreen()
+    screen = BrowseScreen(runs_dir)
     app = FakeApp(screen, runs_dir)
     async with app.run_test(size=(120, 40)) as pilot:
         await browsing(pilot, screen)
@@ -218,7 +219,7 @@ async def test_mark_sort_and_filter(runs_dir: Path) -> None:
 
 
 async def test_a_mistake_in_the_filter_is_said(runs_dir: Path) -> None:
-    screen = BrowseScreen()
+    screen = BrowseScreen(runs_dir)
     app = FakeApp(screen, runs_dir)
     async with app.run_test(size=(80, 24)) as pilot:
         await browsing(pilot, screen)
@@ -233,7 +234,7 @@ async def test_a_mistake_in_the_filter_is_said(runs_dir: Path) -> None:
 
 
 async def test_cursor_is_shared_and_the_axes_change(runs_dir: Path) -> None:
-    screen = BrowseScreen()
+    screen = BrowseScreen(runs_dir)
     app = FakeApp(screen, runs_dir)
     async with app.run_test(size=(120, 40)) as pilot:
         await browsing(pilot, screen)
@@ -252,8 +253,8 @@ async def test_cursor_is_shared_and_the_axes_change(runs_dir: Path) -> None:
         assert (risk.title, risk.x_kind) == ("risk  L", Kind.LINEAR)
 
 
-async def test_open_resume_and_refusals(runs_dir: Path) -> None:
-    screen = BrowseScreen()
+async def test_open_and_resume(runs_dir: Path) -> None:
+    screen = BrowseScreen(runs_dir)
     app = FakeApp(screen, runs_dir)
     async with app.run_test(size=(80, 24)) as pilot:
         await browsing(pilot, screen)
@@ -261,24 +262,19 @@ async def test_open_resume_and_refusals(runs_dir: Path) -> None:
         await pilot.press("enter", "r")
         await pilot.pause(0.1)
         folder = runs_dir / next(f.name for f in runs_dir.iterdir() if "gamma" in f.name)
-        assert app.asked == [("open", folder), ("resume", folder, None)]
+        assert app.asked == [OpenReplay(folder), ResumeRun(folder)]
         await go_to(pilot, screen, "alpha")
         await pilot.press("r")
         await pilot.pause(0.1)
         assert isinstance(app.screen, Ask)
         await pilot.press("enter")
         await pilot.pause(0.1)
-        assert app.asked[-1][0] == "resume"
-        assert app.asked[-1][2] == 118
-        app.refusal = BadInput("no such luck.")
-        await pilot.press("enter")
-        await pilot.pause(0.1)
-        assert any("no such luck" in n.message for n in app._notifications)
+        assert app.asked[-1].steps == 118
 
 
 async def test_a_living_run_is_followed_but_not_resumed_or_deleted(runs_dir: Path) -> None:
     folder = next(f for f in runs_dir.iterdir() if "alpha" in f.name)
-    screen = BrowseScreen()
+    screen = BrowseScreen(runs_dir)
     app = FakeApp(screen, runs_dir)
     with RunLock(folder):
         async with app.run_test(size=(80, 24)) as pilot:
@@ -290,11 +286,12 @@ async def test_a_living_run_is_followed_but_not_resumed_or_deleted(runs_dir: Pat
             assert app.asked == []
             assert len(app._notifications) == 2
             await pilot.press("enter")
-            assert app.asked == [("open", folder)]
+            await pilot.pause(0.1)
+            assert app.asked == [OpenReplay(folder)]
 
 
 async def test_fork_asks_for_a_stored_step_and_settings(runs_dir: Path) -> None:
-    screen = BrowseScreen()
+    screen = BrowseScreen(runs_dir)
     app = FakeApp(screen, runs_dir)
     async with app.run_test(size=(80, 24)) as pilot:
         await browsing(pilot, screen)
@@ -314,13 +311,13 @@ async def test_fork_asks_for_a_stored_step_and_settings(runs_dir: Path) -> None:
         assert app.asked == []
         await pilot.press("backspace", "backspace", "2", "enter")
         await pilot.pause(0.1)
-        what, folder, at, settings = app.asked[0]
-        assert (what, at, settings) == ("fork", 5, ["train.lr=2"])
-        assert "beta" in folder.name
+        (fork,) = app.asked
+        assert (fork.at, fork.settings) == (5, ("train.lr=2",))
+        assert "beta" in fork.folder.name
 
 
 async def test_export_writes_and_says_what_is_missing(runs_dir: Path, tmp_path: Path) -> None:
-    screen = BrowseScreen()
+    screen = BrowseScreen(runs_dir)
     app = FakeApp(screen, runs_dir)
     target = tmp_path / "out.csv"
     async with app.run_test(size=(80, 24)) as pilot:
@@ -347,7 +344,7 @@ async def test_export_writes_and_says_what_is_missing(runs_dir: Path, tmp_path: 
 
 
 async def test_plot_draws_a_figure(runs_dir: Path, tmp_path: Path) -> None:
-    screen = BrowseScreen()
+    screen = BrowseScreen(runs_dir)
     app = FakeApp(screen, runs_dir)
     target = tmp_path / "risk.svg"
     async with app.run_test(size=(80, 24)) as pilot:
@@ -366,7 +363,7 @@ async def test_plot_draws_a_figure(runs_dir: Path, tmp_path: Path) -> None:
 
 
 async def test_config_diff_of_two_marked(runs_dir: Path) -> None:
-    screen = BrowseScreen()
+    screen = BrowseScreen(runs_dir)
     app = FakeApp(screen, runs_dir)
     async with app.run_test(size=(80, 24)) as pilot:
         await browsing(pilot, screen)
@@ -389,7 +386,7 @@ async def test_config_diff_of_two_marked(runs_dir: Path) -> None:
 
 
 async def test_delete_asks_and_deletes_only_that_run(runs_dir: Path) -> None:
-    screen = BrowseScreen()
+    screen = BrowseScreen(runs_dir)
     app = FakeApp(screen, runs_dir)
     async with app.run_test(size=(80, 24)) as pilot:
         await browsing(pilot, screen)
@@ -409,7 +406,7 @@ async def test_delete_asks_and_deletes_only_that_run(runs_dir: Path) -> None:
 
 
 async def test_delete_the_marked_runs(runs_dir: Path) -> None:
-    screen = BrowseScreen()
+    screen = BrowseScreen(runs_dir)
     app = FakeApp(screen, runs_dir)
     async with app.run_test(size=(80, 24)) as pilot:
         await browsing(pilot, screen)
@@ -530,5 +527,3 @@ def test_fork_points_know_the_stored_steps(tmp_path: Path) -> None:
     assert "60" in (points.check_step("60") or "")
     assert points.check_step("x") is not None
     assert points.nearest(1e9) == 59
-    assert points.check_settings("train.steps=10", 59) is not None
-    assert points.check_settings("train.lr=0.5", 59) is None

@@ -11,11 +11,12 @@ from cases import finished
 
 from workbench.presets import load_config
 from workbench.run.session import Session
-from workbench.run.stored import stored_config
+from workbench.run.stored import StoredRun
 from workbench.tui.app import WorkbenchApp
 from workbench.tui.dialogs import Ask
 from workbench.tui.inspect.examined import LiveSubject
 from workbench.tui.inspect.screen import InspectorScreen
+from workbench.tui.routes import OpenReplay
 from workbench.tui.run.replay import ReplayScreen
 from workbench.tui.run.screen import RunScreen
 from workbench.tui.widgets.compass import Compass
@@ -208,16 +209,18 @@ def stored(tmp_path_factory):
 async def test_any_record_of_a_stored_run_is_looked_into(stored):
     app = WorkbenchApp.to_browse(stored.parent)
     async with app.run_test(size=(120, 40)) as pilot:
-        app.open_replay(stored)
-        await until(lambda: isinstance(app.screen, ReplayScreen) and app.screen.source is not None)
+        app.go(OpenReplay(stored))
+        await until(
+            lambda: isinstance(app.screen, ReplayScreen) and app.screen.panel.source is not None
+        )
         await until(
             lambda: app.screen.history_ready if hasattr(app.screen, "history_ready") else True
         )
         await pilot.pause(0.5)
-        app.screen.move_cursor(3)
+        app.screen.panel.move_cursor(3)
         await pilot.press("i")
         await until(lambda: sure(app))
-        every = stored_config(stored).record.every
+        every = StoredRun(stored).config.record.every
         assert app.screen.examined.inspection.step == 3 * every
         await pilot.press("right")
         await until(lambda: sure(app, 4 * every))
@@ -293,11 +296,15 @@ async def test_a_stored_class_of_ones_own_is_not_imported_for_looking(tmp_path):
     text = (folder / "config.toml").read_text()
     app = WorkbenchApp.to_browse(tmp_path)
     async with app.run_test(size=(120, 40)) as pilot:
-        app.open_replay(folder)
-        await until(lambda: isinstance(app.screen, ReplayScreen) and app.screen.source is not None)
+        app.go(OpenReplay(folder))
+        await until(
+            lambda: isinstance(app.screen, ReplayScreen) and app.screen.panel.source is not None
+        )
         await pilot.pause(0.3)
-        model = app.screen.source.config.model.model_copy(update={"kind": "torch"})
-        app.screen.source.config = app.screen.source.config.model_copy(update={"model": model})
+        model = app.screen.panel.source.config.model.model_copy(update={"kind": "torch"})
+        app.screen.panel.source.config = app.screen.panel.source.config.model_copy(
+            update={"model": model}
+        )
         await pilot.press("i")
         await until(lambda: isinstance(app.screen, InspectorScreen))
         await until(lambda: "--trust" in said(app, "waiting"))

@@ -6,15 +6,16 @@ import asyncio
 
 import numpy as np
 import pytest
+from cases import stored_state
 
 from workbench.inspector.inspect import certified, inspect_state
 from workbench.presets import load_config
 from workbench.run.session import Session
-from workbench.run.stored import inspected_state
 from workbench.tui.app import WorkbenchApp
 from workbench.tui.inspect import margin_words as views
 from workbench.tui.inspect.examined import examine
 from workbench.tui.inspect.screen import InspectorScreen
+from workbench.tui.routes import OpenReplay
 from workbench.tui.run.replay import ReplayScreen
 from workbench.tui.widgets.chart import LineChart
 from workbench.tui.widgets.listing import Listing
@@ -49,7 +50,7 @@ async def until(condition, seconds=40.0):
 
 
 def test_the_tables_hold_what_the_certificate_says(late):
-    state = inspected_state(late)
+    state = stored_state(late)
     found = certified(inspect_state(state, hessian=False), state).margin
     assert found is not None
     assert found.q_min > 300 * np.log(10)
@@ -82,8 +83,10 @@ def test_pictures_are_square_and_their_ink_follows_the_grey():
 async def test_a_late_state_opens_on_its_margins_and_m_turns_the_page(late, size):
     app = WorkbenchApp.to_browse(late.parent)
     async with app.run_test(size=size) as pilot:
-        app.open_replay(late)
-        await until(lambda: isinstance(app.screen, ReplayScreen) and app.screen.source is not None)
+        app.go(OpenReplay(late))
+        await until(
+            lambda: isinstance(app.screen, ReplayScreen) and app.screen.panel.source is not None
+        )
         await pilot.pause(0.5)
         await pilot.press("i")
         await until(
@@ -111,7 +114,7 @@ async def test_a_late_state_opens_on_its_margins_and_m_turns_the_page(late, size
 
 
 async def test_before_separation_the_page_says_why_it_is_empty(late):
-    state = inspected_state(late, 0)
+    state = stored_state(late, 0)
     examined = examine(state, lambda: False)
     found = certified(examined.inspection, state)
     assert found.margin is None

@@ -14,6 +14,7 @@ from workbench.errors import BadInput
 from workbench.presets import load_config, preset_names
 from workbench.tui.launch.form import MORE, TOGETHER, answer, fields_of, file_source, preset_source
 from workbench.tui.launch.screen import LaunchScreen
+from workbench.tui.routes import StartRun
 
 OWN = """
 description = "mine"
@@ -82,9 +83,9 @@ async def test_by_keyboard_from_preset_to_start(tmp_path: Path) -> None:
         await pilot.press("ctrl+s")
         await pilot.pause()
         assert app.asked == [
-            ("start", "kh24-fig1", ['name="my run"', "train.steps=500000", "train.lr=1e-4"])
+            StartRun("kh24-fig1", ('name="my run"', "train.steps=500000", "train.lr=1e-4"))
         ]
-        config = load_config("kh24-fig1", app.asked[0][2])
+        config = load_config("kh24-fig1", app.asked[0].settings)
         assert (config.name, config.train.steps, config.train.lr) == ("my run", 500_000, 1e-4)
 
 
@@ -95,7 +96,7 @@ async def test_enter_starts_a_preset_as_it_is(tmp_path: Path) -> None:
         await open_form(pilot, screen, "kh24-fig4")
         await pilot.press("enter")
         await pilot.pause()
-        assert app.asked == [("start", "kh24-fig4", [])]
+        assert app.asked == [StartRun("kh24-fig4")]
 
 
 async def test_a_mistake_is_said_while_typing_and_nothing_starts(tmp_path: Path) -> None:
@@ -127,7 +128,7 @@ async def test_a_mistake_is_said_while_typing_and_nothing_starts(tmp_path: Path)
         await pilot.pause()
         await pilot.press("enter")
         await pilot.pause()
-        assert app.asked[0][2] == ["pause.at_saddle=false", "model.signs=random"]
+        assert app.asked[0].settings == ("pause.at_saddle=false", "model.signs=random")
 
 
 async def test_only_settings_the_preset_has(tmp_path: Path) -> None:
@@ -165,19 +166,8 @@ async def test_a_file_of_ones_own(tmp_path: Path) -> None:
         await pilot.pause()
         await pilot.press("enter")
         await pilot.pause()
-        assert app.asked == [("start", str(path), ["train.steps=77"])]
-        assert load_config(str(path), app.asked[0][2]).train.steps == 77
-
-
-async def test_a_refused_start_is_said(tmp_path: Path) -> None:
-    screen = LaunchScreen()
-    app = FakeApp(screen, tmp_path)
-    app.refusal = BadInput("the data is nowhere to be found.")
-    async with app.run_test(size=(80, 24)) as pilot:
-        await open_form(pilot, screen, "kh24-fig1")
-        await pilot.press("enter")
-        await pilot.pause()
-        assert mistake(screen) == "the data is nowhere to be found."
+        assert app.asked == [StartRun(str(path), ("train.steps=77",))]
+        assert load_config(str(path), app.asked[0].settings).train.steps == 77
 
 
 async def test_escape_goes_out_one_level(tmp_path: Path) -> None:

@@ -6,14 +6,14 @@ import asyncio
 
 import numpy as np
 import pytest
-from cases import finished
+from cases import finished, stored_state
 
 from workbench.errors import BadInput
-from workbench.run.stored import inspected_state
 from workbench.tui.app import WorkbenchApp
 from workbench.tui.inspect.screen import InspectorScreen
 from workbench.tui.layers.pictures import see_layers
 from workbench.tui.layers.screen import LayersScreen
+from workbench.tui.routes import OpenReplay
 from workbench.tui.run.layer_strips import has_layers, layer_field
 from workbench.tui.run.replay import ReplayScreen
 from workbench.tui.run.x_axis import XAxis
@@ -43,7 +43,7 @@ def neurons(tmp_path_factory):
 
 
 def seen(folder, step=None):
-    state = inspected_state(folder, step)
+    state = stored_state(folder, step)
     return state, see_layers(state.theta, state.structure, state.x, state.y, state.step)
 
 
@@ -86,7 +86,7 @@ def test_strips_are_the_recorded_series_at_the_cursor(linear):
 
 
 def test_a_network_without_matrices_and_weights_that_are_nan_are_refused_in_a_sentence(neurons):
-    state = inspected_state(neurons)
+    state = stored_state(neurons)
     with pytest.raises(BadInput, match="no layer of this network is a matrix"):
         see_layers(state.theta, state.structure, state.x, state.y, state.step)
     with pytest.raises(BadInput, match="not finite"):
@@ -97,22 +97,24 @@ def test_a_network_without_matrices_and_weights_that_are_nan_are_refused_in_a_se
 async def test_replay_shows_strips_and_w_the_page_of_every_record(linear, size):
     app = WorkbenchApp.to_browse(linear.parent)
     async with app.run_test(size=size) as pilot:
-        app.open_replay(linear)
-        await until(lambda: isinstance(app.screen, ReplayScreen) and app.screen.source is not None)
+        app.go(OpenReplay(linear))
+        await until(
+            lambda: isinstance(app.screen, ReplayScreen) and app.screen.panel.source is not None
+        )
         replay = app.screen
-        await until(lambda: replay.pictures()[0] == "layers")
-        await until(lambda: replay.stored.setup is not None)
+        await until(lambda: replay.panel.pictures[0] == "layers")
+        await until(lambda: replay.stored.network is not None)
         if size[0] < 100:
             await pilot.press("d")
         field = replay.query_one("#layers", LayerField)
         await until(lambda: field.display and field.model is not None and field.model.x is not None)
         assert field.model.groups[0].names == ("w1", "w2", "w3")
 
-        replay.move_cursor(5)
+        replay.panel.move_cursor(5)
         await pilot.press("w")
         await until(lambda: isinstance(app.screen, LayersScreen) and app.screen.seen is not None)
         page = app.screen
-        assert page.seen.step == int(replay.source.history.step[5])
+        assert page.seen.step == int(replay.panel.source.history.step[5])
         shown = [p for p in page.query(LayerPanel) if p.display]
         assert len(shown) == page.room == min(4, size[0] // 18)
         assert all(p.region.width >= 16 and p.model is not None for p in shown)
@@ -145,9 +147,11 @@ async def test_a_run_is_followed_without_being_stopped(tmp_path):
 async def test_the_inspector_says_that_there_are_no_layers(neurons):
     app = WorkbenchApp.to_browse(neurons.parent)
     async with app.run_test(size=(80, 24)) as pilot:
-        app.open_replay(neurons)
-        await until(lambda: isinstance(app.screen, ReplayScreen) and app.screen.source is not None)
-        assert "layers" not in app.screen.pictures()
+        app.go(OpenReplay(neurons))
+        await until(
+            lambda: isinstance(app.screen, ReplayScreen) and app.screen.panel.source is not None
+        )
+        assert "layers" not in app.screen.panel.pictures
         await pilot.press("i")
         await until(
             lambda: isinstance(app.screen, InspectorScreen) and app.screen.examined is not None

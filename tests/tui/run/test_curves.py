@@ -13,7 +13,7 @@ from workbench.tui.browse.compare import Overlaid, RunCurves, View, risk_overlay
 from workbench.tui.run import curves
 from workbench.tui.run.curves import without_direction
 from workbench.tui.run.margin_curves import margin_chart
-from workbench.tui.run.panel_keys import moved_by_columns
+from workbench.tui.run.shared_x import moved_by_columns
 from workbench.tui.run.trends import spark_model
 from workbench.tui.run.x_axis import LN10, XAxis, x_values, zoomed
 from workbench.tui.widgets.bundle import Bundle

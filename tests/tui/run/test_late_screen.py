@@ -11,6 +11,7 @@ from cases import finished
 from workbench.run.session import Session
 from workbench.tui.app import WorkbenchApp
 from workbench.tui.inspect.screen import InspectorScreen
+from workbench.tui.routes import OpenReplay
 from workbench.tui.run.layout import PICTURES
 from workbench.tui.run.replay import ReplayScreen
 from workbench.tui.widgets.chart import LineChart
@@ -37,9 +38,11 @@ def flow(tmp_path_factory) -> Session:
 
 
 async def opened(app: WorkbenchApp, session: Session) -> None:
-    app.open_replay(session.folder)
-    await until(lambda: isinstance(app.screen, ReplayScreen) and app.screen.source is not None)
-    await until(lambda: app.screen.source.setup is not None)
+    app.go(OpenReplay(session.folder))
+    await until(
+        lambda: isinstance(app.screen, ReplayScreen) and app.screen.panel.source is not None
+    )
+    await until(lambda: app.screen.panel.source.network is not None)
     await until(lambda: (app.screen.query_one("#status", StatusLine).model or Status()).name)
 
 
@@ -50,11 +53,11 @@ async def test_a_late_run_is_drawn_over_the_risk_until_the_user_says_otherwise(f
     async with app.run_test(size=size) as pilot:
         await opened(app, flow)
         screen = app.screen
-        await until(lambda: screen.x_axis.quantity == "ln(n/L)")
+        await until(lambda: screen.panel.shared.axis.quantity == "ln(n/L)")
         chart = screen.query_one("#risk", LineChart)
         await until(lambda: chart.model is not None and "direction" in chart.model.title)
         await pilot.press("x")
-        await until(lambda: screen.x_axis.quantity == "step")
+        await until(lambda: screen.panel.shared.axis.quantity == "step")
         await until(lambda: "risk" in chart.model.title)
         assert chart.model.curves[0].y[-1] <= -800
         status = screen.query_one("#status", StatusLine).model
@@ -67,9 +70,9 @@ async def test_a_key_brings_the_prediction_and_then_the_rates(flow, size):
     async with app.run_test(size=size) as pilot:
         await opened(app, flow)
         screen = app.screen
-        assert screen.pictures() == ("directions", "prediction", "course")
+        assert screen.panel.pictures == ("directions", "prediction", "course")
         for _ in range(3):
-            if screen.picture == "prediction":
+            if screen.panel.picture == "prediction":
                 break
             await pilot.press("d")
         picture = screen.query_one("#prediction", Prediction)
@@ -80,7 +83,7 @@ async def test_a_key_brings_the_prediction_and_then_the_rates(flow, size):
         before = picture.model.values
         await pilot.press("home")
         await until(lambda: not np.array_equal(picture.model.values, before))
-        assert screen.x_axis.cursor == 0
+        assert screen.panel.shared.axis.cursor == 0
         await pilot.press("escape", "d")
         course = screen.query_one("#course", LineChart)
         await until(lambda: course.display and course.model is not None)

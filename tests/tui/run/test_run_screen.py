@@ -13,9 +13,10 @@ from workbench.protocol.commands import Resume
 from workbench.tui.app import WorkbenchApp
 from workbench.tui.dialogs import Ask, Confirm
 from workbench.tui.help import HelpScreen
+from workbench.tui.routes import OpenReplay
 from workbench.tui.run.replay import ReplayScreen
 from workbench.tui.run.screen import RunScreen
-from workbench.tui.run.until import parse_until
+from workbench.tui.until import parse_until
 from workbench.tui.widgets.chart import LineChart
 from workbench.tui.widgets.compass import Compass
 from workbench.tui.widgets.landscape import Landscape
@@ -101,9 +102,9 @@ async def test_the_compass_has_neurons_inputs_and_kkt_points(tmp_path):
         for key in ("tab", "z", "z", "y", "x", "plus", "minus", "0", "left", "left", "end", "home"):
             await pilot.press(key)
             await pilot.pause(0.05)
-        assert app.screen.x_axis.cursor == 0
+        assert app.screen.panel.shared.axis.cursor == 0
         await pilot.press("escape")
-        assert app.screen.x_axis.cursor is None
+        assert app.screen.panel.shared.axis.cursor is None
         app.close_session()
 
 
@@ -184,15 +185,17 @@ async def test_a_replay_scrubs_through_a_finished_run(tmp_path, size):
     app = WorkbenchApp.to_browse(tmp_path / "runs")
     async with app.run_test(size=size) as pilot:
         await pilot.pause(0.2)
-        app.open_replay(session.folder)
-        await until(lambda: isinstance(app.screen, ReplayScreen) and app.screen.source is not None)
-        await until(lambda: app.screen.source.setup is not None)
+        app.go(OpenReplay(session.folder))
+        await until(
+            lambda: isinstance(app.screen, ReplayScreen) and app.screen.panel.source is not None
+        )
+        await until(lambda: app.screen.panel.source.network is not None)
         await until(lambda: status_of(app).state == "replayed")
         await pilot.press("home")
         await until(lambda: status_of(app).step == 0)
         await pilot.press("right")
         await until(lambda: (status_of(app).step or 0) > 0)
-        moment = app.screen.source.moment(30)
+        moment = app.screen.panel.source.moment(30)
         assert moment.step == 300
         assert moment.circle is not None
         await pilot.press("escape", "escape")

@@ -18,11 +18,10 @@ from workbench.config.toml import override, parse_config
 from workbench.data.load import load_dataset
 from workbench.inspector.risk_model import RiskModel
 from workbench.losses.loss import MarginLoss
-from workbench.losses.registry import loss_of
 from workbench.measures.directions import alignment, chords
 from workbench.measures.margins import margin_normalized, sample_margins
-from workbench.models.build import build_model
 from workbench.presets import read_preset
+from workbench.run.network import network_of
 
 PRESET = "jt20-squared-relu"
 
@@ -185,10 +184,9 @@ def late_run(
 ) -> LateRun | None:
     """Train and cut off what comes before 𝓛 < ℓ(0)/n; None where that never came."""
     data = load_dataset(config.data)
-    model = build_model(config.model, data.x.shape[1:], 1, config.init.seed)
-    loss = loss_of(config.loss.kind)
+    network = network_of(config, data)
+    risk, loss = network.risk(), network.loss
     assert isinstance(loss, MarginLoss)
-    risk = RiskModel(model, data.x, data.y, loss, config.loss.reduction)
     run = lab.train(config)
     late = np.flatnonzero(run.log_risk < loss.log_separating - np.log(data.n))
     if not late.size or not np.isfinite(run.theta).all():

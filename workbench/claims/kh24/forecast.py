@@ -24,10 +24,8 @@ from workbench.config.toml import parse_config
 from workbench.data.load import load_dataset
 from workbench.inspector.compare import compare, degrees_of
 from workbench.inspector.inspect import inspect_state
-from workbench.inspector.risk_model import RiskModel
 from workbench.inspector.state import InspectedState
-from workbench.losses.square import Square
-from workbench.models.build import build_model
+from workbench.run.network import network_of
 
 SEEDS: Mapping[Size, Sequence[int]] = {"quick": (0, 3), "full": range(20)}
 STEPS: Mapping[Size, int] = {"quick": 4_000, "full": 20_000}
@@ -143,8 +141,7 @@ def teacher_config(seed: int, steps: int) -> RunConfig:
 
 def _plateaus(run: TrainedRun, config: RunConfig, believed: Believed) -> list[Plateau]:
     data = load_dataset(config.data)
-    model = build_model(config.model, data.x.shape[1:], 1, 0)
-    risk = RiskModel(model, data.x, data.y, Square(), "sum")
+    risk = network_of(config, data).risk()
     if not np.isfinite(run.theta).all():
         return []
     u = run.structure.incoming(run.theta)

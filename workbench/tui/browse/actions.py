@@ -4,17 +4,14 @@ from __future__ import annotations
 
 import asyncio
 import time
-from abc import abstractmethod
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal, cast
+from typing import Any, Literal, Protocol
 
-from textual import work
 from textual.message import Message
 from textual.screen import Screen
 
-from workbench.config.toml import split_settings
 from workbench.errors import WorkbenchError, clean_text
 from workbench.protocol.status import RunStatus
 from workbench.record.delete import delete_run
@@ -32,11 +29,9 @@ from workbench.tui.browse.files import (
     read_fork_points,
 )
 from workbench.tui.browse.table import run_title
+from workbench.tui.controls import ask_fork
 from workbench.tui.dialogs import Ask, Choose, Confirm
-from workbench.tui.unbroken import Unbroken
-
-if TYPE_CHECKING:
-    from workbench.tui.app import WorkbenchApp
+from workbench.tui.routes import Go, OpenReplay, ResumeRun
 
 
 class JobDone(Message):
@@ -67,39 +62,41 @@ class Job:
         return f"{self.title}{part} …"
 
 
-class RunActions(Unbroken, Screen[None]):
-    """The keys that act on runs; who knows which runs are meant is the screen."""
+class Selection(Protocol):
+    """Which runs are meant."""
 
-    job: Job | None = None
-
-    @abstractmethod
     def run_here(self) -> RunSummary | None:
         """The run under the cursor."""
+        ...
 
-    @abstractmethod
     def marked_runs(self) -> list[RunSummary]:
         """The marked runs, in the order they were marked."""
+        ...
 
-    @abstractmethod
     def cursor_step(self) -> float | None:
         """The step the charts' cursor is at."""
+        ...
 
-    @abstractmethod
-    def rescan(self) -> None:
-        """The runs folder has changed."""
 
-    @property
-    def host(self) -> WorkbenchApp:
-        """The app, with what it offers to screens."""
-        return cast("WorkbenchApp", self.app)
+class RunActions:
+    """What the keys of a screen do with the runs of a folder that are selected there.
+
+    `job`: what goes on in a thread; `JobDone` comes to the screen at its end.
+    """
+
+    def __init__(self, screen: Screen[Any], selection: Selection, runs_dir: Path) -> None:
+        self.screen = screen
+        self.selection = selection
+        self.runs_dir = runs_dir
+        self.job: Job | None = None
 
     def refuse(self, text: str) -> None:
         """Say why something cannot be done."""
-        self.notify(text, severity="error", timeout=8, markup=False)
+        self.screen.notify(text, severity="error", timeout=8, markup=False)
 
     def _readable(self) -> RunSummary | None:
         """The run under the cursor, unless it cannot be read (then that is said)."""
-        run = self.run_here()
+        run = self.selection.run_here()
         if run is None:
             return None
         if run.status is RunStatus.UNREADABLE:
@@ -117,15 +114,15 @@ class RunActions(Unbroken, Screen[None]):
 
     # --- looking ---
 
-    def action_open(self) -> None:
+    def open(self) -> None:
         """Replay the run, or follow it while it trains."""
         run = self._readable()
         if run is not None:
-            self._guarded(lambda: self.host.open_replay(run.path))
+            self.screen.post_message(Go(OpenReplay(run.path)))
 
-    def action_diff(self) -> None:
+    def diff(self) -> None:
         """Compare the configurations of two marked runs."""
-        marked = self.marked_runs()
+        marked = self.selection.marked_runs()
         if len(marked) != 2:
             self.refuse(f"mark two runs with space to compare them; {len(marked)} are marked.")
             return
@@ -137,18 +134,11 @@ class RunActions(Unbroken, Screen[None]):
         left, right = (run_title(run) for run in marked)
         if left == right:
             left, right = (run.run_id for run in marked)
-        self.app.push_screen(DiffScreen((left, right), found))
-
-    def action_new(self) -> None:
-        """Start a new run."""
-        from workbench.tui.launch.screen import LaunchScreen
-
-        self.app.push_screen(LaunchScreen())
+        self.screen.app.push_screen(DiffScreen((left, right), found))
 
     # --- going on ---
 
-    @work(group="dialog", exclusive=True)
-    async def action_resume(self) -> None:
+    async def resume(self) -> None:
         """Go on with the run; a finished one is asked for its new end."""
         run = self._idle()
         if run is None:
@@ -156,7 +146,7 @@ class RunActions(Unbroken, Screen[None]):
         steps = None
         if run.status is RunStatus.FINISHED:
             done = run.step or 0
-            answer = await self.app.push_screen_wait(
+            answer = await self.screen.app.push_screen_wait(
                 Ask(
                     f"'{run_title(run)}' has finished. Go on to which step?",
                     value=str(max(2 * done, 1)),
@@ -166,18 +156,17 @@ class RunActions(Unbroken, Screen[None]):
             if answer is None:
                 return
             steps = int(answer.replace(",", "").replace("_", ""))
-        self._guarded(lambda: self.host.resume_run(run.path, steps))
+        self.screen.post_message(Go(ResumeRun(run.path, steps)))
 
-    @work(group="dialog", exclusive=True)
-    async def action_fork(self) -> None:
+    async def fork(self) -> None:
         """Start a new run from a stored state of this one."""
         run = self._readable()
         points = self._fork_points(run.path) if run is not None else None
         if run is None or points is None:
             return
-        cursor = self.cursor_step()
+        cursor = self.selection.cursor_step()
         first = points.nearest(cursor if cursor is not None else run.step or 0)
-        answer = await self.app.push_screen_wait(
+        answer = await self.screen.app.push_screen_wait(
             Ask(
                 f"Fork '{run_title(run)}' at which step?",
                 value=str(first),
@@ -188,16 +177,7 @@ class RunActions(Unbroken, Screen[None]):
         if answer is None:
             return
         step = int(answer.replace(",", "").replace("_", ""))
-        text = await self.app.push_screen_wait(
-            Ask(
-                "Settings to change, if any",
-                value=self._fork_settings(points, step),
-                hint="section.key=value …, for example train.lr=1e-3 init.seed=2",
-                check=lambda given: points.check_settings(given, step),
-            )
-        )
-        if text is not None:
-            self._guarded(lambda: self.host.fork_run(run.path, step, split_settings(text)))
+        ask_fork(self.screen, run.path, step, points.config)
 
     def _fork_points(self, folder: Path) -> ForkPoints | None:
         try:
@@ -206,22 +186,9 @@ class RunActions(Unbroken, Screen[None]):
             self.refuse(str(error))
             return None
 
-    @staticmethod
-    def _fork_settings(points: ForkPoints, step: int) -> str:
-        """What a fork cannot do without: an end behind its start."""
-        return "" if points.config.train.steps > step else f"train.steps={2 * max(step, 500)}"
-
-    def _guarded(self, act: Callable[[], None]) -> None:
-        """Ask the app for something; a refusal is shown here."""
-        try:
-            act()
-        except WorkbenchError as error:
-            self.refuse(str(error))
-
     # --- files ---
 
-    @work(group="dialog", exclusive=True)
-    async def action_export(self) -> None:
+    async def export(self) -> None:
         """Write the run as a file for other tools."""
         run = self._readable()
         if run is None or self._busy():
@@ -236,14 +203,13 @@ class RunActions(Unbroken, Screen[None]):
             job = Job(f"exporting {run_title(run)}")
             self._start(job, partial(_export, run.path, target, job))
 
-    @work(group="dialog", exclusive=True)
-    async def action_plot(self) -> None:
+    async def plot(self) -> None:
         """Draw a figure of the run into a file."""
         run = self._readable()
         if run is None or self._busy():
             return
         options = await asyncio.to_thread(_figures)
-        figure = await self.app.push_screen_wait(
+        figure = await self.screen.app.push_screen_wait(
             Choose(f"Which figure of '{run_title(run)}'?", options)
         )
         if figure is None:
@@ -262,7 +228,7 @@ class RunActions(Unbroken, Screen[None]):
         self, question: str, value: str, hint: str, suffixes: tuple[str, ...]
     ) -> Path | None:
         """Ask for a file to write, and again before one is replaced."""
-        answer = await self.app.push_screen_wait(
+        answer = await self.screen.app.push_screen_wait(
             Ask(question, value=value, hint=hint, check=check_target(suffixes))
         )
         if answer is None:
@@ -271,7 +237,7 @@ class RunActions(Unbroken, Screen[None]):
         if target.exists():
             shown = clean_text(target.name, 60)
             keep = Confirm(f"'{shown}' exists. Replace it?", yes="replace", no="keep", danger=True)
-            if not await self.app.push_screen_wait(keep):
+            if not await self.screen.app.push_screen_wait(keep):
                 return None
         return target
 
@@ -290,30 +256,28 @@ class RunActions(Unbroken, Screen[None]):
                 done = JobDone(str(error), failed=True)
             except OSError as error:
                 done = JobDone(clean_text(f"{job.title}: {error}."), failed=True)
-            self.post_message(done)
+            self.screen.post_message(done)
 
         self.job = job
-        self.run_worker(run, thread=True, group="job", exit_on_error=False)
+        self.screen.run_worker(run, thread=True, group="job", exit_on_error=False)
 
-    def on_job_done(self, message: JobDone) -> None:
+    def job_done(self, message: JobDone) -> None:
         """Say how it went."""
         self.job = None
         severity: Literal["error", "information"] = "error" if message.failed else "information"
-        self.notify(message.text, severity=severity, timeout=10, markup=False)
-        self.rescan()
+        self.screen.notify(message.text, severity=severity, timeout=10, markup=False)
 
     # --- deleting ---
 
-    @work(group="dialog", exclusive=True)
-    async def action_delete(self) -> None:
+    async def delete(self) -> None:
         """Delete the run under the cursor, or the marked ones, after asking."""
-        run, marked = self.run_here(), self.marked_runs()
+        run, marked = self.selection.run_here(), self.selection.marked_runs()
         if run is None:
             return
         chosen = [run]
         if marked and [r.run_id for r in marked] != [run.run_id]:
             many = "the marked run" if len(marked) == 1 else f"the {len(marked)} marked runs"
-            which = await self.app.push_screen_wait(
+            which = await self.screen.app.push_screen_wait(
                 Choose("Delete which?", [("here", f"'{run_title(run)}'"), ("marked", many)])
             )
             if which is None:
@@ -327,10 +291,11 @@ class RunActions(Unbroken, Screen[None]):
         if len(chosen) > 1 or chosen[0] is not run:
             what = f"{len(chosen)} runs" if len(chosen) > 1 else f"'{run_title(chosen[0])}'"
         question = f"Delete {what} for good?"
-        if await self.app.push_screen_wait(Confirm(question, yes="delete", no="keep", danger=True)):
+        if await self.screen.app.push_screen_wait(
+            Confirm(question, yes="delete", no="keep", danger=True)
+        ):
             job = Job("deleting")
-            runs_dir = self.host.runs_dir
-            self._start(job, partial(_delete, [r.path for r in chosen], runs_dir, job))
+            self._start(job, partial(_delete, [r.path for r in chosen], self.runs_dir, job))
 
 
 def _held(run: RunSummary, hint: str) -> str:

@@ -245,26 +245,6 @@ def draw_diff(
 class DiffScreen(Dialog[None]):
     """Where two runs' configurations differ."""
 
-    DEFAULT_CSS = """
-    DiffScreen {
-        align: center middle;
-        & > VerticalScroll {
-            width: 94%;
-            max-width: 100;
-            height: auto;
-            max-height: 100%;
-            padding: 0 1;
-            background: #161b22;
-            border: round #3d444d;
-            border-title-color: #d6dbe1;
-            scrollbar-size-vertical: 1;
-            scrollbar-color: #3d444d;
-            scrollbar-background: #161b22;
-            &.plain { border: ascii #3d444d; }
-        }
-        & Static { width: 100%; height: auto; }
-    }
-    """
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("escape,D,q,enter", "close", "close"),
         Binding("j", "scroll(1)", "down", show=False),
@@ -277,7 +257,7 @@ class DiffScreen(Dialog[None]):
 
     def compose(self) -> ComposeResult:
         count = len(self.differences)
-        with VerticalScroll() as box:
+        with VerticalScroll(classes="sheet") as box:
             box.border_title = "1 setting differs" if count == 1 else f"{count} settings differ"
             box.set_class(palette_of(self).ascii, "plain")
             yield Static(markup=False)

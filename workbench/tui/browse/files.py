@@ -1,4 +1,4 @@
-"""Checking what a person asks for when browsing: a step to fork at, settings, a file to write."""
+"""Checking what a person asks for when browsing: a step to fork at or to go on to, a file to write."""
 
 from __future__ import annotations
 
@@ -10,12 +10,9 @@ import numpy as np
 
 from workbench.arrays import Array
 from workbench.config.run import RunConfig
-from workbench.config.toml import override, parse_config, parse_toml, split_settings, to_toml
-from workbench.errors import BadInput, WorkbenchError, clean_text, unknown
-from workbench.record.checkpoint import list_checkpoints
-from workbench.record.reader import RunReader
-from workbench.record.schema import STEP
+from workbench.errors import BadInput, clean_text, unknown
 from workbench.record.summary import RunSummary
+from workbench.run.stored import StoredRun
 
 EXPORT_SUFFIXES = (".h5", ".nc", ".csv", ".npz")
 PLOT_SUFFIXES = (".png", ".pdf", ".svg")
@@ -45,25 +42,6 @@ class ForkPoints:
             )
         return None
 
-    def check_settings(self, text: str, step: int) -> str | None:
-        """What is wrong with settings for a fork at a step, in a sentence."""
-        try:
-            config = self.configured(text)
-        except WorkbenchError as error:
-            return str(error)
-        if config.train.steps <= step:
-            return (
-                f"train.steps is {config.train.steps:,}, not beyond step {step:,}: "
-                f"give train.steps={2 * max(step, 500)}, say."
-            )
-        return None
-
-    def configured(self, text: str) -> RunConfig:
-        """The configuration with settings on top; raises BadInput."""
-        return parse_config(
-            override(parse_toml(to_toml(self.config), "config"), split_settings(text)), "--set"
-        )
-
 
 def read_fork_points(folder: Path) -> ForkPoints:
     """The stored states of a run and its configuration.
@@ -72,16 +50,11 @@ def read_fork_points(folder: Path) -> ForkPoints:
         BadInput: it has none.
         StorageError: it cannot be read.
     """
-    from workbench.run.stored import stored_config
-
-    steps = np.array([step for step, _ in list_checkpoints(folder)], dtype=np.int64)
-    config = stored_config(folder)
-    with RunReader(folder) as reader:
-        if reader.has("theta"):
-            steps = np.concatenate([steps, reader.read(STEP)])
+    with StoredRun(folder) as run:
+        steps, config = run.steps, run.config
     if not steps.size:
         raise BadInput("this run has no stored state to fork from.")
-    return ForkPoints(np.unique(steps), config)
+    return ForkPoints(steps, config)
 
 
 def check_target(suffixes: tuple[str, ...]) -> Callable[[str], str | None]:

@@ -3,20 +3,23 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Coroutine
 from functools import partial
-from typing import ClassVar
+from pathlib import Path
+from typing import Any, ClassVar
 
 from textual import events, on
 from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 from textual.containers import Horizontal
 from textual.message import Message
+from textual.screen import Screen
 from textual.widgets import DataTable, Input, Static
 from textual.worker import get_current_worker
 
 from workbench.errors import WorkbenchError, clean_text
 from workbench.record.summary import RunSummary
-from workbench.tui.browse.actions import RunActions
+from workbench.tui.browse.actions import JobDone, RunActions
 from workbench.tui.browse.charts import OverlayCharts
 from workbench.tui.browse.compare import RunCurves, read_curves
 from workbench.tui.browse.filter import Predicate, read_filter
@@ -24,6 +27,9 @@ from workbench.tui.browse.header import BrowseHeader, HeaderModel, empty_text, k
 from workbench.tui.browse.scan import Change, Known, Shelf, scan_runs
 from workbench.tui.browse.table import SORTS, RowStyle, RunsTable, sort_note, sorted_runs
 from workbench.tui.dialogs import palette_of
+from workbench.tui.driver import frame_ready
+from workbench.tui.routes import Go, OpenLaunch
+from workbench.tui.unbroken import Unbroken
 from workbench.tui.widgets.keyline import KeyLine
 from workbench.tui.widgets.palette import SERIES, Depth
 
@@ -46,7 +52,7 @@ class CurvesRead(Message):
         self.run_id, self.known, self.curves = run_id, known, curves
 
 
-class BrowseScreen(RunActions):
+class BrowseScreen(Unbroken, Screen[None]):
     """Look through the stored runs."""
 
     CSS_PATH = "browse.tcss"
@@ -73,8 +79,10 @@ class BrowseScreen(RunActions):
         Binding("q", "app.leave_now", "quit"),
     ]
 
-    def __init__(self) -> None:
+    def __init__(self, runs_dir: Path) -> None:
         super().__init__()
+        self.runs_dir = runs_dir
+        self.actions = RunActions(self, self, runs_dir)
         self.shelf = Shelf()
         self.scanning = False
         self.mistake = self.trouble = ""
@@ -139,7 +147,7 @@ class BrowseScreen(RunActions):
         now = time.monotonic()
         # Any new row makes all be drawn again: while many come in, that is done now and then.
         due = not self.scanning or now - self._drawn_at > REDRAW
-        if self._dirty and due and self.host.frame_ready():
+        if self._dirty and due and frame_ready(self.app):
             self._drawn_at = now
             self._show_table()
         self._show_header()
@@ -158,7 +166,7 @@ class BrowseScreen(RunActions):
     def _scan(self) -> None:
         """In a thread: report what changed, some at a time."""
         worker = get_current_worker()
-        runs_dir, known = self.host.runs_dir, dict(self.shelf.known)
+        runs_dir, known = self.runs_dir, dict(self.shelf.known)
         batch: list[Change] = []
         sent, mistake = time.monotonic(), ""
         try:
@@ -235,7 +243,7 @@ class BrowseScreen(RunActions):
             self.set_class(bare, "empty")
             self.query_one(KeyLine).show(key_hints(empty=bare))
         if bare:
-            place = clean_text(str(self.host.runs_dir), 60)
+            place = clean_text(str(self.runs_dir), 60)
             self.query_one("#empty", Static).update(
                 empty_text(place, self.trouble, palette_of(self))
             )
@@ -255,7 +263,7 @@ class BrowseScreen(RunActions):
             sort=sort_note(self.sort_key, self.sort_reverse) if self.shelf.total else "",
             filter=self.filter_text,
             mistake=self.mistake or self.trouble,
-            job=self.job.note() if self.job is not None else "",
+            job=self.actions.job.note() if self.actions.job is not None else "",
         )
         header = self.query_one(BrowseHeader)
         if header.model != model:
@@ -272,13 +280,16 @@ class BrowseScreen(RunActions):
     # --- which runs ---
 
     def run_here(self) -> RunSummary | None:
+        """The run under the cursor."""
         return self.shelf.summary(self.table.current)
 
     def marked_runs(self) -> list[RunSummary]:
+        """The marked runs, in the order they were marked."""
         found = [self.shelf.summary(run_id) for run_id in self.marks]
         return [run for run in found if run is not None]
 
     def cursor_step(self) -> float | None:
+        """The step the charts' cursor is at."""
         return self.charts.view.cursor
 
     @on(DataTable.RowHighlighted)
@@ -297,6 +308,49 @@ class BrowseScreen(RunActions):
             self.sort_reverse = not self.sort_reverse if key == self.sort_key else True
             self.sort_key = key
             self._show_sorted()
+
+    # --- what is done with them ---
+
+    def action_open(self) -> None:
+        """Replay the run, or follow it while it trains."""
+        self.actions.open()
+
+    def action_diff(self) -> None:
+        """Compare the configurations of two marked runs."""
+        self.actions.diff()
+
+    def action_new(self) -> None:
+        """Start a new run."""
+        self.post_message(Go(OpenLaunch()))
+
+    def action_resume(self) -> None:
+        """Go on with the run."""
+        self._ask(self.actions.resume())
+
+    def action_fork(self) -> None:
+        """Start a new run from a stored state of this one."""
+        self._ask(self.actions.fork())
+
+    def action_export(self) -> None:
+        """Write the run as a file for other tools."""
+        self._ask(self.actions.export())
+
+    def action_plot(self) -> None:
+        """Draw a figure of the run into a file."""
+        self._ask(self.actions.plot())
+
+    def action_delete(self) -> None:
+        """Delete the run under the cursor, or the marked ones, after asking."""
+        self._ask(self.actions.delete())
+
+    def _ask(self, questions: Coroutine[Any, Any, None]) -> None:
+        """Ask one thing after another, in place of what is being asked."""
+        self.run_worker(questions, group="dialog", exclusive=True)
+
+    def on_job_done(self, message: JobDone) -> None:
+        """Something long has ended, and the folder may have changed."""
+        self.actions.job_done(message)
+        self.rescan()
 
     # --- keys ---
 

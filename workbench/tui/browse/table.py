@@ -218,30 +218,6 @@ def sort_note(key: str, reverse: bool) -> str:
 class RunsTable(DataTable[Text], inherit_bindings=False):
     """Runs as rows. ←/→ are left to the screen; a second click on a row opens it."""
 
-    DEFAULT_CSS = """
-    RunsTable, RunsTable:focus {
-        height: 1fr;
-        background: #0d1117;
-        background-tint: transparent;
-        scrollbar-size-vertical: 1;
-        scrollbar-color: #3d444d;
-        scrollbar-color-hover: #6b737d;
-        scrollbar-color-active: #6b737d;
-        scrollbar-background: #161b22;
-        scrollbar-background-hover: #161b22;
-        scrollbar-background-active: #161b22;
-        scrollbar-size-horizontal: 0;
-        overflow-x: hidden;
-        & > .datatable--header {
-            background: #161b22; background-tint: transparent; color: #9aa3ad; text-style: none;
-        }
-        & > .datatable--odd-row { background: #0d1117; }
-        & > .datatable--even-row { background: #11161d; }
-        & > .datatable--cursor {
-            background: #1f3a5f; color: #f4f6f8; text-style: bold;
-        }
-    }
-    """
     HELP_NAME: ClassVar[str] = "in the table"
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("up,k", "cursor_up", "run above", show=False),

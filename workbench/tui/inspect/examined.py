@@ -10,15 +10,21 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
+from workbench.arrays import Float
 from workbench.errors import BadInput
 from workbench.tui.run.surface import Surface, has_plane, plane_of, surface_of
 
 if TYPE_CHECKING:
+    import numpy as np
+
+    from workbench.config.run import RunConfig
     from workbench.inspector.circle import Circle
     from workbench.inspector.inspect import Inspection
     from workbench.inspector.state import InspectedState
+    from workbench.models.structure import Structure
+    from workbench.record.history import History
+    from workbench.run.network import ConfiguredNetwork
     from workbench.run.session import Session
-    from workbench.tui.run.source import Source, StoredSource
 
 Cancel = Callable[[], bool]
 
@@ -39,58 +45,124 @@ class Examined:
 
 
 class Subject(Protocol):
-    """Something that can be looked into."""
+    """Something that can be examined: a run at one of its states.
+
+    `session`: what trains it here, and takes commands; None: it is a stored run.
+    """
 
     name: str
-    live: bool
+    folder: Path
+    config: RunConfig | None
+    session: Session | None
+
+    @property
+    def step(self) -> int | None:
+        """The state's step; None while there is none."""
+        ...
 
     def key(self) -> object:
         """Another object, or another int, whenever another state is there; None while there is none."""
+        ...
+
+    def passing(self) -> object:
+        """As `key`, for what can be seen of a state while the run goes on."""
         ...
 
     def state(self) -> InspectedState:
         """The state; raises WorkbenchError where there is none."""
         ...
 
+    def weights(self) -> Weights:
+        """What layers show, of a state that may be passing; raises WorkbenchError where there is none."""
+        ...
+
+    def keep(self, examined: Examined) -> None:
+        """Keep the inspection in the run's file, where this process writes it."""
+        ...
+
+    def moved(self, by: int) -> bool:
+        """To a state before or after; whether there is one."""
+        ...
+
+
+@dataclass(frozen=True, eq=False)
+class Weights:
+    """θ (P) with its structure, and the samples x (n, …), y (n), at a step."""
+
+    theta: Float[np.ndarray, " P"]
+    structure: Structure
+    x: Float[np.ndarray, "n ..."]
+    y: Float[np.ndarray, " n"]
+    step: int
+
 
 class LiveSubject:
     """The run that this process trains, whenever it is not taking steps."""
 
-    live = True
-
     def __init__(self, session: Session) -> None:
-        self.session = session
+        self.session: Session | None = session
+        self._session = session
         self.name = session.name
+        self.folder = session.folder
+        self.config: RunConfig | None = session.config
+
+    @property
+    def step(self) -> int | None:
+        """The latest snapshot's."""
+        snapshot = self._session.engine.snapshot
+        return None if snapshot is None else snapshot.step
 
     def key(self) -> object:
         """The engine's snapshot, once it stands still."""
-        snapshot = self.session.engine.snapshot
-        return None if snapshot is None or snapshot.mode in ("running", "starting") else snapshot
+        snapshot = self._session.engine.snapshot
+        return None if snapshot is None or not snapshot.mode.still else snapshot
+
+    def passing(self) -> object:
+        """The engine's snapshot."""
+        return self._session.engine.snapshot
 
     def state(self) -> InspectedState:
         """The state of the latest snapshot."""
-        return self.session.inspected_state()
+        return self._session.inspected_state()
+
+    def weights(self) -> Weights:
+        """Of the latest snapshot."""
+        snapshot, made = self._session.engine.snapshot, self._session.experiment
+        if snapshot is None:
+            raise BadInput(f"run {self.folder.name} has not begun.")
+        data = made.dataset
+        return Weights(snapshot.theta, made.structure, data.x, data.y, snapshot.step)
 
     def keep(self, examined: Examined) -> None:
         """Keep the inspection in the run's file."""
-        if not self.session.engine.ended:
-            self.session.keep_inspection(examined.inspection)
+        if not self._session.engine.ended:
+            self._session.keep_inspection(examined.inspection)
+
+    def moved(self, by: int) -> bool:
+        """There is only the latest state."""
+        return False
+
+
+class RecordedRun(Protocol):
+    """What a stored run's source knows of it. `network`: once it is built."""
+
+    folder: Path
+    name: str
+    history: History
+    config: RunConfig | None
+    network: ConfiguredNetwork | None
 
 
 class StoredSubject:
     """A stored run at one of its records."""
 
-    live = False
-
-    def __init__(self, source: StoredSource, row: int | None) -> None:
+    def __init__(self, source: RecordedRun, row: int | None) -> None:
+        self.session: Session | None = None
         self.source = source
-        self.folder: Path = source.folder
+        self.folder = source.folder
         self.name = source.name
+        self.config = source.config
         self.row = source.history.length - 1 if row is None else row
-
-    def key(self) -> object:
-        """The record's step."""
-        return self.step
 
     @property
     def step(self) -> int:
@@ -98,15 +170,17 @@ class StoredSubject:
         steps = self.source.history.step
         return int(steps[min(self.row, len(steps) - 1)])
 
-    def moved(self, by: int) -> bool:
-        """To a record before or after; whether there is one."""
-        row = min(max(0, self.row + by), self.source.history.length - 1)
-        moved, self.row = row != self.row, row
-        return moved
+    def key(self) -> object:
+        """The record's step."""
+        return self.step
+
+    def passing(self) -> object:
+        """The record's step."""
+        return self.step
 
     def state(self) -> InspectedState:
         """From the run's files; the network that Replay has built is used again."""
-        from workbench.run.stored import inspected_state
+        from workbench.run.stored import StoredRun
 
         config = self.source.config
         if config is not None and config.model.kind == "torch":
@@ -114,18 +188,22 @@ class StoredSubject:
                 "this run's network is a class of its own, which is not imported for looking; "
                 f"workbench inspect {self.folder.name} --trust does, if you know where it comes from."
             )
-        return inspected_state(self.folder, self.step, setup=self.source.setup)
+        with StoredRun(self.folder) as run:
+            return run.state(self.step, network=self.source.network)
 
+    def weights(self) -> Weights:
+        """Of the record's state."""
+        state = self.state()
+        return Weights(state.theta, state.structure, state.x, state.y, state.step)
 
-def subject_of(source: Source, row: int | None) -> LiveSubject | StoredSubject | None:
-    """The run of a screen, at a record or now; None while there is nothing to look into."""
-    from workbench.tui.run.source import LiveSource, StoredSource
+    def keep(self, examined: Examined) -> None:
+        """The files of a stored run stay as they are."""
 
-    if isinstance(source, LiveSource) and source.session.engine.snapshot is not None:
-        return LiveSubject(source.session)
-    if isinstance(source, StoredSource) and source.history.length:
-        return StoredSubject(source, row)
-    return None
+    def moved(self, by: int) -> bool:
+        """To a record before or after; whether there is one."""
+        row = min(max(0, self.row + by), self.source.history.length - 1)
+        moved, self.row = row != self.row, row
+        return moved
 
 
 def examine(state: InspectedState, cancel: Cancel) -> Examined:

@@ -14,25 +14,28 @@ from textual import events, on, work
 from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 from textual.containers import Container, Horizontal, Vertical, VerticalScroll
+from textual.screen import Screen
 from textual.widgets import Static
 
 from workbench.errors import WorkbenchError
+from workbench.tui.controls import Controls, ask_fork
 from workbench.tui.dialogs import palette_of
 from workbench.tui.inspect import margin_words as margins
 from workbench.tui.inspect import pictures as pictures
 from workbench.tui.inspect import words as show
-from workbench.tui.inspect.actions import InspectorActions
+from workbench.tui.inspect.ask_push import ask_push
 from workbench.tui.inspect.examined import (
     Examined,
-    LiveSubject,
-    StoredSubject,
+    Subject,
     examine,
     made_sure,
     with_margin,
 )
 from workbench.tui.inspect.status import state_word, status_of
+from workbench.tui.routes import Go, OpenLayers, OpenVerdict
 from workbench.tui.run.layout import NARROW, WIDE
 from workbench.tui.run.surface import prediction_model
+from workbench.tui.unbroken import Unbroken
 from workbench.tui.widgets.chart import LineChart
 from workbench.tui.widgets.compass import Compass
 from workbench.tui.widgets.keyline import KeyHint, KeyLine
@@ -50,8 +53,8 @@ POLL_SECONDS = 0.1
 PAGES = ("verdict", "points", "neurons", "views")
 
 
-class InspectorScreen(InspectorActions):
-    """Looks into a `LiveSubject` while its run is paused, or into a record of a stored run."""
+class InspectorScreen(Unbroken, Screen[None]):
+    """Examines a run that is paused, or a record of a stored run."""
 
     CSS_PATH = "inspect.tcss"
     AUTO_FOCUS = "#points"
@@ -80,8 +83,17 @@ class InspectorScreen(InspectorActions):
         Binding("q", "out", "back", show=False),
     ]
 
-    def __init__(self, subject: LiveSubject | StoredSubject) -> None:
-        super().__init__(subject)
+    def __init__(self, subject: Subject) -> None:
+        super().__init__()
+        self.subject = subject
+        self.controls = Controls(
+            self,
+            subject.session,
+            absent="this is a stored run: f forks it here, r on its screen resumes it",
+            after_end="f forks it here",
+        )
+        self.examined: Examined | None = None
+        self.seen: object = None
         self.page = 0
         self.margins = False
         self._asked = False
@@ -116,11 +128,11 @@ class InspectorScreen(InspectorActions):
         yield KeyLine(id="keys")
 
     def on_mount(self) -> None:
-        """Begin to look."""
+        """Begin with the state that is there."""
         self.add_class("waiting")
         self._arrange()
-        self.set_interval(POLL_SECONDS, self.look_again)
-        self.look_again()
+        self.set_interval(POLL_SECONDS, self.check_state)
+        self.check_state()
 
     def on_unmount(self) -> None:
         """Nobody waits for the theory any more."""
@@ -142,10 +154,10 @@ class InspectorScreen(InspectorActions):
             self.set_class(PAGES[self.page] == "views", "turned")
         self._draw_keys()
 
-    # --- looking ---
+    # --- examining ---
 
-    def look_again(self) -> None:
-        """Look again when another state is there."""
+    def check_state(self) -> None:
+        """Examine the state when it is another one."""
         key = self.subject.key()
         # Snapshots are told apart by identity: they hold arrays.
         if key is self.seen or (isinstance(key, int) and key == self.seen):
@@ -155,10 +167,10 @@ class InspectorScreen(InspectorActions):
         self._draw_status()
         if key is not None:
             self._cancel = threading.Event()
-            self._look(self._cancel)
+            self._examine(self._cancel)
 
-    @work(thread=True, exit_on_error=False, group="look")
-    def _look(self, cancel: threading.Event) -> None:
+    @work(thread=True, exit_on_error=False, group="examine")
+    def _examine(self, cancel: threading.Event) -> None:
         try:
             examined = examine(self.subject.state(), cancel.is_set)
             self._tell(cancel, examined)
@@ -190,7 +202,7 @@ class InspectorScreen(InspectorActions):
         self.examined = found
         if not self._asked:
             self.margins = found.inspection.regime == "late"
-        if keep and isinstance(self.subject, LiveSubject):
+        if keep:
             self.subject.keep(found)
         self._draw()
 
@@ -260,8 +272,7 @@ class InspectorScreen(InspectorActions):
 
     def hints(self) -> Iterable[KeyHint]:
         """What can be done now."""
-        live, ended = isinstance(self.subject, LiveSubject), self.ended
-        if live and not ended:
+        if self.controls.able:
             yield KeyHint("space", "go on", 0)
             yield KeyHint("N", "next saddle", 1)
             yield KeyHint("s", "step", 4)
@@ -269,7 +280,7 @@ class InspectorScreen(InspectorActions):
             yield KeyHint("u", "until", 5)
             yield KeyHint("p", "push", 2)
             yield KeyHint("c", "checkpoint", 7)
-        elif not live:
+        elif self.subject.session is None:
             yield KeyHint("←→", "record", 1)
         if self.examined is not None and self.examined.inspection.margin is not None:
             yield KeyHint("m", "correlation" if self.margins else "margins", 2)
@@ -359,8 +370,6 @@ class InspectorScreen(InspectorActions):
 
     def action_optimal(self) -> None:
         """Whether the KKT point that this state heads for is an optimum: a page of its own."""
-        from workbench.tui.verdict.screen import VerdictScreen
-
         examined = self.examined
         if examined is None:
             self.notify("still looking into this state")
@@ -371,14 +380,12 @@ class InspectorScreen(InspectorActions):
         def keep(found: Optimality | None) -> None:
             self._verdict = None if found is None else (state, found)
 
-        screen = VerdictScreen(self.subject.name, state, found, state_word(self.subject))
-        self.app.push_screen(screen, keep)
+        run, status = self.subject.name, state_word(self.subject)
+        self.post_message(Go(OpenVerdict(run, state, status, found, keep)))
 
     def action_layers(self) -> None:
         """Singular values of the layers, and the data mapped through them."""
-        from workbench.tui.layers.screen import LayersScreen
-
-        self.app.push_screen(LayersScreen(self.subject))
+        self.post_message(Go(OpenLayers(self.subject)))
 
     def action_turn(self) -> None:
         """Where one column fits: the other one."""
@@ -388,6 +395,58 @@ class InspectorScreen(InspectorActions):
     def action_out(self) -> None:
         """Back to the run."""
         self.app.pop_screen()
+
+    # --- what the run is asked for ---
+
+    def action_go_on(self) -> None:
+        """Train on, on the run's screen."""
+        if self.controls.go_on():
+            self.app.pop_screen()
+
+    def action_step(self, n: int) -> None:
+        """Take n steps, and examine where they lead."""
+        self.controls.step(n)
+
+    def action_step_n(self) -> None:
+        """Ask for n."""
+        self.controls.ask_step()
+
+    def action_next_saddle(self) -> None:
+        """Train until the next saddle is seen, on the run's screen."""
+        if self.controls.next_saddle():
+            self.app.pop_screen()
+
+    def action_until(self) -> None:
+        """Train until a step, a risk, or the next saddle, on the run's screen."""
+        self.controls.ask_until("saddle", self.app.pop_screen)
+
+    def action_checkpoint(self) -> None:
+        """Write a checkpoint now."""
+        if self.controls.checkpoint():
+            self.notify("checkpoint written", timeout=3)
+
+    def action_push(self) -> None:
+        """Ask how far to push which neuron along the chosen KKT direction."""
+        examined, point = self.examined, self.chosen_point()
+        if not self.controls.allowed():
+            return
+        if examined is None or point is None or self.subject.key() is not self.seen:
+            self.notify("choose a KKT point first")
+            return
+        ask_push(self, self.controls, examined, point)
+
+    def action_fork(self) -> None:
+        """A new run from this state; a live run is stopped first, with a checkpoint."""
+        if self.examined is None:
+            return
+        stops = " (this run stops here and can be resumed)" if self.controls.able else ""
+        step, subject = self.examined.inspection.step, self.subject
+        ask_fork(self, subject.folder, step, subject.config, stops)
+
+    def action_record(self, by: int) -> None:
+        """Another record of a stored run."""
+        if self.subject.moved(by):
+            self.check_state()
 
 
 def _has_matrix(state: InspectedState) -> bool:

@@ -5,25 +5,20 @@ from __future__ import annotations
 import numpy as np
 
 from workbench.protocol.status import RunStatus
-from workbench.tui.inspect.examined import Examined, LiveSubject, StoredSubject
+from workbench.tui.inspect.examined import Examined, Subject
 from workbench.tui.inspect.words import VERDICTS
 from workbench.tui.run.x_axis import LN10
 from workbench.tui.widgets.statusline import Status
 
 
-def state_word(subject: LiveSubject | StoredSubject | None) -> RunStatus:
+def state_word(subject: Subject) -> RunStatus:
     """What the run is doing."""
-    return subject.session.engine.mode if isinstance(subject, LiveSubject) else RunStatus.REPLAYED
+    return RunStatus.REPLAYED if subject.session is None else subject.session.engine.mode
 
 
-def status_of(subject: LiveSubject | StoredSubject, examined: Examined | None) -> Status:
+def status_of(subject: Subject, examined: Examined | None) -> Status:
     """The state and the verdict; while another state is being looked into, the step last seen."""
-    step, extra = None, ""
-    if isinstance(subject, LiveSubject):
-        engine = subject.session.engine
-        step = None if engine.snapshot is None else engine.snapshot.step
-    elif isinstance(subject, StoredSubject):
-        step = subject.step
+    step, extra = subject.step, ""
     if examined is not None:
         extra = VERDICTS[examined.inspection.judgement.verdict][0]
         if examined.inspection.step != step:

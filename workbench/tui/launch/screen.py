@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, ClassVar, cast
+from typing import ClassVar
 
 from rich.text import Text
 from textual import events, on
@@ -28,11 +28,9 @@ from workbench.tui.launch.form import (
     file_source,
     preset_source,
 )
+from workbench.tui.routes import Go, StartRun
 from workbench.tui.unbroken import Unbroken
 from workbench.tui.widgets.keyline import KeyHint, KeyLine
-
-if TYPE_CHECKING:
-    from workbench.tui.app import WorkbenchApp
 
 FIRST, OWN_FILE = "first-look", "your own file"
 FILE = "file"
@@ -66,54 +64,7 @@ class FormRow(Horizontal):
 class LaunchScreen(Unbroken, Screen[None]):
     """A new run."""
 
-    DEFAULT_CSS = """
-    LaunchScreen {
-        layout: vertical;
-        background: #0d1117;
-        color: #d6dbe1;
-        & #title { height: 1; width: 100%; background: #161b22; padding: 0 1; }
-        & #body { height: 1fr; }
-        & #presets, & #presets:focus {
-            width: 27; height: 100%; background: #11161d; background-tint: transparent;
-            color: #9aa3ad; padding: 1 0; scrollbar-size-vertical: 1;
-            & > .option-list--option { padding: 0 1; }
-            & > .option-list--option-highlighted {
-                background: #1f3a5f; color: #f4f6f8; text-style: bold;
-            }
-        }
-        & #right { width: 1fr; height: 100%; padding: 1 1 0 2; }
-        & #about { width: 100%; height: auto; max-height: 4; color: #9aa3ad; margin-bottom: 1; }
-        & #form { width: 100%; height: 1fr; scrollbar-size-vertical: 1;
-            scrollbar-color: #3d444d; scrollbar-background: #0d1117;
-        }
-        & .row { height: 1; width: 100%; }
-        & .row .key { width: 14; color: #9aa3ad; }
-        & .row Input, & .row Input:focus {
-            width: 16; height: 1; border: none; padding: 0 1;
-            background: #161b22; color: #d6dbe1;
-        }
-        & .row Input:focus { background: #1f3a5f; color: #f4f6f8; }
-        & .row.changed .key { color: #4cc9f0; }
-        & .row.wrong .key { color: #ff4545; }
-        & .row.long Input, & .row.long Input:focus { width: 1fr; }
-        & .row.long .about { display: none; }
-        & .row .about {
-            width: 1fr; height: 1; color: #6b737d; padding: 0 0 0 1;
-            text-wrap: nowrap; text-overflow: ellipsis;
-        }
-        & #mistake { width: 100%; height: auto; max-height: 4; color: #6b737d; }
-        & #mistake.wrong { color: #ff4545; }
-        &.narrow #presets { width: 100%; height: 5; padding: 0; }
-        &.narrow #body { layout: vertical; }
-        &.narrow #right { padding: 0 1; height: 1fr; }
-        &.narrow #about { display: none; }
-        &.narrow .row .about { display: none; }
-        &.narrow .row Input, &.narrow .row Input:focus { width: 1fr; }
-        &.low #about { max-height: 2; margin-bottom: 0; }
-        &.low #right { padding: 0 1 0 2; }
-        &.low #presets { padding: 0; }
-    }
-    """
+    CSS_PATH = "launch.tcss"
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("enter,ctrl+s", "start", "start the run", priority=False),
         Binding("escape", "back", "back"),
@@ -296,10 +247,7 @@ class LaunchScreen(Unbroken, Screen[None]):
             if key in self.rows:
                 self.rows[key].line.focus()
             return
-        try:
-            cast("WorkbenchApp", self.app).start_run(self.source.name, list(self.answers.settings))
-        except WorkbenchError as error:
-            self._say(str(error))
+        self.post_message(Go(StartRun(self.source.name, self.answers.settings)))
 
     def action_into_form(self) -> None:
         """From the list to the first setting."""

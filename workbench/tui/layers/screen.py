@@ -18,7 +18,7 @@ from textual.widgets import Static
 
 from workbench.errors import WorkbenchError
 from workbench.tui.dialogs import palette_of
-from workbench.tui.inspect.examined import LiveSubject, StoredSubject
+from workbench.tui.inspect.examined import Subject
 from workbench.tui.inspect.status import state_word
 from workbench.tui.layers.pictures import LayersSeen, see_layers, with_shared_range
 from workbench.tui.unbroken import Unbroken
@@ -35,18 +35,10 @@ MOST_PANELS = 6
 
 
 class LayersScreen(Unbroken, Screen[None]):
-    """Panels of a `LiveSubject`, running or not, or of a record of a stored run."""
+    """Panels of a run that trains here, running or not, or of a record of a stored run."""
 
     HELP_NAME: ClassVar[str] = "layers"
-    DEFAULT_CSS = """
-    LayersScreen {
-        layout: vertical; background: #0d1117; color: #d6dbe1;
-        & #status, & #keys { height: 1; }
-        & #panels { height: 1fr; }
-        & LayerPanel { width: 1fr; margin-right: 2; margin-top: 1; }
-        & #waiting { width: 1fr; height: 1fr; content-align: center middle; color: #9aa3ad; padding: 0 4; }
-    }
-    """
+    CSS_PATH = "layers.tcss"
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("tab", "shift(1)", "next layers", priority=True),
         Binding("shift+tab", "shift(-1)", "layers before", show=False, priority=True),
@@ -57,7 +49,7 @@ class LayersScreen(Unbroken, Screen[None]):
         Binding("escape,w,q", "out", "back"),
     ]
 
-    def __init__(self, subject: LiveSubject | StoredSubject) -> None:
+    def __init__(self, subject: Subject) -> None:
         super().__init__()
         self.subject = subject
         self.seen: LayersSeen | None = None
@@ -78,38 +70,33 @@ class LayersScreen(Unbroken, Screen[None]):
         yield KeyLine(id="keys")
 
     def on_mount(self) -> None:
-        """Begin to look."""
+        """Begin with the state that is there."""
         self._draw()
-        self.set_interval(POLL_SECONDS, self.look_again)
-        self.look_again()
+        self.set_interval(POLL_SECONDS, self.check_state)
+        self.check_state()
 
     def on_resize(self, event: events.Resize) -> None:
         """More or fewer panels fit."""
         self._draw()
 
-    # --- looking ---
+    # --- reading ---
 
-    def _state_key(self) -> object:
-        """Another object, or another number, where there is another state."""
-        if isinstance(self.subject, LiveSubject):
-            return self.subject.session.engine.snapshot
-        return self.subject.key()
-
-    def look_again(self) -> None:
-        """Look when another state is there, and the last look lies back long enough for what it cost."""
-        key = self._state_key()
+    def check_state(self) -> None:
+        """Read a new state, once the last one lies back long enough for what it cost."""
+        key = self.subject.passing()
         same = key is self._key or (isinstance(key, int) and key == self._key)
         if key is None or same or self._busy or time.monotonic() < self._ready_at:
             return
         self._key, self._busy = key, True
-        self._look()
+        self._read()
 
     @work(thread=True, exit_on_error=False, group="layers")
-    def _look(self) -> None:
+    def _read(self) -> None:
         began = time.perf_counter()
         found: LayersSeen | str
         try:
-            found = self._see()
+            w = self.subject.weights()
+            found = see_layers(w.theta, w.structure, w.x, w.y, w.step)
         except WorkbenchError as error:
             found = str(error)
         except Exception as error:  # noqa: BLE001  (a thread's top frame: silence would be worse)
@@ -118,20 +105,11 @@ class LayersScreen(Unbroken, Screen[None]):
         if self.is_attached:
             self.app.call_from_thread(self._show, found, spent)
 
-    def _see(self) -> LayersSeen:
-        subject = self.subject
-        if isinstance(subject, LiveSubject):
-            snapshot, setup = subject.session.engine.snapshot, subject.session.setup
-            data = setup.dataset
-            assert snapshot is not None
-            return see_layers(snapshot.theta, setup.structure, data.x, data.y, snapshot.step)
-        state = subject.state()
-        return see_layers(state.theta, state.structure, state.x, state.y, state.step)
-
     def _show(self, found: LayersSeen | str, spent: float) -> None:
         self._busy = False
-        live = isinstance(self.subject, LiveSubject)
-        self._ready_at = time.monotonic() + (spent / LIVE_SHARE if live else 0.0)
+        self._ready_at = time.monotonic() + (
+            spent / LIVE_SHARE if self.subject.session is not None else 0.0
+        )
         if isinstance(found, str):
             self.seen = None
             self.query_one("#waiting", Static).update(palette_of(self).say(found))
@@ -158,7 +136,6 @@ class LayersScreen(Unbroken, Screen[None]):
                 panel.display = place < room
                 if place < room:
                     panel.show(seen.panels[self.first + place])
-        step = None if isinstance(self.subject, LiveSubject) else self.subject.step
         extra = "layers: singular values above, the data behind them below"
         if seen is not None and seen.left_out:
             extra = f"layers: singular values; {seen.left_out} of the layers are no matrix"
@@ -166,7 +143,7 @@ class LayersScreen(Unbroken, Screen[None]):
             Status(
                 state=state_word(self.subject),
                 name=self.subject.name,
-                step=step if seen is None else seen.step,
+                step=self.subject.step if seen is None else seen.step,
                 extra=extra if self.size.width >= 100 else "layers",
             )
         )
@@ -174,7 +151,7 @@ class LayersScreen(Unbroken, Screen[None]):
 
     def hints(self) -> Iterable[KeyHint]:
         """What can be done now."""
-        if isinstance(self.subject, StoredSubject):
+        if self.subject.session is None:
             yield KeyHint("←→", "record", 1)
             yield KeyHint("⇧←→", "×10", 3)
         if self.seen is not None and self.room < len(self.seen.panels):
@@ -197,8 +174,8 @@ class LayersScreen(Unbroken, Screen[None]):
 
     def action_record(self, by: int) -> None:
         """Another record of a stored run."""
-        if isinstance(self.subject, StoredSubject) and self.subject.moved(by):
-            self.look_again()
+        if self.subject.moved(by):
+            self.check_state()
 
     def action_out(self) -> None:
         """Back."""

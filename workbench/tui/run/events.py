@@ -48,26 +48,6 @@ class EventsScreen(Dialog[None]):
     `events`: gives what has happened by now.
     """
 
-    DEFAULT_CSS = """
-    EventsScreen {
-        align: center middle;
-        & > VerticalScroll {
-            width: 94%;
-            max-width: 140;
-            height: auto;
-            max-height: 100%;
-            padding: 0 1;
-            background: #161b22;
-            border: round #3d444d;
-            border-title-color: #d6dbe1;
-            scrollbar-size-vertical: 1;
-            scrollbar-color: #3d444d;
-            scrollbar-background: #161b22;
-            &.plain { border: ascii #3d444d; }
-        }
-        & Static { width: 100%; height: auto; }
-    }
-    """
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("escape,e,q,enter", "close", "close"),
         Binding("down,j", "scroll(1)", "down", show=False),
@@ -80,7 +60,7 @@ class EventsScreen(Dialog[None]):
         self._shown = -1
 
     def compose(self) -> ComposeResult:
-        with VerticalScroll() as box:
+        with VerticalScroll(classes="sheet") as box:
             box.border_title = "events"
             box.set_class(palette_of(self).ascii, "plain")
             yield Static()

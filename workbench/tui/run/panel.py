@@ -1,8 +1,8 @@
-"""The screen that shows a run, trained or stored: charts, compass, landscape, numbers, events.
+"""The charts of a run, trained or stored: charts, compass, landscape, numbers, events, and their keys.
 
-Run and Replay differ in what their keys do; what is drawn, and when, is here. A frame is drawn only
-when something changed, the terminal has shown the last one, and the drawing has not had more than its
-share of the interpreter: training in the same process pays for every millisecond spent here.
+Run and Replay are screens around it. A frame is drawn only when something changed, the terminal has
+shown the last one, and the drawing has not had more than its share of the interpreter: training in the
+same process pays for every millisecond spent here.
 """
 
 from __future__ import annotations
@@ -10,50 +10,53 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterable
 from dataclasses import replace
-from typing import TypeVar
+from typing import Any, ClassVar, Protocol, TypeVar
 
 import numpy as np
 from rich.text import Text
-from textual import events
+from textual import events, on
 from textual.app import ComposeResult
+from textual.binding import Binding, BindingType
 from textual.containers import Container, Horizontal, Vertical
 from textual.timer import Timer
+from textual.widget import Widget
 from textual.widgets import Static
 
 from workbench.arrays import Float
-from workbench.measures.rates import Rates
 from workbench.protocol.status import RunStatus
-from workbench.record.history import History
 from workbench.tui.dialogs import palette_of
-from workbench.tui.run import curves
+from workbench.tui.driver import frame_ready
+from workbench.tui.routes import Go, OpenLayers
 from workbench.tui.run import pictures as views
 from workbench.tui.run.caption import caption, fitted
-from workbench.tui.run.layer_strips import has_layers, layer_field, layers_come_first
-from workbench.tui.run.layout import LEFT, PICTURES, WIDGETS, Picture, arrange
-from workbench.tui.run.margin_curves import has_many_margins, margin_chart, margin_field
+from workbench.tui.run.charts import LeftModel, course_chart, left_charts, left_parts, pictures_of
+from workbench.tui.run.events import EventsScreen
+from workbench.tui.run.layer_strips import has_layers, layer_field
+from workbench.tui.run.layout import PICTURES, WIDGETS, Arrangement, Parts, Picture, arrange
 from workbench.tui.run.moments import Moment
-from workbench.tui.run.panel_keys import PanelKeys
+from workbench.tui.run.shared_x import SharedX
 from workbench.tui.run.source import Source
-from workbench.tui.run.surface import has_plane, prediction_model
+from workbench.tui.run.surface import prediction_model
 from workbench.tui.run.trends import rates_of, spark_model
-from workbench.tui.run.x_axis import LN10, XAxis, classifies, is_late, x_values, zoomed
-from workbench.tui.unbroken import contained
-from workbench.tui.widgets.chart import ChartModel, LineChart
+from workbench.tui.run.x_axis import LN10, XAxis, classifies
+from workbench.tui.unbroken import Unbroken, contained
+from workbench.tui.widgets.chart import LineChart
 from workbench.tui.widgets.compass import Compass
-from workbench.tui.widgets.density import DensityChart, DensityModel
+from workbench.tui.widgets.density import DensityChart
 from workbench.tui.widgets.eventlog import EventLog
 from workbench.tui.widgets.keyline import KeyHint, KeyLine
 from workbench.tui.widgets.landscape import Landscape
 from workbench.tui.widgets.layer_field import LayerField
-from workbench.tui.widgets.margin_field import MarginField, MarginFieldModel
+from workbench.tui.widgets.margin_field import MarginField
 from workbench.tui.widgets.painted import Painted
-from workbench.tui.widgets.pointed import Pointed
+from workbench.tui.widgets.pointed import CursorMoved, Pointed
 from workbench.tui.widgets.prediction import Prediction
 from workbench.tui.widgets.sparkrows import SparkRows
 from workbench.tui.widgets.statusline import Status, StatusLine
 
 ModelT = TypeVar("ModelT")
 
+SHARE_X = ("risk", "middle", "lower", "density", "margins", "course", "layers")
 TICK_SECONDS = 0.1
 FRAME_SECONDS = 0.22
 # The screen's thread may take this share of the time while this process trains.
@@ -67,17 +70,65 @@ GUTTER = 7
 SPARKS_SHARE = 0.27
 
 
-class PanelScreen(PanelKeys):
-    """Charts of one `Source`; subclasses say where it comes from and what the keys do."""
+class PanelHost(Protocol):
+    """The screen around a panel."""
 
-    CSS_PATH = "panel.tcss"
+    def hints(self) -> Iterable[KeyHint]:
+        """Keys for the bottom line, most useful first."""
+        ...
 
-    def __init__(self) -> None:
-        super().__init__()
-        self.message = "starting …"
+    def note(self) -> str:
+        """A word more for the status line."""
+        ...
+
+    def leave(self) -> None:
+        """How the screen is left."""
+        ...
+
+    def drawn(self) -> None:
+        """A frame was drawn: what the screen shows besides may change."""
+        ...
+
+
+class Panel(Unbroken, Vertical, can_focus=True):
+    """Charts of one `Source`, once there is one; `waiting` is said until then. `foot`: widgets between the
+    charts and the line of keys."""
+
+    HELP_NAME: ClassVar[str] = "here"
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("tab", "next_chart", "next chart", priority=True),
+        Binding("shift+tab", "next_chart(-1)", "previous chart", show=False, priority=True),
+        Binding("z", "zoom", "one chart / all"),
+        Binding("v", "other_column", "other column"),
+        Binding("d", "picture", "next picture at the right"),
+        Binding("w", "layers", "layers: weights and data"),
+        Binding("e", "events", "all events"),
+        Binding("y", "log_x", "log / linear x"),
+        Binding("x", "x_axis", "x: step, time, ln(n/L)"),
+        Binding("left,h", "cursor(-1)", "cursor left", show=False),
+        Binding("right,l", "cursor(1)", "cursor right", show=False),
+        Binding("shift+left,H", "cursor(-10)", "cursor 10 left", show=False),
+        Binding("shift+right,L", "cursor(10)", "cursor 10 right", show=False),
+        Binding("home", "cursor_end(-1)", "first record", show=False),
+        Binding("end", "cursor_end(1)", "last record", show=False),
+        Binding("plus,equals_sign", "scale(1)", "zoom x in", key_display="+"),
+        Binding("minus", "scale(-1)", "zoom x out", key_display="-"),
+        Binding("0", "scale(0)", "whole x"),
+        Binding("escape", "out", "out one level"),
+        Binding("q", "leave", "quit"),
+    ]
+
+    def __init__(self, host: PanelHost, waiting: str, foot: tuple[Widget, ...] = ()) -> None:
+        super().__init__(id="panel")
+        self.host = host
+        self.waiting = waiting
+        self.foot = foot
+        self.source: Source | None = None
+        self.shared = SharedX()
+        self.arrangement = Arrangement()
+        self.chosen_picture: Picture | None = None
         self._there: tuple[object, ...] | None = None
         self._no_landscape = False
-        self._late = False
         self._dirty = True
         self._at_once = True
         # When the last frame began, by the clock and by this thread's processor time.
@@ -85,22 +136,6 @@ class PanelScreen(PanelKeys):
         self._resized: Timer | None = None
         # The width of the y labels of the stacked charts, so that their x axes lie above each other.
         self._gutter = GUTTER
-
-    # --- what subclasses say ---
-
-    def hints(self) -> Iterable[KeyHint]:
-        """Keys for the bottom line, most useful first."""
-        return ()
-
-    def picture_hint(self) -> Iterable[KeyHint]:
-        """The keys for the next picture on the right, called by what it brings, and for the layers."""
-        there, now = self.pictures(), self.picture
-        if len(there) > 1:
-            following = there[(there.index(now) + 1) % len(there)]
-            hidden = not any(self._is_shown(part) for part in PICTURES[now])
-            yield KeyHint("d", now if hidden else following, 3)
-        if self.source is not None and has_layers(self.source.history):
-            yield KeyHint("w", "layers", 3)
 
     # --- composing ---
 
@@ -125,36 +160,33 @@ class PanelScreen(PanelKeys):
                 yield SparkRows(id="sparks")
                 yield EventLog(id="log")
         yield Static(id="small", markup=False)
-        yield from self.compose_foot()
+        yield from self.foot
         yield KeyLine(id="keys")
 
-    def compose_foot(self) -> ComposeResult:
-        """Lines between the charts and the keys."""
-        yield from ()
-
     def on_mount(self) -> None:
-        """Begin to look for news."""
-        self._arrange()
+        """Begin to ask for news."""
+        self.arrange_parts()
         self.set_interval(TICK_SECONDS, self._tick)
 
     def on_resize(self, event: events.Resize) -> None:
         """Arrange once the size has rested: dragging a window sends many."""
         if self._resized is not None:
             self._resized.stop()
-        self._resized = self.set_timer(0.08, self._arrange)
+        self._resized = self.set_timer(0.08, self.arrange_parts)
 
-    def on_screen_resume(self) -> None:
-        """Another screen was on top."""
-        self.touch()
+    def show(self, source: Source) -> None:
+        """Show a run."""
+        self.source = source
+        self.arrange_parts()
 
     def touch(self) -> None:
         """Draw at the next tick."""
         self._dirty = self._at_once = True
 
-    def _arrange(self) -> None:
+    def arrange_parts(self) -> None:
         """Show what fits."""
-        parts = self.parts
-        shown = arrange(self.size.width, self.size.height, self.arrangement, parts)
+        parts, size = self.parts, self.app.size
+        shown = arrange(size.width, size.height, self.arrangement, parts)
         for widget_id in WIDGETS:
             self.query_one(f"#{widget_id}").display = widget_id in shown.widgets
         self.query_one("#left").display = shown.left
@@ -163,53 +195,57 @@ class PanelScreen(PanelKeys):
         views_ = self.query_one("#views")
         views_.display = bool(shown.widgets & set(PICTURES[parts.picture]))
         views_.set_class(shown.side_by_side, "beside")
-        self.query_one("#caption").display = self.size.height >= CAPTIONED[0]
+        self.query_one("#caption").display = size.height >= CAPTIONED[0]
         small = self.query_one("#small", Static)
         small.display = shown.too_small
         if shown.too_small:
-            small.update(f"{self.size.width}×{self.size.height} is too small: 30×8 at least")
+            small.update(f"{size.width}×{size.height} is too small: 30×8 at least")
         self.touch()
 
-    def left_parts(self) -> tuple[str, ...]:
-        """The charts on the left: fields where there are too many samples or neurons for lines."""
-        history = self.source.history if self.source is not None else None
-        if history is None or not history.length:
-            return LEFT
-        config = self.source.config if self.source is not None else None
-        many = has_many_margins(history) and classifies(config, history)
-        middle = "margins" if many else "middle"
-        return "risk", middle, "density" if self._has_density(history) else "lower"
-
+    @property
     def pictures(self) -> tuple[Picture, ...]:
-        """Directions of neurons in the plane; the prediction over it; the course of θ's direction."""
-        source = self.source
-        if source is None or not source.history.length:
-            return ("directions",)
-        planar = source.history.has("neuron_angle")
-        there: list[Picture] = ["directions"] if planar else []
-        if has_layers(source.history):
-            there.insert(0 if layers_come_first(source.history) else len(there), "layers")
-        there += ["prediction"] if has_plane(source.data()[0]) else []
-        return (*there, "course")
+        """What the upper place on the right can show of this run."""
+        return pictures_of(self.source)
 
-    def empty_parts(self) -> frozenset[str]:
-        """The landscape, where the network has no correlation function over the circle."""
-        return frozenset({"landscape"}) if self._no_landscape else frozenset()
+    @property
+    def picture(self) -> Picture:
+        """What the upper place on the right shows."""
+        there = self.pictures
+        chosen = self.chosen_picture
+        return chosen if chosen is not None and chosen in there else there[0]
 
-    def _has_density(self, history: History) -> bool:
-        if not history.has("neuron_angle"):
-            return False
-        return bool(history.vector("neuron_angle")[1].shape[1] > curves.FEW_NEURONS)
+    @property
+    def parts(self) -> Parts:
+        """The parts that there are of this run; no landscape where the network has no correlation function
+        over the circle."""
+        empty = frozenset({"landscape"}) if self._no_landscape else frozenset()
+        return Parts(left_parts(self.source), self.picture, empty)
+
+    def view_hints(self, column: int) -> Iterable[KeyHint]:
+        """The keys that change what is in sight; `column`: the rank of the key for the other column."""
+        yield KeyHint("tab", "chart", 7)
+        yield KeyHint("z", "zoom", 7)
+        if not self._is_shown("left") or not self._is_shown("right"):
+            yield KeyHint("v", "column", column)
+        there, now = self.pictures, self.picture
+        if len(there) > 1:
+            following = there[(there.index(now) + 1) % len(there)]
+            hidden = not any(self._is_shown(part) for part in PICTURES[now])
+            yield KeyHint("d", now if hidden else following, 3)
+        if self.source is not None and has_layers(self.source.history):
+            yield KeyHint("w", "layers", 3)
+        yield KeyHint("e", "events", 6)
+        yield KeyHint("x", "axis", 8)
+        yield KeyHint("y", "log", 9)
 
     # --- drawing ---
 
     def _tick(self) -> None:
         """Draw a frame if it is worth one and the terminal and the trainer can bear it."""
         now = time.monotonic()
-        if not (self._at_once or self._due(now)) or not self.is_current:
+        if not (self._at_once or self._due(now)) or not self.screen.is_current:
             return
-        ready = getattr(self.app, "frame_ready", None)
-        if ready is not None and not ready():
+        if not frame_ready(self.app):
             return
         source = self.source
         news = source.refresh() if source is not None else False
@@ -239,41 +275,48 @@ class PanelScreen(PanelKeys):
     def draw_frame(self) -> None:
         """Every visible widget's model, from the source as it is now."""
         source = self.source
-        self.query_one("#keys", KeyLine).show(tuple(self.hints()))
+        self.query_one("#keys", KeyLine).show(tuple(self.host.hints()))
         if source is None:
             self.query_one("#status", StatusLine).show(
-                Status(RunStatus.STARTING, extra=self.message)
+                Status(RunStatus.STARTING, extra=self.waiting)
             )
             return
-        history = source.history
-        data_x, data_y = source.data()
-        n = 0 if data_y is None else len(data_y)
-        x = self._shared_x(source, n)
-        self._x = x
-        saddles = views.saddle_lines(source.events(), history, x)
-        x_axis = replace(zoomed(self.x_axis, x, self.scale), lines=saddles)
-        moment = source.moment(self.x_axis.cursor)
+        history, data = source.history, source.data()
+        self.shared.update(history, source.config, 0 if data[1] is None else len(data[1]))
+        x = self.shared.values
+        x_axis = self.shared.shown(views.saddle_lines(source.events(), history, x))
+        moment = source.moment(x_axis.cursor)
         self._draw_status(source, moment)
         self._draw_caption(source)
-        if not history.length:
-            return
+        if history.length:
+            self._draw_charts(source, x_axis, moment, data)
+        self.host.drawn()
+
+    def _draw_charts(
+        self,
+        source: Source,
+        x_axis: XAxis,
+        moment: Moment,
+        data: tuple[Float[np.ndarray, "n ..."] | None, Float[np.ndarray, " n"] | None],
+    ) -> None:
         self._no_landscape = moment.circle is None and bool(moment.reason) and not moment.waiting
-        there = (self.left_parts(), self.pictures(), self.empty_parts())
+        parts = self.parts
+        there = (parts.left, self.pictures, parts.empty)
         if there != self._there:
             self._there = there
-            self._arrange()
+            self.arrange_parts()
             self._dirty = False
-        charts = self._charts(source, x_axis, x, moment)
+        charts = left_charts(source, x_axis, self.shared.values, moment)
         made = {name: self._made(name, make) for name, make in charts if self._is_shown(name)}
         self._draw_left({name: model for name, model in made.items() if model is not None})
-        self._draw_right(source, x_axis, moment, (data_x, data_y))
+        self._draw_right(source, x_axis, moment, data)
 
     def _made(self, widget_id: str, make: Callable[[], ModelT]) -> ModelT | None:
         """What `make` gives; what it raises is said in the widget's place."""
         try:
             return make()
         except Exception as error:  # noqa: BLE001  (one picture must not end the others)
-            self.query_one(f"#{widget_id}", Painted).fail(error)
+            self._painted(widget_id).fail(error)
             return None
 
     def _put(self, widget_id: str, make: Callable[[], object]) -> None:
@@ -282,12 +325,12 @@ class PanelScreen(PanelKeys):
             return
         model = self._made(widget_id, make)
         if model is not None:
-            self.query_one(f"#{widget_id}", Painted).show(model)
+            self._painted(widget_id).show(model)
 
-    def _draw_left(self, models: dict[str, ChartModel | DensityModel | MarginFieldModel]) -> None:
+    def _draw_left(self, models: dict[str, LeftModel]) -> None:
         """The stacked charts, again where the widest y labels have become wider or narrower."""
         for _ in range(2):
-            charts = [self.query_one(f"#{widget_id}", Pointed) for widget_id in models]
+            charts = [c for c in map(self._painted, models) if isinstance(c, Pointed)]
             for chart, (widget_id, model) in zip(charts, models.items(), strict=True):
                 marked = "▸ " if self.arrangement.selected == widget_id else ""
                 chart.show(replace(model, title=f"{marked}{model.title}", gutter=self._gutter))
@@ -296,37 +339,10 @@ class PanelScreen(PanelKeys):
                 return
             self._gutter = max(GUTTER, needed)
 
-    def _shared_x(self, source: Source, n: int) -> Float[np.ndarray, " T"]:
-        """The x of every record on the axis that the user chose, else on the one that suits the run."""
-        history, config = source.history, source.config
-        # Once late stays late: the axis does not jump back and forth with a step that failed.
-        self._late = self._late or is_late(config, history)
-        axis = self.chosen_axis or ("ln(n/L)" if self._late else "step")
-        reduction = config.loss.reduction if config is not None else "sum"
-        x, kind = x_values(history, axis, self.chosen_log, n, reduction)
-        self.x_axis = replace(self.x_axis, quantity=axis, kind=kind)
-        return x
-
-    def _charts(
-        self, source: Source, x_axis: XAxis, x: Float[np.ndarray, " T"], moment: Moment
-    ) -> Iterable[tuple[str, Callable[[], ChartModel | DensityModel | MarginFieldModel]]]:
-        """The left column: the course; margins, or norms; directions."""
-        history = source.history
-        # Over ln(n/𝓛) the risk would be a straight line.
-        against_risk = x_axis.quantity == "ln(n/L)"
-        first = curves.path_chart if against_risk else curves.risk_chart
-        yield "risk", lambda: first(history, x_axis, x)
-        final = not (source.live and source.progress().state is RunStatus.RUNNING)
-        yield "margins", lambda: margin_field(history, x_axis, x, final)
-        of_classes = classifies(source.config, history)
-        middle = margin_chart if of_classes else curves.norm_chart
-        yield "middle", lambda: middle(history, x_axis, x)
-        yield "density", lambda: curves.angle_density(history, x_axis, x)
-        lower = curves.norm_chart if of_classes else curves.path_chart
-        if history.has("neuron_angle"):
-            yield "lower", lambda: curves.angle_chart(history, x_axis, x, moment.signs)
-        else:
-            yield "lower", lambda: lower(history, x_axis, x)
+    def _painted(self, widget_id: str) -> Painted[Any]:
+        widget = self.query_one(f"#{widget_id}")
+        assert isinstance(widget, Painted)
+        return widget
 
     def _is_shown(self, widget_id: str) -> bool:
         return bool(self.query_one(f"#{widget_id}").display)
@@ -340,6 +356,7 @@ class PanelScreen(PanelKeys):
     ) -> None:
         """The picture, numbers and events."""
         history, config, n = source.history, source.config, 0 if data[1] is None else len(data[1])
+        x, late = self.shared.values, self.shared.late
         now = moment.step if x_axis.cursor is not None else source.progress().step
         of_classes = classifies(config, history)
         self._put("compass", lambda: views.compass_model(moment, *data))
@@ -350,33 +367,25 @@ class PanelScreen(PanelKeys):
                 source.surface(x_axis.cursor), now, *data, classifies=of_classes
             ),
         )
-        self._put("layers", lambda: layer_field(history, x_axis, self._x, source.layers))
-        late = self._late and (self._is_shown("course") or self._is_shown("sparks"))
-        found = rates_of(history, config, n, source.order) if late else None
-        self._put("course", lambda: self._course(history, x_axis, found))
+        self._put("layers", lambda: layer_field(history, x_axis, x, source.layers))
+        wanted = late and (self._is_shown("course") or self._is_shown("sparks"))
+        found = rates_of(history, config, n, source.order) if wanted else None
+        self._put("course", lambda: course_chart(history, x_axis, x, found))
         if self._is_shown("sparks"):
             sparks = self.query_one("#sparks", SparkRows)
             h = 0 if moment.norms is None else len(moment.norms)
             most = max(4, round(SPARKS_SHARE * self.query_one("#right").size.height))
             trends = spark_model(
-                history, config, n, h, x_axis, self._x, late=self._late, found=found, most=most
+                history, config, n, h, x_axis, x, late=late, found=found, most=most
             )
             sparks.styles.height = len(trends.rows) + 1
             sparks.show(trends)
         self._put("log", lambda: views.told(source.events()))
 
-    def _course(self, history: History, x_axis: XAxis, found: Rates | None) -> ChartModel:
-        """Rates against theory; before there are any, what the left column does not show."""
-        if found is not None and len(found):
-            return curves.rates_chart(found, history, x_axis, self._x)
-        if x_axis.quantity == "ln(n/L)" and history.has("learning_rate_log"):
-            return curves.step_size_chart(history, x_axis, self._x)
-        return curves.path_chart(history, x_axis, self._x)
-
     def _draw_status(self, source: Source, moment: Moment) -> None:
         progress, values = source.progress(), moment.values
         log_risk = values.get("log_risk")
-        at_cursor = self.x_axis.cursor is not None
+        at_cursor = self.shared.cursor is not None
         of_classes = classifies(source.config, source.history)
         self.query_one("#status", StatusLine).show(
             Status(
@@ -407,8 +416,102 @@ class PanelScreen(PanelKeys):
 
     def _note_without_caption(self) -> str:
         """What the caption says at more length, where there is no room for one."""
-        return "" if self.query_one("#caption").display else self.note()
+        return "" if self.query_one("#caption").display else self.host.note()
 
-    def note(self) -> str:
-        """A word more for the status line."""
-        return ""
+    # --- keys ---
+
+    def action_next_chart(self, by: int = 1) -> None:
+        """Select the next chart that there is."""
+        self.arrangement = self.arrangement.moved(by, self.parts)
+        self.arrange_parts()
+
+    def action_zoom(self) -> None:
+        """The selected chart alone, or all again."""
+        self.arrangement = self.arrangement.toggled()
+        self.arrange_parts()
+
+    def action_other_column(self) -> None:
+        """Where one column fits: the other one."""
+        self.arrangement = replace(self.arrangement, right=not self.arrangement.right)
+        self.arrange_parts()
+
+    def action_picture(self) -> None:
+        """The next picture on the right; first of all it is brought into sight."""
+        there, now = self.pictures, self.picture
+        if any(self.query_one(f"#{part}").display for part in PICTURES[now]):
+            now = there[(there.index(now) + 1) % len(there)]
+        self.chosen_picture = now
+        self.arrangement = self.arrangement.turned_to(now)
+        self.arrange_parts()
+
+    def action_layers(self) -> None:
+        """Singular values of the layers, and the data mapped through them, at the cursor or now."""
+        subject = None if self.source is None else self.source.subject(self.shared.cursor)
+        if subject is None:
+            self.notify("no record yet")
+            return
+        self.post_message(Go(OpenLayers(subject)))
+
+    def action_events(self) -> None:
+        """Everything that happened, whole."""
+        if self.source is None:
+            self.notify("still starting")
+            return
+        self.app.push_screen(EventsScreen(self.source.events))
+
+    def action_log_x(self) -> None:
+        """Logarithmic or linear x axis."""
+        self.shared.toggle_log()
+        self.touch()
+
+    def action_x_axis(self) -> None:
+        """Step, time, ln(n/𝓛) in turn."""
+        self.shared.next_quantity()
+        self.touch()
+
+    def action_scale(self, by: int) -> None:
+        """Twice or half of the x axis, or all of it."""
+        self.shared.zoom(by)
+        self.touch()
+
+    def action_cursor(self, by: int) -> None:
+        """Move the cursor by columns of the widest visible chart, at least one record."""
+        sharing = (c for c in map(self._painted, SHARE_X) if isinstance(c, Pointed))
+        plot = next((c.plot for c in sharing if c.display), None)
+        row = self.shared.beside(by, plot)
+        if row is not None:
+            self.move_cursor(row)
+
+    def action_cursor_end(self, side: int) -> None:
+        """To the first or the last record."""
+        if len(self.shared.values):
+            self.move_cursor(0 if side < 0 else len(self.shared.values) - 1)
+
+    @on(CursorMoved)
+    def point(self, message: CursorMoved) -> None:
+        """The mouse put the cursor somewhere."""
+        chart = message.chart
+        if isinstance(chart, Pointed) and chart.id in SHARE_X and chart.plot is not None:
+            row = self.shared.nearest(message.x, chart.plot)
+            if row is not None:
+                self.move_cursor(row)
+
+    def move_cursor(self, row: int | None) -> None:
+        """Put the cursor on a record, or away."""
+        self.shared.put_cursor(row)
+        self.touch()
+
+    def action_out(self) -> None:
+        """Cursor away, then zoom away, then out of the screen."""
+        if self.shared.cursor is not None:
+            self.move_cursor(None)
+        elif self.arrangement.one:
+            self.action_zoom()
+        elif self.shared.scale:
+            self.action_scale(0)
+        else:
+            self.host.leave()
+
+    def action_leave(self) -> None:
+        """Leave this screen."""
+        self.host.leave()

@@ -14,17 +14,17 @@ from workbench.arrays import Float
 from workbench.config.run import RunConfig
 from workbench.protocol.events import RunEvent
 from workbench.protocol.status import RunStatus
-from workbench.record.checkpoint import list_checkpoints
 from workbench.record.history import History
-from workbench.record.reader import RunReader
-from workbench.run.stored import stored_config, stored_state
+from workbench.run.stored import StoredRun
+from workbench.tui.inspect.examined import LiveSubject, StoredSubject, Subject
 from workbench.tui.run.eta import seconds_to_risk
 from workbench.tui.run.moments import CircleKeeper, Moment, moment_of, recorded_moment
 from workbench.tui.run.surface import Surface, SurfaceKeeper
 
 if TYPE_CHECKING:
+    from workbench.inspector.risk_model import RiskModel
     from workbench.protocol.events import Snapshot
-    from workbench.run.experiment import Setup
+    from workbench.run.network import ConfiguredNetwork
     from workbench.run.session import Session
 
 
@@ -83,6 +83,10 @@ class Source(Protocol):
         """The samples."""
         ...
 
+    def subject(self, row: int | None) -> Subject | None:
+        """What can be examined at a record, or now; None while there is nothing."""
+        ...
+
 
 class LiveSource:
     """A run being trained by this process."""
@@ -139,12 +143,12 @@ class LiveSource:
     @property
     def order(self) -> float | None:
         """L of the network's homogeneity, None where it has none."""
-        return self.session.setup.panel.order
+        return self.session.experiment.panel.order
 
     @property
     def layers(self) -> tuple[str, ...]:
         """As the network declares them."""
-        return tuple(layer.name for layer in self.session.setup.structure.layers)
+        return tuple(layer.name for layer in self.session.experiment.structure.layers)
 
     def surface(self, row: int | None) -> Surface | None:
         """Of the engine's snapshot: a run that trains keeps no θ of the records before in memory."""
@@ -152,7 +156,8 @@ class LiveSource:
         if snapshot is None:
             return None
         running = snapshot.mode is RunStatus.RUNNING
-        return self._surfaces.of(self.session.setup, snapshot.step, snapshot.theta, now=not running)
+        network = self.session.experiment.network
+        return self._surfaces.of(network, snapshot.step, snapshot.theta, now=not running)
 
     def moment(self, row: int | None) -> Moment:
         """The engine's snapshot, or a record with the neurons it holds."""
@@ -164,7 +169,7 @@ class LiveSource:
                 self.history, row, "the correlation function is of the latest state"
             )
         return moment_of(
-            self.session.setup,
+            self.session.experiment.network,
             snapshot.step,
             snapshot.theta,
             snapshot.outputs,
@@ -179,7 +184,12 @@ class LiveSource:
 
     def data(self) -> tuple[Float[np.ndarray, "n ..."] | None, Float[np.ndarray, " n"] | None]:
         """The samples."""
-        return self.session.setup.dataset.x, self.session.setup.dataset.y
+        data = self.session.experiment.dataset
+        return data.x, data.y
+
+    def subject(self, row: int | None) -> Subject | None:
+        """The latest state: of those before there is no θ in memory."""
+        return None if self.session.engine.snapshot is None else LiveSubject(self.session)
 
 
 class StoredSource:
@@ -189,11 +199,13 @@ class StoredSource:
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
-        self.reader = RunReader(folder)
+        self.run = StoredRun(folder)
+        self.reader = self.run.reader
         self.history = History.from_reader(self.reader)
-        self.config: RunConfig | None = stored_config(folder)
-        self.name = str(self.reader.attributes.get("name") or folder.name)
-        self.setup: Setup | None = None
+        self.config: RunConfig | None = self.run.config
+        self.name = self.run.name
+        self.network: ConfiguredNetwork | None = None
+        self._risk: RiskModel | None = None
         self._keeper = CircleKeeper()
         self._surfaces = SurfaceKeeper()
         self._moment: Moment | None = None
@@ -209,12 +221,10 @@ class StoredSource:
         if self.config is None or self.config.model.kind == "torch":
             return
         import workbench.theory.ncf.kkt  # noqa: F401  (slow to load, and wanted by the next frame)
-        from workbench.run.experiment import set_up
-        from workbench.run.stored import stored_dataset
 
-        config = self.config.for_looking()
-        cpu = config.model_copy(update={"device": config.device.model_copy(update={"kind": "cpu"})})
-        self.setup = set_up(cpu, stored_dataset(self.reader))
+        network = self.run.network()
+        self._risk = network.risk()
+        self.network = network
         self._moment = None
         self._news = True
 
@@ -241,20 +251,15 @@ class StoredSource:
         step = int(self.history.step[row])
         if self._moment is not None and self._moment.step == step:
             return self._moment
-        if self.setup is None or "theta" not in self.reader.series_names():
+        if self.network is None or self._risk is None or "theta" not in self.reader.series_names():
             loading = self._can_prepare()
             reason = "loading the network …" if loading else "θ was not recorded"
             self._moment = recorded_moment(self.history, row, reason, waiting=loading)
             return self._moment
-        import torch
-
-        theta = np.asarray(self.reader.read("theta", slice(row, row + 1)))[0]
-        with torch.no_grad():
-            self.setup.state.theta.copy_(torch.from_numpy(theta))
-            out = self.setup.model(self.setup.program.x)
-        outputs = out.reshape(self.setup.output_shape).double().numpy()
+        theta = np.asarray(self.reader.read("theta", slice(row, row + 1)), dtype=np.float64)[0]
+        outputs = self._risk.outputs(theta)
         values = recorded_moment(self.history, row, "").values
-        self._moment = moment_of(self.setup, step, theta, outputs, values, self._keeper, now=True)
+        self._moment = moment_of(self.network, step, theta, outputs, values, self._keeper, now=True)
         return self._moment
 
     @property
@@ -266,27 +271,27 @@ class StoredSource:
     @property
     def layers(self) -> tuple[str, ...]:
         """As the network declares them, once it is rebuilt."""
-        setup = self.setup
-        return () if setup is None else tuple(layer.name for layer in setup.structure.layers)
+        found = self.network
+        return () if found is None else tuple(layer.name for layer in found.structure.layers)
 
     def surface(self, row: int | None) -> Surface | None:
         """At a record where θ was recorded, else at the checkpoint before it."""
-        if self.setup is None or not self.history.length:
+        if self.network is None or not self.history.length:
             return None
         row = self.history.length - 1 if row is None else min(row, self.history.length - 1)
         step = int(self.history.step[row])
         if "theta" in self.reader.series_names():
             theta = np.asarray(self.reader.read("theta", slice(row, row + 1)))[0]
-            return self._surfaces.of(self.setup, step, theta, now=True)
-        before = [at for at, _ in list_checkpoints(self.folder) if at <= step]
-        if not before:
+            return self._surfaces.of(self.network, step, theta, now=True)
+        before = self.run.steps[self.run.steps <= step]
+        if not before.size:
             return Surface(step, reason="no checkpoint before this step")
-        theta = stored_state(self.folder, self.reader, max(before))[0]
-        return self._surfaces.of(self.setup, max(before), theta, now=True)
+        at = int(before[-1])
+        return self._surfaces.of(self.network, at, self.run.theta(at), now=True)
 
     def _can_prepare(self) -> bool:
         return (
-            self.setup is None
+            self.network is None
             and "theta" in self.reader.series_names()
             and self.config is not None
             and self.config.model.kind != "torch"
@@ -302,6 +307,10 @@ class StoredSource:
         """The samples kept in the file."""
         return self.reader.x, self.reader.y
 
+    def subject(self, row: int | None) -> Subject | None:
+        """The state at a record."""
+        return StoredSubject(self, row) if self.history.length else None
+
     def close(self) -> None:
         """Close the file."""
-        self.reader.close()
+        self.run.close()

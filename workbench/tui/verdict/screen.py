@@ -91,11 +91,11 @@ class VerdictScreen(Unbroken, Screen["Optimality | None"]):
         yield KeyLine(id="keys")
 
     def on_mount(self) -> None:
-        """Begin to look, unless it is known."""
+        """Begin to search, unless the verdict is known."""
         self._arrange()
         if self.found is None:
             self.set_interval(0.5, self._tick)
-            self._look()
+            self._search()
         self._draw()
 
     def on_unmount(self) -> None:
@@ -112,10 +112,10 @@ class VerdictScreen(Unbroken, Screen["Optimality | None"]):
         self.set_class(height < 30, "short")
         self._draw_keys()
 
-    # --- looking ---
+    # --- searching ---
 
     @work(thread=True, exit_on_error=False, group="verdict")
-    def _look(self) -> None:
+    def _search(self) -> None:
         from workbench.inspector.optimality import optimality_verdict
 
         found: Optimality | str

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from abc import abstractmethod
 from typing import ClassVar, Generic, TypeVar
 
 import numpy as np
@@ -50,9 +51,9 @@ class Painted(Unbroken, Widget, Generic[ModelT]):
         """The model shown last."""
         return self._model
 
+    @abstractmethod
     def draw(self, model: ModelT | None, width: int, height: int) -> Grid:
-        """The picture of a model at a size. Subclasses call their pure drawing function here."""
-        raise NotImplementedError
+        """The picture of a model at a size: the widget's pure drawing function is called here."""
 
     def show(self, model: ModelT | None) -> int:
         """Show a model; returns how many rows have to be repainted now."""

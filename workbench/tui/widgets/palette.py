@@ -47,6 +47,7 @@ _INKS: dict[str, tuple[int, int, int, int]] = {
     "bg": (0x0D1117, 0x121212, 0x000000, 0x000000),
     "bar": (0x161B22, 0x262626, 0x000000, 0x262626),
     "bar_text": (0x9AA3AD, 0xA8A8A8, 0xAAAAAA, 0xAAAAAA),
+    "stripe": (0x11161D, 0x121212, 0x000000, 0x000000),
     "select": (0x1F3A5F, 0x005F87, 0x0000AA, 0x555555),
     "text": (0xD6DBE1, 0xDADADA, 0xAAAAAA, 0xAAAAAA),
     "bright": (0xF4F6F8, 0xFFFFFF, 0xFFFFFF, 0xFFFFFF),
@@ -64,6 +65,8 @@ _INKS: dict[str, tuple[int, int, int, int]] = {
     "blue": (0x5B8DEF, 0x5F87FF, 0x5555FF, 0x6C6C6C),
     "pink": (0xF29BC1, 0xFFAFD7, 0xAA00AA, 0xFFFFFF),
     "teal": (0x43AA8B, 0x5FAF87, 0x00AAAA, 0xAAAAAA),
+    "sample_above": (0xFFD9B0, 0xFFD9B0, 0xFFFFFF, 0xDFDFDF),
+    "sample_below": (0xC9F0FF, 0xC9F0FF, 0xFFFFFF, 0xE6E6E6),
 }
 _DEPTHS = (Depth.TRUECOLOR, Depth.C256, Depth.C16, Depth.NONE)
 
@@ -152,6 +155,11 @@ _PLAIN = str.maketrans(
     }
     | {c: str(i) for i, c in enumerate("₀₁₂₃₄₅₆₇₈₉")}
 )
+
+
+def theme_colours() -> dict[str, str]:
+    """Every colour name with its full colour, `#rrggbb`, for style sheets."""
+    return {name: f"#{inks[0]:06x}" for name, inks in _INKS.items()}
 
 
 @dataclass(frozen=True)

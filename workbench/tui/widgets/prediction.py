@@ -25,6 +25,8 @@ FULL = 0.95
 """This quantile of |Φ| has the last band."""
 LIGHT = (0.10, 0.62)
 """Part of a side's colour in its first and last band, over the ground."""
+ABOVE, BELOW = ("●", "sample_above"), ("○", "sample_below")
+"""Glyph and colour of a sample with y > 0, and y < 0."""
 _SHADES, _PLAIN = " ░░▒▒▓▓", " ..::++"
 
 
@@ -197,15 +199,15 @@ def _draw_samples(grid: Grid, view: View, model: PredictionModel) -> None:
     for i in np.argsort(~right, kind="stable").tolist():
         place = view.place(model.points[i])
         if place is not None:
-            glyph, ink = ("●", "#ffd9b0") if model.labels[i] > 0 else ("○", "#c9f0ff")
+            glyph, ink = ABOVE if model.labels[i] > 0 else BELOW
             grid.text(*place, glyph, ink if right[i] else "min", bold=True)
 
 
 def _draw_scale(grid: Grid, row: int, full: float) -> None:
     """What the colours and marks mean, in one line."""
-    column = grid.text(row, 0, "○", "#c9f0ff")
+    column = grid.text(row, 0, *BELOW)
     column = grid.text(row, column, " y<0 ", "dim")
-    column = grid.text(row, column, "●", "#ffd9b0")
+    column = grid.text(row, column, *ABOVE)
     column = grid.text(row, column, " y>0  ", "dim")
     ends = (f"−{numbers.short(full)} ", f" {numbers.short(full)}")
     if column + sum(map(text_width, ends)) + 2 * BANDS > grid.width:
