@@ -86,7 +86,7 @@ def test_a_terminal_of_16_colours_gets_16(tmp_path, term):
 
 def test_the_screen_needs_neither_torch_nor_scipy_to_appear():
     code = (
-        "import sys, workbench.tui.app\n"
+        "import sys, workbench.tui.app, workbench.tui.run.screen, workbench.tui.browse.screen\n"
         "print([m for m in ('torch', 'scipy', 'matplotlib') if m in sys.modules])"
     )
     done = subprocess.run(

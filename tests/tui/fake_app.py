@@ -109,8 +109,8 @@ def screen_lines(app: App[Any]) -> list[str]:
 
 
 async def until(pilot: Pilot[int], true: Callable[[], bool]) -> None:
-    """Wait until something holds; fails after ten seconds."""
-    end = time.monotonic() + 10
+    """Wait until something holds; fails after thirty seconds."""
+    end = time.monotonic() + 30
     while not true():
         assert time.monotonic() < end, "waited in vain"
         await pilot.pause(0.02)

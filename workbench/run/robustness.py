@@ -7,6 +7,7 @@ from collections.abc import Callable
 from workbench.config.data import ClassesData
 from workbench.errors import BadInput
 from workbench.inspector.robustness import PICTURES, Robustness, robustness, spread_samples
+from workbench.losses.registry import names_where
 from workbench.run.stored import StoredRun
 
 
@@ -31,7 +32,8 @@ def robustness_of(
     if not network.classifies:
         raise BadInput(
             f"robustness is how far a sample is from another class, and run {run.folder.name} does not "
-            "classify; allowed are labels −1 and 1, or classes with loss.kind 'cross-entropy'."
+            "classify; allowed are labels −1 and 1, or classes with loss.kind "
+            f"{names_where(lambda loss: loss.labels == 'classes')}."
         )
     if network.mixes_samples:
         raise BadInput(

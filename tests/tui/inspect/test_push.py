@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from workbench.tui.run.until import parse_until
 
 from workbench.errors import BadInput
 from workbench.inspector.inspect import inspect_state
@@ -12,6 +11,7 @@ from workbench.presets import load_config
 from workbench.protocol.commands import RunUntil
 from workbench.run.experiment import experiment_of
 from workbench.tui.inspect.push import Push, delta_of, likely_neuron, parse_push, push_words
+from workbench.tui.until import parse_until
 
 
 def examined(*settings, preset="kh24-fig3"):

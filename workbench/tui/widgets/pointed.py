@@ -48,10 +48,6 @@ class Pointed(Painted[CursorT]):
 
     plot: PlotArea | None = None
 
-    def __init__(self, *args: Any, **kwargs: Any) -> None:
-        super().__init__(*args, **kwargs)
-        self.plot = None
-
     def x_at(self, column: int) -> float | None:
         """The x under a column of the widget, or None outside the plot."""
         return self.plot.x_at(column) if self.plot is not None else None
