@@ -125,6 +125,60 @@ def test_a_command_touches_two_files(house):
     assert "hello" in house.workbench("--help")
 
 
+RULE = '''
+"""Half of a rate."""
+
+from dataclasses import dataclass
+
+from workbench.engine.rules import Evaluated, Move, PlainRule
+from workbench.engine.state import EngineState
+
+
+@dataclass(frozen=True)
+class HalfRule(PlainRule):
+    """θ ← θ − η/2 ∇𝓛."""
+
+    learning_rate: float
+
+    def move(self, state: EngineState, at: Evaluated) -> Move:
+        """η/2."""
+        state.time += 0.5 * self.learning_rate
+        scale = None if at.log_scale is None else at.log_scale.exp()
+        return Move(0.5 * self.learning_rate * at.share, scale)
+'''
+HALVES = """
+import numpy as np
+from workbench.presets import load_config
+from workbench.record.reader import RunReader
+from workbench.run.session import Session
+from pathlib import Path
+found = []
+for rule, rate in (("half", 2e-3), ("constant", 1e-3)):
+    settings = ["train.steps=30", "device.kind=cpu", f"train.rule={rule}", f"train.lr={rate}"]
+    with Session.create(load_config("two-layer-relu-logistic", settings), Path("runs")) as session:
+        session.start()
+        assert session.wait(60)
+    with RunReader(session.folder) as reader:
+        found.append(reader.read("theta"))
+assert np.array_equal(*found)
+"""
+
+
+def test_a_step_rule_touches_three_files(house):
+    house.write("workbench/engine/half.py", RULE)
+    house.replace(
+        "workbench/config/train.py", 'rule: Literal["constant"', 'rule: Literal["half", "constant"'
+    )
+    house.insert(
+        "workbench/run/program.py",
+        ("from workbench.engine.loss_based", "from workbench.engine.half import HalfRule"),
+        ('    if train.rule == "normalized"', '    if train.rule == "half":'),
+        ('    if train.rule == "normalized"', "        return HalfRule(train.lr)"),
+    )
+    assert len(house.touched) <= 3
+    house.run("-c", HALVES)
+
+
 DATASET = '''
 """Two points."""
 
