@@ -218,7 +218,7 @@ def test_errors_and_the_margin_of_descent_are_told_late():
     }
     falls = np.where(np.arange(300) < 3, np.nan, np.geomspace(10.0, 0.0123, 300))
     found = history(**dict.fromkeys(late, falls))
-    look, x = Look(), found.step.astype(float)
+    look, x = XAxis(), found.step.astype(float)
     rows = {row.label: row.value for row in spark_model(found, FLOW, N, 0, look, x, late=True).rows}
     assert {rows[late["kkt_epsilon"]], rows[late["kkt_delta"]]} == {"0.0123"}
     assert rows[late["margin_discrete"]] == "+0.01230"
