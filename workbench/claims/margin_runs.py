@@ -21,10 +21,11 @@ from workbench.losses.loss import MarginLoss
 from workbench.losses.registry import loss_of
 from workbench.measures.directions import unit
 from workbench.measures.margins import margin_normalized, margin_smoothed, sample_margins
-from workbench.measures.norms import layer_norms, norm
+from workbench.measures.norms import layer_norms
 from workbench.models.build import build_model
 from workbench.models.homogeneity import measure_homogeneity
 from workbench.models.structure import Structure
+from workbench.norms.l2 import L2
 from workbench.theory.margin.patterned import gates_of
 from workbench.theory.margin.problem import MarginPoint
 
@@ -60,7 +61,7 @@ class MarginRun:
     @cached_property
     def rho(self) -> Float[np.ndarray, " T"]:
         """‖θ‖."""
-        return norm(self.theta)
+        return L2().norm(self.theta)
 
     @cached_property
     def direction(self) -> Float[np.ndarray, "T P"]:

@@ -22,11 +22,12 @@ from workbench.measures.margins import (
     margins_median_normalized,
     sample_margins,
 )
-from workbench.measures.norms import layer_norms, neuron_norms, norm
+from workbench.measures.norms import layer_norms, neuron_norms
 from workbench.measures.own import OwnSeries
 from workbench.measures.rows import Rows
 from workbench.measures.unit_margin import UnitMargin
 from workbench.models.structure import Structure
+from workbench.norms.l2 import L2
 
 WIDE_SAMPLES = 4_096
 WIDE_NEURONS = 4_096
@@ -108,10 +109,10 @@ class Panel:
     def compute(self, rows: Rows) -> dict[str, Array]:
         """Every series at every record of `rows`, (T, …) each."""
         theta = rows.theta
-        rho = norm(theta)
+        rho = L2().norm(theta)
         risk = self.loss.log_risk(rows.outputs, self.y, self.reduction)
         with np.errstate(divide="ignore"):
-            gradient = np.log(norm(rows.gradient)) + rows.gradient_log_scale
+            gradient = np.log(L2().norm(rows.gradient)) + rows.gradient_log_scale
         values: dict[str, Array] = {
             "step": rows.step.copy(),
             "time": rows.time.copy(),

@@ -25,6 +25,7 @@ from workbench.engine.rules import ConstantRule, StepRule
 from workbench.engine.saddle_watch import Answer, Confirm, SaddleWatch
 from workbench.engine.smoothness import SmoothnessRule
 from workbench.engine.state import EngineState
+from workbench.engine.steepest import STEEPEST, SteepestRule
 from workbench.errors import BadInput
 from workbench.inspector.risk_model import RiskModel
 from workbench.inspector.state import InspectedState
@@ -131,6 +132,11 @@ def set_up(config: RunConfig, dataset: Dataset | None = None) -> Setup:
         remarks += (
             f"steps are those of {config.train.class_path}; what is forecast is of gradient flow.",
         )
+    if config.train.rule in STEEPEST:
+        remarks += (
+            f"steps are steepest descent in the {STEEPEST[config.train.rule](structure).symbol} norm; "
+            "what is forecast is of gradient flow.",
+        )
     shape = (dataset.n,) if outputs == 1 else (dataset.n, outputs)
     return Setup(
         config=config,
@@ -193,6 +199,8 @@ def _program(
         log_n = log(len(y)) if reduction == "sum" else 0.0
         per_epoch = batches.per_epoch if batches is not None else 1
         rule = LossBasedRule(train.lr, train.floor, per_epoch, log_n)
+    elif train.rule in STEEPEST:
+        rule = SteepestRule(STEEPEST[train.rule](structure), train.lr)
     elif train.rule == "torch":
         rule = own_rule(train.class_path or "", train.arguments or {})
     elif train.rule == "smoothness":
