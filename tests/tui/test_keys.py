@@ -9,14 +9,14 @@ from workbench.tui.browse.screen import BrowseScreen
 from workbench.tui.inspect.screen import InspectorScreen
 from workbench.tui.layers.screen import LayersScreen
 from workbench.tui.run.events import EventsScreen
-from workbench.tui.run.panel_keys import PanelKeys
+from workbench.tui.run.panel import Panel
 from workbench.tui.run.replay import ReplayScreen
 from workbench.tui.run.screen import RunScreen
 from workbench.tui.verdict.screen import VerdictScreen
 
 SCREENS = (
     WorkbenchApp,
-    PanelKeys,
+    Panel,
     RunScreen,
     ReplayScreen,
     InspectorScreen,

@@ -11,7 +11,7 @@ from workbench.presets import load_config
 from workbench.protocol.commands import RunUntil
 from workbench.run.experiment import inspected, set_up
 from workbench.tui.inspect.push import Push, delta_of, likely_neuron, parse_push, push_words
-from workbench.tui.run.until import parse_until
+from workbench.tui.until import parse_until
 
 
 def examined(*settings, preset="kh24-fig3"):
