@@ -1,4 +1,4 @@
-"""From a state to what the pictures beside the charts show: compass, landscape, events. Pure."""
+"""From a state to what the pictures beside the charts show: compass, landscape, events, status line. Pure."""
 
 from __future__ import annotations
 
@@ -9,11 +9,14 @@ import numpy as np
 from workbench.arrays import Float
 from workbench.record.history import History
 from workbench.tui.run.moments import Moment
+from workbench.tui.run.source import Source
+from workbench.tui.run.x_axis import LN10, classifies
 from workbench.tui.widgets.chart import VLine
 from workbench.tui.widgets.compass import CompassModel
 from workbench.tui.widgets.eventlog import EventLogModel, LogEvent
 from workbench.tui.widgets.landscape import LandscapeModel
 from workbench.tui.widgets.marks import DataDirection, KktPoint
+from workbench.tui.widgets.statusline import Status
 
 FEW_INPUTS = 40
 CHECKPOINTS = ("checkpoint", "checkpointed")
@@ -103,4 +106,22 @@ def told(events: Sequence[tuple[int, str, str]], most: int = 40) -> EventLogMode
     kept = [e for i, e in enumerate(events) if e[1] not in CHECKPOINTS or i == len(events) - 1]
     return EventLogModel(
         tuple(LogEvent(step, NAMES.get(kind, kind), text) for step, kind, text in kept[-most:])
+    )
+
+
+def status_model(source: Source, moment: Moment, at_cursor: bool) -> Status:
+    """The status line at the cursor, or now."""
+    progress, values = source.progress(), moment.values
+    log_risk = values.get("log_risk")
+    of_classes = classifies(source.config, source.history)
+    return Status(
+        state=progress.state,  # type: ignore[arg-type]
+        name=source.name,
+        step=moment.step if at_cursor else progress.step,
+        log10_risk=None if log_risk is None else log_risk / LN10,
+        margin=values.get("margin_normalized") if of_classes else None,
+        norm=values.get("rho"),
+        rate=progress.rate or None,
+        eta=progress.eta,
+        extra=progress.note,
     )
