@@ -9,7 +9,7 @@ from scipy.optimize import linprog
 from workbench.config.toml import parse_config
 from workbench.engine.program import RowBuffer, StopFlag
 from workbench.errors import BadInput
-from workbench.run.experiment import set_up
+from workbench.run.experiment import experiment_of
 from workbench.theory.margin.svm import hard_margin_svm
 
 RNG = np.random.default_rng(3)
@@ -21,7 +21,7 @@ LINEAR = {"kind": "deep-linear", "depth": 1}
 
 
 def setup_for(rule, lr, model=LINEAR, loss="exponential", **more):
-    return set_up(
+    return experiment_of(
         parse_config(
             {
                 "data": DATA,
