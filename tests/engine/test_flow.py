@@ -36,8 +36,8 @@ def test_the_scalar_flow_keeps_its_closed_form(log10_risk):
 @pytest.mark.parametrize("log10_risk", [-3, -800, -100_000])
 def test_the_scalar_flow_of_a_cubed_margin_keeps_its_closed_form(log10_risk):
     """ṡ = 12 s³ e^{−s³} for s = θ² and ℓ = e^{−q³}: t = ∫ e^{s³}/(12 s³) ds."""
-    setup = flow_of(scalar(init=0.9), log10_risk, loss="exponential-cubed", rtol=1e-7)
-    values, memory = follow(setup)
+    experiment = flow_of(scalar(init=0.9), log10_risk, loss="exponential-cubed", rtol=1e-7)
+    values, memory = follow(experiment)
     s = values["theta"][-1, 0] ** 2
     assert log10_risk * LN10 * 1.01 < values["log_risk"][-1] <= log10_risk * LN10
     assert values["log_risk"][-1] == pytest.approx(-(s**3), rel=1e-14)
@@ -57,15 +57,17 @@ def test_the_scalar_flow_of_a_cubed_margin_keeps_its_closed_form(log10_risk):
 @pytest.mark.parametrize("model", ["linear", pytest.param("relu", marks=pytest.mark.full)])
 def test_cubed_margins_flow_to_any_risk(model, loss):
     """γ~ never falls before rounding does (Theorem A.7), and is below γ̄ by g'(ξ) ln n/ρ^L (Lemma A.5)."""
-    setup = flow_of(model, -800, loss=loss, rtol=1e-5)
-    values, memory = follow(setup, 4000)
-    assert setup.program.ended(setup.state)[0] == "finished"
+    experiment = flow_of(model, -800, loss=loss, rtol=1e-5)
+    values, memory = follow(experiment, 4000)
+    assert experiment.program.ended(experiment.state)[0] == "finished"
     assert -800 * LN10 * 1.01 < values["log_risk"][-1] <= -800 * LN10
     assert memory.worst <= 1e-5, memory
     smoothed, q = values["margin_smoothed"][-1], values["margin_normalized"][-1]
-    power = values["rho"][-1] ** setup.panel.order
+    power = values["rho"][-1] ** experiment.panel.order
     height = -values["log_risk"][-1]
-    assert q - np.log(len(setup.dataset.y)) / (3.0 * height ** (2 / 3) * power) <= smoothed <= q
+    assert (
+        q - np.log(len(experiment.dataset.y)) / (3.0 * height ** (2 / 3) * power) <= smoothed <= q
+    )
 
 
 @pytest.mark.parametrize(
