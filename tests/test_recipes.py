@@ -166,9 +166,7 @@ assert np.array_equal(*found)
 
 def test_a_step_rule_touches_three_files(house):
     house.write("workbench/engine/half.py", RULE)
-    house.replace(
-        "workbench/config/train.py", 'rule: Literal["constant"', 'rule: Literal["half", "constant"'
-    )
+    house.insert("workbench/config/train.py", ('        "normalized",', '        "half",'))
     house.insert(
         "workbench/run/program.py",
         ("from workbench.engine.loss_based", "from workbench.engine.half import HalfRule"),

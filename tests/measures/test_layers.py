@@ -210,7 +210,7 @@ def test_a_run_on_data_that_no_line_separates_says_so_and_goes_on(tmp_path):
     x = "[[1.0,0.0],[-1.0,0.0],[0.0,1.0],[0.0,-1.0]]"
     settings = (*DEEP, "data.kind=inline", f"data.x={x}", "data.y=[1,1,-1,-1]", "train.steps=50")
     session = finished(tmp_path, *settings)
-    said = [text for _, kind, text in session.events if kind == "noted"]
+    said = [text for _, kind, text in session.events if kind == "note"]
     assert any("convex combination" in text for text in said)
     assert session.engine.mode == "finished"
     with RunReader(session.folder) as reader:
