@@ -39,6 +39,13 @@ class House:
         (self.folder / path).write_text("\n".join(lines) + "\n", "utf-8")
         self.touched.add(path)
 
+    def replace(self, path: str, old: str, new: str) -> None:
+        """In a file that is there, a text that stands there once."""
+        text = (self.folder / path).read_text("utf-8")
+        assert text.count(old) == 1, (path, old)
+        (self.folder / path).write_text(text.replace(old, new), "utf-8")
+        self.touched.add(path)
+
     def run(self, *arguments: object) -> str:
         """What `python …` prints there."""
         env = {**os.environ, "PYTHONPATH": str(self.folder), "NO_COLOR": "1"}

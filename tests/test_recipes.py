@@ -25,7 +25,7 @@ _SERIES = (SeriesSpec("l1_norm", (), "1", "sum of the weights' sizes, ‖θ‖_1
 
 
 def _l1_norm(records: Records):
-    if records.panel.loss == "square":
+    if records.panel.loss.name == "square":
         return {}
     return {"l1_norm": np.abs(records.rows.theta).sum(axis=1)}
 
@@ -39,7 +39,7 @@ from workbench.presets import load_config
 from workbench.record.reader import RunReader
 from workbench.run.session import Session
 from workbench.tui.run.trends import spark_model
-from workbench.tui.run.x_axis import Look
+from workbench.tui.run.x_axis import XAxis
 config = load_config("two-layer-relu-logistic", ["train.steps=30", "device.kind=cpu"])
 with Session.create(config, Path("runs")) as session:
     session.start()
@@ -49,7 +49,7 @@ with RunReader(session.folder) as reader:
     assert (spec.long_name, spec.source) == ("sum of the weights' sizes, ‖θ‖_1", "a test")
     assert np.array_equal(found, np.abs(reader.read("theta")).sum(axis=1))
 history = session.history
-rows = spark_model(history, config, 1, 1, Look(), history.step.astype(float)).rows
+rows = spark_model(history, config, 1, 1, XAxis(), history.step.astype(float)).rows
 assert f"{found[-1]:.4g}" in [row.value for row in rows if row.label == "‖θ‖₁"]
 square = load_config("two-layer-relu-logistic", ["train.steps=5", "loss.kind=square"])
 with Session.create(square, Path("runs")) as session:
@@ -123,6 +123,60 @@ def test_a_command_touches_two_files(house):
     assert len(house.touched) <= 2
     assert house.workbench("hello", "ρ") == "hello ρ\n"
     assert "hello" in house.workbench("--help")
+
+
+RULE = '''
+"""Half of a rate."""
+
+from dataclasses import dataclass
+
+from workbench.engine.rules import Evaluated, Move, PlainRule
+from workbench.engine.state import EngineState
+
+
+@dataclass(frozen=True)
+class HalfRule(PlainRule):
+    """θ ← θ − η/2 ∇𝓛."""
+
+    learning_rate: float
+
+    def move(self, state: EngineState, at: Evaluated) -> Move:
+        """η/2."""
+        state.time += 0.5 * self.learning_rate
+        scale = None if at.log_scale is None else at.log_scale.exp()
+        return Move(0.5 * self.learning_rate * at.share, scale)
+'''
+HALVES = """
+import numpy as np
+from workbench.presets import load_config
+from workbench.record.reader import RunReader
+from workbench.run.session import Session
+from pathlib import Path
+found = []
+for rule, rate in (("half", 2e-3), ("constant", 1e-3)):
+    settings = ["train.steps=30", "device.kind=cpu", f"train.rule={rule}", f"train.lr={rate}"]
+    with Session.create(load_config("two-layer-relu-logistic", settings), Path("runs")) as session:
+        session.start()
+        assert session.wait(60)
+    with RunReader(session.folder) as reader:
+        found.append(reader.read("theta"))
+assert np.array_equal(*found)
+"""
+
+
+def test_a_step_rule_touches_three_files(house):
+    house.write("workbench/engine/half.py", RULE)
+    house.replace(
+        "workbench/config/train.py", 'rule: Literal["constant"', 'rule: Literal["half", "constant"'
+    )
+    house.insert(
+        "workbench/run/program.py",
+        ("from workbench.engine.loss_based", "from workbench.engine.half import HalfRule"),
+        ('    if train.rule == "normalized"', '    if train.rule == "half":'),
+        ('    if train.rule == "normalized"', "        return HalfRule(train.lr)"),
+    )
+    assert len(house.touched) <= 3
+    house.run("-c", HALVES)
 
 
 DATASET = '''

@@ -19,6 +19,9 @@ RULES = {
     "normalized-batch": ("train.rule=normalized", "train.lr=0.1", "train.batch=5"),
     "loss-based": ("train.rule=loss-based", "train.lr=0.1"),
     "loss-based-batch": ("train.rule=loss-based", "train.lr=0.05", "train.batch=5"),
+    "sign": ("train.rule=sign", "train.lr=1e-2"),
+    "coordinate-batch": ("train.rule=coordinate", "train.lr=0.1", "train.batch=5"),
+    "spectral": ("train.rule=spectral", "train.lr=1e-2"),
     "flow": ("train.rule=flow", "train.rtol=1e-4", "train.steps=150", "record.every=7"),
 }
 

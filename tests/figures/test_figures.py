@@ -22,6 +22,10 @@ SAMPLED = ("risk", "margins", "directions", "ncf", "field", "norms")
 T = 60
 X = np.array([[1.0, 0.0], [0.0, 1.0], [-1.0, 0.0], [0.0, -1.0]])
 CONFIG = """
+[data]
+kind = "inline"
+x = [[1.0, 0.0], [0.0, 1.0], [-1.0, 0.0], [0.0, -1.0]]
+y = [1.0, -1.0, 1.0, 2.0]
 [model]
 kind = "squared-relu"
 width = 3

@@ -288,8 +288,8 @@ def test_the_forecast_at_every_plateau_is_what_then_happens(stairs):
         found = inspect_state(stored_state(stairs.folder, step))
         assert verdict(found) == "saddle"
         result = compare(found.forecast, *later)
-        assert result.first == result.first_forecast
-        first = next(o for o in result.outcomes if o.index == result.first)
+        assert result.first == found.forecast.first
+        first = next(o for o in result.departures if o.index == result.first)
         assert abs(first.time_error) < 0.05
         assert first.angle_error < 2.0
 

@@ -6,10 +6,10 @@ import numpy as np
 import pytest
 import torch
 
-from workbench.measures.norms import norm
 from workbench.measures.unit_margin import UnitMargin
 from workbench.models.skip_linear import SkipLinear
 from workbench.models.squared_relu import SquaredRelu
+from workbench.norms.l2 import L2
 from workbench.run.session import Session, load_config
 
 
@@ -34,7 +34,7 @@ def test_with_an_order_it_is_the_margin_over_the_power_of_the_norm() -> None:
         with torch.no_grad():
             least.append(float((y * network(torch.from_numpy(x)).numpy()).min()))
     found = UnitMargin(network, x, y).compute(theta)
-    assert found == pytest.approx(np.array(least) / norm(theta) ** 2, rel=1e-12)
+    assert found == pytest.approx(np.array(least) / L2().norm(theta) ** 2, rel=1e-12)
 
 
 def test_the_preset_of_theorem_6_1_records_its_falling_margin(tmp_path) -> None:

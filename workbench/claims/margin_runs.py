@@ -19,8 +19,9 @@ from workbench.inspector.state import InspectedState
 from workbench.losses.loss import MarginLoss
 from workbench.measures.directions import unit
 from workbench.measures.margins import margin_normalized, margin_smoothed, sample_margins
-from workbench.measures.norms import layer_norms, norm
+from workbench.measures.norms import layer_norms
 from workbench.models.structure import Structure
+from workbench.norms.l2 import L2
 from workbench.run.network import network_of
 from workbench.theory.margin.patterned import gates_of
 from workbench.theory.margin.problem import MarginPoint
@@ -57,7 +58,7 @@ class MarginRun:
     @cached_property
     def rho(self) -> Float[np.ndarray, " T"]:
         """‖θ‖."""
-        return norm(self.theta)
+        return L2().norm(self.theta)
 
     @cached_property
     def direction(self) -> Float[np.ndarray, "T P"]:

@@ -104,6 +104,11 @@ class RunConfig(Section):
     device: DeviceConfig = DeviceConfig()
 
     @property
+    def own_network(self) -> bool:
+        """Whether the network is a class of the user's, which nothing imports unasked to look at a run."""
+        return isinstance(self.model, TorchModel)
+
+    @property
     def own_classes(self) -> tuple[str, ...]:
         """The classes that are not the workbench's: network, step rule, measures."""
         model = (self.model.class_path,) if isinstance(self.model, TorchModel) else ()

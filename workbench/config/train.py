@@ -23,16 +23,25 @@ class TrainConfig(Section):
     """How θ moves. `constant`: θ ← θ − lr ∇𝓛. `normalized` (JT20): θ ← θ − lr ∇log 𝓛, at most `max_update`
     long. `loss-based` (LL20 App. K.1): the rate is α/𝓛, and α follows a line search from lr. `smoothness`
     (JT19 Assumption 3.5): the longest rate that provably lowers a deep linear network's averaged logistic
-    risk. `flow`: gradient flow itself, a step being one of its integrator's. `torch`: a rule of your own,
-    `package.module:Class(**arguments)`, which takes its settings from `arguments` alone."""
+    risk. `flow`: gradient flow itself, a step being one of its integrator's. `sign`, `coordinate` and
+    `spectral`: steepest descent in the ℓ∞, ℓ1 and spectral norm, every step lr long in it. `torch`: a rule of
+    your own, `package.module:Class(**arguments)`, which takes its settings from `arguments` alone."""
 
     model_config = ConfigDict(
         frozen=True, extra="forbid", protected_namespaces=(), populate_by_name=True
     )
 
-    rule: Literal["constant", "normalized", "loss-based", "smoothness", "flow", "torch"] = (
-        "constant"
-    )
+    rule: Literal[
+        "constant",
+        "normalized",
+        "loss-based",
+        "smoothness",
+        "flow",
+        "sign",
+        "coordinate",
+        "spectral",
+        "torch",
+    ] = "constant"
     lr: Positive = Field(1e-3, description="by default 0.1 for normalized and loss-based")
     steps: Natural = Field(10_000, description="the step at which the run is finished")
     batch: Natural = Field(0, description="samples a step; 0: the full batch")

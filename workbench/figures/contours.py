@@ -102,7 +102,7 @@ def _kernel(network: ConfiguredNetwork, surface: PlaneSurface) -> list[Panel]:
     data, structure = network.dataset, network.structure
     if network.mixes_samples or data.labels != "binary" or data.n * structure.size > MOST_NUMBERS:
         return []
-    linear = network.config.model.kind == "ntk"
+    linear = structure.description.linearised
     start = first_theta(network.config.init, structure)
     try:
         solved = tangent_classifier(surface.tangents(start, data.x), data.y)

@@ -17,7 +17,14 @@ from workbench.arrays import Array
 from workbench.errors import BadInput
 from workbench.figures.directions import unwrapped_pieces
 from workbench.figures.options import INCHES, FigureOptions
-from workbench.figures.residual import FITTED, Neurons, last_neurons, last_residual
+from workbench.figures.residual import (
+    FITTED,
+    Neurons,
+    last_neurons,
+    last_residual,
+    neurons_at,
+    run_structure,
+)
 from workbench.figures.series import LABELS, RunSeries
 from workbench.figures.style import (
     BEHIND,
@@ -113,32 +120,18 @@ def landscape_of(series: RunSeries, figure: str) -> Landscape | None:
         BadInput: the network's neurons have no NCF of their own, or were not recorded.
     """
     series.require(figure, "theta", "neuron_norm")
-    last = last_neurons(series)
-    if last is None:
+    first = neurons_at(series, slice(0, 1))
+    if first is None:
         kind = series.setting("model", "kind", "of an unknown kind")
         raise BadInput(
             f"figure '{figure}' cannot be drawn: {NEEDS}, and the network of run '{series.name}' "
             f"is {kind}, or not all of its weights were recorded."
         )
-    first = _first_neurons(series, last)
     residual = last_residual(series, first)
     if residual is None:
         return None
     x, z = residual
     return Landscape(x, np.where(np.abs(z) < FITTED * np.abs(z).max(), 0.0, z), first)
-
-
-def _first_neurons(series: RunSeries, last: Neurons) -> Neurons:
-    """The neurons at the first record; `last` knows their family, leak and fixed signs."""
-    width, d = last.u.shape
-    squared = last.kind is NeuronKind.SQUARED_RELU
-    if series.has("theta"):
-        theta = series.reader.read("theta", slice(0, 1))[0]
-        u = theta[: width * d].reshape(width, d)
-        return Neurons(last.kind, last.leak, u, last.v if squared else theta[width * d :])
-    norm = series.reader.read("neuron_norm", slice(0, 1))[0]
-    direction = series.reader.read("neuron_direction", slice(0, 1))[0]
-    return Neurons(last.kind, last.leak, norm[:, None] * direction, last.v)
 
 
 def last_signs(series: RunSeries) -> Float[np.ndarray, " H"]:
@@ -274,13 +267,12 @@ def _paths(series: RunSeries, axes: Axes, signs: Array, options: FigureOptions) 
 
 def _has_angle(series: RunSeries, shape: tuple[int, ...]) -> Bool[np.ndarray, "K H"]:
     """False where ‖u‖ is below `NO_ANGLE` of |v|."""
-    last = last_neurons(series)
+    structure = run_structure(series)
     everywhere = np.ones(shape, dtype=bool)
-    if last is None or last.kind is NeuronKind.SQUARED_RELU or not series.has("theta"):
+    if structure is None or structure.neurons is None or not series.has("theta"):
         return everywhere
     theta = drawable(series.vector("theta"))
-    u = theta[:, : last.u.size].reshape(len(theta), *last.u.shape)
-    v = theta[:, last.u.size :]
-    if v.shape != shape:
+    u, v = structure.incoming(theta), structure.outgoing(theta)
+    if v is None or v.shape != shape:
         return everywhere
     return np.asarray(np.linalg.norm(u, axis=2) >= NO_ANGLE * np.abs(v))

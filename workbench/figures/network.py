@@ -18,7 +18,7 @@ def network_for(series: RunSeries, figure: str) -> ConfiguredNetwork:
         BadInput: the network is a class of the user's, or the run holds no samples or no θ.
     """
     run, why = series.run, ""
-    if run.config.model.kind == "torch":
+    if run.config.own_network:
         why = "its network is a class of your own, and figures import none"
     elif run.reader.x is None or run.reader.y is None:
         why = "it holds no samples"

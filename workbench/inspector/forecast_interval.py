@@ -15,8 +15,9 @@ import numpy as np
 from workbench.arrays import Array, Float, Int
 from workbench.inspector.groups import Groups
 from workbench.inspector.state import InspectedState
-from workbench.theory.ncf.moving_residual import ApartRisk, Scenario, SeparableRisk, scenarios_ahead
+from workbench.theory.ncf.moving_residual import Scenario, scenarios_ahead
 from workbench.theory.ncf.result import KktPoint
+from workbench.theory.ncf.separable_risk import ApartRisk, NeuronRisk, SeparableRisk
 
 TRUSTED = ("moving", "less", "more", "answered")
 """The scenarios that make the interval; the residual at rest is where they begin."""
@@ -86,14 +87,14 @@ def intervals_of(
     kind, leak = state.kind, 0.0 if neurons is None else neurons.leak
     weights, sees = state.weights, state.sees
     others = np.setdiff1d(groups.small, index)
-    family = ApartRisk if state.apart else SeparableRisk
-    risk = family(
-        state.x,
-        kind,
-        leak,
-        lambda outputs: state.loss.residual(outputs, state.y),
-        state.contribution(others),
-    )
+    rest = state.contribution(others)
+
+    def z_of(outputs: Float[Array, " n"]) -> Float[Array, " n"]:
+        return state.loss.residual(outputs, state.y)
+
+    risk: NeuronRisk = SeparableRisk(state.x, kind, leak, z_of, rest)
+    if state.apart:
+        risk = ApartRisk(state.x, leak, z_of, rest)
     found = scenarios_ahead(
         risk,
         (weights[groups.large], sees[groups.large]),

@@ -1,4 +1,4 @@
-"""A run's network with its (leaky) ReLU gates held: what `theory.margin_polish` asks for.
+"""A run's network with its (leaky) ReLU gates held: what `theory.margin.polish` asks for.
 
 Every call of a ReLU is caught while the module runs, so any module whose only kinks are (leaky) ReLUs
 is held whole; other kinks (max-pooling, absolute values) follow the weights as autograd takes them. The

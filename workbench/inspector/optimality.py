@@ -1,7 +1,7 @@
 """Whether the KKT point that a separating state heads for is optimal: state → polished point → verdict.
 
 The flow's own point is no KKT point of (P), only near one; so it is polished first (LL20 Theorem 4.4,
-`theory.margin_polish`), and the verdict is about what polishing finds (VSS22).
+`theory.margin.polish`), and the verdict is about what polishing finds (VSS22).
 """
 
 from __future__ import annotations

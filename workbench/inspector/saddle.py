@@ -89,9 +89,7 @@ class Evidence:
             "descents": [
                 {**vars(d), "confirmed": d.confirmed, "way_out": d.way_out} for d in self.descents
             ],
-            "hessian": None
-            if hessian is None
-            else {k: v for k, v in vars(hessian).items() if k != "vector"},
+            "hessian": None if hessian is None else hessian.as_json(),
             "sentences": list(self.sentences),
         }
 
@@ -116,7 +114,7 @@ def judge(
     `curvature` is optional. More evidence never takes "saddle" back: each way out counts by itself.
     """
     usable = np.isfinite(state.theta).all() and np.isfinite(state.log_risk)
-    settled = settle(state) if usable else Settled(state, 0.0, 0.0, 0.0)
+    settled = settle(state) if usable else Settled.nowhere(state)
     # What is held is known where the risk is convex in the outputs (`held.py`).
     convex = usable and state.loss.convex
     held = held_neurons(settled.state, groups, correlation) if convex else None

@@ -67,7 +67,7 @@ def timed_judgement(state: InspectedState) -> Judgement | None:
     """
     groups = groups_of(state)
     correlation = correlation_of(state, groups, cap=MOST_CELLS, starts=FEW_STARTS)
-    curvature = bounded_curvature(state)
+    curvature = timed_curvature(state)
     if correlation is None and curvature is None:
         return None
     return judged(state, groups, correlation, curvature)
@@ -79,7 +79,7 @@ def timed_inspection(state: InspectedState) -> Inspection | str:
     if reason is not None:
         return reason
     found = inspect_state(state, hessian=False)
-    curvature = bounded_curvature(state)
+    curvature = timed_curvature(state)
     if curvature is None and usable_curvature(state):
         why = (
             f"The Hessian was left out: {state.structure.size:,} parameters on {state.n:,} samples would "
@@ -89,7 +89,7 @@ def timed_inspection(state: InspectedState) -> Inspection | str:
     return with_curvature(found, state, curvature)
 
 
-def bounded_curvature(state: InspectedState) -> Curvature | None:
+def timed_curvature(state: InspectedState) -> Curvature | None:
     """The smallest Hessian eigenvalue, exactly or by Lanczos; None where either would take long."""
     p = float(state.structure.size)
     if p**2 * state.n <= HESSIAN_NUMBERS:

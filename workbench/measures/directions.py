@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 
 from workbench.arrays import Float
-from workbench.measures.norms import norm
 from workbench.models.structure import Structure
+from workbench.norms.l2 import L2
 
 LEAST, MOST = 1e-280, 1e280
 """‖θ‖² within which squaring neither underflows nor overflows."""
@@ -14,7 +14,7 @@ LEAST, MOST = 1e-280, 1e280
 
 def unit(a: Float[np.ndarray, "... k"]) -> Float[np.ndarray, "... k"]:
     """a/‖a‖ over the last axis; zero stays zero."""
-    length = norm(a)[..., None]
+    length = L2().norm(a)[..., None]
     return a / np.where(length > 0, length, 1.0)
 
 
@@ -38,7 +38,7 @@ def alignment(
 ) -> Float[np.ndarray, " T"]:
     """cos(θ, −∇𝓛) (JT20 Theorem 4.1); NaN where one of them vanishes."""
     product = -np.sum(unit(theta) * unit(gradient), axis=-1)
-    return np.where((norm(theta) > 0) & (norm(gradient) > 0), product, np.nan)
+    return np.where((L2().norm(theta) > 0) & (L2().norm(gradient) > 0), product, np.nan)
 
 
 def chords(states: Float[np.ndarray, "K P"]) -> Float[np.ndarray, " K-1"]:
@@ -48,13 +48,13 @@ def chords(states: Float[np.ndarray, "K P"]) -> Float[np.ndarray, " K-1"]:
         length = np.sqrt(squares)
     extreme = ~((squares > LEAST) & (squares < MOST))
     if extreme.any():
-        length[extreme] = norm(states[extreme])
+        length[extreme] = L2().norm(states[extreme])
     with np.errstate(invalid="ignore"):
         directions = states / np.where(length > 0.0, length, 1.0)[:, None]
         # A subnormal norm has few digits: what it gives is made a unit vector again.
         small = extreme & (length > 0.0)
         if small.any():
-            directions[small] /= norm(directions[small])[:, None]
+            directions[small] /= L2().norm(directions[small])[:, None]
         step = directions[1:] - directions[:-1]
         found = np.sqrt(np.sum(step * step, axis=1))
     found[~((length[1:] > 0.0) & (length[:-1] > 0.0))] = 0.0

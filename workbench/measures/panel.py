@@ -12,11 +12,12 @@ from workbench.arrays import Array, Float, Int
 from workbench.losses.loss import Loss, Reduction
 from workbench.measures.layers import LayerMeasures
 from workbench.measures.margins import margin_normalized, sample_margins
-from workbench.measures.norms import layer_norms, norm
+from workbench.measures.norms import layer_norms
 from workbench.measures.own import OwnSeries
 from workbench.measures.rows import Rows
 from workbench.measures.unit_margin import UnitMargin
 from workbench.models.structure import Structure
+from workbench.norms.l2 import L2
 
 WIDE_SAMPLES = 4_096
 WIDE_NEURONS = 4_096
@@ -158,7 +159,7 @@ class Records:
     @cached_property
     def rho(self) -> Float[np.ndarray, " T"]:
         """ρ = ‖θ‖."""
-        return norm(self.rows.theta)
+        return L2().norm(self.rows.theta)
 
     @cached_property
     def log_risk(self) -> Float[np.ndarray, " T"]:
@@ -170,7 +171,7 @@ class Records:
     def grad_norm_log(self) -> Float[np.ndarray, " T"]:
         """log ‖∇𝓛‖ of that risk."""
         with np.errstate(divide="ignore"):
-            return np.asarray(np.log(norm(self.rows.gradient)) + self.rows.gradient_log_scale)
+            return np.asarray(np.log(L2().norm(self.rows.gradient)) + self.rows.gradient_log_scale)
 
     @cached_property
     def layer_norm(self) -> Float[np.ndarray, "T m"]:

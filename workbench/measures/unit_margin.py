@@ -9,7 +9,7 @@ import numpy as np
 
 from workbench.arrays import Array, Float
 from workbench.measures.margins import sample_margins
-from workbench.measures.norms import norm
+from workbench.norms.l2 import L2
 
 if TYPE_CHECKING:
     from torch import nn
@@ -37,7 +37,7 @@ class UnitMargin:
         """The margin at every record, each by itself; NaN at the origin."""
         import torch
 
-        size = norm(theta)
+        size = L2().norm(theta)
         found = np.full(len(theta), np.nan)
         with torch.no_grad():
             for row in np.flatnonzero(size > 0.0):

@@ -55,5 +55,8 @@ class Linearised(Network):
         rows = None if found is None or found.apart else Neurons(found.incoming, leak=1.0)
         order = None if self.constant else 1.0
         return Description(
-            layers=(Layer("tangent", self.names, order=order),), neurons=rows, counted=("base", 4)
+            layers=(Layer("tangent", self.names, order=order),),
+            neurons=rows,
+            linearised=True,
+            counted=("base", 4),
         )

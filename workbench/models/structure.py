@@ -111,7 +111,8 @@ class Description:
     than that the network is not known to separate.
 
     `stages`: Φ as a chain of affine maps, activations and pools; what the last one gives are the outputs.
-    Its names may be those of buffers. `linear`: Φ is linear in x, whatever θ.
+    Its names may be those of buffers. `linear`: Φ is linear in x, whatever θ. `linearised`: Φ is affine in
+    θ, and its tangent kernel the same all the way.
 
     `smooth_gates`: squares or higher powers stand behind every ReLU, so that ∇Φ has no kinks.
     `mixes_samples`: an output depends on the other samples of the call (batch statistics); forward then
@@ -126,6 +127,7 @@ class Description:
     inseparable: str = ""
     stages: tuple[Stage, ...] | None = None
     linear: bool = False
+    linearised: bool = False
     smooth_gates: bool = False
     mixes_samples: bool = False
     counted: tuple[str, int] = ("", 1)

@@ -16,6 +16,7 @@ from workbench.data.load import load_dataset
 from workbench.engine.program import StepProgram
 from workbench.engine.saddle_watch import SaddleWatch
 from workbench.engine.state import EngineState
+from workbench.engine.steepest import STEEPEST
 from workbench.errors import BadInput
 from workbench.inspector.risk_model import RiskModel
 from workbench.inspector.state import InspectedState
@@ -136,6 +137,11 @@ def experiment_of(config: RunConfig, dataset: Dataset | None = None) -> Experime
     if config.train.class_path is not None:
         remarks += (
             f"steps are those of {config.train.class_path}; what is forecast is of gradient flow.",
+        )
+    if config.train.rule in STEEPEST:
+        symbol = STEEPEST[config.train.rule](network.structure).symbol
+        remarks += (
+            f"steps are steepest descent in the {symbol} norm; what is forecast is of gradient flow.",
         )
     shape = (dataset.n,) if network.outputs == 1 else (dataset.n, network.outputs)
     return Experiment(

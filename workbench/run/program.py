@@ -18,6 +18,7 @@ from workbench.engine.own_rule import own_rule
 from workbench.engine.program import StepProgram
 from workbench.engine.rules import ConstantRule, StepRule
 from workbench.engine.smoothness import SmoothnessRule
+from workbench.engine.steepest import STEEPEST, SteepestRule
 from workbench.errors import BadInput
 from workbench.losses.registry import names_where
 from workbench.models.repeatable import draws
@@ -68,6 +69,8 @@ def _rule(network: ConfiguredNetwork, x: Tensor, batches: Minibatches | None) ->
         log_n = log(len(x)) if network.config.loss.reduction == "sum" else 0.0
         per_epoch = batches.per_epoch if batches is not None else 1
         return LossBasedRule(train.lr, train.floor, per_epoch, log_n)
+    if train.rule in STEEPEST:
+        return SteepestRule(STEEPEST[train.rule](network.structure), train.lr)
     if train.rule == "torch":
         return own_rule(train.class_path or "", train.arguments or {})
     if train.rule == "smoothness":

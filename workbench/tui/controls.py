@@ -194,7 +194,7 @@ def ask_fork(
         Ask(
             f"fork at step {step:,} with which settings?{note}",
             value=_end_after(step) if past_end else "",
-            hint="section.key=value …, for example train.lr=1e-3 init.seed=2 · empty: none",
+            hint="train.lr=1e-4 train.steps=90000 · empty: none",
             check=lambda text: fork_mistake(config, text, step),
         ),
         go,

@@ -1,4 +1,4 @@
-"""Questions over a screen: yes or no, a line of text, one of several. All of them by keyboard."""
+"""Questions over a screen: yes or no, a line of text, one of several; and sheets to read. All by keyboard."""
 
 from __future__ import annotations
 
@@ -6,11 +6,12 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import ClassVar, TypeVar
 
+from rich.console import RenderableType
 from rich.text import Text
 from textual import on
 from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
-from textual.containers import Horizontal, Vertical
+from textual.containers import Horizontal, Vertical, VerticalScroll
 from textual.screen import ModalScreen
 from textual.widget import Widget
 from textual.widgets import Button, Input, OptionList, Static
@@ -189,3 +190,44 @@ class Choose(Dialog[str | None]):
     def action_leave(self) -> None:
         """Choose nothing."""
         self.dismiss(None)
+
+
+class Sheet(Dialog[None]):
+    """Text over the screen beneath, in a frame that scrolls; what shows it writes it and says its title."""
+
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("down,j", "scroll(1)", "down", show=False),
+        Binding("up,k", "scroll(-1)", "up", show=False),
+    ]
+
+    def __init__(self, title: str) -> None:
+        super().__init__()
+        self.heading = title
+
+    def compose(self) -> ComposeResult:
+        with VerticalScroll(classes="sheet") as box:
+            box.border_title = self.heading
+            box.set_class(palette_of(self).ascii, "plain")
+            yield Static(markup=False)
+
+    @property
+    def box(self) -> VerticalScroll:
+        """The frame."""
+        return self.query_one(VerticalScroll)
+
+    @property
+    def room(self) -> int:
+        """Columns for the text."""
+        return max(20, self.box.content_size.width - 1)
+
+    def write(self, text: RenderableType) -> None:
+        """Take the place of the text."""
+        self.query_one(Static).update(text)
+
+    def action_close(self) -> None:
+        """Back to the screen beneath."""
+        self.dismiss(None)
+
+    def action_scroll(self, rows: int) -> None:
+        """Up or down."""
+        self.box.scroll_relative(y=rows, animate=False)

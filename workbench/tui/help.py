@@ -7,13 +7,11 @@ from dataclasses import dataclass
 from typing import ClassVar
 
 from rich.text import Text
-from textual.app import App, ComposeResult
+from textual.app import App
 from textual.binding import ActiveBinding, Binding, BindingType
-from textual.containers import VerticalScroll
 from textual.screen import Screen
-from textual.widgets import Static
 
-from workbench.tui.dialogs import Dialog, palette_of
+from workbench.tui.dialogs import Sheet, palette_of
 from workbench.tui.widgets.cells import text_width
 from workbench.tui.widgets.palette import Palette
 
@@ -144,24 +142,16 @@ def draw_help(groups: Sequence[HelpGroup], width: int, palette: Palette) -> Text
     return text
 
 
-class HelpScreen(Dialog[None]):
+class HelpScreen(Sheet):
     """The keys of the screen beneath; any of `esc`, `?`, `q`, `enter` closes it."""
 
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("escape,question_mark,q,enter", "close", "close"),
-        Binding("j", "scroll(1)", "down", show=False),
-        Binding("k", "scroll(-1)", "up", show=False),
     ]
 
     def __init__(self) -> None:
-        super().__init__()
+        super().__init__("keys")
         self.groups: tuple[HelpGroup, ...] = ()
-
-    def compose(self) -> ComposeResult:
-        with VerticalScroll(classes="sheet") as box:
-            box.border_title = "keys"
-            box.set_class(palette_of(self).ascii, "plain")
-            yield Static(markup=False)
 
     def on_mount(self) -> None:
         """Read the bindings of the screen beneath, now that it is beneath."""
@@ -175,14 +165,4 @@ class HelpScreen(Dialog[None]):
         self.call_after_refresh(self._fill)
 
     def _fill(self) -> None:
-        box = self.query_one(VerticalScroll)
-        width = max(20, box.content_size.width - 1)
-        self.query_one(Static).update(draw_help(self.groups, width, palette_of(self)))
-
-    def action_close(self) -> None:
-        """Back to the screen beneath."""
-        self.dismiss(None)
-
-    def action_scroll(self, rows: int) -> None:
-        """Up or down by letter."""
-        self.query_one(VerticalScroll).scroll_relative(y=rows, animate=False)
+        self.write(draw_help(self.groups, self.room, palette_of(self)))

@@ -252,7 +252,7 @@ def test_cap_is_said():
 def test_cancel_is_prompt_and_said(kind):
     rng = np.random.default_rng(0)
     found = kkt_cells(Ncf(rng.normal(size=(40, 3)), rng.normal(size=40), kind), cancel=lambda: True)
-    assert (found.cancelled, found.complete, found.reason) == (True, False, "cancelled")
+    assert (found.outcome.cancelled, found.complete, found.reason) == (True, False, "cancelled")
 
 
 @pytest.mark.parametrize("kind", list(NeuronKind))

@@ -10,6 +10,7 @@ import pytest
 from tests import reference_ncf as ref
 from workbench.theory.ncf.ascent_linear import settle
 from workbench.theory.ncf.ascent_quadratic import polish
+from workbench.theory.ncf.certificate import certify
 from workbench.theory.ncf.kkt import kkt_points
 from workbench.theory.ncf.kkt_cells import kkt_cells
 from workbench.theory.ncf.kkt_multistart import kkt_multistart
@@ -17,7 +18,6 @@ from workbench.theory.ncf.ncf import Ncf
 from workbench.theory.ncf.neuron import NeuronKind
 from workbench.theory.ncf.piecewise_linear import linear
 from workbench.theory.ncf.piecewise_quadratic import quadratic
-from workbench.theory.ncf.residual import certify
 
 SQUARED, TWO_LAYER = NeuronKind.SQUARED_RELU, NeuronKind.TWO_LAYER_RELU
 
@@ -63,7 +63,7 @@ def test_polish_ends_in_its_own_cell_from_anywhere():
     starts = np.random.default_rng(0).normal(size=(200, 4))
     starts /= np.linalg.norm(starts, axis=1, keepdims=True)
     ends = [polish(quadratic(ncf.merged_lines), u) for u in starts]
-    kept = np.stack([end.direction for end in ends if end is not None])
+    kept = np.stack([end.direction for end in ends if end.outcome.converged])
     assert len(kept) > 20
     assert certify(kept, ncf).residual.max() < 1e-9
 
@@ -126,7 +126,7 @@ def test_cancel_ends_the_search(kind):
     polls = iter([False, False] + 10_000 * [True])
     start = time.process_time()
     found = kkt_points(Ncf(x, z, kind), starts=100_000, cancel=lambda: next(polls))
-    assert found.cancelled
+    assert found.outcome.cancelled
     assert not found.complete
     assert found.reason.startswith("cancelled")
     assert time.process_time() - start < 2.0

@@ -7,14 +7,10 @@ import pytest
 
 from workbench.theory.ncf.frozen_residual import frozen_paths
 from workbench.theory.ncf.kkt import kkt_points
-from workbench.theory.ncf.moving_residual import (
-    SCENARIOS,
-    ApartRisk,
-    SeparableRisk,
-    scenarios_ahead,
-)
+from workbench.theory.ncf.moving_residual import SCENARIOS, scenarios_ahead
 from workbench.theory.ncf.ncf import Ncf
 from workbench.theory.ncf.neuron import NeuronKind, neuron_outputs
+from workbench.theory.ncf.separable_risk import ApartRisk, SeparableRisk
 
 SQUARED, TWO_LAYER = NeuronKind.SQUARED_RELU, NeuronKind.TWO_LAYER_RELU
 
@@ -185,7 +181,7 @@ def test_neurons_apart_see_a_coordinate_each():
     random = np.random.default_rng(4)
     x, z = random.normal(size=(9, 3)), random.normal(size=9)
     weights, sees = random.normal(size=(5, 2)), np.array([0.0, 2.0, 1.0, 2.0, 0.0])
-    risk = ApartRisk(x, NeuronKind.TWO_LAYER_RELU, 0.3, lambda outputs: outputs, np.zeros(9))
+    risk = ApartRisk(x, 0.3, lambda outputs: outputs, np.zeros(9))
     by_hand = sum(
         v * np.where(u * x[:, int(j)] > 0, u * x[:, int(j)], 0.3 * u * x[:, int(j)])
         for (v, u), j in zip(weights, sees, strict=True)

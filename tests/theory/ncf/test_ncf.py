@@ -6,9 +6,9 @@ import numpy as np
 import pytest
 
 from tests import reference_ncf as ref
+from workbench.theory.ncf.certificate import certify
 from workbench.theory.ncf.ncf import Ncf
 from workbench.theory.ncf.neuron import ORDER, NeuronKind
-from workbench.theory.ncf.residual import certify
 from workbench.theory.numerics.min_norm import least_norm
 
 KINDS = list(NeuronKind)

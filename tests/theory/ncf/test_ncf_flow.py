@@ -43,6 +43,7 @@ def test_quadratic_flow_in_closed_form_through_blow_up():
     start, time = rng.normal(size=(5, 3)), np.array([0.0, 0.01, 0.1, 50.0])
     path = ncf_flow(start, Ncf(x, z, NeuronKind.SQUARED_RELU, 1.0).gradient, time, tolerance=1e-6)
     assert path.reached.all()
+    assert path.outcome.converged
     for t, direction, log_norm in zip(time, path.direction, path.log_norm, strict=True):
         part = start @ vectors
         logs = 2 * t * values + np.log(np.abs(part))
@@ -144,7 +145,7 @@ def test_joint_search_refuses_and_cancels():
     with pytest.raises(ValueError, match="starts"):
         kkt_joint(lambda u: u[:, 0], lambda u: u, 2, starts=0)
     stopped = kkt_joint(f_value, f_gradient, 2, cancel=lambda: True)
-    assert stopped.cancelled
+    assert stopped.outcome.cancelled
     assert stopped.directions.shape == (0, 2)
 
 

@@ -11,6 +11,7 @@ from workbench.record.history import History
 from workbench.tui.run.curves import path_chart, rates_chart, risk_chart
 from workbench.tui.run.eta import seconds_to_risk
 from workbench.tui.run.margin_curves import has_many_margins, margin_chart, margin_field
+from workbench.tui.run.shared_x import SharedX
 from workbench.tui.run.trends import even_rows, rates_of, spark_model
 from workbench.tui.run.x_axis import LN10, XAxis, is_late, x_values, zoomed
 from workbench.tui.widgets.cells import Grid
@@ -97,6 +98,37 @@ def test_the_shown_range_is_halved_around_the_cursor():
     # Step 0 stays in sight beside a log axis as long as its low end does.
     assert [zoomed(XAxis(kind=Kind.LOG), x, scale).lane for scale in (0, 1)] == ["0", ""]
     assert zoomed(XAxis(kind=Kind.LOG, cursor=0), x, 3).lane == "0"
+
+
+def test_keys_change_the_shared_axis_over_what_suits_the_run():
+    found, shared = history(), SharedX()
+    shared.update(found, FLOW, N)
+    assert (shared.axis.quantity, shared.late) == ("ln(n/L)", True)
+    # Late once is late for good, whatever a later record says.
+    shared.update(history(margin_smoothed=np.full(300, -1.0)), FLOW, N)
+    assert shared.axis.quantity == "ln(n/L)"
+    for quantity in ("step", "time", "ln(n/L)", "step"):
+        shared.next_quantity()
+        shared.update(found, FLOW, N)
+        assert shared.axis.quantity == quantity
+    assert shared.axis.kind is Kind.LOG
+    shared.toggle_log()
+    shared.update(found, FLOW, N)
+    assert shared.axis.kind is Kind.LINEAR
+    assert shared.shown(()).x_range == (0.0, 299.0)
+    shared.zoom(1)
+    shared.put_cursor(0)
+    assert shared.shown(()).x_range == (0.0, 149.5)
+    shared.zoom(0)
+    assert shared.shown(()).x_range == (0.0, 299.0)
+    plot = draw_chart(risk_chart(found, shared.shown(()), shared.values), 110, 14, Palette())[1]
+    assert shared.nearest(150.2, plot) == 150
+    columns = plot.columns_of(shared.values)
+    row = shared.beside(10, plot)
+    assert columns[row - 1] - columns[0] < 10 <= columns[row] - columns[0]
+    shared.put_cursor(None)
+    assert shared.beside(-1, None) == 0
+    assert SharedX().beside(1, None) is None
 
 
 def test_a_risk_of_ten_to_minus_a_hundred_thousand_can_be_read():
@@ -218,7 +250,7 @@ def test_errors_and_the_margin_of_descent_are_told_late():
     }
     falls = np.where(np.arange(300) < 3, np.nan, np.geomspace(10.0, 0.0123, 300))
     found = history(**dict.fromkeys(late, falls))
-    look, x = Look(), found.step.astype(float)
+    look, x = XAxis(), found.step.astype(float)
     rows = {row.label: row.value for row in spark_model(found, FLOW, N, 0, look, x, late=True).rows}
     assert {rows[late["kkt_epsilon"]], rows[late["kkt_delta"]]} == {"0.0123"}
     assert rows[late["margin_discrete"]] == "+0.01230"

@@ -14,11 +14,11 @@ from workbench.arrays import Array, Float
 from workbench.claims.checks import Bound, degrees_between, judged, least, most
 from workbench.claims.claim import Check, Claim, Measured, Size, untrained
 from workbench.claims.kh24.points import EXACT, LEAKS, TRIALS
+from workbench.theory.ncf.certificate import certify
 from workbench.theory.ncf.flow import ncf_flow
 from workbench.theory.ncf.kkt import kkt_points
 from workbench.theory.ncf.ncf import Ncf
 from workbench.theory.ncf.neuron import NeuronKind, activation_slope
-from workbench.theory.ncf.residual import certify
 from workbench.theory.ncf.sliding import SlidingField
 
 SQUARED, TWO_LAYER = NeuronKind.SQUARED_RELU, NeuronKind.TWO_LAYER_RELU

@@ -193,7 +193,7 @@ def _plateau(run: TrainedRun, row: int, told: InspectedState) -> Plateau:
     first = -1 if compared.first is None else compared.first
     verdict, watched = inspection.judgement.verdict, float(run.time[-1] - run.time[row])
     plateau = Plateau(told.step, verdict, made.names, first, watched)
-    left = next((o for o in compared.outcomes if o.index == first), None)
+    left = next((o for o in compared.departures if o.index == first), None)
     if left is not None:
         plateau = replace(plateau, happened=_number(left.time))
     if not made.names:

@@ -13,10 +13,10 @@ import numpy as np
 from workbench.arrays import Array, Float
 from workbench.claims.checks import Bound, judged, least, most
 from workbench.claims.claim import Check, Claim, Measured, Size, untrained
+from workbench.theory.ncf.certificate import certify
 from workbench.theory.ncf.kkt import kkt_points
 from workbench.theory.ncf.ncf import Ncf
 from workbench.theory.ncf.neuron import NeuronKind
-from workbench.theory.ncf.residual import certify
 from workbench.theory.ncf.result import KktSet
 
 SQUARED, TWO_LAYER = NeuronKind.SQUARED_RELU, NeuronKind.TWO_LAYER_RELU

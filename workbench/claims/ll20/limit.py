@@ -4,7 +4,7 @@ The flow nears its limit slowly: linear networks of order L like log(1/𝓛)^{�
 power that depends on how much slower the second fastest neuron grows. So ε of its own points stays well
 above 0 at any risk, and that it falls says little: it is extrapolated (`claims.limits`) and the limit
 must be 0 within its error, at the paper's own δ, which goes to 0 itself. The KKT point next to a record is
-found by `theory.margin_polish`. KKT points of squared ReLUs come in families (neurons with one direction
+found by `theory.margin.polish`. KKT points of squared ReLUs come in families (neurons with one direction
 share their norms in any way), so that each record is compared with the one next to itself.
 """
 

@@ -62,7 +62,7 @@ class Polished:
 def polish(problem: PatternedMargins, start: MarginPoint, *, cancel: Cancel = None) -> Polished:
     """The KKT point near `start`, or the reason why none was found.
 
-    Newton's method is tried at once, then after descent (`margin_descent`) has come ever closer to rest.
+    Newton's method is tried at once, then after descent (descent.py) has come ever closer to rest.
 
     Raises:
         ValueError: `start` and `problem` differ in the number of constraints.

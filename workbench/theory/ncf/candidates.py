@@ -9,9 +9,10 @@ import numpy as np
 from jaxtyping import Float
 
 from workbench.arrays import Array
+from workbench.theory.ncf.certificate import Walls, certify
 from workbench.theory.ncf.ncf import Ncf
-from workbench.theory.ncf.residual import Walls, certify
 from workbench.theory.ncf.result import FlatExtent, KktPoint, PointKind
+from workbench.theory.numerics.outcome import Outcome
 
 
 @dataclass(frozen=True, eq=False)
@@ -26,6 +27,15 @@ class Candidate:
     extent: FlatExtent | None = None
     basin: float = float("nan")
     walls: Walls | None = None
+
+
+@dataclass(frozen=True, eq=False)
+class Candidates:
+    """What an enumerator found. `outcome`: iterations are cells or faces; stalled where something could not
+    be decided, with the reason."""
+
+    found: list[Candidate]
+    outcome: Outcome
 
 
 def certified(candidates: Sequence[Candidate], ncf: Ncf) -> list[KktPoint]:

@@ -15,20 +15,21 @@ import numpy as np
 from jaxtyping import Int
 
 from workbench.arrays import Array
-from workbench.theory.ncf.candidates import Candidate
+from workbench.theory.ncf.candidates import Candidate, Candidates
+from workbench.theory.ncf.certificate import Walls
 from workbench.theory.ncf.exact_lines import ExactLines, RoundedLines, rounded_lines
 from workbench.theory.ncf.face_filter import estimated_slopes, possible_faces
 from workbench.theory.ncf.face_two_layer import CriticalFace, critical_directions, inside, shares
 from workbench.theory.ncf.flat_sets import orthonormal
 from workbench.theory.ncf.ncf import Ncf
 from workbench.theory.ncf.piecewise_linear import PiecewiseLinear, linear
-from workbench.theory.ncf.residual import Walls
 from workbench.theory.ncf.result import FlatExtent, PointKind
 from workbench.theory.numerics.arrangement import UNIT, Faces, enumerate_faces
 from workbench.theory.numerics.exact_cone import combination
 from workbench.theory.numerics.exact_linear import kernel
 from workbench.theory.numerics.integers import unit_vector
 from workbench.theory.numerics.min_norm import least_norm
+from workbench.theory.numerics.outcome import End, Outcome
 
 CHUNK = 65_536
 """Faces worked on at once."""
@@ -36,8 +37,8 @@ CHUNK = 65_536
 Cancel = Callable[[], bool] | None
 
 
-def two_layer_points(ncf: Ncf, cancel: Cancel = None) -> tuple[list[Candidate], bool, str]:
-    """All KKT points, whether the search was finished, and what it could not decide ("": nothing)."""
+def two_layer_points(ncf: Ncf, cancel: Cancel = None) -> Candidates:
+    """All KKT points."""
     exact, g = ncf.exact_lines, linear(ncf.merged_lines)
     rounded = rounded_lines(exact)
     faces = enumerate_faces(exact.axis)
@@ -50,7 +51,8 @@ def two_layer_points(ncf: Ncf, cancel: Cancel = None) -> tuple[list[Candidate], 
         candidates += _zero_set(g, live)
         if not dead:
             candidates += _poles(exact, rounded, faces, live)
-    return candidates, finished, ""
+    end = End.CONVERGED if finished else End.CANCELLED
+    return Candidates(candidates, Outcome(end, len(faces.signs)))
 
 
 def _critical_faces(

@@ -29,7 +29,7 @@ def kkt_points(
     with the fixed output sign −1 is asked about with −z.
 
     `cancel` is polled between blocks of work; once it returns True the result comes back with
-    `cancelled` set.
+    a cancelled outcome.
 
     Raises:
         ValueError: the data, the leak or `starts` is unusable.
@@ -39,7 +39,7 @@ def kkt_points(
     if ncf.dimension == 2:
         return kkt_circle(ncf)
     found = kkt_cells(ncf, cap=cap, cancel=cancel)
-    if found.points or found.complete or found.cancelled:
+    if found.points or found.complete or found.outcome.cancelled:
         return found
     tried = kkt_multistart(ncf, starts=starts, seed=seed, cancel=cancel)
     return replace(tried, reason=f"{tried.reason} ({found.reason})")

@@ -8,6 +8,7 @@ the inputs and labels as the floats they are, but for the tolerances of `merged_
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from math import comb
 
 from jaxtyping import Float
@@ -19,10 +20,11 @@ from workbench.theory.ncf.cells_two_layer import two_layer_points
 from workbench.theory.ncf.merged_lines import examined
 from workbench.theory.ncf.ncf import Ncf
 from workbench.theory.ncf.neuron import NeuronKind
-from workbench.theory.ncf.result import KktSet, by_value
+from workbench.theory.ncf.result import KktSet, by_value, largest_residual
 from workbench.theory.numerics.arrangement import cell_bound
 from workbench.theory.numerics.exact_linear import independent
 from workbench.theory.numerics.integers import integers
+from workbench.theory.numerics.outcome import End, Outcome
 
 CAP = 100_000
 """Most cells that are enumerated unless asked otherwise."""
@@ -83,15 +85,15 @@ def kkt_cells(ncf: Ncf, *, cap: int = CAP, cancel: Callable[[], bool] | None = N
     statistics = {"lines": float(len(lines.axis))}
     reason = refusal(ncf, cap)
     if reason is not None:
-        return KktSet((), "exact", False, reason, kind, leak, d, statistics=statistics)
+        outcome = Outcome(End.OUT_OF_STEPS, 0, reason=reason)
+        return KktSet((), "exact", False, reason, kind, leak, d, outcome, statistics)
     rows = lines.source.x[lines.kinked]
     statistics["cell_bound"] = float(cell_bound(len(rows), rank_of(rows, d)))
     search = squared_points if kind is NeuronKind.SQUARED_RELU else two_layer_points
-    candidates, finished, undecided = search(ncf, cancel)
-    points = certified(candidates, ncf)
-    statistics["max_residual"] = max((point.residual for point in points), default=0.0)
-    reason = undecided or examined("cell", lines) if finished else "cancelled"
-    complete = finished and not undecided
+    candidates = search(ncf, cancel)
+    points = certified(candidates.found, ncf)
+    outcome = replace(candidates.outcome, residual=largest_residual(points))
+    reason = outcome.why_not or examined("cell", lines)
     return KktSet(
-        by_value(points), "exact", complete, reason, kind, leak, d, not finished, statistics
+        by_value(points), "exact", outcome.converged, reason, kind, leak, d, outcome, statistics
     )

@@ -14,6 +14,7 @@ from jaxtyping import Float
 
 from workbench.arrays import Array
 from workbench.theory.ncf.candidates import Candidate, certified
+from workbench.theory.ncf.certificate import Walls
 from workbench.theory.ncf.circle import (
     TURN,
     CircleFunction,
@@ -23,10 +24,10 @@ from workbench.theory.ncf.circle import (
 from workbench.theory.ncf.merged_lines import examined
 from workbench.theory.ncf.ncf import Ncf
 from workbench.theory.ncf.neuron import NeuronKind
-from workbench.theory.ncf.residual import Walls
-from workbench.theory.ncf.result import FlatExtent, KktSet, PointKind, by_value
+from workbench.theory.ncf.result import FlatExtent, KktSet, PointKind, by_value, largest_residual
 from workbench.theory.numerics.exact_cone import combination
 from workbench.theory.numerics.min_norm import least_norm
+from workbench.theory.numerics.outcome import End, Outcome
 
 
 def kkt_circle(ncf: Ncf) -> KktSet:
@@ -40,11 +41,8 @@ def kkt_circle(ncf: Ncf) -> KktSet:
         raise ArithmeticError("neighbouring critical points disagree about the slope between them")
     search = _squared if ncf.kind is NeuronKind.SQUARED_RELU else _two_layer
     points = certified(search(ncf), ncf)
-    statistics = {
-        "lines": float(len(ncf.merged_lines.axis)),
-        "cells": float(f.real.sum()) or 1.0,
-        "max_residual": max((point.residual for point in points), default=0.0),
-    }
+    arcs = int(f.real.sum()) or 1
+    statistics = {"lines": float(len(ncf.merged_lines.axis)), "cells": float(arcs)}
     return KktSet(
         by_value(points),
         "exact",
@@ -53,7 +51,8 @@ def kkt_circle(ncf: Ncf) -> KktSet:
         ncf.kind,
         ncf.leak,
         2,
-        statistics=statistics,
+        Outcome(End.CONVERGED, arcs, largest_residual(points)),
+        statistics,
     )
 
 

@@ -27,7 +27,8 @@ from workbench.theory.ncf.piecewise_quadratic import (
     kind_of,
     quadratic,
 )
-from workbench.theory.ncf.result import FlatExtent, KktSet, PointKind, by_value
+from workbench.theory.ncf.result import FlatExtent, KktSet, PointKind, by_value, largest_residual
+from workbench.theory.numerics.outcome import End, Outcome
 
 KEEP = 128
 """Most distinct ends of the ascents that are polished and listed, for each sign."""
@@ -65,18 +66,18 @@ def kkt_multistart(
         raise ValueError(f"starts must be at least 1, got {starts}")
     lines = ncf.merged_lines
     search = _squared if ncf.kind is NeuronKind.SQUARED_RELU else _two_layer
-    ends, tried, distinct, finished = search(
-        lines, starts, np.random.default_rng(seed), keep, cancel
-    )
+    ends, distinct, outcome = search(lines, starts, np.random.default_rng(seed), keep, cancel)
     candidates = [replace(end.candidate, basin=end.count / starts) for end in ends]
     points = certified(candidates, ncf)
-    reason = f"{tried:,} seeded starts; what they missed is not known" if finished else "cancelled"
+    tried = outcome.iterations or 0
+    reason = f"{tried:,} seeded starts; what they missed is not known"
+    if outcome.cancelled:
+        reason = outcome.why_not
     statistics = {
         "lines": float(len(lines.axis)),
         "starts": float(tried),
         "distinct": float(distinct),
         "settled": float(len(ends)),
-        "max_residual": max((point.residual for point in points), default=0.0),
     }
     return KktSet(
         by_value(points),
@@ -86,7 +87,7 @@ def kkt_multistart(
         ncf.kind,
         ncf.leak,
         ncf.dimension,
-        not finished,
+        replace(outcome, residual=largest_residual(points)),
         statistics,
     )
 
@@ -116,29 +117,38 @@ def leaders(
 
 def _squared(
     lines: MergedLines, starts: int, rng: np.random.Generator, keep: int, cancel: Cancel
-) -> tuple[list[_End], int, int, bool]:
-    """Ends of ascents of N and −N."""
+) -> tuple[list[_End], int, Outcome]:
+    """Ends of ascents of N and −N, how many differed before polishing, and how the search ended."""
     q = quadratic(lines)
     less = max(1, starts // 4)
     ends: list[_End] = []
-    distinct = 0
+    distinct = unsettled = 0
+    cancelled = Outcome(End.CANCELLED, starts + less)
     for sign, count in ((1.0, starts), (-1.0, less)):
         one = replace(q, base=sign * q.base, plus=sign * q.plus, minus=sign * q.minus)
-        reached, finished = ascent_quadratic.ascend(
-            one, _sphere(rng, count, lines.dimension), cancel=cancel
-        )
-        if not finished:
-            return ends, starts + less, distinct, False
+        ascent = ascent_quadratic.ascend(one, _sphere(rng, count, lines.dimension), cancel=cancel)
+        if ascent.outcome.cancelled:
+            return ends, distinct, cancelled
+        reached = ascent.direction
         heads, counts = leaders(reached, one.value(reached), 1e-3, keep)
         distinct += len(heads)
         for head, taken in zip(heads, counts, strict=True):
             if cancel is not None and cancel():
-                return ends, starts + less, distinct, False
+                return ends, distinct, cancelled
             polished = ascent_quadratic.polish(one, reached[head])
-            if polished is not None:
+            if polished.outcome.converged:
                 candidate = _squared_candidate(q, polished, sign)
                 _add(ends, candidate, int(taken) if sign > 0 else 0, q)
-    return ends, starts + less, distinct, True
+            else:
+                unsettled += 1
+    return ends, distinct, _ended(starts + less, unsettled)
+
+
+def _ended(starts: int, unsettled: int) -> Outcome:
+    """Of a search that was not cancelled; `unsettled`: ends that polishing did not settle."""
+    if not unsettled:
+        return Outcome(End.CONVERGED, starts)
+    return Outcome(End.STALLED, starts, reason=f"{unsettled:,} ends of ascents did not settle")
 
 
 def _squared_candidate(
@@ -197,7 +207,7 @@ def _one_set(a: Candidate, b: Candidate, q: PiecewiseQuadratic) -> bool:
 
 def _two_layer(
     lines: MergedLines, starts: int, rng: np.random.Generator, keep: int, cancel: Cancel
-) -> tuple[list[_End], int, int, bool]:
+) -> tuple[list[_End], int, Outcome]:
     """Ends of ascents of g (v > 0) and −g (v < 0), and their mirror images with −v.
 
     Ends with N < 0 are no maxima of N(v, u) but saddles that only balanced neurons approach, while
@@ -206,24 +216,25 @@ def _two_layer(
     g = linear(lines)
     floor = -ascent_linear.SMALL * g.scale
     ends: list[_End] = []
-    distinct = 0
+    distinct = unsettled = 0
+    cancelled = Outcome(End.CANCELLED, starts)
     for sign, count in ((1.0, starts - starts // 2), (-1.0, starts // 2)):
         one = replace(g, base=sign * g.base, plus=sign * g.plus, minus=sign * g.minus)
-        reached, finished = ascent_linear.ascend(
-            one, _sphere(rng, count, lines.dimension), cancel=cancel
-        )
-        if not finished:
-            return ends, starts, distinct, False
+        ascent = ascent_linear.ascend(one, _sphere(rng, count, lines.dimension), cancel=cancel)
+        if ascent.outcome.cancelled:
+            return ends, distinct, cancelled
+        reached = ascent.direction
         value = one.value(reached)
         reached, value = reached[value >= floor], value[value >= floor]
         heads, counts = leaders(reached, value, 0.004, keep)
         distinct += len(heads)
         settled = ascent_linear.settle(one, reached[heads], cancel=cancel)
         if cancel is not None and cancel():
-            return ends, starts, distinct, False
+            return ends, distinct, cancelled
+        unsettled += int((~settled.done).sum())
         for b in np.flatnonzero(settled.done):
             _add_pair(ends, one, settled, int(b), sign, int(counts[b]))
-    return ends, starts, distinct, True
+    return ends, distinct, _ended(starts, unsettled)
 
 
 def _add_pair(

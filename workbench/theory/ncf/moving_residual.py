@@ -24,9 +24,8 @@ from dataclasses import dataclass
 import numpy as np
 
 from workbench.arrays import Array, Bool, Float
-from workbench.theory.ncf.ncf import Ncf
-from workbench.theory.ncf.neuron import NeuronKind, activation, activation_slope, neuron_outputs
 from workbench.theory.ncf.paths import time_left
+from workbench.theory.ncf.separable_risk import NeuronRisk
 from workbench.theory.numerics.outcome import End, Outcome
 
 DOUBT = 0.1
@@ -42,55 +41,6 @@ BEYOND = 1.3
 """Times the first escape of a scenario up to which its other neurons are followed."""
 
 SCENARIOS = ("still", "moving", "less", "more", "answered")
-
-
-@dataclass(frozen=True, eq=False)
-class SeparableRisk:
-    """Φ = Σ_k s_k H(x; w_k) and what its summed risk pulls at.
-
-    `residual`: outputs (n) -> z (n), −∂/∂Φ of the summed risk. `rest` (n): outputs of neurons that are
-    followed by nobody and taken to stay.
-    """
-
-    x: Float[Array, "n d"]
-    kind: NeuronKind
-    leak: float
-    residual: Callable[[Float[Array, " n"]], Float[Array, " n"]]
-    rest: Float[Array, " n"]
-
-    def outputs(self, weights: Float[Array, "a p"], sees: Float[Array, " a"]) -> Float[Array, " n"]:
-        """Σ_k s_k H(x; w_k), s_k = `sees`."""
-        return sees @ neuron_outputs(weights, self.x, self.kind, self.leak)
-
-    def pull(
-        self, weights: Float[Array, "a p"], sees: Float[Array, " a"], z: Float[Array, " n"]
-    ) -> Float[Array, "a p"]:
-        """ẇ_k = s_k ∇N_z(w_k), s_k = `sees`."""
-        return sees[:, None] * Ncf(self.x, z, self.kind, self.leak).gradient(weights)
-
-
-@dataclass(frozen=True, eq=False)
-class ApartRisk(SeparableRisk):
-    """Φ = Σ_k v_k σ(u_k x_{j_k}): two-layer neurons (v, u) that see one coordinate j_k each."""
-
-    def _heights(
-        self, weights: Float[Array, "a 2"], sees: Float[Array, " a"]
-    ) -> tuple[Float[Array, "a n"], Float[Array, "a n"]]:
-        """x_{i j_k} and u_k x_{i j_k}."""
-        own = self.x[:, sees.astype(np.int64)].T
-        return own, weights[:, 1:] * own
-
-    def outputs(self, weights: Float[Array, "a p"], sees: Float[Array, " a"]) -> Float[Array, " n"]:
-        """The sum over neurons, j_k = `sees`."""
-        return weights[:, 0] @ activation(self._heights(weights, sees)[1], self.leak)
-
-    def pull(
-        self, weights: Float[Array, "a p"], sees: Float[Array, " a"], z: Float[Array, " n"]
-    ) -> Float[Array, "a p"]:
-        """(v̇, u̇) = (Σ_i z_i σ(u x_ij), v Σ_i z_i σ'(u x_ij) x_ij), j = `sees`."""
-        own, height = self._heights(weights, sees)
-        in_u = (activation_slope(height, self.leak) * own) @ z
-        return np.column_stack([activation(height, self.leak) @ z, weights[:, 0] * in_u])
 
 
 @dataclass(frozen=True, eq=False)
@@ -138,7 +88,7 @@ class _Race:
 
     def __init__(
         self,
-        risk: SeparableRisk,
+        risk: NeuronRisk,
         large: tuple[Float[Array, "a p"], Float[Array, " a"]],
         small: tuple[Float[Array, "k p"], Float[Array, " k"]],
         radius: float,
@@ -255,7 +205,7 @@ class _Race:
 
 
 def scenarios_ahead(
-    risk: SeparableRisk,
+    risk: NeuronRisk,
     large: tuple[Float[Array, "a p"], Float[Array, " a"]],
     small: tuple[Float[Array, "k p"], Float[Array, " k"]],
     *,

@@ -17,7 +17,14 @@ from workbench.arrays import Array
 from workbench.theory.ncf.ncf import Ncf
 from workbench.theory.ncf.neuron import check_leak
 from workbench.theory.ncf.paths import Paths
-from workbench.theory.ncf.result import FlatExtent, KktPoint, KktSet, PointKind, by_value
+from workbench.theory.ncf.result import (
+    FlatExtent,
+    KktPoint,
+    KktSet,
+    PointKind,
+    by_value,
+    largest_residual,
+)
 from workbench.theory.numerics.outcome import End, Outcome
 
 ROUNDING = 64.0 * float(np.finfo(np.float64).eps)
@@ -75,7 +82,8 @@ def kkt_scalar(ncf: Ncf) -> KktSet:
         extent = FlatExtent("meridian", None, np.eye(2))
         points.append(KktPoint(np.array([0.0, flat[0]]), 0.0, 0.0, 0.0, "flat", share, extent))
     reason = "closed form for inputs of one number"
-    return KktSet(by_value(points), "exact", True, reason, ncf.kind, float(ncf.leak), 1)
+    outcome = Outcome(End.CONVERGED, 0, largest_residual(points))
+    return KktSet(by_value(points), "exact", True, reason, ncf.kind, float(ncf.leak), 1, outcome)
 
 
 def _on_side(slopes: Slopes, side: float, ncf: Ncf) -> list[KktPoint]:

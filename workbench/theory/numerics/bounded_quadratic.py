@@ -4,7 +4,7 @@ Projected Newton (Bertsekas 1982, Projected Newton methods for optimization prob
 constraints): a Cholesky step on the variables that are free to move, a search along the projected
 arc for the others; monotone, and finite once the right bounds are found. The ridge τ keeps steps
 bounded where G is singular; who needs the minimum without it repeats with the residual, which is the
-proximal point method (`margin_front`).
+proximal point method (theory/margin/front.py).
 """
 
 from __future__ import annotations

@@ -9,16 +9,13 @@ from typing import Any, ClassVar
 
 import numpy as np
 from rich.text import Text
-from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
-from textual.containers import VerticalScroll
-from textual.widgets import Static
 
 from workbench.config.toml import parse_toml
 from workbench.errors import clean_text
 from workbench.record.reader import RunReader
 from workbench.record.schema import STEP
-from workbench.tui.dialogs import Dialog, palette_of
+from workbench.tui.dialogs import Sheet, palette_of
 from workbench.tui.widgets.cells import clip, text_width
 from workbench.tui.widgets.chart import ChartModel, Curve
 from workbench.tui.widgets.palette import Palette
@@ -242,39 +239,21 @@ def draw_diff(
     return text
 
 
-class DiffScreen(Dialog[None]):
+class DiffScreen(Sheet):
     """Where two runs' configurations differ."""
 
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("escape,D,q,enter", "close", "close"),
-        Binding("j", "scroll(1)", "down", show=False),
-        Binding("k", "scroll(-1)", "up", show=False),
     ]
 
     def __init__(self, names: tuple[str, str], differences: Sequence[Difference]) -> None:
-        super().__init__()
+        count = len(differences)
+        super().__init__("1 setting differs" if count == 1 else f"{count} settings differ")
         self.names, self.differences = names, tuple(differences)
-
-    def compose(self) -> ComposeResult:
-        count = len(self.differences)
-        with VerticalScroll(classes="sheet") as box:
-            box.border_title = "1 setting differs" if count == 1 else f"{count} settings differ"
-            box.set_class(palette_of(self).ascii, "plain")
-            yield Static(markup=False)
 
     def on_resize(self) -> None:
         """Arrange the columns for the width."""
         self.call_after_refresh(self._fill)
 
     def _fill(self) -> None:
-        width = max(20, self.query_one(VerticalScroll).content_size.width - 1)
-        drawn = draw_diff(self.names, self.differences, width, palette_of(self))
-        self.query_one(Static).update(drawn)
-
-    def action_close(self) -> None:
-        """Back to the runs."""
-        self.dismiss(None)
-
-    def action_scroll(self, rows: int) -> None:
-        """Up or down by letter."""
-        self.query_one(VerticalScroll).scroll_relative(y=rows, animate=False)
+        self.write(draw_diff(self.names, self.differences, self.room, palette_of(self)))

@@ -183,7 +183,7 @@ class StoredSubject:
         from workbench.run.stored import StoredRun
 
         config = self.source.config
-        if config is not None and config.model.kind == "torch":
+        if config is not None and config.own_network:
             raise BadInput(
                 "this run's network is a class of its own, which is not imported for looking; "
                 f"workbench inspect {self.folder.name} --trust does, if you know where it comes from."

@@ -7,13 +7,10 @@ from typing import ClassVar
 
 from rich.table import Table
 from rich.text import Text
-from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
-from textual.containers import VerticalScroll
-from textual.widgets import Static
 
 from workbench.protocol.events import RunEvent
-from workbench.tui.dialogs import Dialog, palette_of
+from workbench.tui.dialogs import Sheet, palette_of
 from workbench.tui.widgets import numbers
 from workbench.tui.widgets.eventlog import event_ink
 from workbench.tui.widgets.palette import Palette
@@ -42,7 +39,7 @@ def _style(palette: Palette, ink: str) -> str:
     return f"#{palette.ink(ink):06x}"
 
 
-class EventsScreen(Dialog[None]):
+class EventsScreen(Sheet):
     """All events, followed while a run trains; any of `esc`, `e`, `q`, `enter` closes it.
 
     `events`: gives what has happened by now.
@@ -50,20 +47,12 @@ class EventsScreen(Dialog[None]):
 
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("escape,e,q,enter", "close", "close"),
-        Binding("down,j", "scroll(1)", "down", show=False),
-        Binding("up,k", "scroll(-1)", "up", show=False),
     ]
 
     def __init__(self, events: Callable[[], Sequence[RunEvent]]) -> None:
-        super().__init__()
+        super().__init__("events")
         self.events = events
         self._shown = -1
-
-    def compose(self) -> ComposeResult:
-        with VerticalScroll(classes="sheet") as box:
-            box.border_title = "events"
-            box.set_class(palette_of(self).ascii, "plain")
-            yield Static()
 
     def on_mount(self) -> None:
         """Show them, from the newest up, and go on looking."""
@@ -74,17 +63,9 @@ class EventsScreen(Dialog[None]):
         events = self.events()
         if len(events) == self._shown:
             return
-        box = self.query_one(VerticalScroll)
+        box = self.box
         at_end = self._shown < 0 or box.scroll_y >= box.max_scroll_y
         self._shown = len(events)
-        self.query_one(Static).update(draw_all(events, palette_of(self)))
+        self.write(draw_all(events, palette_of(self)))
         if at_end:
             self.call_after_refresh(box.scroll_end, animate=False)
-
-    def action_close(self) -> None:
-        """Back to the screen beneath."""
-        self.dismiss(None)
-
-    def action_scroll(self, rows: int) -> None:
-        """Up or down."""
-        self.query_one(VerticalScroll).scroll_relative(y=rows, animate=False)

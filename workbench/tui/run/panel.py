@@ -38,7 +38,7 @@ from workbench.tui.run.shared_x import SharedX
 from workbench.tui.run.source import Source
 from workbench.tui.run.surface import prediction_model
 from workbench.tui.run.trends import rates_of, spark_model
-from workbench.tui.run.x_axis import LN10, XAxis, classifies
+from workbench.tui.run.x_axis import XAxis, classifies
 from workbench.tui.unbroken import Unbroken, contained
 from workbench.tui.widgets.chart import LineChart
 from workbench.tui.widgets.compass import Compass
@@ -286,8 +286,10 @@ class Panel(Unbroken, Vertical, can_focus=True):
         x = self.shared.values
         x_axis = self.shared.shown(views.saddle_lines(source.events(), history, x))
         moment = source.moment(x_axis.cursor)
-        self._draw_status(source, moment)
         self._draw_caption(source)
+        status = views.status_model(source, moment, x_axis.cursor is not None)
+        said = replace(status, extra=status.extra or self._note_without_caption())
+        self.query_one("#status", StatusLine).show(said)
         if history.length:
             self._draw_charts(source, x_axis, moment, data)
         self.host.drawn()
@@ -381,25 +383,6 @@ class Panel(Unbroken, Vertical, can_focus=True):
             sparks.styles.height = len(trends.rows) + 1
             sparks.show(trends)
         self._put("log", lambda: views.told(source.events()))
-
-    def _draw_status(self, source: Source, moment: Moment) -> None:
-        progress, values = source.progress(), moment.values
-        log_risk = values.get("log_risk")
-        at_cursor = self.shared.cursor is not None
-        of_classes = classifies(source.config, source.history)
-        self.query_one("#status", StatusLine).show(
-            Status(
-                state=progress.state,
-                name=source.name,
-                step=moment.step if at_cursor else progress.step,
-                log10_risk=None if log_risk is None else log_risk / LN10,
-                margin=values.get("margin_normalized") if of_classes else None,
-                norm=values.get("rho"),
-                rate=progress.rate or None,
-                eta=progress.eta,
-                extra=progress.note or self._note_without_caption(),
-            )
-        )
 
     def _draw_caption(self, source: Source) -> None:
         """What one sees here, and what can be done."""

@@ -1,4 +1,4 @@
-"""From a state to what the pictures beside the charts show: compass, landscape, events. Pure."""
+"""From a state to what the pictures beside the charts show: compass, landscape, events, status line. Pure."""
 
 from __future__ import annotations
 
@@ -10,11 +10,14 @@ from workbench.arrays import Float
 from workbench.protocol.events import Checkpointed, Paused, RunEvent, SaddleFound
 from workbench.record.history import History
 from workbench.tui.run.moments import Moment
+from workbench.tui.run.source import Source
+from workbench.tui.run.x_axis import LN10, classifies
 from workbench.tui.widgets.chart import VLine
 from workbench.tui.widgets.compass import CompassModel
 from workbench.tui.widgets.eventlog import EventLogModel
 from workbench.tui.widgets.landscape import LandscapeModel
 from workbench.tui.widgets.marks import DataDirection, KktPoint
+from workbench.tui.widgets.statusline import Status
 
 FEW_INPUTS = 40
 
@@ -102,3 +105,21 @@ def told(events: Sequence[RunEvent], most: int = 40) -> EventLogModel:
     last = len(events) - 1
     shown = [e for i, e in enumerate(events) if e.kind != Checkpointed.kind or i == last]
     return EventLogModel(tuple(shown[-most:]))
+
+
+def status_model(source: Source, moment: Moment, at_cursor: bool) -> Status:
+    """The status line at the cursor, or now."""
+    progress, values = source.progress(), moment.values
+    log_risk = values.get("log_risk")
+    of_classes = classifies(source.config, source.history)
+    return Status(
+        state=progress.state,
+        name=source.name,
+        step=moment.step if at_cursor else progress.step,
+        log10_risk=None if log_risk is None else log_risk / LN10,
+        margin=values.get("margin_normalized") if of_classes else None,
+        norm=values.get("rho"),
+        rate=progress.rate or None,
+        eta=progress.eta,
+        extra=progress.note,
+    )

@@ -218,7 +218,7 @@ class StoredSource:
 
         A model class of the user's is never imported for looking.
         """
-        if self.config is None or self.config.model.kind == "torch":
+        if self.config is None or self.config.own_network:
             return
         import workbench.theory.ncf.kkt  # noqa: F401  (slow to load, and wanted by the next frame)
 
@@ -294,7 +294,7 @@ class StoredSource:
             self.network is None
             and "theta" in self.reader.series_names()
             and self.config is not None
-            and self.config.model.kind != "torch"
+            and not self.config.own_network
         )
 
     def events(self) -> Sequence[RunEvent]:
