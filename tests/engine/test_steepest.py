@@ -20,7 +20,7 @@ DATA = {"kind": "inline", "x": X[APART].tolist(), "y": np.sign(SIDE[APART]).toli
 LINEAR = {"kind": "deep-linear", "depth": 1}
 
 
-def setup_for(rule, lr, model=LINEAR, loss="exponential", **more):
+def experiment_for(rule, lr, model=LINEAR, loss="exponential", **more):
     return experiment_of(
         parse_config(
             {
@@ -36,19 +36,23 @@ def setup_for(rule, lr, model=LINEAR, loss="exponential", **more):
     )
 
 
-def theta_after(setup, steps):
-    setup.program.run_chunk(setup.state, setup.state.step, 1, steps, None, StopFlag())
-    return setup.state.theta.numpy().copy()
+def theta_after(experiment, steps):
+    experiment.program.run_chunk(
+        experiment.state, experiment.state.step, 1, steps, None, StopFlag()
+    )
+    return experiment.state.theta.numpy().copy()
 
 
-def margin(setup, w, order):
+def margin(experiment, w, order):
     """min_i y_i⟨w, x_i⟩/‖w‖."""
-    return float((setup.dataset.y * (setup.dataset.x @ w)).min() / np.linalg.norm(w, order))
+    return float(
+        (experiment.dataset.y * (experiment.dataset.x @ w)).min() / np.linalg.norm(w, order)
+    )
 
 
-def largest_margin(setup, order):
+def largest_margin(experiment, order):
     """max min_i y_i⟨w, x_i⟩ over ‖w‖ ≤ 1, ℓ∞ or ℓ1, as a linear program in (w⁺, w⁻, γ)."""
-    rows = setup.dataset.y[:, None] * setup.dataset.x
+    rows = experiment.dataset.y[:, None] * experiment.dataset.x
     n, d = rows.shape
     a = [np.column_stack([-rows, rows, np.ones(n)])]
     b = [np.zeros(n)]
@@ -63,12 +67,12 @@ def largest_margin(setup, order):
 @pytest.mark.parametrize("rule", ["sign", "coordinate", "spectral"])
 def test_a_step_has_the_length_that_is_asked_for(rule):
     model = {"kind": "two-layer-relu", "width": 4}
-    setup = setup_for(rule, 0.01, model)
-    before = setup.state.theta.numpy().copy()
-    buffer = RowBuffer(1, setup.state.theta, setup.output_shape)
-    setup.program.evaluate(setup.state, buffer)
+    experiment = experiment_for(rule, 0.01, model)
+    before = experiment.state.theta.numpy().copy()
+    buffer = RowBuffer(1, experiment.state.theta, experiment.output_shape)
+    experiment.program.evaluate(experiment.state, buffer)
     gradient = buffer.take().gradient[0]
-    moved = theta_after(setup, 1) - before
+    moved = theta_after(experiment, 1) - before
     assert gradient @ moved < 0.0
     if rule == "sign":
         assert moved == pytest.approx(-0.01 * np.sign(gradient), abs=1e-17)
@@ -77,39 +81,39 @@ def test_a_step_has_the_length_that_is_asked_for(rule):
         assert np.flatnonzero(moved).tolist() == [place]
         assert moved[place] == pytest.approx(-0.01 * np.sign(gradient[place]))
     else:
-        for p in setup.structure.parameters:
+        for p in experiment.structure.parameters:
             block = moved[p.start : p.stop].reshape(p.shape[0], -1)
             assert np.linalg.norm(block, 2) == pytest.approx(0.01, rel=1e-9)
-    assert setup.state.time == pytest.approx(0.01)
+    assert experiment.state.time == pytest.approx(0.01)
 
 
 @pytest.mark.parametrize(("rule", "order"), [("sign", np.inf), ("coordinate", 1)])
 def test_each_rule_nears_the_largest_margin_of_its_norm(rule, order):
     """And is past what gradient descent reaches of it, whose margin is that of ℓ2."""
-    setup = setup_for(rule, 1e-2)
-    best = largest_margin(setup, order)
-    early = margin(setup, theta_after(setup, 1_000), order)
-    late = margin(setup, theta_after(setup, 9_000), order)
-    euclid = hard_margin_svm(setup.dataset.y[:, None] * setup.dataset.x).direction
+    experiment = experiment_for(rule, 1e-2)
+    best = largest_margin(experiment, order)
+    early = margin(experiment, theta_after(experiment, 1_000), order)
+    late = margin(experiment, theta_after(experiment, 9_000), order)
+    euclid = hard_margin_svm(experiment.dataset.y[:, None] * experiment.dataset.x).direction
     assert early < late <= best * (1 + 1e-9)
     assert late > 0.97 * best
-    assert margin(setup, euclid, order) < 0.95 * best
+    assert margin(experiment, euclid, order) < 0.95 * best
 
 
 def test_spectral_descent_of_one_row_is_euclidean():
-    setup = setup_for("spectral", 1e-2)
-    w = theta_after(setup, 10_000)
-    best = hard_margin_svm(setup.dataset.y[:, None] * setup.dataset.x)
-    assert 0.97 * best.margin < margin(setup, w, 2) <= best.margin * (1 + 1e-9)
+    experiment = experiment_for("spectral", 1e-2)
+    w = theta_after(experiment, 10_000)
+    best = hard_margin_svm(experiment.dataset.y[:, None] * experiment.dataset.x)
+    assert 0.97 * best.margin < margin(experiment, w, 2) <= best.margin * (1 + 1e-9)
 
 
 def test_a_step_rests_where_the_gradient_vanishes():
-    setup = setup_for("sign", 1e-2, loss="exponential-cubed")
-    setup.state.theta.zero_()
-    assert (theta_after(setup, 3) == 0.0).all()
-    assert setup.state.time == 0.0
+    experiment = experiment_for("sign", 1e-2, loss="exponential-cubed")
+    experiment.state.theta.zero_()
+    assert (theta_after(experiment, 3) == 0.0).all()
+    assert experiment.state.time == 0.0
 
 
 def test_what_belongs_to_the_flow_is_refused():
     with pytest.raises(BadInput, match=r"train\.until belongs to train\.rule 'flow'"):
-        setup_for("sign", 1e-2, until={"log10_risk": -9})
+        experiment_for("sign", 1e-2, until={"log10_risk": -9})

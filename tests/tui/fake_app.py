@@ -14,6 +14,7 @@ from textual.binding import Binding, BindingType
 from textual.pilot import Pilot
 from textual.screen import Screen
 
+from workbench.protocol.status import RunStatus
 from workbench.record.store import RunStore
 from workbench.tui.help import HelpScreen
 from workbench.tui.routes import Go, Route
@@ -99,7 +100,7 @@ def make_run(
     rows = sample_run.rows(0, count)
     rows["log_risk"] = -np.arange(count, dtype=np.float64) - number
     store.append(rows)
-    assert store.finish(status) is None
+    assert store.finish(RunStatus(status)) is None
     return folder
 
 
