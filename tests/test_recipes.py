@@ -240,3 +240,68 @@ def test_a_dataset_touches_three_files_and_a_preset_one(house):
     assert "Two points." in house.workbench("presets")
     done = house.workbench("run", "toy", "--headless", "--json", "--runs-dir", "runs")
     assert json.loads(done)["status"] == "finished"
+
+
+NETWORK = '''
+import torch
+from torch import nn
+
+from workbench.config.models import CubedModel
+from workbench.models.network import Needs, Network
+from workbench.models.structure import Description, Layer, Neurons
+
+
+class Cubed(Network):
+    """Φ(x) = Σ_k max(0, ⟨u_k, x⟩)³."""
+
+    def __init__(self, d: int, width: int) -> None:
+        super().__init__()
+        self.u = nn.Parameter(torch.zeros(width, d, dtype=torch.float64))
+
+    def forward(self, x):
+        return torch.relu(x.flatten(1) @ self.u.T).pow(3).sum(dim=1)
+
+    def describe(self) -> Description:
+        return Description((Layer("u", ("u",), order=3.0),), Neurons("u"), smooth_gates=True)
+
+
+def build(table: CubedModel, needs: Needs) -> Cubed:
+    return Cubed(needs.d, table.width)
+'''
+NETWORK_TABLE = '''class CubedModel(ModelTable):
+    """Σ_k max(0, ⟨u_k, x⟩)³; 3-homogeneous."""
+
+    single_output = True
+    kind: Literal["cubed"]
+    width: Count = 4
+
+
+'''
+
+
+def test_a_model_touches_three_files(house):
+    house.write("workbench/models/cubed.py", NETWORK)
+    house.insert(
+        "workbench/config/models.py",
+        ("LINEARISABLE: list", NETWORK_TABLE),
+        ("    VggModel,", "    CubedModel,"),
+    )
+    house.insert(
+        "workbench/models/build.py",
+        ("    deep_linear,", "    cubed,"),
+        ('    "residual": residual', '    "cubed": cubed.build,'),
+    )
+    assert len(house.touched) == 3
+    run = ("run", "first-look", "--headless", "--json", "--runs-dir", "runs", "--steps", 5)
+    for name, model in {
+        "itself": "{kind='cubed', width=3}",
+        "linearised": "{kind='ntk', base={kind='cubed', width=3}}",
+    }.items():
+        done = house.workbench(*run, "--name", name, "--set", f"model={model}")
+        assert json.loads(done)["status"] == "finished"
+    shown = json.loads(house.workbench("show", "itself", "--json", "--runs-dir", "runs"))
+    assert shown["homogeneity"] == 3.0
+    assert (
+        json.loads(house.workbench("inspect", "itself", "--json", "--runs-dir", "runs"))["step"]
+        == 5
+    )

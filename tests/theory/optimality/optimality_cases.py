@@ -7,16 +7,16 @@ from functools import cache
 
 import numpy as np
 
-from workbench.theory.margin.descent import begin, descend
-from workbench.theory.margin.polish import polish
-from workbench.theory.margin.problem import MarginPoint
-from workbench.theory.optimality.layered_network import (
-    LayeredNetwork,
+from tests.theory.optimality.layer_indices import (
     diagonal_layers,
     full_layers,
     masked_layers,
     patch_layers,
 )
+from workbench.theory.margin.descent import begin, descend
+from workbench.theory.margin.polish import polish
+from workbench.theory.margin.problem import MarginPoint
+from workbench.theory.optimality.layered_network import LayeredNetwork
 
 HALF = 2.0**-0.5
 CROSS = [[0, 1], [1, 0], [0, -1], [-1, 0]]

@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 
 from tests.reference_optimality import better_nearby, is_better, least_anywhere
+from tests.theory.optimality.layer_indices import full_layers, patch_layers
 from tests.theory.optimality.optimality_cases import (
     HALF,
     paper_cases,
@@ -17,7 +18,7 @@ from tests.theory.optimality.optimality_cases import (
     polished,
     random_case,
 )
-from workbench.theory.optimality.layered_network import LayeredNetwork, full_layers, patch_layers
+from workbench.theory.optimality.layered_network import LayeredNetwork
 from workbench.theory.optimality.verdict import optimality
 
 CASES = paper_cases()

@@ -9,6 +9,12 @@ import numpy as np
 import pytest
 
 from tests.reference_optimality import margins
+from tests.theory.optimality.layer_indices import (
+    diagonal_layers,
+    full_layers,
+    masked_layers,
+    patch_layers,
+)
 from tests.theory.optimality.optimality_cases import paper_cases
 from workbench.theory.margin.patterned import PatternedMargins
 from workbench.theory.optimality.bounds import group_norm_bound, neuron_bound, product_bound
@@ -19,13 +25,7 @@ from workbench.theory.optimality.exact_margins import (
     made_feasible,
     rounded_up,
 )
-from workbench.theory.optimality.layered_network import (
-    LayeredNetwork,
-    diagonal_layers,
-    full_layers,
-    masked_layers,
-    patch_layers,
-)
+from workbench.theory.optimality.layered_network import LayeredNetwork
 from workbench.theory.optimality.neuron_supremum import neuron_supremum, on_cone, peaks_locally
 from workbench.theory.optimality.point import candidate
 

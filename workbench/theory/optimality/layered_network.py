@@ -7,13 +7,11 @@ degree 1 in every layer, and all its derivatives are exact sums over paths. A `P
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from itertools import pairwise
 
 import numpy as np
-from jaxtyping import Bool, Float, Int
+from jaxtyping import Float, Int
 
 from workbench.arrays import Array
 from workbench.theory.margin.patterned import gates_of
@@ -285,37 +283,3 @@ class LayeredNetwork:
             if k:
                 above = held[k - 1] * (above @ matrices[k])
         return float(below[layer][0] @ matrices[layer][unit]), found[:-1]
-
-
-def masked_layers(
-    masks: Sequence[Bool[Array, "_ _"]],
-) -> tuple[Int[Array, "_ _"], ...]:
-    """Indices of layers whose free weights lie in θ one after the other, row by row, none shared."""
-    start, found = 0, []
-    for mask in masks:
-        index = np.full(mask.shape, -1, dtype=np.int64)
-        count = int(mask.sum())
-        index[mask] = np.arange(start, start + count)
-        found.append(index)
-        start += count
-    return tuple(found)
-
-
-def full_layers(sizes: Sequence[int]) -> tuple[Int[Array, "_ _"], ...]:
-    """Fully connected layers; `sizes` are d, the hidden widths, 1."""
-    return masked_layers([np.ones((b, a), dtype=bool) for a, b in pairwise(sizes)])
-
-
-def diagonal_layers(d: int, depth: int) -> tuple[Int[Array, "_ _"], ...]:
-    """w_1 … w_m of d numbers each: diagonal layers, then a row (VSS22 §2)."""
-    hidden = [np.eye(d, dtype=bool)] * (depth - 1)
-    return masked_layers([*hidden, np.ones((1, d), dtype=bool)])
-
-
-def patch_layers(d: int, patches: int) -> tuple[Int[Array, "_ _"], ...]:
-    """One filter w (d/patches) on disjoint patches, then v (patches): VSS22 Theorem 4.4."""
-    width = d // patches
-    filters = np.full((patches, d), -1, dtype=np.int64)
-    for j in range(patches):
-        filters[j, j * width : (j + 1) * width] = np.arange(width)
-    return filters, width + np.arange(patches, dtype=np.int64)[None, :]
