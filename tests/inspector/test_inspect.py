@@ -229,6 +229,15 @@ def test_cross_entropy_has_no_single_residual_but_a_verdict():
     assert verdict(found) in ("moving", "undecided")
 
 
+def test_a_risk_below_that_of_all_classes_alike_does_not_separate():
+    """Below log 3 a sample of three classes may still be wrong; below log 2 none is."""
+    model = DeepRelu(1, (), 3, 0.0)
+    for outputs, separated in (([0.2, 0.0, -5.0], False), ([0.0, 2.0, 0.0], True)):
+        made = state(model, outputs, [1.0], loss="cross-entropy", x=np.ones((1, 1)), order=1.0)
+        assert made.log_risk < np.log(np.log(3))
+        assert inspect_state(made).judgement.evidence.separated == separated
+
+
 # --- JSON, runs, forecasts ------------------------------------------------------------------------
 
 

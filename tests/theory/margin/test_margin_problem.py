@@ -163,15 +163,20 @@ def test_risks_of_1e_minus_100000_against_200_digits(loss):
     assert found.multipliers == pytest.approx(slow, rel=1e-10, abs=1e-300)
 
 
-@pytest.mark.parametrize("loss", ["exponential", "logistic", "cross-entropy"])
+@pytest.mark.parametrize(
+    "loss", ["exponential", "logistic", "cross-entropy", "exponential-cubed", "logistic-cubed"]
+)
 @pytest.mark.parametrize("seed", range(8))
 def test_lemma_bounds_hold(loss, seed):
     problem, theta = random_state(seed, scale=3.0)
     q = problem.margins(theta, problem.gates(theta))
     theta = theta * np.sqrt(3.0 / q.min())
     q = problem.margins(theta, problem.gates(theta))
-    risk = np.exp(-q).sum() if loss == "exponential" else np.log1p(np.exp(-q)).sum()
-    smoothed = -np.log(risk) if loss == "exponential" else -np.log(np.expm1(risk))
+    s = q**3 if loss.endswith("cubed") else q
+    plain = loss.startswith("exponential")
+    risk = np.exp(-s).sum() if plain else np.log1p(np.exp(-s)).sum()
+    smoothed = -np.log(risk) if plain else -np.log(np.expm1(risk))
+    smoothed = np.cbrt(smoothed) if loss.endswith("cubed") else smoothed
     found = paper_certificate_at(
         point_of(problem, theta), loss_of(loss).log_weights(q, np.arange(6))
     )
@@ -184,7 +189,8 @@ def test_lemma_bounds_hold(loss, seed):
         q_ratio=float(q.max() / q.min()),
         constraints=6,
     )
-    assert found.epsilon <= epsilon
+    # Where one sample is all of a risk, γ~ is γ̄ and the bound is met to the last bit.
+    assert found.epsilon <= epsilon * (1.0 + 1e-14)
     assert found.delta <= delta
 
 
