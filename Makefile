@@ -41,7 +41,8 @@ format: $(INSTALLED)  ## style mended
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
 
-docs: $(INSTALLED)  ## screenshots from a real run
+docs: $(INSTALLED)  ## tables of docs/files.md, screenshots from a real run
+	$(BIN)/python docs/make_file_tables.py
 	$(BIN)/python docs/make_screens.py
 
 bench: $(INSTALLED)  ## what stepping and the screen cost, against named rivals

@@ -20,14 +20,14 @@ from scipy.optimize import lsq_linear
 from workbench.config.toml import parse_config
 from workbench.engine.program import StopFlag
 from workbench.inspector.margin import margin_certificate
-from workbench.run.experiment import inspected, set_up
+from workbench.run.experiment import experiment_of
 
 STEPS = 200
 
 
 def state_of(samples: int, width: int, inputs: int):  # type: ignore[no-untyped-def]
     """A separating state of `width` squared-ReLU neurons."""
-    setup = set_up(
+    experiment = experiment_of(
         parse_config(
             {
                 "data": {"kind": "gaussian-separable", "n": samples, "d": inputs, "margin": 0.2},
@@ -41,9 +41,9 @@ def state_of(samples: int, width: int, inputs: int):  # type: ignore[no-untyped-
         )
     )
     began = time.process_time()
-    setup.program.run_chunk(setup.state, 0, 1, STEPS, None, StopFlag())
+    experiment.program.run_chunk(experiment.state, 0, 1, STEPS, None, StopFlag())
     rate = STEPS / (time.process_time() - began)
-    return inspected(setup, setup.state.theta.numpy().copy(), step=STEPS), rate
+    return experiment.inspected(experiment.state.theta.numpy().copy(), step=STEPS), rate
 
 
 def main() -> None:

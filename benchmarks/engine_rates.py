@@ -16,7 +16,7 @@ import torch
 from workloads import WORKLOADS, PlainLoop, config_of
 
 from workbench.engine.program import RowBuffer, StopFlag
-from workbench.run.experiment import set_up
+from workbench.run.experiment import experiment_of
 
 SECONDS = 1.0
 
@@ -39,8 +39,8 @@ def main() -> None:
         f"{'':4} {'plain':>10} {'eager':>10} {'eager+records':>14}   eager/plain   with records/plain"
     )
     for name in WORKLOADS:
-        setup, plain = set_up(config_of(name)), PlainLoop(name)
-        buffer = RowBuffer(20, setup.state.theta, setup.output_shape)
+        experiment, plain = experiment_of(config_of(name)), PlainLoop(name)
+        buffer = RowBuffer(20, experiment.state.theta, experiment.output_shape)
         flag = StopFlag()
 
         def loop(plain: PlainLoop = plain) -> int:
@@ -48,12 +48,20 @@ def main() -> None:
                 plain.step()
             return 100
 
-        def bare(setup=setup, flag: StopFlag = flag) -> int:  # type: ignore[no-untyped-def]
-            return int(setup.program.run_chunk(setup.state, setup.state.step, 1, 200, None, flag))
+        def bare(experiment=experiment, flag: StopFlag = flag) -> int:  # type: ignore[no-untyped-def]
+            return int(
+                experiment.program.run_chunk(
+                    experiment.state, experiment.state.step, 1, 200, None, flag
+                )
+            )
 
-        def recorded(setup=setup, flag: StopFlag = flag, buffer: RowBuffer = buffer) -> int:  # type: ignore[no-untyped-def]
-            taken = setup.program.run_chunk(setup.state, setup.state.step, 20, 10, buffer, flag)
-            setup.panel.compute(buffer.take())
+        def recorded(
+            experiment=experiment, flag: StopFlag = flag, buffer: RowBuffer = buffer
+        ) -> int:  # type: ignore[no-untyped-def]
+            taken = experiment.program.run_chunk(
+                experiment.state, experiment.state.step, 20, 10, buffer, flag
+            )
+            experiment.panel.compute(buffer.take())
             return int(taken)
 
         found: list[list[float]] = [[], [], []]

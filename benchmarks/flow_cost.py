@@ -21,7 +21,7 @@ from scipy.integrate import LSODA
 from workbench.config.toml import parse_config
 from workbench.engine.flow_program import FlowProgram, Memory
 from workbench.engine.program import StopFlag
-from workbench.run.experiment import Setup, set_up
+from workbench.run.experiment import Experiment, experiment_of
 
 PLANE = {"kind": "gaussian-separable", "n": 50, "d": 2, "margin": 0.2, "seed": 1}
 WIDE = {"kind": "gaussian-separable", "n": 200, "d": 20, "margin": 0.1}
@@ -64,34 +64,36 @@ MOST_EVALUATIONS = 40_000
 MOST_SECONDS = 60.0
 
 
-def made(name: str, log10_risk: float, rtol: float) -> Setup:
+def made(name: str, log10_risk: float, rtol: float) -> Experiment:
     """A network with its flow."""
     train = {"rule": "flow", "rtol": rtol, "until": {"log10_risk": log10_risk}}
     loss, device = {"kind": "exponential"}, {"kind": "cpu"}
     table = {**NETWORKS[name], "loss": loss, "train": train, "device": device}
-    return set_up(parse_config(table, name))
+    return experiment_of(parse_config(table, name))
 
 
-def followed(name: str, log10_risk: float, rtol: float) -> tuple[float, Setup]:
+def followed(name: str, log10_risk: float, rtol: float) -> tuple[float, Experiment]:
     """Processor seconds to the risk."""
-    setup = made(name, log10_risk, rtol)
+    experiment = made(name, log10_risk, rtol)
     began = time.process_time()
-    while setup.program.ended(setup.state) is None:
-        setup.program.run_chunk(setup.state, setup.state.step, 1, 50, None, StopFlag())
+    while experiment.program.ended(experiment.state) is None:
+        experiment.program.run_chunk(
+            experiment.state, experiment.state.step, 1, 50, None, StopFlag()
+        )
         if time.process_time() - began > MOST_SECONDS:
             break
-    return time.process_time() - began, setup
+    return time.process_time() - began, experiment
 
 
 def lsoda(name: str, log10_risk: float, rtol: float) -> str:
     """Evaluations of LSODA from the place where the far chart begins to the same risk."""
-    setup = made(name, log10_risk, rtol)
-    program = setup.program
-    if setup.structure.size > MOST_DENSE or not isinstance(program, FlowProgram):
+    experiment = made(name, log10_risk, rtol)
+    program = experiment.program
+    if experiment.structure.size > MOST_DENSE or not isinstance(program, FlowProgram):
         return "–"
-    while not Memory.of(setup.state).far and setup.state.step < 5_000:
-        program.run_chunk(setup.state, setup.state.step, 1, 1, None, StopFlag())
-    theta = setup.state.theta.numpy().copy()
+    while not Memory.of(experiment.state).far and experiment.state.step < 5_000:
+        program.run_chunk(experiment.state, experiment.state.step, 1, 1, None, StopFlag())
+    theta = experiment.state.theta.numpy().copy()
     norm = float(np.linalg.norm(theta))
     field = program.field
     solver = LSODA(
@@ -119,13 +121,13 @@ def main() -> None:
     for name in NETWORKS:
         for risk in (-800.0, -100_000.0):
             runs = [followed(name, risk, given.rtol) for _ in range(given.rounds)]
-            seconds, setup = min(runs, key=lambda run: run[0])
-            memory = Memory.of(setup.state)
-            assert isinstance(setup.program, FlowProgram)
-            theta = setup.state.theta.numpy()
-            place = setup.program.field.near(theta)
+            seconds, experiment = min(runs, key=lambda run: run[0])
+            memory = Memory.of(experiment.state)
+            assert isinstance(experiment.program, FlowProgram)
+            theta = experiment.state.theta.numpy()
+            place = experiment.program.field.near(theta)
             print(
-                f"{name:24} {-place.height / np.log(10.0):9.0f} {setup.state.step:7,} "
+                f"{name:24} {-place.height / np.log(10.0):9.0f} {experiment.state.step:7,} "
                 f"{memory.rejected:8,.0f} {memory.evaluations:11,.0f} {seconds:8.2f} "
                 f"{memory.worst:8.0e} {lsoda(name, risk, given.rtol):>7}",
                 flush=True,

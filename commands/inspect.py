@@ -31,10 +31,11 @@ def inspect(
     from commands.patience import patience
     from workbench.inspector.inspect import certified, inspect_state
     from workbench.record.folder import resolve_run
-    from workbench.run.stored import inspected_state
+    from workbench.run.stored import StoredRun
 
     folder = resolve_run(run, runs_folder(runs_dir))
-    state = inspected_state(folder, step_of(at), trust=trust)
+    with StoredRun(folder) as stored:
+        state = stored.state(step_of(at), trust=trust)
     with patience(f"workbench: looking inside step {state.step:,}…"):
         found = certified(inspect_state(state), state)
     if as_json:
@@ -193,12 +194,12 @@ def _margin(found: Inspection, console: Console) -> None:
     console.print()
     console.print(table)
     point = margin.polished
-    if point is not None and point.found:
+    if point is not None and point.outcome.converged:
         console.print(
-            f"  polished: residual {point.residual:.0e}, ‖θ‖² {formats.number(point.norm2)}, "
+            f"  polished: residual {point.outcome.residual:.0e}, ‖θ‖² {formats.number(point.norm2)}, "
             f"{len(point.active)} active, {point.angle:.3g} rad away; a KKT point, not called optimal"
         )
-    elif reason := margin.why_unpolished or (point.reason if point is not None else ""):
+    elif reason := margin.why_unpolished or (point.outcome.why_not if point is not None else ""):
         console.print(f"  no polished point: {reason}", markup=False)
     if margin.limit is not None:
         for sentence in margin.limit.sentences():

@@ -38,10 +38,11 @@ def optimal(
     from commands.patience import patience
     from workbench.inspector.optimality import optimality_verdict
     from workbench.record.folder import resolve_run
-    from workbench.run.stored import inspected_state
+    from workbench.run.stored import StoredRun
 
     folder = resolve_run(run, runs_folder(runs_dir))
-    state = inspected_state(folder, step_of(at), trust=trust)
+    with StoredRun(folder) as stored:
+        state = stored.state(step_of(at), trust=trust)
     with patience(f"workbench: looking for shorter points near step {state.step:,}…"):
         found = optimality_verdict(state)
     if as_json:

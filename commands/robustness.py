@@ -42,12 +42,13 @@ def robustness(
     """
     from workbench.record.folder import resolve_run
     from workbench.record.robustness_file import keep_robustness
-    from workbench.run.stored import robustness_of
+    from workbench.run.robustness import robustness_of
+    from workbench.run.stored import StoredRun
 
     folder = resolve_run(run, runs_folder(runs_dir))
-    with _progress() as report:
+    with _progress() as report, StoredRun(folder) as stored:
         found = robustness_of(
-            folder,
+            stored,
             step_of(at),
             samples=samples,
             anywhere=anywhere,

@@ -66,7 +66,7 @@ def describe(reader: RunReader) -> dict[str, Any]:
         "config": config,
         "config_text": text,
         "series": [_series(reader, name) for name in reader.series_names()],
-        "events": [vars(event) for event in events[-LAST_EVENTS:]],
+        "events": [event._asdict() for event in events[-LAST_EVENTS:]],
         "events_total": len(events),
         "inspections": [_inspection(kept) for kept in reader.inspections()],
         "checkpoints": [

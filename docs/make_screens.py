@@ -132,7 +132,7 @@ async def late_phase(runs: Path, name: str, keys: tuple[str, ...]) -> None:
     app = WorkbenchApp.to_browse(runs)
     async with app.run_test(size=SIZES[0]) as pilot:
         app.go(OpenReplay(next(p for p in sorted(runs.iterdir()) if name in p.name)))
-        await until(lambda: getattr(getattr(app.screen, "stored", None), "setup", None))
+        await until(lambda: getattr(getattr(app.screen, "stored", None), "network", None))
         await pilot.pause(1.0)
         for key in ("", *keys):
             if key:

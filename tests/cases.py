@@ -35,3 +35,11 @@ def finished(folder: Path, *settings: str):
     assert session.wait(120), "the engine did not end"
     session.close()
     return session
+
+
+def stored_state(folder: Path, step: int | None = None, *, trust: bool = False):
+    """A stored state of the run in a folder for the inspector; None: its last one."""
+    from workbench.run.stored import StoredRun
+
+    with StoredRun(folder) as run:
+        return run.state(step, trust=trust)

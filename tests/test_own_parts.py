@@ -8,19 +8,20 @@ from dataclasses import fields, replace
 import numpy as np
 import pytest
 import torch
-from cases import finished, small
+from cases import finished, small, stored_state
 from typer.testing import CliRunner
 
 from commands.main import app as commands
 from workbench.config.toml import parse_config, parse_toml, to_toml
 from workbench.engine.eager import EagerProgram
 from workbench.errors import BadInput
+from workbench.losses.registry import loss_of
 from workbench.measures.panel import Panel
 from workbench.record.export import export_run
 from workbench.record.reader import RunReader
-from workbench.run.experiment import set_up
+from workbench.run.experiment import experiment_of
 from workbench.run.session import Session
-from workbench.run.stored import inspected_state, stored_config
+from workbench.run.stored import StoredRun
 from workbench.tui.run.source import StoredSource
 
 RULE = ("train.rule=torch", "train.steps=120", "checkpoint.every=50")
@@ -48,9 +49,9 @@ def test_the_steps_are_those_of_the_class(tmp_path):
         tmp_path, *rule("Momentum", "train.arguments={rate=2e-3, decay=0.5}"), "record.every=1"
     )
     assert session.engine.error is None
-    setup = set_up(small())
-    theta = setup.state.theta.clone().requires_grad_(True)
-    structure, x, y = setup.structure, setup.program.x, setup.program.y
+    experiment = experiment_of(small())
+    theta = experiment.state.theta.clone().requires_grad_(True)
+    structure, x, y = experiment.structure, experiment.program.x, experiment.program.y
     u, v = (structure.parameter(name) for name in ("u", "v"))
     m = torch.zeros_like(theta)
     for _ in range(120):
@@ -155,7 +156,7 @@ def test_measures_are_in_the_file_shown_and_exported(tmp_path):
     export_run(session.folder, tmp_path / "run.npz")
     with np.load(tmp_path / "run.npz") as file:
         assert file["loss_share"].tobytes() == found["loss_share"].tobytes()
-    text = to_toml(stored_config(session.folder))
+    text = to_toml(StoredRun(session.folder).config)
     assert (
         parse_config(parse_toml(text, "t"), "t").measures.classes == session.config.measures.classes
     )
@@ -168,9 +169,9 @@ def test_looking_needs_neither_rule_nor_measures(tmp_path, monkeypatch):
         "workbench.engine.own_rule.imported_class", lambda *_: pytest.fail("imported to look")
     )
     monkeypatch.setattr(
-        "workbench.measures.own.imported_class", lambda *_: pytest.fail("imported to look")
+        "workbench.models.imported.imported_class", lambda *_: pytest.fail("imported to look")
     )
-    state = inspected_state(session.folder, 120)
+    state = stored_state(session.folder, 120)
     assert state.log_risk == pytest.approx(series(session.folder)["log_risk"][-1], rel=1e-13)
     source = StoredSource(session.folder)
     source.prepare()
@@ -210,15 +211,15 @@ class MorePanel(Panel):
         return {**super().compute(rows), "l1_norm": np.abs(rows.theta).sum(1)}
 
 
-def test_a_setup_that_is_not_its_configurations_is_refused(tmp_path):
+def test_an_experiment_that_is_not_its_configurations_is_refused(tmp_path):
     config = small("train.steps=50")
-    made = set_up(config)
+    made = experiment_of(config)
     old = made.program
     program = SignProgram(
         made.model,
         old.x,
         old.y,
-        loss="logistic",
+        loss=loss_of("logistic"),
         reduction="sum",
         rule=old.rule,
         batches=old.batches,
@@ -226,13 +227,13 @@ def test_a_setup_that_is_not_its_configurations_is_refused(tmp_path):
     panel = MorePanel(**{f.name: getattr(made.panel, f.name) for f in fields(made.panel)})
     for changed in (replace(made, program=program), replace(made, panel=panel)):
         with pytest.raises(BadInput, match=r"does not build.*train\.class"):
-            Session.create(config, tmp_path, setup=changed)
-    mended = set_up(config)
+            Session.create(config, tmp_path, experiment=changed)
+    mended = experiment_of(config)
     mended.program.cotangent = lambda outputs, y: (outputs - y, None)
     with pytest.raises(BadInput, match="does not build"):
-        Session.create(config, tmp_path, setup=mended)
+        Session.create(config, tmp_path, experiment=mended)
     with pytest.raises(BadInput, match="another configuration"):
-        Session.create(small("train.lr=1.0"), tmp_path, setup=made)
+        Session.create(small("train.lr=1.0"), tmp_path, experiment=made)
     assert not list(tmp_path.iterdir())
-    session = ended(Session.create(config, tmp_path, setup=made))
+    session = ended(Session.create(config, tmp_path, experiment=made))
     assert session.engine.error is None

@@ -7,10 +7,11 @@ import numpy as np
 from workbench.claims.lab import TrainedRun
 from workbench.data.load import load_dataset
 from workbench.models.start import first_theta
-from workbench.models.structure import Layer, Neurons, Parameter, Structure
+from workbench.models.structure import Description, Layer, Neurons, Parameter, Structure
 
 STRUCTURE = Structure(
-    (Parameter("u", (20, 2), 0),), (Layer("u", ("u",)),), Neurons("squared-relu", "u")
+    (Parameter("u", (20, 2), 0),),
+    Description((Layer("u", ("u",)),), Neurons("u", ncf="squared-relu")),
 )
 
 

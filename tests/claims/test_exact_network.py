@@ -19,7 +19,7 @@ from workbench.claims.vss22.certificates import (
 )
 from workbench.config.toml import parse_config
 from workbench.data.dataset import Dataset
-from workbench.inspector.from_config import state_of
+from workbench.run.network import network_of
 
 MODELS = {
     "two-layer-relu": {"kind": "two-layer-relu", "width": 3, "leak": 0.1},
@@ -46,7 +46,7 @@ def both(model, x=X, y=Y):
     config = parse_config(values, "test")
     network = exact_network(config.model, x, y)
     theta = np.random.default_rng(5).standard_normal(network.size)
-    return network, theta, state_of(config, Dataset(x, y, "test"), theta)
+    return network, theta, network_of(config, Dataset(x, y, "test")).state(theta)
 
 
 @pytest.mark.parametrize("kind", MODELS)

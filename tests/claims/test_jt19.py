@@ -174,7 +174,7 @@ def test_orders_of_powers_and_of_what_does_not_fall():
 def made_up(ratio_first, ratio_last, records=5):
     """A convolutional network's dense layers with a leading direction that grows."""
     from workbench.claims.lab import TrainedRun
-    from workbench.models.structure import Layer, Matrix, Parameter, Structure
+    from workbench.models.structure import Description, Layer, Matrix, Parameter, Structure
 
     rng = np.random.default_rng(1)
     shapes, parameters, layers, start = [(12, 10), (8, 12), (5, 8)], [], [], 0
@@ -192,7 +192,9 @@ def made_up(ratio_first, ratio_last, records=5):
         rows.append(np.concatenate(parts))
     step, risk = np.arange(records), -np.arange(records, dtype=float)
     theta = np.stack(rows)
-    run = TrainedRun(step, step * 1.0, risk, theta, Structure(tuple(parameters), tuple(layers)))
+    run = TrainedRun(
+        step, step * 1.0, risk, theta, Structure(tuple(parameters), Description(tuple(layers)))
+    )
     return figures.Dense(run)
 
 

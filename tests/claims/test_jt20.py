@@ -10,12 +10,12 @@ import pytest
 
 from tests.claims.judging import assert_every_check_can_fail_alone, assert_fails, failing
 from tests.claims.session_labs import Bent, Remembering, Short
+from workbench.claims import limits
 from workbench.claims.jt20 import cover as jt20_cover
 from workbench.claims.jt20 import late as jt20_late
 from workbench.claims.jt20 import margins as jt20_margins
 from workbench.claims.jt20 import program as jt20_program
 from workbench.claims.jt20 import surfaces as jt20_surfaces
-from workbench.claims.jt20 import trends as jt20_trends
 from workbench.claims.jt20.deep_linear import off_chain
 from workbench.claims.jt20.directions import Aligned
 from workbench.claims.registry import CLAIMS
@@ -173,20 +173,20 @@ def test_the_path_is_that_of_the_directions(evidence):
 def test_what_is_still_to_come_bounds_the_geometric_sum():
     values = 3.0 * 0.5 ** np.arange(6)
     tail = sum(3.0 * 0.5**k for k in range(6, 200))
-    assert jt20_trends.to_come(values) == pytest.approx(tail, rel=1e-12)
-    assert jt20_trends.to_come(values + 0.1 * 0.3 ** np.arange(6)) > 0.99 * tail
-    assert jt20_trends.to_come(values[::-1]) == np.inf
-    assert np.isnan(jt20_trends.to_come(values[:3]))
+    assert limits.to_come(values) == pytest.approx(tail, rel=1e-12)
+    assert limits.to_come(values + 0.1 * 0.3 ** np.arange(6)) > 0.99 * tail
+    assert limits.to_come(values[::-1]) == np.inf
+    assert np.isnan(limits.to_come(values[:3]))
 
 
 def test_a_limit_is_found_and_its_error_is_honest():
     """Of two powers the fit leaves what the faster one adds, and says so."""
     k = np.arange(14)
     for a in (0.0, 0.3, -0.2):
-        found = jt20_trends.limit(a + 2.0 * 0.7**k + 0.5 * 0.4**k)
+        found = limits.geometric_limit(a + 2.0 * 0.7**k + 0.5 * 0.4**k)
         assert abs(found.value - a) <= found.error < 0.02
-    assert np.isnan(jt20_trends.limit(np.ones(4)).value)
-    assert np.isnan(jt20_trends.limit(np.ones(9)).above_zero)
+    assert np.isnan(limits.geometric_limit(np.ones(4)).value)
+    assert np.isnan(limits.geometric_limit(np.ones(9)).above_zero)
 
 
 # --- limits ----------------------------------------------------------------------------------------

@@ -100,11 +100,12 @@ def figure_one():
 
 def test_flow_follows_small_explicit_steps():
     ncf = figure_one()
+    x, z = ncf.ncf.x, ncf.ncf.z
     start = np.radians([10.0, 80.0, 100.0, -100.0, 170.0])
     u, h, steps = np.stack([np.cos(start), np.sin(start)], 1), 1e-5, 4000
     for _ in range(steps):
-        s = np.maximum(u @ ncf.x.T, 0.0)
-        g = 2.0 * (s * ncf.z) @ ncf.x
+        s = np.maximum(u @ x.T, 0.0)
+        g = 2.0 * (s * z) @ x
         u = u + h * (g - (g * u).sum(1, keepdims=True) * u)
         u /= np.linalg.norm(u, axis=1, keepdims=True)
     found = ncf.flow(start, np.array([0.0, h * steps]))[-1]

@@ -116,8 +116,8 @@ def test_turned_u_fails_h1(evidence):
 def test_a_residual_below_eulers_bound_fails_h1(evidence, monkeypatch):
     certify = balance.certify
 
-    def too_kind(w, lines, kind):
-        proof = certify(w, lines, kind)
+    def too_kind(w, ncf):
+        proof = certify(w, ncf)
         return replace(proof, residual=0.9 * proof.residual)
 
     monkeypatch.setattr(balance, "certify", too_kind)

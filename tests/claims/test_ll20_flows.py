@@ -9,7 +9,7 @@ import pytest
 
 from tests.claims.judging import assert_every_check_can_fail_alone, assert_fails
 from tests.claims.session_labs import Bent, Remembering, Short
-from workbench.claims.extrapolated import extrapolated
+from workbench.claims.limits import power_limit
 from workbench.claims.ll20 import kkt as ll20_kkt
 from workbench.claims.ll20 import limit as ll20_limit
 from workbench.claims.ll20 import logistic as ll20_logistic
@@ -165,20 +165,20 @@ def test_a_delta_that_stays_fails(lab):
 
 def test_limits_of_powers():
     h = 10.0 ** np.array([4.0, 4.5, 5.0, 5.5, 6.0])
-    exact = extrapolated(h, 3.0 * h**-0.3)
-    assert abs(exact.limit) < 1e-10
+    exact = power_limit(h, 3.0 * h**-0.3)
+    assert abs(exact.value) < 1e-10
     assert exact.power == pytest.approx(0.3)
     # A second power: what is left of it is within the error.
-    two = extrapolated(h, 3.0 * h**-0.3 + 2.0 * h**-0.6)
+    two = power_limit(h, 3.0 * h**-0.3 + 2.0 * h**-0.6)
     assert 0.0 < two.off_zero <= 1.0
-    assert two.blurred < 0.5
-    above = extrapolated(h, 0.01 + 3.0 * h**-0.3 + 2.0 * h**-0.6)
+    assert two.loose < 0.5
+    above = power_limit(h, 0.01 + 3.0 * h**-0.3 + 2.0 * h**-0.6)
     assert above.off_zero > 1.0
-    assert above.limit == pytest.approx(0.01, rel=0.5)
+    assert above.value == pytest.approx(0.01, rel=0.5)
     for v in (np.full(5, 0.1), h, np.full(5, np.nan), 1.0 - h / h[-1]):
-        assert np.isnan(extrapolated(h, v).off_zero)
+        assert np.isnan(power_limit(h, v).off_zero)
     # Values known to a hundredth say nothing of a limit.
-    assert extrapolated(h, 3.0 * h**-0.3, 1e-2).blurred > 0.5
+    assert power_limit(h, 3.0 * h**-0.3, 1e-2).loose > 0.5
 
 
 def test_an_unpolished_point_is_no_svm(lab):
@@ -206,7 +206,7 @@ def test_multipliers_of_other_weights_break_lemma_c8(lab, monkeypatch):
         return replace(found, beta=1.0 - 1e-3 * (1.0 - found.beta))
 
     monkeypatch.setattr(ll20_limit, "paper_certificate_at", inverted)
-    fresh = [ll20_limit.Limit(limit.run) for limit in evidence]
+    fresh = [ll20_limit.FlowLimit(limit.run) for limit in evidence]
     assert_fails(CLAIMS["LL20-A9"], fresh, "ε of the paper's multipliers")
 
 
@@ -222,7 +222,7 @@ def test_records_that_are_left_out_are_bounded(lab):
 
 def test_a_gradient_that_turns_away_breaks_corollary_c10(lab):
     evidence, _ = CLAIMS["LL20-A9"].experiment(lab, "quick")
-    fresh = [ll20_limit.Limit(limit.run) for limit in evidence]
+    fresh = [ll20_limit.FlowLimit(limit.run) for limit in evidence]
     for limit in fresh:
         limit.__dict__["betas"] = limit.betas * 0.9
     assert_fails(CLAIMS["LL20-A9"], fresh, "least β⁻² − 1")

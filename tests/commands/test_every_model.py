@@ -9,6 +9,7 @@ from commands.main import app
 from workbench.config.toml import parse_config
 from workbench.errors import BadInput
 from workbench.figures.registry import FIGURES
+from workbench.losses.registry import LOSSES
 from workbench.run.session import Session
 
 MODELS = {
@@ -35,7 +36,6 @@ MODELS = {
     "residual": {"kind": "residual", "width": 4, "blocks": 1, "batch_norm": False},
     "residual normalized": {"kind": "residual", "width": 4, "blocks": 1},
 }
-LOSSES = ("square", "exponential", "logistic", "cross-entropy")
 LOOKS = (
     ("inspect",),
     ("inspect", "--at", "0", "--json"),

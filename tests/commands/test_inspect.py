@@ -10,6 +10,7 @@ import pytest
 from cases import finished, small
 
 from workbench.config.toml import parse_config
+from workbench.record.reader import RunReader
 from workbench.run.session import Session
 
 TINY = (
@@ -113,3 +114,21 @@ def test_a_model_of_the_users_needs_trust(cli, tmp_path):
     trusted = cli("inspect", session.folder, "--trust")
     assert trusted.returncode == 0
     assert "1-homogeneous" in trusted.stdout
+
+
+def test_json_has_the_recorded_certificate_of_the_margin_problem(cli, tmp_path):
+    """ε and δ stand in the file at every record; what `inspect` finds at one of them is the same."""
+    settings = (
+        "data.n=6",
+        "train.lr=0.05",
+        "train.steps=400",
+        "record.every=100",
+        "init.scale=0.5",
+    )
+    run = finished(tmp_path, *settings).folder
+    done = cli("inspect", run, "--at", "300", "--json")
+    found = json.loads(done.stdout)["margin_kkt"]
+    with RunReader(run) as reader:
+        row = list(reader.read("step")).index(300)
+        recorded = [float(reader.read(name)[row]) for name in ("kkt_epsilon", "kkt_delta")]
+    np.testing.assert_allclose(recorded, [found["paper_epsilon"], found["paper_delta"]], rtol=1e-9)

@@ -29,7 +29,7 @@ def test_list_as_json(cli, runs):
     by_id = {run["run_id"]: run for run in found}
     assert len(found) == 5
     good = by_id[GOOD]
-    assert good["status"] == "done"
+    assert good["status"] == "finished"
     assert (good["step"], good["steps"], good["records"], good["n"]) == (299, 1000, 300, 7)
     assert good["loss"] == "logistic"
     assert good["log10_risk"] == pytest.approx(np.sin(0.01 * 299 + 1) / np.log(10))
@@ -84,7 +84,15 @@ def test_list_in_a_terminal_is_a_coloured_table(runs, width):
 def test_show_as_text(cli, runs):
     done = cli("show", GOOD, runs=runs)
     assert done.returncode == 0
-    for text in (GOOD, "done", "299/1,000", "300 records", "loss.kind", "neuron_norm", "run.h5"):
+    for text in (
+        GOOD,
+        "finished",
+        "299/1,000",
+        "300 records",
+        "loss.kind",
+        "neuron_norm",
+        "run.h5",
+    ):
         assert text in done.stdout
 
 
@@ -98,7 +106,7 @@ def test_show_as_json(cli, runs):
     assert series["log_risk"]["last"] == pytest.approx(np.sin(0.01 * 299 + 1))
     assert series["neuron_norm"]["shape"] == [300, NEURONS]
     assert series["neuron_norm"]["last"] is None
-    assert found["events"] == [{"step": 299, "kind": "done", "text": "as planned"}]
+    assert found["events"] == [{"step": 299, "kind": "finished", "text": "as planned"}]
     assert found["checkpoints"] == []
     assert "run.h5" in {f["name"] for f in found["files"]}
 

@@ -11,6 +11,7 @@ from workbench.config.data import DataConfig
 from workbench.data.dataset import require_labels
 from workbench.data.load import load_dataset
 from workbench.errors import BadInput
+from workbench.losses.registry import loss_of
 
 ADAPTER = TypeAdapter(DataConfig)
 
@@ -128,10 +129,10 @@ def test_shapes_that_do_not_fit(tmp_path):
 def test_labels_must_fit_the_loss():
     zero_one = load(kind="inline", x=[[1.0], [2.0]], y=[0, 1])
     with pytest.raises(BadInput, match=r"data\.binary=true"):
-        require_labels(zero_one, "logistic")
-    require_labels(zero_one, "cross-entropy")
+        require_labels(zero_one, loss_of("logistic"))
+    require_labels(zero_one, loss_of("cross-entropy"))
     real = load(kind="inline", x=[[1.0], [2.0]], y=[0.5, 1])
     for loss in ("exponential", "cross-entropy"):
         with pytest.raises(BadInput, match=loss):
-            require_labels(real, loss)
-    require_labels(real, "square")
+            require_labels(real, loss_of(loss))
+    require_labels(real, loss_of("square"))

@@ -8,7 +8,7 @@ import torch
 from workbench.config.toml import parse_config
 from workbench.engine.flow_program import Memory
 from workbench.engine.program import RowBuffer, StopFlag
-from workbench.run.experiment import set_up
+from workbench.run.experiment import experiment_of
 
 
 class Biased(torch.nn.Module):
@@ -68,7 +68,7 @@ def flow_of(model, log10_risk=None, *, loss="exponential", reduction="sum", rtol
     train = {"rule": "flow", "rtol": rtol, "steps": 10**6, **more}
     if log10_risk is not None:
         train["until"] = {"log10_risk": log10_risk}
-    return set_up(
+    return experiment_of(
         parse_config(
             {
                 "data": data,
@@ -83,12 +83,14 @@ def flow_of(model, log10_risk=None, *, loss="exponential", reduction="sum", rtol
     )
 
 
-def follow(setup, steps=4000):
+def follow(experiment, steps=4000):
     """Follow to the end with a row at every step; the series of the panel and the memory."""
-    buffer = RowBuffer(steps, setup.state.theta, setup.output_shape)
-    setup.program.run_chunk(setup.state, setup.state.step, steps, 1, buffer, StopFlag())
-    values = setup.panel.compute(buffer.take())
-    return values, Memory.of(setup.state)
+    buffer = RowBuffer(steps, experiment.state.theta, experiment.output_shape)
+    experiment.program.run_chunk(
+        experiment.state, experiment.state.step, steps, 1, buffer, StopFlag()
+    )
+    values = experiment.panel.compute(buffer.take())
+    return values, Memory.of(experiment.state)
 
 
 def scalar(sign=1.0, init=0.5):

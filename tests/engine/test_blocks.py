@@ -10,7 +10,7 @@ from workbench.config.toml import parse_config
 from workbench.engine import blocks
 from workbench.engine.blocks import gradients_of, outputs_of, samples_a_block
 from workbench.engine.program import RowBuffer, StopFlag
-from workbench.run.experiment import set_up
+from workbench.run.experiment import experiment_of
 
 PICTURES = {
     "data": {"kind": "digits", "classes": [0, 1, 2], "n": 23},
@@ -21,8 +21,8 @@ PICTURES = {
 }
 
 
-def setup_for(**train):
-    return set_up(parse_config({**PICTURES, "train": train}, "test"))
+def experiment_for(**train):
+    return experiment_of(parse_config({**PICTURES, "train": train}, "test"))
 
 
 def blockwise(program, samples, size):
@@ -35,11 +35,11 @@ def blockwise(program, samples, size):
 @pytest.mark.parametrize("grown", [1.0, 8.0])
 def test_blocks_give_what_sample_by_sample_gives(size, grown):
     """`grown` to the fourth power multiplies the outputs: risks of order one and far below 1e−308."""
-    setup = setup_for(rule="loss-based", lr=0.02)
-    setup.program.run_chunk(setup.state, 0, 1, 250, None, StopFlag())
+    experiment = experiment_for(rule="loss-based", lr=0.02)
+    experiment.program.run_chunk(experiment.state, 0, 1, 250, None, StopFlag())
     with torch.no_grad():
-        setup.state.theta.mul_(grown)
-    program = setup.program
+        experiment.state.theta.mul_(grown)
+    program = experiment.program
     outputs, parts, top = blockwise(program, slice(None), size)
     found = torch.cat([p.reshape(-1) for p in parts])
     assert torch.equal(outputs_of(program.model, program.x, size), outputs)
@@ -57,11 +57,11 @@ def test_blocks_give_what_sample_by_sample_gives(size, grown):
 
 
 def test_square_loss_has_no_scale():
-    setup = set_up(
+    experiment = experiment_of(
         parse_config({"data": {"kind": "kh24-circle", "n": 7}, "model": {"kind": "squared-relu"},
                       "init": {"kind": "he"}, "device": {"kind": "cpu"}}, "test")
     )  # fmt: skip
-    program = setup.program
+    program = experiment.program
     whole, cut = (blockwise(program, slice(None), size) for size in (7, 2))
     assert whole[2] is None
     assert cut[2] is None
@@ -82,12 +82,14 @@ def test_a_block_holds_as_many_samples_as_its_numbers_allow():
 
 def rows_of(chunks, batch, rule):
     """All records of 12 steps, cut into chunks, each with a record at every second step."""
-    setup = setup_for(rule=rule, lr=0.05, batch=batch)
-    buffer = RowBuffer(16, setup.state.theta, setup.output_shape)
+    experiment = experiment_for(rule=rule, lr=0.05, batch=batch)
+    buffer = RowBuffer(16, experiment.state.theta, experiment.output_shape)
     for records in chunks:
-        setup.program.run_chunk(setup.state, setup.state.step, records, 2, buffer, StopFlag())
+        experiment.program.run_chunk(
+            experiment.state, experiment.state.step, records, 2, buffer, StopFlag()
+        )
     rows = buffer.take()
-    return [rows.theta, rows.outputs, rows.gradient, rows.gradient_log_scale], setup
+    return [rows.theta, rows.outputs, rows.gradient, rows.gradient_log_scale], experiment
 
 
 @pytest.mark.parametrize("rule", ["constant", "loss-based"])
@@ -95,27 +97,29 @@ def rows_of(chunks, batch, rule):
 @pytest.mark.parametrize("numbers", [2_000, blocks.BLOCK_NUMBERS])
 def test_chunks_change_no_bit(monkeypatch, numbers, batch, rule):
     monkeypatch.setattr(blocks.samples_a_block, "__defaults__", (numbers,))
-    one, setup = rows_of([6], batch, rule)
+    one, experiment = rows_of([6], batch, rule)
     many, _ = rows_of([1, 2, 1, 1, 1], batch, rule)
-    assert (setup.program.block == 23) == (numbers > 2_000)
+    assert (experiment.program.block == 23) == (numbers > 2_000)
     for a, b in zip(one, many, strict=True):
         assert np.array_equal(a, b)
 
 
 def test_gradients_of_an_undone_step_are_not_taken_again(monkeypatch):
     """α = 50 is refused again and again; a forward pass a step is all it costs, and every bit stays."""
-    setup = setup_for(rule="loss-based", lr=50.0)
+    experiment = experiment_for(rule="loss-based", lr=50.0)
     calls = []
-    forward = type(setup.model).forward
-    monkeypatch.setattr(type(setup.model), "forward", lambda m, x: calls.append(1) or forward(m, x))
-    setup.program.run_chunk(setup.state, 0, 1, 40, None, StopFlag())
-    refused = int(setup.state.memory["search"][3])
+    forward = type(experiment.model).forward
+    monkeypatch.setattr(
+        type(experiment.model), "forward", lambda m, x: calls.append(1) or forward(m, x)
+    )
+    experiment.program.run_chunk(experiment.state, 0, 1, 40, None, StopFlag())
+    refused = int(experiment.state.memory["search"][3])
     assert refused >= 20
     assert len(calls) == 40 + 2
-    again = setup_for(rule="loss-based", lr=50.0)
+    again = experiment_for(rule="loss-based", lr=50.0)
     for step in range(40):
         again.program.run_chunk(again.state, step, 1, 1, None, StopFlag())
-    assert torch.equal(setup.state.theta, again.state.theta)
+    assert torch.equal(experiment.state.theta, again.state.theta)
 
 
 def test_batch_statistics_are_never_cut():

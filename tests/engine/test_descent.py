@@ -8,7 +8,7 @@ from reference import descend
 
 from workbench.config.toml import parse_config
 from workbench.engine.program import RowBuffer, StopFlag
-from workbench.run.experiment import set_up
+from workbench.run.experiment import experiment_of
 
 MODELS = {
     "squared-relu": {"kind": "squared-relu", "width": 5, "leak": 0.1, "signs": "alternate"},
@@ -17,8 +17,8 @@ MODELS = {
 }
 
 
-def setup_for(kind: str, loss: str, reduction: str = "sum"):
-    return set_up(
+def experiment_for(kind: str, loss: str, reduction: str = "sum"):
+    return experiment_of(
         parse_config(
             {
                 "data": {"kind": "gaussian-separable", "n": 12, "d": 3, "seed": 3},
@@ -37,15 +37,17 @@ def setup_for(kind: str, loss: str, reduction: str = "sum"):
 @pytest.mark.parametrize("loss", ["square", "logistic", "exponential"])
 @pytest.mark.parametrize("kind", sorted(MODELS))
 def test_two_thousand_steps_equal_an_independent_loop(kind, loss, reduction):
-    setup = setup_for(kind, loss, reduction)
-    theta = setup.state.theta.numpy().copy()
-    params = [setup.structure.view(theta, p.name).copy() for p in setup.structure.parameters]
-    signs = np.array(setup.structure.neurons.signs or ())
+    experiment = experiment_for(kind, loss, reduction)
+    theta = experiment.state.theta.numpy().copy()
+    params = [
+        experiment.structure.view(theta, p.name).copy() for p in experiment.structure.parameters
+    ]
+    signs = np.array(experiment.structure.neurons.signs or ())
     expected = descend(
         kind,
         params,
-        setup.dataset.x,
-        setup.dataset.y,
+        experiment.dataset.x,
+        experiment.dataset.y,
         loss=loss,
         reduction=reduction,
         leak=MODELS[kind]["leak"],
@@ -53,9 +55,9 @@ def test_two_thousand_steps_equal_an_independent_loop(kind, loss, reduction):
         lr=2e-3,
         steps=2000,
     )
-    buffer = RowBuffer(20, setup.state.theta, setup.output_shape)
-    setup.program.run_chunk(setup.state, 0, 20, 100, buffer, StopFlag())
-    found = setup.state.theta.numpy()
+    buffer = RowBuffer(20, experiment.state.theta, experiment.output_shape)
+    experiment.program.run_chunk(experiment.state, 0, 20, 100, buffer, StopFlag())
+    found = experiment.state.theta.numpy()
     wanted = np.concatenate([p.ravel() for p in expected])
     assert np.abs(found - wanted).max() <= 1e-12 * np.abs(wanted).max()
     assert np.abs(found - theta).max() > 1e-3, "training moved nothing"
@@ -64,8 +66,8 @@ def test_two_thousand_steps_equal_an_independent_loop(kind, loss, reduction):
 
 
 def test_chunks_and_rows_do_not_change_a_bit():
-    whole = setup_for("deep-relu", "logistic")
-    parts = setup_for("deep-relu", "logistic")
+    whole = experiment_for("deep-relu", "logistic")
+    parts = experiment_for("deep-relu", "logistic")
     buffer = RowBuffer(100, whole.state.theta, whole.output_shape)
     whole.program.run_chunk(whole.state, 0, 10, 30, buffer, StopFlag())
     rows = buffer.take()
@@ -92,10 +94,10 @@ def test_chunks_and_rows_do_not_change_a_bit():
 
 
 def test_a_raised_flag_ends_a_chunk_between_two_steps():
-    setup = setup_for("squared-relu", "square")
+    experiment = experiment_for("squared-relu", "square")
     flag = StopFlag()
     flag.raised = True
-    buffer = RowBuffer(5, setup.state.theta, setup.output_shape)
-    assert setup.program.run_chunk(setup.state, 0, 5, 10, buffer, flag) == 0
+    buffer = RowBuffer(5, experiment.state.theta, experiment.output_shape)
+    assert experiment.program.run_chunk(experiment.state, 0, 5, 10, buffer, flag) == 0
     assert buffer.count == 0
-    assert setup.state.step == 0
+    assert experiment.state.step == 0

@@ -20,8 +20,8 @@ LN10 = np.log(10.0)
 @pytest.mark.parametrize("log10_risk", [-3, -800, -100_000])
 def test_the_scalar_flow_keeps_its_closed_form(log10_risk):
     """θ̇ = 2θ e^{−θ²}: with s = θ², t = (Ei(s) − Ei(s_0))/4."""
-    setup = flow_of(scalar(), log10_risk, rtol=1e-7)
-    values, _ = follow(setup)
+    experiment = flow_of(scalar(), log10_risk, rtol=1e-7)
+    values, _ = follow(experiment)
     s = values["theta"][-1, 0] ** 2
     assert values["log_risk"][-1] <= log10_risk * LN10
     assert values["log_risk"][-1] == pytest.approx(-s, rel=1e-14)
@@ -33,17 +33,54 @@ def test_the_scalar_flow_keeps_its_closed_form(log10_risk):
     assert np.allclose(np.log(values["time"][finite]), values["time_log"][finite], atol=1e-12)
 
 
+@pytest.mark.parametrize("log10_risk", [-3, -800, -100_000])
+def test_the_scalar_flow_of_a_cubed_margin_keeps_its_closed_form(log10_risk):
+    """ṡ = 12 s³ e^{−s³} for s = θ² and ℓ = e^{−q³}: t = ∫ e^{s³}/(12 s³) ds."""
+    experiment = flow_of(scalar(init=0.9), log10_risk, loss="exponential-cubed", rtol=1e-7)
+    values, memory = follow(experiment)
+    s = values["theta"][-1, 0] ** 2
+    assert log10_risk * LN10 * 1.01 < values["log_risk"][-1] <= log10_risk * LN10
+    assert values["log_risk"][-1] == pytest.approx(-(s**3), rel=1e-14)
+    assert values["margin_smoothed"][-1] == pytest.approx(1.0, rel=1e-12)
+    with mp.workdps(50):
+        end, first = mp.mpf(s), mp.mpf("0.81")
+        # The last e-folds are all of it where there are many.
+        last = mp.cbrt(max(first**3, end**3 - 100))
+        parts = mp.linspace(last, end, 9)
+        whole = mp.quad(lambda r: mp.e ** (r**3 - end**3) / (12 * r**3), parts)
+        wanted = float(mp.log(whole) + end**3)
+    assert values["time_log"][-1] == pytest.approx(wanted, abs=1e-5, rel=1e-14)
+    assert memory.falls == 0, memory.worst
+
+
+@pytest.mark.parametrize("loss", ["exponential-cubed", "logistic-cubed"])
+@pytest.mark.parametrize("model", ["linear", pytest.param("relu", marks=pytest.mark.full)])
+def test_cubed_margins_flow_to_any_risk(model, loss):
+    """γ~ never falls before rounding does (Theorem A.7), and is below γ̄ by g'(ξ) ln n/ρ^L (Lemma A.5)."""
+    experiment = flow_of(model, -800, loss=loss, rtol=1e-5)
+    values, memory = follow(experiment, 4000)
+    assert experiment.program.ended(experiment.state)[0] == "finished"
+    assert -800 * LN10 * 1.01 < values["log_risk"][-1] <= -800 * LN10
+    assert memory.worst <= 1e-5, memory
+    smoothed, q = values["margin_smoothed"][-1], values["margin_normalized"][-1]
+    power = values["rho"][-1] ** experiment.panel.order
+    height = -values["log_risk"][-1]
+    assert (
+        q - np.log(len(experiment.dataset.y)) / (3.0 * height ** (2 / 3) * power) <= smoothed <= q
+    )
+
+
 @pytest.mark.parametrize(
     ("loss", "reduction"),
     [("exponential", "sum"), pytest.param("logistic", "mean", marks=pytest.mark.full)],
 )
 def test_the_flow_equals_an_independent_integrator(loss, reduction):
     """In physical time, from before separation to a risk of 1e−3."""
-    setup = flow_of("squared", -3.0, loss=loss, reduction=reduction, rtol=1e-6)
-    u0 = setup.state.theta.numpy().copy()
-    values, _ = follow(setup)
-    x, y = setup.dataset.x, setup.dataset.y
-    signs = np.array(setup.structure.neurons.signs)
+    experiment = flow_of("squared", -3.0, loss=loss, reduction=reduction, rtol=1e-6)
+    u0 = experiment.state.theta.numpy().copy()
+    values, _ = follow(experiment)
+    x, y = experiment.dataset.x, experiment.dataset.y
+    signs = np.array(experiment.structure.neurons.signs)
 
     def field(t, flat):
         u = flat.reshape(-1, 2)
@@ -76,16 +113,16 @@ def test_the_direction_converges_with_the_tolerance():
 )
 @pytest.mark.parametrize("log10_risk", [-800, pytest.param(-100_000, marks=pytest.mark.full)])
 def test_smooth_networks_reach_any_risk_and_the_margin_never_falls(model, log10_risk):
-    setup = flow_of(model, log10_risk)
-    values, memory = follow(setup, 2000)
-    assert setup.program.ended(setup.state)[0] == "finished"
+    experiment = flow_of(model, log10_risk)
+    values, memory = follow(experiment, 2000)
+    assert experiment.program.ended(experiment.state)[0] == "finished"
     assert log10_risk * LN10 * 1.01 < values["log_risk"][-1] <= log10_risk * LN10
     assert memory.falls == 0, memory.worst
     late = values["log_risk"] < -1.0
     smoothed = values["margin_smoothed"][late]
     assert np.all(np.diff(smoothed) >= -1e-12 * smoothed[1:])
-    q, n = values["margin_normalized"][late], len(setup.dataset.y)
-    slack = np.log(n) / values["rho"][late] ** setup.panel.order
+    q, n = values["margin_normalized"][late], len(experiment.dataset.y)
+    slack = np.log(n) / values["rho"][late] ** experiment.panel.order
     assert np.all(smoothed <= q * (1 + 1e-12))
     assert np.all(q - slack <= smoothed * (1 + 1e-12))
     assert values["alignment"][-1] > values["alignment"][late][0]
@@ -95,11 +132,11 @@ def test_smooth_networks_reach_any_risk_and_the_margin_never_falls(model, log10_
 @pytest.mark.parametrize("model", ["relu", pytest.param("leaky", marks=pytest.mark.full)])
 def test_kinks_do_not_stall_the_flow(model):
     began = time.process_time()
-    setup = flow_of(model, -800, loss="logistic", rtol=1e-4)
-    values, memory = follow(setup, 2000)
+    experiment = flow_of(model, -800, loss="logistic", rtol=1e-4)
+    values, memory = follow(experiment, 2000)
     assert values["log_risk"][-1] <= -800 * LN10
     assert memory.worst <= 1e-4, memory
-    assert setup.state.step < 800
+    assert experiment.state.step < 800
     assert time.process_time() - began < 60
 
 
@@ -117,16 +154,16 @@ def test_the_width_of_the_gate_hardly_matters():
 def test_cross_entropy_flows_too():
     data = {"kind": "digits", "n": 40, "classes": [0, 1, 2]}
     model = {"kind": "deep-relu", "widths": [12], "leak": 1.0}
-    setup = flow_of((data, model, {"kind": "he"}), -800, loss="cross-entropy")
-    values, memory = follow(setup, 3000)
+    experiment = flow_of((data, model, {"kind": "he"}), -800, loss="cross-entropy")
+    values, memory = follow(experiment, 3000)
     assert values["log_risk"][-1] <= -800 * LN10
     assert memory.falls == 0, memory.worst
 
 
 def test_the_square_loss_flows_in_physical_time():
     """θ̇ = −(θ² − 1)·2θ: s = θ² follows the logistic curve s = 1/(1 + (1/s_0 − 1) e^{−4t})."""
-    setup = flow_of(scalar(1.0, 0.1), loss="square", rtol=1e-7)
-    values, _ = follow(setup, 600)
+    experiment = flow_of(scalar(1.0, 0.1), loss="square", rtol=1e-7)
+    values, _ = follow(experiment, 600)
     s, t = values["theta"][:, 0] ** 2, values["time"]
     wanted = 1.0 / (1.0 + (1.0 / 0.01 - 1.0) * np.exp(-4.0 * t))
     assert np.abs(s - wanted).max() < 1e-5
@@ -134,8 +171,8 @@ def test_the_square_loss_flows_in_physical_time():
 
 
 def test_an_unseparable_sample_never_leaves_the_near_chart():
-    setup = flow_of(scalar(-1.0), loss="logistic")
-    values, memory = follow(setup, 200)
+    experiment = flow_of(scalar(-1.0), loss="logistic")
+    values, memory = follow(experiment, 200)
     assert memory.far == 0.0
     assert values["log_risk"][-1] == pytest.approx(np.log(np.log(2.0)), abs=1e-3)
 
@@ -162,10 +199,10 @@ def test_a_network_that_is_not_homogeneous_is_refused_in_a_sentence():
 
 
 def test_a_tolerance_that_cannot_be_met_ends_the_run_as_stalled():
-    setup = flow_of("squared")
-    setup.program.rtol = 1e-30
+    experiment = flow_of("squared")
+    experiment.program.rtol = 1e-30
     # Steps whose two estimates agree to the last bit are still taken: how many depends on the processor.
-    assert setup.program.run_chunk(setup.state, 0, 1, 100, None, StopFlag()) < 100
-    outcome, text = setup.program.ended(setup.state)
+    assert experiment.program.run_chunk(experiment.state, 0, 1, 100, None, StopFlag()) < 100
+    outcome, text = experiment.program.ended(experiment.state)
     assert outcome == "stalled"
     assert "train.rtol" in text

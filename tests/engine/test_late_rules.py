@@ -10,14 +10,14 @@ import torch
 
 from workbench.config.toml import parse_config
 from workbench.engine.program import StopFlag
-from workbench.run.experiment import set_up
+from workbench.run.experiment import experiment_of
 
 STEPS = 45
 ROWS = [[0.3, 0.2], [-0.1, 0.5], [0.4, -0.3], [-0.2, -0.4]]
 
 
-def setup_for(rule, loss, scale, batch, **more):
-    return set_up(
+def experiment_for(rule, loss, scale, batch, **more):
+    return experiment_of(
         parse_config(
             {
                 "data": {"kind": "gaussian-separable", "n": 7, "d": 2, "margin": 0.3, "seed": 3},
@@ -32,42 +32,42 @@ def setup_for(rule, loss, scale, batch, **more):
     )
 
 
-def problem(setup):
-    u = setup.state.theta.numpy().reshape(4, 2)
-    x, y = setup.dataset.x, setup.dataset.y
+def problem(experiment):
+    u = experiment.state.theta.numpy().reshape(4, 2)
+    x, y = experiment.dataset.x, experiment.dataset.y
     number = np.vectorize(mp.mpf, otypes=[object])
-    signs = [mp.mpf(s) for s in setup.structure.neurons.signs]
+    signs = [mp.mpf(s) for s in experiment.structure.neurons.signs]
     return number(u).tolist(), signs, number(x).tolist(), number(y).tolist()
 
 
-def batches_of(setup, steps=STEPS):
-    if setup.program.batches is None:
-        return [range(len(setup.dataset.y))] * steps
-    return [setup.program.batches.indices(step).tolist() for step in range(steps)]
+def batches_of(experiment, steps=STEPS):
+    if experiment.program.batches is None:
+        return [range(len(experiment.dataset.y))] * steps
+    return [experiment.program.batches.indices(step).tolist() for step in range(steps)]
 
 
-def separating(setup):
+def separating(experiment):
     """A start at which every margin is positive, so that a large scale means a tiny risk."""
-    setup.program.run_chunk(setup.state, 0, 1, 400, None, StopFlag())
-    return setup.state.theta.numpy().reshape(4, 2).copy()
+    experiment.program.run_chunk(experiment.state, 0, 1, 400, None, StopFlag())
+    return experiment.state.theta.numpy().reshape(4, 2).copy()
 
 
 @pytest.fixture(scope="module")
 def separated():
-    setup = setup_for("normalized", "exponential", 1.0, 0, lr=0.05)
-    return separating(setup)
+    experiment = experiment_for("normalized", "exponential", 1.0, 0, lr=0.05)
+    return separating(experiment)
 
 
 def started(rule, loss, where, batch, separated, **more):
-    setup = setup_for(rule, loss, 1.0, batch, **more)
+    experiment = experiment_for(rule, loss, 1.0, batch, **more)
     if where == "tiny":
         with torch.no_grad():
             size = np.sqrt(np.sum(separated**2))
-            setup.state.theta.copy_(torch.from_numpy((separated * (400.0 / size)).reshape(-1)))
-    return setup
+            experiment.state.theta.copy_(torch.from_numpy((separated * (400.0 / size)).reshape(-1)))
+    return experiment
 
 
-def compare(setup, found, wanted):
+def compare(experiment, found, wanted):
     wanted = np.array([[float(v) for v in row] for row in wanted]).reshape(-1)
     assert np.abs(found - wanted).max() <= 1e-10 * np.abs(wanted).max()
 
@@ -77,15 +77,17 @@ def compare(setup, found, wanted):
 @pytest.mark.parametrize(("loss", "reduction"), [("exponential", "sum"), ("logistic", "mean")])
 def test_normalized_equals_sixty_digits(loss, reduction, where, batch, separated):
     more = {"lr": 0.2, "max_update": 0.3, "reduction": reduction}
-    setup = started("normalized", loss, where, batch, separated, **more)
-    start = setup.state.theta.clone()
+    experiment = started("normalized", loss, where, batch, separated, **more)
+    start = experiment.state.theta.clone()
     with mp.workdps(60):
-        wanted = slow_rules.normalized(*problem(setup), loss, batches_of(setup), 0.2, mp.mpf(0.3))
+        wanted = slow_rules.normalized(
+            *problem(experiment), loss, batches_of(experiment), 0.2, mp.mpf(0.3)
+        )
     if where == "tiny":
-        assert setup.program._log_risk_here(0) < -900 * np.log(10)
-    setup.program.run_chunk(setup.state, 0, 1, STEPS, None, StopFlag())
-    compare(setup, setup.state.theta.numpy(), wanted)
-    assert float((setup.state.theta - start).norm()) > 0.1, "training moved nothing"
+        assert experiment.program._log_risk_here(0) < -900 * np.log(10)
+    experiment.program.run_chunk(experiment.state, 0, 1, STEPS, None, StopFlag())
+    compare(experiment, experiment.state.theta.numpy(), wanted)
+    assert float((experiment.state.theta - start).norm()) > 0.1, "training moved nothing"
 
 
 @pytest.mark.parametrize("batch", [0, 3])
@@ -94,33 +96,35 @@ def test_normalized_equals_sixty_digits(loss, reduction, where, batch, separated
 def test_loss_based_equals_sixty_digits(loss, reduction, where, batch, separated):
     # Within an epoch of three batches a large rate would leave every range but the exponent of mpmath's.
     alpha = 0.7 if batch == 0 and where == "order one" else 0.02
-    setup = started("loss-based", loss, where, batch, separated, lr=alpha, reduction=reduction)
+    experiment = started("loss-based", loss, where, batch, separated, lr=alpha, reduction=reduction)
     per_epoch = 1 if batch == 0 else 3
     with mp.workdps(60):
         wanted, alpha, time = slow_rules.loss_based(
-            *problem(setup), loss, batches_of(setup), alpha, per_epoch
+            *problem(experiment), loss, batches_of(experiment), alpha, per_epoch
         )
         log_time = mp.log(time) - (mp.log(7) if reduction == "sum" else 0)
-    setup.program.run_chunk(setup.state, 0, 1, STEPS, None, StopFlag())
-    compare(setup, setup.state.theta.numpy(), wanted)
-    search = setup.state.memory["search"]
+    experiment.program.run_chunk(experiment.state, 0, 1, STEPS, None, StopFlag())
+    compare(experiment, experiment.state.theta.numpy(), wanted)
+    search = experiment.state.memory["search"]
     assert abs(search[0] - float(alpha)) <= 1e-12 * float(alpha)
-    assert abs(setup.state.time_log - float(log_time)) <= 1e-10 * max(1.0, abs(float(log_time)))
+    assert abs(experiment.state.time_log - float(log_time)) <= 1e-10 * max(
+        1.0, abs(float(log_time))
+    )
     if where == "order one" and batch == 0:
         assert search[3] > 0, "no epoch was refused: the restoring is not tested"
 
 
 def test_an_update_is_never_longer_than_allowed():
-    setup = setup_for("normalized", "exponential", 3.0, 0, lr=5.0, max_update=0.01)
+    experiment = experiment_for("normalized", "exponential", 3.0, 0, lr=5.0, max_update=0.01)
     for step in range(20):
-        before = setup.state.theta.clone()
-        setup.program.run_chunk(setup.state, step, 1, 1, None, StopFlag())
-        assert float((setup.state.theta - before).norm()) <= 0.01 * (1 + 1e-12)
+        before = experiment.state.theta.clone()
+        experiment.program.run_chunk(experiment.state, step, 1, 1, None, StopFlag())
+        assert float((experiment.state.theta - before).norm()) <= 0.01 * (1 + 1e-12)
 
 
 def test_loss_based_stalls_below_its_floor_in_a_sentence():
     """At a minimum of the square loss no step lowers the risk, and α falls to the floor."""
-    setup = set_up(
+    experiment = experiment_of(
         parse_config(
             {
                 "data": {"kind": "inline", "x": [[1.0]], "y": [-1.0]},
@@ -132,12 +136,12 @@ def test_loss_based_stalls_below_its_floor_in_a_sentence():
             "test",
         )
     )
-    taken = setup.program.run_chunk(setup.state, 0, 1, 10_000, None, StopFlag())
-    outcome, text = setup.program.ended(setup.state)
+    taken = experiment.program.run_chunk(experiment.state, 0, 1, 10_000, None, StopFlag())
+    outcome, text = experiment.program.ended(experiment.state)
     # 0.1/1e-3 in steps of 2^(1/10).
     assert outcome == "stalled"
     assert taken == int(np.ceil(10 * np.log2(100.0)))
     assert "train.floor = 0.001" in text
     assert "\n" not in text
-    assert setup.state.theta.tolist() == [-1.0]
-    assert setup.state.time == 0.0
+    assert experiment.state.theta.tolist() == [-1.0]
+    assert experiment.state.time == 0.0

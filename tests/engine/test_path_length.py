@@ -15,7 +15,7 @@ from workbench.engine.trail import Trail
 from workbench.measures.directions import chords
 from workbench.record.checkpoint import latest_checkpoint, save_checkpoint
 from workbench.record.reader import RunReader
-from workbench.run.experiment import set_up
+from workbench.run.experiment import experiment_of
 from workbench.run.session import Session
 
 RULES = {
@@ -69,10 +69,10 @@ def test_it_does_not_depend_on_what_is_recorded(tmp_path, rule):
 
 @pytest.mark.parametrize("rule", ["constant", "normalized", "flow"])
 def test_it_is_the_polygon_of_the_steps(rule):
-    setup = set_up(small(*RULES[rule]))
-    buffer = RowBuffer(301, setup.state.theta, setup.output_shape)
-    setup.program.evaluate(setup.state, buffer)
-    setup.program.run_chunk(setup.state, 0, 300, 1, buffer, StopFlag())
+    experiment = experiment_of(small(*RULES[rule]))
+    buffer = RowBuffer(301, experiment.state.theta, experiment.output_shape)
+    experiment.program.evaluate(experiment.state, buffer)
+    experiment.program.run_chunk(experiment.state, 0, 300, 1, buffer, StopFlag())
     rows = buffer.take()
     assert rows.path_length[0] == 0.0
     assert np.all(np.diff(rows.path_length) >= 0.0)
@@ -82,15 +82,15 @@ def test_it_is_the_polygon_of_the_steps(rule):
 def test_steps_that_are_taken_back_do_not_count():
     """A refused step leaves θ where it was; a refused epoch puts it back."""
     for settings in (RULES["loss-based"], RULES["loss-based-batch"]):
-        setup = set_up(small(*settings, "train.lr=4.0", "init.scale=0.5"))
-        per_epoch = setup.program.rule.per_epoch
-        buffer = RowBuffer(1, setup.state.theta, setup.output_shape)
-        kept, refused, before = [setup.state.theta.numpy().copy()], 0.0, 0.0
+        experiment = experiment_of(small(*settings, "train.lr=4.0", "init.scale=0.5"))
+        per_epoch = experiment.program.rule.per_epoch
+        buffer = RowBuffer(1, experiment.state.theta, experiment.output_shape)
+        kept, refused, before = [experiment.state.theta.numpy().copy()], 0.0, 0.0
         for step in range(120):
-            setup.program.run_chunk(setup.state, step, 1, 1, buffer, StopFlag())
+            experiment.program.run_chunk(experiment.state, step, 1, 1, buffer, StopFlag())
             rows = buffer.take()
-            if (step + 1) % per_epoch == 0 and setup.state.memory["search"][3] > refused:
-                refused = setup.state.memory["search"][3]
+            if (step + 1) % per_epoch == 0 and experiment.state.memory["search"][3] > refused:
+                refused = experiment.state.memory["search"][3]
                 kept = kept[: len(kept) - (per_epoch - 1)]
                 assert np.array_equal(rows.theta[0], kept[-1])
                 before = slow_path(np.array(kept))
@@ -98,17 +98,17 @@ def test_steps_that_are_taken_back_do_not_count():
                 continue
             kept.append(rows.theta[0])
         assert refused >= 3
-        assert setup.state.path_length == pytest.approx(slow_path(np.array(kept)), rel=1e-11)
+        assert experiment.state.path_length == pytest.approx(slow_path(np.array(kept)), rel=1e-11)
 
 
 def test_it_converges_as_steps_shrink():
     """Descent with ever shorter steps against the flow at a fine tolerance, over the same time."""
     lengths = []
     for refined in (1, 4, 16):
-        setup = set_up(small(f"train.lr={0.02 / refined!r}"))
-        setup.program.run_chunk(setup.state, 0, 1, 100 * refined, None, StopFlag())
-        lengths.append(setup.state.path_length)
-    flow = set_up(small("train.rule=flow", "train.rtol=1e-7"))
+        experiment = experiment_of(small(f"train.lr={0.02 / refined!r}"))
+        experiment.program.run_chunk(experiment.state, 0, 1, 100 * refined, None, StopFlag())
+        lengths.append(experiment.state.path_length)
+    flow = experiment_of(small("train.rule=flow", "train.rtol=1e-7"))
     while flow.state.time < 2.0:
         flow.program.run_chunk(flow.state, flow.state.step, 1, 1, None, StopFlag())
     assert abs(lengths[2] - lengths[1]) < 0.35 * abs(lengths[1] - lengths[0])

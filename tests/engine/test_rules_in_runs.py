@@ -151,12 +151,12 @@ def test_a_perturbed_theta_is_not_taken_back_by_the_line_search(tmp_path):
 
 def test_what_a_rule_notes_becomes_an_event(tmp_path):
     session = Session.create(small("train.steps=20"), tmp_path)
-    session.setup.state.notes.append((0, "the smoothed margin fell"))
+    session.experiment.state.notes.append((0, "the smoothed margin fell"))
     told = []
     session.engine.viewers += (told.append,)
     ended(session)
     assert [e.text for e in told if isinstance(e, Noted)] == ["the smoothed margin fell"]
-    assert (0, "noted", "the smoothed margin fell") in session.events
+    assert (0, "note", "the smoothed margin fell") in session.events
 
 
 REFUSED = [

@@ -6,7 +6,7 @@ import time
 
 import numpy as np
 import pytest
-from cases import small
+from cases import small, stored_state
 
 from workbench.engine.saddle_watch import Answer, SaddleWatch, seen
 from workbench.inspector.inspect import inspect_state
@@ -15,7 +15,6 @@ from workbench.protocol.events import SaddleFound
 from workbench.record.checkpoint import latest_checkpoint
 from workbench.record.reader import RunReader
 from workbench.run.session import Session, load_config
-from workbench.run.stored import inspected_state
 
 SHORT = ("train.steps=7000", "record.every=10", "device.kind=cpu")
 
@@ -236,12 +235,10 @@ def test_a_headless_run_records_its_saddles_and_goes_on(whole):
     assert "near the origin" in found[0][1]
     assert "closest approach at step 5,890" in found[1][1]
     for step, text in found:
-        judgement = inspect_state(inspected_state(whole.folder, step)).judgement
+        judgement = inspect_state(stored_state(whole.folder, step)).judgement
         assert judgement.verdict == "saddle"
         assert text.startswith(" ".join(judgement.reasons))
-    assert [step for step, kind, _ in whole.events if kind == "saddlefound"] == [
-        s for s, _ in found
-    ]
+    assert [step for step, kind, _ in whole.events if kind == "saddle"] == [s for s, _ in found]
 
 
 def test_an_attended_run_pauses_at_that_very_record_and_resumes_alike(whole, tmp_path):
@@ -280,7 +277,7 @@ def test_a_logistic_run_that_separates_tells_no_late_saddle(tmp_path):
     with Session.create(small("train.steps=4000", "train.lr=5e-2"), tmp_path) as session:
         session.start()
         assert session.wait(60)
-    assert not [e for e in session.events if e[1] == "saddlefound"]
+    assert not [e for e in session.events if e[1] == "saddle"]
 
 
 def test_checkpoints_of_before_the_watch_still_load(tmp_path):
@@ -304,7 +301,7 @@ def test_a_candidate_that_is_refused_is_not_told():
     assert refused == []
     assert len(told_all) == 2
     assert len(seen(SaddleWatch(), series, 242, theta, None, first=True)) == 1
-    assert SaddleFound(1, told_all[0].evidence).evidence.startswith("candidate")
+    assert SaddleFound(1, told_all[0].evidence).text.startswith("candidate")
 
 
 EXACT = (
@@ -330,7 +327,7 @@ def test_a_run_that_starts_exactly_at_a_saddle_pauses_there_once(tmp_path):
         assert session.wait(60)
     assert saddles(session.folder) == [(step, text)]
     for at in (0, 200, 400):
-        found = inspect_state(inspected_state(session.folder, at)).judgement
+        found = inspect_state(stored_state(session.folder, at)).judgement
         assert found.verdict == "saddle"
     assert " ".join(found.reasons).split(" while ")[0] in text
 

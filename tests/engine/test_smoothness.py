@@ -14,7 +14,7 @@ from workbench.engine.program import RowBuffer, StopFlag
 from workbench.engine.smoothness import LOGISTIC_LIPSCHITZ, LOGISTIC_SMOOTH
 from workbench.errors import BadInput
 from workbench.models.start import first_theta
-from workbench.run.experiment import set_up
+from workbench.run.experiment import experiment_of
 from workbench.run.session import Session
 
 SMOOTH = (
@@ -28,8 +28,8 @@ SMOOTH = (
 INIT = TypeAdapter(InitConfig)
 
 
-def matrices(setup, theta):
-    return [setup.structure.view(theta, p.name) for p in setup.structure.parameters]
+def matrices(experiment, theta):
+    return [experiment.structure.view(theta, p.name) for p in experiment.structure.parameters]
 
 
 def slow(weights, x, y, steps):
@@ -60,27 +60,29 @@ def slow(weights, x, y, steps):
 @pytest.mark.parametrize("longest", [0.7, 2.5])
 @pytest.mark.parametrize("depth", [1, 2, 3])
 def test_smoothness_equals_sixty_digits(depth, longest):
-    setup = set_up(small(*SMOOTH, f"model.depth={depth}", "data.n=5"))
-    x = setup.dataset.x * longest / np.linalg.norm(setup.dataset.x, axis=1).max()
-    inline = [f"data.x={x.tolist()}", f"data.y={setup.dataset.y.tolist()}"]
-    setup = set_up(small(*SMOOTH, f"model.depth={depth}", "data.kind=inline", *inline))
-    start = matrices(setup, setup.state.theta.numpy().copy())
+    experiment = experiment_of(small(*SMOOTH, f"model.depth={depth}", "data.n=5"))
+    x = experiment.dataset.x * longest / np.linalg.norm(experiment.dataset.x, axis=1).max()
+    inline = [f"data.x={x.tolist()}", f"data.y={experiment.dataset.y.tolist()}"]
+    experiment = experiment_of(small(*SMOOTH, f"model.depth={depth}", "data.kind=inline", *inline))
+    start = matrices(experiment, experiment.state.theta.numpy().copy())
     with mp.workdps(60):
-        wanted, time = slow(start, setup.dataset.x, setup.dataset.y, 60)
-    setup.program.run_chunk(setup.state, 0, 1, 60, None, StopFlag())
-    for found, exact in zip(matrices(setup, setup.state.theta.numpy()), wanted, strict=True):
+        wanted, time = slow(start, experiment.dataset.x, experiment.dataset.y, 60)
+    experiment.program.run_chunk(experiment.state, 0, 1, 60, None, StopFlag())
+    for found, exact in zip(
+        matrices(experiment, experiment.state.theta.numpy()), wanted, strict=True
+    ):
         exact = np.array(exact.tolist(), dtype=float)
         assert np.abs(found - exact).max() <= 1e-12 * np.abs(exact).max()
-    assert setup.state.time == pytest.approx(float(time), rel=1e-12)
+    assert experiment.state.time == pytest.approx(float(time), rel=1e-12)
 
 
 def test_every_step_lowers_the_risk_as_promised_and_stays_inside():
-    setup = set_up(small(*SMOOTH, "init.zero=['w1']", "record.every=1"))
-    buffer = RowBuffer(401, setup.state.theta, setup.output_shape)
-    setup.program.evaluate(setup.state, buffer)
-    setup.program.run_chunk(setup.state, 0, 400, 1, buffer, StopFlag())
+    experiment = experiment_of(small(*SMOOTH, "init.zero=['w1']", "record.every=1"))
+    buffer = RowBuffer(401, experiment.state.theta, experiment.output_shape)
+    experiment.program.evaluate(experiment.state, buffer)
+    experiment.program.run_chunk(experiment.state, 0, 400, 1, buffer, StopFlag())
     rows = buffer.take()
-    q = setup.dataset.y * rows.outputs
+    q = experiment.dataset.y * rows.outputs
     risk = np.log1p(np.exp(-q)).mean(axis=1)
     gradient = np.linalg.norm(rows.gradient, axis=1) * np.exp(rows.gradient_log_scale)
     eta = np.exp(rows.rule_series["learning_rate_log"][1:])
@@ -88,7 +90,7 @@ def test_every_step_lowers_the_risk_as_promised_and_stays_inside():
     assert (risk[:-1] - risk[1:] >= promised * (1 - 1e-9)).all()
     # A row holds the radius of the step that leaves it; the first and the last were only looked at.
     radius = np.array([memory["radius"][0] for memory in rows.memory[1:-1]])
-    norms = np.array([[np.linalg.norm(w) for w in matrices(setup, t)] for t in rows.theta])
+    norms = np.array([[np.linalg.norm(w) for w in matrices(experiment, t)] for t in rows.theta])
     longest = norms.max(axis=1)
     assert (longest[1:-1] <= radius - 1 + 1e-15).all()
     assert (longest[2:] <= radius).all()
@@ -99,17 +101,21 @@ def test_every_step_lowers_the_risk_as_promised_and_stays_inside():
 
 
 def test_the_radius_follows_a_theta_that_was_moved_by_hand():
-    setup = set_up(small(*SMOOTH))
-    setup.program.run_chunk(setup.state, 0, 1, 5, None, StopFlag())
+    experiment = experiment_of(small(*SMOOTH))
+    experiment.program.run_chunk(experiment.state, 0, 1, 5, None, StopFlag())
     with torch.no_grad():
-        setup.state.theta.mul_(50.0)
-    norm = max(float(np.linalg.norm(w)) for w in matrices(setup, setup.state.theta.numpy()))
-    setup.program.run_chunk(setup.state, 5, 1, 1, None, StopFlag())
-    radius = float(setup.state.memory["radius"][0])
+        experiment.state.theta.mul_(50.0)
+    norm = max(
+        float(np.linalg.norm(w)) for w in matrices(experiment, experiment.state.theta.numpy())
+    )
+    experiment.program.run_chunk(experiment.state, 5, 1, 1, None, StopFlag())
+    radius = float(experiment.state.memory["radius"][0])
     assert radius == pytest.approx(norm + 1, rel=1e-14)
-    slopes = LOGISTIC_SMOOTH * max(1, np.linalg.norm(setup.dataset.x, axis=1).max()) ** 2
-    slopes += LOGISTIC_LIPSCHITZ * max(1, np.linalg.norm(setup.dataset.x, axis=1).max())
-    assert np.exp(setup.state.rate_log) == pytest.approx(1 / (18 * radius**4 * slopes), rel=1e-12)
+    slopes = LOGISTIC_SMOOTH * max(1, np.linalg.norm(experiment.dataset.x, axis=1).max()) ** 2
+    slopes += LOGISTIC_LIPSCHITZ * max(1, np.linalg.norm(experiment.dataset.x, axis=1).max())
+    assert np.exp(experiment.state.rate_log) == pytest.approx(
+        1 / (18 * radius**4 * slopes), rel=1e-12
+    )
 
 
 def test_a_resumed_run_is_the_same_to_the_last_bit(tmp_path):
@@ -120,8 +126,8 @@ def test_a_resumed_run_is_the_same_to_the_last_bit(tmp_path):
     session.start()
     assert session.wait(60)
     session.close()
-    assert session.setup.state.theta.equal(whole.setup.state.theta)
-    assert session.setup.state.time_log == whole.setup.state.time_log
+    assert session.experiment.state.theta.equal(whole.experiment.state.theta)
+    assert session.experiment.state.time_log == whole.experiment.state.time_log
     for name in ("log_risk", "learning_rate_log", "time_log", "balance_drift"):
         assert session.history.scalar(name).tobytes() == whole.history.scalar(name).tobytes()
 
@@ -142,23 +148,25 @@ def test_what_the_rule_cannot_promise_is_refused_in_a_sentence(settings, words):
 
 
 def start(*settings, **table):
-    setup = set_up(small(*settings))
-    return setup, first_theta(INIT.validate_python(table), setup.structure)
+    experiment = experiment_of(small(*settings))
+    return experiment, first_theta(INIT.validate_python(table), experiment.structure)
 
 
 def test_equal_norms_and_layers_at_zero():
-    setup, theta = start(*SMOOTH, kind="gaussian", scale=0.3, frobenius=4.0, zero=["w1"])
-    norms = [np.linalg.norm(w) for w in matrices(setup, theta)]
+    experiment, theta = start(*SMOOTH, kind="gaussian", scale=0.3, frobenius=4.0, zero=["w1"])
+    norms = [np.linalg.norm(w) for w in matrices(experiment, theta)]
     np.testing.assert_allclose(norms, [0.0, 4.0, 4.0], rtol=1e-14)
     digits = ("data.kind=digits", "data.n=20", "loss.kind=cross-entropy", "model.kind=cnn")
     small_cnn = (*digits, "model.channels=[2,3]", "model.width=5")
-    setup, theta = start(*small_cnn, kind="he", frobenius=2.0)
+    experiment, theta = start(*small_cnn, kind="he", frobenius=2.0)
     _, drawn = start(*small_cnn, kind="he")
     for name in ("w1", "b1", "w2"):
-        same = [setup.structure.view(t, name) for t in (theta, drawn)]
+        same = [experiment.structure.view(t, name) for t in (theta, drawn)]
         assert np.array_equal(*same)
     for name in ("w3", "w4"):
-        assert np.linalg.norm(setup.structure.view(theta, name)) == pytest.approx(2.0, rel=1e-14)
+        assert np.linalg.norm(experiment.structure.view(theta, name)) == pytest.approx(
+            2.0, rel=1e-14
+        )
     with pytest.raises(BadInput, match="unknown parameter 'w'"):
         start(*SMOOTH, kind="gaussian", zero=["w"])
     with pytest.raises(BadInput, match="has none"):
@@ -167,10 +175,10 @@ def test_equal_norms_and_layers_at_zero():
 
 def test_the_uniform_start_is_that_of_torchs_own_layers():
     digits = ("data.kind=digits", "data.n=20", "loss.kind=cross-entropy", "model.kind=cnn")
-    setup, theta = start(*digits, "model.channels=[8,16]", "model.width=100", kind="uniform")
+    experiment, theta = start(*digits, "model.channels=[8,16]", "model.width=100", kind="uniform")
     fan_in = {"w1": 25, "b1": 25, "w2": 72, "w3": 64, "w4": 100}
     for name, count in fan_in.items():
-        part, bound = setup.structure.view(theta, name), count**-0.5
+        part, bound = experiment.structure.view(theta, name), count**-0.5
         assert np.abs(part).max() <= bound
         assert np.abs(part).max() > 0.5 * bound
         if part.size > 500:

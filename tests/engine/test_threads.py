@@ -16,7 +16,6 @@ from workbench.inspector.gated_network import GatedNetwork
 from workbench.measures.plane import PlaneSurface, plane_grid
 from workbench.models.tangent import value_and_slope
 from workbench.record.reader import RunReader
-from workbench.run.experiment import inspected
 from workbench.run.session import Session
 
 BASES = {
@@ -42,12 +41,14 @@ def config(base, **train):
 
 def look(session):
     """All of autograd that a screen asks for: prediction, tangents, curvature, gradients by sample."""
-    setup, theta = session.setup, session.setup.state.theta.numpy().copy()
-    surface = PlaneSurface(setup.model, plane_grid(setup.dataset.x, 9, 9), setup.dataset.x)
+    experiment, theta = session.experiment, session.experiment.state.theta.numpy().copy()
+    surface = PlaneSurface(
+        experiment.model, plane_grid(experiment.dataset.x, 9, 9), experiment.dataset.x
+    )
     surface.at(theta)
     surface.tangent(theta, np.ones_like(theta))
-    surface.tangents(theta, setup.dataset.x[:2])
-    state = inspected(setup, theta, step=0)
+    surface.tangents(theta, experiment.dataset.x[:2])
+    state = experiment.inspected(theta, step=0)
     state.risk.gradient(theta)
     state.risk.hessian_products(theta, np.ones((2, len(theta))))
     state.risk.joint(state.z).gradient(np.stack([theta, theta]))

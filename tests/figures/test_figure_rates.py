@@ -8,6 +8,7 @@ import pytest
 from tests.record import sample_run
 from workbench.errors import BadInput
 from workbench.figures import draw_figure
+from workbench.protocol.status import RunStatus
 from workbench.record.layout import SeriesLayout
 from workbench.record.reader import RunReader
 from workbench.record.store import RunStore
@@ -37,7 +38,7 @@ def recorded(folder, loss="exponential", order=2.0, **left_out):
         coordinates={},
     )
     store.append(values)
-    store.finish("finished")
+    store.finish(RunStatus.FINISHED)
     return folder
 
 

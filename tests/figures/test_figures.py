@@ -11,6 +11,7 @@ from tests.record import sample_run
 from workbench.errors import BadInput, StorageError
 from workbench.figures import FigureOptions, draw_figure, save_figure
 from workbench.figures.directions import unwrapped_pieces
+from workbench.protocol.status import RunStatus
 from workbench.record.layout import SeriesLayout
 from workbench.record.reader import RunReader
 from workbench.record.store import RunStore
@@ -21,6 +22,10 @@ SAMPLED = ("risk", "margins", "directions", "ncf", "field", "norms")
 T = 60
 X = np.array([[1.0, 0.0], [0.0, 1.0], [-1.0, 0.0], [0.0, -1.0]])
 CONFIG = """
+[data]
+kind = "inline"
+x = [[1.0, 0.0], [0.0, 1.0], [-1.0, 0.0], [0.0, -1.0]]
+y = [1.0, -1.0, 1.0, 2.0]
 [model]
 kind = "squared-relu"
 width = 3
@@ -71,7 +76,7 @@ def recorded(folder, values, reduction="sum"):
         coordinates={},
     )
     store.append(values)
-    store.finish("finished")
+    store.finish(RunStatus.FINISHED)
     return folder
 
 
@@ -172,7 +177,8 @@ def test_larger_neurons_are_darker_and_signs_have_colours(run):
 
 def test_kkt_directions_of_the_last_residual_are_drawn(run):
     from workbench.theory.ncf.kkt import kkt_points
-    from workbench.theory.ncf.ncf import NeuronKind
+    from workbench.theory.ncf.ncf import Ncf
+    from workbench.theory.ncf.neuron import NeuronKind
 
     data = rows()
     u = data["theta"][-1].reshape(3, 2)
@@ -181,7 +187,7 @@ def test_kkt_directions_of_the_last_residual_are_drawn(run):
     (axes,) = drawn(run, "directions").axes
     levels = [c[0, 1] for c in curves(axes) if len(c) == 2]
     for sign in (1, -1):
-        for point in kkt_points(X, sign * z, NeuronKind.SQUARED_RELU).points:
+        for point in kkt_points(Ncf(X, sign * z, NeuronKind.SQUARED_RELU)).points:
             if point.value > 0 and point.kind != "flat":
                 angle = np.degrees(np.arctan2(point.direction[1], point.direction[0]))
                 assert min(abs(level - angle) for level in levels) < 1e-9
@@ -297,7 +303,7 @@ def test_a_run_without_records_cannot_be_drawn(tmp_path):
         series=layouts,
         coordinates={},
     )
-    store.finish("stopped")
+    store.finish(RunStatus.STOPPED)
     for name in SAMPLED:
         with pytest.raises(BadInput, match="no records yet"):
             drawn(folder, name)

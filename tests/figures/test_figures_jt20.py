@@ -9,9 +9,9 @@ from workbench.config.toml import override, parse_config, parse_toml, to_toml
 from workbench.errors import BadInput
 from workbench.figures import draw_figure, save_figure
 from workbench.figures.margins import AT_UNIT_NORM
+from workbench.figures.network import network_for
 from workbench.figures.options import FigureOptions
 from workbench.figures.series import RunSeries
-from workbench.figures.states import stored_network
 from workbench.measures.plane import PlaneSurface, plane_grid
 from workbench.presets import load_config
 from workbench.record.reader import RunReader
@@ -63,32 +63,19 @@ def test_contours_show_the_kernel_the_first_right_state_and_the_last(run, tmp_pa
     assert save_figure(figure, tmp_path / "contours.png").stat().st_size > 10_000
 
 
-def test_states_come_from_records_and_from_checkpoints(run, tmp_path):
-    wide = trained(tmp_path, record={"every": 5, "theta": False})
-    found = []
-    for folder in (run, wide):
-        with RunReader(folder) as reader:
-            stored = stored_network(RunSeries(reader), "contours")
-            found.append((list(stored.steps), stored.theta(60)))
-    assert found[0][0] == list(range(0, 121, 5))
-    assert set(found[1][0]) <= set(range(0, 121, 20))
-    assert 60 in found[1][0]
-    assert np.array_equal(found[0][1], found[1][1])
-
-
 def test_the_kernels_classifier_is_the_svm_of_its_features(run):
     """Its margin over the samples is at least that of any other direction tried."""
     with RunReader(run) as reader:
-        stored = stored_network(RunSeries(reader), "contours")
-        theta = stored.theta(0)
-    x, y = stored.data.x, stored.data.y
-    surface = PlaneSurface(stored.network, plane_grid(x, 3, 3), x)
+        series = RunSeries(reader)
+        network, theta = network_for(series, "contours"), series.run.theta(0)
+    x, y = network.dataset.x, network.dataset.y
+    surface = PlaneSurface(network.model, plane_grid(x, 3, 3), x)
     tangents = surface.tangents(theta, x)
     h = 1e-6
     along = np.random.default_rng(0).standard_normal(theta.size)
     slopes = tangents @ along
     for k in (0, 7):
-        grid = PlaneSurface(stored.network, plane_grid(x, 2, 2), x)
+        grid = PlaneSurface(network.model, plane_grid(x, 2, 2), x)
         grid._inputs = grid._inputs.new_tensor(np.repeat(x[k : k + 1], 4, axis=0))
         difference = (grid.at(theta + h * along) - grid.at(theta - h * along))[0, 0] / (2 * h)
         assert slopes[k] == pytest.approx(difference, rel=1e-4, abs=1e-6)

@@ -103,15 +103,15 @@ def test_networks_without_such_layers_are_refused_in_a_sentence(tmp_path):
 @pytest.mark.parametrize("name", ["jt19-fig1", "jt19-fig2", "jt19-fig3"])
 def test_the_presets_meet_assumption_12_and_say_what_to_look_for(name):
     from workbench.engine.program import RowBuffer
-    from workbench.run.experiment import set_up
+    from workbench.run.experiment import experiment_of
 
     config = load_config(name)
     assert "Watch" in config.description
     if config.model.kind != "deep-linear":
         return
-    setup = set_up(config)
-    buffer = RowBuffer(1, setup.state.theta, setup.output_shape)
-    setup.program.evaluate(setup.state, buffer)
-    values = setup.panel.compute(buffer.take())
+    experiment = experiment_of(config)
+    buffer = RowBuffer(1, experiment.state.theta, experiment.output_shape)
+    experiment.program.evaluate(experiment.state, buffer)
+    values = experiment.panel.compute(buffer.take())
     assert values["log_risk"][0] <= np.log(np.log(2.0))
-    assert setup.panel.layers.svm is not None
+    assert experiment.panel.layers.svm is not None

@@ -18,7 +18,8 @@ from workbench.engine.plan import Plan
 from workbench.engine.schedule import RecordSchedule
 from workbench.protocol.commands import Resume
 from workbench.protocol.events import Event, Paused, Recorded, SaddleFound
-from workbench.run.experiment import Setup, confirmation, set_up
+from workbench.run.confirmation import confirmation
+from workbench.run.experiment import Experiment, experiment_of
 
 KINDS = (
     "minibatch noise",
@@ -45,7 +46,7 @@ MOST = 240
 class Hunted:
     """A run with its θ (T, P) by record and the saddles told."""
 
-    setup: Setup
+    experiment: Experiment
     step: np.ndarray
     theta: np.ndarray
     told: tuple[SaddleFound, ...]
@@ -54,7 +55,7 @@ class Hunted:
 
 def hunt(made: RunConfig) -> Hunted:
     """Train, pausing at every saddle and going on."""
-    setup = set_up(made)
+    experiment = experiment_of(made)
     events: list[Event] = []
     plan = Plan(
         made.train.steps,
@@ -64,14 +65,14 @@ def hunt(made: RunConfig) -> Hunted:
         attended=True,
     )
     engine = Engine(
-        setup.program,
-        setup.state,
-        setup.panel,
+        experiment.program,
+        experiment.state,
+        experiment.panel,
         plan,
-        setup.output_shape,
+        experiment.output_shape,
         events.append,
         [lambda event: engine.send(Resume()) if isinstance(event, Paused) else None],
-        confirmation(setup),
+        confirmation(experiment),
     )
     engine.start()
     assert engine.join(300)
@@ -79,7 +80,7 @@ def hunt(made: RunConfig) -> Hunted:
     rows = [event.rows for event in events if isinstance(event, Recorded)]
     step, theta = (np.concatenate([r[name] for r in rows]) for name in ("step", "theta"))
     told = tuple(e for e in events if isinstance(e, SaddleFound))
-    return Hunted(setup, step, theta, told, sum(isinstance(e, Paused) for e in events))
+    return Hunted(experiment, step, theta, told, sum(isinstance(e, Paused) for e in events))
 
 
 # --- the runs -------------------------------------------------------------------------------------
@@ -184,8 +185,8 @@ class Slow:
 
     def outputs(self, theta: torch.Tensor) -> torch.Tensor:
         """Φ by its formula."""
-        made = self.run.setup.config.model
-        x = torch.from_numpy(self.run.setup.dataset.x)
+        made = self.run.experiment.config.model
+        x = torch.from_numpy(self.run.experiment.dataset.x)
         d = x.shape[1]
         if made.kind == "squared-relu":
             s = x @ theta.view(-1, d).T
@@ -207,9 +208,9 @@ class Slow:
 
     def risk(self, theta: torch.Tensor) -> torch.Tensor:
         """The summed risk."""
-        y = torch.from_numpy(self.run.setup.dataset.y)
+        y = torch.from_numpy(self.run.experiment.dataset.y)
         out = self.outputs(theta)
-        if self.run.setup.config.loss.kind == "square":
+        if self.run.experiment.config.loss.kind == "square":
             return 0.5 * (out - y).square().sum()
         return torch.nn.functional.softplus(-y * out).sum()
 
@@ -230,11 +231,11 @@ class Slow:
 
     def _neurons(self, theta: np.ndarray) -> float:
         """2 max N over a fine circle, where a small neuron is 0 or moves."""
-        made, data = self.run.setup.config.model, self.run.setup.dataset
+        made, data = self.run.experiment.config.model, self.run.experiment.dataset
         if made.kind not in ("squared-relu", "two-layer-relu"):
             return 0.0
         out = self.outputs(torch.from_numpy(theta)).numpy()
-        square = self.run.setup.config.loss.kind == "square"
+        square = self.run.experiment.config.loss.kind == "square"
         z = data.y - out if square else data.y / (1.0 + np.exp(data.y * out))
         angle = np.linspace(0, 2 * np.pi, 1440, endpoint=False)
         pre = np.column_stack([np.cos(angle), np.sin(angle)]) @ data.x.T

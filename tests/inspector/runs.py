@@ -12,7 +12,8 @@ from workbench.engine.engine import Engine
 from workbench.engine.plan import Plan
 from workbench.engine.schedule import RecordSchedule
 from workbench.protocol.events import Event, Recorded, SaddleFound
-from workbench.run.experiment import confirmation, set_up
+from workbench.run.confirmation import confirmation
+from workbench.run.experiment import experiment_of
 
 
 @dataclass(frozen=True)
@@ -27,17 +28,17 @@ class Trained:
 
 def train(config: RunConfig, *, confirm: bool = True) -> Trained:
     """Train in memory, without files."""
-    setup = set_up(config)
+    experiment = experiment_of(config)
     events: list[Event] = []
     engine = Engine(
-        setup.program,
-        setup.state,
-        setup.panel,
+        experiment.program,
+        experiment.state,
+        experiment.panel,
         Plan(config.train.steps, RecordSchedule(config.record.every), config.train.steps),
-        setup.output_shape,
+        experiment.output_shape,
         events.append,
         (),
-        confirmation(setup) if confirm else None,
+        confirmation(experiment) if confirm else None,
     )
     engine.start()
     assert engine.join(300)

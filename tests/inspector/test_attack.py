@@ -11,7 +11,7 @@ from workbench.config.toml import parse_config
 from workbench.data.load import load_dataset
 from workbench.engine.program import StopFlag
 from workbench.inspector.attack import Attack, margins
-from workbench.run.experiment import set_up
+from workbench.run.experiment import experiment_of
 
 TRAINED = 100
 SETTLED = 1e-6
@@ -62,14 +62,14 @@ def held_out(name, count):
     """Distances of the attack and of projected gradients with its evaluations."""
     table, x, y, box, steps = NETWORKS[name]()
     common = {"init": {"kind": "he", "seed": 4}, "device": {"kind": "cpu"}}
-    setup = set_up(parse_config({**table, **common}, "test"))
-    setup.program.run_chunk(setup.state, 0, 1, steps, None, StopFlag())
-    model = setup.model.double()
+    experiment = experiment_of(parse_config({**table, **common}, "test"))
+    experiment.program.run_chunk(experiment.state, 0, 1, steps, None, StopFlag())
+    model = experiment.model.double()
     for parameter in model.parameters():
         parameter.requires_grad_(False)
-    seen = torch.from_numpy(np.concatenate([setup.dataset.x, x])).double()
-    labels = torch.from_numpy(np.concatenate([setup.dataset.y, y]).astype(np.float64))
-    index = np.arange(len(setup.dataset.x), len(seen))[:count]
+    seen = torch.from_numpy(np.concatenate([experiment.dataset.x, x])).double()
+    labels = torch.from_numpy(np.concatenate([experiment.dataset.y, y]).astype(np.float64))
+    index = np.arange(len(experiment.dataset.x), len(seen))[:count]
     attack = Attack(model, seen, labels, box)
     ours = attack.run(index, 128).distance
     top = torch.from_numpy(1.5 * np.where(np.isfinite(ours), ours, 5.0))

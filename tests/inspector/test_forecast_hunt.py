@@ -7,6 +7,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from cases import stored_state
 
 from tests.inspector.forecast_hunt import Tally, forecasts_of, hunted
 from tests.inspector.runs import config
@@ -16,7 +17,6 @@ from workbench.inspector.inspect import inspect_state
 from workbench.inspector.recording import recorded_inspection
 from workbench.record.reader import RunReader
 from workbench.run.session import Session
-from workbench.run.stored import inspected_state
 
 
 def check(tally: Tally) -> None:
@@ -49,7 +49,7 @@ def test_a_drifting_plateau_names_who_leaves_and_when(tmp_path):
     session.start()
     assert session.wait(100)
     session.close()
-    kept = recorded_inspection(inspect_state(inspected_state(session.folder, 700), hessian=False))
+    kept = recorded_inspection(inspect_state(stored_state(session.folder, 700), hessian=False))
     with RunReader(session.folder) as reader:
         rows = {name: np.asarray(reader.read(name)) for name in FOLLOWED_SERIES}
     everyone = np.arange(15)

@@ -6,7 +6,7 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from cases import finished
+from cases import finished, stored_state
 
 from tests.inspector.runs import teacher
 from tests.inspector.test_inspect import X, squared, state, u_at
@@ -15,7 +15,6 @@ from workbench.inspector.forecast_interval import CERTAIN, MOST_CONFIDENT
 from workbench.inspector.forecast_words import leaves_at
 from workbench.inspector.inspect import inspect_state
 from workbench.record.reader import RunReader
-from workbench.run.stored import inspected_state
 
 Y = teacher(X, [20.0, 170.0], [1.0, 0.4], 2)
 
@@ -105,6 +104,6 @@ def test_a_rule_that_changes_its_steps_is_forecast_in_the_steps_it_takes(tmp_pat
     with RunReader(session.folder) as reader:
         steps, rates = reader.read("step"), reader.read("learning_rate_log")
     taken = np.exp(rates[steps == 20])[0]
-    assert inspected_state(session.folder, 20).learning_rate == taken
+    assert stored_state(session.folder, 20).learning_rate == taken
     assert session.config.train.lr != taken
     assert session.inspected_state().learning_rate == np.exp(rates[-1])

@@ -11,6 +11,7 @@ from workbench.inspector.groups import groups_of, without_left
 from workbench.inspector.inspect import inspect_state
 from workbench.inspector.risk_model import RiskModel
 from workbench.inspector.state import InspectedState
+from workbench.losses.registry import loss_of
 from workbench.models.network import structure_of
 from workbench.models.squared_relu import SquaredRelu
 
@@ -25,7 +26,7 @@ def state(norms, degrees):
     u = np.array([r * at(d) for r, d in zip(norms, degrees, strict=True)])
     model = SquaredRelu(2, len(u), 0.0, torch.ones(len(u), dtype=torch.float64))
     y = teacher(X, [0.0, 130.0], [1.2, 0.6], 2)
-    risk = RiskModel(model, X, y, "square", "sum")
+    risk = RiskModel(model, X, y, loss_of("square"), "sum")
     return InspectedState.of(risk, structure_of(model, 2), u.ravel(), order=2.0, learning_rate=1e-3)
 
 

@@ -10,6 +10,7 @@ from tests.inspector.runs import circle
 from workbench.inspector.inspect import inspect_state
 from workbench.inspector.risk_model import RiskModel
 from workbench.inspector.state import InspectedState
+from workbench.losses.registry import loss_of
 from workbench.models.network import structure_of
 from workbench.models.squared_relu import SquaredRelu
 from workbench.models.two_layer_relu import TwoLayerRelu
@@ -28,7 +29,7 @@ def state(u, v=None, leak=0.0, y=Y):
     else:
         model = TwoLayerRelu(2, len(u), leak)
     theta = np.concatenate([u.ravel(), [] if v is None else v])
-    risk = RiskModel(model, X, y, "square", "sum")
+    risk = RiskModel(model, X, y, loss_of("square"), "sum")
     return InspectedState.of(risk, structure_of(model, 2), theta, order=2.0, learning_rate=1e-3)
 
 

@@ -18,7 +18,6 @@ from tests.inspector.hunt import (
     table,
 )
 from workbench.inspector.inspect import inspect_state
-from workbench.run.experiment import inspected
 
 QUICK = (
     "minibatch noise",
@@ -38,7 +37,7 @@ def test_one_run_of_a_kind(kind):
     assert run.pauses == truth.told == truth.saddles
     for event in run.told:
         row = int(np.flatnonzero(run.step == event.step)[0])
-        found = inspect_state(inspected(run.setup, run.theta[row], step=event.step)).judgement
+        found = inspect_state(run.experiment.inspected(run.theta[row], step=event.step)).judgement
         assert found.verdict == "saddle"
         assert event.evidence.startswith(found.reasons[0])
 

@@ -7,6 +7,7 @@ import json
 import numpy as np
 import pytest
 import torch
+from cases import stored_state
 
 from commands.formats import finite
 from tests.inspector.runs import circle, teacher
@@ -16,6 +17,7 @@ from workbench.inspector.forecast import forecast_of
 from workbench.inspector.inspect import hessian_evidence, inspect_state, with_curvature
 from workbench.inspector.risk_model import RiskModel
 from workbench.inspector.state import InspectedState
+from workbench.losses.registry import loss_of
 from workbench.models.deep_relu import DeepRelu
 from workbench.models.network import structure_of
 from workbench.models.squared_relu import SquaredRelu
@@ -23,7 +25,6 @@ from workbench.models.two_layer_relu import TwoLayerRelu
 from workbench.models.two_trainable_relu import TwoTrainableRelu
 from workbench.record.reader import RunReader
 from workbench.run.session import Session, load_config
-from workbench.run.stored import inspected_state
 
 X = circle(16, 0.5)
 
@@ -37,7 +38,7 @@ def squared(width, signs=None):
 
 def state(model, theta, y, *, loss="square", x=X, order=2.0, reduction="sum"):
     structure = structure_of(model, x.shape[1])
-    risk = RiskModel(model, x, np.asarray(y, dtype=float), loss, reduction)
+    risk = RiskModel(model, x, np.asarray(y, dtype=float), loss_of(loss), reduction)
     theta = np.asarray(theta, dtype=float).ravel()
     return InspectedState.of(risk, structure, theta, order=order, learning_rate=1e-3)
 
@@ -166,7 +167,7 @@ def two_of_a_pair():
     model = squared(2)
     from scipy.optimize import minimize
 
-    risk = RiskModel(model, X, y, "square", "sum")
+    risk = RiskModel(model, X, y, loss_of("square"), "sum")
     best = minimize(lambda r: np.exp(risk.log_risk(u_at([r[1]] * 2, [r[0]] * 2).ravel())), [1.0, 36.0],
                     method="Nelder-Mead", options={"xatol": 1e-10, "fatol": 1e-16}).x  # fmt: skip
     return state(model, u_at([best[1]] * 2, [best[0]] * 2), y)
@@ -281,32 +282,32 @@ def stairs(tmp_path_factory):
 def test_the_forecast_at_every_plateau_is_what_then_happens(stairs):
     with RunReader(stairs.folder) as reader:
         later = [reader.read(name) for name in ("time", "neuron_norm", "neuron_direction")]
-    told = [step for step, kind, _ in stairs.events if kind == "saddlefound"]
+    told = [step for step, kind, _ in stairs.events if kind == "saddle"]
     assert len(told) == 3
     for step in told:
-        found = inspect_state(inspected_state(stairs.folder, step))
+        found = inspect_state(stored_state(stairs.folder, step))
         assert verdict(found) == "saddle"
         result = compare(found.forecast, *later)
-        assert result.first == result.first_forecast
-        first = next(o for o in result.outcomes if o.index == result.first)
+        assert result.first == found.forecast.first
+        first = next(o for o in result.departures if o.index == result.first)
         assert abs(first.time_error) < 0.05
         assert first.angle_error < 2.0
 
 
 def test_between_the_plateaus_it_is_moving(stairs):
     for step in (4900, 9700):
-        assert verdict(inspect_state(inspected_state(stairs.folder, step))) == "moving"
+        assert verdict(inspect_state(stored_state(stairs.folder, step))) == "moving"
 
 
 def test_a_step_that_is_not_stored_names_the_nearest(stairs):
     with pytest.raises(BadInput, match=r"nearest: 4,990, 5,000, 5,010"):
-        inspected_state(stairs.folder, 5001)
+        stored_state(stairs.folder, 5001)
 
 
 def test_the_live_state_is_that_of_the_snapshot(stairs):
     found = stairs.inspected_state()
     assert found.step == 13500
-    stored = inspected_state(stairs.folder)
+    stored = stored_state(stairs.folder)
     assert stored.step == 13500
     assert np.array_equal(found.theta, stored.theta)
     assert found.log_risk == stored.log_risk

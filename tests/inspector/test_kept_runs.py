@@ -15,7 +15,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import xarray
-from cases import finished
+from cases import finished, stored_state
 
 from workbench.errors import BadInput, StorageError
 from workbench.inspector.inspect import inspect_state
@@ -24,7 +24,6 @@ from workbench.record.inspections import tables_of
 from workbench.record.lock import is_alive
 from workbench.record.reader import RunReader
 from workbench.run.session import Session, load_config
-from workbench.run.stored import inspected_state
 
 ROOT = Path(__file__).parent.parent.parent
 PRESET = "kh24-saddle-to-saddle"
@@ -145,7 +144,7 @@ def test_xarray_and_pandas_open_them(whole):
 def test_what_is_kept_is_what_the_inspector_says_of_the_stored_state(whole):
     with RunReader(whole) as reader:
         kept = reader.inspections()[1]
-    found = inspect_state(inspected_state(whole, kept.step))
+    found = inspect_state(stored_state(whole, kept.step))
     assert kept.evidence == " ".join(found.judgement.evidence.sentences)
     assert kept.radius == found.forecast.radius
     np.testing.assert_array_equal(

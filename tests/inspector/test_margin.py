@@ -16,7 +16,8 @@ from workbench.inspector.gated_network import GatedNetwork
 from workbench.inspector.inspect import certified, inspect_state
 from workbench.inspector.margin import margin_certificate, why_no_margin
 from workbench.inspector.state import InspectedState
-from workbench.run.experiment import inspected, set_up
+from workbench.losses.registry import loss_of
+from workbench.run.experiment import experiment_of
 from workbench.theory.margin.patterned import gates_of
 
 RNG = np.random.default_rng(0)
@@ -27,7 +28,7 @@ CLASSES = (X[:, 0] > 0) + (X[:, 1] > 0) * 1.0
 
 def fresh(model, loss="logistic", x=X, y=Y, reduction="sum", init=None):
     """The state a configuration starts from."""
-    setup = set_up(
+    experiment = experiment_of(
         parse_config(
             {
                 "data": {"kind": "inline", "x": x.tolist(), "y": y.tolist()},
@@ -39,10 +40,10 @@ def fresh(model, loss="logistic", x=X, y=Y, reduction="sum", init=None):
             "test",
         )
     )
-    return setup, inspected(setup, setup.state.theta.numpy().copy(), step=0)
+    return experiment, experiment.inspected(experiment.state.theta.numpy().copy(), step=0)
 
 
-def trained(setup, state, log_risk=-60.0, share=4e-3):
+def trained(experiment, state, log_risk=-60.0, share=4e-3):
     """Steepest descent by steps of a share of ‖θ‖ whatever the size of the risk."""
     theta, steps = state.theta.copy(), 0
     while state.risk.log_risk(theta) > log_risk:
@@ -50,7 +51,7 @@ def trained(setup, state, log_risk=-60.0, share=4e-3):
         assert steps < 6000
         gradient, _ = state.risk.gradient(theta)
         theta -= share * np.linalg.norm(theta) * gradient / np.linalg.norm(gradient)
-    return inspected(setup, theta, step=steps)
+    return experiment.inspected(theta, step=steps)
 
 
 # --- gates caught from torch, against loops ---
@@ -133,7 +134,7 @@ def test_every_spelling_of_relu_is_caught():
     model = Reluish().double()
     theta = torch.cat([p.detach().reshape(-1) for p in model.parameters()]).numpy()
     state = InspectedState.of(
-        RiskModel(model, X, Y, "logistic", "sum"),
+        RiskModel(model, X, Y, loss_of("logistic"), "sum"),
         structure_of(model, 3),
         theta,
         order=5.0,
@@ -180,14 +181,14 @@ def test_vss_limits_are_kkt_points(size):
 
 def test_a_flow_of_vss_3_2_is_polished_to_its_limit():
     values = {"u": [[0.1, 1.0], [0.05, -1.0]], "v": [0.5, 0.3]}
-    setup, state = vss(values, [[1.0, 0.25], [-1.0, 0.25]], [1.0, 1.0])
-    found = margin_certificate(trained(setup, state))
+    experiment, state = vss(values, [[1.0, 0.25], [-1.0, 0.25]], [1.0, 1.0])
+    found = margin_certificate(trained(experiment, state))
     assert found.polished is not None
-    assert found.polished.found, found.polished.reason
+    assert found.polished.outcome.converged, found.polished.outcome.why_not
     assert found.polished.norm2 == pytest.approx(8.0, abs=1e-10)
     assert found.polished.theta == pytest.approx([0, 2, 0, 0, 2, 0], abs=1e-10)
     assert found.polished.multipliers == pytest.approx([2.0, 2.0], abs=1e-10)
-    assert found.polished.residual <= 1e-10
+    assert found.polished.outcome.residual <= 1e-10
     assert 0 < found.polished.angle < 0.1
 
 
@@ -207,8 +208,8 @@ def test_a_flow_of_vss_3_2_is_polished_to_its_limit():
 )
 def test_trained_networks(model, loss, reduction):
     y = CLASSES if loss == "cross-entropy" else Y
-    setup, state = fresh(model, loss, y=y, reduction=reduction)
-    state = trained(setup, state)
+    experiment, state = fresh(model, loss, y=y, reduction=reduction)
+    state = trained(experiment, state)
     assert why_no_margin(state) is None
     found = margin_certificate(state)
     report = json.loads(json.dumps(found.as_json(), allow_nan=False))
@@ -252,18 +253,18 @@ def test_refusals_say_which_samples():
 
 
 def test_a_search_that_takes_too_long_is_given_up(monkeypatch):
-    setup, state = fresh({"kind": "two-layer-relu", "width": 5})
-    state = trained(setup, state, -3.0)
-    assert margin_certificate(state).polished.found
+    experiment, state = fresh({"kind": "two-layer-relu", "width": 5})
+    state = trained(experiment, state, -3.0)
+    assert margin_certificate(state).polished.outcome.converged
     monkeypatch.setattr("workbench.inspector.margin.MOST_SECONDS", -1.0)
     polished = margin_certificate(state).polished
-    assert not polished.found
-    assert "s of search" in polished.reason
+    assert not polished.outcome.converged
+    assert "s of search" in polished.outcome.why_not
 
 
 def test_too_large_and_too_many(monkeypatch):
-    setup, state = fresh({"kind": "two-layer-relu", "width": 5})
-    state = trained(setup, state, -3.0)
+    experiment, state = fresh({"kind": "two-layer-relu", "width": 5})
+    state = trained(experiment, state, -3.0)
     assert why_no_margin(state) is None
     monkeypatch.setattr("workbench.inspector.margin.MOST_POLISHED", 10)
     found = margin_certificate(state)
@@ -290,8 +291,8 @@ def test_a_network_with_dropout_has_no_margins_of_its_own():
         "loss": {"kind": "logistic"},
         "device": {"kind": "cpu"},
     }
-    setup = set_up(parse_config(values, "test"))
-    state = inspected(setup, setup.state.theta.numpy().copy(), step=0)
+    experiment = experiment_of(parse_config(values, "test"))
+    state = experiment.inspected(experiment.state.theta.numpy().copy(), step=0)
     found = certified(inspect_state(state), state)
     assert found.margin is None
     assert any("random numbers" in sentence for sentence in found.limits)

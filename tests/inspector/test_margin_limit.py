@@ -13,7 +13,7 @@ from workbench.inspector.inspect import certified, inspect_state
 from workbench.inspector.margin import margin_certificate
 from workbench.inspector.margin_limit import margin_limit
 from workbench.inspector.state import InspectedState
-from workbench.run.experiment import inspected, set_up
+from workbench.run.experiment import experiment_of
 from workbench.run.session import Session
 from workbench.theory.margin.linear_program import margin_program
 from workbench.tui.inspect.margin_words import note_lines
@@ -37,7 +37,7 @@ def state(tmp_path_factory):
     with Session.create(parse_config(table(), "test"), tmp_path_factory.mktemp("run")) as session:
         session.start()
         assert session.wait(60)
-    return inspected(session.setup, session.engine.snapshot.theta, step=1)
+    return session.experiment.inspected(session.engine.snapshot.theta, step=1)
 
 
 def at(state, theta):
@@ -50,7 +50,7 @@ def test_both_meet_at_the_kkt_point(state):
     far = margin_limit(state)
     point = margin_certificate(state).polished
     assert point is not None
-    assert point.found
+    assert point.outcome.converged
     near = margin_limit(at(state, 30.0 * point.theta))
     assert near.tangent.angle < 1e-6 < far.tangent.angle
     assert near.tangent.margin_ratio == pytest.approx(1.0, abs=1e-9)
@@ -90,9 +90,9 @@ def test_the_inspector_carries_them(state):
 
 
 def test_what_does_not_apply_says_why(monkeypatch, state):
-    made = set_up(parse_config(table(model={"kind": "two-layer-relu", "width": 6}), "test"))
+    made = experiment_of(parse_config(table(model={"kind": "two-layer-relu", "width": 6}), "test"))
     start = np.random.default_rng(0).standard_normal(made.structure.size)
-    other = inspected(made, start, step=0)
+    other = made.inspected(start, step=0)
     found = margin_limit(other)
     assert found.program is None
     assert "squared ReLU" in found.why_no_program

@@ -8,7 +8,7 @@ import pytest
 from workbench.config.toml import parse_config
 from workbench.errors import BadInput
 from workbench.inspector.optimality import layered_network, optimality_verdict, why_no_verdict
-from workbench.run.experiment import inspected, set_up
+from workbench.run.experiment import experiment_of
 
 HALF = 2.0**-0.5
 POINTS = [[1.0, 0.25], [-1.0, 0.25]]
@@ -19,7 +19,7 @@ def state_of(model, x, values=None, *, y=None, loss="exponential", log_risk=None
     init = {"kind": "gaussian", "scale": 0.7, "seed": 2}
     if values is not None:
         init = {"kind": "inline", "values": values}
-    setup = set_up(
+    experiment = experiment_of(
         parse_config(
             {
                 "data": {"kind": "inline", "x": x, "y": y or [1] * len(x)},
@@ -31,14 +31,14 @@ def state_of(model, x, values=None, *, y=None, loss="exponential", log_risk=None
             "test",
         )
     )
-    state = inspected(setup, setup.state.theta.numpy().copy(), step=0)
+    state = experiment.inspected(experiment.state.theta.numpy().copy(), step=0)
     if log_risk is None:
         return state
     theta = state.theta.copy()
     while state.risk.log_risk(theta) > log_risk:
         gradient, _ = state.risk.gradient(theta)
         theta -= 4e-3 * np.linalg.norm(theta) * gradient / np.linalg.norm(gradient)
-    return inspected(setup, theta, step=1)
+    return experiment.inspected(theta, step=1)
 
 
 @pytest.mark.parametrize(

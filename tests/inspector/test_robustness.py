@@ -15,7 +15,7 @@ from workbench.inspector.layer_chain import Convolved, chain_of
 from workbench.inspector.lipschitz import certified_radius, lipschitz_product, why_no_bound
 from workbench.inspector.robustness import Robustness, robustness, spread_samples
 from workbench.measures.margins import sample_margins
-from workbench.run.experiment import inspected, set_up
+from workbench.run.experiment import experiment_of
 
 BINARY = {
     "data": {"kind": "gaussian-separable", "n": 8, "d": 2, "margin": 0.3, "seed": 1},
@@ -37,9 +37,9 @@ CLASSES = {
 
 
 def trained(table, model, steps=200):
-    setup = set_up(parse_config({**table, "model": model}, "test"))
-    setup.program.run_chunk(setup.state, 0, 1, steps, None, StopFlag())
-    return inspected(setup, setup.state.theta.numpy().copy(), step=steps)
+    experiment = experiment_of(parse_config({**table, "model": model}, "test"))
+    experiment.program.run_chunk(experiment.state, 0, 1, steps, None, StopFlag())
+    return experiment.inspected(experiment.state.theta.numpy().copy(), step=steps)
 
 
 def outputs_at(state, x):

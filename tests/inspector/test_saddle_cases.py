@@ -12,7 +12,6 @@ from tests.inspector.hunt import Slow, hunt
 from workbench.config.toml import parse_config
 from workbench.inspector.inspect import inspect_state
 from workbench.inspector.time_limit import timed_judgement
-from workbench.run.experiment import inspected
 
 DATA = Path(__file__).parent / "saddle_cases"
 
@@ -33,7 +32,7 @@ def made(file, model, init, lr, steps, every, **more):
 
 
 def looked(run, row):
-    return inspect_state(inspected(run.setup, run.theta[row], step=int(run.step[row])))
+    return inspect_state(run.experiment.inspected(run.theta[row], step=int(run.step[row])))
 
 
 def test_minibatches_at_a_minimum_are_no_saddle():
@@ -97,6 +96,6 @@ def test_it_is_told_on_no_record_of_the_local_minimum(held):
     last = max(event.step for event in held.told)
     assert last < 400
     rows = np.searchsorted(held.step, [1000, 5000, 12_000])
-    states = [inspected(held.setup, held.theta[row], step=int(held.step[row])) for row in rows]
+    states = [held.experiment.inspected(held.theta[row], step=int(held.step[row])) for row in rows]
     found = [timed_judgement(state) for state in states]
     assert {judgement and judgement.verdict for judgement in found} == {"local minimum"}

@@ -10,6 +10,7 @@ from tests.inspector.test_inspect import squared, state, u_at
 from workbench.inspector.inspect import hessian_evidence, inspect_state
 from workbench.inspector.settle import settle
 from workbench.models.two_layer_relu import TwoLayerRelu
+from workbench.theory.numerics.outcome import End
 
 X = circle(16, 0.5)
 
@@ -22,6 +23,8 @@ def test_it_finds_the_minimum_that_descent_finds():
     assert found.fall == pytest.approx(1.0, abs=1e-6)
     assert found.distance == pytest.approx(np.linalg.norm(found.state.theta - s.theta))
     assert found.bend > 0
+    assert found.outcome.converged
+    assert found.outcome.residual < 1e-3
 
 
 def test_leaving_a_saddle_nothing_settles():
@@ -31,6 +34,7 @@ def test_leaving_a_saddle_nothing_settles():
     found = settle(s)
     assert found.bend < 0
     assert found.distance == 0.0
+    assert (found.outcome.end, found.outcome.iterations) == (End.STALLED, 0)
 
 
 @pytest.mark.parametrize("off", [1e-2, 1e-3, 1e-4])

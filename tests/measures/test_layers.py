@@ -12,10 +12,8 @@ from workbench.engine.program import RowBuffer, StopFlag
 from workbench.measures.layers import imbalance
 from workbench.measures.leading import NARROW, leading
 from workbench.measures.mapped import mapped
-from workbench.measures.spectra import branches, singular_values
-from workbench.models.structure import Layer, Matrix, Parameter, Structure
 from workbench.record.reader import RunReader
-from workbench.run.experiment import set_up
+from workbench.run.experiment import experiment_of
 from workbench.run.session import Session
 
 DEEP = (
@@ -45,11 +43,11 @@ CASES = {
 LAYER_SERIES = {"layer_rank1", "layer_alignment", "balance_drift"}
 
 
-def values_of(setup, count=9):
-    buffer = RowBuffer(count, setup.state.theta, setup.output_shape)
-    setup.program.run_chunk(setup.state, 0, count, 7, buffer, StopFlag())
+def values_of(experiment, count=9):
+    buffer = RowBuffer(count, experiment.state.theta, experiment.output_shape)
+    experiment.program.run_chunk(experiment.state, 0, count, 7, buffer, StopFlag())
     rows = buffer.take()
-    return rows, setup.panel.compute(rows)
+    return rows, experiment.panel.compute(rows)
 
 
 @pytest.mark.parametrize(
@@ -85,12 +83,12 @@ def test_a_matrix_of_rank_one_has_nothing_left_and_zero_has_no_direction(shape):
 
 @pytest.mark.parametrize("case", sorted(CASES))
 def test_series_against_plain_formulas(case):
-    setup = set_up(small(*CASES[case]))
-    rows, values = values_of(setup)
-    layers = setup.structure.layers
-    start = setup.panel.layers.start
+    experiment = experiment_of(small(*CASES[case]))
+    rows, values = values_of(experiment)
+    layers = experiment.structure.layers
+    start = experiment.panel.layers.start
     for t, theta in enumerate(rows.theta):
-        weights = [plain_matrix(setup, theta, k) for k in range(len(layers))]
+        weights = [plain_matrix(experiment, theta, k) for k in range(len(layers))]
         for k, w in enumerate(weights):
             ratio = np.nan if w is None else np.linalg.norm(w, 2) / np.linalg.norm(w)
             np.testing.assert_allclose(values["layer_rank1"][t, k], ratio, rtol=1e-12)
@@ -101,7 +99,7 @@ def test_series_against_plain_formulas(case):
                 wanted = abs(u @ v)
             np.testing.assert_allclose(values["layer_alignment"][t, k], wanted, atol=1e-10)
         if "balance_drift" in values:
-            first = [plain_matrix(setup, start, k) for k in range(len(layers))]
+            first = [plain_matrix(experiment, start, k) for k in range(len(layers))]
             moved = []
             for a, b, a0, b0 in zip(weights[:-1], weights[1:], first[:-1], first[1:], strict=True):
                 if a is None:
@@ -114,14 +112,14 @@ def test_series_against_plain_formulas(case):
             np.testing.assert_allclose(values["balance_drift"][t], max(moved) / size, atol=1e-13)
 
 
-def plain_matrix(setup, theta, k):
+def plain_matrix(experiment, theta, k):
     """The layer as the network's own code has it: columns are what unit vectors become."""
-    kind = setup.config.model.kind
-    free = setup.structure.view(theta, f"w{k + 1}")
+    kind = experiment.config.model.kind
+    free = experiment.structure.view(theta, f"w{k + 1}")
     if kind == "diagonal":
-        return np.diag(free) if k + 1 < len(setup.structure.layers) else free[None]
+        return np.diag(free) if k + 1 < len(experiment.structure.layers) else free[None]
     if kind == "sparse":
-        masks = [np.array(mask) for mask in setup.config.model.masks]
+        masks = [np.array(mask) for mask in experiment.config.model.masks]
         w = masks[k].astype(float)
         w[w > 0] = free
         return w
@@ -129,7 +127,7 @@ def plain_matrix(setup, theta, k):
 
 
 def test_what_is_recorded_fits_the_network():
-    shapes = {name: set_up(small(*CASES[name])).panel.shapes() for name in CASES}
+    shapes = {name: experiment_of(small(*CASES[name])).panel.shapes() for name in CASES}
     assert shapes["deep-linear"]["layer_alignment"] == (2,)
     assert {"svm_alignment", "svm_margin_ratio", "layer_rank1_slack"} <= set(shapes["deep-linear"])
     assert "layer_alignment" not in shapes["one layer"]
@@ -137,19 +135,19 @@ def test_what_is_recorded_fits_the_network():
     for name in ("deep-relu", "diagonal", "sparse", "cnn"):
         assert set(shapes[name]) >= LAYER_SERIES
         assert not {"svm_alignment", "layer_rank1_slack"} & set(shapes[name])
-    assert not LAYER_SERIES & set(set_up(small("model.kind=squared-relu")).panel.shapes())
+    assert not LAYER_SERIES & set(experiment_of(small("model.kind=squared-relu")).panel.shapes())
 
 
 def test_bounds_of_lemma_26_against_plain_formulas():
-    setup = set_up(small(*DEEP))
-    rows, values = values_of(setup)
-    first = [setup.structure.view(setup.panel.layers.start, f"w{k}") for k in (1, 2, 3)]
+    experiment = experiment_of(small(*DEEP))
+    rows, values = values_of(experiment)
+    first = [experiment.structure.view(experiment.panel.layers.start, f"w{k}") for k in (1, 2, 3)]
     d = max(np.linalg.norm(w) ** 2 for w in first) - np.linalg.norm(first[-1]) ** 2
     d += np.linalg.norm(first[0] @ first[0].T - first[1].T @ first[1], 2)
     d += np.linalg.norm(first[1] @ first[1].T - first[2].T @ first[2], 2)
     assert imbalance(first) == pytest.approx(d, rel=1e-13)
     for t, theta in enumerate(rows.theta):
-        w = [setup.structure.view(theta, f"w{k}") for k in (1, 2, 3)]
+        w = [experiment.structure.view(theta, f"w{k}") for k in (1, 2, 3)]
         rest = [np.linalg.norm(a) ** 2 - np.linalg.norm(a, 2) ** 2 for a in w]
         np.testing.assert_allclose(values["layer_rank1_slack"][t], d - np.array(rest), atol=1e-12)
         for k in (0, 1):
@@ -160,11 +158,11 @@ def test_bounds_of_lemma_26_against_plain_formulas():
 
 
 def test_a_layer_at_zero_keeps_to_the_first_bound_and_has_no_alignment():
-    setup = set_up(small(*DEEP, "init.zero=['w1']"))
-    buffer = RowBuffer(1, setup.state.theta, setup.output_shape)
-    setup.program.evaluate(setup.state, buffer)
-    values = setup.panel.compute(buffer.take())
-    assert values["layer_rank1_slack"][0, 0] == setup.panel.layers.beginning.d
+    experiment = experiment_of(small(*DEEP, "init.zero=['w1']"))
+    buffer = RowBuffer(1, experiment.state.theta, experiment.output_shape)
+    experiment.program.evaluate(experiment.state, buffer)
+    values = experiment.panel.compute(buffer.take())
+    assert values["layer_rank1_slack"][0, 0] == experiment.panel.layers.beginning.d
     assert np.isnan(values["layer_rank1"][0, 0])
     assert np.isnan(values["layer_alignment"][0]).tolist() == [True, False]
     assert np.isnan(values["svm_alignment"][0])
@@ -172,14 +170,14 @@ def test_a_layer_at_zero_keeps_to_the_first_bound_and_has_no_alignment():
 
 
 def test_the_margin_ratio_is_at_most_one_and_is_the_products_margin():
-    setup = set_up(small(*DEEP))
-    rows, values = values_of(setup)
-    x, y = setup.dataset.x, setup.dataset.y
+    experiment = experiment_of(small(*DEEP))
+    rows, values = values_of(experiment)
+    x, y = experiment.dataset.x, experiment.dataset.y
     z = y[:, None] * x
-    svm = setup.panel.layers.svm
+    svm = experiment.panel.layers.svm
     assert (values["svm_margin_ratio"] <= 1.0).all()
     assert np.isclose((z @ svm.direction).min(), svm.margin, rtol=1e-12)
-    w = [setup.structure.view(rows.theta[-1], f"w{k}") for k in (1, 2, 3)]
+    w = [experiment.structure.view(rows.theta[-1], f"w{k}") for k in (1, 2, 3)]
     product = w[2] @ w[1] @ w[0] / np.prod([np.linalg.norm(a) for a in w])
     wanted = (z @ product[0]).min() / svm.margin
     assert values["svm_margin_ratio"][-1] == pytest.approx(wanted, rel=1e-12)
@@ -187,11 +185,11 @@ def test_the_margin_ratio_is_at_most_one_and_is_the_products_margin():
 
 @pytest.mark.parametrize("case", sorted(CASES))
 def test_a_row_does_not_depend_on_the_rows_beside_it(case):
-    setup = set_up(small(*CASES[case]))
-    rows, whole = values_of(setup, 23)
+    experiment = experiment_of(small(*CASES[case]))
+    rows, whole = values_of(experiment, 23)
     parts = []
     for i, j in [(0, 1), (1, 2), (2, 9), (9, 10), (10, 23)]:
-        parts.append(setup.panel.compute(rows.part(i, j)))
+        parts.append(experiment.panel.compute(rows.part(i, j)))
     for name, array in whole.items():
         assert np.concatenate([p[name] for p in parts]).tobytes() == array.tobytes(), name
 
@@ -220,41 +218,18 @@ def test_a_run_on_data_that_no_line_separates_says_so_and_goes_on(tmp_path):
         assert reader.has("layer_rank1")
 
 
-def turning(angles, values):
-    """One 2 × 2 layer over records: singular values and a frame that turns."""
-    frames = [np.array([[np.cos(a), -np.sin(a)], [np.sin(a), np.cos(a)]]) for a in angles]
-    w = [f @ np.diag(s) for f, s in zip(frames, values, strict=True)]
-    structure = Structure(
-        (Parameter("w1", (2, 2), 0),), (Layer("w1", ("w1",), matrix=Matrix("w1", (2, 2))),)
-    )
-    return np.stack(w).reshape(len(w), 4), structure
-
-
-def test_branches_keep_their_number_and_sign_through_a_crossing():
-    time = np.linspace(0.0, 1.0, 40)
-    values = np.stack([1.0 + time, 1.513 + 0.0 * time], axis=1)
-    theta, structure = turning(6.0 * time, values)
-    found = branches(theta, structure, 0, 2)
-    np.testing.assert_allclose(found.values, values, rtol=1e-12)
-    assert (np.sum(found.left[1:] * found.left[:-1], axis=2) > 0.9).all()
-    assert (np.sum(found.right[1:] * found.right[:-1], axis=2) > 0.9).all()
-    sorted_ones = singular_values(theta, structure, 3)
-    np.testing.assert_allclose(sorted_ones[:, 0, :2], -np.sort(-values, axis=1), rtol=1e-12)
-    assert np.isnan(sorted_ones[..., 2]).all()
-
-
 @pytest.mark.parametrize("case", ["deep-linear", "deep-relu", "diagonal", "sparse"])
 def test_mapped_data_end_in_the_networks_output(case):
-    setup = set_up(small(*CASES[case]))
-    rows, _ = values_of(setup, 2)
-    layers = setup.structure.layers
-    last = mapped(rows.theta[-1], setup.structure, setup.dataset.x, len(layers))
+    experiment = experiment_of(small(*CASES[case]))
+    rows, _ = values_of(experiment, 2)
+    layers = experiment.structure.layers
+    last = mapped(rows.theta[-1], experiment.structure, experiment.dataset.x, len(layers))
     np.testing.assert_allclose(last.full[:, 0], rows.outputs[-1], rtol=1e-12)
-    first = mapped(rows.theta[-1], setup.structure, setup.dataset.x, 0)
-    np.testing.assert_allclose(first.plane @ first.axes, setup.dataset.x, atol=1e-12)
+    first = mapped(rows.theta[-1], experiment.structure, experiment.dataset.x, 0)
+    np.testing.assert_allclose(first.plane @ first.axes, experiment.dataset.x, atol=1e-12)
     assert last.flatness == 0.0
     if case == "deep-linear":
-        middle = mapped(rows.theta[-1], setup.structure, setup.dataset.x, 1)
-        assert middle.full.shape == (setup.dataset.n, 5)
+        middle = mapped(rows.theta[-1], experiment.structure, experiment.dataset.x, 1)
+        assert middle.full.shape == (experiment.dataset.n, 5)
         s = np.linalg.svd(middle.full, compute_uv=False)
         assert middle.flatness == pytest.approx(s[1] / s[0], rel=1e-12)

@@ -6,7 +6,7 @@ import mpmath as mp
 import numpy as np
 import pytest
 
-from workbench.measures.log_risk import log_risk
+from workbench.losses.registry import loss_of
 from workbench.measures.margins import margin_smoothed, sample_margins
 
 SCALES = [1e-3, 1.0, 30.0, 29.999, 1e3, 23_000.0]
@@ -25,7 +25,7 @@ def exact_log_risk(q, loss):
 def test_log_risk_has_twelve_digits(loss, scale):
     rng = np.random.default_rng(1)
     q = scale * (1.0 + rng.random(7))
-    found = log_risk(q[None], np.ones(7), loss, "sum")[0]
+    found = loss_of(loss).log_risk(q[None], np.ones(7), "sum")[0]
     wanted = exact_log_risk(q, loss)
     assert abs(found - wanted) <= 1e-12 * max(1, abs(wanted))
 
@@ -35,7 +35,7 @@ def test_negative_margins_too(scale):
     q = -scale * np.array([0.1, 0.5, 1.0])
     for loss in ("logistic", "exponential"):
         wanted = exact_log_risk(q, loss)
-        assert abs(log_risk(q[None], np.ones(3), loss, "sum")[0] - wanted) <= 1e-12 * max(
+        assert abs(loss_of(loss).log_risk(q[None], np.ones(3), "sum")[0] - wanted) <= 1e-12 * max(
             1, abs(wanted)
         )
 
@@ -53,13 +53,13 @@ def test_cross_entropy_has_twelve_digits(scale):
             ]
             total += mp.log1p(mp.fsum(others))
         wanted = mp.log(total)
-    found = log_risk(outputs[None], y, "cross-entropy", "sum")[0]
+    found = loss_of("cross-entropy").log_risk(outputs[None], y, "sum")[0]
     assert abs(found - wanted) <= 1e-12 * max(1, abs(wanted))
 
 
 @pytest.mark.parametrize("value", [-10_000.0, -500.0, -20.1, -19.9, -1.0, 0.0, 3.0, 600.0])
 def test_smoothed_margin_inverts_the_loss(value):
-    found = margin_smoothed(np.array([value]), np.ones(1), 2.0, "logistic")[0]
+    found = margin_smoothed(np.array([value]), np.ones(1), 2.0, loss_of("logistic"))[0]
     with mp.workdps(400):
         wanted = (
             -mp.log(mp.expm1(mp.e ** mp.mpf(value))) if value < 500 else -(mp.e ** mp.mpf(value))

@@ -11,7 +11,7 @@ from workbench.measures.margins import margins_median_normalized
 from workbench.measures.rows import Rows
 from workbench.record.layouts import coordinates_of, layouts_of
 from workbench.record.schema import SERIES
-from workbench.run.experiment import set_up
+from workbench.run.experiment import experiment_of
 
 VARIANTS = {
     "two-layer": (),
@@ -29,20 +29,20 @@ VARIANTS = {
 }
 
 
-def rows_of(setup, count=23) -> Rows:
-    buffer = RowBuffer(count, setup.state.theta, setup.output_shape)
-    setup.program.run_chunk(setup.state, 0, count, 7, buffer, StopFlag())
+def rows_of(experiment, count=23) -> Rows:
+    buffer = RowBuffer(count, experiment.state.theta, experiment.output_shape)
+    experiment.program.run_chunk(experiment.state, 0, count, 7, buffer, StopFlag())
     return buffer.take()
 
 
 @pytest.mark.parametrize("variant", sorted(VARIANTS))
 def test_a_row_does_not_depend_on_the_rows_beside_it(variant):
-    setup = set_up(small(*VARIANTS[variant]))
-    rows = rows_of(setup)
-    whole = setup.panel.compute(rows)
+    experiment = experiment_of(small(*VARIANTS[variant]))
+    rows = rows_of(experiment)
+    whole = experiment.panel.compute(rows)
     parts = []
     for i, j in [(0, 1), (1, 2), (2, 9), (9, 10), (10, 23)]:
-        parts.append(setup.panel.compute(rows.part(i, j)))
+        parts.append(experiment.panel.compute(rows.part(i, j)))
     for name, array in whole.items():
         joined = np.concatenate([p[name] for p in parts])
         assert joined.tobytes() == array.tobytes(), name
@@ -50,7 +50,7 @@ def test_a_row_does_not_depend_on_the_rows_beside_it(variant):
 
 @pytest.mark.parametrize("variant", sorted(VARIANTS))
 def test_every_series_is_in_the_schema_with_its_shape(variant):
-    panel = set_up(small(*VARIANTS[variant])).panel
+    panel = experiment_of(small(*VARIANTS[variant])).panel
     for layout in layouts_of(panel):
         assert len(layout.shape) == len(layout.dims or SERIES[layout.name].dims)
     assert set(panel.shapes()) <= set(SERIES)
@@ -58,16 +58,16 @@ def test_every_series_is_in_the_schema_with_its_shape(variant):
 
 
 def test_values_against_plain_formulas():
-    setup = set_up(small())
-    rows = rows_of(setup, 4)
-    values = setup.panel.compute(rows)
-    y, theta = setup.dataset.y, rows.theta
+    experiment = experiment_of(small())
+    rows = rows_of(experiment, 4)
+    values = experiment.panel.compute(rows)
+    y, theta = experiment.dataset.y, rows.theta
     q = y * rows.outputs
     rho = np.sqrt((theta**2).sum(axis=1))
     risk = np.log1p(np.exp(-q)).sum(axis=1)
     gradient = rows.gradient * np.exp(rows.gradient_log_scale)[:, None]
     cosine = -(theta * gradient).sum(axis=1) / rho / np.linalg.norm(gradient, axis=1)
-    u, v = setup.structure.view(theta, "u"), setup.structure.view(theta, "v")
+    u, v = experiment.structure.view(theta, "u"), experiment.structure.view(theta, "v")
     close = {"rtol": 1e-13, "atol": 0}
     np.testing.assert_allclose(values["log_risk"], np.log(risk), **close)
     np.testing.assert_allclose(values["rho"], rho, **close)
@@ -93,8 +93,10 @@ def test_values_against_plain_formulas():
 
 
 def test_margins_apply_to_labels_and_homogeneous_networks_only():
-    assert not {"margins", "accuracy"} & set(set_up(small(*VARIANTS["regression"])).panel.shapes())
-    panel = set_up(small()).panel
+    assert not {"margins", "accuracy"} & set(
+        experiment_of(small(*VARIANTS["regression"])).panel.shapes()
+    )
+    panel = experiment_of(small()).panel
     from dataclasses import replace
 
     shapes = replace(panel, order=None, layer_orders=None).shapes()
@@ -103,17 +105,17 @@ def test_margins_apply_to_labels_and_homogeneous_networks_only():
 
 
 def test_what_is_wide_is_thinned_and_says_so():
-    setup = set_up(small("data.n=5000", "model.width=5000"))
-    shapes = setup.panel.shapes()
+    experiment = experiment_of(small("data.n=5000", "model.width=5000"))
+    shapes = experiment.panel.shapes()
     assert shapes["margins"] == (4096,)
     assert shapes["margins_quantiles"] == (9,)
     assert shapes["neuron_norm"] == (4096,)
     assert shapes["neuron_direction"] == (256, 2)
     assert "theta" not in shapes
-    notes = {a.name: a.attributes.get("subset") for a in layouts_of(setup.panel)}
+    notes = {a.name: a.attributes.get("subset") for a in layouts_of(experiment.panel)}
     assert notes["margins"]
     assert notes["neuron_direction"]
-    values = setup.panel.compute(rows_of(setup, 1))
+    values = experiment.panel.compute(rows_of(experiment, 1))
     assert values["margins_quantiles"][0, 0] == values["margin_normalized"][0]
 
 

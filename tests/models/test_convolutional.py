@@ -9,7 +9,7 @@ from pydantic import TypeAdapter
 from reference import picture_output
 
 from workbench.config.init import InitConfig
-from workbench.config.models import ModelConfig
+from workbench.config.run import ModelConfig
 from workbench.models.build import build_model
 from workbench.models.convolutional import Convolution, Convolutional, Dense, Pool, image_of
 from workbench.models.homogeneity import measure_homogeneity

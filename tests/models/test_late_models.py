@@ -9,7 +9,7 @@ import torch
 from pydantic import TypeAdapter
 
 from workbench.config.init import InitConfig
-from workbench.config.models import ModelConfig
+from workbench.config.run import ModelConfig
 from workbench.errors import BadInput
 from workbench.models.build import build_model
 from workbench.models.homogeneity import measure_homogeneity

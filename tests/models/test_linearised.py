@@ -10,7 +10,7 @@ import torch
 from pydantic import TypeAdapter
 from reference import squared_relu_tangent
 
-from workbench.config.models import ModelConfig
+from workbench.config.run import ModelConfig
 from workbench.engine.gates import SoftGates
 from workbench.errors import BadInput
 from workbench.models.build import build_model

@@ -10,13 +10,13 @@ from pydantic import TypeAdapter
 
 from tests.engine.flows import follow
 from workbench.claims.ll20.hat import hat
-from workbench.config.models import ModelConfig
+from workbench.config.run import ModelConfig
 from workbench.config.toml import override, parse_config
 from workbench.models.build import build_model
 from workbench.models.homogeneity import measure_homogeneity
 from workbench.models.network import flatten, structure_of
 from workbench.presets import read_preset
-from workbench.run.experiment import set_up
+from workbench.run.experiment import experiment_of
 
 MODEL = TypeAdapter(ModelConfig)
 X = torch.tensor([[1.0, 0.0], [0.3, -2.0]], dtype=torch.float64)
@@ -112,8 +112,8 @@ def test_orders_neuron_and_refusals():
 @pytest.mark.parametrize("rule", ["constant", "normalized", "flow"])
 def test_it_runs_and_turns_under_every_rule(rule):
     values = override(read_preset("ll20-mexican-hat"), [f"train.rule={rule}", "train.steps=60"])
-    setup = set_up(parse_config(values, "test"))
-    found, _ = follow(setup, 60)
+    experiment = experiment_of(parse_config(values, "test"))
+    found, _ = follow(experiment, 60)
     angle = np.unwrap(found["neuron_angle"][:, 0])
     assert angle[-1] > angle[0]
     # Long steps leave the curve, which repels, to either side; the flow keeps to it for a while.

@@ -11,7 +11,7 @@ from pydantic import TypeAdapter
 from torch import nn
 
 from workbench.config.init import InitConfig
-from workbench.config.models import ModelConfig
+from workbench.config.run import ModelConfig
 from workbench.errors import BadInput
 from workbench.models.build import build_model
 from workbench.models.homogeneity import measure_homogeneity
@@ -83,7 +83,7 @@ def test_biases_are_found_out():
 def test_a_class_of_the_users_by_import_path():
     model, structure = built(**{"kind": "torch", "class": f"{__name__}:Cubic"})
     assert structure.size == 15
-    assert structure.neurons.family == "rows"
+    assert structure.neurons.ncf is None
     assert measure_homogeneity(model, structure, X).order == 3.0
 
 

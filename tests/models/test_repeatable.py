@@ -9,16 +9,15 @@ import time
 import numpy as np
 import pytest
 import torch
-from cases import small
+from cases import small, stored_state
 
 from workbench.errors import BadInput
 from workbench.models.repeatable import changes_buffers, draws, is_steady
 from workbench.protocol.commands import StepN
 from workbench.record.checkpoint import list_checkpoints
 from workbench.record.reader import RunReader
-from workbench.run.experiment import inspected, set_up
+from workbench.run.experiment import experiment_of
 from workbench.run.session import Session
-from workbench.run.stored import inspected_state
 
 MODULES = {
     "Dropping": (True, False),
@@ -60,7 +59,7 @@ def bits(folder):
 
 @pytest.mark.parametrize("name", sorted(MODULES))
 def test_what_a_module_does_is_found_out(name):
-    model = set_up(own(name)).model
+    model = experiment_of(own(name)).model
     assert (draws(model), changes_buffers(model)) == MODULES[name]
     assert is_steady(model) == (name == "Plain")
     assert type(model).__name__ == name
@@ -128,9 +127,9 @@ def test_a_run_killed_between_checkpoints_repeats_its_bits(tmp_path):
 
 
 def test_steps_differ_in_what_they_draw_and_looks_do_not():
-    setup = set_up(own("Dropping"))
-    theta = setup.state.theta.numpy().copy()
-    states = [inspected(setup, theta, step=step) for step in (0, 1, 1)]
+    experiment = experiment_of(own("Dropping"))
+    theta = experiment.state.theta.numpy().copy()
+    states = [experiment.inspected(theta, step=step) for step in (0, 1, 1)]
     assert states[1].outputs.tobytes() == states[2].outputs.tobytes()
     assert states[0].outputs.tobytes() != states[1].outputs.tobytes()
     # The gradient, the Hessian and the risk are of one function.
@@ -151,22 +150,24 @@ def test_torchs_own_generator_is_left_alone(tmp_path):
 
 
 def test_a_copy_is_of_the_state_and_keeps_still():
-    setup = set_up(own("Counting"))
-    copied = copy.deepcopy(setup.model)
-    x = setup.program.x
+    experiment = experiment_of(own("Counting"))
+    copied = copy.deepcopy(experiment.model)
+    x = experiment.program.x
     assert torch.equal(copied(x), copied(x))
     assert float(copied.calls) == 0.0
-    setup.program.run_chunk(setup.state, 0, 1, 7, None, type("Flag", (), {"raised": False})())
-    assert float(setup.model.calls) == 7.0
-    assert setup.state.memory["buffer/calls"] == 7.0
+    experiment.program.run_chunk(
+        experiment.state, 0, 1, 7, None, type("Flag", (), {"raised": False})()
+    )
+    assert float(experiment.model.calls) == 7.0
+    assert experiment.state.memory["buffer/calls"] == 7.0
 
 
 def test_a_stored_state_has_the_buffers_of_its_checkpoint(tmp_path):
     session = trained(tmp_path, "Counting")
-    final = inspected_state(session.folder, 90, trust=True)
+    final = stored_state(session.folder, 90, trust=True)
     assert final.outputs.tobytes() == session.engine.snapshot.outputs.tobytes()
     with pytest.raises(BadInput, match="only checkpoints hold them"):
-        inspected_state(session.folder, 50, trust=True)
+        stored_state(session.folder, 50, trust=True)
     fork = Session.fork(session.folder, 40, tmp_path / "fork", trust=True)
     fork.start()
     assert fork.wait(60)
@@ -178,6 +179,6 @@ def test_a_stored_state_has_the_buffers_of_its_checkpoint(tmp_path):
 
 def test_what_cannot_be_repeated_is_refused_in_a_sentence():
     with pytest.raises(BadInput, match="random numbers must be torch's"):
-        set_up(own("Hidden"))
+        experiment_of(own("Hidden"))
     with pytest.raises(BadInput, match="follows one risk"):
-        set_up(own("Dropping", "train.rule=flow", "loss.kind=square"))
+        experiment_of(own("Dropping", "train.rule=flow", "loss.kind=square"))

@@ -7,14 +7,14 @@ import pytest
 import torch
 from pydantic import TypeAdapter
 
-from workbench.config.models import ModelConfig
+from workbench.config.run import ModelConfig
 from workbench.config.toml import parse_config
 from workbench.errors import BadInput
 from workbench.measures.plane import PlaneSurface, plane_grid
 from workbench.models.build import build_model
 from workbench.models.homogeneity import measure_homogeneity
 from workbench.models.network import flatten, structure_of
-from workbench.run.experiment import set_up
+from workbench.run.experiment import experiment_of
 
 MODEL = TypeAdapter(ModelConfig)
 X = np.random.default_rng(5).standard_normal((7, 9))
@@ -156,7 +156,7 @@ def test_a_record_normalizes_by_all_samples_a_step_by_its_batch():
 
     outputs, moved = [], []
     for batch in (0, 8):
-        made = set_up(parse_config(table(batch=batch), "test"))
+        made = experiment_of(parse_config(table(batch=batch), "test"))
         buffer = RowBuffer(1, made.state.theta, made.output_shape)
         made.program.evaluate(made.state, buffer)
         outputs.append(np.asarray(buffer.outputs[0]))
@@ -167,7 +167,7 @@ def test_a_record_normalizes_by_all_samples_a_step_by_its_batch():
 
 
 def test_surfaces_take_the_samples_statistics():
-    made = set_up(parse_config(table(), "test"))
+    made = experiment_of(parse_config(table(), "test"))
     theta = made.state.theta.numpy()
     x = made.dataset.x
     grid = plane_grid(x, 4, 3)
@@ -179,4 +179,4 @@ def test_surfaces_take_the_samples_statistics():
 
 def test_the_flow_is_refused_where_samples_mix():
     with pytest.raises(BadInput, match="batch_norm = true mixes them"):
-        set_up(parse_config(table(rule="flow"), "test"))
+        experiment_of(parse_config(table(rule="flow"), "test"))

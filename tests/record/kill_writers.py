@@ -20,6 +20,7 @@ from pathlib import Path
 import sample_run
 
 from workbench.errors import WorkbenchError
+from workbench.protocol.status import RunStatus
 from workbench.record.lock import RunLock, is_alive
 from workbench.record.reader import RunReader
 from workbench.record.store import RunStore
@@ -59,7 +60,7 @@ def write(folder: Path, pipe: int, rng: random.Random) -> None:
         store.append(sample_run.rows(store.last_step + 1, rng.randrange(1, 4000)))
         store.commit()
         os.write(pipe, f"r {store.n_committed}\n".encode())
-        store.finish("done")
+        store.finish(RunStatus.FINISHED)
         os.write(pipe, b"f\n")
         lock.release()
         os._exit(0)
@@ -73,7 +74,7 @@ def write(folder: Path, pipe: int, rng: random.Random) -> None:
             if rng.random() < 0.5:
                 store.keep(sample_run.outcome(kept, kept))
         if rng.random() < 0.1:
-            store.set_status(rng.choice(["running", "paused"]))
+            store.set_status(rng.choice([RunStatus.RUNNING, RunStatus.PAUSED]))
         store.commit(sync=rng.random() < 0.05)
         os.write(pipe, f"r {store.n_committed}\nk {kept}\n".encode())
 
@@ -105,7 +106,7 @@ def inspect(folder: Path, promised: int, kept: set[int]) -> list[str]:
             lost = kept - {found.step for found in reader.inspections()}
             if lost:
                 wrong.append(f"inspections of the steps {sorted(lost)} are lost")
-            if reader.status not in ("lost", "done"):
+            if reader.status not in ("lost", "finished"):
                 wrong.append(f"status {reader.status}")
             if any(event.text != f"at {event.step}" for event in reader.events()):
                 wrong.append("an event differs")

@@ -13,6 +13,7 @@ from workbench.protocol.inspections import (
     PointColumns,
     RecordedInspection,
 )
+from workbench.protocol.status import RunStatus
 from workbench.record.layout import SeriesLayout
 from workbench.record.reader import RunReader
 from workbench.record.store import RunStore
@@ -154,8 +155,8 @@ def finished(folder: Path, count: int = 300) -> Path:
     folder.mkdir(parents=True, exist_ok=True)
     store = create(folder)
     store.append(rows(0, count))
-    store.event(count - 1, "done", "as planned")
-    assert store.finish("done") is None
+    store.event(count - 1, "finished", "as planned")
+    assert store.finish(RunStatus.FINISHED) is None
     return folder
 
 

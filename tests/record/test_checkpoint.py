@@ -98,13 +98,13 @@ def test_latest_falls_back_to_one_that_verifies(tmp_path: Path) -> None:
     assert earlier.step == 100
 
 
-def test_pruning_keeps_the_newest_and_the_protected(tmp_path: Path) -> None:
+def test_pruning_keeps_the_newest(tmp_path: Path) -> None:
     for step in range(0, 1000, 100):
         save_checkpoint(tmp_path, step, {"theta": np.zeros(2)}, {})
     (tmp_path / "checkpoints" / "ck_000000002000.h5.tmp").write_bytes(b"torn")
-    assert prune_checkpoints(tmp_path, 3, {0, 200}) == [100, 300, 400, 500, 600]
-    assert [step for step, _ in list_checkpoints(tmp_path)] == [0, 200, 700, 800, 900]
-    assert len(list((tmp_path / "checkpoints").iterdir())) == 5
+    assert prune_checkpoints(tmp_path, 3) == [0, 100, 200, 300, 400, 500, 600]
+    assert [step for step, _ in list_checkpoints(tmp_path)] == [700, 800, 900]
+    assert len(list((tmp_path / "checkpoints").iterdir())) == 3
     assert prune_checkpoints(tmp_path, 50) == []
     assert prune_checkpoints(tmp_path / "nowhere", 1) == []
 

@@ -17,7 +17,7 @@ from record import sample_run
 from workbench.errors import StorageError, WorkbenchError
 from workbench.record.lookup3 import lookup3
 from workbench.record.overlay import Overlay
-from workbench.record.reader import RunReader, recover_run
+from workbench.record.reader import RunReader
 from workbench.record.store import RunStore
 from workbench.record.summary import summarize
 from workbench.record.superblock import has_valid_checksum, patched_head, recover
@@ -229,12 +229,12 @@ def test_recovery_does_not_hide_damage(tmp_path: Path, files: dict[str, bytes]) 
     damaged[40] ^= 4
     (tmp_path / "run.h5").write_bytes(damaged)
     with pytest.raises(StorageError, match="superblock checksum"):
-        recover_run(tmp_path)
+        recover(tmp_path / "run.h5")
     assert (tmp_path / "run.h5").read_bytes() == bytes(damaged)
     for content, words in [(b"", "empty"), (b"plain text", "not an HDF5 file")]:
         (tmp_path / "run.h5").write_bytes(content)
         with pytest.raises(StorageError, match=words):
-            recover_run(tmp_path)
+            recover(tmp_path / "run.h5")
 
 
 def test_the_overlay_reads_like_a_file(tmp_path: Path, files: dict[str, bytes]) -> None:

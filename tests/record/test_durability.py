@@ -13,10 +13,12 @@ import pytest
 from record import sample_run
 
 from workbench.errors import RunBusy, StorageError
+from workbench.protocol.status import RunStatus
 from workbench.record.checkpoint import load_checkpoint
 from workbench.record.lock import RunLock
-from workbench.record.reader import RunReader, recover_run
+from workbench.record.reader import RunReader
 from workbench.record.store import RunStore
+from workbench.record.superblock import recover
 
 HERE = Path(__file__).parent
 ROOT = HERE.parent.parent
@@ -161,9 +163,9 @@ def test_a_finish_without_room_for_the_copy_keeps_the_file(
         raise StorageError("cannot write 'x': the disk is full.")
 
     monkeypatch.setattr("workbench.record.compact.copy_run", full)
-    assert "full" in str(store.finish("done"))
+    assert "full" in str(store.finish(RunStatus.FINISHED))
     with RunReader(tmp_path) as reader:
-        assert (reader.status, reader.n_records) == ("done", 100)
+        assert (reader.status, reader.n_records) == ("finished", 100)
         assert sample_run.check(reader) == []
 
 
@@ -182,7 +184,7 @@ def test_a_wrong_copy_never_takes_the_files_place(
             yield start, block
 
     monkeypatch.setattr(RunReader, "blocks", broken)
-    note = store.finish("done")
+    note = store.finish(RunStatus.FINISHED)
     monkeypatch.undo()
     assert note is not None
     assert "not what was to be copied" in note
@@ -194,8 +196,6 @@ def test_a_second_writer_is_refused(tmp_path: Path) -> None:
     with RunLock(tmp_path):
         with pytest.raises(RunBusy, match=f"pid {os.getpid()}"), RunLock(tmp_path):
             pass
-        with pytest.raises(RunBusy):
-            recover_run(tmp_path)
         code = (
             "import sys; from pathlib import Path; from workbench.record.lock import RunLock;"
             "from workbench.errors import RunBusy\n"
@@ -224,8 +224,8 @@ def test_recovery_under_the_lock_makes_a_plain_open_work(tmp_path: Path) -> None
         h5py.File(tmp_path / "run.h5", "r")
     with RunReader(tmp_path) as reader:
         assert (reader.status, reader.n_records) == ("lost", 100)
-    assert recover_run(tmp_path)
-    assert not recover_run(tmp_path)
+    assert recover(tmp_path / "run.h5")
+    assert not recover(tmp_path / "run.h5")
     with h5py.File(tmp_path / "run.h5", "r") as file:
         assert int(file["n_committed"][()]) == 100
     RunStore.reopen(tmp_path).close()

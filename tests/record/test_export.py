@@ -35,7 +35,7 @@ def test_h5_is_a_run_again(run: Path, tmp_path: Path) -> None:
         assert sample_run.check(copy) == []
         assert copy.attributes == reader.attributes
         assert copy.events() == reader.events()
-        assert copy.status == "done"
+        assert copy.status == "finished"
         np.testing.assert_array_equal(copy.x, sample_run.X)
     assert [entry.name for entry in tmp_path.iterdir()] == ["out.h5"]
 

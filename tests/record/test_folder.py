@@ -184,7 +184,7 @@ def test_summaries(runs: Path) -> None:
         assert summarize(broken).reason
     sample_run.finished(runs / "long", 3000)
     long = summarize(runs / "long")
-    assert (len(long.trend), long.status) == (32, "done")
+    assert (len(long.trend), long.status) == (32, "finished")
 
 
 def test_two_hundred_summaries_take_about_a_second(runs: Path) -> None:

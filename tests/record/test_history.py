@@ -115,22 +115,6 @@ def test_nearest_names_and_refusals() -> None:
         history.vector("rho")
 
 
-def test_truncate_forgets_from_a_step_on() -> None:
-    history = History()
-    history.append(sample_run.rows(0, 9000))
-    history.truncate(500)
-    assert history.length == 500
-    steps, values = history.vector("margins")
-    assert steps.max() < 500
-    history.append(sample_run.rows(500, 100))
-    np.testing.assert_array_equal(history.step, np.arange(600))
-    steps, values = history.vector("margins")
-    assert steps[-1] == 599
-    np.testing.assert_array_equal(values, sample_run.expected("margins", steps))
-    history.truncate(0)
-    assert history.length == 0
-
-
 def test_replay_from_a_file(tmp_path: Path) -> None:
     sample_run.finished(tmp_path, 10_000)
     with RunReader(tmp_path) as reader:

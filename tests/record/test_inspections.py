@@ -15,6 +15,7 @@ from record import sample_run
 from record.sample_run import inspection, outcome
 
 from workbench.errors import StorageError
+from workbench.protocol.status import RunStatus
 from workbench.record.export import export_run
 from workbench.record.layout import SeriesLayout
 from workbench.record.reader import RunReader
@@ -67,7 +68,7 @@ def test_of_two_of_one_step_the_later_is_kept(tmp_path: Path) -> None:
         assert found[1].verdict == "minimum"
         assert found[1].outcome is None
         assert sample_run.alike(found[1], other)
-    assert store.finish("done") is None
+    assert store.finish(RunStatus.FINISHED) is None
     with h5py.File(tmp_path / "run.h5") as file:
         assert file["inspections/step"][:].tolist() == [10, 50, 90]
         assert file["inspections/n_committed"][:].tolist() == [3, 2 + 3 + 2, 15, 1]
@@ -106,13 +107,13 @@ def test_events_and_records_can_be_forgotten_from_different_steps_on(tmp_path: P
 
 def test_finished_and_carried_on(tmp_path: Path) -> None:
     store = with_three(tmp_path)
-    assert store.finish("done") is None
+    assert store.finish(RunStatus.FINISHED) is None
     assert kept_in(tmp_path) == [(10, 40), (50, 80), (90, None)]
     again = RunStore.reopen(tmp_path)
     again.keep(outcome(90, 95))
     again.append(sample_run.rows(100, 20))
     again.keep(inspection(110))
-    assert again.finish("done") is None
+    assert again.finish(RunStatus.FINISHED) is None
     assert kept_in(tmp_path) == [(10, 40), (50, 80), (90, 95), (110, None)]
 
 
@@ -130,7 +131,7 @@ def test_a_file_from_before_is_read_resumed_and_exported(tmp_path: Path, packed:
     store.append(sample_run.rows(0, 300))
     store.event(7, "note", "old")
     if packed:
-        assert store.finish("done") is None
+        assert store.finish(RunStatus.FINISHED) is None
     else:
         store.close()
     make_old(folder)
@@ -142,7 +143,7 @@ def test_a_file_from_before_is_read_resumed_and_exported(tmp_path: Path, packed:
     assert again.n_committed == 300
     again.append(sample_run.rows(300, 10))
     again.keep(inspection(303))
-    assert again.finish("done") is None
+    assert again.finish(RunStatus.FINISHED) is None
     assert kept_in(folder) == [(303, None)]
     with RunReader(folder) as reader:
         assert reader.n_records == 310
@@ -167,7 +168,7 @@ def test_a_file_of_before_there_were_intervals_is_read_resumed_and_exported(
     folder.mkdir()
     store = with_three(folder)
     if packed:
-        assert store.finish("done") is None
+        assert store.finish(RunStatus.FINISHED) is None
     else:
         store.close()
     with h5py.File(folder / "run.h5", "r+") as file:
@@ -186,7 +187,7 @@ def test_a_file_of_before_there_were_intervals_is_read_resumed_and_exported(
     again.append(sample_run.rows(100, 20))
     again.keep(inspection(110))
     again.keep(outcome(90, 115))
-    assert again.finish("done") is None
+    assert again.finish(RunStatus.FINISHED) is None
     with RunReader(folder) as reader:
         found = reader.inspections()
     assert [kept.step for kept in found] == [10, 50, 90, 110]
@@ -260,7 +261,7 @@ def test_a_copy_that_lacks_an_inspection_is_not_put_in_place(
 
     store = with_three(tmp_path)
     monkeypatch.setattr(compact, "fill_tables", lambda file, inspections: None)
-    note = store.finish("done")
+    note = store.finish(RunStatus.FINISHED)
     assert note is not None
     assert "not what was to be copied" in note
     assert kept_in(tmp_path) == [(10, 40), (50, 80), (90, None)]
@@ -292,7 +293,7 @@ def test_xarray_and_h5py_read_them_without_our_code(tmp_path: Path, table: str, 
     path = tmp_path / "run.h5"
     more = {"driver_kwds": {"swmr": True}} if live else {}
     if not live:
-        store.finish("done")
+        store.finish(RunStatus.FINISHED)
     else:
         store.close()
     group = path_of(table)
@@ -341,7 +342,7 @@ def test_csv_says_that_it_leaves_them_out(tmp_path: Path) -> None:
 
 
 def test_damage_in_the_tables_is_one_sentence_and_leaves_the_records(tmp_path: Path) -> None:
-    with_three(tmp_path).finish("done")
+    with_three(tmp_path).finish(RunStatus.FINISHED)
     for change in ("short", "gone", "odd"):
         folder = tmp_path / change
         folder.mkdir()

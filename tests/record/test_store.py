@@ -15,6 +15,7 @@ import xarray
 from record import sample_run
 
 from workbench.errors import BadInput, StorageError
+from workbench.protocol.status import RunStatus
 from workbench.record import buffer
 from workbench.record.chunks import chunk_shape
 from workbench.record.layout import SeriesLayout
@@ -128,12 +129,12 @@ def test_status_changes_while_live_and_truth_is_the_lock(tmp_path: Path) -> None
     store = sample_run.create(tmp_path)
     with RunLock(tmp_path), RunReader(tmp_path) as reader:
         assert reader.status == "running"
-        store.set_status("paused")
+        store.set_status(RunStatus.PAUSED)
         reader.refresh()
         assert reader.status == "paused"
     with RunReader(tmp_path) as reader:
         assert reader.status == "lost"
-        store.set_status("stopped")
+        store.set_status(RunStatus.STOPPED)
         reader.refresh()
         assert reader.status == "stopped"
     store.close()
@@ -165,7 +166,7 @@ def test_finished_file_is_compressed_and_plain(tmp_path: Path) -> None:
     sample_run.finished(tmp_path, 3000)
     assert sorted(entry.name for entry in tmp_path.iterdir()) == ["run.h5"]
     with h5py.File(tmp_path / "run.h5", "r") as file:
-        assert file.attrs["status"] == "done"
+        assert file.attrs["status"] == "finished"
         assert file["series/margins"].compression == "gzip"
         assert file["series/margins"].dims[0][0].name == "/series/step"
         assert int(file["n_committed"][()]) == 3000
@@ -191,10 +192,10 @@ def test_finished_run_can_be_carried_on(tmp_path: Path) -> None:
     with RunReader(tmp_path) as reader:
         assert reader.n_records == 340
         assert sample_run.check(reader) == []
-        assert [event.kind for event in reader.events()] == ["done", "note"]
-    assert store.finish("done") is None
+        assert [event.kind for event in reader.events()] == ["finished", "note"]
+    assert store.finish(RunStatus.FINISHED) is None
     with RunReader(tmp_path) as reader:
-        assert reader.status == "done"
+        assert reader.status == "finished"
         assert sample_run.check(reader) == []
         np.testing.assert_array_equal(reader.x, sample_run.X)
         assert reader.layout("margins").attributes == {"subset": "every second sample"}
@@ -214,7 +215,7 @@ def test_texts_are_cut_between_characters_and_cleaned(tmp_path: Path) -> None:
     store = sample_run.create(tmp_path)
     store.event(0, "k" * 100, "a" * 511 + "é")
     store.event(1, "note", "\x1b[31mred\x07\nsecond line\x00end")
-    store.finish("done")
+    store.finish(RunStatus.FINISHED)
     with RunReader(tmp_path) as reader:
         first, second = reader.events()
         assert len(first.kind.encode()) <= 32

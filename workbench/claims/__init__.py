@@ -1,1 +1,1 @@
-"""The papers' theorems and figures as checks that run: one module a paper."""
+"""The papers' theorems and figures as checks that run: a folder a paper."""

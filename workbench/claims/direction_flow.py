@@ -13,7 +13,8 @@ from scipy.integrate import solve_ivp
 
 from workbench.arrays import Array, Float
 from workbench.theory.ncf.kkt import kkt_points
-from workbench.theory.ncf.ncf import NeuronKind, tangent_gradient
+from workbench.theory.ncf.ncf import Ncf
+from workbench.theory.ncf.neuron import NeuronKind
 from workbench.theory.ncf.result import KktSet
 
 ON_POINT = 1e-9
@@ -28,18 +29,18 @@ FLOW_TOLERANCE = 1e-7
 class PlaneNcf:
     """The NCF of one squared-ReLU neuron on inputs in the plane, with all its KKT points.
 
-    x (n, 2), z (n); `scale` is c above.
+    `scale` is c above.
     """
 
-    x: Float[np.ndarray, "n 2"]
-    z: Float[np.ndarray, " n"]
+    ncf: Ncf
     scale: float
     kkt: KktSet
 
     @classmethod
     def of(cls, x: Array, z: Array, scale: float) -> PlaneNcf:
         """Enumerate the KKT points of N_{z,H}."""
-        return cls(x, z, scale, kkt_points(x, z, NeuronKind.SQUARED_RELU))
+        ncf = Ncf(x, z, NeuronKind.SQUARED_RELU)
+        return cls(ncf, scale, kkt_points(ncf))
 
     @property
     def highest(self) -> float:
@@ -81,7 +82,7 @@ class PlaneNcf:
 
     def _turning(self, u: Float[np.ndarray, "H 2"]) -> Float[np.ndarray, " H"]:
         """dθ/dt for c = 1: the tangent gradient along (−sin θ, cos θ)."""
-        g = tangent_gradient(u, self.x, self.z, NeuronKind.SQUARED_RELU)
+        g = self.ncf.tangent_gradient(u)
         return np.asarray(u[:, 0] * g[:, 1] - u[:, 1] * g[:, 0])
 
     def closing_rates(self) -> Float[np.ndarray, " M"]:

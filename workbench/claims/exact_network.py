@@ -19,7 +19,7 @@ from workbench.config.models import (
     DeepLinearModel,
     DeepReluModel,
     DiagonalModel,
-    ModelConfig,
+    ModelTable,
     SharedPatchesModel,
     SparseModel,
     TwoLayerReluModel,
@@ -111,7 +111,7 @@ class ExactNetwork:
 
 
 def exact_network(
-    model: ModelConfig, x: Float[np.ndarray, "n d"], y: Float[np.ndarray, " n"]
+    model: ModelTable, x: Float[np.ndarray, "n d"], y: Float[np.ndarray, " n"]
 ) -> ExactNetwork:
     """The network of a configuration on samples with labels ±1.
 

@@ -8,7 +8,6 @@ from functools import cached_property
 from itertools import pairwise
 
 import numpy as np
-import torch
 
 from workbench.arrays import Array, Float, Int
 from workbench.claims.lab import Lab, TrainedRun
@@ -17,13 +16,12 @@ from workbench.data.load import load_dataset
 from workbench.inspector.gated_network import GatedNetwork
 from workbench.inspector.risk_model import RiskModel
 from workbench.inspector.state import InspectedState
+from workbench.losses.loss import MarginLoss
 from workbench.measures.directions import unit
-from workbench.measures.log_risk import Loss
 from workbench.measures.margins import margin_normalized, margin_smoothed, sample_margins
 from workbench.measures.norms import layer_norms, norm
-from workbench.models.build import build_model
-from workbench.models.homogeneity import measure_homogeneity
 from workbench.models.structure import Structure
+from workbench.run.network import network_of
 from workbench.theory.margin.patterned import gates_of
 from workbench.theory.margin.problem import MarginPoint
 
@@ -39,7 +37,7 @@ class MarginRun:
     name: str
     trained: TrainedRun
     risk: RiskModel
-    loss: Loss
+    loss: MarginLoss
     order: float
     layer_orders: tuple[float, ...] | None
     time_log: Float[np.ndarray, " T"]
@@ -121,28 +119,28 @@ def margin_run(lab: Lab, config: RunConfig) -> MarginRun:
 
     Raises:
         WorkbenchError: the run failed, or cannot be stored.
-        ValueError: the network is not homogeneous.
+        ValueError: the network is not homogeneous, or the loss none of margins.
     """
     data = load_dataset(config.data)
     trained = lab.train(config)
-    outputs = data.n_classes if config.loss.kind == "cross-entropy" else 1
-    model = build_model(config.model, data.x.shape[1:], outputs, config.init.seed)
-    x = torch.from_numpy(np.ascontiguousarray(data.x, dtype=np.float64))
-    measured = measure_homogeneity(model, trained.structure, x)
+    network = network_of(config, data)
+    loss = network.loss
+    if not isinstance(loss, MarginLoss):
+        raise ValueError(f"the {loss.name} loss of {config.name} has no margins")
+    measured = network.homogeneity
     if measured.order is None:
         raise ValueError(f"the network of {config.name} is not homogeneous")
     extra = float(np.log(data.n)) if config.loss.reduction == "mean" else 0.0
     total = trained.log_risk + extra
-    limit = 0.0 if config.loss.kind == "exponential" else float(np.log(np.log(2.0)))
-    above = np.flatnonzero(~(total < limit))
+    above = np.flatnonzero(~(total < loss.log_separating))
     start = int(above[-1]) + 1 if len(above) else 0
     # A run that does not separate keeps its last records: its claim is to fail, not to stop.
     start = max(0, min(start, len(total) - 2))
     return MarginRun(
         config.name,
         trained,
-        RiskModel(model, data.x, data.y, config.loss.kind, config.loss.reduction),
-        config.loss.kind,
+        network.risk(),
+        loss,
         measured.order,
         measured.layer_orders,
         trained.time_log[start:],

@@ -1,75 +1,49 @@
-"""Every claim by its id."""
+"""Every claim by its id: those of `CLAIMS` in the modules of the papers' folders.
+
+A module is all that a claim needs. Those that hold others' parts have no `CLAIMS`.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from importlib import import_module
+from pkgutil import iter_modules
 
 from workbench.claims.claim import Claim
-from workbench.claims.jt19 import descent as jt19_descent
-from workbench.claims.jt19 import figures as jt19_figures
-from workbench.claims.jt19 import flow as jt19_flow
-from workbench.claims.jt20 import deep_linear as jt20_deep_linear
-from workbench.claims.jt20 import directions as jt20_directions
-from workbench.claims.jt20 import margins as jt20_margins
-from workbench.claims.jt20 import program as jt20_program
-from workbench.claims.jt20 import surfaces as jt20_surfaces
-from workbench.claims.kh24 import balance as kh24_balance
-from workbench.claims.kh24 import flow as kh24_flow
-from workbench.claims.kh24 import forecast as kh24_forecast
-from workbench.claims.kh24 import landscapes as kh24_landscapes
-from workbench.claims.kh24 import ncf as kh24_ncf
-from workbench.claims.kh24 import neurons as kh24_neurons
-from workbench.claims.kh24 import patterns as kh24_patterns
-from workbench.claims.kh24 import points as kh24_points
-from workbench.claims.kh24 import saddle as kh24_saddle
-from workbench.claims.kh24 import theorems as kh24
-from workbench.claims.ll20 import classes as ll20_classes
-from workbench.claims.ll20 import descent as ll20_descent
-from workbench.claims.ll20 import flow as ll20_flow
-from workbench.claims.ll20 import hat as ll20_hat
-from workbench.claims.ll20 import images as ll20_images
-from workbench.claims.ll20 import kkt as ll20_kkt
-from workbench.claims.ll20 import log_domain as ll20_log_domain
-from workbench.claims.ll20 import logistic as ll20_logistic
-from workbench.claims.ll20 import robust as ll20_robust
-from workbench.claims.vss22 import layers as vss22_layers
-from workbench.claims.vss22 import skip as vss22_skip
-from workbench.claims.vss22 import theorems as vss22
 from workbench.errors import unknown
 
-_MODULES = (
-    kh24,
-    kh24_neurons,
-    kh24_flow,
-    kh24_ncf,
-    kh24_patterns,
-    kh24_saddle,
-    kh24_landscapes,
-    kh24_points,
-    kh24_balance,
-    kh24_forecast,
-    ll20_classes,
-    ll20_descent,
-    ll20_flow,
-    ll20_hat,
-    ll20_images,
-    ll20_kkt,
-    ll20_log_domain,
-    ll20_logistic,
-    ll20_robust,
-    jt20_directions,
-    jt20_deep_linear,
-    jt20_program,
-    jt20_surfaces,
-    jt20_margins,
-    vss22,
-    vss22_layers,
-    vss22_skip,
-    jt19_flow,
-    jt19_descent,
-    jt19_figures,
-)
-CLAIMS: dict[str, Claim] = {claim.id: claim for module in _MODULES for claim in module.CLAIMS}
+FIRST = {
+    "kh24": (
+        "theorems",
+        "neurons",
+        "flow",
+        "ncf",
+        "patterns",
+        "saddle",
+        "landscapes",
+        "points",
+        "balance",
+        "forecast",
+    ),
+    "ll20": (),
+    "jt20": ("directions", "deep_linear", "program", "surfaces"),
+    "vss22": ("theorems",),
+    "jt19": ("flow",),
+}
+"""The papers' folders in the order of listings, and the modules that are listed first, a paper's figures
+before its lemmas; the others follow by name."""
+
+
+def found(folder: str, package: str = "workbench.claims") -> Iterator[Claim]:
+    """The claims of a paper's folder, in the order of listings."""
+    first = FIRST.get(folder, ())
+    paper = import_module(f"{package}.{folder}")
+    names = sorted({module.name for module in iter_modules(paper.__path__)} - set(first))
+    for name in (*first, *names):
+        yield from getattr(import_module(f"{package}.{folder}.{name}"), "CLAIMS", ())
+
+
+CLAIMS: dict[str, Claim] = {claim.id: claim for folder in FIRST for claim in found(folder)}
 
 
 def select(names: Sequence[str]) -> list[Claim]:
@@ -84,8 +58,8 @@ def select(names: Sequence[str]) -> list[Claim]:
     wanted = set()
     for name in names:
         upper = name.upper()
-        found = [c.id for c in CLAIMS.values() if upper in (c.paper.upper(), c.id.upper())]
-        if not found:
+        matching = [c.id for c in CLAIMS.values() if upper in (c.paper.upper(), c.id.upper())]
+        if not matching:
             raise unknown("claim or paper", upper, [*papers, *CLAIMS])
-        wanted.update(found)
+        wanted.update(matching)
     return [claim for claim in CLAIMS.values() if claim.id in wanted]

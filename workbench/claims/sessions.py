@@ -17,9 +17,9 @@ from workbench.config.run import RunConfig
 from workbench.errors import StorageError, WorkbenchError
 from workbench.figures import draw_figure, save_figure
 from workbench.models.structure import Structure
-from workbench.record.checkpoint import list_checkpoints, load_checkpoint
 from workbench.record.reader import RunReader
 from workbench.run.session import Session
+from workbench.run.stored import StoredRun
 
 POLL_SECONDS = 0.1
 ALMOST = 0.999
@@ -58,7 +58,7 @@ class SessionLab:
             raise error
         if error is not None:
             raise StorageError(f"run {session.folder.name} failed: {error}") from error
-        return trained_run(session.folder, session.setup.structure)
+        return trained_run(session.folder, session.experiment.structure)
 
 
 def trained_run(folder: Path, structure: Structure) -> TrainedRun:
@@ -73,7 +73,7 @@ def trained_run(folder: Path, structure: Structure) -> TrainedRun:
             structure,
             folder,
             Lazy(reader.series_names(), partial(_series, folder)),
-            Lazy((s for s, _ in list_checkpoints(folder)), partial(_state, folder)),
+            Lazy(StoredRun(folder).checkpoints.tolist(), partial(_state, folder)),
         )
 
 
@@ -83,8 +83,8 @@ def _series(folder: Path, name: str) -> Array:
 
 
 def _state(folder: Path, step: int) -> Array:
-    found = load_checkpoint(dict(list_checkpoints(folder))[step])
-    return np.asarray(found.arrays["theta"], dtype=np.float64)
+    with StoredRun(folder) as run:
+        return run.theta(step)
 
 
 def run_claim(claim: Claim, runs_dir: Path, size: Size, report: Report = _silent) -> Result:

@@ -1,8 +1,10 @@
-"""The [model] tables: one a kind of network."""
+"""The [model] tables: one a kind of network, all of them in `LINEARISABLE` or `TABLES`."""
 
 from __future__ import annotations
 
-from typing import Annotated, Any, Literal
+from functools import reduce
+from operator import or_
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal
 
 from pydantic import ConfigDict, Field, field_validator
 
@@ -14,24 +16,33 @@ Biases = Literal["none", "first", "all"]
 Mask = tuple[tuple[int, ...], ...]
 
 
-class SquaredReluModel(Section):
+class ModelTable(Section):
+    """The table of a kind of network. `single_output`: it has one output whatever the data."""
+
+    single_output: ClassVar[bool] = False
+    kind: str
+
+
+class SquaredReluModel(ModelTable):
     """Σ_k s_k σ(⟨u_k, x⟩)², σ(t) = max(t, leak·t), fixed signs s_k; 2-homogeneous."""
 
+    single_output = True
     kind: Literal["squared-relu"]
     width: Count = 20
     leak: Leak = 0.0
     signs: Literal["plus", "random", "alternate"] = "plus"
 
 
-class TwoLayerReluModel(Section):
+class TwoLayerReluModel(ModelTable):
     """Σ_k v_k σ(⟨u_k, x⟩), both layers trained; 2-homogeneous."""
 
+    single_output = True
     kind: Literal["two-layer-relu"]
     width: Count = 20
     leak: Leak = 0.0
 
 
-class DeepReluModel(Section):
+class DeepReluModel(ModelTable):
     """w_L σ(… σ(w_1 x)), no biases; L-homogeneous."""
 
     kind: Literal["deep-relu"]
@@ -39,16 +50,17 @@ class DeepReluModel(Section):
     leak: Leak = 0.0
 
 
-class TwoTrainableReluModel(Section):
+class TwoTrainableReluModel(ModelTable):
     """⟨v, σ(w_2 σ(w_1 x))⟩ with v fixed at ±1: exactly two trainable layers (KH24 §5.4)."""
 
+    single_output = True
     kind: Literal["two-trainable-relu"]
     widths: tuple[Count, Count] = (10, 10)
     leak: Leak = 0.0
     signs: Literal["plus", "random", "alternate"] = "alternate"
 
 
-class DeepLinearModel(Section):
+class DeepLinearModel(ModelTable):
     """w_L ⋯ w_1 x, no biases; L-homogeneous (JT19)."""
 
     kind: Literal["deep-linear"]
@@ -64,17 +76,19 @@ class DeepLinearModel(Section):
         return self.widths or (self.width,) * (self.depth - 1)
 
 
-class DiagonalModel(Section):
+class DiagonalModel(ModelTable):
     """⟨w_m, σ(w_{m−1} ∘ … σ(w_1 ∘ x))⟩, every w_j as long as x; m-homogeneous (VSS22 §2)."""
 
+    single_output = True
     kind: Literal["diagonal"]
     depth: Annotated[int, Field(ge=1, le=64)] = 2
     activation: Activation = "linear"
 
 
-class SparseModel(Section):
+class SparseModel(ModelTable):
     """W_L σ(… σ(W_1 x)) with weights only where a mask has 1, none shared (VSS22 §2, N_no-share)."""
 
+    single_output = True
     kind: Literal["sparse"]
     masks: tuple[tuple[tuple[Literal[0, 1], ...], ...], ...] = Field(
         min_length=1,
@@ -100,24 +114,27 @@ class SparseModel(Section):
         return masks
 
 
-class SharedPatchesModel(Section):
+class SharedPatchesModel(ModelTable):
     """Σ_j v_j σ(⟨w, x^(j)⟩), one filter over disjoint patches of x; 2-homogeneous (VSS22 Thm 4.4)."""
 
+    single_output = True
     kind: Literal["shared-patches"]
     patches: Count = Field(2, description="parts that x is cut into; must divide its length")
     activation: Activation = "relu"
 
 
-class SkipLinearModel(Section):
+class SkipLinearModel(ModelTable):
     """⟨v, w x⟩ + ⟨u, x⟩, a skip connection beside a linear layer; not homogeneous (VSS22 Thm 6.1)."""
 
+    single_output = True
     kind: Literal["skip-linear"]
     width: Count = 1
 
 
-class MexicanHatModel(Section):
+class MexicanHatModel(ModelTable):
     """h = ρ^L (1 − f) in three parameters, the same for every input; labels 1 (LL20 App. I)."""
 
+    single_output = True
     kind: Literal["mexican-hat"]
     order: Positive = Field(1.0, description="L; log ρ/L is the time in which θ/ρ moves")
     power: Literal[3, 4] = Field(
@@ -125,7 +142,7 @@ class MexicanHatModel(Section):
     )
 
 
-class PictureModel(Section):
+class PictureModel(ModelTable):
     """A convolutional ReLU network; what an input's numbers mean as a picture."""
 
     image: tuple[Count, Count, Count] | None = Field(
@@ -172,26 +189,29 @@ class ResidualModel(PictureModel):
     batch_norm: bool = Field(True, description="normalize by the statistics of the samples at hand")
 
 
-LinearisableModel = (
-    SquaredReluModel
-    | TwoLayerReluModel
-    | DeepReluModel
-    | TwoTrainableReluModel
-    | DeepLinearModel
-    | DiagonalModel
-    | SparseModel
-    | SharedPatchesModel
-    | SkipLinearModel
-    | MexicanHatModel
-    | CnnModel
-    | AlexNetModel
-    | VggModel
-)
-"""Networks that can be linearised."""
-BaseModelConfig = Annotated[LinearisableModel, Field(discriminator="kind")]
+LINEARISABLE: list[type[ModelTable]] = [
+    SquaredReluModel,
+    TwoLayerReluModel,
+    DeepReluModel,
+    TwoTrainableReluModel,
+    DeepLinearModel,
+    DiagonalModel,
+    SparseModel,
+    SharedPatchesModel,
+    SkipLinearModel,
+    MexicanHatModel,
+    CnnModel,
+    AlexNetModel,
+    VggModel,
+]
+"""Tables of networks that can be linearised."""
+if TYPE_CHECKING:
+    BaseModelConfig = ModelTable
+else:
+    BaseModelConfig = Annotated[reduce(or_, LINEARISABLE), Field(discriminator="kind")]
 
 
-class NtkModel(Section):
+class NtkModel(ModelTable):
     """⟨∇Φ(θ_0; x), θ⟩ for a base network Φ at its start θ_0, trained in θ; linear, so 1-homogeneous (JT20).
 
     θ itself starts as [init] says; `constant` adds Φ(θ_0; x), and then there is no order.
@@ -203,7 +223,7 @@ class NtkModel(Section):
     constant: bool = Field(False, description="add Φ(θ_0; x): the network's first-order expansion")
 
 
-class TorchModel(Section):
+class TorchModel(ModelTable):
     """Any torch.nn.Module by import path, called as `package.module:Class(**arguments)`."""
 
     model_config = ConfigDict(
@@ -214,18 +234,5 @@ class TorchModel(Section):
     arguments: dict[str, Any] = Field(default_factory=dict)
 
 
-ModelConfig = Annotated[
-    LinearisableModel | ResidualModel | NtkModel | TorchModel, Field(discriminator="kind")
-]
-
-SINGLE_OUTPUT = (
-    "squared-relu",
-    "two-layer-relu",
-    "two-trainable-relu",
-    "diagonal",
-    "sparse",
-    "shared-patches",
-    "skip-linear",
-    "mexican-hat",
-)
-"""Kinds that have one output whatever the data."""
+TABLES: list[type[ModelTable]] = [*LINEARISABLE, ResidualModel, NtkModel, TorchModel]
+"""What [model] may be; `config.run` reads it when it is loaded."""

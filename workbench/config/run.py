@@ -7,26 +7,35 @@ frozen: what a run was started with is what its file says.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Annotated, Any, Literal
+from functools import reduce
+from operator import or_
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from pydantic import Field, model_validator
 
 from workbench.config.data import DataConfig
 from workbench.config.init import GaussianInit, InitConfig
-from workbench.config.models import (
-    SINGLE_OUTPUT,
-    ModelConfig,
-    NtkModel,
-    TorchModel,
-)
+from workbench.config.models import TABLES, ModelTable, NtkModel, TorchModel
 from workbench.config.section import CLASS, Count, Natural, NonNegative, Section
 from workbench.config.train import TrainConfig
+
+if TYPE_CHECKING:
+    ModelConfig = ModelTable
+else:
+    ModelConfig = Annotated[reduce(or_, TABLES), Field(discriminator="kind")]
 
 
 class LossConfig(Section):
     """The loss of one sample, and whether the risk sums or averages it."""
 
-    kind: Literal["square", "logistic", "exponential", "cross-entropy"] = "square"
+    kind: Literal[
+        "square",
+        "logistic",
+        "exponential",
+        "cross-entropy",
+        "exponential-cubed",
+        "logistic-cubed",
+    ] = "square"
     reduction: Literal["sum", "mean"] = "sum"
 
 
@@ -62,12 +71,19 @@ class PauseConfig(Section):
     risk_below: NonNegative = Field(0.0, description="pause once the risk is below; 0: never")
 
 
+Engine = Literal["auto", "eager"]
+
+
 class DeviceConfig(Section):
     """Where and in which precision."""
 
     kind: Literal["auto", "cpu", "cuda"] = "auto"
     dtype: Literal["float64", "float32"] = "float64"
-    engine: Literal["auto", "eager"] = "auto"
+    engine: Engine = Field(
+        "auto",
+        description="what takes the steps of a rule; eager: torch autograd, step by step; auto: eager; rule "
+        "'flow' integrates the flow with its gradients, and the file's engine is then 'flow'",
+    )
     threads: Annotated[int, Field(ge=1, le=256)] = 1
 
 
@@ -86,6 +102,11 @@ class RunConfig(Section):
     checkpoint: CheckpointConfig = CheckpointConfig()
     pause: PauseConfig = PauseConfig()
     device: DeviceConfig = DeviceConfig()
+
+    @property
+    def own_network(self) -> bool:
+        """Whether the network is a class of the user's, which nothing imports unasked to look at a run."""
+        return isinstance(self.model, TorchModel)
 
     @property
     def own_classes(self) -> tuple[str, ...]:
@@ -117,10 +138,10 @@ class RunConfig(Section):
         model, key = self.model, "model.kind"
         if isinstance(model, NtkModel):
             model, key = model.base, "model.base.kind"
-        if self.loss.kind == "cross-entropy" and model.kind in SINGLE_OUTPUT:
+        if self.loss.kind == "cross-entropy" and model.single_output:
             raise ValueError(
                 f"loss.kind 'cross-entropy' needs one output a class, and {key} "
-                f"'{model.kind}' has one output; allowed here: square, logistic, exponential"
+                f"'{model.kind}' has one output; allowed here: the other losses"
             )
         return self
 

@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Literal
 
 import numpy as np
 
 from workbench.arrays import Float, Shaped
 from workbench.errors import BadInput
-
-Labels = Literal["real", "binary", "classes"]
+from workbench.losses.loss import Labels, Loss
 
 
 @dataclass(frozen=True)
@@ -76,20 +74,20 @@ def checked_dataset(
     return Dataset(x, y, name)
 
 
-def require_labels(data: Dataset, loss: str) -> None:
+def require_labels(data: Dataset, loss: Loss) -> None:
     """Refuse labels the loss cannot use, saying which were found and which are needed."""
     found = np.unique(data.y)
     shown = ", ".join(f"{v:g}" for v in found[:5]) + (", …" if found.size > 5 else "")
-    if loss in ("logistic", "exponential") and data.labels != "binary":
+    if loss.labels == "binary" and data.labels != "binary":
         hint = " Set data.binary=true to map them." if found.size == 2 else ""
         raise BadInput(
-            f"{data.name}: loss.kind '{loss}' needs labels −1 and 1, and y holds {shown}.{hint}"
+            f"{data.name}: loss.kind '{loss.name}' needs labels −1 and 1, and y holds {shown}.{hint}"
         )
-    if loss == "cross-entropy" and (data.labels != "classes" or data.n_classes < 2):
+    if loss.labels == "classes" and (data.labels != "classes" or data.n_classes < 2):
         raise BadInput(
-            f"{data.name}: loss.kind 'cross-entropy' needs labels 0, 1, …, C−1, and y holds {shown}."
+            f"{data.name}: loss.kind '{loss.name}' needs labels 0, 1, …, C−1, and y holds {shown}."
         )
-    if loss == "cross-entropy" and data.n_classes > 10_000:
+    if loss.labels == "classes" and data.n_classes > 10_000:
         raise BadInput(
             f"{data.name}: {data.n_classes:,} classes (the largest label plus one); "
             "allowed are 10,000."

@@ -2,13 +2,14 @@
 
 How many samples a block has depends on the network and the shape of an input only, never on the machine
 or on time, so that a resumed run repeats the same bits. A network that fits in one block is evaluated in
-one pass. The pull-back of a block is scaled by its own largest weight (`losses.py`); sums over blocks
+one pass. The pull-back of a block is scaled by its own largest weight (`Loss.cotangent`); sums over blocks
 are kept relative to the largest so far, so that nothing underflows.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import copy
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import torch
@@ -16,12 +17,14 @@ from torch import Tensor, nn
 from torch.autograd import grad
 from torch.autograd.graph import saved_tensors_hooks
 
-from workbench.engine.losses import Cotangent
-from workbench.models.network import Network
+from workbench.models.network import described
 from workbench.models.repeatable import changes_buffers
 
 BLOCK_NUMBERS = 16_000_000
 """Most numbers that the backward pass over one block holds: 128 MB in float64."""
+
+Cotangent = Callable[[Tensor, Tensor], tuple[Tensor, Tensor | None]]
+"""Outputs and labels to ∂𝓛/∂Φ, as `Loss.cotangent` gives it."""
 
 Gradients = tuple[Tensor, tuple[Tensor, ...], Tensor | None]
 """Outputs, the weights' pull-back through the network, and the scale's logarithm (None: one)."""
@@ -39,16 +42,19 @@ def samples_a_block(model: nn.Module, x: Tensor, numbers: int = BLOCK_NUMBERS) -
     statistics, or one that changes its buffers, does not treat samples one by one, and is never cut.
     """
     n = len(x)
-    mixed = getattr(model, "mixes_samples", False)
+    found = described(model)
     if (
         n < 2
-        or mixed
+        or (found is not None and found.mixes_samples)
         or changes_buffers(model)
         or any(isinstance(m, nn.modules.batchnorm._NormBase) for m in model.modules())
     ):
         return n
-    # A network that differentiates inside its forward pass allows no hooks on what is kept.
-    counted, times = model.counted() if isinstance(model, Network) else (model, 1)
+    counted, times = model, 1
+    if found is not None and found.counted[0]:
+        # A network that differentiates inside its forward pass allows no hooks on what is kept.
+        name, times = found.counted
+        counted = copy.deepcopy(model.get_submodule(name)).requires_grad_(True)
     a_sample = times * (_kept(counted, x[:2]) - _kept(counted, x[:1]))
     return n if a_sample <= 0 else max(1, min(n, numbers // a_sample))
 

@@ -23,11 +23,11 @@ from workbench.engine.blocks import (
     pulled,
     samples_a_block,
 )
-from workbench.engine.losses import COTANGENTS, log_scale_of, reduction_log
+from workbench.engine.log_scale import log_scale_of, reduction_log
 from workbench.engine.program import RowBuffer, StopFlag
 from workbench.engine.rules import Evaluated, StepRule
 from workbench.engine.state import EngineState
-from workbench.measures.log_risk import Loss, log_risk
+from workbench.losses.loss import Loss, Reduction
 from workbench.models.repeatable import (
     buffers_of,
     is_steady,
@@ -35,7 +35,7 @@ from workbench.models.repeatable import (
     put_buffers,
     stepping,
 )
-from workbench.protocol.events import Outcome
+from workbench.protocol.events import Ending
 
 
 class EagerProgram:
@@ -50,14 +50,14 @@ class EagerProgram:
         y: Tensor,
         *,
         loss: Loss,
-        reduction: str,
+        reduction: Reduction,
         rule: StepRule,
         batches: Minibatches | None = None,
     ) -> None:
         self.model = model
         self.parameters: list[Tensor] = [p for p in model.parameters() if p.requires_grad]
         self.x, self.y = x, y
-        self.cotangent = COTANGENTS[loss]
+        self.cotangent = loss.cotangent
         self.loss = loss
         self.labels = y.detach().cpu().double().numpy()
         self.reduction = reduction
@@ -161,7 +161,7 @@ class EagerProgram:
         state.travelled()
         return state.step - step0
 
-    def ended(self, state: EngineState) -> tuple[Outcome, str] | None:
+    def ended(self, state: EngineState) -> tuple[Ending, str] | None:
         """As the step rule says."""
         return self.rule.ended(state)
 
@@ -208,7 +208,7 @@ class EagerProgram:
     def _log_risk(self, outputs: Tensor, labels: np.ndarray) -> float:
         """log of the summed risk of those outputs."""
         held = outputs.cpu().double().numpy()
-        return float(log_risk(held[None], labels, self.loss, "sum")[0])
+        return float(self.loss.log_risk(held[None], labels, "sum")[0])
 
     def _log_risk_here(self, step: int) -> float:
         """log 𝓛 over all samples at the present θ, with the run's reduction."""

@@ -41,12 +41,11 @@ from workbench.protocol.commands import (
 )
 from workbench.protocol.events import (
     Checkpointed,
+    Ending,
     Event,
     Failed,
     Finished,
-    Mode,
     Noted,
-    Outcome,
     Paused,
     Perturbed,
     Recorded,
@@ -55,6 +54,7 @@ from workbench.protocol.events import (
     Snapshot,
     Started,
 )
+from workbench.protocol.status import RunStatus
 
 BUFFER_BYTES = 32 * 2**20
 SNAPSHOT_SECONDS = 0.1
@@ -88,7 +88,7 @@ class Engine:
         self.stop_flag = StopFlag()
         self.goals = Goals(plan.pause_at, plan.pause_log_risk)
         self.pace = Pace()
-        self.mode: Mode = "starting"
+        self.mode = RunStatus.STARTING
         self.snapshot: Snapshot | None = None
         self.error: BaseException | None = None
         self.viewer_error: Exception | None = None
@@ -116,7 +116,7 @@ class Engine:
     @property
     def ended(self) -> bool:
         """Whether the thread has nothing left to do."""
-        return self.mode in ("finished", "stopped", "diverged", "stalled", "failed")
+        return self.mode.ended
 
     # --- the thread ---
 
@@ -125,7 +125,7 @@ class Engine:
             self._run()
         except BaseException as error:  # noqa: BLE001  (a thread's top frame: silence would be worse)
             self.error = error
-            self.mode = "failed"
+            self.mode = RunStatus.FAILED
             failed = Failed(self.state.step, error)
             self.recorder(failed)
             self._tell_viewers(failed)
@@ -140,27 +140,25 @@ class Engine:
             self._checkpoint()
         # What was made by now lives as long as the run; the collector need not visit it again.
         gc.freeze()
-        self.mode = "running"
+        self.mode = RunStatus.RUNNING
         self._publish()
         if self.snapshot is not None:
             # A run resumed below its own risk goal has reached it already.
             self.goals.reached(state.step, self.snapshot.values["log_risk"])
-        if plan.start_paused:
-            self._pause("asked")
-        elif at_saddle and plan.pause_at_saddle:
+        if at_saddle and plan.pause_at_saddle:
             self._pause("saddle")
         while not self.ended:
             self._obey()
-            if self.mode != "running":
+            if self.mode is not RunStatus.RUNNING:
                 continue
             if state.step >= plan.steps:
-                self._finish("finished")
+                self._finish(RunStatus.FINISHED)
             else:
                 self._advance()
 
     def _obey(self) -> None:
         """Carry out every queued command; when paused, wait for one."""
-        wait = self.mode == "paused"
+        wait = self.mode is RunStatus.PAUSED
         self.stop_flag.raised = False
         while True:
             try:
@@ -177,7 +175,7 @@ class Engine:
         match command:
             case Pause(reason):
                 self.goals.clear()
-                if self.mode == "running":
+                if self.mode is RunStatus.RUNNING:
                     self._pause(reason)
             case Resume():
                 self.goals.clear()
@@ -205,11 +203,11 @@ class Engine:
             case Checkpoint():
                 self._checkpoint()
             case Stop(reason):
-                self._finish("stopped", reason)
+                self._finish(RunStatus.STOPPED, reason)
 
     def _go(self) -> None:
-        if self.mode == "paused":
-            self.mode = "running"
+        if self.mode is RunStatus.PAUSED:
+            self.mode = RunStatus.RUNNING
             self.pace.restart()
             self._tell(Resumed(self.state.step))
 
@@ -218,7 +216,7 @@ class Engine:
         self._checkpoint()
         # Whoever sees the mode change must find the step it changed at beside it.
         self._publish()
-        self.mode = "paused"
+        self.mode = RunStatus.PAUSED
         self._tell(Paused(self.state.step, reason))
         self._publish()
 
@@ -281,7 +279,7 @@ class Engine:
         found = [SaddleFound(s.step, s.evidence, rows.theta[s.row]) for s in saddles]
         self._tell_all(self.follower.recorded(values, found))
         if bad is not None and stop == bad:
-            self._finish("diverged", "the risk or a weight is no longer a finite number")
+            self._finish(RunStatus.DIVERGED, "the risk or a weight is no longer a finite number")
             return None
         if stop < len(rows):
             self.goals.reached(self.state.step, float(values["log_risk"][-1]))
@@ -320,10 +318,10 @@ class Engine:
             return
         self._tell(Checkpointed(self.state.step, self.state.to_arrays()))
 
-    def _finish(self, outcome: Outcome, text: str = "") -> None:
+    def _finish(self, outcome: Ending, text: str = "") -> None:
         """End: a last record and a checkpoint (not of a diverged state), then the event."""
-        if outcome != "diverged":
-            if outcome in ("finished", "stalled") and self.state.recorded_step != self.state.step:
+        if outcome is not RunStatus.DIVERGED:
+            if outcome is not RunStatus.STOPPED and self.state.recorded_step != self.state.step:
                 self._record_here()
             self._checkpoint()
         while not self.commands.empty():
@@ -356,7 +354,7 @@ class Engine:
 
     def _wait_for_room(self, problem: str) -> None:
         """Hold θ in memory until Resume (try again) or Stop (give up, the run fails)."""
-        before, self.mode = self.mode, "paused"
+        before, self.mode = self.mode, RunStatus.PAUSED
         self._publish(note=problem)
         waiting = []
         while True:
@@ -384,9 +382,9 @@ class Engine:
     def _publish(self, *, rarely: bool = False, note: str = "") -> None:
         """Replace the snapshot; `rarely` leaves it when the last is young."""
         now = time.monotonic()
-        if rarely and now < self._snapshot_due and self.mode == "running":
+        if rarely and now < self._snapshot_due and self.mode is RunStatus.RUNNING:
             return
-        if note and self.snapshot is not None and self.mode in ("failed", "paused"):
+        if note and self.snapshot is not None and self.mode in (RunStatus.FAILED, RunStatus.PAUSED):
             self.snapshot = replace(self.snapshot, mode=self.mode, note=note)
             return
         self.program.evaluate(self.state, self.spare)
@@ -402,7 +400,7 @@ class Engine:
             values=_scalars(values),
             memory=rows.memory[0],
             steps_per_second=rate,
-            eta_seconds=left / rate if rate > 0 and self.mode == "running" else None,
+            eta_seconds=left / rate if rate > 0 and self.mode is RunStatus.RUNNING else None,
             note=note,
         )
         cost = time.monotonic() - now

@@ -25,10 +25,10 @@ from torch import Tensor, nn
 
 from workbench.arrays import Float, Int
 from workbench.engine.blocks import plain_outputs
-from workbench.engine.flow_weights import PairWeights, pair_weights, square_weights
 from workbench.engine.gates import SoftGates
 from workbench.engine.rosenbrock import LowRank
-from workbench.measures.log_risk import Loss, Reduction
+from workbench.losses.loss import Loss, Reduction
+from workbench.losses.pairs import PairWeights
 from workbench.models.network import flatten
 
 MOST_ROWS = 256
@@ -90,7 +90,7 @@ class FlowField:
         self.loss, self.reduction, self.order = loss, reduction, order
         self.gate_width = gate_width
         self.log_mean = float(np.log(len(self.y))) if reduction == "mean" else 0.0
-        self.divisor = float(len(self.y)) if loss == "square" and reduction == "mean" else 1.0
+        self.divisor = float(len(self.y)) if loss.regression and reduction == "mean" else 1.0
         self.evaluations = 0
 
     def near(self, theta: Float[np.ndarray, " P"]) -> Place:
@@ -155,10 +155,7 @@ class FlowField:
         with gates if self.gate_width else nullcontext():
             outputs = plain_outputs(self.model(self.x))
         held = outputs.detach().cpu().double().numpy()
-        if self.loss == "square":
-            pairs = square_weights(held, self.y)
-        else:
-            pairs = pair_weights(scale * held, self.y, self.loss)
+        pairs = self.loss.pair_weights(scale * held, self.y)
         margins = np.sum((held[pairs.sample] * pairs.cotangent).reshape(len(pairs.sample), -1), 1)
         wanted = [*self.parameters, *gates.after] if kinks else self.parameters
         found = torch.autograd.grad(
@@ -205,7 +202,7 @@ class FlowField:
         most = max(1, min(MOST_ROWS, ROW_NUMBERS // size))
         # A place without a chart (`along` is 0) has no pair that matters.
         with np.errstate(divide="ignore", invalid="ignore"):
-            rate = h * place.scale * pairs.weight / (place.along * self.divisor)
+            rate = h * place.scale * pairs.bend / (place.along * self.divisor)
             chosen = np.flatnonzero((rate * 4.0 * longest > WORTH) & (pairs.weight > SLIGHT))
         if len(chosen) > most:
             chosen = np.sort(chosen[np.argsort(-pairs.weight[chosen], kind="stable")[:most]])

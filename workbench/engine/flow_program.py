@@ -22,7 +22,9 @@ from workbench.engine.flow_time import log_time
 from workbench.engine.program import RowBuffer, StopFlag
 from workbench.engine.rosenbrock import rosenbrock_step, step_factor
 from workbench.engine.state import EngineState
-from workbench.protocol.events import Outcome
+from workbench.losses.loss import MarginLoss
+from workbench.protocol.events import Ending
+from workbench.protocol.status import RunStatus
 
 ENTER_FAR = 1.0
 """F = −log 𝓛 of the summed risk from which the far chart is used; it is left at half of that."""
@@ -83,13 +85,13 @@ class FlowProgram:
         """Write a row of the state as it is."""
         self.rows.evaluate(state, buffer)
 
-    def ended(self, state: EngineState) -> tuple[Outcome, str] | None:
+    def ended(self, state: EngineState) -> tuple[Ending, str] | None:
         """At the risk asked for, or where no step is short enough."""
         memory = Memory.of(state)
         if memory.ended == REACHED:
-            return "finished", "the risk asked for by train.until is reached"
+            return RunStatus.FINISHED, "the risk asked for by train.until is reached"
         if memory.ended == STALLED:
-            return "stalled", (
+            return RunStatus.STALLED, (
                 f"no step of the flow from step {state.step:,} meets train.rtol = {self.rtol:g}; "
                 f"the last one tried is {memory.h:.1e}"
             )
@@ -133,7 +135,7 @@ class FlowProgram:
 
     def _chart(self, theta: Float[np.ndarray, " P"], was_far: bool) -> Place:
         field = self.field
-        if field.loss == "square" or field.order is None or not theta.any():
+        if field.loss.regression or field.order is None or not theta.any():
             return field.near(theta)
         norm = float(np.sqrt(theta @ theta))
         place = field.far(theta / norm, log(norm))
@@ -193,14 +195,14 @@ class FlowProgram:
         return end
 
     def _to_goal(self, place: Place) -> float:
-        """The step after which the risk asked for is just passed, as if F grew like ρ^L or linearly."""
+        """The step that just passes the risk asked for, as if F grew like a power of ρ, or linearly."""
         if self.goal is None:
             return float("inf")
-        climb, order = self._climb(place, place), self.field.order or 1.0
+        climb, power = self._climb(place, place), self._power()
         if not climb > 0.0:
             return float("inf")
         left = (self.goal - place.height) / climb
-        length = log(1.0 + order * left) / order if place.far else left
+        length = log(1.0 + power * left) / power if place.far else left
         return length * 1.001 + 1e-9
 
     def _arrive(
@@ -219,7 +221,7 @@ class FlowProgram:
 
     def _pass_time(self, state: EngineState, start: Place, end: Place, h: float) -> None:
         """Add the step's physical time."""
-        if self.field.loss == "square":
+        if self.field.loss.regression:
             state.add_time(log(h))
             return
         mobility = (0.0, 0.0)
@@ -233,10 +235,11 @@ class FlowProgram:
 
     def _fall(self, start: Place, end: Place) -> float:
         """−Δlog γ~ over a step of the far chart, γ~ = ℓ⁻¹(𝓛)/ρ^L; 0 elsewhere."""
-        if not (start.far and end.far):
+        loss = self.field.loss
+        if not (start.far and end.far and isinstance(loss, MarginLoss)):
             return 0.0
         order = self.field.order or 1.0
-        inverse = [self._inverse(p.height) for p in (start, end)]
+        inverse = [loss.inverse_at(p.height) for p in (start, end)]
         return order * (end.log_norm - start.log_norm) - log(inverse[1] / inverse[0])
 
     def _watch(self, state: EngineState, memory: Memory, start: Place, end: Place) -> None:
@@ -257,9 +260,7 @@ class FlowProgram:
                 )
             )
 
-    def _inverse(self, height: float) -> float:
-        """ℓ⁻¹(𝓛) for F = −log 𝓛 ≥ ½: F, or −log(e^𝓛 − 1)."""
-        if self.field.loss == "exponential":
-            return height
-        risk = exp(-height)
-        return height - risk / 2.0 if height > 20.0 else -float(np.log(np.expm1(risk)))
+    def _power(self) -> float:
+        """The power of ρ that F grows like in the end."""
+        loss, order = self.field.loss, self.field.order or 1.0
+        return order * loss.power if isinstance(loss, MarginLoss) else order

@@ -19,7 +19,8 @@ import torch
 
 from workbench.engine.rules import Evaluated, Move, scaled_down
 from workbench.engine.state import EngineState
-from workbench.protocol.events import Outcome
+from workbench.protocol.events import Ending
+from workbench.protocol.status import RunStatus
 
 RAISE = 2.0 ** (1.0 / 5.0)
 LOWER = 2.0 ** (1.0 / 10.0)
@@ -78,12 +79,12 @@ class LossBasedRule:
         state.memory["search"] = search
         return True
 
-    def ended(self, state: EngineState) -> tuple[Outcome, str] | None:
+    def ended(self, state: EngineState) -> tuple[Ending, str] | None:
         """Stalled where α is below its floor."""
         search = state.memory.get("search")
         if search is None or search[ALPHA] >= self.floor:
             return None
-        return "stalled", (
+        return RunStatus.STALLED, (
             f"no step lowers the risk any more: the relative rate α = {search[ALPHA]:.1e} is below "
             f"train.floor = {self.floor:g} after {int(search[REFUSED]):,} refused epochs"
         )

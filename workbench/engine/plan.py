@@ -16,7 +16,6 @@ class Plan:
     checkpoint_every: int
     pause_at: tuple[int, ...] = ()
     pause_log_risk: float | None = None
-    start_paused: bool = False
     pause_at_saddle: bool = False
     # Whether someone can answer a pause; if not, a disk that fills fails the run instead.
     attended: bool = False

@@ -11,7 +11,7 @@ from torch import Tensor
 from workbench.arrays import Array
 from workbench.engine.state import EngineState
 from workbench.measures.rows import Rows
-from workbench.protocol.events import Outcome
+from workbench.protocol.events import Ending
 
 
 class StopFlag:
@@ -104,6 +104,6 @@ class StepProgram(Protocol):
         """Write a row of the state as it is, without stepping."""
         ...
 
-    def ended(self, state: EngineState) -> tuple[Outcome, str] | None:
+    def ended(self, state: EngineState) -> tuple[Ending, str] | None:
         """How the run has ended by its own rule, and why in a sentence; None: it goes on."""
         ...

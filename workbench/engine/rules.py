@@ -10,7 +10,7 @@ from typing import Protocol
 from torch import Tensor
 
 from workbench.engine.state import EngineState
-from workbench.protocol.events import Outcome
+from workbench.protocol.events import Ending
 
 
 @dataclass(frozen=True)
@@ -63,7 +63,7 @@ class StepRule(Protocol):
         start of the epoch, with the full batch that before the step."""
         ...
 
-    def ended(self, state: EngineState) -> tuple[Outcome, str] | None:
+    def ended(self, state: EngineState) -> tuple[Ending, str] | None:
         """Whether the rule itself ends the run, and why in a sentence."""
         ...
 
@@ -80,7 +80,7 @@ class PlainRule:
         """Nothing."""
         return False
 
-    def ended(self, state: EngineState) -> tuple[Outcome, str] | None:
+    def ended(self, state: EngineState) -> tuple[Ending, str] | None:
         """Never."""
         return None
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import numpy as np
 from matplotlib.axes import Axes
@@ -12,16 +13,18 @@ from matplotlib.figure import Figure
 
 from workbench.arrays import Array, Float
 from workbench.errors import BadInput
+from workbench.figures.network import network_for
 from workbench.figures.options import INCHES, FigureOptions
 from workbench.figures.series import RunSeries
-from workbench.figures.states import StoredNetwork, stored_network
 from workbench.figures.style import BLUE, INK, RED
 from workbench.measures.plane import PlaneGrid, PlaneSurface, is_planar, plane_grid
-from workbench.models.network import structure_of
 from workbench.models.start import first_theta
 from workbench.record.schema import STEP
 from workbench.theory.margin.tangent_classifier import tangent_classifier
 from workbench.theory.numerics.separability import Inseparable
+
+if TYPE_CHECKING:
+    from workbench.run.network import ConfiguredNetwork
 
 SIDE = 121
 LEVELS = 10
@@ -40,21 +43,19 @@ class Panel:
 def draw(series: RunSeries, figure: Figure, options: FigureOptions) -> None:
     """The kernel's hard-margin classifier at the start, the network at the first stored state without an
     error, and at the last. Each surface over its largest size; the zero line is drawn in ink."""
-    found = stored_network(series, "contours")
-    x = found.data.x
+    network = network_for(series, "contours")
+    x, y = network.dataset.x, network.dataset.y
     why = (
         ""
         if is_planar(x)
         else f"inputs have {x[0].size} numbers, and two or two and a constant are needed"
     )
-    why = why or (
-        "" if found.config.loss.kind != "cross-entropy" else "its network has an output a class"
-    )
+    why = why or ("its network has an output a class" if network.outputs > 1 else "")
     if why:
         raise BadInput(f"figure 'contours' cannot be drawn: of run '{series.name}', {why}.")
     grid = plane_grid(x, SIDE, SIDE)
-    surface = PlaneSurface(found.network, grid, x)
-    panels = [*_kernel(found, surface), *_states(found, surface)]
+    surface = PlaneSurface(network.model, grid, x)
+    panels = [*_kernel(network, surface), *_states(series, surface)]
     width = INCHES[options.size][0]
     rows = len(panels) if options.size == "column" else 1
     columns = len(panels) // rows
@@ -67,7 +68,7 @@ def draw(series: RunSeries, figure: Figure, options: FigureOptions) -> None:
     drawn = None
     for axes, panel in zip(shapes, panels, strict=True):
         drawn = _contours(axes, panel, grid)
-        _samples(axes, found.data.x, found.data.y)
+        _samples(axes, x, y)
     for k, axes in enumerate(shapes):
         if k // columns == rows - 1:
             axes.set_xlabel("$x_1$")
@@ -78,33 +79,33 @@ def draw(series: RunSeries, figure: Figure, options: FigureOptions) -> None:
         bar.set_label("prediction / its largest")
 
 
-def _states(found: StoredNetwork, surface: PlaneSurface) -> list[Panel]:
+def _states(series: RunSeries, surface: PlaneSurface) -> list[Panel]:
     """The first stored state without an error, where the run has one before the last, and the last."""
-    last = int(found.steps[-1])
+    run = series.run
+    steps = run.steps
+    last = int(steps[-1])
     shown = [(last, f"step {last:,}")]
-    series = found.series
     if series.has("accuracy"):
         right = np.flatnonzero(np.asarray(series.scalar("accuracy")) == 1.0)
         if right.size:
             first = int(np.asarray(series.scalar(STEP))[right[0]])
-            later = found.steps[found.steps >= first]
+            later = steps[steps >= first]
             if later.size and later[0] < last:
                 step = int(later[0])
                 shown.insert(0, (step, f"no errors, step {step:,}"))
-    return [Panel(title, surface.at(found.theta(step))) for step, title in shown]
+    return [Panel(title, surface.at(run.theta(step))) for step, title in shown]
 
 
-def _kernel(found: StoredNetwork, surface: PlaneSurface) -> list[Panel]:
+def _kernel(network: ConfiguredNetwork, surface: PlaneSurface) -> list[Panel]:
     """The tangent kernel's classifier at the start; none where labels are not ±1, samples mix, the features
     do not separate, or there are too many numbers."""
-    structure = structure_of(found.network, found.data.d)
-    mixes = getattr(found.network, "mixes_samples", False)
-    if mixes or found.data.labels != "binary" or found.data.n * structure.size > MOST_NUMBERS:
+    data, structure = network.dataset, network.structure
+    if network.mixes_samples or data.labels != "binary" or data.n * structure.size > MOST_NUMBERS:
         return []
-    linear = found.config.model.kind == "ntk"
-    start = first_theta(found.config.init, structure)
+    linear = structure.description.linearised
+    start = first_theta(network.config.init, structure)
     try:
-        solved = tangent_classifier(surface.tangents(start, found.data.x), found.data.y)
+        solved = tangent_classifier(surface.tangents(start, data.x), data.y)
     except ValueError:
         return []
     if isinstance(solved, Inseparable):

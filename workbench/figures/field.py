@@ -17,8 +17,7 @@ from workbench.figures.series import RunSeries
 from workbench.figures.style import BLUE, GREY, INK, ORANGE, RED, legend_above
 from workbench.theory.ncf.flow import ncf_flow
 from workbench.theory.ncf.kkt import kkt_points
-from workbench.theory.ncf.merged_lines import merge_lines
-from workbench.theory.ncf.ncf import NeuronKind, ncf_gradient, ncf_value
+from workbench.theory.ncf.neuron import NeuronKind
 
 FRAME = 1.0
 """Half the side of the square that is drawn."""
@@ -72,10 +71,6 @@ def draw(series: RunSeries, figure: Figure, options: FigureOptions) -> None:
     legend_above(axes, handles, columns=3 if options.size == "column" else 5)
 
 
-def _gradient(found: Landscape, w: Float[np.ndarray, "B 2"]) -> Float[np.ndarray, "B 2"]:
-    return ncf_gradient(w, found.x, found.z, found.neurons.kind, found.neurons.leak)
-
-
 def _plane(count: int, reach: float) -> Float[np.ndarray, "B 2"]:
     """Centres of a count × count grid on the square."""
     line = np.linspace(-reach, reach, count)
@@ -87,7 +82,7 @@ def _shading(axes: Axes, found: Landscape) -> None:
     """N as a faint colour, 0 white."""
     count = 201
     w = _plane(count, FRAME)
-    value = ncf_value(w, found.x, found.z, found.neurons.kind, found.neurons.leak)
+    value = found.ncf.value(w)
     value = value.reshape(count, count)
     top = float(np.abs(value).max()) or 1.0
     axes.imshow(
@@ -106,7 +101,7 @@ def _shading(axes: Axes, found: Landscape) -> None:
 def _arrows(axes: Axes, found: Landscape) -> None:
     """Directions of the gradient, off the axes so that no arrow stands on a kink."""
     w = _plane(ARROWS - 1, FRAME * (ARROWS - 2) / (ARROWS - 1))
-    slope = _gradient(found, w)
+    slope = found.ncf.gradient(w)
     size = np.linalg.norm(slope, axis=1, keepdims=True)
     arrow = np.divide(slope, size, out=np.zeros_like(slope), where=size > 0)
     axes.quiver(
@@ -126,7 +121,7 @@ def _arrows(axes: Axes, found: Landscape) -> None:
 
 def _rays(axes: Axes, found: Landscape) -> list[Line2D]:
     """Rays of the non-negative KKT points; the legend's handles."""
-    points = kkt_points(found.x, found.z, found.neurons.kind, found.neurons.leak).points
+    points = kkt_points(found.ncf).points
     floor = 1e-12 * float(np.abs(found.z).sum())
     rays = [p for p in points if p.value > floor and p.kind != "flat"]
     for point in rays:
@@ -145,7 +140,7 @@ def _branches(axes: Axes, found: Landscape) -> list[Line2D]:
     """The half line u = 0 of two-layer ReLU where v times the kink is convex, and flows from it."""
     if found.neurons.kind is not NeuronKind.TWO_LAYER_RELU:
         return []
-    lines = merge_lines(found.x, found.z, found.neurons.kind, found.neurons.leak)
+    lines = found.ncf.merged_lines
     jump = float(np.sum(lines.plus - lines.minus))
     if jump == 0.0:
         return []
@@ -162,10 +157,10 @@ def _branches(axes: Axes, found: Landscape) -> list[Line2D]:
 
 def _flows(found: Landscape, starts: Float[np.ndarray, "B 2"]) -> list[Array]:
     """Flows from starts until well outside the square, (k, 2) each."""
-    speed = float(np.linalg.norm(_gradient(found, starts), axis=1).max()) or 1.0
+    speed = float(np.linalg.norm(found.ncf.gradient(starts), axis=1).max()) or 1.0
     radius = float(np.linalg.norm(starts, axis=1).min())
     times = np.linspace(0.0, 4.0 * max(1.0, np.log(2.0 * FRAME / radius)) / speed, 200)
-    path = ncf_flow(starts, lambda w: _gradient(found, w), times)
+    path = ncf_flow(starts, found.ncf.gradient, times)
     w = path.direction * np.exp(np.minimum(path.log_norm, 3.0))[..., None]
     return [np.where(path.log_norm[:, [b]] < 3.0, w[:, b], np.nan) for b in range(len(starts))]
 

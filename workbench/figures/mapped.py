@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-from math import prod
-
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from workbench.arrays import Array
-from workbench.config.toml import parse_config, parse_toml
 from workbench.errors import BadInput
+from workbench.figures.network import network_for
 from workbench.figures.options import INCHES, FigureOptions
 from workbench.figures.series import RunSeries
 from workbench.figures.style import BLUE, GREY, RED
@@ -43,26 +41,14 @@ def draw(series: RunSeries, figure: Figure, options: FigureOptions) -> None:
 
 def _network(series: RunSeries) -> tuple[Structure, Array, Array]:
     """The run's structure and samples; BadInput where the network is no chain of matrices."""
-    # Building a network takes torch; every other figure does without.
-    from workbench.models.build import build_model
-    from workbench.models.network import structure_of
-
-    reader = series.reader
-    config = parse_config(parse_toml(reader.config_text, series.name), series.name)
-    if config.model.kind == "torch" or reader.x is None or reader.y is None:
-        raise BadInput(
-            f"figure 'mapped' cannot be drawn: run '{series.name}' has no fully connected layers."
-        )
-    x, y = np.asarray(reader.x, dtype=np.float64), np.asarray(reader.y, dtype=np.float64)
-    outputs = len(np.unique(y)) if config.loss.kind == "cross-entropy" else 1
-    model = build_model(config.model, x.shape[1:], outputs, config.init.seed)
-    structure = structure_of(model, prod(x.shape[1:]))
+    network = network_for(series, "mapped")
+    structure, data = network.structure, network.dataset
     if any(layer.matrix is None or layer.biases for layer in structure.layers):
         raise BadInput(
             f"figure 'mapped' cannot be drawn: run '{series.name}' has layers that are no matrices, or "
             "biases."
         )
-    return structure, x.reshape(len(x), -1), y
+    return structure, data.x.reshape(data.n, -1), data.y
 
 
 def _states(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 from jaxtyping import Bool, Float
@@ -16,7 +17,14 @@ from workbench.arrays import Array
 from workbench.errors import BadInput
 from workbench.figures.directions import unwrapped_pieces
 from workbench.figures.options import INCHES, FigureOptions
-from workbench.figures.residual import FITTED, Neurons, last_neurons, last_residual
+from workbench.figures.residual import (
+    FITTED,
+    Neurons,
+    last_neurons,
+    last_residual,
+    neurons_at,
+    run_structure,
+)
 from workbench.figures.series import LABELS, RunSeries
 from workbench.figures.style import (
     BEHIND,
@@ -30,7 +38,8 @@ from workbench.figures.style import (
     legend_above,
 )
 from workbench.theory.ncf.kkt import kkt_points
-from workbench.theory.ncf.ncf import NeuronKind, ncf_value
+from workbench.theory.ncf.ncf import Ncf
+from workbench.theory.ncf.neuron import NeuronKind
 from workbench.theory.ncf.result import KktPoint
 
 RESOLUTION = 1441
@@ -50,6 +59,11 @@ class Landscape:
     x: Float[np.ndarray, "n d"]
     z: Float[np.ndarray, " n"]
     neurons: Neurons
+
+    @cached_property
+    def ncf(self) -> Ncf:
+        """The correlation function of neurons with output +."""
+        return Ncf(self.x, self.z, self.neurons.kind, self.neurons.leak)
 
 
 def draw(series: RunSeries, figure: Figure, options: FigureOptions) -> None:
@@ -106,32 +120,18 @@ def landscape_of(series: RunSeries, figure: str) -> Landscape | None:
         BadInput: the network's neurons have no NCF of their own, or were not recorded.
     """
     series.require(figure, "theta", "neuron_norm")
-    last = last_neurons(series)
-    if last is None:
+    first = neurons_at(series, slice(0, 1))
+    if first is None:
         kind = series.setting("model", "kind", "of an unknown kind")
         raise BadInput(
             f"figure '{figure}' cannot be drawn: {NEEDS}, and the network of run '{series.name}' "
             f"is {kind}, or not all of its weights were recorded."
         )
-    first = _first_neurons(series, last)
     residual = last_residual(series, first)
     if residual is None:
         return None
     x, z = residual
     return Landscape(x, np.where(np.abs(z) < FITTED * np.abs(z).max(), 0.0, z), first)
-
-
-def _first_neurons(series: RunSeries, last: Neurons) -> Neurons:
-    """The neurons at the first record; `last` knows their family, leak and fixed signs."""
-    width, d = last.u.shape
-    squared = last.kind is NeuronKind.SQUARED_RELU
-    if series.has("theta"):
-        theta = series.reader.read("theta", slice(0, 1))[0]
-        u = theta[: width * d].reshape(width, d)
-        return Neurons(last.kind, last.leak, u, last.v if squared else theta[width * d :])
-    norm = series.reader.read("neuron_norm", slice(0, 1))[0]
-    direction = series.reader.read("neuron_direction", slice(0, 1))[0]
-    return Neurons(last.kind, last.leak, norm[:, None] * direction, last.v)
 
 
 def last_signs(series: RunSeries) -> Float[np.ndarray, " H"]:
@@ -147,7 +147,7 @@ def on_circle(found: Landscape, angle: Array) -> Array:
     kind = found.neurons.kind
     if kind is NeuronKind.TWO_LAYER_RELU:
         u = np.hstack([np.ones((len(u), 1)), u]) / np.sqrt(2.0)
-    return np.asarray(ncf_value(u, found.x, found.z, kind, found.neurons.leak))
+    return np.asarray(found.ncf.value(u))
 
 
 def _curve(axes: Axes, found: Landscape, signs: Array) -> list[Line2D]:
@@ -193,10 +193,10 @@ def _visible(found: Landscape, sign: float) -> list[tuple[KktPoint, float]]:
     kind, leak = found.neurons.kind, found.neurons.leak
     floor = -1e-12 * float(np.abs(found.z).sum())
     if kind is NeuronKind.SQUARED_RELU:
-        points = kkt_points(found.x, sign * found.z, kind, leak).points
+        points = kkt_points(Ncf(found.x, sign * found.z, kind, leak)).points
     else:
         # A point with v = 0 belongs to neurons of either sign.
-        points = kkt_points(found.x, found.z, kind, leak).points
+        points = kkt_points(found.ncf).points
         points = tuple(p for p in points if p.direction[0] * sign >= 0)
     kept = [p for p in points if p.value >= floor and np.linalg.norm(p.direction[-2:]) > 1e-9]
     return [(p, sign * p.value) for p in kept]
@@ -267,13 +267,12 @@ def _paths(series: RunSeries, axes: Axes, signs: Array, options: FigureOptions) 
 
 def _has_angle(series: RunSeries, shape: tuple[int, ...]) -> Bool[np.ndarray, "K H"]:
     """False where ‖u‖ is below `NO_ANGLE` of |v|."""
-    last = last_neurons(series)
+    structure = run_structure(series)
     everywhere = np.ones(shape, dtype=bool)
-    if last is None or last.kind is NeuronKind.SQUARED_RELU or not series.has("theta"):
+    if structure is None or structure.neurons is None or not series.has("theta"):
         return everywhere
     theta = drawable(series.vector("theta"))
-    u = theta[:, : last.u.size].reshape(len(theta), *last.u.shape)
-    v = theta[:, last.u.size :]
-    if v.shape != shape:
+    u, v = structure.incoming(theta), structure.outgoing(theta)
+    if v is None or v.shape != shape:
         return everywhere
     return np.asarray(np.linalg.norm(u, axis=2) >= NO_ANGLE * np.abs(v))

@@ -14,16 +14,15 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
 from workbench.arrays import Array
-from workbench.config.toml import parse_config, parse_toml
-from workbench.data.dataset import Dataset
 from workbench.errors import BadInput
+from workbench.figures.network import network_for
 from workbench.figures.options import INCHES, FigureOptions
 from workbench.figures.series import RunSeries
 from workbench.figures.style import BLUE, GREY, INK, ORANGE, RED, legend_above, panels
-from workbench.inspector.from_config import state_of
 from workbench.inspector.optimality import optimality_verdict
 from workbench.inspector.state import InspectedState
 from workbench.measures.margins import sample_margins
+from workbench.record.schema import STEP
 from workbench.theory.optimality.verdict import Optimality
 
 COLOURS = {"global": BLUE, "local": BLUE, "not local": RED, "undecided": GREY}
@@ -44,7 +43,7 @@ def draw(series: RunSeries, figure: Figure, options: FigureOptions) -> None:
     them; and ‖θ~‖² − ‖θ'‖² against the distance, or ‖θ~‖² beside its bounds.
     """
     state = _last_state(series)
-    if state.order is None and state.loss != "square":
+    if state.order is None and not state.loss.regression:
         _falling_margin(series, state, figure, options)
         return
     try:
@@ -73,18 +72,10 @@ def draw(series: RunSeries, figure: Figure, options: FigureOptions) -> None:
 
 def _last_state(series: RunSeries) -> InspectedState:
     """The last record as the inspector sees it; raises BadInput where it cannot be made again."""
-    where = f"figure 'optimality' cannot be drawn: run '{series.name}'"
     series.require("optimality", "theta")
-    config = parse_config(parse_toml(series.reader.config_text, where), where)
-    if config.model.kind == "torch":
-        raise BadInput(f"{where} has a model class of its own, and no verdict is known for those.")
-    x, y = series.reader.x, series.reader.y
-    if x is None or y is None:
-        raise BadInput(f"{where} holds no samples.")
-    data = Dataset(np.asarray(x, dtype=np.float64), np.asarray(y, dtype=np.float64), "data")
-    theta = series.reader.read("theta", slice(-1, None))[0].astype(np.float64)
-    step = int(series.reader.read("step", slice(-1, None))[0])
-    return state_of(config, data, theta, step)
+    network = network_for(series, "optimality")
+    step = int(series.reader.read(STEP, slice(-1, None))[0])
+    return series.run.state(step, network=network)
 
 
 # --- neurons in the plane --------------------------------------------------------------------------

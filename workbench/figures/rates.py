@@ -12,7 +12,6 @@ from workbench.arrays import Array
 from workbench.figures.options import FigureOptions
 from workbench.figures.series import RunSeries
 from workbench.figures.style import BLUE, RED, legend_above, panels, positive, say_if_empty
-from workbench.measures.log_risk import Loss
 from workbench.measures.rates import rates
 
 FROM_LOG = 30.0
@@ -68,11 +67,10 @@ class _Theory:
         if not (math.isfinite(order) and order > 0 and series.has("rho")):
             return
         rho = series.scalar("rho")
-        loss: Loss = series.setting("loss", "kind", "square")
         extra = 0.0
         if series.setting("loss", "reduction", "sum") == "mean":
             extra = math.log(series.reader.n_samples or 1)
-        found = rates(s, extra - height, rho, order, loss)
+        found = rates(s, extra - height, rho, order, series.loss)
         if not len(found):
             return
         at = int(np.flatnonzero(np.isfinite(s) & np.isfinite(height) & (rho > 0))[-1])

@@ -1,6 +1,6 @@
 """The residual a run ends with, and the KKT points of its correlation function (KH24 §5.2, Fig. 4).
 
-For the neuron families whose constrained NCF is known; weights are read from the recorded series,
+For neurons whose constrained NCF is known; weights are read from the recorded series,
 no user code is imported.
 """
 
@@ -13,8 +13,10 @@ from jaxtyping import Float
 
 from workbench.arrays import Array
 from workbench.figures.series import RunSeries
+from workbench.models.structure import Structure
 from workbench.theory.ncf.kkt import kkt_points
-from workbench.theory.ncf.ncf import NeuronKind, activation
+from workbench.theory.ncf.ncf import Ncf
+from workbench.theory.ncf.neuron import NeuronKind, activation
 from workbench.theory.ncf.result import KktPoint
 
 FITTED = 1e-4
@@ -41,58 +43,38 @@ class Neurons:
 
 
 def last_neurons(series: RunSeries) -> Neurons | None:
-    """The neurons at the last record; None where their family has no NCF or not all were kept."""
-    known, x = _family(series), series.reader.x
-    if known is None or x is None or x.ndim < 2:
+    """The neurons at the last record; None where they have no NCF of their own or not all were kept."""
+    return neurons_at(series, slice(-1, None))
+
+
+def neurons_at(series: RunSeries, record: slice) -> Neurons | None:
+    """The same at another record, given as a slice of one."""
+    structure = run_structure(series)
+    declared = None if structure is None else structure.neurons
+    if structure is None or declared is None or declared.ncf is None or declared.apart:
         return None
-    family, width, leak = known
-    d = int(np.prod(x.shape[1:]))
-    squared = family is NeuronKind.SQUARED_RELU
+    kind, leak = NeuronKind(declared.ncf), declared.leak
     if series.has("theta"):
-        theta = series.reader.read("theta", slice(-1, None))[0]
-        if theta.size != width * (d if squared else d + 1):
-            return None
-        u = theta[: width * d].reshape(width, d)
-        return Neurons(family, leak, u, _signs(series, width) if squared else theta[width * d :])
-    if not squared or not (series.has("neuron_norm") and series.has("neuron_direction")):
+        theta = series.reader.read("theta", record)[0]
+        v = structure.outgoing(theta)
+        v = structure.neuron_signs(theta) if v is None else v
+        return Neurons(kind, leak, structure.incoming(theta), v)
+    signs = declared.signs
+    if signs is None or not (series.has("neuron_norm") and series.has("neuron_direction")):
         return None
-    norm = series.reader.read("neuron_norm", slice(-1, None))[0]
-    direction = series.reader.read("neuron_direction", slice(-1, None))[0]
-    if norm.shape != (width,) or direction.shape != (width, d):
+    norm = series.reader.read("neuron_norm", record)[0]
+    direction = series.reader.read("neuron_direction", record)[0]
+    if not len(norm) == len(direction) == len(signs):
         return None
-    return Neurons(family, leak, norm[:, None] * direction, _signs(series, width))
+    return Neurons(kind, leak, norm[:, None] * direction, np.array(signs))
 
 
-def _family(series: RunSeries) -> tuple[NeuronKind, int, float] | None:
-    """Kind, number and leak of the neurons that the configuration describes; None without a known kind."""
-    kind, width = series.setting("model", "kind"), series.setting("model", "width")
-    leak = series.setting("model", "leak", 0.0)
-    if kind in ("deep-relu", "deep-linear"):
-        # One hidden layer is a sum over neurons; deep-linear has width and depth where it has no widths.
-        plain = kind == "deep-linear" and series.setting("model", "depth") == 2
-        widths = series.setting("model", "widths") or ([width] if plain else [])
-        if len(widths) != 1:
-            return None
-        kind, width = NeuronKind.TWO_LAYER_RELU, widths[0]
-        leak = leak if series.setting("model", "kind") == "deep-relu" else 1.0
-    if kind not in tuple(NeuronKind) or not isinstance(width, int):
+def run_structure(series: RunSeries) -> Structure | None:
+    """What the run's network declares; None where it is a class of the user's, or there are no samples."""
+    x = series.reader.x
+    if series.run.config.own_network or x is None or x.ndim < 2:
         return None
-    return NeuronKind(kind), width, float(leak)
-
-
-def _signs(series: RunSeries, width: int) -> Float[Array, " H"]:
-    """Fixed output signs as the configuration has them."""
-    kind = series.setting("model", "signs", "plus")
-    if kind == "plus":
-        return np.ones(width)
-    if kind == "alternate":
-        return 1.0 - 2.0 * (np.arange(width) % 2)
-    from workbench.config.models import SquaredReluModel
-    from workbench.models.build import build_model
-
-    model = SquaredReluModel(kind="squared-relu", width=width, signs="random")
-    seed = int(series.setting("init", "seed", 0))
-    return np.array(build_model(model, (1,), 1, seed).get_buffer("signs"))
+    return series.run.network().structure
 
 
 def last_residual(series: RunSeries, neurons: Neurons) -> tuple[Array, Array] | None:
@@ -104,13 +86,7 @@ def last_residual(series: RunSeries, neurons: Neurons) -> tuple[Array, Array] | 
     y = np.asarray(y, dtype=np.float64)
     with np.errstate(over="ignore", invalid="ignore"):
         outputs = neurons.outputs(x)
-        loss = series.setting("loss", "kind", "square")
-        if loss == "square":
-            z = y - outputs
-        elif loss == "exponential":
-            z = y * np.exp(-y * outputs)
-        else:
-            z = y / (1.0 + np.exp(y * outputs))
+        z = series.loss.residual(outputs, y)
     if not np.isfinite(z).all() or np.abs(z).max() <= NOTHING_LEFT * np.abs(y).max():
         return None
     return x, z
@@ -129,5 +105,6 @@ def escape_points(series: RunSeries) -> list[KktPoint]:
     z = np.where(np.abs(z) < FITTED * np.abs(z).max(), 0.0, z)
     fixed = neurons.kind is NeuronKind.SQUARED_RELU
     signs = sorted(set(np.sign(neurons.v))) if fixed else [1.0]
-    points = [p for s in signs for p in kkt_points(x, s * z, neurons.kind, neurons.leak).points]
+    each = [kkt_points(Ncf(x, s * z, neurons.kind, neurons.leak)) for s in signs]
+    points = [p for found in each for p in found.points]
     return [p for p in points if p.value >= -1e-12 * np.abs(z).sum()]

@@ -13,11 +13,15 @@ from matplotlib.axes import Axes
 from matplotlib.ticker import FuncFormatter, LogFormatterMathtext
 
 from workbench.arrays import Array
+from workbench.config.run import LossConfig
 from workbench.errors import BadInput, clean_text
 from workbench.figures.options import Axis, FigureOptions
 from workbench.figures.style import drawable, positive
+from workbench.losses.loss import Loss
+from workbench.losses.registry import loss_of
 from workbench.record.reader import RunReader
 from workbench.record.schema import STEP
+from workbench.run.stored import StoredRun
 
 POINTS = 2_000
 """Records a vector series is thinned to; scalar series are drawn whole."""
@@ -38,6 +42,7 @@ class RunSeries:
     def __init__(self, reader: RunReader) -> None:
         self.reader = reader
         self.name = clean_text(reader.folder.name, 80)
+        self.run = StoredRun(reader.folder, reader)
 
     def has(self, name: str) -> bool:
         """Whether the run recorded a series of that name, and at least one record."""
@@ -81,6 +86,11 @@ class RunSeries:
         """A value of the configuration."""
         table = self.config.get(section)
         return table.get(key, default) if isinstance(table, dict) else default
+
+    @property
+    def loss(self) -> Loss:
+        """The run's loss."""
+        return loss_of(self.setting("loss", "kind", LossConfig().kind))
 
     def far(self, options: FigureOptions) -> FigureOptions:
         """The options, with a logarithmic axis where ln(n/𝓛) goes so far that a linear one would show the

@@ -9,7 +9,7 @@ import numpy as np
 
 from workbench.arrays import Float
 from workbench.models.structure import Neurons
-from workbench.theory.ncf.ncf import NeuronKind, activation
+from workbench.theory.ncf.neuron import NeuronKind, activation
 
 PointKind = Literal["max", "saddle", "min", "flat"]
 RESOLUTION = 720
@@ -44,11 +44,11 @@ def circle_reason(neurons: Neurons | None, d: int, single_output: bool) -> str |
     """Why there is no circle to draw, or None when there is."""
     if neurons is None:
         return "this network declares no neurons"
-    if neurons.family == "diagonal":
+    if neurons.apart:
         return "every coordinate has a correlation function of its own"
     if d != 2:
         return f"inputs have {d} dimensions; the circle is drawn for 2"
-    if neurons.family == "rows":
+    if neurons.ncf is None:
         return "neurons of this network are not separable"
     if not single_output:
         return "one residual an output: drawn for a single output"
@@ -60,15 +60,17 @@ def circle_of(x: Float[np.ndarray, "n 2"], z: Float[np.ndarray, " n"], neurons: 
     # Loads scipy, which takes as long as all else that the first paint of a screen needs.
     from workbench.theory.ncf.kkt import kkt_points
     from workbench.theory.ncf.merged_lines import out_of_range
+    from workbench.theory.ncf.ncf import Ncf
 
-    kind = NeuronKind(neurons.family)
+    assert neurons.ncf is not None
+    kind = NeuronKind(neurons.ncf)
     angle = np.linspace(-np.pi, np.pi, RESOLUTION + 1)
     u = np.stack([np.cos(angle), np.sin(angle)], axis=1)
     s = activation(u @ x.T, neurons.leak)
     value = s**2 @ z if kind is NeuronKind.SQUARED_RELU else 0.5 * (s @ z)
     if out_of_range(x, z) is not None:
         return Circle(angle, value, (), (), False)
-    found = kkt_points(x, z, kind, neurons.leak)
+    found = kkt_points(Ncf(x, z, kind, neurons.leak))
     points, arcs = [], []
     for point in found.points:
         if point.extent is not None and point.extent.angles is not None:

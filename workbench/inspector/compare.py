@@ -11,8 +11,10 @@ from workbench.inspector.forecast import EscapeForecast, NeuronForecast
 
 
 @dataclass(frozen=True, eq=False)
-class Outcome:
-    """A neuron's forecast against what happened. None: it did not leave in the records, or no interval.
+class Departure:
+    """A neuron that was forecast to leave, or left, against what happened.
+
+    None: it did not leave in the records, or there is no interval.
 
     `time`: flow time from the forecast until ‖w‖ = radius (log-linear between records).
     `time_error`: (forecast − time)/time. `angle_error`: degrees between u then and the target's u.
@@ -21,7 +23,6 @@ class Outcome:
     """
 
     index: int
-    forecast_time: float | None
     time: float | None = None
     time_error: float | None = None
     angle_error: float | None = None
@@ -32,10 +33,9 @@ class Outcome:
 
 @dataclass(frozen=True)
 class Comparison:
-    """Outcomes of neurons that were forecast to leave or left; who was first, forecast and true."""
+    """Neurons that were forecast to leave or left, and who was the first to leave."""
 
-    outcomes: tuple[Outcome, ...]
-    first_forecast: int | None
+    departures: tuple[Departure, ...]
     first: int | None
 
 
@@ -52,7 +52,7 @@ def compare(
     """
     later = time >= made.time
     time, norm, direction = time[later], norm[later], direction[later]
-    outcomes: list[Outcome] = []
+    departures: list[Departure] = []
     for neuron in made.neurons:
         if not neuron.small or made.radius is None:
             continue
@@ -61,21 +61,21 @@ def compare(
         wait = neuron.escape_time
         if row is None:
             if wait is not None and np.isfinite(wait):
-                outcomes.append(Outcome(k, wait))
+                departures.append(Departure(k))
             continue
         at, part = _crossing(time, norm[:, k], row, made.radius)
         u = direction[row, k]
         if row > 0:
             u = part * u + (1.0 - part) * direction[row - 1, k]
-        outcomes.append(_held(made, neuron, at - made.time, u))
-    left = [o for o in outcomes if o.time is not None]
+        departures.append(_held(made, neuron, at - made.time, u))
+    left = [o for o in departures if o.time is not None]
     first = min(left, key=lambda o: o.time or 0.0).index if left else None
-    return Comparison(tuple(outcomes), made.first, first)
+    return Comparison(tuple(departures), first)
 
 
 def _held(
     made: EscapeForecast, neuron: NeuronForecast, happened: float, u: Float[Array, " d"]
-) -> Outcome:
+) -> Departure:
     """A neuron that left after `happened`, u being its direction then."""
     wait, low, high = neuron.escape_time, neuron.escape_time_low, neuron.escape_time_high
     error = None
@@ -90,7 +90,7 @@ def _held(
     turned = None
     if angle is not None and not np.isnan(angle) and neuron.angle_bound is not None:
         turned = bool(angle <= neuron.angle_bound)
-    return Outcome(neuron.index, wait, happened, error, angle, inside, turned, u)
+    return Departure(neuron.index, happened, error, angle, inside, turned, u)
 
 
 def _first_row(mask: Array) -> int | None:

@@ -15,7 +15,7 @@ from workbench.theory.ncf.joint import kkt_joint
 from workbench.theory.ncf.kkt import kkt_points
 from workbench.theory.ncf.kkt_cells import CAP
 from workbench.theory.ncf.merged_lines import out_of_range
-from workbench.theory.ncf.ncf import NeuronKind
+from workbench.theory.ncf.neuron import NeuronKind
 from workbench.theory.ncf.result import KktPoint, KktSet
 
 Cancel = Callable[[], bool] | None
@@ -137,13 +137,8 @@ def why_no_correlation(state: InspectedState, groups: Groups) -> str | None:
 
 def _why_not_single(state: InspectedState) -> str:
     """Why there is no correlation function of single neurons away from the origin."""
-    from workbench.models.diagonal import Diagonal
-
-    if isinstance(state.risk.model, Diagonal):
-        return (
-            f"The coordinates of a diagonal network of depth {state.order:g} separate, of that order; their "
-            "correlation functions are computed for depth 2."
-        )
+    if state.structure.description.inseparable:
+        return state.structure.description.inseparable
     if state.outputs.ndim == 2:
         return (
             "Correlation functions of single neurons are computed for networks with one output; this one has "
@@ -177,8 +172,7 @@ def correlation_of(
     looked = groups.small if len(groups.small) else groups.large
     each: list[tuple[float, KktSet]] = []
     for by in sorted({float(s) for s in state.sees[looked]}, reverse=not state.apart):
-        x, z = state.seen(by)
-        found = kkt_points(x, z, state.kind, neurons.leak, cap=cap, starts=starts, cancel=cancel)
+        found = kkt_points(state.ncf(by), cap=cap, starts=starts, cancel=cancel)
         each.append((by, found))
     if state.apart:
         # Of many coordinates those that leave first are the ones to see.
@@ -190,9 +184,8 @@ def correlation_of(
         sets[by] = (len(points), found)
         points += found.points
         sees += [by] * len(found.points)
-    degree = 2 if state.kind is NeuronKind.SQUARED_RELU else 1
     size = np.abs(state.x).max(axis=1) if state.apart else np.linalg.norm(state.x, axis=1)
-    scale = float(np.abs(state.z) @ size**degree)
+    scale = float(np.abs(state.z) @ size**state.kind.degree)
     return Correlation(
         tuple(points), tuple(sees), sets, False, state.apart, 2.0, state.flow_factor, scale or 1.0
     )

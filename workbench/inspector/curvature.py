@@ -16,6 +16,7 @@ from scipy.linalg import eigh, eigh_tridiagonal
 
 from workbench.arrays import Array, Float, Int
 from workbench.inspector.state import InspectedState
+from workbench.theory.numerics.outcome import End, Outcome
 
 DENSE = 3_000
 DENSE_NUMBERS = 2e8
@@ -31,7 +32,8 @@ Cancel = Callable[[], bool] | None
 class Curvature:
     """`smallest`: μ with ‖∇²𝓛 v − μ v‖ ≤ `bound` for the unit `vector` v: an eigenvalue lies within.
 
-    `exact`: the whole spectrum was computed, so that μ is the smallest up to `bound`. `largest`: the
+    `outcome`: iterations are products with the Hessian, of Lanczos those before the last; the residual is
+    ‖∇²𝓛 v − μ v‖ as computed; converged where the spectrum was exhausted. `largest`: the
     largest (an estimate for Lanczos), the scale of what counts as zero. `flat`: parameters whose row is
     zero, as those of a ReLU neuron that is off on every sample; `smallest_bent`: μ without them, None
     where it was not computed.
@@ -42,10 +44,15 @@ class Curvature:
     largest: float
     vector: Float[Array, " P"]
     method: Literal["dense", "lanczos"]
-    exact: bool
+    outcome: Outcome
     kinks: int
     flat: int = 0
     smallest_bent: float | None = None
+
+    @property
+    def exact(self) -> bool:
+        """Whether the whole spectrum was computed, so that μ is the smallest up to `bound`."""
+        return self.method == "dense"
 
     @property
     def negative(self) -> bool:
@@ -63,6 +70,19 @@ class Curvature:
         bent = self.smallest_bent
         return self.exact and self.kinks == 0 and bent is not None and bent - self.bound > 0.0
 
+    def as_json(self) -> dict[str, object]:
+        """Numbers, without the vector."""
+        return {
+            "smallest": self.smallest,
+            "bound": self.bound,
+            "largest": self.largest,
+            "method": self.method,
+            "exact": self.exact,
+            "kinks": self.kinks,
+            "flat": self.flat,
+            "smallest_bent": self.smallest_bent,
+        }
+
 
 def curvature_of(state: InspectedState, cancel: Cancel = None) -> Curvature | None:
     """The evidence at a state; None when cancelled or the Hessian is not finite."""
@@ -76,7 +96,7 @@ def curvature_of(state: InspectedState, cancel: Cancel = None) -> Curvature | No
 def kinks_at(state: InspectedState) -> int:
     """Pairs of a neuron and a sample with x_i·u_k = 0 to rounding, where σ' jumps (leak ≠ 1)."""
     neurons = state.structure.neurons
-    if neurons is None or neurons.family == "squared-relu" or state.x.ndim != 2:
+    if neurons is None or state.structure.description.smooth_gates or state.x.ndim != 2:
         return 0
     if neurons.leak == 1.0:
         return 0
@@ -112,8 +132,10 @@ def _dense(state: InspectedState, cancel: Cancel) -> Curvature | None:
         v = np.zeros(p)
         v[np.setdiff1d(np.arange(p), bent)[0]] = 1.0
     # Backward error of the eigenvalues, and of the sums over the samples behind every entry.
-    bound = float(np.linalg.norm(matrix @ v - mu * v)) + EPSILON * size * (np.sqrt(p) + state.n)
-    return Curvature(mu, bound, size, v, "dense", True, kinks_at(state), flat, least)
+    residual = float(np.linalg.norm(matrix @ v - mu * v))
+    bound = residual + EPSILON * size * (np.sqrt(p) + state.n)
+    outcome = Outcome(End.CONVERGED, p, residual)
+    return Curvature(mu, bound, size, v, "dense", outcome, kinks_at(state), flat, least)
 
 
 def _smallest(
@@ -137,7 +159,7 @@ def lanczos(state: InspectedState, cancel: Cancel = None) -> Curvature | None:
     q = rng.normal(size=p)
     basis[0] = q / np.linalg.norm(q)
     diagonal, off = np.zeros(steps), np.zeros(steps)
-    used = steps
+    used, end = steps, End.OUT_OF_STEPS
     for k in range(steps):
         if cancel is not None and cancel():
             return None
@@ -148,8 +170,10 @@ def lanczos(state: InspectedState, cancel: Cancel = None) -> Curvature | None:
         for _ in range(2):
             w -= basis[: k + 1].T @ (basis[: k + 1] @ w)
         off[k] = np.linalg.norm(w)
-        if k + 1 == steps or off[k] <= EPSILON * max(1e-300, np.abs(diagonal[: k + 1]).max()):
+        exhausted = off[k] <= EPSILON * max(1e-300, np.abs(diagonal[: k + 1]).max())
+        if k + 1 == steps or exhausted:
             used = k + 1
+            end = End.CONVERGED if exhausted or used == p else end
             break
         basis[k + 1] = w / off[k]
     values, vectors = eigh_tridiagonal(diagonal[:used], off[: used - 1])
@@ -158,5 +182,7 @@ def lanczos(state: InspectedState, cancel: Cancel = None) -> Curvature | None:
     image = state.risk.hessian_products(state.theta, v[None])[0]
     mu = float(v @ image)
     largest = float(np.abs(values).max())
-    bound = float(np.linalg.norm(image - mu * v)) + EPSILON * largest * (np.sqrt(p) + state.n)
-    return Curvature(mu, bound, largest, v, "lanczos", False, kinks_at(state))
+    residual = float(np.linalg.norm(image - mu * v))
+    bound = residual + EPSILON * largest * (np.sqrt(p) + state.n)
+    outcome = Outcome(end, used, residual)
+    return Curvature(mu, bound, largest, v, "lanczos", outcome, kinks_at(state))

@@ -14,7 +14,6 @@ from workbench.inspector.groups import Groups
 from workbench.inspector.held import Held
 from workbench.inspector.settle import Settled
 from workbench.inspector.state import InspectedState
-from workbench.theory.ncf.ncf import ncf_value
 
 SHARES = (1e-2, 3e-3, 1e-3)
 """Relative falls of the risk that steps are sized for, by the leading term. A way that takes off less
@@ -141,10 +140,7 @@ def _value_at_rest(rest: InspectedState, correlation: Correlation, index: int) -
     direction = correlation.points[index].direction[None]
     if correlation.joint:
         return float(rest.risk.joint(rest.z).value(direction)[0])
-    neurons = rest.separable
-    leak = 0.0 if neurons is None else neurons.leak
-    x, z = rest.seen(correlation.sees[index])
-    return float(ncf_value(direction, x, z, rest.kind, leak)[0])
+    return float(rest.ncf(correlation.sees[index]).value(direction)[0])
 
 
 def descent_along_curvature(

@@ -148,7 +148,7 @@ def _searched(
         candidates.extend(found.candidates)
         lengths = [float(np.linalg.norm(found.candidates[-1]))] if len(found.candidates) else []
         radius = min([radius, *lengths])
-        return found.cells
+        return found.outcome.iterations or 0
 
     for number in range(len(networks)):
         left -= search(number, max(1, left // (len(networks) - number)))

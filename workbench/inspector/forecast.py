@@ -1,4 +1,4 @@
-"""Which small neurons leave, along which KKT direction, and when (KH24 §5.3; theory/ncf/forecast.py).
+"""Which small neurons leave, along which KKT direction, and when (KH24 §5.3; theory/ncf/frozen_residual.py).
 
 A neuron has left when its norm reaches `radius`: there its part in the output changes the risk by a
 stated share, r² max N = share · 𝓛 (summed), to first order. Until then z may be taken to stand still, but
@@ -16,11 +16,11 @@ from workbench.arrays import Array, Float, Int
 from workbench.inspector.correlation import Correlation
 from workbench.inspector.forecast_interval import CERTAIN, Intervals, degrees_off, intervals_of
 from workbench.inspector.groups import Groups
-from workbench.inspector.plane_flow import is_balanced, plane_paths
 from workbench.inspector.state import InspectedState
-from workbench.theory.ncf import forecast as theory
-from workbench.theory.ncf.ncf import NeuronKind, ncf_value
-from workbench.theory.ncf.result import KktPoint, KktSet
+from workbench.theory.ncf.frozen_residual import frozen_paths
+from workbench.theory.ncf.ncf import Ncf
+from workbench.theory.ncf.paths import nearest_member
+from workbench.theory.ncf.result import KktPoint
 
 SHARE = 0.01
 """The share of the risk that a neuron's part changes where it counts as having left."""
@@ -159,17 +159,23 @@ def _at_rest(
     """Small neurons that see the same (`InspectedState.sees`), by the NCF flow of the residual as it is now;
     how many were followed."""
     start, found = correlation.sets[sees]
-    x, z = state.seen(sees)
-    targets, times, angles, followed = _paths(state, index, x, z, found, radius, cancel)
-    weights = state.weights[index]
-    rates = 2.0 * _values(state, weights, x, z) * state.flow_factor
+    ncf, weights = state.ncf(sees), state.weights[index]
+    most = max(8, FOLLOWED // max(1, state.n))
+    paths = frozen_paths(weights, ncf, found, radius, most=most, cancel=cancel)
+    rates = 2.0 * _values(weights, ncf) * state.flow_factor
     told = []
     for k, w, target, time, rate, angle in zip(
-        index, weights, targets, times, rates, angles, strict=True
+        index,
+        weights,
+        paths.target,
+        paths.escape_time,
+        rates,
+        paths.escape_angle,
+        strict=True,
     ):
         norm, cosine = float(state.neuron_norm[k]), None
         if target >= 0 and norm > 0:
-            cosine = float(_member(found.points[target], w) @ w / norm)
+            cosine = float(nearest_member(found.points[target], w) @ w / norm)
         wait = None if np.isnan(time) else float(time) / state.flow_factor
         told.append(
             NeuronForecast(
@@ -184,7 +190,7 @@ def _at_rest(
                 None if np.isnan(angle) else float(np.angle(np.exp(1j * angle))),
             )
         )
-    return told, followed
+    return told, paths.followed
 
 
 def _who(neurons: list[NeuronForecast], found: Intervals | None) -> tuple[int | None, int | None]:
@@ -207,14 +213,14 @@ def _trusted(
     low, high = float(found.low[place]), float(found.high[place])
     time, directions = float(found.time[place]), found.directions[:, place]
     sees, target = float(state.sees[neuron.index]), neuron.target
-    d = state.seen(sees)[0].shape[1]
+    d = state.ncf(sees).dimension
     if np.isfinite(time):
         target = _aim(neuron, directions, correlation, sees, d)
     cosine, bound = neuron.cosine, None
     if target is not None:
         point = correlation.points[target]
         w = state.weights[neuron.index]
-        cosine = float(_member(point, w) @ w / neuron.norm)
+        cosine = float(nearest_member(point, w) @ w / neuron.norm)
         off = degrees_off(directions, point, d)
         bound = None if off is None else off[1]
     angle = neuron.escape_angle
@@ -259,88 +265,8 @@ def _aim(
     return target
 
 
-def _values(
-    state: InspectedState,
-    weights: Float[Array, "k p"],
-    x: Float[Array, "n d"],
-    z: Float[Array, " n"],
-) -> Float[Array, " k"]:
+def _values(weights: Float[Array, "k p"], ncf: Ncf) -> Float[Array, " k"]:
     """N of each direction; NaN for a zero neuron."""
     size = np.linalg.norm(weights, axis=1)
     with np.errstate(invalid="ignore", divide="ignore"):
-        return ncf_value(weights / size[:, None], x, z, state.kind, _leak(state))
-
-
-def _leak(state: InspectedState) -> float:
-    neurons = state.separable
-    return 0.0 if neurons is None else neurons.leak
-
-
-def _paths(
-    state: InspectedState,
-    index: Int[Array, " k"],
-    x: Float[Array, "n d"],
-    z: Float[Array, " n"],
-    found: KktSet,
-    radius: float,
-    cancel: Callable[[], bool] | None,
-) -> tuple[Int[Array, " k"], Float[Array, " k"], Float[Array, " k"], int]:
-    """(target in `found`, escape time for the summed risk, angle then, how many were followed)."""
-    weights, kind, leak = state.weights[index], state.kind, _leak(state)
-    targets = np.full(len(index), -1, dtype=np.int64)
-    times, angles = np.full(len(index), np.nan), np.full(len(index), np.nan)
-    plane = np.zeros(len(index), dtype=bool)
-    if x.shape[1] == 2 and found.complete:
-        plane = is_balanced(weights, kind)
-    if plane.any():
-        path = plane_paths(weights[plane], x, z, kind, leak, radius, cancel=cancel)
-        times[plane], angles[plane] = path.escape_time, path.escape_angle
-        sign = np.sign(weights[plane, 0])
-        targets[plane] = [
-            _at_angle(found, kind, a, s) for a, s in zip(path.angle, sign, strict=True)
-        ]
-    rest = np.flatnonzero(~plane)
-    if len(rest):
-        # Large ones first: they are the nearest to leaving.
-        rest = rest[np.argsort(-np.linalg.norm(weights[rest], axis=1), kind="stable")]
-        rest = rest[: max(8, FOLLOWED // max(1, state.n))]
-        far = min(radius, 1e300)
-        got = theory.forecast(weights[rest], x, z, found, kind, leak, radius=far, cancel=cancel)
-        targets[rest] = got.target
-        times[rest] = got.escape_time
-    if not np.isfinite(radius):
-        times[~np.isnan(times)] = np.inf
-    return targets, times, angles, int(plane.sum()) + len(rest)
-
-
-def _at_angle(found: KktSet, kind: NeuronKind, angle: float, sign: float) -> int:
-    """The listed point at a direction of u (for two-layer neurons with that sign of v); −1: none."""
-    if np.isnan(angle):
-        return -1
-    for index, point in enumerate(found.points):
-        extent = point.extent
-        if extent is not None and extent.angles is not None:
-            start, end = extent.angles
-            if np.mod(angle - start + 1e-6, 2 * np.pi) <= end - start + 2e-6:
-                return index
-            continue
-        u = point.direction[-2:]
-        if np.hypot(*u) < 1e-9:
-            continue
-        same = kind is NeuronKind.SQUARED_RELU or point.direction[0] * sign > 0
-        same = same or (extent is not None and point.direction[0] == 0)
-        if same and abs(np.angle(np.exp(1j * (np.arctan2(u[1], u[0]) - angle)))) < 1e-6:
-            return index
-    return -1
-
-
-def _member(point: KktPoint, w: Float[Array, " p"]) -> Float[Array, " p"]:
-    """The member of a point or flat arc that is nearest to a direction (unit, p numbers)."""
-    extent = point.extent
-    if extent is None or extent.shape != "arc" or extent.angles is None:
-        return point.direction
-    start, end = extent.angles
-    offset = np.mod(np.arctan2(w[1], w[0]) - start, 2 * np.pi)
-    if offset > end - start:
-        offset = 0.0 if 2 * np.pi - offset < offset - (end - start) else end - start
-    return np.array([np.cos(start + offset), np.sin(start + offset)])
+        return ncf.value(weights / size[:, None])

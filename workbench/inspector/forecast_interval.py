@@ -1,8 +1,8 @@
 """How far a forecast can be trusted: an interval of every escape, who else may be first, how surely.
 
-The theory's own number is that of line "moving" (theory/ncf/moving_residual.py): the NCF flow of the residual
-as the large neurons move it by themselves, which at rest is Theorem 5.5's. The interval is what the lines
-"less", "more" and "answered" make of it, and a little beyond, as those are first corrections only.
+The theory's own number is that of scenario "moving" (theory/ncf/moving_residual.py): the NCF flow of the
+residual as the large neurons move it by themselves, which at rest is Theorem 5.5's. The interval is what the
+scenarios "less", "more" and "answered" make of it, and a little beyond, as those are first corrections only.
 """
 
 from __future__ import annotations
@@ -14,19 +14,19 @@ import numpy as np
 
 from workbench.arrays import Array, Float, Int
 from workbench.inspector.groups import Groups
-from workbench.inspector.residual import residual
 from workbench.inspector.state import InspectedState
-from workbench.theory.ncf.moving_residual import ApartRisk, Line, SeparableRisk, lines_ahead
+from workbench.theory.ncf.moving_residual import Scenario, scenarios_ahead
 from workbench.theory.ncf.result import KktPoint
+from workbench.theory.ncf.separable_risk import ApartRisk, NeuronRisk, SeparableRisk
 
 TRUSTED = ("moving", "less", "more", "answered")
-"""The lines that make the interval; the residual at rest is where they begin."""
+"""The scenarios that make the interval; the residual at rest is where they begin."""
 BEYOND = 0.25
-"""Share of the lines' spread that the interval reaches beyond them: the next correction."""
+"""Share of the scenarios' spread that the interval reaches beyond them: the next correction."""
 RESOLUTION = 0.002
-"""Relative error of the lines' times themselves."""
+"""Relative error of the scenarios' times themselves."""
 ANGLE_RESOLUTION = 0.3
-"""Degrees that the lines' directions are good to."""
+"""Degrees that the scenarios' directions are good to."""
 CERTAIN = 0.9
 """Least confidence at which one neuron is named alone."""
 MOST_CONFIDENT = 0.99
@@ -39,7 +39,7 @@ class Intervals:
     """By followed neuron (k), times in the run's flow time from now, ∞: may never leave.
 
     `index`: the neurons. `time`: on the moving residual. `low`, `high`: its interval. `confidence`: that it
-    is the first to leave. `directions` (lines, k, p): of its weights when it leaves, line "moving" first.
+    is the first to leave. `directions` (scenarios, k, p): of its weights when it leaves, "moving" first.
     """
 
     index: Int[Array, " k"]
@@ -87,15 +87,15 @@ def intervals_of(
     kind, leak = state.kind, 0.0 if neurons is None else neurons.leak
     weights, sees = state.weights, state.sees
     others = np.setdiff1d(groups.small, index)
-    family = ApartRisk if state.apart else SeparableRisk
-    risk = family(
-        state.x,
-        kind,
-        leak,
-        lambda outputs: residual(outputs, state.y, state.loss),
-        state.contribution(others),
-    )
-    lines = lines_ahead(
+    rest = state.contribution(others)
+
+    def z_of(outputs: Float[Array, " n"]) -> Float[Array, " n"]:
+        return state.loss.residual(outputs, state.y)
+
+    risk: NeuronRisk = SeparableRisk(state.x, kind, leak, z_of, rest)
+    if state.apart:
+        risk = ApartRisk(state.x, leak, z_of, rest)
+    found = scenarios_ahead(
         risk,
         (weights[groups.large], sees[groups.large]),
         (weights[index], sees[index]),
@@ -105,9 +105,9 @@ def intervals_of(
         still_first=float(np.min(waits[np.isfinite(waits)])) * state.flow_factor,
         cancel=cancel,
     )
-    if lines is None:
+    if found.outcome.cancelled:
         return None
-    return _judged(index, still[index], lines, state)
+    return _judged(index, still[index], found.by_name, state)
 
 
 def _nearest_to_leaving(
@@ -127,13 +127,13 @@ def _nearest_to_leaving(
 def _judged(
     index: Int[Array, " k"],
     still: Float[Array, " k"],
-    lines: dict[str, Line],
+    scenarios: dict[str, Scenario],
     state: InspectedState,
 ) -> Intervals:
     factor, step = state.flow_factor, state.learning_rate
-    low = np.stack([lines[name].low for name in TRUSTED]) / factor
-    high = np.stack([lines[name].high for name in TRUSTED]) / factor
-    time = _on_the_moving_residual(still, lines, factor)
+    low = np.stack([scenarios[name].low for name in TRUSTED]) / factor
+    high = np.stack([scenarios[name].high for name in TRUSTED]) / factor
+    time = _on_the_moving_residual(still, scenarios, factor)
     bottom = np.minimum(low.min(axis=0), time)
     top = np.maximum(high.max(axis=0), time)
     # In logarithms, so that the interval of a neuron that may leave late does not begin before now.
@@ -146,29 +146,29 @@ def _judged(
         np.maximum(bottom / beyond - 0.5 * step, 0.0),
         top * beyond + 0.5 * step,
         _confidence(np.concatenate([low, high])),
-        np.stack([lines[name].direction for name in TRUSTED]),
+        np.stack([scenarios[name].direction for name in TRUSTED]),
     )
 
 
 def _on_the_moving_residual(
-    still: Float[Array, " k"], lines: dict[str, Line], factor: float
+    still: Float[Array, " k"], scenarios: dict[str, Scenario], factor: float
 ) -> Float[Array, " k"]:
-    """Escape times: the exact ones at rest, changed by what the motion changes in these lines."""
-    at_rest, moving = lines["still"], lines["moving"]
+    """Escape times: the exact ones at rest, changed by what the motion changes in these scenarios."""
+    at_rest, moving = scenarios["still"], scenarios["moving"]
     followed = (at_rest.low == at_rest.high) & (moving.low == moving.high) & np.isfinite(still)
     with np.errstate(invalid="ignore"):
         changed = still + (moving.high - at_rest.high) / factor
     time = np.where(followed, changed, moving.high / factor)
-    # Where no line has followed it to its end, the residual at rest is all there is.
+    # Where no scenario has followed it to its end, the residual at rest is all there is.
     unknown = (at_rest.low < at_rest.high) & (moving.low < moving.high) & ~np.isnan(still)
     time = np.where(unknown | (np.isinf(time) & np.isfinite(still)), still, time)
     return np.maximum(time, 0.0)
 
 
 def _confidence(times: Float[Array, "c k"]) -> Float[Array, " k"]:
-    """Share of the lines (c) in which a neuron is the first; ties within the resolution are shared.
+    """Share of the scenarios (c) in which a neuron is the first; ties within the resolution are shared.
 
-    A neuron that a line has not followed to its end counts half with the earliest and half with the
+    A neuron that a scenario has not followed to its end counts half with the earliest and half with the
     latest time that is possible.
     """
     known = np.isfinite(times).any(axis=1)
@@ -184,7 +184,7 @@ def _confidence(times: Float[Array, "c k"]) -> Float[Array, " k"]:
 def degrees_off(
     directions: Float[Array, "c p"], point: KktPoint, dimension: int
 ) -> tuple[float, float] | None:
-    """(of line "moving", bound) of the angle between u when it leaves and a point's u, in degrees.
+    """(in "moving", bound) of the angle between u when it leaves and a point's u, in degrees.
 
     None for flat sets and points without u.
     """

@@ -14,7 +14,7 @@ from dataclasses import replace
 import numpy as np
 
 from workbench.arrays import Array, Int
-from workbench.inspector.compare import Outcome, compare
+from workbench.inspector.compare import Departure, compare
 from workbench.inspector.forecast import EscapeForecast, NeuronForecast
 from workbench.inspector.forecast_words import late_words, left_words, made_words, void_words
 from workbench.inspector.inspect import Inspection
@@ -164,21 +164,21 @@ class ForecastLedger:
         compared = compare(
             self._held(kept, columns), own["time"], own["neuron_norm"][:, columns], direction
         )
-        outcome = _first_of(compared.outcomes)
-        waited = float("nan") if outcome.time is None else outcome.time
+        departure = _first_of(compared.departures)
+        waited = float("nan") if departure.time is None else departure.time
         # Flow time and steps are proportional between two records of one step size.
         at = float(np.interp(kept.time + waited, own["time"], own["step"].astype(float)))
         found = ForecastOutcome(
             kept.step,
             int(own["step"][-1]),
             "left",
-            int(self.norms[columns[outcome.index]]),
+            int(self.norms[columns[departure.index]]),
             waited,
-            float("nan") if outcome.time_error is None else outcome.time_error,
-            float("nan") if outcome.angle_error is None else outcome.angle_error,
+            float("nan") if departure.time_error is None else departure.time_error,
+            float("nan") if departure.angle_error is None else departure.angle_error,
             "",
-            -1 if outcome.time_inside is None else int(outcome.time_inside),
-            -1 if outcome.angle_inside is None else int(outcome.angle_inside),
+            -1 if departure.time_inside is None else int(departure.time_inside),
+            -1 if departure.angle_inside is None else int(departure.angle_inside),
         )
         return replace(found, text=left_words(kept, at, found))
 
@@ -251,9 +251,9 @@ def _numbers(kept: RecordedInspection, row: int) -> dict[str, float | None]:
     return {name: None if np.isnan(value) else value for name, value in found.items()}
 
 
-def _first_of(outcomes: Sequence[Outcome]) -> Outcome:
+def _first_of(departures: Sequence[Departure]) -> Departure:
     """The neuron that reached the radius first."""
-    return min(outcomes, key=lambda o: np.inf if o.time is None else o.time)
+    return min(departures, key=lambda o: np.inf if o.time is None else o.time)
 
 
 def _joined(a: Rows, b: Rows) -> Rows:

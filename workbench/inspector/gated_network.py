@@ -1,4 +1,4 @@
-"""A run's network with its (leaky) ReLU gates held: what `theory.margin_polish` asks for.
+"""A run's network with its (leaky) ReLU gates held: what `theory.margin.polish` asks for.
 
 Every call of a ReLU is caught while the module runs, so any module whose only kinks are (leaky) ReLUs
 is held whole; other kinks (max-pooling, absolute values) follow the weights as autograd takes them. The
@@ -39,8 +39,7 @@ class GatedNetwork:
         if state.order is None:
             raise ValueError("the network is not homogeneous")
         self.order = state.order
-        neurons = state.structure.neurons
-        self.smooth = neurons is not None and neurons.family == "squared-relu"
+        self.smooth = state.structure.description.smooth_gates
         self._model: nn.Module = copy.deepcopy(state.risk.model)
         self._flat = flatten(self._model, torch.float64, torch.device("cpu"))
         self._x = torch.from_numpy(np.ascontiguousarray(state.x, dtype=np.float64))

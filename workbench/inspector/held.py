@@ -21,7 +21,7 @@ from workbench.arrays import Array, Bool, Float
 from workbench.inspector.correlation import Correlation
 from workbench.inspector.groups import Groups
 from workbench.inspector.state import InspectedState
-from workbench.theory.ncf.ncf import NeuronKind, activation
+from workbench.theory.ncf.neuron import NeuronKind, activation
 
 SAME_AS_LARGE = 10.0
 """Rates up to this many times that of large neurons at rest are as much at rest as these."""
@@ -80,17 +80,12 @@ def held_neurons(
     if fastest > 0.0:
         still = min(still, HELD * fastest)
     size = np.abs(state.x).max(axis=1) if state.apart else np.linalg.norm(state.x, axis=1)
-    jumps = np.abs(state.z) * size ** _degree(state) * state.flow_factor
+    jumps = np.abs(state.z) * size**state.kind.degree * state.flow_factor
     counted = jumps > still
     reach = np.where(rate <= still, _cell_radius(state, u, counted), 0.0)
     reach = np.maximum(reach, _sign_radius(state, u, correlation))
     dead = (slopes == 0.0).all(axis=1)
     return Held(rate, reach, dead, float(jumps[~counted].sum()))
-
-
-def _degree(state: InspectedState) -> int:
-    """Order of a neuron's output in x."""
-    return 2 if state.kind is NeuronKind.SQUARED_RELU else 1
 
 
 def _rates(

@@ -227,7 +227,7 @@ def _limits(
             "the largest; the others have a rate only."
         )
     limits += _of_the_forecast(forecast)
-    if state.loss != "square" and not groups.origin and not correlation.joint:
+    if not state.loss.regression and not groups.origin and not correlation.joint:
         limits.append(
             "KH24 Theorem 5.5 is about the square loss; for this loss the residual moves while "
             "large weights grow, and the forecast with it."

@@ -1,6 +1,6 @@
 """A network as a chain of affine maps, pools and ReLUs, with a bound on the operator norm of each map.
 
-For the workbench's own ReLU networks; what is known of nothing else is not guessed at.
+For networks that declare their stages, or that they are linear; of others nothing is guessed at.
 """
 
 from __future__ import annotations
@@ -13,16 +13,9 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import conv2d, max_pool2d
 
-from workbench.models.convolutional import Convolution, Convolutional, Pool
-from workbench.models.deep_linear import DeepLinear
-from workbench.models.deep_relu import DeepRelu
-from workbench.models.diagonal import Diagonal
-from workbench.models.network import leaky
-from workbench.models.shared_patches import SharedPatches
-from workbench.models.skip_linear import SkipLinear
-from workbench.models.sparse import Sparse
-from workbench.models.two_layer_relu import TwoLayerRelu
-from workbench.models.two_trainable_relu import TwoTrainableRelu
+from workbench.models.network import described, leaky
+from workbench.models.structure import ConvolutionStage, Matrix, PoolStage
+from workbench.models.structure import Stage as Declared
 
 SLACK = 1.0 + 1e-9
 """Norms are enlarged by this, so that rounding in their computation cannot make them too small."""
@@ -126,56 +119,43 @@ class Chain:
         return self.stages[-1](h), seen
 
 
+@torch.no_grad()
 def chain_of(model: nn.Module, input_shape: tuple[int, ...]) -> Chain | None:
-    """The chain of one of the workbench's own networks; None for any other, and for squares of ReLUs."""
-    with torch.no_grad():
-        return _chain(model, prod(input_shape))
-
-
-def _chain(model: nn.Module, d: int) -> Chain | None:
-    linear = isinstance(model, DeepLinear | SkipLinear)
-    if linear or getattr(model, "activation", "") == "linear":
+    """The chain of a network that declares one, a single matrix where it is linear; None for any other, and
+    where the activations of its stages differ."""
+    found = described(model)
+    if found is None:
+        return None
+    if found.linear:
+        d = prod(input_shape)
         rows = model(torch.eye(d, dtype=torch.float64))
         return Chain((Dense(rows.reshape(d, -1).T.contiguous()),))
-    match model:
-        case TwoLayerRelu():
-            return Chain((Dense(model.u), Dense(model.v[None])), model.leak)
-        case DeepRelu():
-            weights = [model.get_parameter(f"w{k}") for k in range(1, model.depth + 1)]
-            return Chain(tuple(Dense(w) for w in weights), model.leak)
-        case TwoTrainableRelu():
-            return Chain((Dense(model.w1), Dense(model.w2), Dense(model.v[None])), model.leak)
-        case Sparse():
-            count = len(model.shapes)
-            return Chain(tuple(Dense(model.matrix(k)) for k in range(1, count + 1)))
-        case Diagonal():
-            weights = [model.get_parameter(f"w{j}") for j in range(1, model.depth + 1)]
-            hidden = [Dense(torch.diag(w)) for w in weights[:-1]]
-            return Chain((*hidden, Dense(weights[-1][None])))
-        case SharedPatches():
-            first = torch.kron(torch.eye(model.patches, dtype=model.w.dtype), model.w[None])
-            return Chain((Dense(first), Dense(model.v[None])))
-        case Convolutional():
-            return Chain(_pictures(model))
-    return None
+    if found.stages is None:
+        return None
+    leaks = {stage.leak for stage in found.stages[:-1] if not isinstance(stage, PoolStage)}
+    if len(leaks) > 1 or not isinstance(found.stages[-1], Matrix):
+        return None
+    return Chain(tuple(_stage(model, stage) for stage in found.stages), *leaks)
 
 
-def _pictures(model: Convolutional) -> tuple[Stage, ...]:
-    """The stages of a convolutional network's plan."""
-    stages: list[Stage] = []
-    image, k = model.image, 0
-    for part in model.plan:
-        if isinstance(part, Pool):
-            stages.append(Pooled())
-            image = (image[0], -(-image[1] // 2), -(-image[2] // 2))
-            continue
-        k += 1
-        weight: Tensor = model.get_parameter(f"w{k}")
-        bias: Tensor | None = getattr(model, f"b{k}", None)
-        if isinstance(part, Convolution):
-            stages.append(Convolved(weight, bias, part.padding, image))
-            grown = 2 * part.padding - part.kernel + 1
-            image = (part.channels, image[1] + grown, image[2] + grown)
-        else:
-            stages.append(Dense(weight, bias))
-    return tuple(stages)
+def _stage(model: nn.Module, declared: Declared) -> Stage:
+    """The map of a stage at the network's present weights."""
+    if isinstance(declared, PoolStage):
+        return Pooled()
+    weight = _tensor(model, declared.parameter)
+    bias = None if declared.bias is None else _tensor(model, declared.bias)
+    if isinstance(declared, ConvolutionStage):
+        return Convolved(weight, bias, declared.padding, declared.image)
+    if declared.place is not None:
+        numbers = slice(None) if declared.numbers is None else list(declared.numbers)
+        flat = weight.new_zeros(prod(declared.shape))
+        flat[list(declared.place)] = weight.flatten()[numbers]
+        weight = flat
+    return Dense(weight.reshape(declared.shape), bias)
+
+
+def _tensor(model: nn.Module, name: str) -> Tensor:
+    """The parameter or buffer of that name."""
+    owner, _, own = name.rpartition(".")
+    found: Tensor = getattr(model.get_submodule(owner), own)
+    return found

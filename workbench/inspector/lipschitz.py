@@ -23,7 +23,8 @@ from workbench.inspector.layer_chain import (
     chain_of,
     spectral,
 )
-from workbench.models.squared_relu import SquaredRelu
+from workbench.models.network import described
+from workbench.models.structure import Neurons
 
 ROUNDING = 1e-10
 """Of the largest output; taken off every margin before it is compared."""
@@ -32,7 +33,7 @@ HALVINGS = 40
 
 def why_no_bound(model: nn.Module, input_shape: tuple[int, ...]) -> str | None:
     """One sentence where nothing is certified, or None."""
-    if isinstance(model, SquaredRelu) or chain_of(model, input_shape) is not None:
+    if _squares(model) is not None or chain_of(model, input_shape) is not None:
         return None
     return (
         "No certified bound is known for this network: it is none of the workbench's own chains of "
@@ -46,8 +47,9 @@ def certified_radius(model: nn.Module, x: Tensor, y: Tensor) -> Tensor:
 
     Raises ValueError for networks of which `why_no_bound` says why.
     """
-    if isinstance(model, SquaredRelu):
-        return _squared(model, x, y)
+    squares = _squares(model)
+    if squares is not None:
+        return _squared(model, squares, x, y)
     chain = chain_of(model, tuple(x.shape[1:]))
     if chain is None:
         raise ValueError("no bound is known for this network")
@@ -66,7 +68,14 @@ def lipschitz_product(model: nn.Module, input_shape: tuple[int, ...]) -> float:
     return product
 
 
-def _squared(model: SquaredRelu, x: Tensor, y: Tensor) -> Tensor:
+def _squares(model: nn.Module) -> Neurons | None:
+    """The neurons of a network that is a sum of s_k σ(u_k·x)², else None."""
+    found = described(model)
+    neurons = None if found is None else found.neurons
+    return neurons if neurons is not None and neurons.ncf == "squared-relu" else None
+
+
+def _squared(model: nn.Module, neurons: Neurons, x: Tensor, y: Tensor) -> Tensor:
     """The positive root of q − ‖∇q‖ r − M r² = 0."""
     h = x.flatten(1)
     with torch.enable_grad():
@@ -76,10 +85,12 @@ def _squared(model: SquaredRelu, x: Tensor, y: Tensor) -> Tensor:
     q = q.detach()
     q = q - ROUNDING * q.abs()
     bend = torch.zeros_like(q)
+    u = model.get_parameter(neurons.incoming)
+    signs = torch.tensor(neurons.signs, dtype=u.dtype)
     for label in (-1.0, 1.0):
-        against = model.u[label * model.signs < 0]
+        against = u[label * signs < 0]
         if len(against):
-            bend[y == label] = spectral(against) ** 2 * max(1.0, model.leak**2)
+            bend[y == label] = spectral(against) ** 2 * max(1.0, neurons.leak**2)
     root = (slope.square() + 4.0 * bend * q.clamp(min=0.0)).sqrt() + slope
     return torch.where(q > 0, 2.0 * q / root.clamp(min=1e-300), 0.0) / SLACK
 

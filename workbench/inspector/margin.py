@@ -19,6 +19,7 @@ from workbench.errors import BadInput
 from workbench.inspector.gated_network import GatedNetwork
 from workbench.inspector.margin_limit import MarginLimit
 from workbench.inspector.state import InspectedState
+from workbench.losses.loss import MarginLoss
 from workbench.measures.margins import margin_smoothed
 from workbench.theory.margin.front import BestMultipliers, Front, FrontSolver, margin_front
 from workbench.theory.margin.kkt import PaperCertificate, lemma_bounds, paper_certificate
@@ -29,7 +30,6 @@ from workbench.theory.margin.problem import (
     Rescaling,
     class_margins,
     layer_rescaling,
-    log_weights,
     uniform_rescaling,
 )
 
@@ -120,9 +120,9 @@ class MarginCertificate:
         if found is None:
             return {"found": False, "reason": self.why_unpolished}
         return {
-            "found": found.found,
-            "reason": found.reason,
-            "residual": found.residual,
+            "found": found.outcome.converged,
+            "reason": found.outcome.why_not,
+            "residual": found.outcome.residual,
             "angle": found.angle,
             "norm2": found.norm2,
             "theta": found.theta.tolist(),
@@ -158,10 +158,10 @@ def constraint_margins(
 
 def why_no_margin(state: InspectedState) -> str | None:
     """One sentence where (P) says nothing of this state, or None."""
-    if state.loss == "square":
+    if not isinstance(state.loss, MarginLoss):
         return (
-            "Problem (P) belongs to the exponential, logistic and cross-entropy loss; "
-            "this run has the square loss."
+            "Problem (P) belongs to losses that fall with the margins; "
+            f"this run has the {state.loss.name} loss."
         )
     if state.order is None or not state.order > 0:
         return "The network is not homogeneous, so no scaling of it is feasible for problem (P)."
@@ -267,7 +267,7 @@ def _certified(
 ) -> ScaledCertificate:
     """Both certificates at one scaling; the paper's uses the whole gradient of the risk."""
     samples = constraint_margins(state)[1][:, 0]
-    logs = log_weights(q, state.loss, samples)
+    logs = _margin_loss(state).log_weights(q, samples)
     # ∇𝓛 = e^s g of the run's risk; the weights are those of the summed risk, over the largest.
     extra = np.log(state.n) if state.reduction == "mean" else 0.0
     pull = -np.exp(state.gradient_log_scale + extra - logs.max()) * state.gradient
@@ -328,9 +328,16 @@ def _polished(
         return None, f"polishing is done up to {MOST_GATES:,} gates; here are {gates:,}"
     enough = Enough(cancel)
     found = polish(network, point, cancel=enough)
-    if not found.found and enough.late:
-        found = replace(found, reason=f"no KKT point was reached in {MOST_SECONDS:g} s of search")
+    if not found.outcome.converged and enough.late:
+        why = f"no KKT point was reached in {MOST_SECONDS:g} s of search"
+        found = replace(found, outcome=replace(found.outcome, reason=why))
     return found, ""
+
+
+def _margin_loss(state: InspectedState) -> MarginLoss:
+    """The state's loss, which `why_no_margin` has found to be one of the margin."""
+    assert isinstance(state.loss, MarginLoss)
+    return state.loss
 
 
 def _bounds(state: InspectedState, q: Float[Array, " M"], beta: float) -> tuple[float, float]:
@@ -339,9 +346,10 @@ def _bounds(state: InspectedState, q: Float[Array, " M"], beta: float) -> tuple[
     extra = np.log(state.n) if state.reduction == "mean" else 0.0
     log_risk = state.log_risk + extra
     rho = np.array([np.linalg.norm(state.theta)])
-    smoothed = margin_smoothed(np.array([log_risk]), rho, state.order, state.loss)
+    loss = _margin_loss(state)
+    smoothed = margin_smoothed(np.array([log_risk]), rho, state.order, loss)
     return lemma_bounds(
-        state.loss,
+        loss,
         order=state.order,
         log_risk=log_risk,
         margin_smoothed=float(smoothed[0]),

@@ -129,7 +129,7 @@ def _tangent(state: InspectedState) -> tuple[TangentSvm | None, str]:
 def _why_no_program(state: InspectedState) -> str:
     """A sentence where JT20 Proposition 4.6 does not apply, or ""."""
     neurons = state.separable
-    if neurons is None or neurons.family != "squared-relu" or neurons.leak != 0.0:
+    if neurons is None or neurons.ncf != "squared-relu" or neurons.leak != 0.0:
         return OTHER_NEURONS
     if state.structure.size != state.structure.incoming(state.theta).size:
         return "The linear program over directions is about networks of squared ReLU neurons alone."

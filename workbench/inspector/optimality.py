@@ -1,7 +1,7 @@
 """Whether the KKT point that a separating state heads for is optimal: state → polished point → verdict.
 
 The flow's own point is no KKT point of (P), only near one; so it is polished first (LL20 Theorem 4.4,
-`theory.margin_polish`), and the verdict is about what polishing finds (VSS22).
+`theory.margin.polish`), and the verdict is about what polishing finds (VSS22).
 """
 
 from __future__ import annotations
@@ -11,25 +11,13 @@ from dataclasses import replace
 
 import numpy as np
 
-from workbench.arrays import Array, Int
 from workbench.errors import BadInput
 from workbench.inspector.margin import why_no_margin
 from workbench.inspector.state import InspectedState
-from workbench.models.deep_linear import DeepLinear
-from workbench.models.deep_relu import DeepRelu
-from workbench.models.diagonal import Diagonal
-from workbench.models.shared_patches import SharedPatches
-from workbench.models.sparse import Sparse
-from workbench.models.two_layer_relu import TwoLayerRelu
+from workbench.models.structure import Matrix
 from workbench.theory.margin.polish import polish
 from workbench.theory.margin.problem import MarginPoint
-from workbench.theory.optimality.layered_network import (
-    LayeredNetwork,
-    diagonal_layers,
-    full_layers,
-    masked_layers,
-    patch_layers,
-)
+from workbench.theory.optimality.layered_network import LayeredNetwork
 from workbench.theory.optimality.point import candidate
 from workbench.theory.optimality.verdict import Optimality, optimality
 
@@ -38,7 +26,7 @@ Cancel = Callable[[], bool] | None
 MOST_PARAMETERS = 400
 """Most parameters of a network whose verdict is sought: searches take dense systems of that size."""
 MOST_SAMPLES = 2_000
-KINDS = "deep-linear, deep-relu, diagonal, shared-patches, sparse, two-layer-relu"
+NEEDED = "chains of trained layers without biases, with one activation between"
 
 
 def optimality_verdict(state: InspectedState, cancel: Cancel = None) -> Optimality:
@@ -55,7 +43,7 @@ def optimality_verdict(state: InspectedState, cancel: Cancel = None) -> Optimali
     q = network.true_margins(state.theta)
     point = MarginPoint.at(state.theta, q, rows, network.order)
     polished = polish(network, point, cancel=cancel)
-    if not polished.found:
+    if not polished.outcome.converged:
         here = candidate(network, point.theta)
         return Optimality(
             verdict="undecided",
@@ -64,7 +52,7 @@ def optimality_verdict(state: InspectedState, cancel: Cancel = None) -> Optimali
             bound=0.0,
             ratio=1.0,
             layers=(),
-            reason=f"No KKT point of (P) was found near the state: {polished.reason}.",
+            reason=f"No KKT point of (P) was found near the state: {polished.outcome.why_not}.",
             theta=here.theta,
             multipliers=here.multipliers,
             residual=here.residual,
@@ -79,11 +67,11 @@ def why_no_verdict(state: InspectedState) -> str | None:
     refused = why_no_margin(state)
     if refused is not None:
         return refused
-    layers = _layers(state)
-    if layers is None:
+    matrices = _matrices(state)
+    if matrices is None:
         kind = type(state.risk.model).__name__
-        return f"Optimality is decided for the kinds {KINDS}; this network is a {kind}."
-    leak = layers[1]
+        return f"Optimality is decided for {NEEDED}; this network is a {kind}."
+    leak = _leak(matrices)
     if not 0.0 <= leak <= 1.0:
         return (
             f"Optimality is decided for leaks in [0, 1]; model.leak is {leak:g}, and the certificates "
@@ -105,42 +93,30 @@ def layered_network(state: InspectedState) -> LayeredNetwork:
     Raises:
         BadInput: a kind of network that has no such description.
     """
-    found = _layers(state)
-    if found is None:
-        raise BadInput(f"Optimality is decided for the kinds {KINDS} only.")
-    index, leak = found
-    names = tuple(layer.name for layer in state.structure.layers)
-    x = np.array(state.x, dtype=np.float64).reshape(state.n, -1)
-    return LayeredNetwork(index, x, np.array(state.y, dtype=np.float64), leak, names)
+    matrices = _matrices(state)
+    if matrices is None:
+        raise BadInput(f"Optimality is decided for {NEEDED} only.")
+    return LayeredNetwork(
+        tuple(state.structure.indices(matrix) for matrix in matrices),
+        np.array(state.x, dtype=np.float64).reshape(state.n, -1),
+        np.array(state.y, dtype=np.float64),
+        _leak(matrices),
+        tuple(matrix.parameter for matrix in matrices),
+    )
 
 
-def _layers(
-    state: InspectedState,
-) -> tuple[tuple[Int[Array, "_ _"], ...], float] | None:
-    """Where the weights lie in θ, and the leak of σ; None for other kinds."""
-    model = state.risk.model
-    shapes = [parameter.shape for parameter in state.structure.parameters]
-    d = int(np.prod(state.x.shape[1:]))
-    match model:
-        case DeepLinear():
-            return full_layers([d, *(shape[0] for shape in shapes)]), 1.0
-        case DeepRelu():
-            return full_layers([d, *(shape[0] for shape in shapes)]), model.leak
-        case TwoLayerRelu():
-            return full_layers([d, shapes[0][0], 1]), model.leak
-        case Diagonal():
-            return diagonal_layers(d, model.depth), _leak(model.activation)
-        case SharedPatches():
-            return patch_layers(d, model.patches), _leak(model.activation)
-        case Sparse():
-            masks = []
-            for k, shape in enumerate(model.shapes, start=1):
-                mask = np.zeros(shape[0] * shape[1], dtype=bool)
-                mask[model.get_buffer(f"place{k}").numpy()] = True
-                masks.append(mask.reshape(shape))
-            return masked_layers(masks), _leak(model.activation)
-    return None
+def _matrices(state: InspectedState) -> tuple[Matrix, ...] | None:
+    """The layers as matrices, every parameter in one of them; None where the network is no such chain."""
+    structure = state.structure
+    stages = structure.description.stages or ()
+    matrices = tuple(stage for stage in stages if isinstance(stage, Matrix) and stage.bias is None)
+    trained = [parameter.name for parameter in structure.parameters]
+    one = len({matrix.leak for matrix in matrices[:-1]}) <= 1
+    if not one or len(matrices) < len(stages):
+        return None
+    return matrices if sorted(m.parameter for m in matrices) == sorted(trained) else None
 
 
-def _leak(activation: str) -> float:
-    return 1.0 if activation == "linear" else 0.0
+def _leak(matrices: tuple[Matrix, ...]) -> float:
+    """The slope below 0 of the activation between the layers; 1 where there is none."""
+    return matrices[0].leak if len(matrices) > 1 else 1.0

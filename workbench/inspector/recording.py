@@ -76,7 +76,7 @@ def direction_width(structure: Structure, n: int, outputs: int, plain: bool) -> 
     `n`: samples. `plain`: these are vectors. None where no inspection ever finds KKT points.
     """
     neurons = structure.neurons
-    if neurons is not None and neurons.family != "rows" and outputs == 1 and plain:
+    if neurons is not None and neurons.ncf is not None and outputs == 1 and plain:
         rows = structure.parameter(neurons.incoming)
         d = (rows.stop - rows.start) // rows.shape[0]
         return d if neurons.outgoing is None else d + 1

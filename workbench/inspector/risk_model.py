@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from workbench.arrays import Array, Float
-from workbench.measures.log_risk import Loss, Reduction, log_risk
+from workbench.losses.loss import Loss, Reduction
 
 if TYPE_CHECKING:
     from torch import Tensor, nn
@@ -83,7 +83,7 @@ class RiskModel:
 
     def log_risk(self, theta: Float[Array, " P"]) -> float:
         """log 𝓛(θ), natural, with the run's reduction."""
-        found = log_risk(self.outputs(theta)[None], self.y, self.loss, self.reduction)
+        found = self.loss.log_risk(self.outputs(theta)[None], self.y, self.reduction)
         return float(found[0])
 
     def gradient(self, theta: Float[Array, " P"]) -> tuple[Float[Array, " P"], float]:
@@ -91,15 +91,16 @@ class RiskModel:
         import torch
 
         from workbench.engine.blocks import gradients_of
-        from workbench.engine.losses import COTANGENTS, log_scale_of, reduction_log
+        from workbench.engine.log_scale import log_scale_of, reduction_log
         from workbench.models.repeatable import looking
 
         model, own, x, y = self._own
         with torch.no_grad():
             own.copy_(torch.from_numpy(theta))
-        cotangent = COTANGENTS[self.loss]
         with looking(model):
-            _, parts, top = gradients_of(model, _parameters(model), x, y, cotangent, self._block)
+            _, parts, top = gradients_of(
+                model, _parameters(model), x, y, self.loss.cotangent, self._block
+            )
         scale = log_scale_of(top, reduction_log(self.reduction, len(self.y)), own)
         return torch.cat([p.reshape(-1) for p in parts]).numpy(), float(scale)
 
@@ -119,7 +120,7 @@ class RiskModel:
         with torch.no_grad():
             own.copy_(torch.from_numpy(theta))
         parameters = _parameters(model)
-        risk = _risk(_plain(model(x)), y, self.loss)
+        risk = self.loss.risk(_plain(model(x)), y)
         if self.reduction == "mean":
             risk = risk / len(self.y)
         first = torch.autograd.grad(risk, parameters, create_graph=True, materialize_grads=True)
@@ -144,10 +145,10 @@ class RiskModel:
 
     @property
     def batchable(self) -> bool:
-        """Whether `joint` can evaluate many θ at once: the workbench's own networks."""
-        from workbench.models.network import Network
+        """Whether `joint` can evaluate many θ at once: networks that describe themselves."""
+        from workbench.models.network import described
 
-        return isinstance(self.model, Network)
+        return described(self.model) is not None
 
     def joint(self, z: Float[Array, "n ..."]) -> JointNcf:
         """N(θ) = Σ_i z_i·Φ(θ; x_i) over batches of θ."""
@@ -199,16 +200,3 @@ def _parameters(model: nn.Module) -> list[Tensor]:
 def _plain(outputs: Tensor) -> Tensor:
     """(n) where a network gives (n, 1)."""
     return outputs[:, 0] if outputs.ndim == 2 and outputs.shape[1] == 1 else outputs
-
-
-def _risk(outputs: Tensor, y: Tensor, loss: Loss) -> Tensor:
-    """The summed risk as a number that can be differentiated twice."""
-    from torch.nn.functional import cross_entropy, softplus
-
-    if loss == "square":
-        return 0.5 * (outputs - y).square().sum()
-    if loss == "exponential":
-        return (-y * outputs).exp().sum()
-    if loss == "logistic":
-        return softplus(-y * outputs).sum()
-    return cross_entropy(outputs, y.long(), reduction="sum")

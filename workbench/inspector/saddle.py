@@ -29,6 +29,7 @@ from workbench.inspector.groups import Groups
 from workbench.inspector.held import Held, held_neurons
 from workbench.inspector.settle import Settled, settle
 from workbench.inspector.state import InspectedState
+from workbench.losses.loss import MarginLoss
 
 Verdict = Literal[
     "saddle", "local minimum", "minimum", "plateau", "diverging", "moving", "undecided"
@@ -88,9 +89,7 @@ class Evidence:
             "descents": [
                 {**vars(d), "confirmed": d.confirmed, "way_out": d.way_out} for d in self.descents
             ],
-            "hessian": None
-            if hessian is None
-            else {k: v for k, v in vars(hessian).items() if k != "vector"},
+            "hessian": None if hessian is None else hessian.as_json(),
             "sentences": list(self.sentences),
         }
 
@@ -115,8 +114,10 @@ def judge(
     `curvature` is optional. More evidence never takes "saddle" back: each way out counts by itself.
     """
     usable = np.isfinite(state.theta).all() and np.isfinite(state.log_risk)
-    settled = settle(state) if usable else Settled(state, 0.0, 0.0, 0.0)
-    held = held_neurons(settled.state, groups, correlation) if usable else None
+    settled = settle(state) if usable else Settled.nowhere(state)
+    # What is held is known where the risk is convex in the outputs (`held.py`).
+    convex = usable and state.loss.convex
+    held = held_neurons(settled.state, groups, correlation) if convex else None
     found = _evidence(state, groups, correlation, curvature, settled, held)
     verdict, reasons = _verdict(state, correlation, found, held, settled)
     sentences = (*reasons, *_facts(state, correlation, found))
@@ -176,11 +177,10 @@ def _held_distance(settled: Settled, held: Held | None) -> float | None:
 
 
 def _separated(state: InspectedState) -> bool:
-    """Whether a classification loss is below that of one sample at 0: then every margin is positive."""
-    if state.loss == "square":
+    """Whether the summed risk is below the loss of one sample of margin 0: then every margin is positive."""
+    if not isinstance(state.loss, MarginLoss):
         return False
-    summed = state.log_risk - np.log(state.flow_factor)
-    return bool(summed < state.log_risk_at_zero - np.log(state.n * state.flow_factor))
+    return bool(state.log_risk - np.log(state.flow_factor) < state.loss.log_separating)
 
 
 def _verdict(
@@ -200,7 +200,7 @@ def _verdict(
     saddle = _saddle(found)
     if saddle:
         return "saddle", saddle
-    if state.loss == "square" and found.risk_relative <= FITTED:
+    if state.loss.regression and found.risk_relative <= FITTED:
         return "minimum", (
             f"The risk is {found.risk_relative:.1e} of that at θ = 0, and no risk is below 0.",
         )
@@ -256,6 +256,7 @@ def _at_rest(
     """A state that stands still: minimum or local minimum if certified, else plateau or undecided."""
     hessian = found.curvature
     closed = correlation is not None and correlation.complete and _no_escape(found)
+    closed = closed and state.loss.convex
     if closed and correlation is not None and _all_signs(state, correlation):
         return "minimum", (
             "No direction correlates with the residual, of all that neurons of this kind have: the "

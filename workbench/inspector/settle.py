@@ -12,6 +12,7 @@ import numpy as np
 
 from workbench.arrays import Float
 from workbench.inspector.state import InspectedState
+from workbench.theory.numerics.outcome import End, Outcome
 
 ROUNDS = 2
 """Newton steps: the first leaves of a distance Δ about Δ², the second next to nothing."""
@@ -34,12 +35,20 @@ class Settled:
     """The `state` reached, what the risk lost on the way, (𝓛 − 𝓛')/𝓛, and ‖θ' − θ‖.
 
     `bend`: gᵀ∇²𝓛g/‖g‖² at the start, the rate at which the gradient decays; negative where it grows.
+    `outcome`: iterations are Newton steps taken, the residual is ‖∇𝓛‖ over that at the start, and `SOLVED` is
+    its tolerance.
     """
 
     state: InspectedState
     fall: float
     distance: float
     bend: float
+    outcome: Outcome
+
+    @classmethod
+    def nowhere(cls, state: InspectedState) -> Settled:
+        """Where nothing was tried."""
+        return cls(state, 0.0, 0.0, 0.0, Outcome(End.STALLED, 0, 1.0))
 
 
 def settle(state: InspectedState) -> Settled:
@@ -49,17 +58,22 @@ def settle(state: InspectedState) -> Settled:
     """
     at, bend = state, 0.0
     if not np.isfinite(state.theta).all() or not state.log_risk > LEAST_LOG_RISK:
-        return Settled(state, 0.0, 0.0, 0.0)
+        return Settled.nowhere(state)
     most = int(np.clip(NUMBERS / (state.n * state.structure.size), 1, PRODUCTS))
-    for round_ in range(min(ROUNDS, most)):
+    rounds, end = 0, End.OUT_OF_STEPS
+    while rounds < min(ROUNDS, most):
         step, along = _newton(at, most)
-        bend = along if round_ == 0 else bend
+        bend = along if rounds == 0 else bend
         moved = _descended(at, step)
         if moved is None:
+            end = End.STALLED
             break
-        at = moved
+        at, rounds = moved, rounds + 1
     fall = -float(np.expm1(min(0.0, at.log_risk - state.log_risk)))
-    return Settled(at, fall, float(np.linalg.norm(at.theta - state.theta)), bend)
+    with np.errstate(invalid="ignore", over="ignore"):
+        rest = float(np.exp(at.grad_norm_log - state.grad_norm_log))
+    outcome = Outcome(End.CONVERGED if rest <= SOLVED else end, rounds, rest)
+    return Settled(at, fall, float(np.linalg.norm(at.theta - state.theta)), bend, outcome)
 
 
 def _newton(state: InspectedState, most: int) -> tuple[Float[np.ndarray, " P"], float]:

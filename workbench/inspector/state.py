@@ -1,23 +1,26 @@
 """What the inspector looks at: one state of a run.
 
-`session.inspected_state` makes one from a run that is training, `stored.inspected_state` from a run's
-files. The theory needs nothing else, so a state can be made by hand as well.
+`Session.inspected_state` makes one from a run that is training, `StoredRun.state` from a run's files. The
+theory needs nothing else, so a state can be made by hand as well.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
 from functools import cached_property
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from workbench.arrays import Array, Float, Int
-from workbench.inspector.residual import residual
 from workbench.inspector.risk_model import RiskModel
-from workbench.measures.log_risk import Loss, Reduction, log_risk
+from workbench.losses.loss import Loss, Reduction
 from workbench.measures.norms import neuron_norms
 from workbench.models.structure import Neurons, Structure
-from workbench.theory.ncf.ncf import NeuronKind
+from workbench.theory.ncf.neuron import NeuronKind, activation
+
+if TYPE_CHECKING:
+    from workbench.theory.ncf.ncf import Ncf
 
 NEXT_TO_NOTHING = 1e-100
 """Share of the largest residual below which one is 0."""
@@ -90,21 +93,15 @@ class InspectedState:
             self, theta=theta, outputs=outputs, gradient=gradient, gradient_log_scale=scale
         )
 
-    def at_rate(self, log_rate: float) -> InspectedState:
-        """With the step size that was taken here, e^log_rate, where that is a number of use."""
-        rate = float(np.exp(min(log_rate, 700.0))) if np.isfinite(log_rate) else 0.0
-        return replace(self, learning_rate=rate) if rate > 0 else self
-
     @property
     def log_risk(self) -> float:
         """log 𝓛, natural, with the run's reduction."""
-        return float(log_risk(self.outputs[None], self.y, self.loss, self.reduction)[0])
+        return float(self.loss.log_risk(self.outputs[None], self.y, self.reduction)[0])
 
     @property
     def log_risk_at_zero(self) -> float:
         """log 𝓛 of the network that outputs 0."""
-        zero = np.zeros_like(self.outputs)[None]
-        return float(log_risk(zero, self.y, self.loss, self.reduction)[0])
+        return self.loss.log_risk_at_zero(self.outputs.shape, self.y, self.reduction)
 
     @property
     def grad_norm_log(self) -> float:
@@ -129,36 +126,31 @@ class InspectedState:
         Of one output, entries far below the rounding of the largest are 0: exact searches for KKT points
         refuse sizes whose squares are no floats.
         """
-        if self.outputs.ndim == 1:
-            z = residual(self.outputs, self.y, self.loss)
-            return np.where(np.abs(z) >= NEXT_TO_NOTHING * np.abs(z).max(), z, 0.0)
-        top = self.outputs.max(axis=1, keepdims=True)
-        chance = np.exp(self.outputs - top)
-        chance /= chance.sum(axis=1, keepdims=True)
-        label = np.zeros_like(chance)
-        label[np.arange(self.n), self.y.astype(np.intp)] = 1.0
-        return label - chance
+        z = self.loss.residual(self.outputs, self.y)
+        if z.ndim > 1:
+            return z
+        return np.where(np.abs(z) >= NEXT_TO_NOTHING * np.abs(z).max(), z, 0.0)
 
     # --- neurons ---
 
     @property
     def separable(self) -> Neurons | None:
-        """The neurons, if the single-neuron theory applies to them: one output, a known family."""
+        """The neurons, if the single-neuron theory applies to them: one output, a known kind."""
         neurons = self.structure.neurons
-        known = neurons is not None and neurons.family != "rows"
+        known = neurons is not None and neurons.ncf is not None
         return neurons if known and self.outputs.ndim == 1 and self.x.ndim == 2 else None
 
     @property
     def kind(self) -> NeuronKind:
-        """The family, two-layer ReLU (on one number) for neurons apart; raises ValueError without one."""
-        if self.separable is None:
+        """Their correlation function's kind; raises ValueError where they are not separable."""
+        if self.separable is None or self.separable.ncf is None:
             raise ValueError("the neurons of this network are not separable")
-        return NeuronKind.TWO_LAYER_RELU if self.apart else NeuronKind(self.separable.family)
+        return NeuronKind(self.separable.ncf)
 
     @property
     def apart(self) -> bool:
         """Whether every neuron sees a coordinate of x of its own (a diagonal network)."""
-        return self.separable is not None and self.separable.family == "diagonal"
+        return self.separable is not None and self.separable.apart
 
     @cached_property
     def neuron_norm(self) -> Float[Array, " H"]:
@@ -176,7 +168,7 @@ class InspectedState:
 
     @cached_property
     def sees(self) -> Float[Array, " H"]:
-        """What every neuron sees, as `seen` takes it: the sign of z, which is its fixed output sign and +1
+        """What every neuron sees, as `ncf` takes it: the sign of z, which is its fixed output sign and +1
         where v is trained; of neurons apart the coordinate of x, from 0."""
         if self.apart:
             return np.arange(len(self.neuron_norm), dtype=float)
@@ -184,11 +176,22 @@ class InspectedState:
             return np.ones(len(self.neuron_norm))
         return self.structure.neuron_signs(self.theta)
 
-    def seen(self, by: float) -> tuple[Float[Array, "n d"], Float[Array, " n"]]:
-        """The inputs and the residual in the correlation function of neurons with that value of `sees`."""
-        if self.apart:
-            return self.x[:, [int(by)]], self.z
-        return self.x, by * self.z
+    def ncf(self, by: float) -> Ncf:
+        """The correlation function of neurons with that value of `sees`, one object a state."""
+        from workbench.theory.ncf.ncf import Ncf
+
+        neurons = self.separable
+        if neurons is None:
+            raise ValueError("the neurons of this network are not separable")
+        if by not in self._ncfs:
+            x = self.x[:, [int(by)]] if self.apart else self.x
+            z = self.z if self.apart else by * self.z
+            self._ncfs[by] = Ncf(x, z, self.kind, neurons.leak)
+        return self._ncfs[by]
+
+    @cached_property
+    def _ncfs(self) -> dict[float, Ncf]:
+        return {}
 
     @cached_property
     def heights(self) -> Float[Array, "H n"]:
@@ -198,8 +201,6 @@ class InspectedState:
 
     def contribution(self, index: Int[Array, " k"]) -> Float[Array, " n"]:
         """The part Σ_k Φ_k(x_i) of the output that some separable neurons make."""
-        from workbench.theory.ncf.ncf import activation
-
         neurons = self.separable
         if neurons is None:
             raise ValueError("the neurons of this network are not separable")

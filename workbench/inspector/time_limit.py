@@ -23,7 +23,7 @@ from workbench.inspector.inspect import (
 from workbench.inspector.saddle import Judgement
 from workbench.inspector.state import InspectedState
 from workbench.theory.ncf.kkt_cells import CAP, refusal
-from workbench.theory.ncf.merged_lines import merge_lines, out_of_range
+from workbench.theory.ncf.merged_lines import out_of_range
 from workbench.theory.numerics.arrangement import cell_bound
 
 MOST_CELLS = 10_000
@@ -52,9 +52,10 @@ def too_long(state: InspectedState) -> str | None:
     refused = out_of_range(state.x, state.z)
     if refused is not None:
         return refused
-    lines = merge_lines(state.x, state.z, state.kind, neurons.leak)
-    cells = cell_bound(len(lines.axis), lines.dimension)
-    if cells <= MOST_CELLS or refusal(lines, state.kind, CAP) is not None:
+    # −z has as many cells as z.
+    ncf = state.ncf(float(state.sees[0]))
+    cells = cell_bound(len(ncf.merged_lines.axis), ncf.dimension)
+    if cells <= MOST_CELLS or refusal(ncf, CAP) is not None:
         return None
     return f"KKT points from up to {cells:,} cells would hold up the training; workbench inspect finds them"
 
@@ -66,7 +67,7 @@ def timed_judgement(state: InspectedState) -> Judgement | None:
     """
     groups = groups_of(state)
     correlation = correlation_of(state, groups, cap=MOST_CELLS, starts=FEW_STARTS)
-    curvature = bounded_curvature(state)
+    curvature = timed_curvature(state)
     if correlation is None and curvature is None:
         return None
     return judged(state, groups, correlation, curvature)
@@ -78,7 +79,7 @@ def timed_inspection(state: InspectedState) -> Inspection | str:
     if reason is not None:
         return reason
     found = inspect_state(state, hessian=False)
-    curvature = bounded_curvature(state)
+    curvature = timed_curvature(state)
     if curvature is None and usable_curvature(state):
         why = (
             f"The Hessian was left out: {state.structure.size:,} parameters on {state.n:,} samples would "
@@ -88,7 +89,7 @@ def timed_inspection(state: InspectedState) -> Inspection | str:
     return with_curvature(found, state, curvature)
 
 
-def bounded_curvature(state: InspectedState) -> Curvature | None:
+def timed_curvature(state: InspectedState) -> Curvature | None:
     """The smallest Hessian eigenvalue, exactly or by Lanczos; None where either would take long."""
     p = float(state.structure.size)
     if p**2 * state.n <= HESSIAN_NUMBERS:

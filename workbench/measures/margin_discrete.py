@@ -15,9 +15,9 @@ the larger of r(x) and r(𝓛(t_0)), and the integral has a closed form.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
-from scipy.optimize import brentq
 
 from workbench.arrays import Float
 
@@ -47,12 +47,14 @@ class DiscreteMargin:
         ratio = self.height / height
         return float(height - np.log(height) + np.log1p(ratio + ratio / (self.order * height)))
 
-    @property
+    @cached_property
     def overtaken(self) -> float:
         """The ℓ from which on r(x) is the sup: ℓ_0 where r rises at once."""
         first = self.log_slope(self.height)
         if self.log_slope(self.height * (1.0 + 1e-9)) >= first:
             return self.height
+        from scipy.optimize import brentq
+
         # r rises from ℓ = 4 at the latest: 1 − 1/ℓ − 2/ℓ·(≤ 1) > 0 there, and like e^ℓ.
         far = max(8.0, 2.0 * self.height)
         while self.log_slope(far) < first:
@@ -75,7 +77,8 @@ class DiscreteMargin:
         """γ^ at records with log 𝓛 (summed, natural) and ρ; NaN where 𝓛 > 𝓛(t_0)."""
         height = -log_risk
         with np.errstate(invalid="ignore", divide="ignore"):
-            return np.exp(np.log(height) + self.correction(height) - self.order * np.log(rho))
+            found = np.exp(np.log(height) + self.correction(height) - self.order * np.log(rho))
+        return np.where(height >= self.height, found, np.nan)
 
 
 def largest_rate(

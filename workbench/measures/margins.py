@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from workbench.arrays import Float
-from workbench.measures.log_risk import Loss
+from workbench.losses.loss import MarginLoss
 
 
 def sample_margins(
@@ -47,21 +47,10 @@ def margin_smoothed(
     log_risk_summed: Float[np.ndarray, " T"],
     rho: Float[np.ndarray, " T"],
     order: float,
-    loss: Loss,
+    loss: MarginLoss,
 ) -> Float[np.ndarray, " T"]:
-    """γ~ = ℓ^{-1}(𝓛)/ρ^L with the summed risk (LL20 eq. 5; App. A.1, F for logistic, cross-entropy).
-
-    Exponential: −log 𝓛; logistic and cross-entropy: −log(e^𝓛 − 1).
-    """
-    if loss == "exponential":
-        inverse = -log_risk_summed
-    else:
-        with np.errstate(over="ignore", under="ignore", invalid="ignore", divide="ignore"):
-            risk = np.exp(log_risk_summed)
-            # log(e^𝓛 − 1) = log 𝓛 + 𝓛/2 + O(𝓛²) where 𝓛 is small, 𝓛 + log(1 − e^{−𝓛}) where it is not.
-            near = risk + np.log(-np.expm1(-risk))
-            inverse = -np.where(log_risk_summed < -20.0, log_risk_summed + risk / 2.0, near)
-    return margin_normalized(inverse, rho, order)
+    """γ~ = ℓ^{-1}(𝓛)/ρ^L with the summed risk (LL20 eq. 5; App. A.1, F for logistic, cross-entropy)."""
+    return margin_normalized(loss.inverse(log_risk_summed), rho, order)
 
 
 def margin_multi(

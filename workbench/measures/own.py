@@ -23,7 +23,6 @@ import numpy as np
 from workbench.arrays import Array, Float
 from workbench.errors import BadInput, clean_text
 from workbench.measures.rows import Rows
-from workbench.models.imported import imported_class
 from workbench.models.structure import Structure
 
 NAME = re.compile(r"[a-z][a-z0-9_]*")
@@ -150,6 +149,9 @@ def own_series(
 
 def _made(path: str) -> OwnMeasure:
     """The measure itself, with its declarations checked."""
+    # Who only reads a file needs no torch.
+    from workbench.models.imported import imported_class
+
     cls = imported_class(path, "measures.classes")
     key = f"measures.classes '{path}'"
     if not callable(getattr(cls, "measure", None)):

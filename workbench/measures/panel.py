@@ -2,27 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 
 from workbench.arrays import Array, Float, Int
-from workbench.measures.directions import (
-    alignment,
-    neuron_angles,
-    neuron_directions,
-)
+from workbench.losses.loss import Loss, Reduction
 from workbench.measures.layers import LayerMeasures
-from workbench.measures.log_risk import Loss, Reduction, log_risk
-from workbench.measures.margins import (
-    accuracy,
-    margin_multi,
-    margin_normalized,
-    margin_smoothed,
-    margins_median_normalized,
-    sample_margins,
-)
-from workbench.measures.norms import layer_norms, neuron_norms, norm
+from workbench.measures.margins import margin_normalized, sample_margins
+from workbench.measures.norms import layer_norms, norm
 from workbench.measures.own import OwnSeries
 from workbench.measures.rows import Rows
 from workbench.measures.unit_margin import UnitMargin
@@ -33,20 +23,49 @@ WIDE_NEURONS = 4_096
 WIDE_DIRECTIONS = 256
 WIDE_DIRECTION_NUMBERS = 16_384
 WIDE_THETA = 4_096
-QUANTILES = (0.0, 0.05, 0.1, 0.25, 0.5, 0.75, 0.9, 0.95, 1.0)
+
+
+@dataclass(frozen=True)
+class SeriesSpec:
+    """One recorded quantity.
+
+    `dims` names the axes after the first, which is always `step`; an empty tuple is a scalar
+    series of shape (T,). `units` is `1` for pure numbers; `source` cites the paper and equation.
+    """
+
+    name: str
+    dims: tuple[str, ...]
+    units: str
+    long_name: str
+    source: str
+    dtype: str = "f8"
+
+
+@dataclass(frozen=True)
+class Measure:
+    """Series that belong together: what they are called, and their values at the records of a run.
+
+    `compute` gives the arrays by name, (T, …) each; a series that does not apply to the run is left out, of
+    every record alike. The last bit of a row depends on that row alone.
+    """
+
+    series: tuple[SeriesSpec, ...]
+    compute: Callable[[Records], Mapping[str, Array]]
 
 
 @dataclass(frozen=True)
 class Panel:
-    """The measures of one run.
+    """The measures of one run, and what they need to know of it.
 
-    `order` is L (None: not homogeneous, then margins are normalized by their median, and `unit` measures the
-    smallest at θ/ρ where that is cheap), `layer_orders` k_1..k_m. Margins and accuracy apply to labels ±1 or
-    classes only; `classifies` says so. `rule_series` names the series that the step rule itself hands over,
-    `layers` measures how the layers align, `own` are measures of the user's. `only`: the series of a file
-    that is gone on with, None for all: a file keeps the series it began with.
+    `measures` are the workbench's own, in the order of the file, `own` those of the user. `order` is L (None:
+    not homogeneous, then margins are normalized by their median, and `unit` measures the smallest at θ/ρ
+    where that is cheap), `layer_orders` k_1..k_m. Margins and accuracy apply to labels ±1 or classes only;
+    `classifies` says so. `random`: every pass of the network draws numbers, as dropout does. `rule_series`
+    names the series that the step rule itself hands over, `layers` measures how the layers align. `only`:
+    the series of a file that is gone on with, None for all: a file keeps the series it began with.
     """
 
+    measures: tuple[Measure, ...]
     structure: Structure
     y: Float[np.ndarray, " n"]
     d: int
@@ -56,12 +75,18 @@ class Panel:
     outputs: int = 1
     order: float | None = None
     layer_orders: tuple[float, ...] | None = None
+    random: bool = False
     keep_theta: bool = True
     rule_series: tuple[str, ...] = ()
     only: frozenset[str] | None = None
     layers: LayerMeasures | None = None
     own: tuple[OwnSeries, ...] = ()
     unit: UnitMargin | None = None
+
+    @property
+    def log_n(self) -> float:
+        """What makes the logarithm of the run's risk that of the summed one: log n where it averages."""
+        return float(np.log(self.y.shape[0])) if self.reduction == "mean" else 0.0
 
     @property
     def samples(self) -> Int[np.ndarray, " k"]:
@@ -107,31 +132,10 @@ class Panel:
 
     def compute(self, rows: Rows) -> dict[str, Array]:
         """Every series at every record of `rows`, (T, …) each."""
-        theta = rows.theta
-        rho = norm(theta)
-        risk = log_risk(rows.outputs, self.y, self.loss, self.reduction)
-        with np.errstate(divide="ignore"):
-            gradient = np.log(norm(rows.gradient)) + rows.gradient_log_scale
-        values: dict[str, Array] = {
-            "step": rows.step.copy(),
-            "time": rows.time.copy(),
-            "log_risk": risk,
-            "rho": rho,
-            "grad_norm_log": gradient,
-            "alignment": alignment(theta, rows.gradient),
-            "path_length": rows.path_length.copy(),
-            "layer_norm": layer_norms(theta, self.structure),
-        }
-        for name in self.rule_series:
-            values[name] = rows.rule_series[name].copy()
-        if self.classifies:
-            self._margins(values, rows)
-        if self.layers is not None:
-            values.update(self.layers.compute(theta, values.get("margin_multi")))
-        if self.structure.neurons is not None:
-            self._neurons(values, theta)
-        if self.keep_theta and self.structure.size <= WIDE_THETA:
-            values["theta"] = theta.copy()
+        records = Records(self, rows)
+        values: dict[str, Array] = {}
+        for measure in self.measures:
+            values.update(measure.compute(records))
         for series in self.own:
             values[series.name] = series.compute(rows)
         return values
@@ -142,38 +146,52 @@ class Panel:
             return values
         return {name: array for name, array in values.items() if name in self.only}
 
-    def _margins(self, values: dict[str, Array], rows: Rows) -> None:
-        """Margins of every kind the run has."""
-        q = sample_margins(rows.outputs, self.y)
-        q_min = q.min(axis=-1)
-        values["q_min"] = q_min
-        values["accuracy"] = accuracy(rows.outputs, self.y)
-        if self.order is not None:
-            rho = values["rho"]
-            normalized = margin_normalized(q, rho, self.order)
-            values["margin_normalized"] = normalized.min(axis=-1)
-            if self.loss != "square":
-                extra = np.log(self.y.shape[0]) if self.reduction == "mean" else 0.0
-                values["margin_smoothed"] = margin_smoothed(
-                    values["log_risk"] + extra, rho, self.order, self.loss
-                )
-            values["margins"] = normalized[:, self.samples]
-            if q.shape[1] > WIDE_SAMPLES:
-                values["margins_quantiles"] = np.quantile(normalized, QUANTILES, axis=1).T
-        else:
-            values["margins_median_normalized"] = margins_median_normalized(q)[:, self.samples]
-            if self.unit is not None:
-                values["margin_normalized"] = self.unit.compute(rows.theta)
-        if self.layer_orders is not None:
-            values["margin_multi"] = margin_multi(q_min, values["layer_norm"], self.layer_orders)
 
-    def _neurons(self, values: dict[str, Array], theta: Float[np.ndarray, "T P"]) -> None:
-        """Norms, angles and directions of the neurons that are kept."""
-        values["neuron_norm"] = neuron_norms(theta, self.structure)[:, self.neurons]
-        if self.structure.incoming(theta).shape[-1] == 2:
-            values["neuron_angle"] = neuron_angles(theta, self.structure)[:, self.neurons]
-        directions = neuron_directions(theta, self.structure)
-        values["neuron_direction"] = directions[:, self.direction_neurons]
+@dataclass(frozen=True)
+class Records:
+    """T records of a run as measures see them: its `panel`, the `rows`, and what several measures start
+    from, computed once."""
+
+    panel: Panel
+    rows: Rows
+
+    @cached_property
+    def rho(self) -> Float[np.ndarray, " T"]:
+        """ρ = ‖θ‖."""
+        return norm(self.rows.theta)
+
+    @cached_property
+    def log_risk(self) -> Float[np.ndarray, " T"]:
+        """log 𝓛 with the run's reduction."""
+        panel = self.panel
+        return panel.loss.log_risk(self.rows.outputs, panel.y, panel.reduction)
+
+    @cached_property
+    def grad_norm_log(self) -> Float[np.ndarray, " T"]:
+        """log ‖∇𝓛‖ of that risk."""
+        with np.errstate(divide="ignore"):
+            return np.asarray(np.log(norm(self.rows.gradient)) + self.rows.gradient_log_scale)
+
+    @cached_property
+    def layer_norm(self) -> Float[np.ndarray, "T m"]:
+        """ρ_k of every layer."""
+        return layer_norms(self.rows.theta, self.panel.structure)
+
+    @cached_property
+    def q(self) -> Float[np.ndarray, "T n"]:
+        """The samples' margins, where the run classifies."""
+        return sample_margins(self.rows.outputs, self.panel.y)
+
+    @cached_property
+    def q_min(self) -> Float[np.ndarray, " T"]:
+        """The smallest of them."""
+        return np.asarray(self.q.min(axis=-1))
+
+    @cached_property
+    def q_normalized(self) -> Float[np.ndarray, "T n"] | None:
+        """q_i/ρ^L, None without an order."""
+        order = self.panel.order
+        return None if order is None else margin_normalized(self.q, self.rho, order)
 
 
 def _spread(count: int, most: int) -> Int[np.ndarray, " k"]:

@@ -79,10 +79,12 @@ class PlaneSurface:
     def __init__(self, network: nn.Module, grid: PlaneGrid, x: Float[np.ndarray, "n d"]) -> None:
         import torch
 
-        from workbench.models.network import flatten
+        from workbench.models.network import described, flatten
 
         self.grid = grid
         self._network = copy.deepcopy(network)
+        found = described(network)
+        self._mixes = found is not None and found.mixes_samples
         self._flat = flatten(self._network, torch.float64, torch.device("cpu"))
         self._inputs = torch.from_numpy(grid.inputs)
         self._x = torch.from_numpy(np.ascontiguousarray(x, dtype=np.float64))
@@ -150,7 +152,7 @@ class PlaneSurface:
 
     def _arguments(self, part: Tensor) -> tuple[Tensor, ...]:
         """A block, and the samples whose statistics it is normalized by where the network has any."""
-        return (part, self._x) if getattr(self._network, "mixes_samples", False) else (part,)
+        return (part, self._x) if self._mixes else (part,)
 
     def _outputs(self, part: Tensor) -> Tensor:
         found: Tensor = self._network(*self._arguments(part))

@@ -7,6 +7,8 @@ loss,
 
 Over a window of log T the first says that log 𝓛 changes by −Δlog T − (2 − 2/L) Δlog log T, the second that
 ρ^L changes in proportion to log T; its constant is 1/γ, as γ~ρ^L = ℓ⁻¹(𝓛) grows like log T.
+Where ℓ⁻¹(𝓛) grows like (log 1/𝓛)^{1/p}, as that of e^{−q³} with p = 3, Theorem A.10 says the same with pL in
+place of L and γ~^p in place of γ~.
 """
 
 from __future__ import annotations
@@ -16,7 +18,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from workbench.arrays import Array, Float
-from workbench.measures.log_risk import Loss
+from workbench.losses.loss import Loss, MarginLoss
 from workbench.measures.margins import margin_smoothed
 
 LEAST_LOG_TIME = 1.0
@@ -31,6 +33,7 @@ LEAST_RATIO = 1e-9
 class Rates:
     """Slopes over K windows, each between two records; K = 0 where the theorem says nothing.
 
+    Where f grows like q^p (`MarginLoss.power`), L stands for pL and γ~ for γ~^p in what follows.
     `log_time` (K): geometric middle of a window in log T (natural). `risk`, `risk_theory`:
     Δlog 𝓛/Δlog T, and −1 − (2 − 2/L) Δlog log T/Δlog T. `norm`, `norm_theory`: Δρ^L/Δlog T, and the
     theorem's −risk_theory/γ~ with γ~ at the window's end; `norm` is NaN where ρ^L is beyond a float.
@@ -70,20 +73,20 @@ def rates(
     """
     length = min(len(log_time), len(log_risk_summed), len(rho))
     s, f, r = (np.asarray(a, dtype=float)[:length] for a in (log_time, log_risk_summed, rho))
-    known = order is not None and order > 0 and loss != "square"
-    ends = _window_ends(s, f, r, loss, windows) if known else np.zeros(0, dtype=np.int64)
-    power = float(order) if known and order is not None else float("nan")
+    if order is None or not order > 0 or not isinstance(loss, MarginLoss):
+        return _no_rates(float("nan"))
+    ends = _window_ends(s, f, r, loss, windows)
+    power = float(order) * loss.power
     exponent = 2.0 - 2.0 / power
     if len(ends) < 2:
-        none = np.zeros(0)
-        return Rates(none, none, none, none, none, none, exponent, none, 1.0 / power)
+        return _no_rates(power)
     s, f, r = s[ends], f[ends], r[ends]
     ds, ls = np.diff(s), np.diff(np.log(s))
     with np.errstate(over="ignore", invalid="ignore", divide="ignore"):
         risk_theory = -1.0 - exponent * ls / ds
         raised = r**power
         norm = np.where(np.isfinite(raised[1:]), np.diff(raised) / ds, np.nan)
-        smoothed = margin_smoothed(f[1:], r[1:], power, loss)
+        smoothed = margin_smoothed(f[1:], r[1:], float(order), loss) ** loss.power
         norm_theory = np.where(smoothed > 0, -risk_theory / smoothed, np.nan)
     return Rates(
         log_time=np.sqrt(s[1:] * s[:-1]),
@@ -98,12 +101,22 @@ def rates(
     )
 
 
+def _no_rates(power: float) -> Rates:
+    """No window; `power` is that of ρ in log T, NaN where the theorem says nothing."""
+    none = np.zeros(0)
+    return Rates(none, none, none, none, none, none, 2.0 - 2.0 / power, none, 1.0 / power)
+
+
 def _window_ends(
-    s: Float[Array, " T"], f: Float[Array, " T"], r: Float[Array, " T"], loss: Loss, windows: int
+    s: Float[Array, " T"],
+    f: Float[Array, " T"],
+    r: Float[Array, " T"],
+    loss: MarginLoss,
+    windows: int,
 ) -> np.ndarray:
     """Indices of records between which slopes are taken, nearly even in log log T."""
     finite = np.isfinite(s) & np.isfinite(f) & np.isfinite(r) & (r > 0)
-    separated = f < (0.0 if loss == "exponential" else float(np.log(np.log(2.0))))
+    separated = f < loss.log_separating
     good = finite & separated & (s >= LEAST_LOG_TIME)
     bad = np.flatnonzero(~good)
     start = int(bad[-1]) + 1 if len(bad) else 0

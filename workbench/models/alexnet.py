@@ -2,7 +2,16 @@
 
 from __future__ import annotations
 
-from workbench.models.convolutional import Convolution, Convolutional, Dense, Image, Pool
+from workbench.config.models import AlexNetModel
+from workbench.models.convolutional import (
+    Convolution,
+    Convolutional,
+    Dense,
+    Image,
+    Pool,
+    image_of,
+)
+from workbench.models.network import Needs
 
 LEAST_SIDE = 16
 """Smallest side on which 5×5 filters without padding leave a pixel after both pools."""
@@ -27,3 +36,9 @@ def alexnet(
         Dense(outputs),
     )
     return Convolutional(image, plan, "none")
+
+
+def build(table: AlexNetModel, needs: Needs) -> Convolutional:
+    """The network of its table; raises BadInput where the inputs are no pictures."""
+    image = image_of(needs.input_shape, table.image, table.kind)
+    return alexnet(image, table.channels, table.widths, needs.outputs)

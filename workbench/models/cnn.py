@@ -2,7 +2,17 @@
 
 from __future__ import annotations
 
-from workbench.models.convolutional import Biases, Convolution, Convolutional, Dense, Image, Pool
+from workbench.config.models import CnnModel
+from workbench.models.convolutional import (
+    Biases,
+    Convolution,
+    Convolutional,
+    Dense,
+    Image,
+    Pool,
+    image_of,
+)
+from workbench.models.network import Needs
 
 
 def cnn(
@@ -24,3 +34,9 @@ def cnn(
         Dense(outputs),
     )
     return Convolutional(image, plan, biases)
+
+
+def build(table: CnnModel, needs: Needs) -> Convolutional:
+    """The network of its table; raises BadInput where the inputs are no pictures."""
+    image = image_of(needs.input_shape, table.image, table.kind)
+    return cnn(image, table.channels, table.width, needs.outputs, table.biases)

@@ -1,4 +1,4 @@
-"""Convolutional ReLU networks from a plan of stages: what `cnn`, `alexnet` and `vgg` are made of."""
+"""Convolutional ReLU networks from a plan of parts: what `cnn`, `alexnet` and `vgg` are made of."""
 
 from __future__ import annotations
 
@@ -13,7 +13,14 @@ from torch.nn.functional import conv2d, max_pool2d
 
 from workbench.errors import BadInput
 from workbench.models.network import Network
-from workbench.models.structure import Layer, Matrix
+from workbench.models.structure import (
+    ConvolutionStage,
+    Description,
+    Layer,
+    Matrix,
+    PoolStage,
+    Stage,
+)
 
 Biases = Literal["none", "first", "all"]
 Image = tuple[int, int, int]
@@ -40,7 +47,7 @@ class Dense:
     width: int
 
 
-Stage = Convolution | Pool | Dense
+Part = Convolution | Pool | Dense
 
 
 class Convolutional(Network):
@@ -51,7 +58,7 @@ class Convolutional(Network):
     bias counted with its weights (LL20 App. J.1).
     """
 
-    def __init__(self, image: Image, plan: Sequence[Stage], biases: Biases) -> None:
+    def __init__(self, image: Image, plan: Sequence[Part], biases: Biases) -> None:
         super().__init__()
         self.image = image
         self.plan = tuple(plan)
@@ -99,23 +106,34 @@ class Convolutional(Network):
             h = torch.relu(h) if k < self.depth else h
         return h[:, 0] if h.shape[1] == 1 else h
 
-    def layers(self) -> tuple[Layer, ...]:
-        """w_k with its bias; no orders are declared where later layers have biases."""
+    def describe(self) -> Description:
+        """w_k with its bias; no orders are declared where later layers have biases. No neurons: the papers
+        look at layers here, not at single filters."""
         order = None if self.biases == "all" and self.depth > 1 else 1.0
-        found = []
-        for k in range(1, self.depth + 1):
-            weight = self.get_parameter(f"w{k}")
-            biases = (f"b{k}",) if hasattr(self, f"b{k}") else ()
-            fan_in = prod(weight.shape[1:])
+        layers: list[Layer] = []
+        stages: list[Stage] = []
+        image = self.image
+        for part in self.plan:
+            if isinstance(part, Pool):
+                stages.append(PoolStage())
+                image = (image[0], -(-image[1] // 2), -(-image[2] // 2))
+                continue
+            name = f"w{len(layers) + 1}"
+            bias = f"b{name[1:]}" if hasattr(self, f"b{name[1:]}") else None
+            shape = self.get_parameter(name).shape
             matrix = None
-            if weight.ndim == 2:
-                shape = (weight.shape[0], weight.shape[1])
-                matrix = Matrix(f"w{k}", shape, leak=0.0 if k < self.depth else 1.0)
-            found.append(Layer(f"w{k}", (f"w{k}", *biases), order, fan_in, biases, matrix))
-        return tuple(found)
-
-    def neurons(self) -> None:
-        """None: the papers look at layers here, not at single filters."""
+            if isinstance(part, Convolution):
+                stages.append(ConvolutionStage(name, bias, part.padding, image))
+                grown = 2 * part.padding - part.kernel + 1
+                image = (part.channels, image[1] + grown, image[2] + grown)
+            else:
+                last = len(layers) + 1 == self.depth
+                matrix = Matrix(name, (shape[0], shape[1]), leak=1.0 if last else 0.0, bias=bias)
+                stages.append(matrix)
+            biases = () if bias is None else (bias,)
+            fan_in = prod(shape[1:])
+            layers.append(Layer(name, (name, *biases), order, fan_in, biases, matrix))
+        return Description(layers=tuple(layers), stages=tuple(stages))
 
 
 def image_of(input_shape: tuple[int, ...], given: Image | None, kind: str) -> Image:

@@ -8,8 +8,9 @@ from itertools import pairwise
 import torch
 from torch import Tensor, nn
 
-from workbench.models.network import Network
-from workbench.models.structure import Layer, Matrix, Neurons
+from workbench.config.models import DeepLinearModel
+from workbench.models.network import Needs, Network
+from workbench.models.structure import Description, Layer, Matrix, Neurons
 
 
 class DeepLinear(Network):
@@ -36,18 +37,23 @@ class DeepLinear(Network):
             h = h @ weight.T
         return h[:, 0] if self.outputs == 1 else h
 
-    def layers(self) -> tuple[Layer, ...]:
-        """w1 … wL."""
-        found = []
-        for k in range(1, self.depth + 1):
-            rows, columns = self.get_parameter(f"w{k}").shape
-            matrix = Matrix(f"w{k}", (rows, columns))
-            found.append(Layer(f"w{k}", (f"w{k}",), order=1.0, matrix=matrix))
-        return tuple(found)
-
-    def neurons(self) -> Neurons:
-        """Rows of the first layer: JT19 Theorem 2.2 turns them all to ±ū. With one hidden layer and one
-        output, pairs (w1_k, w2_k) that separate."""
+    def describe(self) -> Description:
+        """w1 … wL. Neurons are rows of the first layer: JT19 Theorem 2.2 turns them all to ±ū. With one
+        hidden layer and one output, pairs (w1_k, w2_k) that separate."""
+        names = [f"w{k}" for k in range(1, self.depth + 1)]
+        shapes = [self.get_parameter(name).shape for name in names]
+        matrices = tuple(Matrix(n, (s[0], s[1])) for n, s in zip(names, shapes, strict=True))
+        neurons = Neurons("w1", leak=1.0)
         if self.depth == 2 and self.outputs == 1:
-            return Neurons("two-layer-relu", "w1", outgoing="w2", leak=1.0)
-        return Neurons("rows", "w1", leak=1.0)
+            neurons = Neurons("w1", outgoing="w2", leak=1.0, ncf="two-layer-relu")
+        return Description(
+            layers=tuple(Layer(m.parameter, (m.parameter,), order=1.0, matrix=m) for m in matrices),
+            neurons=neurons,
+            stages=matrices,
+            linear=True,
+        )
+
+
+def build(table: DeepLinearModel, needs: Needs) -> DeepLinear:
+    """The network of its table."""
+    return DeepLinear(needs.d, table.hidden, needs.outputs)

@@ -8,8 +8,9 @@ from itertools import pairwise
 import torch
 from torch import Tensor, nn
 
-from workbench.models.network import Network, leaky
-from workbench.models.structure import Layer, Matrix, Neurons
+from workbench.config.models import DeepReluModel
+from workbench.models.network import Needs, Network, leaky
+from workbench.models.structure import Description, Layer, Matrix, Neurons
 
 
 class DeepRelu(Network):
@@ -41,19 +42,24 @@ class DeepRelu(Network):
         weight: Tensor = getattr(self, f"w{k}")
         return weight
 
-    def layers(self) -> tuple[Layer, ...]:
-        """w1 … wL."""
-        found = []
+    def describe(self) -> Description:
+        """w1 … wL. Neurons are rows of the first layer; with one hidden layer and one output, pairs
+        (w1_k, w2_k) that separate."""
+        matrices = []
         for k in range(1, self.depth + 1):
             rows, columns = self.get_parameter(f"w{k}").shape
             leak = self.leak if k < self.depth else 1.0
-            found.append(
-                Layer(f"w{k}", (f"w{k}",), matrix=Matrix(f"w{k}", (rows, columns), leak=leak))
-            )
-        return tuple(found)
-
-    def neurons(self) -> Neurons:
-        """Rows of the first layer; with one hidden layer and one output, pairs (w1_k, w2_k) that separate."""
+            matrices.append(Matrix(f"w{k}", (rows, columns), leak=leak))
+        neurons = Neurons("w1", leak=self.leak)
         if self.depth == 2 and self.outputs == 1:
-            return Neurons("two-layer-relu", "w1", outgoing="w2", leak=self.leak)
-        return Neurons("rows", "w1", leak=self.leak)
+            neurons = Neurons("w1", outgoing="w2", leak=self.leak, ncf="two-layer-relu")
+        return Description(
+            layers=tuple(Layer(m.parameter, (m.parameter,), matrix=m) for m in matrices),
+            neurons=neurons,
+            stages=tuple(matrices),
+        )
+
+
+def build(table: DeepReluModel, needs: Needs) -> DeepRelu:
+    """The network of its table."""
+    return DeepRelu(needs.d, table.widths, needs.outputs, table.leak)

@@ -5,8 +5,9 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
-from workbench.models.network import Network, activate
-from workbench.models.structure import Layer, Matrix, Neurons
+from workbench.config.models import DiagonalModel
+from workbench.models.network import Needs, Network, activate
+from workbench.models.structure import Description, Layer, Matrix, Neurons
 
 
 class Diagonal(Network):
@@ -35,21 +36,28 @@ class Diagonal(Network):
         weight: Tensor = getattr(self, f"w{j}")
         return weight
 
-    def layers(self) -> tuple[Layer, ...]:
-        """w1 … wm; a hidden unit sums one number, the output d."""
+    def describe(self) -> Description:
+        """w1 … wm; a hidden unit sums one number, the output d. The pairs (w1_j, w2_j) of the coordinates
+        are neurons of known order for depth 2 alone."""
         d, leak = self.d, 1.0 if self.activation == "linear" else 0.0
         place = tuple(j * (d + 1) for j in range(d))
-        found = []
-        for j in range(1, self.depth):
-            matrix = Matrix(f"w{j}", (d, d), place, leak)
-            found.append(Layer(f"w{j}", (f"w{j}",), order=1.0, fan_in=1, matrix=matrix))
-        last = f"w{self.depth}"
-        found.append(Layer(last, (last,), order=1.0, fan_in=d, matrix=Matrix(last, (1, d))))
-        return tuple(found)
+        hidden = [Matrix(f"w{j}", (d, d), place, leak) for j in range(1, self.depth)]
+        last = Matrix(f"w{self.depth}", (1, d))
+        layers = [Layer(m.parameter, (m.parameter,), 1.0, fan_in=1, matrix=m) for m in hidden]
+        layers.append(Layer(last.parameter, (last.parameter,), 1.0, fan_in=d, matrix=last))
+        neurons = Neurons("w1", outgoing="w2", leak=leak, ncf="two-layer-relu", apart=True)
+        return Description(
+            layers=tuple(layers),
+            neurons=neurons if self.depth == 2 else None,
+            inseparable=""
+            if self.depth == 2
+            else f"The coordinates of a diagonal network of depth {self.depth} separate, of that order; "
+            "their correlation functions are computed for depth 2.",
+            stages=(*hidden, last),
+            linear=self.activation == "linear",
+        )
 
-    def neurons(self) -> Neurons | None:
-        """The pairs (w1_j, w2_j) of the coordinates, for depth 2; None for depths of another order."""
-        if self.depth != 2:
-            return None
-        leak = 1.0 if self.activation == "linear" else 0.0
-        return Neurons("diagonal", "w1", outgoing="w2", leak=leak)
+
+def build(table: DiagonalModel, needs: Needs) -> Diagonal:
+    """The network of its table."""
+    return Diagonal(needs.d, table.depth, table.activation)

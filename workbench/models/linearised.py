@@ -8,7 +8,7 @@ import torch
 from torch import Tensor, nn
 
 from workbench.models.network import Network
-from workbench.models.structure import Layer, Neurons
+from workbench.models.structure import Description, Layer, Neurons
 from workbench.models.tangent import value_and_slope
 
 
@@ -45,17 +45,18 @@ class Linearised(Network):
             value, slope = value_and_slope(outputs, start, tangent)
         return value + slope if self.constant else slope
 
-    def counted(self) -> tuple[nn.Module, int]:
-        """The base's pass forward, back, and through both again: measured, 3.0 to 4.3 times the base's."""
-        return copy.deepcopy(self.base).requires_grad_(True), 4
+    def describe(self) -> Description:
+        """All of θ as one layer: the terms of a sum have no order by themselves. Neurons are the base's, as
+        rows: the theory of separable neurons does not speak of their tangents.
 
-    def layers(self) -> tuple[Layer, ...]:
-        """All of θ as one layer: the terms of a sum have no order by themselves."""
-        return (Layer("tangent", self.names, order=None if self.constant else 1.0),)
-
-    def neurons(self) -> Neurons | None:
-        """The base's, as rows: the theory of separable neurons does not speak of their tangents."""
-        found = self.base.neurons()
-        if found is None or found.family == "diagonal":
-            return None
-        return Neurons("rows", found.incoming, leak=1.0)
+        The base's pass forward, back, and through both again: measured, 3.0 to 4.3 times the base's.
+        """
+        found = self.base.describe().neurons
+        rows = None if found is None or found.apart else Neurons(found.incoming, leak=1.0)
+        order = None if self.constant else 1.0
+        return Description(
+            layers=(Layer("tangent", self.names, order=order),),
+            neurons=rows,
+            linearised=True,
+            counted=("base", 4),
+        )

@@ -18,8 +18,9 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
-from workbench.models.network import Network
-from workbench.models.structure import Layer, Neurons
+from workbench.config.models import MexicanHatModel
+from workbench.models.network import Needs, Network
+from workbench.models.structure import Description, Layer, Neurons
 
 LEAST = 1.0 / 800.0
 """w² below which e^{−1/w²} is 0 in floating point."""
@@ -57,10 +58,14 @@ class MexicanHat(Network):
         turned = 4.0 * r2**1.5 * (v * torch.cos(steep) - u * torch.sin(steep)) / whole
         return torch.where(inside, torch.exp(-steep) * (1.0 - turned), torch.zeros_like(w2))
 
-    def layers(self) -> tuple[Layer, ...]:
-        """All of θ: the parts have no order by themselves."""
-        return (Layer("theta", ("plane", "height"), self.order),)
+    def describe(self) -> Description:
+        """All of θ as one layer, as its parts have no order by themselves; (x, y) as a neuron."""
+        return Description(
+            layers=(Layer("theta", ("plane", "height"), self.order),),
+            neurons=Neurons("plane", leak=1.0),
+        )
 
-    def neurons(self) -> Neurons:
-        """(x, y), as a row."""
-        return Neurons("rows", "plane", leak=1.0)
+
+def build(table: MexicanHatModel, needs: Needs) -> MexicanHat:
+    """The network of its table, whatever the inputs."""
+    return MexicanHat(table.order, table.power)

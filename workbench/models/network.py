@@ -3,33 +3,41 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
+from dataclasses import dataclass
+from math import prod
 
 import torch
 from torch import Tensor, nn
 
-from workbench.models.structure import Layer, Neurons, Parameter, Structure
+from workbench.models.structure import Description, Layer, Neurons, Parameter, Structure
 
 
 class Network(nn.Module, ABC):
-    """An nn.Module that declares its layers and neurons; forward maps x (n, …) to (n) or (n, C).
-
-    `mixes_samples`: a sample's output depends on the others of the call (batch statistics). Such a network
-    takes the samples whose statistics count as forward's second argument, `reference`.
-    """
-
-    mixes_samples: bool = False
-
-    def counted(self) -> tuple[nn.Module, int]:
-        """A network, and how many times what its backward pass keeps is held while this one's runs."""
-        return self, 1
+    """An nn.Module that describes itself; forward maps x (n, …) to (n) or (n, C)."""
 
     @abstractmethod
-    def layers(self) -> tuple[Layer, ...]:
-        """Layers in the order of the forward pass."""
+    def describe(self) -> Description:
+        """Layers, neurons, and what else is known of the network; the same at every θ."""
 
-    @abstractmethod
-    def neurons(self) -> Neurons | None:
-        """The neurons whose directions are worth watching, or None."""
+
+@dataclass(frozen=True)
+class Needs:
+    """What a network is built for: inputs (n, *input_shape), `outputs` numbers for each, and a seed that
+    draws what stays fixed."""
+
+    input_shape: tuple[int, ...]
+    outputs: int
+    seed: int
+
+    @property
+    def d(self) -> int:
+        """Numbers of one input."""
+        return prod(self.input_shape)
+
+
+def described(model: nn.Module) -> Description | None:
+    """What a module says of itself; None for those of the user, which say nothing."""
+    return model.describe() if isinstance(model, Network) else None
 
 
 def leaky(s: Tensor, leak: float) -> Tensor:
@@ -57,8 +65,9 @@ def structure_of(model: nn.Module, d: int) -> Structure:
             continue
         parameters.append(Parameter(name, tuple(tensor.shape), start))
         start = parameters[-1].stop
-    if isinstance(model, Network):
-        return Structure(tuple(parameters), model.layers(), model.neurons())
+    found = described(model)
+    if found is not None:
+        return Structure(tuple(parameters), found)
     owners: dict[str, list[str]] = {}
     for parameter in parameters:
         # A parameter held by the root module is a layer of its own.
@@ -66,7 +75,8 @@ def structure_of(model: nn.Module, d: int) -> Structure:
         owners.setdefault(owner, []).append(parameter.name)
     layers = tuple(Layer(owner, tuple(names)) for owner, names in owners.items())
     rows = next((p for p in parameters if len(p.shape) == 2 and p.shape[1] == d), None)
-    return Structure(tuple(parameters), layers, Neurons("rows", rows.name) if rows else None)
+    neurons = Neurons(rows.name) if rows else None
+    return Structure(tuple(parameters), Description(layers, neurons))
 
 
 def flatten(model: nn.Module, dtype: torch.dtype, device: torch.device) -> Tensor:

@@ -9,9 +9,10 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import conv2d
 
-from workbench.models.convolutional import Image
-from workbench.models.network import Network
-from workbench.models.structure import Layer
+from workbench.config.models import ResidualModel
+from workbench.models.convolutional import Image, image_of
+from workbench.models.network import Needs, Network
+from workbench.models.structure import Description, Layer
 
 Filters = Literal["dense", "convolution"]
 EPSILON = 1e-5
@@ -47,7 +48,7 @@ class Residual(Network):
         self.shape = shape if isinstance(shape, tuple) else (shape,)
         self.blocks = blocks
         self.biases = biases
-        self.mixes_samples = batch_norm
+        self.batch_norm = batch_norm
         self.depth = 2 * blocks + 2
         kernel = (KERNEL, KERNEL) if len(self.shape) == 3 else ()
         for k in range(self.depth):
@@ -91,7 +92,7 @@ class Residual(Network):
 
     def _normalized(self, s: Tensor, k: int, count: int) -> Tensor:
         """B(s), mean and variance over the first `count` rows."""
-        if self.mixes_samples:
+        if self.batch_norm:
             gain: Tensor = getattr(self, f"gain{k}")
             over = [0] if s.ndim == 2 else [0, 2, 3]
             seen = s[:count]
@@ -105,17 +106,30 @@ class Residual(Network):
         bias: Tensor | None = getattr(self, f"b{k}", None)
         return s if bias is None else s + _along(bias, s)
 
-    def layers(self) -> tuple[Layer, ...]:
-        """w_k with its gain and bias; none has an order."""
+    def describe(self) -> Description:
+        """w_k with its gain and bias; none has an order. No neurons: a direction of the first layer means
+        little behind skips and normalization."""
         found = []
         for k in range(self.depth):
             also = tuple(name for name in (f"gain{k}", f"b{k}") if hasattr(self, name))
             fan_in = prod(self.get_parameter(f"w{k}").shape[1:])
             found.append(Layer(f"w{k}", (f"w{k}", *also), None, fan_in, also))
-        return tuple(found)
+        return Description(layers=tuple(found), mixes_samples=self.batch_norm)
 
-    def neurons(self) -> None:
-        """None: a direction of the first layer means little behind skips and normalization."""
+
+def build(table: ResidualModel, needs: Needs) -> Residual:
+    """The network of its table, over vectors, or over pictures where its filters are convolutions."""
+    shape: Image | int = needs.d
+    if table.filters == "convolution":
+        shape = image_of(needs.input_shape, table.image, table.kind)
+    return Residual(
+        shape,
+        table.width,
+        table.blocks,
+        needs.outputs,
+        biases=table.biases == "all",
+        batch_norm=table.batch_norm,
+    )
 
 
 def _along(vector: Tensor, s: Tensor) -> Tensor:

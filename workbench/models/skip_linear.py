@@ -5,8 +5,9 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
-from workbench.models.network import Network
-from workbench.models.structure import Layer, Neurons
+from workbench.config.models import SkipLinearModel
+from workbench.models.network import Needs, Network
+from workbench.models.structure import Description, Layer, Neurons
 
 
 class SkipLinear(Network):
@@ -26,10 +27,15 @@ class SkipLinear(Network):
         h = x.flatten(1)
         return (h @ self.w.T) @ self.v + h @ self.u
 
-    def layers(self) -> tuple[Layer, ...]:
-        """w, v, u; none has an order by itself."""
-        return (Layer("w", ("w",)), Layer("v", ("v",)), Layer("u", ("u",)))
+    def describe(self) -> Description:
+        """w, v, u, of which none has an order by itself; neurons are the rows of w."""
+        return Description(
+            layers=(Layer("w", ("w",)), Layer("v", ("v",)), Layer("u", ("u",))),
+            neurons=Neurons("w", leak=1.0),
+            linear=True,
+        )
 
-    def neurons(self) -> Neurons:
-        """Rows of w."""
-        return Neurons("rows", "w", leak=1.0)
+
+def build(table: SkipLinearModel, needs: Needs) -> SkipLinear:
+    """The network of its table."""
+    return SkipLinear(needs.d, table.width)

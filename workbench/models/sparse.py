@@ -7,8 +7,10 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor, nn
 
-from workbench.models.network import Network, activate
-from workbench.models.structure import Layer, Matrix
+from workbench.config.models import SparseModel
+from workbench.errors import BadInput
+from workbench.models.network import Needs, Network, activate
+from workbench.models.structure import Description, Layer, Matrix
 
 
 class Sparse(Network):
@@ -43,16 +45,28 @@ class Sparse(Network):
         place: Tensor = getattr(self, f"place{k}")
         return weight.new_zeros(rows * columns).scatter(0, place, weight).view(rows, columns)
 
-    def layers(self) -> tuple[Layer, ...]:
-        """w1 … wL; a unit sums the mean number of weights of its layer's units."""
-        found = []
+    def describe(self) -> Description:
+        """w1 … wL; a unit sums the mean number of weights of its layer's units. No neurons: units that see
+        different coordinates share no space of directions."""
+        layers, matrices = [], []
         for k, shape in enumerate(self.shapes, start=1):
             fan_in = max(1, round(self.get_parameter(f"w{k}").numel() / shape[0]))
             place: Tensor = getattr(self, f"place{k}")
             linear = self.activation == "linear" or k == len(self.shapes)
             matrix = Matrix(f"w{k}", shape, tuple(place.tolist()), 1.0 if linear else 0.0)
-            found.append(Layer(f"w{k}", (f"w{k}",), order=1.0, fan_in=fan_in, matrix=matrix))
-        return tuple(found)
+            layers.append(Layer(f"w{k}", (f"w{k}",), order=1.0, fan_in=fan_in, matrix=matrix))
+            matrices.append(matrix)
+        return Description(
+            layers=tuple(layers), stages=tuple(matrices), linear=self.activation == "linear"
+        )
 
-    def neurons(self) -> None:
-        """None: units that see different coordinates share no space of directions."""
+
+def build(table: SparseModel, needs: Needs) -> Sparse:
+    """The network of its table's masks; raises BadInput unless the first is as wide as an input."""
+    columns = len(table.masks[0][0])
+    if columns != needs.d:
+        raise BadInput(
+            f"model.masks: the first mask has {columns} columns, and an input has {needs.d} numbers; "
+            "they must agree."
+        )
+    return Sparse([torch.tensor(mask, dtype=torch.bool) for mask in table.masks], table.activation)

@@ -5,8 +5,10 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
-from workbench.models.network import Network, leaky
-from workbench.models.structure import Layer, Neurons
+from workbench.config.models import SquaredReluModel
+from workbench.models.network import Needs, Network, leaky
+from workbench.models.signs import fixed_signs
+from workbench.models.structure import Description, Layer, Neurons
 
 
 class SquaredRelu(Network):
@@ -24,11 +26,17 @@ class SquaredRelu(Network):
         """Outputs (n) for inputs (n, d)."""
         return leaky(x @ self.u.T, self.leak).square() @ self.signs
 
-    def layers(self) -> tuple[Layer, ...]:
-        """The one layer u."""
-        return (Layer("u", ("u",)),)
-
-    def neurons(self) -> Neurons:
-        """Every row of u, with its sign."""
+    def describe(self) -> Description:
+        """The one layer u, whose rows are neurons that separate, each with its sign."""
         signs = tuple(float(s) for s in self.signs)
-        return Neurons("squared-relu", "u", signs=signs, leak=self.leak)
+        return Description(
+            layers=(Layer("u", ("u",)),),
+            neurons=Neurons("u", signs=signs, leak=self.leak, ncf="squared-relu"),
+            smooth_gates=True,
+        )
+
+
+def build(table: SquaredReluModel, needs: Needs) -> SquaredRelu:
+    """The network of its table."""
+    signs = fixed_signs(table.signs, table.width, needs.seed)
+    return SquaredRelu(needs.d, table.width, table.leak, signs)

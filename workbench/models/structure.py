@@ -1,4 +1,4 @@
-"""What a network declares of itself: parameters in one flat vector, layers, neurons.
+"""What a network declares of itself: parameters in one flat vector, layers, neurons, stages.
 
 Knows no torch: measures, the inspector and the reader of an old run use it on plain arrays.
 """
@@ -11,9 +11,10 @@ from typing import Literal
 
 import numpy as np
 
-from workbench.arrays import Float
+from workbench.arrays import Float, Int
 
-NeuronFamily = Literal["squared-relu", "two-layer-relu", "diagonal", "rows"]
+NeuronNcf = Literal["squared-relu", "two-layer-relu"]
+"""Single neurons with a known correlation function: s σ(u·x)² with s = ±1 fixed, v σ(u·x) with v trained."""
 
 
 @dataclass(frozen=True)
@@ -32,16 +33,39 @@ class Parameter:
 
 @dataclass(frozen=True)
 class Matrix:
-    """A layer as a matrix W (rows, columns) that maps the layer before it.
+    """A layer as a matrix W (rows, columns): h ↦ W h + b, and an activation behind it.
 
-    The numbers of `parameter` lie at the flat `place`s of W, which is zero elsewhere; None: they are W, row
-    by row. `leak` is the slope below zero of the activation behind it: 1 is linear, 0 a ReLU.
+    The `numbers` of `parameter` (None: each once, in order) lie at the flat `place`s of W, which is zero
+    elsewhere; no places: they are W, row by row. `leak` is the activation's slope below zero: 1 is linear,
+    0 a ReLU. `bias` names b, where there is one.
     """
 
     parameter: str
     shape: tuple[int, int]
     place: tuple[int, ...] | None = None
     leak: float = 1.0
+    bias: str | None = None
+    numbers: tuple[int, ...] | None = None
+
+
+@dataclass(frozen=True)
+class ConvolutionStage:
+    """Filters `parameter` (out, channels, k, k) over pictures of shape `image` with `padding` zeros around,
+    stride 1, plus a `bias` a filter; then an activation of slope `leak` below zero."""
+
+    parameter: str
+    bias: str | None
+    padding: int
+    image: tuple[int, int, int]
+    leak: float = 0.0
+
+
+@dataclass(frozen=True)
+class PoolStage:
+    """Max-pooling over disjoint 2×2 windows; an odd last row or column is pooled by itself."""
+
+
+Stage = Matrix | ConvolutionStage | PoolStage
 
 
 @dataclass(frozen=True)
@@ -65,25 +89,66 @@ class Layer:
 class Neurons:
     """H neurons with incoming weights u (H, d), and outgoing weights that are trained or fixed signs.
 
-    `family` "squared-relu", "two-layer-relu" and "diagonal" are separable neurons the correlation function
-    is known for; a diagonal one, (u_j, v_j), sees coordinate j of x alone, so that d = 1. "rows" are rows of
-    a first layer, shown but without that theory.
+    `ncf`: Φ is a sum over these neurons, with a correlation function of single ones of that kind. None: rows
+    of a first layer, shown but without that theory. `apart`: neuron j sees coordinate j of x alone, so that
+    d = 1. `leak`: of their activation.
     """
 
-    family: NeuronFamily
     incoming: str
     outgoing: str | None = None
     signs: tuple[float, ...] | None = None
     leak: float = 0.0
+    ncf: NeuronNcf | None = None
+    apart: bool = False
+
+
+@dataclass(frozen=True)
+class Description:
+    """What a network says of itself; what it does not say is not guessed at.
+
+    `layers`: in the order of the forward pass. `neurons`: those whose directions are worth watching.
+    `inseparable`: a sentence on why single neurons have no correlation function, where there is more to say
+    than that the network is not known to separate.
+
+    `stages`: Φ as a chain of affine maps, activations and pools; what the last one gives are the outputs.
+    Its names may be those of buffers. `linear`: Φ is linear in x, whatever θ. `linearised`: Φ is affine in
+    θ, and its tangent kernel the same all the way.
+
+    `smooth_gates`: squares or higher powers stand behind every ReLU, so that ∇Φ has no kinks.
+    `mixes_samples`: an output depends on the other samples of the call (batch statistics); forward then
+    takes the samples whose statistics count as its second argument, `reference`.
+
+    `counted`: a submodule ("": the network itself) and how many times what its backward pass keeps is held
+    while this network's runs.
+    """
+
+    layers: tuple[Layer, ...]
+    neurons: Neurons | None = None
+    inseparable: str = ""
+    stages: tuple[Stage, ...] | None = None
+    linear: bool = False
+    linearised: bool = False
+    smooth_gates: bool = False
+    mixes_samples: bool = False
+    counted: tuple[str, int] = ("", 1)
 
 
 @dataclass(frozen=True)
 class Structure:
-    """Parameters in their order in θ, layers in the order of the forward pass, neurons if declared."""
+    """Parameters in their order in θ, and what the network says of itself."""
 
     parameters: tuple[Parameter, ...]
-    layers: tuple[Layer, ...]
-    neurons: Neurons | None = None
+    description: Description
+
+    @property
+    def layers(self) -> tuple[Layer, ...]:
+        """Layers in the order of the forward pass."""
+        return self.description.layers
+
+    @property
+    def neurons(self) -> Neurons | None:
+        """The neurons, if any are declared."""
+        return self.description.neurons
 
     @property
     def size(self) -> int:
@@ -112,8 +177,19 @@ class Structure:
         if matrix.place is None:
             return free.reshape(*theta.shape[:-1], rows, columns)
         flat = np.zeros((*theta.shape[:-1], rows * columns))
-        flat[..., list(matrix.place)] = free
+        numbers = slice(None) if matrix.numbers is None else list(matrix.numbers)
+        flat[..., list(matrix.place)] = free[..., numbers]
         return flat.reshape(*theta.shape[:-1], rows, columns)
+
+    def indices(self, matrix: Matrix) -> Int[np.ndarray, "r c"]:
+        """Where in θ each entry of a layer's matrix lies, −1 where there is none; raises KeyError."""
+        parameter = self.parameter(matrix.parameter)
+        own = np.arange(parameter.start, parameter.stop)
+        if matrix.place is None:
+            return own.reshape(matrix.shape)
+        flat = np.full(prod(matrix.shape), -1, dtype=np.int64)
+        flat[list(matrix.place)] = own if matrix.numbers is None else own[list(matrix.numbers)]
+        return flat.reshape(matrix.shape)
 
     @property
     def linear_chain(self) -> tuple[Matrix, ...] | None:

@@ -5,8 +5,9 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
-from workbench.models.network import Network, leaky
-from workbench.models.structure import Layer, Neurons
+from workbench.config.models import TwoLayerReluModel
+from workbench.models.network import Needs, Network, leaky
+from workbench.models.structure import Description, Layer, Matrix, Neurons
 
 
 class TwoLayerRelu(Network):
@@ -22,10 +23,16 @@ class TwoLayerRelu(Network):
         """Outputs (n) for inputs (n, d)."""
         return leaky(x @ self.u.T, self.leak) @ self.v
 
-    def layers(self) -> tuple[Layer, ...]:
-        """u, then v."""
-        return (Layer("u", ("u",)), Layer("v", ("v",)))
+    def describe(self) -> Description:
+        """u, then v; the pairs (u_k, v_k) separate."""
+        width, d = self.u.shape
+        return Description(
+            layers=(Layer("u", ("u",)), Layer("v", ("v",))),
+            neurons=Neurons("u", outgoing="v", leak=self.leak, ncf="two-layer-relu"),
+            stages=(Matrix("u", (width, d), leak=self.leak), Matrix("v", (1, width))),
+        )
 
-    def neurons(self) -> Neurons:
-        """Pairs (u_k, v_k)."""
-        return Neurons("two-layer-relu", "u", outgoing="v", leak=self.leak)
+
+def build(table: TwoLayerReluModel, needs: Needs) -> TwoLayerRelu:
+    """The network of its table."""
+    return TwoLayerRelu(needs.d, table.width, table.leak)

@@ -5,8 +5,10 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
-from workbench.models.network import Network, leaky
-from workbench.models.structure import Layer, Matrix, Neurons
+from workbench.config.models import TwoTrainableReluModel
+from workbench.models.network import Needs, Network, leaky
+from workbench.models.signs import fixed_signs
+from workbench.models.structure import Description, Layer, Matrix, Neurons
 
 
 class TwoTrainableRelu(Network):
@@ -26,14 +28,19 @@ class TwoTrainableRelu(Network):
         """Outputs (n) for inputs (n, d)."""
         return leaky(leaky(x @ self.w1.T, self.leak) @ self.w2.T, self.leak) @ self.v
 
-    def layers(self) -> tuple[Layer, ...]:
-        """w1, then w2."""
-        first, second = self.w1.shape, self.w2.shape
-        return (
-            Layer("w1", ("w1",), matrix=Matrix("w1", (first[0], first[1]), leak=self.leak)),
-            Layer("w2", ("w2",), matrix=Matrix("w2", (second[0], second[1]), leak=self.leak)),
+    def describe(self) -> Description:
+        """w1, then w2; neurons are rows of the first layer."""
+        (first, d), second = self.w1.shape, len(self.w2)
+        lower = Matrix("w1", (first, d), leak=self.leak)
+        upper = Matrix("w2", (second, first), leak=self.leak)
+        return Description(
+            layers=(Layer("w1", ("w1",), matrix=lower), Layer("w2", ("w2",), matrix=upper)),
+            neurons=Neurons("w1", leak=self.leak),
+            stages=(lower, upper, Matrix("v", (1, second))),
         )
 
-    def neurons(self) -> Neurons:
-        """Rows of the first layer."""
-        return Neurons("rows", "w1", leak=self.leak)
+
+def build(table: TwoTrainableReluModel, needs: Needs) -> TwoTrainableRelu:
+    """The network of its table."""
+    signs = fixed_signs(table.signs, table.widths[1], needs.seed)
+    return TwoTrainableRelu(needs.d, table.widths, table.leak, signs)

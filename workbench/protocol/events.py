@@ -1,25 +1,37 @@
-"""What the engine tells: plain dataclasses, published from its thread."""
+"""What the engine tells: plain dataclasses, published from its thread.
+
+An event that people are told of (`Told`) owns its `kind`, one word, and its `text`, a sentence or nothing:
+the screen, the log and the run's file say the same.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Literal
+from typing import ClassVar, Literal, NamedTuple
 
 import numpy as np
 
 from workbench.arrays import Array, Float
 from workbench.protocol.inspections import ForecastOutcome, RecordedInspection
+from workbench.protocol.status import RunStatus
 
-Outcome = Literal["finished", "stopped", "diverged", "stalled"]
+Ending = Literal[RunStatus.FINISHED, RunStatus.STOPPED, RunStatus.DIVERGED, RunStatus.STALLED]
+"""How an engine ends on purpose."""
 
 
 @dataclass(frozen=True)
 class Started:
     """The first step is about to be taken."""
 
+    kind: ClassVar[str] = "started"
     step: int
     engine: str
+
+    @property
+    def text(self) -> str:
+        """Which engine steps."""
+        return f"{self.engine} engine"
 
 
 @dataclass(frozen=True)
@@ -31,33 +43,38 @@ class Recorded:
 
 @dataclass(frozen=True)
 class Paused:
-    """The engine waits at `step`."""
+    """The engine waits at `step`; `text` is the reason."""
 
+    kind: ClassVar[str] = "paused"
     step: int
-    reason: str
+    text: str
 
 
 @dataclass(frozen=True)
 class Resumed:
     """The engine goes on from `step`."""
 
+    kind: ClassVar[str] = "resumed"
     step: int
+    text: str = ""
 
 
 @dataclass(frozen=True)
 class Perturbed:
-    """θ was moved by hand."""
+    """θ was moved by hand; `text` says how."""
 
+    kind: ClassVar[str] = "perturbed"
     step: int
     text: str
 
 
 @dataclass(frozen=True)
 class SaddleFound:
-    """The state is near a saddle; `theta` (P) is that state, where it is known."""
+    """The state is near a saddle, on the evidence in `text`; `theta` (P) is that state, where it is known."""
 
+    kind: ClassVar[str] = "saddle"
     step: int
-    evidence: str
+    text: str
     theta: Array | None = field(default=None, repr=False, compare=False)
 
 
@@ -66,13 +83,14 @@ class Inspected:
     """A look into the state at `step`, to be kept in the run."""
 
     step: int
-    kept: RecordedInspection
+    inspection: RecordedInspection
 
 
 @dataclass(frozen=True)
 class Forecast:
     """What is forecast at `step`, or what became of it; `outcome` goes to the run's tables."""
 
+    kind: ClassVar[str] = "forecast"
     step: int
     text: str
     outcome: ForecastOutcome | None = None
@@ -82,6 +100,7 @@ class Forecast:
 class Noted:
     """What the step rule has to say of a step."""
 
+    kind: ClassVar[str] = "note"
     step: int
     text: str
 
@@ -90,6 +109,8 @@ class Noted:
 class Checkpointed:
     """The state's arrays, to be made durable by whoever records."""
 
+    kind: ClassVar[str] = "checkpoint"
+    text: ClassVar[str] = ""
     step: int
     arrays: Mapping[str, Array]
 
@@ -99,36 +120,50 @@ class Finished:
     """The engine has ended on purpose."""
 
     step: int
-    outcome: Outcome
+    outcome: Ending
     text: str = ""
+
+    @property
+    def kind(self) -> str:
+        """How it ended."""
+        return self.outcome.value
 
 
 @dataclass(frozen=True)
 class Failed:
     """The engine has ended by an exception."""
 
+    kind: ClassVar[str] = "failed"
     step: int
     error: BaseException
 
+    @property
+    def text(self) -> str:
+        """What the exception says."""
+        return str(self.error)
 
-Event = (
+
+Told = (
     Started
-    | Recorded
     | Paused
     | Resumed
     | Perturbed
     | SaddleFound
-    | Inspected
     | Forecast
     | Noted
     | Checkpointed
     | Finished
     | Failed
 )
+Event = Told | Recorded | Inspected
 
-Mode = Literal[
-    "starting", "running", "paused", "finished", "stopped", "diverged", "stalled", "failed"
-]
+
+class RunEvent(NamedTuple):
+    """Something that happened in a run, as its file, its log and the screen have it: `kind` is one word."""
+
+    step: int
+    kind: str
+    text: str = ""
 
 
 @dataclass(frozen=True)
@@ -140,7 +175,7 @@ class Snapshot:
     """
 
     step: int
-    mode: Mode
+    mode: RunStatus
     theta: Float[np.ndarray, " P"]
     outputs: Float[np.ndarray, "n ..."]
     values: Mapping[str, float] = field(default_factory=dict)

@@ -163,8 +163,8 @@ def latest_checkpoint(folder: Path, *, at_most: int | None = None) -> Checkpoint
     return None
 
 
-def prune_checkpoints(folder: Path, keep: int, protect: set[int] | None = None) -> list[int]:
-    """Remove all but the newest `keep` checkpoints, those of `protect`, and half-written ones.
+def prune_checkpoints(folder: Path, keep: int) -> list[int]:
+    """Remove all but the newest `keep` checkpoints, and half-written ones.
 
     Returns:
         The steps whose checkpoints were removed.
@@ -172,7 +172,6 @@ def prune_checkpoints(folder: Path, keep: int, protect: set[int] | None = None) 
     Raises:
         StorageError: a file cannot be removed.
     """
-    spared = protect or set()
     place = Path(folder) / FOLDER
     older = list_checkpoints(folder)[: -keep or None] if keep >= 0 else []
     removed = []
@@ -180,9 +179,8 @@ def prune_checkpoints(folder: Path, keep: int, protect: set[int] | None = None) 
         for leftover in place.glob("ck_*.h5.tmp"):
             leftover.unlink(missing_ok=True)
         for step, path in older:
-            if step not in spared:
-                path.unlink(missing_ok=True)
-                removed.append(step)
+            path.unlink(missing_ok=True)
+            removed.append(step)
         if removed:
             sync_folder(place)
     except OSError as error:

@@ -15,6 +15,7 @@ import numpy as np
 
 from workbench.arrays import Array
 from workbench.errors import StorageError, clean_text
+from workbench.protocol.status import RunStatus
 from workbench.record.atomic import write_error
 from workbench.record.handle import created
 from workbench.record.inspections import tables_of
@@ -45,7 +46,7 @@ def copy_run(
     target: Path,
     *,
     packed: bool,
-    status: str | None = None,
+    status: RunStatus | None = None,
     progress: Progress | None = None,
     direction_width: int | None = None,
 ) -> None:
@@ -72,7 +73,7 @@ def copy_file(
     target: Path,
     *,
     packed: bool,
-    status: str | None = None,
+    status: RunStatus | None = None,
     progress: Progress | None = None,
     direction_width: int | None = None,
 ) -> None:
@@ -118,7 +119,7 @@ def _fill(
     reader: RunReader,
     file: Any,
     packed: bool,
-    status: str,
+    status: RunStatus,
     progress: Progress | None,
     direction_width: int | None,
 ) -> None:

@@ -252,7 +252,7 @@ def _add_blocks(archive: zipfile.ZipFile, reader: RunReader, name: str) -> None:
 
 def _attributes(reader: RunReader) -> dict[str, Any]:
     """The root attributes, with the status as a reader sees it."""
-    return {**reader.attributes, "status": reader.status}
+    return {**reader.attributes, "status": reader.status.value}
 
 
 _WRITERS: dict[str, _Writer] = {

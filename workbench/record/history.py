@@ -201,21 +201,6 @@ class History:
         if len(rows[STEP]):
             self._add(rows)
 
-    def truncate(self, step: int) -> None:
-        """Forget records with steps ≥ `step`; views given out before stay as they were."""
-        now = self._published
-        count = int(np.searchsorted(now.step, step, side="left"))
-        kept = {name: values[:count] for name, values in now.scalars.items()}
-        vectors = {name: self.vector(name) for name in now.vectors}
-        self._start_over()
-        if count:
-            self._add({**kept, STEP: now.step[:count]})
-        for name, (steps, values) in vectors.items():
-            below = steps < step
-            if below.any():
-                rows = np.searchsorted(now.step, steps[below])
-                self._add_vector(name, rows, steps[below], values[below])
-
     @property
     def step(self) -> Array:
         """The step of every record, (T,), read-only."""

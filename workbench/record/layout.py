@@ -20,8 +20,10 @@ import numpy as np
 
 from workbench.arrays import Array
 from workbench.errors import BadInput, clean_text, unknown
+from workbench.measures.panel import SeriesSpec
+from workbench.protocol.status import RunStatus
 from workbench.record.chunks import chunk_shape
-from workbench.record.schema import SCHEMA_VERSION, SERIES, STEP, SeriesSpec
+from workbench.record.schema import SCHEMA_VERSION, SERIES, STEP
 from workbench.record.tables import build_tables
 
 Value = str | int | float | bool
@@ -190,7 +192,7 @@ def build(
     file: Any,
     *,
     attributes: Mapping[str, Value],
-    status: str,
+    status: RunStatus,
     x: Array | None,
     y: Array | None,
     series: Sequence[SeriesLayout],
@@ -212,9 +214,9 @@ def build(
         if key not in ("schema_version", "status"):
             file.attrs[key] = _attribute(value)
     if packed:
-        file.attrs["status"] = _attribute(status)
+        file.attrs["status"] = _attribute(status.value)
     else:
-        raw = np.array(truncated(status, STATUS_BYTES), dtype=f"S{STATUS_BYTES}")
+        raw = np.array(truncated(status.value, STATUS_BYTES), dtype=f"S{STATUS_BYTES}")
         file.attrs.create("status", raw, dtype=f"S{STATUS_BYTES}")
     group = file.create_group("series")
     _build_series(group, series, coordinates, packed=packed)

@@ -6,9 +6,9 @@ import numpy as np
 
 from workbench.arrays import Array
 from workbench.measures.own import OwnSeries
-from workbench.measures.panel import QUANTILES, Panel
+from workbench.measures.panel import Panel, SeriesSpec
+from workbench.measures.series.margins import QUANTILES
 from workbench.record.layout import SeriesLayout
-from workbench.record.schema import SeriesSpec
 
 
 def layouts_of(panel: Panel) -> list[SeriesLayout]:

@@ -19,22 +19,22 @@ import numpy as np
 
 from workbench.arrays import Array
 from workbench.errors import StorageError, clean_text, unknown
+from workbench.measures.panel import SeriesSpec
+from workbench.protocol.events import RunEvent
 from workbench.protocol.inspections import RecordedInspection
+from workbench.protocol.status import RunStatus, status_of
 from workbench.record.layout import SeriesLayout, Value
-from workbench.record.lock import RunLock, is_alive
+from workbench.record.lock import is_alive
 from workbench.record.overlay import Overlay, reading
 from workbench.record.schema import (
-    LIVE_STATUSES,
     RUN_FILE,
     SCHEMA_VERSION,
     SERIES,
     STEP,
-    SeriesSpec,
 )
-from workbench.record.superblock import recover
 from workbench.record.table_files import NONE, Counts, counts_in, read_inspections
 from workbench.record.tables import width_in
-from workbench.record.values import Event, attribute_value, root_attributes, text_value
+from workbench.record.values import attribute_value, root_attributes, text_value
 
 BLOCK_BYTES = 8 * 1024 * 1024
 _ATTEMPTS = 6
@@ -91,10 +91,10 @@ class RunReader:
         return self.path.name == RUN_FILE and is_alive(self.folder)
 
     @property
-    def status(self) -> str:
+    def status(self) -> RunStatus:
         """The stored status, or `lost` if that needs a living writer and there is none."""
-        stored = str(self.attributes.get("status", "unknown"))
-        return "lost" if stored in LIVE_STATUSES and not self.live else stored
+        stored = status_of(str(self.attributes.get("status", "")))
+        return RunStatus.LOST if stored.needs_writer and not self.live else stored
 
     def refresh(self) -> int:
         """Look again: afterwards the records committed by now can be read.
@@ -197,16 +197,16 @@ class RunReader:
         for start in range(0, self.n_records, rows):
             yield start, self.read(name, slice(start, start + rows))
 
-    def events(self) -> list[Event]:
+    def events(self) -> list[RunEvent]:
         """The committed events, in the order they happened."""
 
-        def load() -> list[Event]:
+        def load() -> list[RunEvent]:
             group = self._file.get("events")
             if group is None or not self._n_events:
                 return []
             columns = [group[name][: self._n_events] for name in ("step", "kind", "text")]
             return [
-                Event(int(step), text_value(kind, 64), text_value(text, 1000))
+                RunEvent(int(step), text_value(kind, 64), text_value(text, 1000))
                 for step, kind, text in zip(*columns, strict=True)
             ]
 
@@ -386,17 +386,3 @@ def _pick(dataset: Any, index: Array) -> Array:
     else:
         found = np.asarray(dataset[unique])
     return found[inverse.reshape(index.shape)]
-
-
-def recover_run(folder: Path) -> bool:
-    """Take the run's lock and clear what a killed writer left set in its file.
-
-    Returns:
-        True if the file was changed.
-
-    Raises:
-        RunBusy: the run is being written.
-        StorageError: the file is missing, damaged or cannot be written.
-    """
-    with RunLock(Path(folder)):
-        return recover(Path(folder) / RUN_FILE)

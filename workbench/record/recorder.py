@@ -15,14 +15,13 @@ from workbench.protocol.events import (
     Finished,
     Forecast,
     Inspected,
-    Noted,
     Paused,
-    Perturbed,
     Recorded,
     Resumed,
-    SaddleFound,
     Started,
+    Told,
 )
+from workbench.protocol.status import RunStatus
 from workbench.record.checkpoint import prune_checkpoints, save_checkpoint
 from workbench.record.schema import STEP
 from workbench.record.store import RunStore
@@ -73,46 +72,42 @@ class Recorder:
             case Checkpointed(step, arrays):
                 store.commit(sync=True)
                 save_checkpoint(self.folder, step, arrays, self.attributes)
-                prune_checkpoints(self.folder, self.keep, protect=set())
-            case Started(step, engine):
-                self._say(event, step, "started", f"{engine} engine")
-                store.commit()
-            case Paused(step, reason):
-                self._say(event, step, "paused", reason)
-                store.set_status("paused")
-                store.commit(sync=True)
-            case Resumed(step):
-                self._say(event, step, "resumed", "")
-                store.set_status("running")
-                store.commit()
-            case Perturbed(step, text):
-                self._say(event, step, "perturbed", text)
-            case SaddleFound(step, evidence):
-                self._say(event, step, "saddle", evidence)
-            case Noted(step, text):
-                self._say(event, step, "note", text)
-            case Inspected(_, kept):
+                prune_checkpoints(self.folder, self.keep)
+            case Inspected(_, inspection):
                 if event is not self._said:
-                    store.keep(kept)
+                    store.keep(inspection)
                     self._said = event
                 store.commit(sync=True)
-            case Forecast(step, text, outcome):
-                if outcome is not None and event is not self._said:
-                    store.keep(outcome)
-                self._say(event, step, "forecast", text)
-                store.commit(sync=True)
-            case Finished(step, outcome, text):
-                self._say(event, step, outcome, text)
-                if outcome == "stopped":
-                    store.set_status("stopped")
-                    store.close()
-                else:
-                    self.warning = store.finish(outcome)
+            case _:
+                self._tell(event)
 
-    def _say(self, event: Event, step: int, kind: str, text: str) -> None:
+    def _tell(self, event: Told) -> None:
+        """What people are told of, into the file; how durable at once depends on what it is."""
+        store = self.store
+        if isinstance(event, Forecast) and event.outcome is not None and event is not self._said:
+            store.keep(event.outcome)
+        self._say(event)
+        match event:
+            case Started():
+                store.commit()
+            case Paused():
+                store.set_status(RunStatus.PAUSED)
+                store.commit(sync=True)
+            case Resumed():
+                store.set_status(RunStatus.RUNNING)
+                store.commit()
+            case Forecast():
+                store.commit(sync=True)
+            case Finished(_, RunStatus.STOPPED):
+                store.set_status(RunStatus.STOPPED)
+                store.close()
+            case Finished(_, outcome):
+                self.warning = store.finish(outcome)
+
+    def _say(self, event: Told) -> None:
         """Take an event, once: after a failed write the same one comes again, and was carried over."""
         if event is not self._said:
-            self.store.event(step, kind, text)
+            self.store.event(event.step, event.kind, event.text)
             self._said = event
 
     def _mend(self) -> None:
@@ -125,8 +120,8 @@ class Recorder:
     def _failed(self, event: Failed) -> None:
         """Say so in the file if it still takes it; the error itself is told elsewhere."""
         try:
-            self.store.event(event.step, "failed", clean_text(str(event.error)))
-            self.store.set_status("failed")
+            self.store.event(event.step, event.kind, clean_text(event.text))
+            self.store.set_status(RunStatus.FAILED)
             self.store.close()
         except WorkbenchError as error:
             self.warning = str(error)

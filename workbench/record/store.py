@@ -17,8 +17,8 @@ is read after it is at least as long):
     live = {"engine": "h5netcdf", "driver_kwds": {"swmr": True}}
     ds = xarray.open_dataset(path, group="series", **live).isel(step=slice(n))
 
-On a finished run `xarray.open_dataset(path, group="series", engine="h5netcdf")` is enough; that of
-a killed one opens so after `workbench.record.reader.recover_run`.
+On a finished run `xarray.open_dataset(path, group="series", engine="h5netcdf")` is enough; one that was
+killed is resumed first, or exported.
 """
 
 from __future__ import annotations
@@ -36,6 +36,7 @@ import numpy as np
 from workbench.arrays import Array
 from workbench.errors import BadInput, StorageError, clean_text
 from workbench.protocol.inspections import ForecastOutcome, RecordedInspection
+from workbench.protocol.status import RunStatus, status_of
 from workbench.record import compact
 from workbench.record.atomic import put_in_place, write_error
 from workbench.record.buffer import Buffer, checked_rows
@@ -136,7 +137,7 @@ class RunStore:
                 build(
                     file,
                     attributes=attributes,
-                    status=str(attributes.get("status", "running")),
+                    status=status_of(str(attributes.get("status", RunStatus.RUNNING))),
                     x=x,
                     y=y,
                     series=series,
@@ -171,14 +172,18 @@ class RunStore:
                 (folder / leftover).unlink(missing_ok=True)
             if compact.must_rewrite(path, direction_width):
                 compact.copy_file(
-                    path, temporary, packed=False, status="running", direction_width=direction_width
+                    path,
+                    temporary,
+                    packed=False,
+                    status=RunStatus.RUNNING,
+                    direction_width=direction_width,
                 )
                 put_in_place(temporary, path)
             with reading(path):
                 store = cls._opened(folder)
         except OSError as error:
             raise write_error(path, error) from error
-        store.set_status("running")
+        store.set_status(RunStatus.RUNNING)
         return store
 
     @classmethod
@@ -255,13 +260,13 @@ class RunStore:
         except H5_ERRORS as error:
             raise self._failed(error) from error
 
-    def set_status(self, status: str) -> None:
+    def set_status(self, status: RunStatus) -> None:
         """Change the stored `status` (at most 32 bytes) and flush.
 
         Overwriting the fixed-length attribute in place is visible to readers and survives kills.
         """
         self._refuse_if_ended()
-        raw = np.array(truncated(status, STATUS_BYTES), dtype=f"S{STATUS_BYTES}")
+        raw = np.array(truncated(status.value, STATUS_BYTES), dtype=f"S{STATUS_BYTES}")
         try:
             h5py.h5a.open(self._file.id, b"status").write(raw)
             self._file.flush()
@@ -287,7 +292,7 @@ class RunStore:
         self.commit(sync=True)
         failed._buffer.clear()
 
-    def finish(self, status: str, *, progress: Progress | None = None) -> str | None:
+    def finish(self, status: RunStatus, *, progress: Progress | None = None) -> str | None:
         """Commit, store the final status and replace the file by a compressed copy.
 
         The copy is read back and compared before it takes the file's place.

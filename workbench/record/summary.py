@@ -12,11 +12,11 @@ import numpy as np
 
 from workbench.arrays import Array
 from workbench.errors import StorageError, WorkbenchError, clean_text
+from workbench.protocol.status import RunStatus
 from workbench.record.reader import RunReader
 from workbench.record.schema import RUN_FILE, STEP
 
 TREND_POINTS = 32
-UNREADABLE = "unreadable"
 
 
 @dataclass(frozen=True)
@@ -31,7 +31,7 @@ class RunSummary:
     run_id: str
     path: Path
     name: str = ""
-    status: str = UNREADABLE
+    status: RunStatus = RunStatus.UNREADABLE
     preset: str = ""
     created: str = ""
     modified: float = 0.0

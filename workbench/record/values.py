@@ -1,8 +1,7 @@
-"""What is read from run files besides numbers: text without control characters, events."""
+"""What is read from run files besides numbers: text without control characters."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -11,15 +10,6 @@ from workbench.errors import clean_text
 from workbench.record.layout import Value
 
 LONG_TEXT = 1_000_000
-
-
-@dataclass(frozen=True)
-class Event:
-    """Something that happened at a step: its kind is one word, its text a sentence."""
-
-    step: int
-    kind: str
-    text: str
 
 
 def clean_long_text(text: str) -> str:

@@ -4,42 +4,34 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from math import log
 
 import numpy as np
 import torch
 from torch import Tensor, nn
 
+from workbench.arrays import Array, Float
 from workbench.config.run import RunConfig
 from workbench.data.dataset import Dataset, require_labels
 from workbench.data.load import load_dataset
-from workbench.engine.batches import Minibatches
-from workbench.engine.eager import EagerProgram
-from workbench.engine.flow_field import FlowField
-from workbench.engine.flow_program import FlowProgram
-from workbench.engine.loss_based import LossBasedRule
-from workbench.engine.normalized import NormalizedRule
-from workbench.engine.own_rule import own_rule
 from workbench.engine.program import StepProgram
-from workbench.engine.rules import ConstantRule, StepRule
-from workbench.engine.saddle_watch import Answer, Confirm, SaddleWatch
-from workbench.engine.smoothness import SmoothnessRule
+from workbench.engine.saddle_watch import SaddleWatch
 from workbench.engine.state import EngineState
 from workbench.errors import BadInput
 from workbench.inspector.risk_model import RiskModel
 from workbench.inspector.state import InspectedState
-from workbench.inspector.time_limit import timed_judgement
+from workbench.losses.registry import loss_of
 from workbench.measures.layers import LayerMeasures, MaxMargin
-from workbench.measures.log_risk import log_risk
 from workbench.measures.own import own_series
 from workbench.measures.panel import Panel
+from workbench.measures.registry import MEASURES
 from workbench.measures.unit_margin import MOST_NUMBERS, UnitMargin
-from workbench.models.build import build_model
-from workbench.models.homogeneity import Homogeneity, measure_homogeneity
-from workbench.models.network import flatten, structure_of
-from workbench.models.repeatable import draws, is_steady, still_copy
+from workbench.models.homogeneity import Homogeneity
+from workbench.models.network import flatten
+from workbench.models.repeatable import draws, is_steady
 from workbench.models.start import first_theta
 from workbench.models.structure import Structure
+from workbench.run.network import ConfiguredNetwork, network_of
+from workbench.run.program import program_of
 from workbench.theory.margin.svm import hard_margin_svm
 from workbench.theory.numerics.separability import Inseparable
 
@@ -48,14 +40,10 @@ SVM_NUMBERS = 1 << 20
 
 
 @dataclass(frozen=True)
-class Setup:
-    """A network on its device, ready to be stepped, and what is known of it."""
+class Experiment:
+    """A network on its device, ready to be stepped, and what is measured of it."""
 
-    config: RunConfig
-    dataset: Dataset
-    model: nn.Module
-    structure: Structure
-    homogeneity: Homogeneity
+    network: ConfiguredNetwork
     state: EngineState
     panel: Panel
     program: StepProgram
@@ -64,7 +52,32 @@ class Setup:
     remarks: tuple[str, ...] = ()
     """What a new run says of itself at its start."""
     built: tuple[object, ...] = ()
-    """What `set_up` made of the configuration, to tell whether something else was put in its place."""
+    """What `experiment_of` made of the configuration, to tell whether something else was put in its place."""
+
+    @property
+    def config(self) -> RunConfig:
+        """What it was made of."""
+        return self.network.config
+
+    @property
+    def dataset(self) -> Dataset:
+        """The samples."""
+        return self.network.dataset
+
+    @property
+    def model(self) -> nn.Module:
+        """The module that is trained."""
+        return self.network.model
+
+    @property
+    def structure(self) -> Structure:
+        """Its parameters, layers and neurons."""
+        return self.network.structure
+
+    @property
+    def homogeneity(self) -> Homogeneity:
+        """Its orders."""
+        return self.network.homogeneity
 
     @property
     def foreign(self) -> bool:
@@ -75,75 +88,101 @@ class Setup:
             a is not b for a, b in zip(found, self.built, strict=True)
         )
 
+    def risk(self, step: int = 0, memory: Mapping[str, Array] | None = None) -> RiskModel:
+        """The risk on a copy of the network, with the buffers in `memory`; None: the run's present ones."""
+        return self.network.risk(step, self.state.memory if memory is None else memory)
 
-def set_up(config: RunConfig, dataset: Dataset | None = None) -> Setup:
-    """Everything but the files: data, model, start, measures, step program.
+    def inspected(
+        self,
+        theta: Float[Array, " P"],
+        *,
+        step: int,
+        time: float = 0.0,
+        step_size: float | None = None,
+        risk: RiskModel | None = None,
+        memory: Mapping[str, Array] | None = None,
+    ) -> InspectedState:
+        """A state of the run for the inspector, see `ConfiguredNetwork.state`; `memory` as in `risk`."""
+        return self.network.state(
+            theta,
+            step=step,
+            time=time,
+            step_size=step_size,
+            risk=risk,
+            memory=self.state.memory if memory is None else memory,
+        )
 
-    Raises BadInput naming the key that does not fit.
+
+def experiment_of(config: RunConfig, dataset: Dataset | None = None) -> Experiment:
+    """Everything but the files: data, network, start, measures, step program; `dataset` None: as in [data].
+
+    Raises:
+        BadInput: a key does not fit the others, the samples or the network; it is named.
     """
-    torch.set_num_threads(config.device.threads)
     device, dtype = _device(config), getattr(torch, config.device.dtype)
     dataset = dataset or load_dataset(config.data)
-    require_labels(dataset, config.loss.kind)
-    if config.train.batch > dataset.n:
-        raise BadInput(
-            f"train.batch = {config.train.batch} is more than the {dataset.n} samples; "
-            f"allowed: 0 (all) to {dataset.n}."
-        )
-    outputs = dataset.n_classes if config.loss.kind == "cross-entropy" else 1
-    seed = config.init.seed
-    model = build_model(config.model, dataset.x.shape[1:], outputs, seed)
-    structure = structure_of(model, dataset.d)
-    homogeneity = measure_homogeneity(model, structure, torch.from_numpy(dataset.x))
-    start = first_theta(config.init, structure)
-    theta = flatten(model, dtype, device)
+    _require_samples(config, dataset)
+    network = network_of(config, dataset)
+    # Measured before the weights are laid out flat: that rounds what is frozen where dtype is float32.
+    orders = network.homogeneity
+    start = first_theta(config.init, network.structure)
+    theta = flatten(network.model, dtype, device)
     with torch.no_grad():
         theta.copy_(torch.from_numpy(start))
-    x, y = _on(device, dtype, dataset.x), _on(device, dtype, dataset.y)
-    batches = None
-    if 0 < config.train.batch < dataset.n:
-        batches = Minibatches(dataset.n, config.train.batch, seed, device)
-    program = _program(config, model, x, y, batches, homogeneity, structure)
-    svm, remarks = _max_margin(dataset, structure, config.loss.kind)
-    panel = Panel(
-        structure=structure,
-        y=dataset.y,
-        d=dataset.d,
-        loss=config.loss.kind,
-        reduction=config.loss.reduction,
-        classifies=dataset.labels == "binary" or outputs > 1,
-        outputs=outputs,
-        order=homogeneity.order,
-        layer_orders=homogeneity.layer_orders,
-        keep_theta=config.record.theta,
-        rule_series=program.series,
-        layers=LayerMeasures(structure, theta.detach().cpu().double().numpy().copy(), svm),
-        unit=_unit_margin(model, structure, dataset) if homogeneity.order is None else None,
-    )
-    samples = (dataset.x, dataset.y)
-    own = own_series(
-        config.measures.classes, panel.probe(), list(panel.shapes()), samples, structure
-    )
-    panel = replace(panel, own=own)
+    program = program_of(network, _on(device, dtype, dataset.x), _on(device, dtype, dataset.y))
+    svm, remarks = _max_margin(network)
+    layers = LayerMeasures(network.structure, theta.detach().cpu().double().numpy().copy(), svm)
+    panel = _panel(network, orders, program, layers)
     if config.train.class_path is not None:
         remarks += (
             f"steps are those of {config.train.class_path}; what is forecast is of gradient flow.",
         )
-    shape = (dataset.n,) if outputs == 1 else (dataset.n, outputs)
-    return Setup(
-        config=config,
-        dataset=dataset,
-        model=model,
-        structure=structure,
-        homogeneity=homogeneity,
+    shape = (dataset.n,) if network.outputs == 1 else (dataset.n, network.outputs)
+    return Experiment(
+        network=network,
         state=EngineState(theta, watch=_watch(panel, shape, config.device.dtype)),
         panel=panel,
         program=program,
         device=device,
         output_shape=shape,
         remarks=remarks,
-        built=_parts(model, program, panel),
+        built=_parts(network.model, program, panel),
     )
+
+
+def require_built(experiment: Experiment, config: RunConfig) -> None:
+    """Refuse one whose run would be another than the one its file names, and be resumed as that."""
+    if experiment.config != config:
+        raise BadInput("the experiment given was made of another configuration than the one given.")
+    if experiment.foreign:
+        raise BadInput(
+            "the experiment given has a network, step program or panel that its configuration does not "
+            "build, so that the run's file would name another, and resuming go on with that; name a step "
+            "rule of your own in train.class, a network in model.class, a measure in measures.classes."
+        )
+
+
+def require_finite_start(experiment: Experiment) -> None:
+    """Raises BadInput where the outputs at the first θ are not finite: no step would mend that."""
+    theta = experiment.state.theta.detach().cpu().double().numpy()
+    n = experiment.dataset.n
+    outputs = experiment.risk().outputs(theta).reshape(n, -1)
+    wrong = int((~np.isfinite(outputs)).any(axis=1).sum())
+    if wrong:
+        raise BadInput(
+            f"The network's outputs at the start are not finite for {wrong} of {n} samples; "
+            "change [model] or [init]."
+        )
+
+
+def _require_samples(config: RunConfig, dataset: Dataset) -> None:
+    """Refuse labels that the loss cannot use, and batches of more samples than there are."""
+    require_labels(dataset, loss_of(config.loss.kind))
+    if config.train.batch > dataset.n:
+        raise BadInput(
+            f"train.batch = {config.train.batch} is more than the {dataset.n} samples; "
+            f"allowed: 0 (all) to {dataset.n}."
+        )
 
 
 def _parts(model: nn.Module, program: StepProgram, panel: Panel) -> tuple[object, ...]:
@@ -152,87 +191,47 @@ def _parts(model: nn.Module, program: StepProgram, panel: Panel) -> tuple[object
     return (model, panel, program, *vars(program).values(), *inner.values())
 
 
-def _unit_margin(model: nn.Module, structure: Structure, dataset: Dataset) -> UnitMargin | None:
-    """The margin at θ/ρ of a network without an order, where a pass at every record costs next to nothing."""
-    cheap = structure.size * dataset.n <= MOST_NUMBERS
-    if not cheap or not is_steady(model) or getattr(model, "mixes_samples", False):
-        return None
-    return UnitMargin(model, dataset.x, dataset.y)
-
-
-def require_built(setup: Setup, config: RunConfig) -> None:
-    """Refuse a setup whose run would be another than the one its file names, and be resumed as that."""
-    if setup.config != config:
-        raise BadInput("the setup given was made of another configuration than the one given.")
-    if setup.foreign:
-        raise BadInput(
-            "the setup given has a network, step program or panel that its configuration does not build, so "
-            "that the run's file would name another, and resuming go on with that; name a step rule of your "
-            "own in train.class, a network in model.class, a measure in measures.classes."
-        )
-
-
-def _program(
-    config: RunConfig,
-    model: nn.Module,
-    x: Tensor,
-    y: Tensor,
-    batches: Minibatches | None,
-    homogeneity: Homogeneity,
-    structure: Structure,
-) -> StepProgram:
-    """The way to step that [train] asks for; BadInput where the network does not allow it."""
-    train, loss, reduction = config.train, config.loss.kind, config.loss.reduction
-    rule: StepRule = ConstantRule(train.lr)
-    if train.rule == "normalized":
-        rule = NormalizedRule(train.lr, train.max_update)
-    elif train.rule == "loss-based":
-        log_n = log(len(y)) if reduction == "sum" else 0.0
-        per_epoch = batches.per_epoch if batches is not None else 1
-        rule = LossBasedRule(train.lr, train.floor, per_epoch, log_n)
-    elif train.rule == "torch":
-        rule = own_rule(train.class_path or "", train.arguments or {})
-    elif train.rule == "smoothness":
-        parts = tuple(slice(p.start, p.stop) for p in structure.parameters)
-        rule = SmoothnessRule(parts, float(x.flatten(1).norm(dim=1).max()))
-    eager = EagerProgram(model, x, y, loss=loss, reduction=reduction, rule=rule, batches=batches)
-    if train.rule != "flow":
-        return eager
-    if draws(model):
-        raise BadInput(
-            f"train.rule 'flow' follows one risk, and the network of model.kind '{config.model.kind}' draws "
-            "random numbers, another risk at every step; allowed here: the other rules."
-        )
-    if getattr(model, "mixes_samples", False):
-        raise BadInput(
-            "train.rule 'flow' follows every sample by itself, and model.batch_norm = true mixes them; "
-            "allowed here: the rules constant, normalized, loss-based."
-        )
-    if homogeneity.order is None and loss != "square":
-        raise BadInput(
-            f"train.rule 'flow' with loss.kind '{loss}' needs a homogeneous network, and model.kind "
-            f"'{config.model.kind}' is not; allowed here: loss.kind 'square', or the rules constant, "
-            "normalized, loss-based."
-        )
-    field = FlowField(
-        model,
-        x,
-        y,
-        loss=loss,
-        reduction=reduction,
-        order=homogeneity.order,
-        # Squares of ReLUs have no kink in their first derivatives.
-        gate_width=0.0 if config.model.kind == "squared-relu" else train.gate_width,
+def _panel(
+    network: ConfiguredNetwork, orders: Homogeneity, program: StepProgram, layers: LayerMeasures
+) -> Panel:
+    """What is measured of every record, the user's own measures included."""
+    config, dataset, structure = network.config, network.dataset, network.structure
+    panel = Panel(
+        measures=MEASURES,
+        structure=structure,
+        y=dataset.y,
+        d=dataset.d,
+        loss=network.loss,
+        reduction=config.loss.reduction,
+        classifies=network.classifies,
+        outputs=network.outputs,
+        order=orders.order,
+        layer_orders=orders.layer_orders,
+        random=draws(network.model),
+        keep_theta=config.record.theta,
+        rule_series=program.series,
+        layers=layers,
+        unit=_unit_margin(network) if orders.order is None else None,
     )
-    goal = None if train.until is None else train.until.log10_risk * log(10.0)
-    return FlowProgram(field, eager, rtol=train.rtol, log_risk=goal)
+    samples = (dataset.x, dataset.y)
+    own = own_series(
+        config.measures.classes, panel.probe(), list(panel.shapes()), samples, structure
+    )
+    return replace(panel, own=own)
 
 
-def _max_margin(
-    dataset: Dataset, structure: Structure, loss: str
-) -> tuple[MaxMargin | None, tuple[str, ...]]:
+def _unit_margin(network: ConfiguredNetwork) -> UnitMargin | None:
+    """The margin at θ/ρ of a network without an order, where a pass at every record costs next to nothing."""
+    cheap = network.structure.size * network.dataset.n <= MOST_NUMBERS
+    if not cheap or not is_steady(network.model) or network.mixes_samples:
+        return None
+    return UnitMargin(network.model, network.dataset.x, network.dataset.y)
+
+
+def _max_margin(network: ConfiguredNetwork) -> tuple[MaxMargin | None, tuple[str, ...]]:
     """ū and γ for a linear network that separates binary labels, or why there is none, in a sentence."""
-    applies = structure.linear_chain is not None and loss in ("logistic", "exponential")
+    dataset = network.dataset
+    applies = network.structure.linear_chain is not None and network.loss.labels == "binary"
     if not applies or dataset.x.size > SVM_NUMBERS:
         return None, ()
     inputs = dataset.x.reshape(dataset.n, -1)
@@ -249,75 +248,8 @@ def _watch(panel: Panel, shape: tuple[int, ...], dtype: str) -> SaddleWatch:
     """The watch for saddles; the origin is one only where Φ is homogeneous of order 2 or more."""
     zero = None
     if panel.order is not None and panel.order >= 2.0:
-        zero = float(log_risk(np.zeros((1, *shape)), panel.y, panel.loss, panel.reduction)[0])
+        zero = panel.loss.log_risk_at_zero(shape, panel.y, panel.reduction)
     return SaddleWatch(log_risk_zero=zero, epsilon=float(np.finfo(np.dtype(dtype)).eps))
-
-
-def require_finite_start(setup: Setup) -> None:
-    """Raises BadInput where the outputs at the first θ are not finite: no step would mend that."""
-    theta = setup.state.theta.detach().cpu().double().numpy()
-    outputs = risk_model(setup).outputs(theta).reshape(setup.dataset.n, -1)
-    wrong = int((~np.isfinite(outputs)).any(axis=1).sum())
-    if wrong:
-        raise BadInput(
-            f"The network's outputs at the start are not finite for {wrong} of {setup.dataset.n} samples; "
-            "change [model] or [init]."
-        )
-
-
-def inspected(
-    setup: Setup,
-    theta: np.ndarray,
-    *,
-    step: int,
-    time: float = 0.0,
-    risk: RiskModel | None = None,
-    memory: Mapping[str, np.ndarray] | None = None,
-) -> InspectedState:
-    """A state θ (P) of the run for the inspector; `risk` saves another copy of the network.
-
-    `memory` holds the network's buffers at that state, where it changes them; None: the run's present ones.
-    """
-    config = setup.config
-    if risk is None or not is_steady(setup.model):
-        risk = risk_model(setup, step, memory)
-    return InspectedState.of(
-        risk,
-        setup.structure,
-        theta,
-        order=setup.panel.order,
-        learning_rate=config.train.lr,
-        step=step,
-        time=time,
-        last_step=config.train.steps,
-    )
-
-
-def confirmation(setup: Setup) -> Confirm:
-    """What the engine asks of a candidate for a saddle: the inspector's verdict on it."""
-    risk = risk_model(setup)
-
-    def confirm(theta: np.ndarray, step: int) -> Answer:
-        found = timed_judgement(inspected(setup, theta, step=step, risk=risk))
-        if found is None:
-            return Answer(False, "", 0.0)
-        words = " ".join(found.reasons)
-        return Answer(found.verdict == "saddle", words, found.evidence.escape_rate or 0.0)
-
-    return confirm
-
-
-def risk_model(
-    setup: Setup, step: int = 0, memory: Mapping[str, np.ndarray] | None = None
-) -> RiskModel:
-    """The run's risk as a function of θ, on a network of its own; `step` and `memory` say with which random
-    numbers and buffers, where it has any."""
-    config, model = setup.config, setup.model
-    if not is_steady(model):
-        model = still_copy(model, step, setup.state.memory if memory is None else memory)
-    return RiskModel(
-        model, setup.dataset.x, setup.dataset.y, config.loss.kind, config.loss.reduction
-    )
 
 
 def _device(config: RunConfig) -> torch.device:

@@ -13,12 +13,12 @@ from torch import Tensor, nn
 from workbench.config.models import TorchModel
 from workbench.data.load import load_dataset
 from workbench.errors import BadInput, clean_text
-from workbench.models.build import build_model
 from workbench.models.homogeneity import TOLERANCE, Homogeneity, measure_homogeneity
 from workbench.models.imported import imported, outputs_of
 from workbench.models.network import structure_of
 from workbench.models.structure import Structure
-from workbench.run.session import load_config
+from workbench.presets import load_config
+from workbench.run.network import network_of
 
 
 @dataclass(frozen=True)
@@ -73,13 +73,9 @@ def report(source: str, inputs: str, settings: list[str]) -> Report:
         model = _of_class(source, x)
         structure = structure_of(model, int(np.prod(shape)))
         return Report(source, structure, measure_homogeneity(model, structure, x))
-    run = load_config(source, settings)
-    data = load_dataset(run.data)
-    outputs = data.n_classes if run.loss.kind == "cross-entropy" else 1
-    model = build_model(run.model, data.x.shape[1:], outputs, run.init.seed)
-    structure = structure_of(model, data.d)
-    found = measure_homogeneity(model, structure, torch.from_numpy(data.x))
-    return Report(f"{source} ({run.model.kind})", structure, found)
+    config = load_config(source, settings)
+    network = network_of(config, load_dataset(config.data))
+    return Report(f"{source} ({config.model.kind})", network.structure, network.homogeneity)
 
 
 def _of_class(path: str, x: Tensor) -> nn.Module:

@@ -1,4 +1,4 @@
-"""How a run looks into its own saddles and follows forecasts: the follower of a set-up run."""
+"""How a run looks into its own saddles and holds its forecasts against what happens."""
 
 from __future__ import annotations
 
@@ -9,21 +9,21 @@ import numpy as np
 from workbench.inspector.forecast_ledger import FOLLOWED_SERIES, ForecastLedger, Look
 from workbench.inspector.inspect import Inspection
 from workbench.inspector.recording import direction_width
-from workbench.inspector.state import InspectedState
 from workbench.inspector.time_limit import timed_inspection
 from workbench.protocol.inspections import RecordedInspection
 from workbench.record.history import History
-from workbench.run.experiment import Setup, inspected, risk_model
+from workbench.run.experiment import Experiment
+from workbench.run.step_size import RATE_LOG, step_size_taken
 
 
 def ledger_of(
-    setup: Setup, history: History, kept: Sequence[RecordedInspection] = ()
+    experiment: Experiment, history: History, kept: Sequence[RecordedInspection] = ()
 ) -> ForecastLedger:
-    """The follower of a run whose records are in `history` and whose file keeps `kept`."""
-    panel = setup.panel
+    """The ledger of a run whose records are in `history` and whose file keeps `kept`."""
+    panel = experiment.panel
     none = np.zeros(0, dtype=np.int64)
     return ForecastLedger(
-        _look(setup, history),
+        _look(experiment, history),
         panel.neurons if panel.neuron_count else none,
         panel.direction_neurons if panel.neuron_count else none,
         lambda step: rows_from(history, step),
@@ -32,26 +32,26 @@ def ledger_of(
     )
 
 
-def _look(setup: Setup, history: History) -> Look:
+def _look(experiment: Experiment, history: History) -> Look:
     """A bounded look into a state that was just recorded."""
-    risk = risk_model(setup)
+    risk = experiment.risk()
 
     def look(theta: np.ndarray, step: int) -> Inspection | str:
         row = int(np.searchsorted(history.step, step))
         time = float(history.scalar("time")[row])
-        state = inspected(setup, theta, step=step, time=time, risk=risk)
-        return timed_inspection(at_rate_taken(state, history))
+        size = step_size_at(history, step)
+        state = experiment.inspected(theta, step=step, time=time, step_size=size, risk=risk)
+        return timed_inspection(state)
 
     return look
 
 
-def at_rate_taken(state: InspectedState, history: History) -> InspectedState:
-    """The state with the step size recorded at its step, or before, of a rule that changes its steps."""
-    if not history.has("learning_rate_log"):
-        return state
-    rates = history.scalar("learning_rate_log")
-    row = int(np.searchsorted(history.step[: len(rates)], state.step, side="right")) - 1
-    return state.at_rate(float(rates[row])) if row >= 0 else state
+def step_size_at(history: History, step: int) -> float | None:
+    """η of the step taken at the last record up to a step, of rules that change it; else None."""
+    if not history.has(RATE_LOG):
+        return None
+    rates = history.scalar(RATE_LOG)
+    return step_size_taken(history.step[: len(rates)], rates, step)
 
 
 def rows_from(history: History, step: int) -> dict[str, np.ndarray] | None:
@@ -70,7 +70,7 @@ def rows_from(history: History, step: int) -> dict[str, np.ndarray] | None:
     return dict(zip(FOLLOWED_SERIES, rows, strict=True))
 
 
-def direction_width_of(setup: Setup) -> int | None:
+def direction_width_of(experiment: Experiment) -> int | None:
     """Numbers of a KKT direction in this run's inspections."""
-    data, panel = setup.dataset, setup.panel
-    return direction_width(setup.structure, data.n, panel.outputs, data.x.ndim == 2)
+    data, panel = experiment.dataset, experiment.panel
+    return direction_width(experiment.structure, data.n, panel.outputs, data.x.ndim == 2)

@@ -1,7 +1,7 @@
 """The composition root: from a configuration to a wired run. The one door for command line, screen,
 tests and notebooks.
 
-    from workbench.session import Session, load_config
+    from workbench.run.session import Session, load_config
     session = Session.create(load_config("kh24-fig1"), Path("runs"))
     session.start(); session.wait()
     session.history.scalar("log_risk")
@@ -11,7 +11,6 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -24,15 +23,14 @@ from workbench.config.toml import override, parse_config, parse_toml, to_toml
 from workbench.engine.engine import Engine
 from workbench.engine.plan import Plan
 from workbench.engine.schedule import RecordSchedule
-from workbench.errors import BadInput, StorageError, clean_text
+from workbench.errors import BadInput, clean_text
 from workbench.inspector.inspect import Inspection
 from workbench.inspector.recording import recorded_inspection
 from workbench.inspector.state import InspectedState
 from workbench.presets import load_config
 from workbench.protocol.commands import RecordInspection, Stop
-from workbench.protocol.events import Event, Failed, Finished, Inspected, Recorded
+from workbench.protocol.events import Event, Failed, Finished, Recorded, RunEvent, Told
 from workbench.protocol.inspections import RecordedInspection
-from workbench.record.checkpoint import Checkpoint, latest_checkpoint
 from workbench.record.folder import create_run_folder, write_config
 from workbench.record.history import History
 from workbench.record.layouts import coordinates_of, layouts_of
@@ -41,29 +39,18 @@ from workbench.record.logfile import LogFile
 from workbench.record.reader import RunReader
 from workbench.record.recorder import Recorder
 from workbench.record.store import RunStore
+from workbench.run.confirmation import confirmation
 from workbench.run.experiment import (
-    Setup,
-    confirmation,
-    inspected,
+    Experiment,
+    experiment_of,
     require_built,
     require_finite_start,
-    set_up,
 )
-from workbench.run.ledger import at_rate_taken, direction_width_of, ledger_of
-from workbench.run.stored import (
-    require_rule,
-    require_series,
-    require_trust,
-    stored_buffers,
-    stored_config,
-    stored_dataset,
-    stored_state,
-    stored_time_log,
-)
+from workbench.run.ledger import direction_width_of, ledger_of, step_size_at
+from workbench.run.resuming import forked, resumed
+from workbench.run.stored import StoredRun
 
 __all__ = ["Session", "load_config"]
-
-HISTORY_BLOCK = 2_048
 
 if sys.getswitchinterval() > 1e-3:
     # Chunked engines hold the interpreter in short turns; a shorter interval keeps the screen lively.
@@ -79,7 +66,7 @@ class Session:
 
     def __init__(
         self,
-        setup: Setup,
+        experiment: Experiment,
         store: RunStore,
         lock: RunLock,
         history: History,
@@ -88,19 +75,19 @@ class Session:
         attended: bool,
         kept: Sequence[RecordedInspection] = (),
     ) -> None:
-        self.setup, self.store, self.lock, self.history = setup, store, lock, history
+        self.experiment, self.store, self.lock, self.history = experiment, store, lock, history
         self.name = name
-        self.config = setup.config
+        self.config = experiment.config
         self.folder = store.folder
-        self.events: list[tuple[int, str, str]] = []
+        self.events: list[RunEvent] = []
         self.log = LogFile(store.folder)
-        config = setup.config
+        config = experiment.config
         self.recorder = Recorder(
             store,
             keep=config.checkpoint.keep,
             attributes={
-                "engine": setup.program.name,
-                "device": str(setup.device),
+                "engine": experiment.program.name,
+                "device": str(experiment.device),
                 "dtype": config.device.dtype,
                 "torch": torch.__version__,
             },
@@ -116,15 +103,15 @@ class Session:
             attended=attended,
         )
         self.engine = Engine(
-            setup.program,
-            setup.state,
-            setup.panel,
+            experiment.program,
+            experiment.state,
+            experiment.panel,
             plan,
-            setup.output_shape,
+            experiment.output_shape,
             self.recorder,
             [self._view],
-            confirmation(setup),
-            ledger_of(setup, history, kept),
+            confirmation(experiment),
+            ledger_of(experiment, history, kept),
         )
 
     # --- making one ---
@@ -138,16 +125,16 @@ class Session:
         preset: str = "",
         attended: bool = False,
         parent: Mapping[str, Any] | None = None,
-        setup: Setup | None = None,
+        experiment: Experiment | None = None,
     ) -> Session:
         """A new run in a folder of its own; nothing is written when the configuration does not fit.
 
-        `attended` says that somebody can answer a pause; `setup` saves setting up the configuration again.
+        `attended` says that somebody can answer a pause; `experiment` saves making it again.
         Raises BadInput or StorageError.
         """
-        setup = setup or set_up(config)
-        require_built(setup, config)
-        require_finite_start(setup)
+        experiment = experiment or experiment_of(config)
+        require_built(experiment, config)
+        require_finite_start(experiment)
         name = config.name or preset or config.model.kind
         folder = create_run_folder(runs_dir, name)
         lock = RunLock(folder)
@@ -162,28 +149,32 @@ class Session:
                 "preset": preset,
                 "config": text,
                 "created": datetime.now(UTC).isoformat(timespec="seconds"),
-                "device": _device_name(setup.device),
+                "device": _device_name(experiment.device),
                 "dtype": config.device.dtype,
                 "torch": torch.__version__,
-                "engine": setup.program.name,
-                "homogeneity": float("nan") if setup.panel.order is None else setup.panel.order,
+                "engine": experiment.program.name,
+                "homogeneity": float("nan")
+                if experiment.panel.order is None
+                else experiment.panel.order,
                 "steps": config.train.steps,
                 **(parent or {}),
             }
             store = RunStore.create(
                 folder,
                 attributes=attributes,
-                x=setup.dataset.x,
-                y=setup.dataset.y,
-                series=layouts_of(setup.panel),
-                coordinates=coordinates_of(setup.panel),
-                direction_width=direction_width_of(setup),
+                x=experiment.dataset.x,
+                y=experiment.dataset.y,
+                series=layouts_of(experiment.panel),
+                coordinates=coordinates_of(experiment.panel),
+                direction_width=direction_width_of(experiment),
             )
         except BaseException:
             lock.release()
             raise
-        setup.state.notes.extend((setup.state.step, remark) for remark in setup.remarks)
-        return cls(setup, store, lock, History(), name, attended=attended)
+        experiment.state.notes.extend(
+            (experiment.state.step, remark) for remark in experiment.remarks
+        )
+        return cls(experiment, store, lock, History(), name, attended=attended)
 
     @classmethod
     def resume(
@@ -206,56 +197,17 @@ class Session:
     def _resume(
         cls, folder: Path, lock: RunLock, steps: int | None, trust: bool, attended: bool
     ) -> Session:
-        config = stored_config(folder)
-        checkpoint = latest_checkpoint(folder)
-        at = 0 if checkpoint is None else checkpoint.step
-        with RunReader(folder) as reader:
-            if reader.status == "diverged":
-                raise BadInput(
-                    f"run {folder.name} diverged, and would again; fork it with a smaller "
-                    f"train.lr: workbench fork {folder.name} --at {at} --set train.lr=…"
-                )
-            dataset = stored_dataset(reader)
-            layouts = {name: reader.shape(name)[1:] for name in reader.series_names()}
-            series = frozenset(layouts)
-            history = _history_until(reader, checkpoint)
-            name = str(reader.attributes.get("name") or folder.name)
-            # Killed after its last checkpoint and before its file said so, it has still to finish.
-            finished = reader.status == "finished"
-        if steps is not None:
-            config = parse_config(
-                override(parse_toml(to_toml(config), "config"), [f"train.steps={steps}"]), "--steps"
-            )
-        # Killed before its first record was on disk, it has no risk yet.
-        until = config.train.until
-        risks = history.scalar("log_risk") if history.length else np.zeros(0)
-        if finished and until and len(risks) and risks[-1] <= until.log10_risk * np.log(10.0):
-            raise BadInput(
-                f"run {folder.name} has reached the risk of its train.until; to go on below it: workbench "
-                f"fork {folder.name} --at {at} --set train.until.log10_risk=…"
-            )
-        if at > config.train.steps or (finished and at == config.train.steps):
-            raise BadInput(
-                f"run {folder.name} has finished its {config.train.steps:,} steps; "
-                "give --steps with a larger number to go on."
-            )
-        require_trust(config, trust, folder.name)
-        if checkpoint is not None:
-            require_rule(config, checkpoint.arrays, folder)
-        setup = set_up(config, dataset)
-        require_series(setup, layouts, folder)
-        # Measures that came with a later version are not in the file.
-        setup = replace(setup, panel=replace(setup.panel, only=series))
-        if checkpoint is not None:
-            _load(setup, checkpoint.arrays, folder)
-        store = RunStore.reopen(folder, direction_width=direction_width_of(setup))
-        store.truncate(setup.state.recorded_step + 1, past=setup.state.step)
+        with StoredRun(folder) as run:
+            found = resumed(run, steps, trust)
+        experiment, state = found.experiment, found.experiment.state
+        store = RunStore.reopen(folder, direction_width=direction_width_of(experiment))
+        store.truncate(state.recorded_step + 1, past=state.step)
         with RunReader(folder) as reader:
             kept = reader.inspections()
-        store.event(setup.state.step, "resumed", "from the checkpoint of this step")
+        store.event(state.step, "resumed", "from the checkpoint of this step")
         if steps is not None:
-            write_config(folder, to_toml(config))
-        return cls(setup, store, lock, history, name, attended=attended, kept=kept)
+            write_config(folder, to_toml(experiment.config))
+        return cls(experiment, store, lock, found.history, found.name, attended=attended, kept=kept)
 
     @classmethod
     def fork(
@@ -272,42 +224,24 @@ class Session:
 
         Raises BadInput when no state of that step is stored, or the settings do not fit it.
         """
-        old = stored_config(folder)
-        values = override(parse_toml(to_toml(old), "config"), settings)
-        config = parse_config(values, "--set")
-        require_trust(config, trust, folder.name)
-        with RunReader(folder) as reader:
-            data_kept = config.data == old.data
-            setup = set_up(config, stored_dataset(reader) if data_kept else None)
-            theta, time = stored_state(folder, reader, at)
-            time_log = stored_time_log(folder, reader, at, time)
-        buffers = stored_buffers(folder, at) if config.model == old.model else {}
-        if theta.size != setup.structure.size:
-            raise BadInput(
-                f"run {folder.name} has {theta.size:,} parameters and the fork {setup.structure.size:,}; "
-                "model and data must keep their sizes."
-            )
-        if at >= config.train.steps:
-            raise BadInput(
-                f"--at {at} is not before train.steps = {config.train.steps:,}; set train.steps higher."
-            )
-        with torch.no_grad():
-            setup.state.theta.copy_(torch.from_numpy(theta))
-        setup.state.step, setup.state.time, setup.state.time_log = at, time, time_log
-        setup.state.memory.update(buffers)
+        with StoredRun(folder) as run:
+            values = override(parse_toml(to_toml(run.config), "config"), settings)
+            config = parse_config(values, "--set")
+            experiment = forked(run, config, at, trust)
         return cls.create(
             config,
             runs_dir,
             preset="",
             attended=attended,
             parent={"parent": folder.name, "parent_step": at},
-            setup=setup,
+            experiment=experiment,
         )
 
     # --- life ---
 
     def start(self) -> None:
-        """Start training in the engine's thread."""
+        """Start training in the engine's thread, with as many threads of torch's as the run is to have."""
+        torch.set_num_threads(self.config.device.threads)
         self.engine.start()
 
     def wait(self, timeout: float | None = None) -> bool:
@@ -334,14 +268,13 @@ class Session:
         snapshot = self.engine.snapshot
         if snapshot is None:
             raise BadInput(f"run {self.folder.name} has not begun.")
-        state = inspected(
-            self.setup,
+        return self.experiment.inspected(
             snapshot.theta,
             step=snapshot.step,
             time=float(snapshot.values["time"]),
+            step_size=step_size_at(self.history, snapshot.step),
             memory=snapshot.memory,
         )
-        return at_rate_taken(state, self.history)
 
     def keep_inspection(self, inspection: Inspection) -> None:
         """Keep an inspection of this run in its file and follow its forecast, also while paused.
@@ -358,43 +291,16 @@ class Session:
 
     def _view(self, event: Event) -> None:
         """Keep the history of records and the last events for whoever looks."""
-        if isinstance(event, Inspected):
-            return
         if isinstance(event, Recorded):
             self.history.append(event.rows)
+        if not isinstance(event, Told):
             return
-        texts = [getattr(event, a, "") for a in ("reason", "text", "evidence", "error", "engine")]
-        text = next((str(t) for t in texts if t), "")
-        kind = event.outcome if isinstance(event, Finished) else type(event).__name__.lower()
-        self.events.append((event.step, kind, clean_text(text)))
-        self.log.line(event.step, kind, text)
+        self.events.append(RunEvent(event.step, event.kind, clean_text(event.text)))
+        self.log.line(event.step, event.kind, event.text)
         if isinstance(event, Finished | Failed):
             # The files are closed: another process, or this one, may go on with the run.
             self.lock.release()
 
 
-def _history_until(reader: RunReader, checkpoint: Checkpoint | None) -> History:
-    """The records a checkpoint knows of, in memory; later ones are recorded again."""
-    history = History()
-    if checkpoint is None:
-        return history
-    steps = np.asarray(reader.read("step"))
-    count = int(np.searchsorted(steps, int(checkpoint.arrays["recorded_step"]), side="right"))
-    names = reader.series_names()
-    for start in range(0, count, HISTORY_BLOCK):
-        rows = slice(start, min(start + HISTORY_BLOCK, count))
-        history.append({name: reader.read(name, rows) for name in names})
-    return history
-
-
 def _device_name(device: torch.device) -> str:
     return torch.cuda.get_device_name(device) if device.type == "cuda" else "cpu"
-
-
-def _load(setup: Setup, arrays: Mapping[str, np.ndarray], folder: Path) -> None:
-    try:
-        setup.state.load(arrays)
-    except (KeyError, ValueError) as error:
-        raise StorageError(
-            f"the checkpoint of run {folder.name} does not fit its configuration: {error}."
-        ) from error

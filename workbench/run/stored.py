@@ -1,26 +1,271 @@
-"""What a run's files give back: its configuration, samples and states."""
+"""A run's files as a run: its configuration, samples, states, and the network they are of."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from functools import cached_property
 from pathlib import Path
+from types import TracebackType
 from typing import TYPE_CHECKING
 
 import numpy as np
 
-from workbench.config.data import ClassesData
+from workbench.arrays import Array, Float, Int
 from workbench.config.run import RunConfig
 from workbench.config.toml import parse_config, parse_toml, read_toml
 from workbench.data.dataset import Dataset
 from workbench.errors import BadInput, StorageError
-from workbench.record.checkpoint import list_checkpoints, load_checkpoint
+from workbench.record.checkpoint import Checkpoint, list_checkpoints, load_checkpoint
+from workbench.record.history import History
 from workbench.record.reader import RunReader
+from workbench.record.schema import STEP
+from workbench.run.step_size import RATE_LOG, step_size_taken
 
 # Torch and scipy take seconds to load: a screen that only wants a configuration appears without them.
 if TYPE_CHECKING:
-    from workbench.inspector.robustness import Robustness
     from workbench.inspector.state import InspectedState
-    from workbench.run.experiment import Setup
+    from workbench.run.experiment import Experiment
+    from workbench.run.network import ConfiguredNetwork
+
+BLOCK = 2_048
+"""Records read at once."""
+
+
+class StoredRun:
+    """A finished, lost or live run in its folder, which is only read; also a context manager.
+
+    A *stored state* is one whose θ is in a checkpoint or was recorded. What asks for the state of a step
+    raises BadInput, naming the nearest, where there is none, and StorageError where it cannot be read.
+
+    Args:
+        folder: the run's.
+        reader: its file, where it is open already; whoever opened it closes it.
+    """
+
+    def __init__(self, folder: Path, reader: RunReader | None = None) -> None:
+        self.folder = Path(folder)
+        self._given = reader
+        self._opened: RunReader | None = None
+        self._loaded: Checkpoint | None = None
+
+    @property
+    def reader(self) -> RunReader:
+        """The run's file, opened when it is first asked for; raises StorageError."""
+        if self._given is not None:
+            return self._given
+        if self._opened is None:
+            self._opened = RunReader(self.folder)
+        return self._opened
+
+    def close(self) -> None:
+        """Close the file if it was opened here."""
+        if self._opened is not None:
+            self._opened.close()
+            self._opened = None
+
+    def __enter__(self) -> StoredRun:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self.close()
+
+    # --- what it is ---
+
+    @property
+    def name(self) -> str:
+        """As its file says, else its folder's."""
+        return str(self.reader.attributes.get("name") or self.folder.name)
+
+    @cached_property
+    def config(self) -> RunConfig:
+        """What it goes on with: its config.toml, else the text in its file."""
+        path = self.folder / "config.toml"
+        if path.is_file():
+            return parse_config(read_toml(path), str(path))
+        text = self.reader.config_text
+        name = self.folder.name
+        return parse_config(parse_toml(text, f"the configuration in {name}"), name)
+
+    @cached_property
+    def dataset(self) -> Dataset:
+        """The samples it was started with, from its own file: the user's may have changed since."""
+        if self.reader.x is None or self.reader.y is None:
+            raise StorageError("the run holds no data to go on with.")
+        x, y = (np.asarray(part, dtype=np.float64) for part in (self.reader.x, self.reader.y))
+        return Dataset(x, y, "data")
+
+    def past(self, step: int) -> History:
+        """The records up to a step, in memory."""
+        history = History()
+        count = int(np.searchsorted(self._recorded, step, side="right"))
+        names = self.reader.series_names()
+        for start in range(0, count, BLOCK):
+            rows = slice(start, min(start + BLOCK, count))
+            history.append({name: self.reader.read(name, rows) for name in names})
+        return history
+
+    # --- its states ---
+
+    @property
+    def checkpoints(self) -> Int[np.ndarray, " C"]:
+        """Steps of its checkpoints, ascending."""
+        return np.array([step for step, _ in list_checkpoints(self.folder)], dtype=np.int64)
+
+    @property
+    def steps(self) -> Int[np.ndarray, " K"]:
+        """Steps of the stored states, ascending."""
+        recorded = self._recorded if self.reader.has("theta") else ()
+        return np.unique(np.concatenate([self.checkpoints, recorded])).astype(np.int64)
+
+    @property
+    def last_step(self) -> int:
+        """The last of them; raises BadInput without one."""
+        steps = self.steps
+        if not steps.size:
+            raise BadInput(f"run {self.folder.name} has no state stored yet.")
+        return int(steps[-1])
+
+    def theta(self, step: int) -> Float[np.ndarray, " P"]:
+        """θ at a step: of its checkpoint, else as recorded."""
+        checkpoint = self._checkpoint(step)
+        found = self._record("theta", step) if checkpoint is None else checkpoint.arrays["theta"]
+        return np.asarray(found, dtype=np.float64)
+
+    def time(self, step: int) -> float:
+        """The flow's time at the step of a stored state; ∞ where it is beyond a float."""
+        checkpoint = self._checkpoint(step)
+        return float(
+            self._record("time", step) if checkpoint is None else checkpoint.arrays["time"]
+        )
+
+    def time_log(self, step: int) -> float:
+        """Its logarithm; −∞ at time 0."""
+        time = self.time(step)
+        if time < np.inf:
+            return float(np.log(time)) if time > 0 else -np.inf
+        checkpoint = self._checkpoint(step)
+        return float(
+            self._record("time_log", step) if checkpoint is None else checkpoint.arrays["time_log"]
+        )
+
+    def step_size(self, step: int) -> float:
+        """η of the step taken at the last record up to a step, where the rule changes it; else train.lr."""
+        taken = None
+        if self.reader.has(RATE_LOG):
+            taken = step_size_taken(self._recorded, np.asarray(self.reader.read(RATE_LOG)), step)
+        return self.config.train.lr if taken is None else taken
+
+    def buffers(self, step: int) -> dict[str, Array]:
+        """The network's buffers at the step of a stored state; none for a network that changes none.
+
+        Only checkpoints hold them: raises BadInput where there is none of that step.
+        """
+        from workbench.engine.state import MEMORY
+        from workbench.models.repeatable import BUFFER
+
+        steps = self.checkpoints
+        if not steps.size:
+            return {}
+        near = steps[np.argsort(np.abs(steps - step), kind="stable")[:3]]
+        nearest = self._checkpoint(int(near[0]))
+        assert nearest is not None
+        found = {
+            name.removeprefix(MEMORY): array
+            for name, array in nearest.arrays.items()
+            if name.startswith(MEMORY + BUFFER)
+        }
+        if found and nearest.step != step:
+            raise BadInput(
+                f"the network of run {self.folder.name} changes its buffers, and only checkpoints hold "
+                f"them; of step {step:,} there is none, the nearest: {_listed(near)}."
+            )
+        return found
+
+    def state(
+        self,
+        step: int | None = None,
+        *,
+        trust: bool = False,
+        network: ConfiguredNetwork | None = None,
+    ) -> InspectedState:
+        """A stored state for the inspector; `step` None: the last one. `network` saves building it again.
+
+        Raises BadInput also when the model's class is not trusted.
+        """
+        found = network or self.network(trust=trust)
+        step = self.last_step if step is None else step
+        theta = self.theta(step)
+        if theta.size != found.structure.size:
+            raise StorageError(
+                f"run {self.folder.name} has {theta.size:,} parameters and its configuration "
+                f"{found.structure.size:,}."
+            )
+        return found.state(
+            theta,
+            step=step,
+            time=self.time(step),
+            step_size=self.step_size(step),
+            memory=self.buffers(step),
+        )
+
+    # --- its network ---
+
+    def network(self, *, trust: bool = False) -> ConfiguredNetwork:
+        """The network, to look at its states; no step rule and no measure of the user's is imported.
+
+        A model class of the user's is imported only with `trust`: raises BadInput without.
+        """
+        config = self.config.for_looking()
+        require_trust(config, trust, self.folder.name)
+        from workbench.run.network import network_of
+
+        return network_of(config, self.dataset)
+
+    def experiment(self, config: RunConfig | None = None, *, trust: bool = False) -> Experiment:
+        """The run ready to be stepped, from its start; with another `config` a fork of it.
+
+        Where [data] is the run's its own samples are taken. Raises BadInput when the configuration names
+        classes that are not trusted, or a key does not fit.
+        """
+        config = config or self.config
+        require_trust(config, trust, self.folder.name)
+        from workbench.run.experiment import experiment_of
+
+        return experiment_of(config, self.dataset if config.data == self.config.data else None)
+
+    # --- reading ---
+
+    @property
+    def _recorded(self) -> Int[np.ndarray, " T"]:
+        """Steps of the records."""
+        return np.asarray(self.reader.read(STEP), dtype=np.int64)
+
+    def _checkpoint(self, step: int) -> Checkpoint | None:
+        """The checkpoint of a step, the last one being kept; None where there is none."""
+        if self._loaded is not None and self._loaded.step == step:
+            return self._loaded
+        path = dict(list_checkpoints(self.folder)).get(step)
+        if path is None:
+            return None
+        self._loaded = load_checkpoint(path)
+        return self._loaded
+
+    def _record(self, series: str, step: int) -> Array:
+        """The row of a series at a step whose θ was recorded."""
+        rows = np.flatnonzero(self._recorded == step)
+        if not rows.size or not self.reader.has("theta"):
+            steps = self.steps
+            near = steps[np.argsort(np.abs(steps - step), kind="stable")[:3]]
+            raise BadInput(
+                f"run {self.folder.name} has no state stored at step {step:,}; the nearest: "
+                f"{_listed(near)}."
+            )
+        row = int(rows[0])
+        return np.asarray(self.reader.read(series, slice(row, row + 1)))[0]
 
 
 def require_trust(config: RunConfig, trust: bool, name: str) -> None:
@@ -33,197 +278,5 @@ def require_trust(config: RunConfig, trust: bool, name: str) -> None:
         )
 
 
-def require_series(setup: Setup, layouts: Mapping[str, tuple[int, ...]], folder: Path) -> None:
-    """Refuse to go on where the file holds a series that nothing measures any more."""
-    shapes = {"step": (), **setup.panel.shapes()}
-    for name, shape in layouts.items():
-        if name not in shapes:
-            raise BadInput(
-                f"run {folder.name} records '{name}', and a run of its configuration does not; train.rule "
-                "and measures.classes must be as at its start."
-            )
-        if shapes[name] != shape:
-            raise BadInput(
-                f"run {folder.name} records '{name}' with values of shape {shape}, and now they have shape "
-                f"{shapes[name]}."
-            )
-
-
-def require_rule(config: RunConfig, arrays: Mapping[str, np.ndarray], folder: Path) -> None:
-    """Refuse to go on from a checkpoint of a step rule of the user's where another is configured now."""
-    from workbench.engine.own_rule import OWN
-    from workbench.engine.state import MEMORY
-
-    if config.train.rule != "torch" and any(name.startswith(MEMORY + OWN) for name in arrays):
-        raise BadInput(
-            f"the steps of run {folder.name} were those of a rule of its own, and train.rule is now "
-            f"'{config.train.rule}'; allowed: 'torch' with its train.class."
-        )
-
-
-def stored_config(folder: Path) -> RunConfig:
-    """The configuration a run goes on with: its config.toml, else the text in its file."""
-    path = folder / "config.toml"
-    if path.is_file():
-        return parse_config(read_toml(path), str(path))
-    with RunReader(folder) as reader:
-        text = reader.config_text
-    return parse_config(parse_toml(text, f"the configuration in {folder.name}"), folder.name)
-
-
-def stored_dataset(reader: RunReader) -> Dataset:
-    """The samples a run was started with, from its own file: the user's may have changed since."""
-    if reader.x is None or reader.y is None:
-        raise StorageError("the run holds no data to go on with.")
-    return Dataset(
-        np.asarray(reader.x, dtype=np.float64), np.asarray(reader.y, dtype=np.float64), "data"
-    )
-
-
-def stored_state(folder: Path, reader: RunReader, at: int) -> tuple[np.ndarray, float]:
-    """θ (P) and the flow's time at a step: from a checkpoint, else from the recorded series.
-
-    Raises BadInput naming the nearest steps that are stored.
-    """
-    checkpoints = dict(list_checkpoints(folder))
-    if at in checkpoints:
-        checkpoint = load_checkpoint(checkpoints[at])
-        return checkpoint.arrays["theta"].astype(np.float64), float(checkpoint.arrays["time"])
-    steps = np.asarray(reader.read("step"))
-    stored = sorted(checkpoints)
-    if "theta" in reader.series_names():
-        found = np.flatnonzero(steps == at)
-        if found.size:
-            row = int(found[0])
-            theta = np.asarray(reader.read("theta", slice(row, row + 1)))[0]
-            return theta, float(np.asarray(reader.read("time", slice(row, row + 1)))[0])
-        stored = sorted({*stored, *(int(s) for s in steps)})
-    near = sorted(stored, key=lambda s: abs(s - at))[:3]
-    shown = ", ".join(f"{s:,}" for s in sorted(near)) or "none"
-    raise BadInput(f"run {folder.name} has no state stored at step {at:,}; the nearest: {shown}.")
-
-
-def stored_buffers(folder: Path, at: int) -> dict[str, np.ndarray]:
-    """The network's buffers at a step with a stored state; none for a network that changes none.
-
-    Only checkpoints hold them: raises BadInput where there is none of that step.
-    """
-    from workbench.engine.state import MEMORY
-    from workbench.models.repeatable import BUFFER
-
-    nearest = sorted(list_checkpoints(folder), key=lambda found: abs(found[0] - at))
-    if not nearest:
-        return {}
-    arrays = load_checkpoint(nearest[0][1]).arrays
-    found = {
-        name.removeprefix(MEMORY): array
-        for name, array in arrays.items()
-        if name.startswith(MEMORY + BUFFER)
-    }
-    if found and nearest[0][0] != at:
-        shown = ", ".join(f"{step:,}" for step, _ in sorted(nearest[:3]))
-        raise BadInput(
-            f"the network of run {folder.name} changes its buffers, and only checkpoints hold them; of step "
-            f"{at:,} there is none, the nearest: {shown}."
-        )
-    return found
-
-
-def stored_time_log(folder: Path, reader: RunReader, at: int, time: float) -> float:
-    """Logarithm of the flow's time at a step with a stored state; `time` itself may be beyond a float."""
-    if time < np.inf:
-        return float(np.log(time)) if time > 0 else -np.inf
-    checkpoints = dict(list_checkpoints(folder))
-    if at in checkpoints:
-        return float(load_checkpoint(checkpoints[at]).arrays["time_log"])
-    row = int(np.flatnonzero(np.asarray(reader.read("step")) == at)[0])
-    return float(np.asarray(reader.read("time_log", slice(row, row + 1)))[0])
-
-
-def inspected_state(
-    folder: Path, at: int | None = None, *, trust: bool = False, setup: Setup | None = None
-) -> InspectedState:
-    """A state of a stored run for the inspector; `at` None: the last one that is stored.
-
-    Works on finished, lost and live runs and writes nothing. `setup` saves building the network again.
-    Raises BadInput when no state of that step is stored, or the model's class is not trusted.
-    """
-    from workbench.run.experiment import inspected, set_up
-
-    config = stored_config(folder).for_looking()
-    require_trust(config, trust, folder.name)
-    with RunReader(folder) as reader:
-        setup = setup or set_up(config, stored_dataset(reader))
-        step = _last_step(folder, reader) if at is None else at
-        theta, time = stored_state(folder, reader, step)
-        buffers = stored_buffers(folder, step)
-        rate = stored_rate_log(reader, step)
-    if theta.size != setup.structure.size:
-        raise StorageError(
-            f"run {folder.name} has {theta.size:,} parameters and its configuration "
-            f"{setup.structure.size:,}."
-        )
-    state = inspected(setup, theta, step=step, time=time, memory=buffers)
-    return state.at_rate(rate)
-
-
-def stored_rate_log(reader: RunReader, step: int) -> float:
-    """log η of the step taken at the last record up to `step`; NaN where the rule does not change it."""
-    if "learning_rate_log" not in reader.series_names():
-        return float("nan")
-    row = int(np.searchsorted(np.asarray(reader.read("step")), step, side="right")) - 1
-    if row < 0:
-        return float("nan")
-    return float(np.asarray(reader.read("learning_rate_log", slice(row, row + 1)))[0])
-
-
-def robustness_of(
-    folder: Path,
-    at: int | None = None,
-    *,
-    samples: int,
-    anywhere: bool = False,
-    trust: bool = False,
-    report: Callable[[float], None] = lambda done: None,
-) -> Robustness:
-    """L2-robustness of a stored state on `samples` of the run's samples, evenly spread.
-
-    Pictures stay within 0..1 unless `anywhere`. Raises BadInput when the run does not classify or mixes its
-    samples, no state of that step is stored, or the model's class is not trusted.
-    """
-    from workbench.inspector.robustness import PICTURES, robustness, spread_samples
-    from workbench.run.experiment import set_up
-
-    config = stored_config(folder).for_looking()
-    require_trust(config, trust, folder.name)
-    with RunReader(folder) as reader:
-        setup = set_up(config, stored_dataset(reader))
-    if not setup.panel.classifies:
-        raise BadInput(
-            f"robustness is how far a sample is from another class, and run {folder.name} does not "
-            "classify; allowed are labels −1 and 1, or classes with loss.kind 'cross-entropy'."
-        )
-    if getattr(setup.model, "mixes_samples", False):
-        raise BadInput(
-            f"robustness is a property of single samples, and in the network of run {folder.name} an output "
-            "depends on the other samples (batch statistics); allowed are networks without."
-        )
-    state = inspected_state(folder, at, trust=trust, setup=setup)
-    box = PICTURES if isinstance(config.data, ClassesData) and not anywhere else None
-    return robustness(
-        state,
-        spread_samples(state.n, samples),
-        box=box,
-        layer_orders=setup.panel.layer_orders,
-        report=report,
-    )
-
-
-def _last_step(folder: Path, reader: RunReader) -> int:
-    """The last step with a stored θ; raises BadInput without one."""
-    steps = [step for step, _ in list_checkpoints(folder)]
-    if "theta" in reader.series_names() and reader.n_records:
-        steps.append(int(reader.read("step", slice(-1, None))[0]))
-    if not steps:
-        raise BadInput(f"run {folder.name} has no state stored yet.")
-    return max(steps)
+def _listed(steps: Int[np.ndarray, " k"]) -> str:
+    return ", ".join(f"{step:,}" for step in sorted(steps.tolist())) or "none"

@@ -20,6 +20,7 @@ from workbench.protocol.commands import (
     RunUntil,
     StepN,
 )
+from workbench.protocol.status import RunStatus
 from workbench.tui.dialogs import Ask
 from workbench.tui.routes import ForkRun, Go
 from workbench.tui.until import parse_until
@@ -50,7 +51,7 @@ class Controls:
     @property
     def paused(self) -> bool:
         """Whether the run waits."""
-        return self.session is not None and self.session.engine.mode == "paused"
+        return self.session is not None and self.session.engine.mode is RunStatus.PAUSED
 
     @property
     def ended(self) -> bool:

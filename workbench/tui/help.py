@@ -17,6 +17,8 @@ from workbench.tui.widgets.palette import Palette
 
 LEGEND = (
     ("log₁₀L", "the risk as a power of ten; γ̄ the smallest normalized margin"),
+    ("ε δ", "how far θ is from a KKT point of the margin problem: gradient, tight constraints"),
+    ("γ~ γ^", "margins that the flow, and descent with small steps, never lower"),
     ("▲ ▼ ◆", "KKT points of the correlation function: maximum, minimum, saddle"),
     ("×  ▼  ▲", "at a chart's edge: no number, too low for the axis, infinite"),
 )

@@ -11,9 +11,9 @@ from textual.message import Message
 
 if TYPE_CHECKING:
     from workbench.inspector.state import InspectedState
+    from workbench.protocol.status import RunStatus
     from workbench.theory.optimality.verdict import Optimality
     from workbench.tui.inspect.examined import Subject
-    from workbench.tui.widgets.statusline import State
 
 
 @dataclass(frozen=True)
@@ -57,7 +57,7 @@ class OpenVerdict:
 
     run: str
     state: InspectedState
-    status: State
+    status: RunStatus
     known: Optimality | None
     keep: Callable[[Optimality | None], None]
 

@@ -45,7 +45,7 @@ def test_the_search_finds_what_all_cells_hold(count):
         )
         wanted = min(every_cell(network), FAR)
         found = boundary_distance(network, FAR, 100_000)
-        assert found.complete
+        assert found.outcome.converged
         assert found.low <= wanted * (1 + 1e-9)
         assert found.low == pytest.approx(wanted, rel=1e-7, abs=1e-11)
         if wanted < FAR:
@@ -65,9 +65,9 @@ def test_a_search_that_is_cut_short_bounds_from_below_and_says_so():
         network = drawn(rng, 24, 4, box=False, leak=0.0)
         whole = boundary_distance(network, FAR, 50_000)
         cut = boundary_distance(network, FAR, 5)
-        assert whole.complete
+        assert whole.outcome.converged
         assert cut.low <= whole.low * (1 + 1e-9)
-        short += not cut.complete
+        short += not cut.outcome.converged
     assert short > 2
 
 
@@ -75,7 +75,7 @@ def test_a_known_distance_shortens_the_search_and_bounds_the_answer():
     network = drawn(np.random.default_rng(0), 30, 5, box=False, leak=0.0)
     whole = boundary_distance(network, FAR, 50_000)
     known = boundary_distance(network, whole.low * (1 + 1e-9), 50_000)
-    assert known.cells <= whole.cells
+    assert known.outcome.iterations <= whole.outcome.iterations
     assert known.low == pytest.approx(whole.low, rel=1e-7)
     half = boundary_distance(network, 0.5 * whole.low, 50_000)
     assert (half.low, len(half.candidates)) == (pytest.approx(0.5 * whole.low), 0)

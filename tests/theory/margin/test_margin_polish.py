@@ -68,11 +68,11 @@ def test_vss_3_2_from_the_flow(seed):
     theta = np.array([0.1 * rng.normal(), 1.0, 0.1 * rng.normal(), -1.0, 0.5, 0.3])
     start = point_of(VSS_3_2, flow(VSS_3_2, theta, 20.0))
     found = polish(VSS_3_2, start)
-    assert found.found, found.reason
+    assert found.outcome.converged, found.outcome.why_not
     assert found.theta == pytest.approx(LIMIT_3_2, abs=1e-12)
     assert found.multipliers == pytest.approx([2.0, 2.0], abs=1e-12)
     assert found.norm2 == pytest.approx(8.0, abs=1e-12)
-    assert found.residual <= 1e-12
+    assert found.outcome.residual <= 1e-12
     cosine = start.theta @ LIMIT_3_2 / (start.norm * np.sqrt(8.0))
     assert found.angle == pytest.approx(np.arccos(cosine), abs=1e-7)
 
@@ -80,7 +80,7 @@ def test_vss_3_2_from_the_flow(seed):
 def test_vss_c_6_from_the_flow():
     theta = np.array([0.0, 3.0, 0.0, -2.0, 3.0, 2.0])
     found = polish(VSS_C_6, point_of(VSS_C_6, flow(VSS_C_6, theta, 20.0)))
-    assert found.found, found.reason
+    assert found.outcome.converged, found.outcome.why_not
     assert found.theta == pytest.approx(LIMIT_C_6, abs=1e-12)
     assert found.multipliers == pytest.approx([2.0, 2.0, 1.0], abs=1e-12)
     assert found.norm2 == pytest.approx(10.0, abs=1e-12)
@@ -94,10 +94,10 @@ def test_random_networks_with_kinks(seed, family):
     problem, theta = random_network(seed, family)
     start = point_of(problem, theta)
     found = polish(problem, start)
-    if not found.found:
+    if not found.outcome.converged:
         # Only ever because the KKT point is far, never because none was reached.
-        assert "rad from the flow" in found.reason
-    assert found.residual <= 1e-10
+        assert "rad from the flow" in found.outcome.why_not
+    assert found.outcome.residual <= 1e-10
     assert found.infeasible <= 1e-10
     assert (found.multipliers >= 0).all()
     assert found.norm2 <= start.norm**2 * (1 + 1e-12)
@@ -132,7 +132,7 @@ def test_a_sample_held_on_a_kink_gets_a_clarke_multiplier():
     rng = np.random.default_rng(0)
     theta = flow(problem, 0.4 * rng.normal(size=9), 10.0, steps=1_500)
     found = polish(problem, point_of(problem, theta))
-    assert found.found, found.reason
+    assert found.outcome.converged, found.outcome.why_not
     assert clarke_residual(problem, found.theta) <= 1e-9
     heights = problem.heights(found.theta)
     assert len(found.kinks)
@@ -169,15 +169,15 @@ def test_newton_converges_where_split_neurons_make_a_family():
     start[[4, 5, 8]] = [0.0, -0.01, 0.01]
     face = Face(start, np.arange(2), np.array([2.1, 1.9]), problem.gates(start), NONE)
     solved = solve_face(problem, face)
-    assert solved.residual <= 1e-12
-    assert solved.theta @ solved.theta == pytest.approx(8.0, rel=1e-12)
+    assert solved.outcome.residual <= 1e-12
+    assert solved.face.theta @ solved.face.theta == pytest.approx(8.0, rel=1e-12)
 
 
 def test_cancelled_and_mismatched():
     problem, theta = random_state(3)
     point = point_of(problem, theta)
     stopped = polish(problem, point, cancel=lambda: True)
-    assert not stopped.found
-    assert stopped.reason == "cancelled"
+    assert not stopped.outcome.converged
+    assert stopped.outcome.why_not == "cancelled"
     with pytest.raises(ValueError, match="constraints"):
         polish(VSS_3_2, point)

@@ -8,13 +8,13 @@ import pytest
 from scipy.optimize import lsq_linear, minimize
 
 from tests.theory.margin.patterned_networks import TwoLayer
-from workbench.theory.margin.front import best_multipliers, margin_front
+from workbench.losses.registry import loss_of
+from workbench.theory.margin.front import FrontSolver, margin_front
 from workbench.theory.margin.kkt import lemma_bounds, paper_certificate_at
 from workbench.theory.margin.problem import (
     MarginPoint,
     class_margins,
     layer_rescaling,
-    log_weights,
     uniform_rescaling,
 )
 
@@ -105,10 +105,8 @@ def test_refusals():
         MarginPoint.at(theta, -q, -rows, 2.0)
     with pytest.raises(ValueError, match="every parameter once"):
         layer_rescaling(theta, q, [(np.arange(12), 1.0)])
-    with pytest.raises(ValueError, match="no margin weights"):
-        log_weights(q, "square")
     with pytest.raises(ValueError, match="δ must be"):
-        best_multipliers(point_of(problem, theta), -1.0)
+        FrontSolver(point_of(problem, theta)).solve(-1.0)
 
 
 # --- the paper's multipliers ---
@@ -124,7 +122,7 @@ def test_paper_multipliers_by_the_letter_of_lemma_c_8(loss, seed):
     h = sum(weight[i] * rows[i] for i in every)
     rho, least = np.linalg.norm(theta), q.min()
     slow = least ** (1 - 2 / 2) * rho * weight / np.linalg.norm(h)
-    found = paper_certificate_at(point_of(problem, theta), log_weights(q, loss))
+    found = paper_certificate_at(point_of(problem, theta), loss_of(loss).log_weights(q, every))
     assert found.multipliers == pytest.approx(slow, rel=1e-12)
     scaled = theta / least**0.5
     residual = scaled - sum(slow[i] * rows[i] / least**0.5 for i in every)
@@ -139,7 +137,7 @@ def test_cross_entropy_weights_are_the_softmax():
     rng = np.random.default_rng(0)
     outputs, y = rng.normal(size=(5, 4)), np.array([0.0, 1.0, 3.0, 3.0, 2.0])
     s, pairs = class_margins(outputs, y)
-    found = log_weights(s, "cross-entropy", pairs[:, 0])
+    found = loss_of("cross-entropy").log_weights(s, pairs[:, 0])
     for (i, j), margin, value in zip(pairs, s, found, strict=True):
         assert j != y[i]
         assert margin == outputs[i, int(y[i])] - outputs[i, j]
@@ -153,7 +151,7 @@ def test_risks_of_1e_minus_100000_against_200_digits(loss):
     theta = theta * np.sqrt(230_300.0 / problem.margins(theta, gates).min())
     every = np.arange(6)
     q, rows = problem.margins(theta, gates), problem.rows(theta, gates, every)
-    found = paper_certificate_at(point_of(problem, theta), log_weights(q, loss))
+    found = paper_certificate_at(point_of(problem, theta), loss_of(loss).log_weights(q, every))
     with mp.workdps(200):
         weight = [mp.exp(-mp.mpf(float(v))) for v in q]
         if loss == "logistic":
@@ -174,10 +172,11 @@ def test_lemma_bounds_hold(loss, seed):
     q = problem.margins(theta, problem.gates(theta))
     risk = np.exp(-q).sum() if loss == "exponential" else np.log1p(np.exp(-q)).sum()
     smoothed = -np.log(risk) if loss == "exponential" else -np.log(np.expm1(risk))
-    samples = np.arange(6) if loss == "cross-entropy" else None
-    found = paper_certificate_at(point_of(problem, theta), log_weights(q, loss, samples))
+    found = paper_certificate_at(
+        point_of(problem, theta), loss_of(loss).log_weights(q, np.arange(6))
+    )
     epsilon, delta = lemma_bounds(
-        loss,
+        loss_of(loss),
         order=2.0,
         log_risk=float(np.log(risk)),
         margin_smoothed=float(smoothed / (theta @ theta)),
@@ -189,24 +188,9 @@ def test_lemma_bounds_hold(loss, seed):
     assert found.delta <= delta
 
 
-def test_lemma_bounds_before_their_time_and_for_other_losses():
+def test_lemma_says_nothing_before_its_time():
     given = {"order": 2.0, "margin_smoothed": 0.1, "beta": 0.9, "q_ratio": 2.0, "constraints": 3}
-    assert np.isnan(lemma_bounds("logistic", log_risk=-0.5, **given)).all()
-    with pytest.raises(ValueError, match="square"):
-        lemma_bounds("square", log_risk=-9.0, **given)
-
-
-def test_growth_constant_of_the_logistic_loss():
-    from workbench.theory.margin.kkt import BEGIN, GROWTH
-
-    def slope(q):
-        return np.exp(-q) / ((1 + np.exp(-q)) * np.log1p(np.exp(-q)))
-
-    assert BEGIN["logistic"] == pytest.approx(-2 * np.log(np.log(2)), abs=1e-7)
-    first = -np.log(np.expm1(np.exp(-BEGIN["logistic"])))
-    y = np.linspace(first, 40, 400_001)
-    worst = max((slope(y) / slope(t * y)).max() for t in np.linspace(0.5, 1, 21))
-    assert worst <= GROWTH["logistic"] <= worst * 1.00001
+    assert np.isnan(lemma_bounds(loss_of("logistic"), log_risk=-0.5, **given)).all()
 
 
 # --- the best multipliers ---
@@ -217,7 +201,7 @@ def test_vss_closed_forms():
         (VSS_3_2, LIMIT_3_2, [2.0, 2.0]),
         (VSS_C_6, LIMIT_C_6, [2.0, 2.0, 1.0]),
     ):
-        found = best_multipliers(point_of(problem, theta), 0.0)
+        found = FrontSolver(point_of(problem, theta)).solve(0.0)
         assert found.multipliers == pytest.approx(multipliers, abs=1e-14)
         assert found.epsilon <= 1e-14
         assert found.active.all()
@@ -227,7 +211,7 @@ def test_vss_closed_forms():
 def test_a_wrong_point_is_no_kkt_point(size):
     rng = np.random.default_rng(0)
     theta = LIMIT_C_6 + size * rng.normal(size=6)
-    found = best_multipliers(point_of(VSS_C_6, theta), np.inf)
+    found = FrontSolver(point_of(VSS_C_6, theta)).solve(np.inf)
     assert found.epsilon_low > 0.1 * size
     assert found.epsilon >= found.epsilon_low
 
@@ -265,7 +249,7 @@ def test_front_against_bounded_least_squares(seed, constraints, parameters, rank
 def test_front_against_slsqp():
     problem, theta = random_state(5)
     point = point_of(problem, theta)
-    found = best_multipliers(point, 0.2)
+    found = FrontSolver(point).solve(0.2)
     with np.errstate(divide="ignore"):
         cap = np.minimum(1e6, 0.2 / (point.q - 1))
 
@@ -284,12 +268,12 @@ def test_front_against_slsqp():
 def test_many_constraints_are_brought_in_as_they_help(delta, monkeypatch):
     point = random_point(3, 9_000, 60)
     assert len(point.q) > 4_000
-    few = best_multipliers(point, delta)
+    few = FrontSolver(point).solve(delta)
     monkeypatch.setattr("workbench.theory.margin.front.FIRST", 10**6)
-    every = best_multipliers(point, delta)
+    every = FrontSolver(point).solve(delta)
     assert few.epsilon == pytest.approx(every.epsilon, abs=1e-6 * point.norm)
-    assert every.converged
-    assert few.converged
+    assert every.outcome.converged
+    assert few.outcome.converged
 
 
 @pytest.mark.full

@@ -84,8 +84,6 @@ def test_direction_and_kkt_in_60_digits_down_to_margins_of_1e_minus_6(seed):
         assert found.error <= 1e-15
         margin = 1 / mp.sqrt(mp.fsum(c * c for c in w))
         assert found.margin <= margin * (1 + 1e-9) <= found.margin_above * (1 + 1e-8)
-        slow = mp_angle(found.direction, w)
-    assert slow <= found.angle_bound
 
 
 @pytest.mark.parametrize("seed", range(4))

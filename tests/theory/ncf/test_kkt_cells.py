@@ -11,7 +11,8 @@ import pytest
 from tests import reference_ncf as ref
 from workbench.theory.ncf.kkt_cells import kkt_cells
 from workbench.theory.ncf.kkt_circle import kkt_circle
-from workbench.theory.ncf.ncf import NeuronKind
+from workbench.theory.ncf.ncf import Ncf
+from workbench.theory.ncf.neuron import NeuronKind
 from workbench.theory.numerics.arrangement import cell_bound, enumerate_faces
 
 SQUARED, TWO_LAYER = NeuronKind.SQUARED_RELU, NeuronKind.TWO_LAYER_RELU
@@ -44,8 +45,9 @@ def test_the_reflections_of_the_cube_have_as_many_cells_as_symmetries(d, count, 
 
 def check_circle_and_cells_agree(seed, kind):
     case = ref.make_case(seed)
-    circle = kkt_circle(case.x, case.z, kind, case.leak)
-    cells = kkt_cells(case.x, case.z, kind, case.leak)
+    ncf = Ncf(case.x, case.z, kind, case.leak)
+    circle = kkt_circle(ncf)
+    cells = kkt_cells(ncf)
     assert cells.complete
 
     def isolated(found):
@@ -84,7 +86,7 @@ def in_some_flat(u, found):
 
 
 def check_squared_in_space(case):
-    found = kkt_cells(case.x, case.z, SQUARED, case.leak)
+    found = kkt_cells(Ncf(case.x, case.z, SQUARED, case.leak))
     slow, _ = ref.squared_kkt(case.x, case.z, case.leak)
     mine = [p.direction for p in found.points if p.kind != "flat"]
     for u in slow:
@@ -116,7 +118,7 @@ def test_squared_points_in_space_by_slow_enumeration(seed):
 
 
 def check_two_layer_in_space(case):
-    found = kkt_cells(case.x, case.z, TWO_LAYER, case.leak)
+    found = kkt_cells(Ncf(case.x, case.z, TWO_LAYER, case.leak))
     slow = ref.two_layer_directions(case.x, case.z, case.leak)
     scale = np.abs(case.z) @ np.linalg.norm(case.x, axis=1)
     live = [p for p in found.points if p.kind != "flat" and 0 < abs(p.direction[0]) < 0.9]
@@ -148,7 +150,7 @@ def test_euler_characteristic_of_the_sphere(n, leak):
     """Maxima − saddles + minima = 2 for a Morse function on S²: nothing missed, nothing invented."""
     rng = np.random.default_rng(n)
     x, z = rng.normal(size=(n, 3)), rng.normal(size=n)
-    found = kkt_cells(x, z, SQUARED, leak)
+    found = kkt_cells(Ncf(x, z, SQUARED, leak))
     if not found.of_kind("flat"):
         extrema = len(found.of_kind("max", "min"))
         assert extrema - len(found.of_kind("saddle")) == 2
@@ -172,7 +174,7 @@ def test_kinds_agree_with_probing(seed):
     case = ref.make_case(seed, d=3, n_max=12)
     rng = np.random.default_rng(seed)
     for kind in NeuronKind:
-        for p in kkt_cells(case.x, case.z, kind, case.leak).points:
+        for p in kkt_cells(Ncf(case.x, case.z, kind, case.leak)).points:
             if p.kind == "flat" or abs(p.direction[0]) == 1:
                 continue
             h = rng.normal(size=(600, len(p.direction)))
@@ -198,11 +200,11 @@ def test_symmetric_data(d, leak):
     half, y = rng.normal(size=(9, d)), rng.normal(size=9)
     x = np.vstack([half, -half])
     values = np.linalg.eigvalsh((1 + leak**2) * (half * y[:, None]).T @ half)
-    squared = kkt_cells(x, np.append(y, y), SQUARED, leak)
+    squared = kkt_cells(Ncf(x, np.append(y, y), SQUARED, leak))
     assert squared.values == pytest.approx(np.repeat(values[::-1], 2))
     assert [len(squared.of_kind(k)) for k in ("max", "saddle", "min")] == [2, 2 * d - 4, 2]
     q = y @ half
-    two = kkt_cells(x, np.append(y, -y), TWO_LAYER, leak)
+    two = kkt_cells(Ncf(x, np.append(y, -y), TWO_LAYER, leak))
     top = (1 + leak) * np.linalg.norm(q) / 2
     assert two.values == pytest.approx([top, top, 0, -top, -top], abs=1e-12)
     (flat,) = two.of_kind("flat")
@@ -214,13 +216,13 @@ def test_symmetric_data(d, leak):
 def test_repeated_eigenvalue_is_one_flat_set():
     """Σ z x xᵀ = I on mirrored data: every direction is a KKT point."""
     x = np.vstack([np.eye(3), -np.eye(3)])
-    (flat,) = kkt_cells(x, np.ones(6), SQUARED, 0.3).points
+    (flat,) = kkt_cells(Ncf(x, np.ones(6), SQUARED, 0.3)).points
     assert (flat.kind, flat.value, len(flat.extent.basis)) == ("flat", pytest.approx(1.09), 3)
 
 
 def test_dead_cell_with_its_walls_is_one_flat_set():
     """ReLU on one orthant's axes: dead for u ≤ 0, and each octant boundary adds nothing isolated."""
-    found = kkt_cells(np.eye(3), np.array([3.0, 2.0, 1.0]), SQUARED)
+    found = kkt_cells(Ncf(np.eye(3), np.array([3.0, 2.0, 1.0]), SQUARED))
     (flat,) = found.of_kind("flat")
     assert flat.value == 0
     assert (flat.direction < 0).all()
@@ -231,7 +233,7 @@ def test_dead_cell_with_its_walls_is_one_flat_set():
 @pytest.mark.parametrize("kind", list(NeuronKind))
 @pytest.mark.parametrize("d", [1, 3, 4])
 def test_nothing_to_correlate_with(kind, d):
-    found = kkt_cells(np.ones((2, d)), np.zeros(2), kind)
+    found = kkt_cells(Ncf(np.ones((2, d)), np.zeros(2), kind))
     assert found.complete
     assert all(p.value == 0 for p in found.points)
     if d > 1:
@@ -240,7 +242,7 @@ def test_nothing_to_correlate_with(kind, d):
 
 def test_cap_is_said():
     rng = np.random.default_rng(0)
-    found = kkt_cells(rng.normal(size=(50, 5)), np.ones(50), SQUARED, cap=1000)
+    found = kkt_cells(Ncf(rng.normal(size=(50, 5)), np.ones(50), SQUARED), cap=1000)
     assert not found.complete
     assert "cap of 1,000" in found.reason
     assert found.points == ()
@@ -249,15 +251,15 @@ def test_cap_is_said():
 @pytest.mark.parametrize("kind", list(NeuronKind))
 def test_cancel_is_prompt_and_said(kind):
     rng = np.random.default_rng(0)
-    found = kkt_cells(rng.normal(size=(40, 3)), rng.normal(size=40), kind, cancel=lambda: True)
-    assert (found.cancelled, found.complete, found.reason) == (True, False, "cancelled")
+    found = kkt_cells(Ncf(rng.normal(size=(40, 3)), rng.normal(size=40), kind), cancel=lambda: True)
+    assert (found.outcome.cancelled, found.complete, found.reason) == (True, False, "cancelled")
 
 
 @pytest.mark.parametrize("kind", list(NeuronKind))
 def test_two_hundred_samples_in_space_take_less_than_ten_seconds(kind):
     rng = np.random.default_rng(0)
     start = time.process_time()
-    found = kkt_cells(rng.normal(size=(200, 3)), rng.normal(size=200), kind)
+    found = kkt_cells(Ncf(rng.normal(size=(200, 3)), rng.normal(size=200), kind))
     assert time.process_time() - start < 10
     assert found.complete
     assert found.statistics["cell_bound"] == 39_802

@@ -9,7 +9,8 @@ import pytest
 
 from tests import reference_ncf as ref
 from workbench.theory.ncf.kkt_circle import kkt_circle
-from workbench.theory.ncf.ncf import NeuronKind
+from workbench.theory.ncf.ncf import Ncf
+from workbench.theory.ncf.neuron import NeuronKind
 
 SQUARED, TWO_LAYER = NeuronKind.SQUARED_RELU, NeuronKind.TWO_LAYER_RELU
 
@@ -47,7 +48,7 @@ def inside_flat(theta, points, slack=0.0):
 
 def check_against_grid(case, kind, count):
     """Every extremum on the grid is a reported one, and every separate reported one is on the grid."""
-    found = kkt_circle(case.x, case.z, kind, case.leak)
+    found = kkt_circle(Ncf(case.x, case.z, kind, case.leak))
     assert found.complete
     power = 2 if kind is SQUARED else 1
     step = 2 * np.pi / count
@@ -104,7 +105,7 @@ def test_grid_of_a_million_points(seed, kind):
 
 
 def check_squared_set(case):
-    found = kkt_circle(case.x, case.z, SQUARED, case.leak)
+    found = kkt_circle(Ncf(case.x, case.z, SQUARED, case.leak))
     slow, _ = ref.squared_kkt(case.x, case.z, case.leak)
     mine = [p.direction for p in found.points if p.kind != "flat"]
     for u in slow:
@@ -121,7 +122,7 @@ def test_squared_points_are_the_eigenvectors_in_their_cells(seed):
 
 def check_two_layer_points(case):
     """Each reported point satisfies λw ∈ ∂N(w), with ∂g from probing around u."""
-    found = kkt_circle(case.x, case.z, TWO_LAYER, case.leak)
+    found = kkt_circle(Ncf(case.x, case.z, TWO_LAYER, case.leak))
     scale = max(np.abs(case.z) @ np.linalg.norm(case.x, axis=1), 1e-300)
     for p in found.points:
         v, u = p.direction[0], p.direction[1:]
@@ -151,7 +152,7 @@ def test_many_cases_by_slow_enumeration(seed):
 @pytest.mark.parametrize("seed", range(30))
 def test_residuals_vanish_and_basins_fill_the_circle(seed, kind):
     case = ref.make_case(seed)
-    found = kkt_circle(case.x, case.z, kind, case.leak)
+    found = kkt_circle(Ncf(case.x, case.z, kind, case.leak))
     assert found.points
     assert max(p.residual for p in found.points) <= 1e-11
     assert sum(p.basin for p in found.points) == pytest.approx(1.0)
@@ -163,7 +164,7 @@ def test_residuals_vanish_and_basins_fill_the_circle(seed, kind):
 @pytest.mark.parametrize("seed", [0, 3, 5, 12, 21])
 def test_basins_agree_with_integrated_flow(seed):
     case = ref.make_case(seed)
-    found = kkt_circle(case.x, case.z, SQUARED, case.leak)
+    found = kkt_circle(Ncf(case.x, case.z, SQUARED, case.leak))
     count = 600
     theta = 2 * np.pi * (np.arange(count) + 0.5) / count
     u = np.column_stack([np.cos(theta), np.sin(theta)])
@@ -181,7 +182,7 @@ def test_basins_agree_with_integrated_flow(seed):
 
 def test_kh24_circle_has_exactly_four_points():
     x = kh24_inputs()
-    found = kkt_circle(x, kh24_labels(x), SQUARED)
+    found = kkt_circle(Ncf(x, kh24_labels(x), SQUARED))
     assert [p.kind for p in found.points] == ["max", "max", "min", "min"]
     assert [p.value for p in found.points] == pytest.approx([46.875, 37.5, *2 * [13.921459568]])
     assert [degrees(p) for p in found.points[1:]] == pytest.approx([180, 94.076653, 265.923347])
@@ -192,12 +193,12 @@ def test_kh24_circle_has_exactly_four_points():
 def test_kh24_half_step_offset_puts_maxima_on_lines_whose_labels_vanish():
     """The inputs at ±90° are orthogonal to the maxima; their labels are 0 up to rounding: no kink."""
     x = kh24_inputs(0.5)
-    found = kkt_circle(x, kh24_labels(x), SQUARED)
+    found = kkt_circle(Ncf(x, kh24_labels(x), SQUARED))
     assert [p.kind for p in found.points] == ["max", "max", "min", "min"]
     assert [p.kinks for p in found.points] == [0, 0, 0, 0]
     assert [degrees(p) for p in found.points[1:2]] == pytest.approx([180])
     labels = np.where(np.abs(x[:, 0]) < 1e-9, 1.0, kh24_labels(x))
-    bent = kkt_circle(x, labels, SQUARED)
+    bent = kkt_circle(Ncf(x, labels, SQUARED))
     assert [p.kind for p in bent.points] == ["max", "max", "min", "min"]
     assert [p.value for p in found.points[:2]] == pytest.approx([46.875, 37.5])
 
@@ -205,7 +206,7 @@ def test_kh24_half_step_offset_puts_maxima_on_lines_whose_labels_vanish():
 @pytest.mark.parametrize(("offset", "half_width"), [(0.0, 3.6), (0.5, 7.2)])
 def test_kh24_figure_4_residual_has_one_flat_arc(offset, half_width):
     x = kh24_inputs(offset)
-    found = kkt_circle(x, 4 * np.maximum(0, -x[:, 0]) ** 2, SQUARED)
+    found = kkt_circle(Ncf(x, 4 * np.maximum(0, -x[:, 0]) ** 2, SQUARED))
     top, flat = found.points
     assert (top.kind, flat.kind) == ("max", "flat")
     assert top.value == pytest.approx(37.5)
@@ -223,7 +224,7 @@ def test_symmetric_data_squared_relu_gives_eigenvectors(leak):
     half, y = rng.normal(size=(7, 2)), rng.normal(size=7)
     matrix = (1 + leak**2) * (half * y[:, None]).T @ half
     values, vectors = np.linalg.eigh(matrix)
-    found = kkt_circle(np.vstack([half, -half]), np.append(y, y), SQUARED, leak)
+    found = kkt_circle(Ncf(np.vstack([half, -half]), np.append(y, y), SQUARED, leak))
     assert found.values == pytest.approx(np.repeat(values[::-1], 2))
     assert [p.kind for p in found.points] == ["max", "max", "min", "min"]
     for p in found.points[:2]:
@@ -236,7 +237,7 @@ def test_symmetric_data_two_layer_relu_follows_q(leak):
     rng = np.random.default_rng(4)
     half, y = rng.normal(size=(7, 2)), rng.normal(size=7)
     q = y @ half
-    found = kkt_circle(np.vstack([half, -half]), np.append(y, -y), TWO_LAYER, leak)
+    found = kkt_circle(Ncf(np.vstack([half, -half]), np.append(y, -y), TWO_LAYER, leak))
     top = (1 + leak) * np.linalg.norm(q) / 2
     assert found.values == pytest.approx([top, top, 0, 0, -top, -top], abs=1e-12)
     for p in found.points[:2]:
@@ -251,7 +252,7 @@ def test_symmetric_data_two_layer_relu_follows_q(leak):
 def test_lemma_h1_lifts_points_of_the_inner_problem():
     """KH24 Lemma H.1: |v| = ‖u‖ = 1/√2 and N = ±g(û)/2 at every KKT point with N ≠ 0."""
     case = ref.make_case(40)
-    for p in kkt_circle(case.x, case.z, TWO_LAYER, case.leak).points:
+    for p in kkt_circle(Ncf(case.x, case.z, TWO_LAYER, case.leak)).points:
         if abs(p.value) > 1e-9:
             v, u = p.direction[0], p.direction[1:]
             assert abs(v) == pytest.approx(np.sqrt(0.5))
@@ -263,9 +264,10 @@ def test_linear_leak_leaves_one_cell():
     """α = 1: N is a quadratic form (squared) or bilinear (two-layer)."""
     rng = np.random.default_rng(6)
     x, z = rng.normal(size=(9, 2)), rng.normal(size=9)
-    assert kkt_circle(x, z, SQUARED, 1.0).statistics["cells"] == 1
-    assert len(kkt_circle(x, z, SQUARED, 1.0).points) == 4
-    assert kkt_circle(x, z, TWO_LAYER, 1.0).values[:2] == pytest.approx(
+    ncf = Ncf(x, z, SQUARED, 1.0)
+    assert kkt_circle(ncf).statistics["cells"] == 1
+    assert len(kkt_circle(ncf).points) == 4
+    assert kkt_circle(Ncf(x, z, TWO_LAYER, 1.0)).values[:2] == pytest.approx(
         2 * [np.linalg.norm(z @ x) / 2]
     )
 
@@ -277,7 +279,7 @@ def test_nothing_to_correlate_with_is_one_flat_set(kind):
         (np.zeros((3, 2)), np.ones(3)),
         (np.zeros((0, 2)), np.zeros(0)),
     ):
-        (only,) = kkt_circle(x, z, kind).points
+        (only,) = kkt_circle(Ncf(x, z, kind)).points
         assert only.kind == "flat"
         assert only.value == 0
         assert only.extent.angles == pytest.approx((0.0, 2 * np.pi))
@@ -286,7 +288,7 @@ def test_nothing_to_correlate_with_is_one_flat_set(kind):
 
 def test_one_sample_squared_relu():
     """N = z max(0, x·u)²: a maximum along x and the half circle where the neuron is dead."""
-    top, flat = kkt_circle(np.array([[0.0, 2.0]]), np.array([1.5]), SQUARED).points
+    top, flat = kkt_circle(Ncf(np.array([[0.0, 2.0]]), np.array([1.5]), SQUARED)).points
     assert (top.kind, top.value, degrees(top)) == ("max", pytest.approx(6.0), pytest.approx(90.0))
     assert np.rad2deg(flat.extent.angles) == pytest.approx([180, 360])
     assert flat.basin == pytest.approx(0.5)
@@ -294,7 +296,7 @@ def test_one_sample_squared_relu():
 
 def test_dead_two_layer_neurons_are_a_sector():
     """One sample, ReLU: every u with x·u ≤ 0 is stationary for any v."""
-    points = kkt_circle(np.array([[0.0, 1.0]]), np.array([1.0]), TWO_LAYER).points
+    points = kkt_circle(Ncf(np.array([[0.0, 1.0]]), np.array([1.0]), TWO_LAYER)).points
     assert [p.kind for p in points] == ["max", "flat", "min"]
     assert points[1].extent.shape == "sector"
     assert np.rad2deg(points[1].extent.angles) == pytest.approx([180, 360])
@@ -304,19 +306,19 @@ def test_noise_below_the_tolerance_is_flat():
     x = kh24_inputs()
     z = np.where(x[:, 0] < -1e-9, 1.0, 0.0)
     noisy = z + 1e-17 * np.random.default_rng(0).normal(size=50)
-    kinds = [p.kind for p in kkt_circle(x, noisy, SQUARED).points]
-    assert kinds == [p.kind for p in kkt_circle(x, z, SQUARED).points]
+    kinds = [p.kind for p in kkt_circle(Ncf(x, noisy, SQUARED)).points]
+    assert kinds == [p.kind for p in kkt_circle(Ncf(x, z, SQUARED)).points]
 
 
 def test_bad_input_is_refused():
     with pytest.raises(ValueError, match="d = 2"):
-        kkt_circle(np.ones((3, 3)), np.ones(3), SQUARED)
+        kkt_circle(Ncf(np.ones((3, 3)), np.ones(3), SQUARED))
     with pytest.raises(ValueError, match="leak"):
-        kkt_circle(np.ones((3, 2)), np.ones(3), SQUARED, -1.0)
+        kkt_circle(Ncf(np.ones((3, 2)), np.ones(3), SQUARED, -1.0))
     with pytest.raises(ValueError, match="finite"):
-        kkt_circle(np.full((3, 2), np.nan), np.ones(3), SQUARED)
+        kkt_circle(Ncf(np.full((3, 2), np.nan), np.ones(3), SQUARED))
     with pytest.raises((ValueError, TypeError)):
-        kkt_circle(np.ones((3, 2)), np.ones(4), SQUARED)
+        kkt_circle(Ncf(np.ones((3, 2)), np.ones(4), SQUARED))
 
 
 @pytest.mark.parametrize("kind", list(NeuronKind))
@@ -324,6 +326,6 @@ def test_ten_thousand_samples_take_less_than_a_second(kind):
     rng = np.random.default_rng(0)
     x, z = rng.normal(size=(10_000, 2)), rng.normal(size=10_000)
     start = time.process_time()
-    found = kkt_circle(x, z, kind)
+    found = kkt_circle(Ncf(x, z, kind))
     assert time.process_time() - start < 1.0
     assert max(p.residual for p in found.points) < 1e-13

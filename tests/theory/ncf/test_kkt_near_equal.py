@@ -11,7 +11,8 @@ import pytest
 from tests import reference_kkt as ref
 from workbench.theory.ncf.kkt import kkt_points
 from workbench.theory.ncf.kkt_cells import kkt_cells
-from workbench.theory.ncf.ncf import NeuronKind
+from workbench.theory.ncf.ncf import Ncf
+from workbench.theory.ncf.neuron import NeuronKind
 
 SQUARED, TWO_LAYER = NeuronKind.SQUARED_RELU, NeuronKind.TWO_LAYER_RELU
 LEAKS = (0.0, 0.1, 0.5, -0.5)
@@ -121,7 +122,7 @@ def hunt(make, seeds, d: int) -> Counter:
     counts: Counter = Counter()
     for seed in seeds:
         data = make(seed, d)
-        found = kkt_points(data.x, data.z, data.kind, data.leak, starts=16)
+        found = kkt_points(Ncf(data.x, data.z, data.kind, data.leak), starts=16)
         counts["tried"] += 1
         if not found.complete:
             counts["not complete"] += 1
@@ -179,7 +180,7 @@ def test_twelve_hundred_complete_lists_are_right(make, d, seeds, record_property
 
 def listed(data: Instance):
     """A complete list that agrees with the reference."""
-    found = kkt_points(data.x, data.z, data.kind, data.leak)
+    found = kkt_points(Ncf(data.x, data.z, data.kind, data.leak))
     assert found.complete
     assert found.reason == "every cell was examined in exact arithmetic"
     assert faults(data, found) == []
@@ -307,13 +308,13 @@ def test_a_linear_activation_leaves_one_cell(d):
     rng = np.random.default_rng(d)
     x, z = rng.normal(size=(6, d)), rng.normal(size=6)
     x, z = np.vstack([x, x + 1e-13, -x]), np.append(z, rng.normal(size=12))
-    squared = kkt_points(x, z, SQUARED, 1.0)
+    squared = kkt_points(Ncf(x, z, SQUARED, 1.0))
     values, vectors = np.linalg.eigh((x * z[:, None]).T @ x)
     assert squared.complete
     assert squared.values == pytest.approx(np.repeat(values[::-1], 2))
     for p, j in zip(squared.points[::2], range(d - 1, -1, -1), strict=True):
         assert abs(p.direction @ vectors[:, j]) == pytest.approx(1.0)
-    found = kkt_points(x, z, TWO_LAYER, 1.0)
+    found = kkt_points(Ncf(x, z, TWO_LAYER, 1.0))
     q = z @ x
     assert found.complete
     assert len(found.of_kind("max")) == len(found.of_kind("min")) == 2
@@ -329,7 +330,7 @@ def test_repeated_inputs_with_cancelling_labels_and_zeros_do_nothing(d, kind):
     x, z = rng.normal(size=(5, d)), rng.normal(size=5)
     more = np.vstack([x, 3.7 * np.eye(d), 3.7 * np.eye(d), np.zeros((2, d)), x])
     labels = np.concatenate([z, np.ones(d), -np.ones(d), [1.0, -2.0], np.zeros(5)])
-    plain, padded = kkt_points(x, z, kind, 0.1), kkt_points(more, labels, kind, 0.1)
+    plain, padded = kkt_points(Ncf(x, z, kind, 0.1)), kkt_points(Ncf(more, labels, kind, 0.1))
     assert padded.complete
     assert padded.values == pytest.approx(plain.values, abs=1e-14)
     assert [p.kind for p in padded.points] == [p.kind for p in plain.points]
@@ -343,8 +344,8 @@ def test_sizes_far_from_one_scale(kind, size, label):
     x, z = rng.normal(size=(6, 3)), rng.normal(size=6)
     x, z = np.vstack([x, x + 1e-12]), np.append(z, -z)
     degree = 2 if kind is SQUARED else 1
-    plain = kkt_points(x, z, kind)
-    far = kkt_points(2.0**size * x, 2.0**label * z, kind)
+    plain = kkt_points(Ncf(x, z, kind))
+    far = kkt_points(Ncf(2.0**size * x, 2.0**label * z, kind))
     assert far.complete
     factor = 2.0 ** (size * degree + label)
     key = [(p.kind, *p.direction) for p in plain.points]
@@ -357,12 +358,12 @@ def test_sizes_far_from_one_scale(kind, size, label):
 def test_what_float64_cannot_square_is_refused(kind):
     for x, z in (([[1e120, 1.0]], [1.0]), ([[1e-120, 0.0]], [1.0]), ([[1.0, 1.0]], [1e-120])):
         with pytest.raises(ValueError, match=r"must lie between 1e-100 and 1e\+100"):
-            kkt_points(np.array(x), np.array(z), kind)
+            kkt_points(Ncf(np.array(x), np.array(z), kind))
 
 
 def test_tolerances_that_were_used_are_stated():
     turned = [[np.cos(t), np.sin(t)] for t in (1.0, 1.0 + np.pi, 2.0)]
-    found = kkt_points(np.array(turned), np.array([1.0, 2.0, 1e-13]), SQUARED)
+    found = kkt_points(Ncf(np.array(turned), np.array([1.0, 2.0, 1e-13]), SQUARED))
     assert found.complete
     assert "labels below 1e-12 of the largest count as zero (1)" in found.reason
     assert "inputs within 1e-15 rad of one line count as on it (1)" in found.reason
@@ -377,13 +378,13 @@ def test_an_eigenspace_that_is_not_rational_is_said():
         x += [one, other, one + other, one - other]
         z += [0.0, 1.0, 0.5, -0.5]
     x, z = np.vstack([x, -np.array(x)]), np.array(z + z)
-    whole = kkt_cells(x, z, SQUARED, 0.0)
+    whole = kkt_cells(Ncf(x, z, SQUARED, 0.0))
     assert whole.complete
     golden = (1 + np.sqrt(5)) / 2
     assert sorted(p.value for p in whole.points) == pytest.approx([1 - golden, golden])
     assert {p.kind for p in whole.points} == {"flat"}
     x, z = np.vstack([x, [[1.0, 2.0, 3.0, 4.0]]]), np.append(z, 1.0)
-    cut = kkt_points(x, z, SQUARED, 0.0)
+    cut = kkt_points(Ncf(x, z, SQUARED, 0.0))
     assert not cut.complete
     assert cut.reason == "a repeated eigenvalue that is no rational number was not resolved"
     assert cut.method == "exact"

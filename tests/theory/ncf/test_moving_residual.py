@@ -1,14 +1,16 @@
-"""The lines of a moving residual against explicit steps of the same weights, small and slow."""
+"""The scenarios of a moving residual against explicit steps of the same weights, small and slow."""
 
 from __future__ import annotations
 
 import numpy as np
 import pytest
 
-from workbench.theory.ncf.forecast import forecast
+from workbench.theory.ncf.frozen_residual import frozen_paths
 from workbench.theory.ncf.kkt import kkt_points
-from workbench.theory.ncf.moving_residual import LINES, ApartRisk, SeparableRisk, lines_ahead
-from workbench.theory.ncf.ncf import NeuronKind, ncf_gradient, ncf_value, neuron_outputs
+from workbench.theory.ncf.moving_residual import SCENARIOS, scenarios_ahead
+from workbench.theory.ncf.ncf import Ncf
+from workbench.theory.ncf.neuron import NeuronKind, neuron_outputs
+from workbench.theory.ncf.separable_risk import ApartRisk, SeparableRisk
 
 SQUARED, TWO_LAYER = NeuronKind.SQUARED_RELU, NeuronKind.TWO_LAYER_RELU
 
@@ -18,7 +20,7 @@ def test_outputs_are_what_the_correlation_function_sums(kind):
     rng = np.random.default_rng(0)
     x, z = rng.normal(size=(9, 3)), rng.normal(size=9)
     w = rng.normal(size=(5, kind.width(3)))
-    assert neuron_outputs(w, x, kind, 0.2) @ z == pytest.approx(ncf_value(w, x, z, kind, 0.2))
+    assert neuron_outputs(w, x, kind, 0.2) @ z == pytest.approx(Ncf(x, z, kind, 0.2).value(w))
 
 
 class Drifting:
@@ -47,7 +49,7 @@ class Drifting:
         return neuron_outputs(w, self.x, self.kind, self.leak).sum(axis=0)
 
     def pull(self, w, z):
-        return ncf_gradient(w, self.x, z, self.kind, self.leak)
+        return Ncf(self.x, z, self.kind, self.leak).gradient(w)
 
     @property
     def z(self):
@@ -55,7 +57,7 @@ class Drifting:
 
     @property
     def found(self):
-        return kkt_points(self.x, self.z, self.kind, self.leak)
+        return kkt_points(Ncf(self.x, self.z, self.kind, self.leak))
 
     @property
     def highest(self):
@@ -65,17 +67,17 @@ class Drifting:
     def radius(self):
         return float(np.sqrt(0.01 * 0.5 * np.sum(self.z**2) / self.highest))
 
-    def lines(self, step, **more):
-        made = forecast(self.small, self.x, self.z, self.found, self.kind, radius=self.radius)
+    def scenarios(self, step, **more):
+        made = frozen_paths(self.small, Ncf(self.x, self.z, self.kind), self.found, self.radius)
         risk = SeparableRisk(
             self.x, self.kind, self.leak, lambda out: self.y - out, np.zeros(len(self.y))
         )
         first = np.min(made.escape_time[np.isfinite(made.escape_time)])
-        found = lines_ahead(
+        found = scenarios_ahead(
             risk, (self.large, self.signs[0]), (self.small, self.signs[1]),
             radius=self.radius, highest=self.highest, step=step, still_first=float(first), **more,
         )  # fmt: skip
-        return found, made
+        return found.by_name, made, found.outcome
 
     def stepped(self, step, alone):
         """(first to leave, when, its unit direction then), by steps w ← w + η∇N(w).
@@ -102,24 +104,24 @@ CASES = [(SQUARED, 0), (SQUARED, 2), (TWO_LAYER, 0)]
 
 
 @pytest.mark.parametrize(("kind", "seed"), CASES)
-def test_the_moving_line_is_the_large_neurons_flow_with_small_ones_carried_along(kind, seed):
+def test_moving_is_the_large_neurons_flow_with_small_ones_carried_along(kind, seed):
     case = Drifting(kind, seed)
     fine = 0.005 / case.highest
-    found, _ = case.lines(step=fine)
+    found, *_ = case.scenarios(step=fine)
     k, time, direction = case.stepped(fine, alone=True)
-    line = found["moving"]
-    assert np.argmin(line.high) == k
-    assert line.low[k] == line.high[k]
-    assert line.high[k] == pytest.approx(time, rel=0.01)
-    assert np.degrees(np.arccos(min(1.0, line.direction[k] @ direction))) < 0.5
+    scenario = found["moving"]
+    assert np.argmin(scenario.high) == k
+    assert scenario.low[k] == scenario.high[k]
+    assert scenario.high[k] == pytest.approx(time, rel=0.01)
+    assert np.degrees(np.arccos(min(1.0, scenario.direction[k] @ direction))) < 0.5
 
 
 @pytest.mark.parametrize(("kind", "seed"), CASES)
-def test_the_answered_line_is_near_the_training_itself_in_its_own_steps(kind, seed):
+def test_answered_is_near_the_training_itself_in_its_own_steps(kind, seed):
     """At one tenth of the growth rate a step, where steps and flow differ by 5 %."""
     case = Drifting(kind, seed)
     step = 0.1 / (2 * case.highest)
-    found, _ = case.lines(step=step)
+    found, *_ = case.scenarios(step=step)
     k, time, _ = case.stepped(step, alone=False)
     assert np.argmin(found["answered"].high) == k
     assert found["answered"].high[k] == pytest.approx(time, rel=0.02)
@@ -129,19 +131,19 @@ def test_the_answered_line_is_near_the_training_itself_in_its_own_steps(kind, se
 @pytest.mark.parametrize(("kind", "seed"), CASES)
 def test_at_rest_it_is_the_ncf_flow(kind, seed):
     case = Drifting(kind, seed)
-    found, made = case.lines(step=1e-3)
-    line = found["still"]
-    known = (line.low == line.high) & np.isfinite(made.escape_time)
+    found, made, _ = case.scenarios(step=1e-3)
+    scenario = found["still"]
+    known = (scenario.low == scenario.high) & np.isfinite(made.escape_time)
     assert known.any()
-    assert line.high[known] == pytest.approx(made.escape_time[known], rel=3e-3)
-    # What is not followed to its end is bracketed, where theory/ncf/forecast.py knows it.
+    assert scenario.high[known] == pytest.approx(made.escape_time[known], rel=3e-3)
+    # What is not followed to its end is bracketed, where the frozen residual knows it.
     rest = ~known & ~np.isnan(made.escape_time)
-    assert (line.low[rest] <= made.escape_time[rest] * 1.003).all()
+    assert (scenario.low[rest] <= made.escape_time[rest] * 1.003).all()
 
 
 def test_more_and_less_lie_on_either_side():
     case = Drifting(SQUARED, 0)
-    found, _ = case.lines(step=1e-3)
+    found, *_ = case.scenarios(step=1e-3)
     k = int(np.argmin(found["moving"].high))
     ends = sorted([found["less"].high[k], found["more"].high[k]])
     assert ends[0] < found["moving"].high[k] < ends[1]
@@ -149,8 +151,8 @@ def test_more_and_less_lie_on_either_side():
 
 def test_without_large_neurons_nothing_but_the_small_ones_moves_it():
     case = Drifting(SQUARED, 1, moving=False)
-    found, _ = case.lines(step=1e-4)
-    assert set(found) == set(LINES)
+    found, *_ = case.scenarios(step=1e-4)
+    assert set(found) == set(SCENARIOS)
     for name in ("moving", "less", "more"):
         assert found[name] is found["still"]
     k = int(np.argmin(found["still"].high))
@@ -160,18 +162,18 @@ def test_without_large_neurons_nothing_but_the_small_ones_moves_it():
 def test_a_neuron_that_is_out_already_has_left():
     case = Drifting(SQUARED, 1, moving=False)
     case.small[3] *= 2 * case.radius / np.linalg.norm(case.small[3])
-    found, _ = case.lines(step=1e-4)
+    found, *_ = case.scenarios(step=1e-4)
     assert found["still"].high[3] == found["answered"].low[3] == 0.0
 
 
 def test_cancelled():
-    assert Drifting(SQUARED, 0).lines(step=1e-3, cancel=lambda: True)[0] is None
+    assert Drifting(SQUARED, 0).scenarios(step=1e-3, cancel=lambda: True)[2].cancelled
 
 
 @pytest.mark.parametrize("step", [0.0, -1.0])
 def test_numbers_that_are_none(step):
     with pytest.raises(ValueError, match="must be positive"):
-        Drifting(SQUARED, 0).lines(step=step)
+        Drifting(SQUARED, 0).scenarios(step=step)
 
 
 def test_neurons_apart_see_a_coordinate_each():
@@ -179,7 +181,7 @@ def test_neurons_apart_see_a_coordinate_each():
     random = np.random.default_rng(4)
     x, z = random.normal(size=(9, 3)), random.normal(size=9)
     weights, sees = random.normal(size=(5, 2)), np.array([0.0, 2.0, 1.0, 2.0, 0.0])
-    risk = ApartRisk(x, NeuronKind.TWO_LAYER_RELU, 0.3, lambda outputs: outputs, np.zeros(9))
+    risk = ApartRisk(x, 0.3, lambda outputs: outputs, np.zeros(9))
     by_hand = sum(
         v * np.where(u * x[:, int(j)] > 0, u * x[:, int(j)], 0.3 * u * x[:, int(j)])
         for (v, u), j in zip(weights, sees, strict=True)

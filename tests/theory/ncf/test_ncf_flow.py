@@ -14,12 +14,16 @@ from workbench.theory.ncf.landscapes import (
     branching_path,
     clarke_vertices,
     landscape_gradient,
-    landscape_value,
     min_norm_subgradient,
 )
-from workbench.theory.ncf.ncf import NeuronKind, ncf_gradient, ncf_value
+from workbench.theory.ncf.ncf import Ncf
+from workbench.theory.ncf.neuron import NeuronKind
 
 F, G = Landscape.BRANCHING, Landscape.LEAVING
+
+
+def f_value(u):
+    return u[:, 0] * np.abs(u[:, 1])
 
 
 def f_gradient(u):
@@ -37,10 +41,9 @@ def test_quadratic_flow_in_closed_form_through_blow_up():
     x, z = rng.normal(size=(8, 3)), rng.normal(size=8) + 2
     values, vectors = np.linalg.eigh((x * z[:, None]).T @ x)
     start, time = rng.normal(size=(5, 3)), np.array([0.0, 0.01, 0.1, 50.0])
-    path = ncf_flow(
-        start, lambda u: ncf_gradient(u, x, z, NeuronKind.SQUARED_RELU, 1.0), time, tolerance=1e-6
-    )
+    path = ncf_flow(start, Ncf(x, z, NeuronKind.SQUARED_RELU, 1.0).gradient, time, tolerance=1e-6)
     assert path.reached.all()
+    assert path.outcome.converged
     for t, direction, log_norm in zip(time, path.direction, path.log_norm, strict=True):
         part = start @ vectors
         logs = 2 * t * values + np.log(np.abs(part))
@@ -82,7 +85,7 @@ def test_branching_path_solves_the_inclusion():
 
 def test_f_is_one_two_layer_neuron_and_has_the_known_points():
     """u_1|u_2| = v(σ(u) + σ(−u)): ±45° maxima, ±135° minima, 0° repelling, 180° a local maximum."""
-    found = kkt_cells(np.array([[1.0], [-1.0]]), np.ones(2), NeuronKind.TWO_LAYER_RELU)
+    found = kkt_cells(Ncf(np.array([[1.0], [-1.0]]), np.ones(2), NeuronKind.TWO_LAYER_RELU))
     angle = {
         round(float(np.rad2deg(np.arctan2(p.direction[1], p.direction[0]))) % 360): (
             p.kind,
@@ -101,7 +104,7 @@ def test_f_is_one_two_layer_neuron_and_has_the_known_points():
 
 
 def test_joint_search_on_f():
-    found = kkt_joint(lambda u: landscape_value(u, F), f_gradient, 2, starts=400, seed=1)
+    found = kkt_joint(f_value, f_gradient, 2, starts=400, seed=1)
     assert not found.complete
     angles = sorted(
         round(float(np.rad2deg(np.arctan2(*p.direction[::-1]))), 3) for p in found.points
@@ -121,10 +124,11 @@ def test_joint_search_on_f():
 def test_joint_search_finds_what_enumeration_knows(seed):
     case = ref.make_case(seed, d=3)
     kind = NeuronKind.SQUARED_RELU
-    exact = kkt_cells(case.x, case.z, kind, case.leak)
+    ncf = Ncf(case.x, case.z, kind, case.leak)
+    exact = kkt_cells(ncf)
     found = kkt_joint(
-        lambda u: ncf_value(u, case.x, case.z, kind, case.leak),
-        lambda u: ncf_gradient(u, case.x, case.z, kind, case.leak),
+        ncf.value,
+        ncf.gradient,
         3,
         starts=64,
     )
@@ -140,8 +144,8 @@ def test_joint_search_finds_what_enumeration_knows(seed):
 def test_joint_search_refuses_and_cancels():
     with pytest.raises(ValueError, match="starts"):
         kkt_joint(lambda u: u[:, 0], lambda u: u, 2, starts=0)
-    stopped = kkt_joint(lambda u: landscape_value(u, F), f_gradient, 2, cancel=lambda: True)
-    assert stopped.cancelled
+    stopped = kkt_joint(f_value, f_gradient, 2, cancel=lambda: True)
+    assert stopped.outcome.cancelled
     assert stopped.directions.shape == (0, 2)
 
 

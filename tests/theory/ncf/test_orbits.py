@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from workbench.theory.ncf.joint import kkt_joint
-from workbench.theory.ncf.orbits import Bounded, orbit_of
+from workbench.theory.ncf.orbits import CountedGradient, orbit_of
 
 S = np.array([3.0, -4.0])
 
@@ -81,7 +81,7 @@ def test_a_point_that_is_flat_to_second_order_only_is_no_orbit():
         return rate
 
     top = np.array([[0.0, 0.0, 1.0]])
-    found = orbit_of(top, 1, value, Bounded(gradient, 1e6), np.random.default_rng(0))
+    found = orbit_of(top, 1, value, CountedGradient(gradient, 1e6), np.random.default_rng(0))
     assert found.dimension is None
     assert "second order" in found.why_unknown
 
@@ -94,7 +94,7 @@ def test_kinks_have_no_dimension():
         np.array([[0.0, 1.0]]),
         1,
         lambda w: w[:, 1],
-        Bounded(gradient, 1e6),
+        CountedGradient(gradient, 1e6),
         np.random.default_rng(0),
     )
     assert found.dimension is None

@@ -5,10 +5,11 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from workbench.theory.ncf.forecast import forecast
+from workbench.theory.ncf.frozen_residual import frozen_paths
 from workbench.theory.ncf.kkt import kkt_points
 from workbench.theory.ncf.kkt_cells import kkt_cells
-from workbench.theory.ncf.ncf import NeuronKind
+from workbench.theory.ncf.ncf import Ncf
+from workbench.theory.ncf.neuron import NeuronKind
 
 TWO = NeuronKind.TWO_LAYER_RELU
 LEAKS = (0.0, 0.4, 1.0, -0.3)
@@ -58,7 +59,8 @@ def walked(w, x, z, leak, radius, *, step=1e-3, most=40_000):
 @pytest.mark.parametrize("seed", range(6))
 def test_points_against_the_cells(seed, leak):
     x, z, leak = case(seed, leak)
-    found, slow = kkt_points(x, z, TWO, leak), kkt_cells(x, z, TWO, leak)
+    ncf = Ncf(x, z, TWO, leak)
+    found, slow = kkt_points(ncf), kkt_cells(ncf)
     assert found.complete
     assert len(found.points) == len(slow.points)
     for p, q in zip(found.points, slow.points, strict=True):
@@ -74,7 +76,7 @@ def test_a_coordinate_of_a_linear_network():
     """N = w_1 w_2 Σ z_i x_i: |w_1| = |w_2| = 1/√2."""
     x, z, _ = case(3, 1.0)
     c = float(z @ x[:, 0])
-    found = kkt_points(x, z, TWO, 1.0)
+    found = kkt_points(Ncf(x, z, TWO, 1.0))
     assert [p.kind for p in found.points] == ["max", "max", "min", "min"]
     assert found.values == pytest.approx([abs(c) / 2, abs(c) / 2, -abs(c) / 2, -abs(c) / 2])
     assert np.abs(found.directions) == pytest.approx(2**-0.5)
@@ -83,10 +85,10 @@ def test_a_coordinate_of_a_linear_network():
 
 def test_sides_without_a_slope_are_flat():
     x, z = np.array([[1.0], [2.0], [3.0]]), np.array([1.0, 1.0, -1.0])
-    found = kkt_points(x, z, TWO, 0.0)
+    found = kkt_points(Ncf(x, z, TWO, 0.0))
     assert [(p.kind, p.basin) for p in found.points] == [("flat", 1.0)]
     z = np.array([1.0, 1.0, 0.0])
-    found = kkt_points(x, z, TWO, 0.0)
+    found = kkt_points(Ncf(x, z, TWO, 0.0))
     assert [p.kind for p in found.points] == ["max", "flat", "min"]
     assert [p.basin for p in found.points] == [0.375, 0.625, 0.0]
     assert found.points[1].direction.tolist() == [0.0, -1.0]
@@ -97,10 +99,11 @@ def test_sides_without_a_slope_are_flat():
 def test_ways_and_times_against_small_steps(seed, leak):
     x, z, leak = case(seed, leak)
     z = z / np.abs(z @ x[:, 0])
-    found = kkt_points(x, z, TWO, leak)
+    ncf = Ncf(x, z, TWO, leak)
+    found = kkt_points(ncf)
     angle = 2 * np.pi * (np.arange(9) + 0.4) / 9
     start = 0.1 * np.column_stack([np.cos(angle), np.sin(angle)])
-    got = forecast(start, x, z, found, TWO, leak, radius=0.5)
+    got = frozen_paths(start, ncf, found, 0.5)
     for k, w in enumerate(start):
         direction, left = walked(w, x, z, leak, 0.5)
         if np.isfinite(left):
@@ -108,20 +111,17 @@ def test_ways_and_times_against_small_steps(seed, leak):
             assert found.points[got.target[k]].direction @ direction > 0.9
         else:
             assert not got.escape_time[k] < 40.0
-    # Where they rest, and the rate now.
     assert (got.target >= 0).all()
-    a, b = slopes(x, z, leak)
-    v, u = start.T / 0.1
-    assert got.rate == pytest.approx(2 * v * u * np.where(u > 0, a, b))
 
 
 def test_shares_of_directions_are_what_starts_do():
     for seed in range(8):
         x, z, leak = case(seed, 0.0)
-        found = kkt_points(x, z, TWO, leak)
+        ncf = Ncf(x, z, TWO, leak)
+        found = kkt_points(ncf)
         angle = 2 * np.pi * (np.arange(4_000) + 0.5) / 4_000
         start = np.column_stack([np.cos(angle), np.sin(angle)])
-        got = forecast(start, x, z, found, TWO, leak, radius=2.0)
+        got = frozen_paths(start, ncf, found, 2.0)
         share = np.bincount(got.target, minlength=len(found.points)) / len(angle)
         assert share == pytest.approx([p.basin for p in found.points], abs=1e-3)
 
@@ -131,8 +131,9 @@ def test_starts_on_the_axes():
     x, z = np.array([[1.0], [-2.0]]), np.array([1.0, -1.0])
     start = np.array([[1e-150, 0.0], [0.0, 1e-3], [0.0, 0.0]])
     for leak, still in ((1.0, False), (0.0, True)):
-        found = kkt_points(x, z, TWO, leak)
-        got = forecast(start, x, z, found, TWO, leak, radius=1.0)
+        ncf = Ncf(x, z, TWO, leak)
+        found = kkt_points(ncf)
+        got = frozen_paths(start, ncf, found, 1.0)
         assert np.isinf(got.escape_time[0]) == still
         assert np.isfinite(got.escape_time[1])
         assert got.target[2] == -1

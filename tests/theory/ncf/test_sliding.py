@@ -6,22 +6,22 @@ import numpy as np
 import pytest
 
 from tests import reference_ncf as ref
-from workbench.theory.ncf.merged_lines import merge_lines
-from workbench.theory.ncf.ncf import NeuronKind, ncf_gradient
+from workbench.theory.ncf.ncf import Ncf
+from workbench.theory.ncf.neuron import NeuronKind
 from workbench.theory.ncf.sliding import SlidingField
-from workbench.theory.numerics.min_norm import min_norm_element
+from workbench.theory.numerics.min_norm import least_norm
 
 KIND = NeuronKind.TWO_LAYER_RELU
 
 
 def field(x, z, leak=0.0, width=1e-4):
-    return SlidingField(merge_lines(x, z, KIND, leak), width)
+    return SlidingField(Ncf(x, z, KIND, leak).merged_lines, width)
 
 
 def test_off_the_kinks_it_is_the_gradient():
     case = ref.make_case(1, d=3)
     w = np.random.default_rng(0).normal(size=(20, 4))
-    expected = ncf_gradient(w, case.x, case.z, KIND, case.leak)
+    expected = Ncf(case.x, case.z, KIND, case.leak).gradient(w)
     assert field(case.x, case.z, case.leak, 1e-12).gradient(w) == pytest.approx(expected)
 
 
@@ -47,7 +47,7 @@ def test_a_kink_the_flow_crosses_does_not_hold():
     w = np.array([[0.6, 3e-5, 0.8]])
     w /= np.linalg.norm(w)
     held = field(x, z)
-    assert held.gradient(w) == pytest.approx(ncf_gradient(w, x, z, KIND), abs=1e-12)
+    assert held.gradient(w) == pytest.approx(Ncf(x, z, KIND).gradient(w), abs=1e-12)
     assert held.onto_kinks(w) == pytest.approx(w, abs=1e-15)
 
 
@@ -66,5 +66,5 @@ def test_where_planes_meet_it_is_the_least_norm_subgradient(seed):
     z = np.append(-np.abs(rng.normal(size=2)) - 0.5, 0.1 * rng.normal(size=5))
     w = np.append(1.0, corner)[None] / np.sqrt(2.0)
     vertices = ref.clarke_vertices(corner, x, z, 0.0, step=1e-7) * w[0, 0]
-    least = min_norm_element(vertices)
+    least = least_norm(vertices).element
     assert field(x, z, 0.0, 1e-9).gradient(w)[0, 1:] == pytest.approx(least, abs=1e-9)

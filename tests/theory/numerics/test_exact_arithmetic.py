@@ -9,9 +9,9 @@ import numpy as np
 import pytest
 
 from tests import reference_kkt as ref
-from workbench.theory.ncf.exact_lines import exact_lines, rounded_lines
-from workbench.theory.ncf.merged_lines import merge_lines
-from workbench.theory.ncf.ncf import NeuronKind
+from workbench.theory.ncf.exact_lines import rounded_lines
+from workbench.theory.ncf.ncf import Ncf
+from workbench.theory.ncf.neuron import NeuronKind
 from workbench.theory.numerics.arrangement import enumerate_faces
 from workbench.theory.numerics.exact_cone import combination, cone, feasible
 from workbench.theory.numerics.exact_eigen import Spectrum
@@ -186,9 +186,9 @@ def test_exact_lines_are_the_data(kind):
     x = np.vstack([rng.normal(size=(5, 3)), np.eye(3), -2 * np.eye(3), [[0.5, 0, 0]]])
     z = rng.normal(size=len(x))
     degree = 2 if kind is NeuronKind.SQUARED_RELU else 1
-    lines = merge_lines(x, z, kind, 0.3)
-    exact = exact_lines(lines)
-    assert len(lines.axis) == 8
+    ncf = Ncf(x, z, kind, 0.3)
+    exact = ncf.exact_lines
+    assert len(ncf.merged_lines.axis) == 8
     leak = Fraction(0.3)
     for u in rng.integers(-5, 6, size=(6, 3)).tolist():
         height = exact.axis.dot(whole(u))

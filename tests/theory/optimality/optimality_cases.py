@@ -98,7 +98,7 @@ def polished(network, theta):
         rows = network.rows(theta, network.gates(theta), network.samples)
         start = MarginPoint.at(theta, q, rows, network.order)
         point = polish(network, start)
-        if point.found:
+        if point.outcome.converged:
             return point.theta
         at = begin(network, start.theta)
         for _ in range(40):

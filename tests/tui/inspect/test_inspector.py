@@ -11,7 +11,7 @@ from cases import finished
 
 from workbench.presets import load_config
 from workbench.run.session import Session
-from workbench.run.stored import stored_config
+from workbench.run.stored import StoredRun
 from workbench.tui.app import WorkbenchApp
 from workbench.tui.dialogs import Ask
 from workbench.tui.inspect.examined import LiveSubject
@@ -220,7 +220,7 @@ async def test_any_record_of_a_stored_run_is_looked_into(stored):
         app.screen.panel.move_cursor(3)
         await pilot.press("i")
         await until(lambda: sure(app))
-        every = stored_config(stored).record.every
+        every = StoredRun(stored).config.record.every
         assert app.screen.examined.inspection.step == 3 * every
         await pilot.press("right")
         await until(lambda: sure(app, 4 * every))

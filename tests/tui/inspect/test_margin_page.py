@@ -6,11 +6,11 @@ import asyncio
 
 import numpy as np
 import pytest
+from cases import stored_state
 
 from workbench.inspector.inspect import certified, inspect_state
 from workbench.presets import load_config
 from workbench.run.session import Session
-from workbench.run.stored import inspected_state
 from workbench.tui.app import WorkbenchApp
 from workbench.tui.inspect import margin_words as views
 from workbench.tui.inspect.examined import examine
@@ -50,7 +50,7 @@ async def until(condition, seconds=40.0):
 
 
 def test_the_tables_hold_what_the_certificate_says(late):
-    state = inspected_state(late)
+    state = stored_state(late)
     found = certified(inspect_state(state, hessian=False), state).margin
     assert found is not None
     assert found.q_min > 300 * np.log(10)
@@ -114,7 +114,7 @@ async def test_a_late_state_opens_on_its_margins_and_m_turns_the_page(late, size
 
 
 async def test_before_separation_the_page_says_why_it_is_empty(late):
-    state = inspected_state(late, 0)
+    state = stored_state(late, 0)
     examined = examine(state, lambda: False)
     found = certified(examined.inspection, state)
     assert found.margin is None

@@ -9,14 +9,14 @@ from workbench.errors import BadInput
 from workbench.inspector.inspect import inspect_state
 from workbench.presets import load_config
 from workbench.protocol.commands import RunUntil
-from workbench.run.experiment import inspected, set_up
+from workbench.run.experiment import experiment_of
 from workbench.tui.inspect.push import Push, delta_of, likely_neuron, parse_push, push_words
 from workbench.tui.until import parse_until
 
 
 def examined(*settings, preset="kh24-fig3"):
-    setup = set_up(load_config(preset, ["device.kind=cpu", *settings]))
-    state = inspected(setup, setup.state.theta.double().numpy(), step=0, time=0.0)
+    experiment = experiment_of(load_config(preset, ["device.kind=cpu", *settings]))
+    state = experiment.inspected(experiment.state.theta.double().numpy(), step=0, time=0.0)
     return state, inspect_state(state, hessian=False)
 
 

@@ -6,10 +6,9 @@ import asyncio
 
 import numpy as np
 import pytest
-from cases import finished
+from cases import finished, stored_state
 
 from workbench.errors import BadInput
-from workbench.run.stored import inspected_state
 from workbench.tui.app import WorkbenchApp
 from workbench.tui.inspect.screen import InspectorScreen
 from workbench.tui.layers.pictures import see_layers
@@ -44,7 +43,7 @@ def neurons(tmp_path_factory):
 
 
 def seen(folder, step=None):
-    state = inspected_state(folder, step)
+    state = stored_state(folder, step)
     return state, see_layers(state.theta, state.structure, state.x, state.y, state.step)
 
 
@@ -87,7 +86,7 @@ def test_strips_are_the_recorded_series_at_the_cursor(linear):
 
 
 def test_a_network_without_matrices_and_weights_that_are_nan_are_refused_in_a_sentence(neurons):
-    state = inspected_state(neurons)
+    state = stored_state(neurons)
     with pytest.raises(BadInput, match="no layer of this network is a matrix"):
         see_layers(state.theta, state.structure, state.x, state.y, state.step)
     with pytest.raises(BadInput, match="not finite"):
@@ -104,7 +103,7 @@ async def test_replay_shows_strips_and_w_the_page_of_every_record(linear, size):
         )
         replay = app.screen
         await until(lambda: replay.panel.pictures[0] == "layers")
-        await until(lambda: replay.stored.setup is not None)
+        await until(lambda: replay.stored.network is not None)
         if size[0] < 100:
             await pilot.press("d")
         field = replay.query_one("#layers", LayerField)

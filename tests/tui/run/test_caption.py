@@ -7,15 +7,16 @@ from pathlib import Path
 import pytest
 
 from tui.run.test_run_screen import until
+from workbench.protocol.status import RunStatus
 from workbench.tui.app import WorkbenchApp
 from workbench.tui.run.caption import AT_SADDLE, PAUSED, caption, fitted
 
 
 def test_what_is_said_follows_the_state() -> None:
-    assert caption("live", "look for the drop", "") == "look for the drop"
-    assert caption("paused", "look for the drop", "saddle") == AT_SADDLE
-    assert caption("paused", "look for the drop", "asked") == PAUSED
-    assert "i looks inside" in caption("done", "look for the drop", "")
+    assert caption(RunStatus.RUNNING, "look for the drop", "") == "look for the drop"
+    assert caption(RunStatus.PAUSED, "look for the drop", "saddle") == AT_SADDLE
+    assert caption(RunStatus.PAUSED, "look for the drop", "asked") == PAUSED
+    assert "i looks inside" in caption(RunStatus.FINISHED, "look for the drop", "")
 
 
 def test_a_long_caption_is_cut_at_a_word() -> None:

@@ -42,7 +42,7 @@ async def opened(app: WorkbenchApp, session: Session) -> None:
     await until(
         lambda: isinstance(app.screen, ReplayScreen) and app.screen.panel.source is not None
     )
-    await until(lambda: app.screen.panel.source.setup is not None)
+    await until(lambda: app.screen.panel.source.network is not None)
     await until(lambda: (app.screen.query_one("#status", StatusLine).model or Status()).name)
 
 

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from cases import small
 
-from workbench.inspector.residual import residual, scaled_residual
+from workbench.losses.registry import loss_of
 from workbench.record.history import History
 from workbench.tui.run.curves import path_chart, rates_chart, risk_chart
 from workbench.tui.run.eta import seconds_to_risk
@@ -229,16 +229,32 @@ def test_the_time_to_a_risk_follows_the_growth_of_its_logarithm():
 def test_a_residual_beyond_a_float_is_scaled(loss):
     rng = np.random.default_rng(0)
     y, outputs = np.array([1.0, -1.0, 1.0, -1.0]), rng.normal(size=4)
-    z = residual(outputs, y, loss)
-    assert scaled_residual(outputs, y, loss) == pytest.approx(z / np.abs(z).max())
-    far = scaled_residual(1e5 * y + outputs, y, loss)
+    z = loss_of(loss).residual(outputs, y)
+    assert loss_of(loss).scaled_residual(outputs, y) == pytest.approx(z / np.abs(z).max())
+    far = loss_of(loss).scaled_residual(1e5 * y + outputs, y)
     assert np.abs(far).max() == 1.0
     assert (far * y > 0).all()
-    with pytest.raises(ValueError, match="not scaled"):
-        scaled_residual(outputs, y, "square")
 
 
 def test_the_direction_is_told_at_the_cursor():
     found = history()
     chart = path_chart(found, XAxis(cursor=20), found.step.astype(float))
     assert chart.readout == "1.487, 50.79°"
+
+
+def test_errors_and_the_margin_of_descent_are_told_late():
+    late = {
+        "kkt_epsilon": "KKT error ε",
+        "kkt_delta": "KKT error δ",
+        "margin_discrete": "descent γ^",
+    }
+    falls = np.where(np.arange(300) < 3, np.nan, np.geomspace(10.0, 0.0123, 300))
+    found = history(**dict.fromkeys(late, falls))
+    look, x = XAxis(), found.step.astype(float)
+    rows = {row.label: row.value for row in spark_model(found, FLOW, N, 0, look, x, late=True).rows}
+    assert {rows[late["kkt_epsilon"]], rows[late["kkt_delta"]]} == {"0.0123"}
+    assert rows[late["margin_discrete"]] == "+0.01230"
+    early = {row.label for row in spark_model(found, FLOW, N, 0, look, x).rows}
+    assert not early & set(late.values())
+    before = {row.label for row in spark_model(history(), FLOW, N, 0, look, x, late=True).rows}
+    assert not before & set(late.values())

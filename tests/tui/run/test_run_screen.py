@@ -189,8 +189,8 @@ async def test_a_replay_scrubs_through_a_finished_run(tmp_path, size):
         await until(
             lambda: isinstance(app.screen, ReplayScreen) and app.screen.panel.source is not None
         )
-        await until(lambda: app.screen.panel.source.setup is not None)
-        await until(lambda: status_of(app).state == "replay")
+        await until(lambda: app.screen.panel.source.network is not None)
+        await until(lambda: status_of(app).state == "replayed")
         await pilot.press("home")
         await until(lambda: status_of(app).step == 0)
         await pilot.press("right")

@@ -7,12 +7,11 @@ import threading
 
 import numpy as np
 import pytest
-from cases import finished
+from cases import finished, stored_state
 
 from workbench.inspector import optimality as search
 from workbench.presets import load_config
 from workbench.run.session import Session
-from workbench.run.stored import inspected_state
 from workbench.theory.optimality.verdict import Better, LayerVerdict, Optimality
 from workbench.tui.app import WorkbenchApp
 from workbench.tui.help import HelpScreen
@@ -46,7 +45,7 @@ def late(tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def verdict_of_late(late):
-    return search.optimality_verdict(inspected_state(late))
+    return search.optimality_verdict(stored_state(late))
 
 
 @pytest.fixture(scope="module")
@@ -122,7 +121,7 @@ def test_the_card_says_the_verdict_its_numbers_and_its_layers(verdict):
 
 
 def test_weights_and_rays_are_those_of_the_chosen_point(late):
-    state, found = inspected_state(late), made()
+    state, found = stored_state(late), made()
     table = views.weights_table(found, state.structure, 1)
     names = [row[0][0] for row in table.rows]
     assert names == ["u[0,0]", "u[0,1]", "u[1,0]", "u[1,1]", "v[0]", "v[1]"]

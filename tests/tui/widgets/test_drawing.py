@@ -8,10 +8,11 @@ import time
 import numpy as np
 import pytest
 
+from workbench.protocol.events import RunEvent
 from workbench.tui.widgets import numbers
 from workbench.tui.widgets.cells import Grid, changed_rows, clip, pack, text_width
 from workbench.tui.widgets.decimate import decimate, spans
-from workbench.tui.widgets.eventlog import EventLogModel, LogEvent, draw_events
+from workbench.tui.widgets.eventlog import EventLogModel, draw_events
 from workbench.tui.widgets.frame import lay_out
 from workbench.tui.widgets.palette import SERIES, Depth, Glyphs, Palette, detect
 from workbench.tui.widgets.scale import Axis, Kind, axis, snapped, y_range
@@ -254,11 +255,11 @@ def test_ascii_text_is_ascii() -> None:
 
 def test_long_events_are_broken_at_words_and_the_oldest_lose_lines_first():
     events = (
-        LogEvent(410, "saddle", "near the origin and quite still"),
-        LogEvent(
+        RunEvent(410, "saddle", "near the origin and quite still"),
+        RunEvent(
             4670, "forecast", "neuron 3 left first, as forecast at step 410; it did at step 4,661"
         ),
-        LogEvent(5000, "checkpoint"),
+        RunEvent(5000, "checkpoint"),
     )
 
     def shown(height, width=40):

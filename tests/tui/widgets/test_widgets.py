@@ -10,6 +10,8 @@ import pytest
 from textual.app import App, ComposeResult
 from textual.widget import Widget
 
+from workbench.protocol.events import RunEvent
+from workbench.protocol.status import RunStatus
 from workbench.tui.widgets.chart import (
     Band,
     ChartModel,
@@ -21,7 +23,7 @@ from workbench.tui.widgets.chart import (
 )
 from workbench.tui.widgets.compass import Compass, CompassModel, draw_compass, lengths
 from workbench.tui.widgets.density import DensityChart, DensityModel, draw_density, sample_rows
-from workbench.tui.widgets.eventlog import EventLog, EventLogModel, LogEvent
+from workbench.tui.widgets.eventlog import EventLog, EventLogModel
 from workbench.tui.widgets.keyline import KeyHint, KeyLine, draw_keys
 from workbench.tui.widgets.landscape import Landscape, LandscapeModel
 from workbench.tui.widgets.marks import DataDirection, KktPoint
@@ -116,8 +118,8 @@ async def test_every_widget_lives_at_every_size(size: tuple[int, int]) -> None:
         (Landscape(), LandscapeModel(angle=circle, value=np.cos(circle), neurons=x)),
         (SparkRows(), SparkModel((SparkRow("a", x, "49"), SparkRow("b", x * np.nan, "–")))),
         (ScrubBar(), ScrubModel(0.4, "step 3")),
-        (StatusLine(), Status("live", "run", 3, -6.1, 0.1, 2.0, 1e3, 10)),
-        (EventLog(), EventLogModel((LogEvent(1, "saddle", "x"),))),
+        (StatusLine(), Status(RunStatus.RUNNING, "run", 3, -6.1, 0.1, 2.0, 1e3, 10)),
+        (EventLog(), EventLogModel((RunEvent(1, "saddle", "x"),))),
         (KeyLine(), (KeyHint("q", "quit"),)),
     ]
 
@@ -179,10 +181,10 @@ async def test_hidden_widgets_draw_only_when_seen_again() -> None:
     app = Host()
     async with app.run_test(size=(60, 5)) as pilot:
         line = app.query_one(StatusLine)
-        line.show(Status("live", "run", 1))
+        line.show(Status(RunStatus.RUNNING, "run", 1))
         line.display = False
         await pilot.pause()
-        assert line.show(Status("paused", "run", 2)) == 0
+        assert line.show(Status(RunStatus.PAUSED, "run", 2)) == 0
         line.display = True
         await pilot.pause()
         assert "paused run  step 2" in line.render_line(0).text
@@ -282,7 +284,7 @@ def _plain_models() -> list[str]:
         )  # fmt: skip
         found += lines(draw_compass(compass, 60, 14, palette))
         found += lines(
-            draw_status(Status("paused", "α", 1, -3, 0.1, 2, 3, 4, "…"), 100, 1, palette)
+            draw_status(Status(RunStatus.PAUSED, "α", 1, -3, 0.1, 2, 3, 4, "…"), 100, 1, palette)
         )
     return found
 
@@ -309,7 +311,9 @@ def test_curves_are_told_apart_without_colour() -> None:
 
 
 def test_status_drops_fields_and_never_cuts_a_number() -> None:
-    status = Status("live", "relu-2d-24", 60_000, -20431.25, 0.1624, 9.25, 12_400, 190, "saddle 2")
+    status = Status(
+        RunStatus.RUNNING, "relu-2d-24", 60_000, -20431.25, 0.1624, 9.25, 12_400, 190, "saddle 2"
+    )
     whole = lines(draw_status(status, 120, 1, PALETTE))[0]
     fields = ["step 60,000", "log₁₀L -20431", "γ +0.1624", "‖θ‖ 9.25", "12.4k it/s", "eta 3m10s"]
     assert [f in whole for f in fields] == [True] * 6

@@ -14,6 +14,7 @@ from pathlib import Path
 import numpy as np
 
 from workbench.arrays import Array
+from workbench.claims.checks import Bound, judged, least, most
 from workbench.claims.claim import Check, Claim, Measured, Size
 from workbench.claims.jt19.runs import (
     GAUSSIAN,
@@ -26,7 +27,6 @@ from workbench.claims.jt19.runs import (
     config,
     order,
 )
-from workbench.claims.kh24.checks import Bound, judged, least, most
 from workbench.claims.lab import Lab
 
 CASES: Mapping[Size, tuple[tuple[int, Table, int], ...]] = {

@@ -10,6 +10,7 @@ from pathlib import Path
 import numpy as np
 
 from workbench.arrays import Float
+from workbench.claims.checks import NEAR, Bound, judged, least, most
 from workbench.claims.claim import Check, Claim, Measured, Size
 from workbench.claims.jt19.runs import (
     GAUSSIAN,
@@ -22,7 +23,6 @@ from workbench.claims.jt19.runs import (
     line_angle,
     order,
 )
-from workbench.claims.kh24.checks import NEAR, Bound, judged, least, most
 from workbench.claims.lab import Lab, TrainedRun
 from workbench.config.toml import override, parse_config
 from workbench.measures.mapped import mapped

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import numpy as np
 
+from workbench.claims.checks import Bound, judged, least, most
 from workbench.claims.claim import Check, Claim, Measured, Size
 from workbench.claims.jt19.runs import (
     GAUSSIAN,
@@ -23,7 +24,6 @@ from workbench.claims.jt19.runs import (
     flows,
     order,
 )
-from workbench.claims.kh24.checks import Bound, judged, least, most
 from workbench.claims.lab import Lab
 
 ORDER = 0.9

@@ -21,7 +21,7 @@ from workbench.config.toml import parse_config
 from workbench.data.dataset import Dataset
 from workbench.data.load import load_dataset
 from workbench.models.start import first_theta
-from workbench.models.structure import Layer, Matrix, Parameter, Structure
+from workbench.models.structure import Description, Layer, Matrix, Parameter, Structure
 from workbench.theory.margin.svm import HardMargin, hard_margin_svm
 
 GOAL = -10_000.0
@@ -243,7 +243,7 @@ def _allowed(made: RunConfig, depth: int, width: int) -> bool:
         parameters.append(Parameter(f"w{k}", (r, c), start))
         layers.append(Layer(f"w{k}", (f"w{k}",), matrix=Matrix(f"w{k}", (r, c))))
         start = parameters[-1].stop
-    structure = Structure(tuple(parameters), tuple(layers))
+    structure = Structure(tuple(parameters), Description(tuple(layers)))
     theta = first_theta(made.init, structure)
     product = reduce(lambda b, p: structure.view(theta, p.name) @ b, parameters, np.eye(samples.d))
     q = samples.y * (samples.x @ product[0])

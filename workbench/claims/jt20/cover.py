@@ -15,7 +15,7 @@ import numpy as np
 from workbench.arrays import Array, Float
 from workbench.claims.claim import Size
 from workbench.claims.jt20.late import Case, LateRun
-from workbench.claims.jt20.trends import RATIO
+from workbench.claims.limits import RATIO
 from workbench.measures.directions import unit
 from workbench.measures.margins import margin_smoothed
 from workbench.theory.margin.linear_program import margin_program, squared_relu_features

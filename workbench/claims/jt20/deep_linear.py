@@ -9,12 +9,12 @@ from pathlib import Path
 import numpy as np
 
 from workbench.arrays import Array, Float
+from workbench.claims.checks import Bound, judged, most
 from workbench.claims.claim import Check, Claim, Measured, Size
 from workbench.claims.jt20.directions import fewest
 from workbench.claims.jt20.late import LINEAR, THREE_LAYERS, Case, LateRun, late_runs
-from workbench.claims.jt20.trends import FEWEST, RATIO, last_ratio, limits_at_two_depths
-from workbench.claims.kh24.checks import Bound, judged, most
 from workbench.claims.lab import Lab
+from workbench.claims.limits import FEWEST, RATIO, last_ratio, limits_at_two_depths
 from workbench.theory.margin.svm import HardMargin, hard_margin_svm
 from workbench.theory.margin.tangent_svm import angle_between
 

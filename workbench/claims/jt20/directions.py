@@ -10,11 +10,11 @@ from typing import Protocol
 import numpy as np
 
 from workbench.arrays import Float
+from workbench.claims.checks import Bound, judged, most
 from workbench.claims.claim import Check, Claim, Measured, Size
 from workbench.claims.jt20.late import CASES, LateRun, late_runs
-from workbench.claims.jt20.trends import FEWEST, RATIO, last_ratio, limits_at_two_depths, to_come
-from workbench.claims.kh24.checks import Bound, judged, most
 from workbench.claims.lab import Lab
+from workbench.claims.limits import FEWEST, RATIO, last_ratio, limits_at_two_depths, to_come
 
 ANGLES = 9
 """Doublings that the angle must be resolved for: two fits of a limit, and a start to compare with."""

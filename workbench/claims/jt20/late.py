@@ -11,17 +11,17 @@ import numpy as np
 
 from workbench.arrays import Float
 from workbench.claims.claim import Size
-from workbench.claims.jt20.trends import RESOLVED
 from workbench.claims.lab import Lab, TrainedRun
+from workbench.claims.limits import RESOLVED
 from workbench.config.run import RunConfig
 from workbench.config.toml import override, parse_config
 from workbench.data.load import load_dataset
 from workbench.inspector.risk_model import RiskModel
+from workbench.losses.loss import MarginLoss
 from workbench.measures.directions import alignment, chords
-from workbench.measures.log_risk import Loss
 from workbench.measures.margins import margin_normalized, sample_margins
-from workbench.models.build import build_model
 from workbench.presets import read_preset
+from workbench.run.network import network_of
 
 PRESET = "jt20-squared-relu"
 
@@ -99,7 +99,7 @@ class LateRun:
     run: TrainedRun
     risk: RiskModel
     order: float
-    loss: Loss
+    loss: MarginLoss
     rtol: float
     rows: slice
 
@@ -184,11 +184,11 @@ def late_run(
 ) -> LateRun | None:
     """Train and cut off what comes before 𝓛 < ℓ(0)/n; None where that never came."""
     data = load_dataset(config.data)
-    model = build_model(config.model, data.x.shape[1:], 1, config.init.seed)
-    risk = RiskModel(model, data.x, data.y, config.loss.kind, config.loss.reduction)
+    network = network_of(config, data)
+    risk, loss = network.risk(), network.loss
+    assert isinstance(loss, MarginLoss)
     run = lab.train(config)
-    zero = 0.0 if config.loss.kind == "exponential" else float(np.log(np.log(2.0)))
-    late = np.flatnonzero(run.log_risk < zero - np.log(data.n))
+    late = np.flatnonzero(run.log_risk < loss.log_separating - np.log(data.n))
     if not late.size or not np.isfinite(run.theta).all():
         return None
     return LateRun(
@@ -197,7 +197,7 @@ def late_run(
         run,
         risk,
         order,
-        config.loss.kind,
+        loss,
         config.train.rtol,
         slice(int(late[0]), None),
     )

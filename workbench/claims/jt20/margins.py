@@ -11,9 +11,9 @@ import numpy as np
 from scipy.stats import spearmanr
 
 from workbench.arrays import Float
+from workbench.claims.checks import Bound, judged, least, most
 from workbench.claims.claim import Check, Claim, Measured, Size
 from workbench.claims.jt20.late import preset_config
-from workbench.claims.kh24.checks import Bound, judged, least, most
 from workbench.claims.lab import Lab, TrainedRun
 from workbench.measures.margins import margins_median_normalized
 

@@ -9,12 +9,12 @@ from pathlib import Path
 import numpy as np
 
 from workbench.arrays import Array, Float
+from workbench.claims.checks import Bound, judged, least, most
 from workbench.claims.claim import Check, Claim, Measured, Size
 from workbench.claims.jt20.cover import COVERS, Cover, covered
 from workbench.claims.jt20.late import FORTY, LOGISTIC, Case, LateRun, late_runs
-from workbench.claims.jt20.trends import RATIO, limits_at_two_depths
-from workbench.claims.kh24.checks import Bound, judged, least, most
 from workbench.claims.lab import Lab
+from workbench.claims.limits import RATIO, limits_at_two_depths
 from workbench.inspector.margin import margin_certificate
 from workbench.inspector.state import InspectedState
 from workbench.theory.margin.linear_program import margin_program, squared_relu_features
@@ -85,7 +85,7 @@ def _program(run: LateRun) -> Program:
         most(abs(program.gap) / program.value_above for program in [*solved, exact]),
         float((_features(run, point.theta) @ _shares(run, point.theta)).min()),
         exact.value,
-        point.residual if point.found else float("nan"),
+        point.outcome.residual if point.outcome.converged else float("nan"),
     )
 
 

@@ -9,16 +9,15 @@ from pathlib import Path
 import numpy as np
 
 from workbench.arrays import Array, Float
+from workbench.claims.checks import Bound, judged
 from workbench.claims.claim import Check, Claim, Measured, Size
 from workbench.claims.jt20.late import preset_config
-from workbench.claims.kh24.checks import Bound, judged
 from workbench.claims.lab import Lab, TrainedRun
 from workbench.config.run import RunConfig
 from workbench.data.load import load_dataset
 from workbench.measures.plane import PlaneSurface, plane_grid
-from workbench.models.build import build_model
-from workbench.models.network import structure_of
 from workbench.models.start import first_theta
+from workbench.run.network import network_of
 from workbench.theory.margin.tangent_classifier import tangent_classifier
 from workbench.theory.numerics.separability import Inseparable
 
@@ -93,9 +92,9 @@ def f1_experiment(lab: Lab, size: Size) -> tuple[Surfaces | None, Path | None]:
     )
     run, control = lab.train(config), lab.train(beside)
     data = load_dataset(config.data)
-    model = build_model(config.model, data.x.shape[1:], 1, config.init.seed)
-    surface = PlaneSurface(model, plane_grid(data.x, SIDE, SIDE), data.x)
-    start = first_theta(config.init, structure_of(model, data.d))
+    made = network_of(config, data)
+    surface = PlaneSurface(made.model, plane_grid(data.x, SIDE, SIDE), data.x)
+    start = first_theta(config.init, made.structure)
     kernel = tangent_classifier(surface.tangents(start, data.x), data.y)
     if isinstance(kernel, Inseparable):
         return None, run.folder

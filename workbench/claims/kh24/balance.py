@@ -11,14 +11,14 @@ from dataclasses import dataclass
 import numpy as np
 
 from workbench.arrays import Array, Float
+from workbench.claims.checks import Bound, degrees_between, judged, least, most
 from workbench.claims.claim import Check, Claim, Measured, Size, untrained
-from workbench.claims.kh24.checks import Bound, degrees_between, judged, least, most
 from workbench.claims.kh24.points import EXACT, LEAKS, TRIALS
+from workbench.theory.ncf.certificate import certify
 from workbench.theory.ncf.flow import ncf_flow
 from workbench.theory.ncf.kkt import kkt_points
-from workbench.theory.ncf.merged_lines import Lines, merge_lines
-from workbench.theory.ncf.ncf import NeuronKind, activation_slope
-from workbench.theory.ncf.residual import certify
+from workbench.theory.ncf.ncf import Ncf
+from workbench.theory.ncf.neuron import NeuronKind, activation_slope
 from workbench.theory.ncf.sliding import SlidingField
 
 SQUARED, TWO_LAYER = NeuronKind.SQUARED_RELU, NeuronKind.TWO_LAYER_RELU
@@ -32,13 +32,10 @@ class Balance:
     """One data set: enumerated points, limits of the flow from unbalanced starts, random weights.
 
     `points` (K, 3) with their `values`; `limits` (L, 3), directions that the flow of N or of −N has
-    grown along by `GROWN`; `random` (R, 3) unit weights. All for the data that `lines` merges.
+    grown along by `GROWN`; `random` (R, 3) unit weights.
     """
 
-    x: Float[np.ndarray, "n 2"]
-    z: Float[np.ndarray, " n"]
-    leak: float
-    lines: Lines
+    ncf: Ncf
     points: Float[np.ndarray, "K 3"]
     values: Float[np.ndarray, " K"]
     limits: Float[np.ndarray, "L 3"]
@@ -53,23 +50,20 @@ def h1_evidence(size: Size) -> list[Balance]:
 def _balance(seed: int, leak: float) -> Balance:
     rng = np.random.default_rng([seed, 7])
     x, z = rng.standard_normal((10, 2)), rng.standard_normal(10)
-    found = kkt_points(x, z, TWO_LAYER, leak)
+    ncf = Ncf(x, z, TWO_LAYER, leak)
+    found = kkt_points(ncf)
     starts, limits = rng.standard_normal((8, 3)), []
     top = float(np.abs(found.values).max())
     for sign in (1.0, -1.0):
-        lines = merge_lines(x, sign * z, TWO_LAYER, leak)
+        lines = Ncf(x, sign * z, TWO_LAYER, leak).merged_lines
         field = SlidingField(lines, 3 * FLOW_TOLERANCE)
         time = np.array([3.0 * GROWN / top])
         path = ncf_flow(starts, field.gradient, time, tolerance=FLOW_TOLERANCE, rounds=20_000)
         grown = path.reached[-1] & (path.log_norm[-1] - np.log(_norms(starts)) > GROWN)
         limits.append(path.direction[-1][grown])
     random = rng.standard_normal((256, 3))
-    lines = merge_lines(x, z, TWO_LAYER, leak)
     return Balance(
-        x,
-        z,
-        leak,
-        lines,
+        ncf,
         found.directions,
         found.values,
         np.vstack(limits),
@@ -83,7 +77,7 @@ def _norms(w: Array) -> Array:
 
 def h1_measure(evidence: Sequence[Balance]) -> Measured:
     """Balance of what was found by enumeration and by flow; that nothing unbalanced is a KKT point."""
-    found = [c.points[np.abs(c.values) > EXACT * c.lines.scale] for c in evidence]
+    found = [c.points[np.abs(c.values) > EXACT * c.ncf.merged_lines.scale] for c in evidence]
     return Measured(
         {
             "||v| − 1/√2|, enumerated": most(_imbalance(w) for w in found),
@@ -110,10 +104,10 @@ def _imbalance(w: Array) -> float:
 
 def _least_residual(case: Balance) -> float:
     """min over random unit weights of dist(λw, ∂N(w)) over its bound from Euler, v·∂_v N = N."""
-    proof = certify(case.random, case.lines, TWO_LAYER)
+    proof = certify(case.random, case.ncf)
     v = np.abs(case.random[:, 0])
     bound = np.abs(proof.value) * np.abs(1.0 - 2.0 * v**2) / v
-    return least(proof.residual * case.lines.scale / bound)
+    return least(proof.residual * case.ncf.merged_lines.scale / bound)
 
 
 def _one_layer_gap(case: Balance, w: Array) -> float:
@@ -121,14 +115,15 @@ def _one_layer_gap(case: Balance, w: Array) -> float:
     angle = np.arctan2(w[:, 2], w[:, 1])
     sides = np.stack([_slope(case, angle - 1e-8), _slope(case, angle + 1e-8)])
     low, high = sides.min(axis=0), sides.max(axis=0)
-    return most(np.maximum(np.maximum(low, -high), 0.0) / case.lines.scale)
+    return most(np.maximum(np.maximum(low, -high), 0.0) / case.ncf.merged_lines.scale)
 
 
 def _slope(case: Balance, angle: Array) -> Array:
     """dg/dθ of g(u) = Σ z_i σ(x_i·u) at u = (cos θ, sin θ)."""
+    x = case.ncf.x
     u = np.stack([np.cos(angle), np.sin(angle)], axis=1)
     turn = np.stack([-np.sin(angle), np.cos(angle)], axis=1)
-    return np.asarray((activation_slope(u @ case.x.T, case.leak) * (turn @ case.x.T)) @ case.z)
+    return np.asarray((activation_slope(u @ x.T, case.ncf.leak) * (turn @ x.T)) @ case.ncf.z)
 
 
 def _limit_gap(case: Balance, found: Array) -> float:

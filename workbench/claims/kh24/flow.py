@@ -16,8 +16,7 @@ from typing import Literal
 import numpy as np
 
 from workbench.arrays import Array, Float
-from workbench.claims.claim import Check, Claim, Measured, Size
-from workbench.claims.kh24.checks import (
+from workbench.claims.checks import (
     NEAR_COSINE,
     Bound,
     judged,
@@ -26,6 +25,7 @@ from workbench.claims.kh24.checks import (
     orders,
     worst_ratio,
 )
+from workbench.claims.claim import Check, Claim, Measured, Size
 from workbench.claims.lab import Lab
 from workbench.data.synthetic import circle
 

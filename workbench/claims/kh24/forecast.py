@@ -16,17 +16,16 @@ from pathlib import Path
 import numpy as np
 
 from workbench.arrays import Float
+from workbench.claims.checks import Bound, judged
 from workbench.claims.claim import Check, Claim, Measured, Size
-from workbench.claims.kh24.checks import Bound, judged
 from workbench.claims.lab import Lab, TrainedRun
 from workbench.config.run import RunConfig
 from workbench.config.toml import parse_config
 from workbench.data.load import load_dataset
 from workbench.inspector.compare import compare, degrees_of
 from workbench.inspector.inspect import inspect_state
-from workbench.inspector.risk_model import RiskModel
 from workbench.inspector.state import InspectedState
-from workbench.models.build import build_model
+from workbench.run.network import network_of
 
 SEEDS: Mapping[Size, Sequence[int]] = {"quick": (0, 3), "full": range(20)}
 STEPS: Mapping[Size, int] = {"quick": 4_000, "full": 20_000}
@@ -142,8 +141,7 @@ def teacher_config(seed: int, steps: int) -> RunConfig:
 
 def _plateaus(run: TrainedRun, config: RunConfig, believed: Believed) -> list[Plateau]:
     data = load_dataset(config.data)
-    model = build_model(config.model, data.x.shape[1:], 1, 0)
-    risk = RiskModel(model, data.x, data.y, "square", "sum")
+    risk = network_of(config, data).risk()
     if not np.isfinite(run.theta).all():
         return []
     u = run.structure.incoming(run.theta)
@@ -195,7 +193,7 @@ def _plateau(run: TrainedRun, row: int, told: InspectedState) -> Plateau:
     first = -1 if compared.first is None else compared.first
     verdict, watched = inspection.judgement.verdict, float(run.time[-1] - run.time[row])
     plateau = Plateau(told.step, verdict, made.names, first, watched)
-    left = next((o for o in compared.outcomes if o.index == first), None)
+    left = next((o for o in compared.departures if o.index == first), None)
     if left is not None:
         plateau = replace(plateau, happened=_number(left.time))
     if not made.names:

@@ -11,8 +11,7 @@ import numpy as np
 from scipy.integrate import solve_ivp
 
 from workbench.arrays import Array, Float
-from workbench.claims.claim import Check, Claim, Measured, Size, untrained
-from workbench.claims.kh24.checks import (
+from workbench.claims.checks import (
     NEAR,
     Bound,
     degrees_between,
@@ -21,6 +20,7 @@ from workbench.claims.kh24.checks import (
     most,
     on_circle,
 )
+from workbench.claims.claim import Check, Claim, Measured, Size, untrained
 from workbench.claims.kh24.flow import integrate
 from workbench.claims.lab import Lab
 from workbench.config.toml import parse_config
@@ -33,8 +33,9 @@ from workbench.theory.ncf.landscapes import (
     landscape_gradient,
     min_norm_subgradient,
 )
-from workbench.theory.ncf.ncf import NeuronKind
-from workbench.theory.numerics.min_norm import min_norm_element
+from workbench.theory.ncf.ncf import Ncf
+from workbench.theory.ncf.neuron import NeuronKind
+from workbench.theory.numerics.min_norm import least_norm
 
 EPSILONS = (1e-2, 1e-4, 1e-6, 1e-8)
 """How far from the branching line {u_2 = 0, u_1 > 0} flows start."""
@@ -94,7 +95,7 @@ def f2_evidence(
     flows = [[_from_line(field, s * e) for s in (1.0, -1.0)] for e in EPSILONS]
     rng = np.random.default_rng(0)
     starts = rng.standard_normal((STARTS[size], 2))
-    found = kkt_points(np.array([[1.0], [-1.0]]), np.ones(2), NeuronKind.TWO_LAYER_RELU)
+    found = kkt_points(Ncf(np.array([[1.0], [-1.0]]), np.ones(2), NeuronKind.TWO_LAYER_RELU))
     w = found.directions
     trained, expected, folder = _trained(lab)
     evidence = Branching(
@@ -160,7 +161,7 @@ def _off_inclusion(field: Field, path: Callable[[Array], Array]) -> float:
             continue  # the difference quotient straddles the time at which the flow comes to rest
         else:
             vertices = field(u[None])
-        gap = np.linalg.norm(min_norm_element(vertices - velocity))
+        gap = np.linalg.norm(least_norm(vertices - velocity).element)
         gaps.append(float(gap / (1.0 + np.linalg.norm(u))))
     return most(gaps)
 

@@ -11,16 +11,15 @@ from dataclasses import dataclass
 import numpy as np
 
 from workbench.arrays import Array, Float
+from workbench.claims.checks import NEAR, Bound, degrees_between, judged, most, on_circle
 from workbench.claims.claim import Check, Claim, Measured, Size, untrained
-from workbench.claims.kh24.checks import NEAR, Bound, degrees_between, judged, most, on_circle
-from workbench.theory.ncf.circle import circle_function
 from workbench.theory.ncf.flow import ncf_flow
 from workbench.theory.ncf.kkt import kkt_points
-from workbench.theory.ncf.merged_lines import merge_lines
-from workbench.theory.ncf.ncf import NeuronKind, ncf_gradient, ncf_value
+from workbench.theory.ncf.ncf import Ncf
+from workbench.theory.ncf.neuron import NeuronKind
 from workbench.theory.ncf.result import FlatExtent, KktPoint
 from workbench.theory.ncf.sliding import SlidingField
-from workbench.theory.numerics.min_norm import min_norm_element
+from workbench.theory.numerics.min_norm import least_norm
 
 SQUARED, TWO_LAYER = NeuronKind.SQUARED_RELU, NeuronKind.TWO_LAYER_RELU
 TOLERANCE = 1e-5
@@ -83,7 +82,8 @@ def _flowed(kind: NeuronKind, seed: int, turned: Turned) -> list[Flowed]:
     """The flows of one data set with `TOLERANCE`, and with a tenth of it."""
     rng = np.random.default_rng([seed, 53])
     x, z = rng.standard_normal((12, 2)), rng.standard_normal(12)
-    found = kkt_points(x, z, kind)
+    ncf = Ncf(x, z, kind)
+    found = kkt_points(ncf)
     top = float(np.abs(found.values).max())
     start = rng.standard_normal((STARTS, kind.width(2)))
     start /= np.linalg.norm(start, axis=1, keepdims=True)
@@ -93,12 +93,12 @@ def _flowed(kind: NeuronKind, seed: int, turned: Turned) -> list[Flowed]:
     tolerances = (TOLERANCE, 0.1 * TOLERANCE)
     paths = []
     for tolerance in tolerances:
-        field = turned(_ascent(x, z, kind, tolerance))
+        field = turned(_ascent(ncf, tolerance))
         paths.append(ncf_flow(start, field, times, tolerance=tolerance, rounds=ROUNDS))
     return [
         Flowed(
             kind,
-            np.where(path.reached, [ncf_value(w, x, z, kind) for w in path.direction], np.nan),
+            np.where(path.reached, [ncf.value(w) for w in path.direction], np.nan),
             path.log_norm,
             path.direction[-1],
             other.direction[-1],
@@ -111,16 +111,16 @@ def _flowed(kind: NeuronKind, seed: int, turned: Turned) -> list[Flowed]:
     ]
 
 
-def _ascent(x: Array, z: Array, kind: NeuronKind, tolerance: float) -> Field:
+def _ascent(ncf: Ncf, tolerance: float) -> Field:
     """∇N; for two-layer ReLU along the kinks that hold, all of which meet in u = 0.
 
     A step may leave a kink by `tolerance`, an angle of u that grows as ‖u‖ falls; kinks hold within
     three times that. Where 0 ∈ conv{slopes of all cells} the flow rests in u = 0 once it is there.
     """
-    if kind is SQUARED:
-        return lambda w: ncf_gradient(w, x, z, kind)
-    lines, cells = merge_lines(x, z, kind, 0.0), circle_function(merge_lines(x, z, kind, 0.0))
-    least_slope = min_norm_element(np.column_stack([cells.cosine, cells.sine]))
+    if ncf.kind is SQUARED:
+        return ncf.gradient
+    lines, cells = ncf.merged_lines, ncf.circle
+    least_slope = least_norm(np.column_stack([cells.cosine, cells.sine])).element
     rests = float(np.linalg.norm(least_slope)) < 1e-9 * lines.scale
     widths = 3.0 * tolerance * 10.0 ** np.arange(1, 12)
     fields = [SlidingField(lines, float(width)) for width in widths[widths < WIDEST]]
@@ -128,7 +128,7 @@ def _ascent(x: Array, z: Array, kind: NeuronKind, tolerance: float) -> Field:
     def field(w: Float[np.ndarray, "B p"]) -> Float[np.ndarray, "B p"]:
         size = np.linalg.norm(w[:, 1:], axis=1) / np.linalg.norm(w, axis=1)
         decade = np.floor(-np.log10(np.maximum(size, 1e-300))).astype(np.int64)
-        gradient = ncf_gradient(w, x, z, kind)
+        gradient = ncf.gradient(w)
         for power, sliding in enumerate(fields):
             rows = np.maximum(decade, 0) == power
             gradient[rows] = sliding.gradient(w[rows])

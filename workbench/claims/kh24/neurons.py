@@ -11,10 +11,10 @@ from typing import Any
 import numpy as np
 
 from workbench.arrays import Array, Float
+from workbench.claims.checks import NEAR, Bound, judged, least, most, worst_ratio
 from workbench.claims.claim import Check, Claim, Measured, Size
 from workbench.claims.direction_flow import apart
 from workbench.claims.kh24 import theorems as kh24
-from workbench.claims.kh24.checks import NEAR, Bound, judged, least, most, worst_ratio
 from workbench.claims.kh24.flow import sup_output
 from workbench.claims.kh24.ncf import degrees_to
 from workbench.claims.lab import Lab, TrainedRun
@@ -22,7 +22,8 @@ from workbench.config.toml import parse_config
 from workbench.data.synthetic import circle
 from workbench.theory.ncf.joint import stationarity
 from workbench.theory.ncf.kkt import kkt_points
-from workbench.theory.ncf.ncf import NeuronKind
+from workbench.theory.ncf.ncf import Ncf
+from workbench.theory.ncf.neuron import NeuronKind
 from workbench.theory.ncf.result import KktPoint
 
 STILL = 0.25
@@ -213,7 +214,7 @@ def _separable(
     kind: NeuronKind, width: int, runs: Sequence[TrainedRun], deltas: Sequence[float]
 ) -> Together:
     data = circle(50, 0.0)
-    points = kkt_points(data.x, data.y, kind).points
+    points = kkt_points(Ncf(data.x, data.y, kind)).points
     off, size, growth = [], [], []
     for run, delta in zip(runs, deltas, strict=True):
         theta = run.theta[-1]

@@ -11,12 +11,13 @@ from dataclasses import dataclass
 import numpy as np
 
 from workbench.arrays import Array
+from workbench.claims.checks import Bound, judged, least, most, on_circle
 from workbench.claims.claim import Check, Claim, Measured, Size, untrained
-from workbench.claims.kh24.checks import Bound, judged, least, most, on_circle
 from workbench.claims.kh24.ncf import ROUNDS, SETS, Turned, unturned
 from workbench.theory.ncf.flow import ncf_flow
 from workbench.theory.ncf.kkt import kkt_points
-from workbench.theory.ncf.ncf import NeuronKind, activation_slope, ncf_gradient
+from workbench.theory.ncf.ncf import Ncf
+from workbench.theory.ncf.neuron import NeuronKind, activation_slope
 from workbench.theory.ncf.result import KktPoint
 
 SQUARED, TWO_LAYER = NeuronKind.SQUARED_RELU, NeuronKind.TWO_LAYER_RELU
@@ -46,24 +47,23 @@ def l54_evidence(size: Size, reach: float = 1.0, turned: Turned = unturned) -> l
         rng = np.random.default_rng([seed, 54])
         x, z = rng.standard_normal((8, 2)), rng.standard_normal(8)
         for leak in (0.0, 0.2):
-            found = kkt_points(x, z, TWO_LAYER, leak)
+            ncf = Ncf(x, z, TWO_LAYER, leak)
+            found = kkt_points(ncf)
             for point in found.points:
                 height = np.abs(x @ point.direction[1:]).min()
                 if point.value > 1e-6 and height > 1e-6:
-                    cases.append(_inside(x, z, leak, point, reach, turned, rng))
+                    cases.append(_inside(ncf, point, reach, turned, rng))
     return cases
 
 
 def _inside(
-    x: Array,
-    z: Array,
-    leak: float,
+    ncf: Ncf,
     point: KktPoint,
     reach: float,
     turned: Turned,
     rng: np.random.Generator,
 ) -> Inside:
-    v, u = float(point.direction[0]), point.direction[1:]
+    x, v, u = ncf.x, float(point.direction[0]), point.direction[1:]
     nearest = np.abs(x @ u).min()
     gamma = reach * nearest / (2.0 * np.linalg.norm(x, axis=1).max())
     count = 32
@@ -75,10 +75,10 @@ def _inside(
     start = np.column_stack([np.sign(v) * size, near])
     aside = rng.standard_normal(start.shape)
     aside *= apart / np.linalg.norm(aside, axis=1, keepdims=True)
-    slope = (activation_slope(x @ u, leak) * z) @ x
+    slope = (activation_slope(x @ u, ncf.leak) * ncf.z) @ x
     speed = float(np.linalg.norm(slope))
     times = np.linspace(0.0, 6.0 / speed, GRID)
-    field = turned(lambda w: ncf_gradient(w, x, z, TWO_LAYER, leak))
+    field = turned(ncf.gradient)
     path = ncf_flow(np.vstack([start, start + aside]), field, times, tolerance=1e-7, rounds=ROUNDS)
     w = np.where(path.reached, np.exp(path.log_norm), np.nan)[..., None] * path.direction
     pattern = (w[..., 1:] @ x.T) * (x @ u) / (0.5 * nearest**2)

@@ -11,12 +11,12 @@ from dataclasses import dataclass
 import numpy as np
 
 from workbench.arrays import Array, Float
+from workbench.claims.checks import Bound, judged, least, most
 from workbench.claims.claim import Check, Claim, Measured, Size, untrained
-from workbench.claims.kh24.checks import Bound, judged, least, most
+from workbench.theory.ncf.certificate import certify
 from workbench.theory.ncf.kkt import kkt_points
-from workbench.theory.ncf.merged_lines import merge_lines
-from workbench.theory.ncf.ncf import NeuronKind
-from workbench.theory.ncf.residual import certify
+from workbench.theory.ncf.ncf import Ncf
+from workbench.theory.ncf.neuron import NeuronKind
 from workbench.theory.ncf.result import KktSet
 
 SQUARED, TWO_LAYER = NeuronKind.SQUARED_RELU, NeuronKind.TWO_LAYER_RELU
@@ -70,8 +70,8 @@ def g1_evidence(size: Size, sign: float = 1.0) -> list[Symmetric]:
             x,
             y,
             leak,
-            kkt_points(*mirrored(x, y, sign), SQUARED, leak),
-            kkt_points(*mirrored(x, y, -1.0), SQUARED, leak),
+            kkt_points(Ncf(*mirrored(x, y, sign), SQUARED, leak)),
+            kkt_points(Ncf(*mirrored(x, y, -1.0), SQUARED, leak)),
         )
         for x, y in _halves(size)
         for leak in LEAKS
@@ -132,7 +132,7 @@ def g1_criterion(measured: Measured) -> tuple[Check, ...]:
 def g2_evidence(size: Size, sign: float = -1.0) -> list[Symmetric]:
     """Enumerations with labels −y_i on the mirror (`sign` −1)."""
     return [
-        Symmetric(x, y, leak, kkt_points(*mirrored(x, y, sign), TWO_LAYER, leak))
+        Symmetric(x, y, leak, kkt_points(Ncf(*mirrored(x, y, sign), TWO_LAYER, leak)))
         for x, y in _halves(size)
         for leak in LEAKS
     ]
@@ -198,8 +198,8 @@ def _flat_residual(case: Symmetric) -> float:
     basis = _complement(case.y @ case.x / np.linalg.norm(case.y @ case.x))
     u = np.random.default_rng(0).standard_normal((64, len(basis))) @ basis
     w = np.hstack([np.zeros((64, 1)), u / np.linalg.norm(u, axis=1, keepdims=True)])
-    lines = merge_lines(*mirrored(case.x, case.y, -1.0), TWO_LAYER, case.leak)
-    return float(certify(w, lines, TWO_LAYER).residual.max())
+    ncf = Ncf(*mirrored(case.x, case.y, -1.0), TWO_LAYER, case.leak)
+    return float(certify(w, ncf).residual.max())
 
 
 def g2_criterion(measured: Measured) -> tuple[Check, ...]:

@@ -13,8 +13,8 @@ from pathlib import Path
 import numpy as np
 
 from workbench.arrays import Array, Float
+from workbench.claims.checks import NEAR_COSINE, Bound, judged, least, most, worst_ratio
 from workbench.claims.claim import Check, Claim, Measured, Size
-from workbench.claims.kh24.checks import NEAR_COSINE, Bound, judged, least, most, worst_ratio
 from workbench.claims.kh24.flow import (
     FAR,
     INTEGRATED,

@@ -16,9 +16,9 @@ from typing import Any
 import numpy as np
 
 from workbench.arrays import Array, Float
+from workbench.claims.checks import NEAR, Bound, judged, most
 from workbench.claims.claim import Check, Claim, Measured, Size
 from workbench.claims.direction_flow import PlaneNcf, apart
-from workbench.claims.kh24.checks import NEAR, Bound, judged, most
 from workbench.claims.lab import Lab, TrainedRun
 from workbench.config.run import RunConfig
 from workbench.config.toml import override, parse_config

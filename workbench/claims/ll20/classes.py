@@ -10,8 +10,8 @@ from typing import Any
 
 import numpy as np
 
+from workbench.claims.checks import judged, most, worst_ratio
 from workbench.claims.claim import Check, Claim, Measured, Size
-from workbench.claims.kh24.checks import judged, most, worst_ratio
 from workbench.claims.lab import Lab
 from workbench.claims.ll20.flow import monotone, monotone_bounds
 from workbench.claims.margin_runs import MarginRun, margin_run
@@ -19,7 +19,6 @@ from workbench.config.run import RunConfig
 from workbench.config.toml import parse_config
 from workbench.theory.margin.front import FrontSolver
 from workbench.theory.margin.kkt import paper_certificate_at
-from workbench.theory.margin.problem import log_weights
 
 LOWEST = 100.0
 """−log10 of the risk to which the flow is followed."""
@@ -63,7 +62,7 @@ class Flow:
         index = int(at[-1])
         samples = networks[-1].samples
         q = points[-1].q * float(self.run.q[index].min())
-        delta = paper_certificate_at(points[-1], log_weights(q, self.run.loss, samples)).delta
+        delta = paper_certificate_at(points[-1], self.run.loss.log_weights(q, samples)).delta
         return [FrontSolver(point).solve(delta).epsilon for point in points]
 
 

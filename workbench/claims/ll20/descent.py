@@ -16,8 +16,8 @@ from typing import Any
 import numpy as np
 
 from workbench.arrays import Float
+from workbench.claims.checks import Bound, judged, least, most
 from workbench.claims.claim import Check, Claim, Measured, Size
-from workbench.claims.kh24.checks import Bound, judged, least, most
 from workbench.claims.lab import Lab
 from workbench.claims.ll20.flow import ROUNDING
 from workbench.claims.margin_runs import MarginRun, largest_fall, margin_run

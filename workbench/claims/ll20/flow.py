@@ -13,8 +13,8 @@ from pathlib import Path
 import numpy as np
 
 from workbench.arrays import Float
+from workbench.claims.checks import Bound, judged, most
 from workbench.claims.claim import Check, Claim, Measured, Size
-from workbench.claims.kh24.checks import Bound, judged, most
 from workbench.claims.lab import Lab
 from workbench.claims.ll20.runs import LOWEST, SQUARED, flows
 from workbench.claims.margin_runs import MarginRun, largest_fall, moved, windows

@@ -20,8 +20,8 @@ import numpy as np
 from scipy.integrate import solve_ivp
 
 from workbench.arrays import Float
+from workbench.claims.checks import Bound, judged, least, most
 from workbench.claims.claim import Check, Claim, Measured, Size
-from workbench.claims.kh24.checks import Bound, judged, least, most
 from workbench.claims.lab import Lab
 from workbench.claims.margin_runs import MarginRun, largest_fall, margin_run
 from workbench.config.toml import override, parse_config

@@ -10,8 +10,8 @@ from pathlib import Path
 import numpy as np
 
 from workbench.arrays import Float, Int
+from workbench.claims.checks import Bound, judged, least, most
 from workbench.claims.claim import Check, Claim, Measured, Size
-from workbench.claims.kh24.checks import Bound, judged, least, most
 from workbench.claims.lab import Lab, TrainedRun
 from workbench.config.run import RunConfig
 from workbench.config.toml import override, parse_config

@@ -5,12 +5,11 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
+from workbench.claims.checks import Bound, judged, least, most
 from workbench.claims.claim import Check, Claim, Measured, Size
-from workbench.claims.kh24.checks import Bound, judged, least, most
 from workbench.claims.lab import Lab
-from workbench.claims.ll20.limit import Limit
+from workbench.claims.ll20.limit import FlowLimit
 from workbench.claims.ll20.runs import DEEP, DEEP_RTOL, SQUARED, flows
-from workbench.measures.log_risk import Loss
 from workbench.theory.margin.tangent_svm import TangentSvm
 
 RESIDUAL = 1e-10
@@ -28,18 +27,18 @@ FEW = 0.1
 """Share of records that may be left out."""
 
 
-def experiment(lab: Lab, size: Size) -> tuple[list[Limit], Path | None]:
+def experiment(lab: Lab, size: Size) -> tuple[list[FlowLimit], Path | None]:
     """Flows of the exponential loss, as deep as their limits take."""
     return deep_limits(lab, size)
 
 
 def deep_limits(
-    lab: Lab, size: Size, loss: Loss = "exponential"
-) -> tuple[list[Limit], Path | None]:
+    lab: Lab, size: Size, loss: str = "exponential"
+) -> tuple[list[FlowLimit], Path | None]:
     """Flows followed until the powers of their approach have settled."""
     rtol = DEEP_RTOL[size]
     runs = flows(lab, size, NETWORKS, loss, lowest=DEEP, rtol=rtol)
-    return [Limit(run, rtol) for run in runs], runs[0].trained.folder
+    return [FlowLimit(run, rtol) for run in runs], runs[0].trained.folder
 
 
 # --- Theorem 4.4 ---------------------------------------------------------------------------------
@@ -52,15 +51,15 @@ NEARING = "limit of the angle to them over its error, most"
 NEARING_ERROR = "that error over the angle at the end, most"
 
 
-def kkt_quantities(limits: Sequence[Limit]) -> dict[str, float]:
+def kkt_quantities(limits: Sequence[FlowLimit]) -> dict[str, float]:
     """Where ε, δ and the angle to the KKT points go, and how well that is known."""
     return {
         EPSILON: most(limit.epsilon_limit.off_zero for limit in limits),
-        EPSILON_ERROR: most(limit.epsilon_limit.blurred for limit in limits),
+        EPSILON_ERROR: most(limit.epsilon_limit.loose for limit in limits),
         DELTA: least(limit.delta_order for limit in limits),
         POLISHED: most(limit.residual for limit in limits),
         NEARING: most(limit.angle_limit.off_zero for limit in limits),
-        NEARING_ERROR: most(limit.angle_limit.blurred for limit in limits),
+        NEARING_ERROR: most(limit.angle_limit.loose for limit in limits),
     }
 
 
@@ -74,12 +73,12 @@ KKT_BOUNDS: list[Bound] = [
 ]
 
 
-def t44_measure(limits: list[Limit]) -> Measured:
+def t44_measure(limits: list[FlowLimit]) -> Measured:
     """Where ε, δ and the angle to the KKT points go."""
     return Measured(
         kkt_quantities(limits),
         {
-            "limit of ε, most": most(abs(limit.epsilon_limit.limit) for limit in limits),
+            "limit of ε, most": most(abs(limit.epsilon_limit.value) for limit in limits),
             "ε at the end, most": most(limit.epsilons[-1] for limit in limits),
             "power of log(1/𝓛) in ε, least": least(x.epsilon_limit.power for x in limits),
             "δ at the end, most": most(limit.deltas[-1] for limit in limits),
@@ -103,13 +102,13 @@ PASSING = "least β⁻² − 1 over Δlog γ~/(L Δlog ρ), most"
 UNSTEADY = "records whose gradient the integrator blurs, left out of that, share, most"
 
 
-def a9_experiment(lab: Lab, size: Size) -> tuple[list[Limit], Path | None]:
+def a9_experiment(lab: Lab, size: Size) -> tuple[list[FlowLimit], Path | None]:
     """The same flows, finer and not as deep."""
     runs = flows(lab, size, NETWORKS, rtol=LEMMA_RTOL[size])
-    return [Limit(run, LEMMA_RTOL[size]) for run in runs], runs[0].trained.folder
+    return [FlowLimit(run, LEMMA_RTOL[size]) for run in runs], runs[0].trained.folder
 
 
-def lemma_quantities(limits: Sequence[Limit]) -> dict[str, float]:
+def lemma_quantities(limits: Sequence[FlowLimit]) -> dict[str, float]:
     """Lemma C.8 at the records."""
     papers = [paper for limit in limits for paper in limit.papers]
     return {
@@ -128,7 +127,7 @@ LEMMA_BOUNDS: list[Bound] = [
 ]
 
 
-def a9_measure(limits: list[Limit]) -> Measured:
+def a9_measure(limits: list[FlowLimit]) -> Measured:
     """Lemma C.8's ε and δ, Corollary C.10's β, and what a sharper constant would give."""
     return Measured(
         {
@@ -162,7 +161,7 @@ SVM = "limit of the flow's angle to it over its error, most"
 SVM_ERROR = "that error over the angle at the end, most"
 
 
-def c45_measure(limits: list[Limit]) -> Measured:
+def c45_measure(limits: list[FlowLimit]) -> Measured:
     """The SVM in the tangent features at the limit, and where the flow's angle to it goes."""
     return Measured(
         {
@@ -171,7 +170,7 @@ def c45_measure(limits: list[Limit]) -> Measured:
             ),
             POLISHED: most(limit.residual for limit in limits),
             SVM: most(limit.svm_limit.off_zero for limit in limits),
-            SVM_ERROR: most(limit.svm_limit.blurred for limit in limits),
+            SVM_ERROR: most(limit.svm_limit.loose for limit in limits),
         },
         {
             "SVM's margin over that of the limit − 1, most": most(

@@ -2,9 +2,9 @@
 
 The flow nears its limit slowly: linear networks of order L like log(1/𝓛)^{−1/L}, as 1/ρ; squared ReLUs by a
 power that depends on how much slower the second fastest neuron grows. So ε of its own points stays well
-above 0 at any risk, and that it falls says little: it is extrapolated (`claims.extrapolated`) and the limit
+above 0 at any risk, and that it falls says little: it is extrapolated (`claims.limits`) and the limit
 must be 0 within its error, at the paper's own δ, which goes to 0 itself. The KKT point next to a record is
-found by `theory.margin_polish`. KKT points of squared ReLUs come in families (neurons with one direction
+found by `theory.margin.polish`. KKT points of squared ReLUs come in families (neurons with one direction
 share their norms in any way), so that each record is compared with the one next to itself.
 """
 
@@ -16,15 +16,15 @@ from functools import cached_property
 import numpy as np
 
 from workbench.arrays import Float
-from workbench.claims.extrapolated import HALF_TENFOLDS, Extrapolated, extrapolated
-from workbench.claims.kh24.checks import most
+from workbench.claims.checks import most
+from workbench.claims.limits import HALF_TENFOLDS, Limit, power_limit
 from workbench.claims.ll20.runs import RTOL
 from workbench.claims.margin_runs import MarginRun, windows
 from workbench.inspector.gated_network import GatedNetwork
 from workbench.theory.margin.front import FrontSolver
 from workbench.theory.margin.kkt import PaperCertificate, lemma_bounds, paper_certificate_at
 from workbench.theory.margin.polish import Polished, polish
-from workbench.theory.margin.problem import MarginPoint, log_weights
+from workbench.theory.margin.problem import MarginPoint
 from workbench.theory.margin.tangent_svm import TangentSvm, angle_between, tangent_svm
 from workbench.theory.numerics.separability import Inseparable
 
@@ -35,7 +35,7 @@ STRIDE = 5
 
 
 @dataclass(frozen=True, eq=False)
-class Limit:
+class FlowLimit:
     """A flow with its `rtol`, its certificates on the way, and the KKT points next to it."""
 
     run: MarginRun
@@ -60,7 +60,8 @@ class Limit:
     @cached_property
     def deltas(self) -> list[float]:
         """δ of the paper's multipliers at `tail`."""
-        logs = [log_weights(self.run.q[i], self.run.loss) for i in self.tail]
+        samples = np.arange(self.run.samples)
+        logs = [self.run.loss.log_weights(self.run.q[i], samples) for i in self.tail]
         return [
             paper_certificate_at(point, log).delta
             for (_, point), log in zip(self.points, logs, strict=True)
@@ -85,10 +86,10 @@ class Limit:
         return self.polishes[-1]
 
     @property
-    def epsilon_limit(self) -> Extrapolated:
+    def epsilon_limit(self) -> Limit:
         """Where ε goes; an error of rtol in the direction moves it by about rtol ‖θ~‖."""
         noise = self.rtol * self.points[-1][1].norm
-        return extrapolated(self.heights, self.epsilons, noise)
+        return power_limit(self.heights, self.epsilons, noise)
 
     @property
     def delta_order(self) -> float:
@@ -99,20 +100,20 @@ class Limit:
         return float(-np.log(deltas[-1] / deltas[2]) / np.log(heights[-1] / heights[2]))
 
     @property
-    def angle_limit(self) -> Extrapolated:
+    def angle_limit(self) -> Limit:
         """Where the angle to the KKT point goes."""
-        return extrapolated(self.heights, self.angles, self.rtol)
+        return power_limit(self.heights, self.angles, self.rtol)
 
     @property
-    def svm_limit(self) -> Extrapolated:
+    def svm_limit(self) -> Limit:
         """Where the angle to the SVM goes."""
-        return extrapolated(self.heights, self.svm_angles, self.rtol)
+        return power_limit(self.heights, self.svm_angles, self.rtol)
 
     @cached_property
     def angles(self) -> list[float]:
         """Radians between θ^ at `tail` and its KKT point; NaN where none was found."""
         return [
-            angle_between(point.theta, found.theta) if found.found else float("nan")
+            angle_between(point.theta, found.theta) if found.outcome.converged else float("nan")
             for (_, point), found in zip(self.points, self.polishes, strict=True)
         ]
 
@@ -140,7 +141,9 @@ class Limit:
         """‖θ − Σλ_i h_i‖/‖θ‖ and what margins lack of 1 of the KKT points, the largest; NaN where one was
         not found."""
         return most(
-            max(found.residual, found.infeasible) if found.found else float("nan")
+            max(found.outcome.residual, found.infeasible)
+            if found.outcome.converged
+            else float("nan")
             for found in self.polishes
         )
 
@@ -148,7 +151,7 @@ class Limit:
     def svm_angle(self) -> float:
         """Radians between the last KKT point and its SVM, from above; NaN where nothing is separated."""
         found = self.svms[-1]
-        if isinstance(found, Inseparable) or not self.polished.found:
+        if isinstance(found, Inseparable) or not self.polished.outcome.converged:
             return float("nan")
         return found.angle + found.angle_error
 
@@ -171,7 +174,7 @@ class Limit:
         for index in self.certified:
             q = run.q[index]
             _, point = run.point(index)
-            paper = paper_certificate_at(point, log_weights(q, run.loss))
+            paper = paper_certificate_at(point, run.loss.log_weights(q, np.arange(len(q))))
             epsilon, delta = lemma_bounds(
                 run.loss,
                 order=run.order,

@@ -15,11 +15,11 @@ import mpmath as mp
 import numpy as np
 import torch
 
+from workbench.claims.checks import Bound, judged, most
 from workbench.claims.claim import Check, Claim, Measured, Size
-from workbench.claims.kh24.checks import Bound, judged, most
 from workbench.claims.lab import Lab
-from workbench.engine.losses import COTANGENTS
-from workbench.measures.log_risk import Loss, log_risk, log_sum_exp
+from workbench.losses.log_sum import log_sum_exp
+from workbench.losses.registry import loss_of
 
 TARGETS = (
     2.0,
@@ -40,14 +40,14 @@ TARGETS = (
 DIGITS = 60
 AGREES = 1e-12
 """The statement's."""
-LOSSES: tuple[Loss, ...] = ("exponential", "logistic", "cross-entropy")
+LOSSES: tuple[str, ...] = ("exponential", "logistic", "cross-entropy")
 DRAWS: Mapping[Size, int] = {"quick": 1, "full": 20}
 SMALLEST = 1e-290
 """A largest entry of ∇log 𝓛 below this is compared as if it were this: doubles end at 1e−308."""
 SWITCH = 30.0
 """Q of K.2: from this margin on the paper takes log(1 + x) for x."""
 
-LogRisk = Callable[[np.ndarray, np.ndarray, Loss], float]
+LogRisk = Callable[[np.ndarray, np.ndarray, str], float]
 
 
 @dataclass(frozen=True)
@@ -62,12 +62,12 @@ class Compared:
     unseen: int
 
 
-def engine_log_risk(outputs: np.ndarray, y: np.ndarray, loss: Loss) -> float:
+def engine_log_risk(outputs: np.ndarray, y: np.ndarray, loss: str) -> float:
     """log 𝓛, summed, as runs record it."""
-    return float(log_risk(outputs[None], y, loss, "sum")[0])
+    return float(loss_of(loss).log_risk(outputs[None], y, "sum")[0])
 
 
-def compare(loss: Loss, target: float, seed: int, engine: LogRisk = engine_log_risk) -> Compared:
+def compare(loss: str, target: float, seed: int, engine: LogRisk = engine_log_risk) -> Compared:
     """One network, one set of samples with about that risk."""
     u, x, y = _at_risk(target, seed, loss)
     signs = np.array([1.0, -1.0, 1.0, -1.0])
@@ -79,7 +79,7 @@ def compare(loss: Loss, target: float, seed: int, engine: LogRisk = engine_log_r
     outputs = torch.stack([single / 2, -single / 2, single * 0.0], dim=1) if classes else single
     label = np.where(y > 0, 0.0, 1.0) if classes else y
     held = outputs.detach()
-    cotangent, top = COTANGENTS[loss](held, torch.from_numpy(label))
+    cotangent, top = loss_of(loss).cotangent(held, torch.from_numpy(label))
     (pulled,) = torch.autograd.grad(outputs, weights, cotangent)
     found = engine(held.numpy(), label, loss)
     with mp.workdps(DIGITS):
@@ -123,7 +123,7 @@ def _gradient(
     return found
 
 
-def _at_risk(target: float, seed: int, loss: Loss) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+def _at_risk(target: float, seed: int, loss: str) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """u (4, 2), x (6, 2), y: a network of order 2 in x, so samples are scaled to the margins wanted.
 
     A high risk is a sum of −q, not of e^{−q}, save for the exponential loss. A sample that no neuron sees
@@ -144,7 +144,7 @@ def _at_risk(target: float, seed: int, loss: Loss) -> tuple[np.ndarray, np.ndarr
     return u, x * np.sqrt(scale)[:, None], y
 
 
-def _exact(outputs: np.ndarray, label: np.ndarray, loss: Loss) -> tuple[mp.mpf, list[mp.mpf]]:
+def _exact(outputs: np.ndarray, label: np.ndarray, loss: str) -> tuple[mp.mpf, list[mp.mpf]]:
     """𝓛 and ∂𝓛/∂Φ_i of the score Φ behind the outputs, from the definitions."""
     total, slopes = mp.mpf(0), []
     for row, y in zip(outputs, label, strict=True):
@@ -164,7 +164,7 @@ def _exact(outputs: np.ndarray, label: np.ndarray, loss: Loss) -> tuple[mp.mpf, 
     return total, slopes
 
 
-def _recipe(outputs: np.ndarray, label: np.ndarray, loss: Loss) -> float:
+def _recipe(outputs: np.ndarray, label: np.ndarray, loss: str) -> float:
     """log 𝓛 as K.2 computes it: e^{−q~} for all where every margin exceeds 30, log1p for all where not."""
     if loss == "exponential":
         return engine_log_risk(outputs, label, loss)

@@ -9,8 +9,8 @@ import mpmath as mp
 import numpy as np
 
 from workbench.arrays import Float
+from workbench.claims.checks import Bound, judged, most
 from workbench.claims.claim import Check, Claim, Measured, Size
-from workbench.claims.kh24.checks import Bound, judged, most
 from workbench.claims.lab import Lab
 from workbench.claims.ll20.flow import RATE_BOUNDS, monotone, monotone_bounds, rate_quantities
 from workbench.claims.ll20.kkt import (
@@ -20,7 +20,7 @@ from workbench.claims.ll20.kkt import (
     kkt_quantities,
     lemma_quantities,
 )
-from workbench.claims.ll20.limit import Limit
+from workbench.claims.ll20.limit import FlowLimit
 from workbench.claims.ll20.runs import LOWEST
 from workbench.claims.margin_runs import MarginRun
 
@@ -75,12 +75,12 @@ def _logistic_sandwich(run: MarginRun) -> float:
     return most(gap / (inverse_slope(low) * np.log(run.samples)))
 
 
-def experiment(lab: Lab, size: Size) -> tuple[list[Limit], Path | None]:
+def experiment(lab: Lab, size: Size) -> tuple[list[FlowLimit], Path | None]:
     """Flows of the logistic loss."""
     return deep_limits(lab, size, "logistic")
 
 
-def measure(limits: list[Limit]) -> Measured:
+def measure(limits: list[FlowLimit]) -> Measured:
     """Theorems A.7, A.8, A.9 and Corollary A.11, and g'."""
     runs = [limit.run for limit in limits]
     return Measured(

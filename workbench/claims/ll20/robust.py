@@ -13,21 +13,20 @@ import numpy as np
 import torch
 
 from workbench.arrays import Float
+from workbench.claims.checks import Bound, judged, least, most
 from workbench.claims.claim import Check, Claim, Measured, Size
-from workbench.claims.kh24.checks import Bound, judged, least, most
 from workbench.claims.lab import Lab, TrainedRun
 from workbench.claims.ll20.images import TENFOLD, falls, first_below, table1_config
 from workbench.config.run import RunConfig
 from workbench.config.toml import override, parse_config, parse_toml, to_toml
 from workbench.data.load import load_dataset
 from workbench.inspector.lipschitz import lipschitz_product
-from workbench.inspector.risk_model import RiskModel
 from workbench.inspector.robustness import PICTURES, Robustness, robustness
 from workbench.inspector.state import InspectedState
 from workbench.measures.margins import sample_margins
-from workbench.models.build import build_model
 from workbench.models.network import flatten
 from workbench.record.robustness_file import keep_robustness
+from workbench.run.network import network_of
 
 SMALL = 0.25
 """Small radii are those within which the attack reaches at most this share of the first network's samples."""
@@ -77,8 +76,8 @@ def experiment(lab: Lab, size: Size) -> tuple[Evidence, Path | None]:
 def looked_at(run: TrainedRun, config: RunConfig) -> list[Model]:
     """The networks of a run at each tenfold of −log 𝓛 up to Table 1's last."""
     data = load_dataset(config.data)
-    network = build_model(config.model, data.x.shape[1:], data.n_classes, config.init.seed)
-    risk = RiskModel(network, data.x, data.y, config.loss.kind, config.loss.reduction)
+    made = network_of(config, data)
+    network, risk = made.model, made.risk()
     order = float(len(run.structure.layers))
     models = []
     for row in first_below(run, TENFOLD):

@@ -9,7 +9,6 @@ from workbench.claims.lab import Lab
 from workbench.claims.margin_runs import MarginRun, margin_run
 from workbench.config.run import RunConfig
 from workbench.config.toml import override, parse_config
-from workbench.measures.log_risk import Loss
 from workbench.presets import read_preset
 
 SEEDS: Mapping[Size, range] = {"quick": range(1), "full": range(5)}
@@ -38,7 +37,7 @@ def flow_config(
     network: str,
     size: Size,
     seed: int = 0,
-    loss: Loss = "exponential",
+    loss: str = "exponential",
     *,
     lowest: int | None = None,
     rtol: float | None = None,
@@ -62,7 +61,7 @@ def flows(
     lab: Lab,
     size: Size,
     networks: tuple[str, ...],
-    loss: Loss = "exponential",
+    loss: str = "exponential",
     *,
     lowest: int | None = None,
     rtol: float | None = None,

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from workbench.claims.kh24.checks import Bound, most
+from workbench.claims.checks import Bound, most
 from workbench.claims.vss22.certificates import Family, family, made_feasible
 from workbench.claims.vss22.limit import LIMIT, Reached
 

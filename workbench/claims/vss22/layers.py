@@ -9,8 +9,8 @@ from collections.abc import Callable, Iterator, Sequence
 
 import numpy as np
 
+from workbench.claims.checks import least, most
 from workbench.claims.claim import Claim, Measured
-from workbench.claims.kh24.checks import least, most
 from workbench.claims.vss22.certificates import Family, family, layer_bound, least_height
 from workbench.claims.vss22.judged import (
     NOWHERE,

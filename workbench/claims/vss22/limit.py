@@ -19,9 +19,9 @@ from workbench.claims.vss22.starts import Start
 from workbench.config.run import RunConfig
 from workbench.data.load import load_dataset
 from workbench.errors import BadInput
-from workbench.inspector.from_config import state_of
 from workbench.inspector.margin import margin_certificate
 from workbench.inspector.optimality import optimality_verdict
+from workbench.run.network import network_of
 from workbench.theory.margin.polish import Polished
 from workbench.theory.margin.tangent_svm import angle_between
 from workbench.theory.optimality.verdict import Optimality
@@ -88,13 +88,13 @@ def _reached(start: Start, config: RunConfig, run: TrainedRun) -> Reached:
     if not np.isfinite(run.theta).all():
         return replace(nowhere, reason="the weights are not finite")
     try:
-        state = state_of(config, dataset, run.theta[-1], int(run.step[-1]))
+        state = network_of(config, dataset).state(run.theta[-1], step=int(run.step[-1]))
         certificate = margin_certificate(state)
     except BadInput as error:
         return replace(nowhere, reason=str(error))
     polished = certificate.polished
-    if polished is None or not polished.found:
-        why = certificate.why_unpolished if polished is None else polished.reason
+    if polished is None or not polished.outcome.converged:
+        why = certificate.why_unpolished if polished is None else polished.outcome.why_not
         return replace(nowhere, reason=why)
     goal = start.target(network, polished.theta)
     earlier = int(np.argmax(run.log_risk <= EARLIER * run.log_risk[-1]))

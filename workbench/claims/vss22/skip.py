@@ -14,8 +14,8 @@ from pathlib import Path
 import numpy as np
 
 from workbench.arrays import Float
+from workbench.claims.checks import Bound, judged, least, most
 from workbench.claims.claim import Check, Claim, Measured, Size
-from workbench.claims.kh24.checks import Bound, judged, least, most
 from workbench.claims.lab import Lab, TrainedRun
 from workbench.config.toml import override, parse_config
 from workbench.presets import read_preset

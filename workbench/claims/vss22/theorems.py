@@ -11,8 +11,8 @@ from pathlib import Path
 
 import numpy as np
 
+from workbench.claims.checks import Bound, judged, least, most
 from workbench.claims.claim import Check, Claim, Measured, Size
-from workbench.claims.kh24.checks import Bound, judged, least, most
 from workbench.claims.lab import Lab
 from workbench.claims.vss22.certificates import least_height, linear_bound, pattern_bound
 from workbench.claims.vss22.judged import (

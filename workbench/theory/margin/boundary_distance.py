@@ -21,6 +21,7 @@ from jaxtyping import Float, Int8
 
 from workbench.arrays import Array
 from workbench.theory.numerics.nearest_in_polyhedron import Nearest, nearest_in_polyhedron
+from workbench.theory.numerics.outcome import End, Outcome
 
 SLACK = 1e-13
 """Over Σ|c_k|(|s_k| + ‖w_k‖ radius) + |offset|: what rounding makes of q."""
@@ -56,12 +57,12 @@ class TwoLayer:
 @dataclass(frozen=True, eq=False)
 class Boundary:
     """`low` ≤ min(distance, the radius searched). `candidates` (k, d): δ of points on the boundary or just
-    beyond, the nearest last. `cells`: how many were looked at; `complete`: none was left."""
+    beyond, the nearest last. `outcome`: iterations are the cells looked at, the residual is what the
+    nearest distance known, or the radius, is above `low`; converged where no cell was left."""
 
     low: float
     candidates: Float[Array, "k d"]
-    cells: int
-    complete: bool
+    outcome: Outcome
 
 
 def boundary_distance(network: TwoLayer, radius: float, most_cells: int) -> Boundary:
@@ -129,9 +130,9 @@ class _Search:
                     heapq.heappush(heap, (bound, next(order), _Cell(gates, relaxed.tangents)))
         left = heap[0][0] if heap else np.inf
         found = np.array(self.candidates).reshape(-1, self.net.weight.shape[1])
-        return Boundary(
-            min(low, self.best, left), found, cells, bool(left >= (1.0 - CLOSE) * self.best)
-        )
+        low = min(low, self.best, left)
+        end = End.CONVERGED if left >= (1.0 - CLOSE) * self.best else End.OUT_OF_STEPS
+        return Boundary(low, found, Outcome(end, cells, self.best - low))
 
     def _take_dead_region(self) -> None:
         """The nearest point where every term is off, a little inside: there q is `offset`, and no point of

@@ -22,6 +22,7 @@ from workbench.arrays import Array
 from workbench.theory.margin.problem import MarginPoint
 from workbench.theory.numerics.bounded_proximal import proximal_step
 from workbench.theory.numerics.bounded_quadratic import bounded_quadratic
+from workbench.theory.numerics.outcome import End, Outcome, together
 
 TIES = 1e-13
 """Margins this close to the least, relatively, are active: their difference is rounding."""
@@ -40,14 +41,15 @@ Cancel = Callable[[], bool] | None
 
 @dataclass(frozen=True, eq=False)
 class BestMultipliers:
-    """Multipliers (M) ≥ 0 for one δ, with ε and the bound ε_low ≤ least ε; `converged` says that
-    they meet to 1e−6 ε + 1e−12 ‖θ~‖. `delta` is what was asked for, up to `TIES`."""
+    """Multipliers (M) ≥ 0 for one δ, with ε and the bound ε_low ≤ least ε. `delta` is what was asked
+    for, up to `TIES`. `outcome`: iterations are proximal steps, the residual is ε − ε_low, and
+    1e−6 ε + 1e−12 ‖θ~‖ is its tolerance."""
 
     multipliers: Float[Array, " M"]
     delta: float
     epsilon: float
     epsilon_low: float
-    converged: bool
+    outcome: Outcome
 
     @property
     def active(self) -> Bool[Array, " M"]:
@@ -57,12 +59,16 @@ class BestMultipliers:
 
 @dataclass(frozen=True, eq=False)
 class Front:
-    """`delta` (D) rising, `epsilon` (D) falling, its lower bound (D), `multipliers` (D, M)."""
+    """`delta` (D) rising, `epsilon` (D) falling, its lower bound (D), `multipliers` (D, M).
+
+    `outcome`: of all δ together; cancelled where `cancel` left some out.
+    """
 
     delta: Float[Array, " D"]
     epsilon: Float[Array, " D"]
     epsilon_low: Float[Array, " D"]
     multipliers: Float[Array, "D M"]
+    outcome: Outcome
 
     @property
     def active(self) -> Bool[Array, "D M"]:
@@ -84,15 +90,22 @@ class FrontSolver:
         self.last = np.zeros(len(point.q))
 
     def solve(self, delta: float) -> BestMultipliers:
-        """The least ε for δ (inf: no cap); starts from the last δ's multipliers."""
+        """The least ε for δ (inf: no cap, only λ ≥ 0); starts from the last δ's multipliers.
+
+        Raises:
+            ValueError: δ is negative or not a number.
+        """
+        if not delta >= 0:
+            raise ValueError(f"δ must be at least 0, got {delta}")
         with np.errstate(divide="ignore", invalid="ignore"):
             cap = np.where(self.excess > 0, delta / self.excess, np.inf)
-        multipliers = np.minimum(self.last, cap)
+        multipliers, steps = np.minimum(self.last, cap), 0
         while True:
-            multipliers = self._within(multipliers, cap)
+            multipliers, more = self._within(multipliers, cap)
+            steps += more
             rest = self.point.theta - multipliers @ self.point.rows
-            found = self._certified(multipliers, rest, cap, delta)
-            if found.converged or len(self.taken) == len(multipliers):
+            found = self._certified(multipliers, rest, cap, delta, steps)
+            if found.outcome.converged or len(self.taken) == len(multipliers):
                 self.last = multipliers
                 return found
             toward = self.point.rows @ rest
@@ -103,7 +116,8 @@ class FrontSolver:
             stopped = self.cancel is not None and self.cancel()
             if len(useful) == 0 or stopped:
                 self.last = multipliers
-                return found
+                end = End.CANCELLED if stopped else found.outcome.end
+                return replace(found, outcome=replace(found.outcome, end=end))
             order = np.argsort(-(toward * np.minimum(cap, self.most))[useful], kind="stable")
             self._take(np.sort(np.concatenate([self.taken, useful[order[:FIRST]]])))
 
@@ -120,17 +134,19 @@ class FrontSolver:
 
     def _within(
         self, multipliers: Float[Array, " M"], cap: Float[Array, " M"]
-    ) -> Float[Array, " M"]:
-        """The least squares over the constraints taken: proximal steps until the certificate closes."""
+    ) -> tuple[Float[Array, " M"], int]:
+        """The least squares over the constraints taken: proximal steps until the certificate closes, and
+        how many."""
         x, cap, most = multipliers[self.taken], cap[self.taken], self.most[self.taken]
         toward, epsilon = self._look(x)
-        tau, lowest = 1e-4, -np.inf
-        for _ in range(PROXIMAL):
+        tau, lowest, steps = 1e-4, -np.inf, 0
+        while steps < PROXIMAL:
             # ε ε_low, with ε² = rest·θ~ − λ·toward.
             bound = epsilon**2 + x @ toward - np.minimum(cap, most) @ np.maximum(toward, 0.0)
             if epsilon**2 - bound <= 1e-9 * epsilon**2 + 1e-13 * self.size * epsilon:
                 break
             moved = self._proximal(x, cap, toward, tau)
+            steps += 1
             tau = max(0.1 * tau, LEAST_TAU)
             ahead, size = self._look(moved)
             # ε is flat where it is least: the bound may still rise when ε falls no more.
@@ -141,7 +157,7 @@ class FrontSolver:
             x, toward, epsilon, lowest = moved, ahead, size, max(lowest, bound)
         found = np.zeros(len(multipliers))
         found[self.taken] = self._settled(x, cap)
-        return found
+        return found, steps
 
     def _look(self, x: Float[Array, " k"]) -> tuple[Float[Array, " k"], float]:
         """h~_i·(θ~ − Σλ_j h~_j) and ε: over the Gram matrix while ε is large, else over the rows."""
@@ -174,7 +190,7 @@ class FrontSolver:
     ) -> Float[Array, " k"]:
         """One proximal step: over the Gram matrix, or in the dual where θ has fewer numbers."""
         if self.gram is None:
-            return proximal_step(self.rows, self.point.theta, cap, x, tau * self.widest)
+            return proximal_step(self.rows, self.point.theta, cap, x, tau * self.widest).solution
         step = bounded_quadratic(
             self.gram, toward, -x, cap - x, np.zeros_like(x), ridge=LEAST_TAU, cancel=self.cancel
         )
@@ -186,6 +202,7 @@ class FrontSolver:
         rest: Float[Array, " P"],
         cap: Float[Array, " M"],
         delta: float,
+        steps: int,
     ) -> BestMultipliers:
         """ε and its lower bound."""
         epsilon = float(np.linalg.norm(rest))
@@ -195,18 +212,8 @@ class FrontSolver:
             pull = np.maximum(self.point.rows @ u, 0.0)
             low = max(0.0, float(u @ self.point.theta - np.minimum(cap, self.most) @ pull))
         met = epsilon - low <= 1e-6 * epsilon + 1e-12 * self.size
-        return BestMultipliers(multipliers, delta, epsilon, low, met)
-
-
-def best_multipliers(point: MarginPoint, delta: float, cancel: Cancel = None) -> BestMultipliers:
-    """The multipliers of least ε for one δ ≥ 0 (inf: only λ ≥ 0).
-
-    Raises:
-        ValueError: δ is negative or not a number.
-    """
-    if not delta >= 0:
-        raise ValueError(f"δ must be at least 0, got {delta}")
-    return FrontSolver(point, cancel).solve(delta)
+        end = End.CONVERGED if met else End.STALLED
+        return BestMultipliers(multipliers, delta, epsilon, low, Outcome(end, steps, epsilon - low))
 
 
 def margin_front(
@@ -234,10 +241,13 @@ def margin_front(
         if cancel is not None and cancel():
             break
         found.append(solver.solve(delta))
+    left_out = len(found) < len(deltas)
     found = found[::-1] or [replace(free, delta=last)]
+    outcome = together(f.outcome for f in found)
     return Front(
         np.array([f.delta for f in found]),
         np.array([f.epsilon for f in found]),
         np.array([f.epsilon_low for f in found]),
         np.array([f.multipliers for f in found]).reshape(len(found), len(point.q)),
+        replace(outcome, end=End.CANCELLED) if left_out else outcome,
     )

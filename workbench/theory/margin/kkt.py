@@ -13,13 +13,8 @@ import numpy as np
 from jaxtyping import Float
 
 from workbench.arrays import Array
+from workbench.losses.loss import MarginLoss
 from workbench.theory.margin.problem import MarginPoint
-
-GROWTH = {"exponential": 1.0, "logistic": 1.09443, "cross-entropy": 1.09443}
-"""K of (B3.4): sup f'(y)/f'(θy) over y > g(b_g), θ in [½, 1); for the logistic f at y = 1.8276, θ = ½."""
-
-BEGIN = {"exponential": 0.0, "logistic": 0.7330259, "cross-entropy": 0.7330259}
-"""b_g of (B3.4), max{2 f(b_f), f(2 b_f)} with b_f = 0."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -68,7 +63,7 @@ def paper_certificate_at(point: MarginPoint, log_weights: Float[Array, " M"]) ->
 
 
 def lemma_bounds(
-    loss: str,
+    loss: MarginLoss,
     *,
     order: float,
     log_risk: float,
@@ -84,15 +79,10 @@ def lemma_bounds(
     of (13) goes through with e^{−s}/(1 + Σe^{−s}) ≤ e^{−s} and e^{−q}/ln(1 + e^{−q}) ≤ 1/ln 2, and gives
     2KN/(e ln 2) in place of 2eNK². (The printed e is generous: x e^{−x} is at most 1/e.)
     NaN where log(1/𝓛) ≤ b_g or γ~ ≤ 0.
-
-    Raises:
-        ValueError: another loss than exponential, logistic, cross-entropy.
     """
-    if loss not in GROWTH:
-        raise ValueError(f"Lemma C.8 says nothing about the loss '{loss}'")
-    if not (-log_risk > BEGIN[loss] and margin_smoothed > 0):
+    if not (-log_risk > loss.begin and margin_smoothed > 0):
         return float("nan"), float("nan")
-    k = GROWTH[loss]
+    k = loss.growth
     epsilon = np.sqrt(2.0 * max(0.0, 1.0 - beta)) * margin_smoothed ** (-1.0 / order)
     constant = 2.0 * np.e * constraints * k**2 * q_ratio ** np.log2(k)
     delta = constant / (order * margin_smoothed ** (2.0 / order) * -log_risk)

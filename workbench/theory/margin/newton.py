@@ -14,6 +14,7 @@ from jaxtyping import Float, Int
 
 from workbench.arrays import Array
 from workbench.theory.margin.patterned import PatternedMargins
+from workbench.theory.numerics.outcome import End, Outcome
 
 STEPS = 40
 PATIENCE = 4
@@ -29,14 +30,22 @@ CUT = 1e-11
 @dataclass(frozen=True, eq=False)
 class Face:
     """A point on one piece of (P): θ (P), the active constraints with multipliers, gates (n, G) with
-    those at `pairs` (sample, gate) free, and the equations' relative residual."""
+    those at `pairs` (sample, gate) free."""
 
     theta: Float[Array, " P"]
     active: Int[Array, " k"]
     multipliers: Float[Array, " k"]
     gates: Float[Array, "n G"]
     pairs: Int[Array, "j 2"]
-    residual: float = float("inf")
+
+
+@dataclass(frozen=True, eq=False)
+class SolvedFace:
+    """The `face` that Newton's method ended on. `outcome`: iterations are its steps, the residual is the
+    equations' relative one, and `SOLVED` is its tolerance."""
+
+    face: Face
+    outcome: Outcome
 
 
 @dataclass(frozen=True, eq=False)
@@ -74,14 +83,14 @@ def equations(problem: PatternedMargins, face: Face) -> _Equations:
     return _Equations(stationary, short, rows, heights, height_rows, force, residual)
 
 
-def solve_face(problem: PatternedMargins, face: Face) -> Face:
+def solve_face(problem: PatternedMargins, face: Face) -> SolvedFace:
     """Newton steps with halving until the residual falls no more; the last face, solved or not."""
     at = equations(problem, face)
-    face = replace(face, residual=at.residual)
-    slow = 0
-    for _ in range(STEPS):
+    slow, steps, end = 0, 0, End.STALLED
+    while steps < STEPS:
         if at.residual <= 1e-15:
             break
+        steps += 1
         step = _step(problem, face, at)
         moved = _halved(problem, face, at.residual, step)
         if moved is None:
@@ -94,7 +103,10 @@ def solve_face(problem: PatternedMargins, face: Face) -> Face:
         face, at = moved
         if slow >= patience:
             break
-    return face
+    else:
+        end = End.OUT_OF_STEPS
+    end = End.CONVERGED if at.residual <= SOLVED else end
+    return SolvedFace(face, Outcome(end, steps, at.residual))
 
 
 def _step(
@@ -142,6 +154,6 @@ def _halved(
         )
         at = equations(problem, moved)
         if at.residual < (1.0 - 0.1 * length) * residual:
-            return replace(moved, residual=at.residual), at
+            return moved, at
         length *= 0.5
     return None

@@ -23,6 +23,7 @@ from workbench.theory.margin.patterned import PatternedMargins, gates_of
 from workbench.theory.margin.problem import MarginPoint
 from workbench.theory.margin.tangent_svm import angle_between
 from workbench.theory.numerics.least_distance import least_distance
+from workbench.theory.numerics.outcome import End, Outcome
 
 ROUNDS = 30
 """Most pieces of (P) that one attempt solves."""
@@ -41,30 +42,27 @@ Cancel = Callable[[], bool] | None
 
 @dataclass(frozen=True, eq=False)
 class Polished:
-    """`found`: θ (P) is a KKT point of (P) with `residual` = ‖θ − Σλ_i h_i‖/‖θ‖ ≤ 1e−10, margins
-    ≥ 1 − 1e−10, λ ≥ 0 and gates of the Clarke subdifferential; else `reason` says in a sentence why not,
-    and the rest is where the search ended. `multipliers` (M), zero off `active`. `kinks`: (sample,
+    """Where θ (P) is a KKT point of (P), with a residual ‖θ − Σλ_i h_i‖/‖θ‖ ≤ 1e−10, margins
+    ≥ 1 − 1e−10, λ ≥ 0 and gates of the Clarke subdifferential, `outcome` is converged; else it says why
+    not, and the rest is where the search ended. `multipliers` (M), zero off `active`. `kinks`: (sample,
     gate) pairs that sit on a kink. `angle`: radians from the flow's point. `infeasible`: max(0, 1 − q_min).
-    `norm2`: ‖θ‖². `rounds`: pieces of (P) solved in the last attempt; `steps`: of descent before it."""
+    `norm2`: ‖θ‖². Iterations are pieces of (P) solved in the last attempt; `steps`: of descent before it."""
 
-    found: bool
-    reason: str
+    outcome: Outcome
     theta: Float[Array, " P"]
     multipliers: Float[Array, " M"]
     active: Int[Array, " k"]
     kinks: Int[Array, "j 2"]
-    residual: float
     infeasible: float
     angle: float
     norm2: float
-    rounds: int
     steps: int = 0
 
 
 def polish(problem: PatternedMargins, start: MarginPoint, *, cancel: Cancel = None) -> Polished:
     """The KKT point near `start`, or the reason why none was found.
 
-    Newton's method is tried at once, then after descent (`margin_descent`) has come ever closer to rest.
+    Newton's method is tried at once, then after descent (descent.py) has come ever closer to rest.
 
     Raises:
         ValueError: `start` and `problem` differ in the number of constraints.
@@ -75,7 +73,7 @@ def polish(problem: PatternedMargins, start: MarginPoint, *, cancel: Cancel = No
         )
     found = _settled(problem, start, _first_face(problem, start), cancel)
     descent, steps, rest = begin(problem, start.theta), 0, 1e-2
-    direct = found if found.found and found.angle <= LEAP else None
+    direct = found if found.outcome.converged and found.angle <= LEAP else None
     while direct is None and steps < DESCENT and not (cancel is not None and cancel()):
         steps += 1
         further = descend(problem, descent)
@@ -85,49 +83,52 @@ def polish(problem: PatternedMargins, start: MarginPoint, *, cancel: Cancel = No
             tried = _settled(problem, start, descent.face, cancel)
             found = _better(found, replace(tried, steps=steps))
             rest *= 0.2
-            if tried.found or further is None or rest < 1e-9:
+            if tried.outcome.converged or further is None or rest < 1e-9:
                 break
     return found
 
 
 def _better(a: Polished, b: Polished) -> Polished:
     """The nearer of two KKT points; one before none; else the smaller residual."""
-    if a.found != b.found:
-        return a if a.found else b
-    if a.found:
+    if a.outcome.converged != b.outcome.converged:
+        return a if a.outcome.converged else b
+    if a.outcome.converged:
         return a if a.angle <= b.angle else b
-    return a if a.residual <= b.residual else b
+    return a if a.outcome.residual <= b.outcome.residual else b
 
 
 def _settled(problem: PatternedMargins, start: MarginPoint, face: Face, cancel: Cancel) -> Polished:
     """Newton's method from a face, changing what contradicts its solution until nothing does."""
     seen: set[bytes] = set()
-    reason = f"the active set did not settle in {ROUNDS} rounds"
+    end, reason = End.OUT_OF_STEPS, f"the active set did not settle in {ROUNDS} rounds"
     rounds = 0
     while rounds < ROUNDS:
         if cancel is not None and cancel():
-            reason = "cancelled"
+            end, reason = End.CANCELLED, ""
             break
         if not len(face.active):
-            reason = "no constraint stayed active"
+            end, reason = End.STALLED, "no constraint stayed active"
             break
         rounds += 1
-        face = solve_face(problem, face)
+        solved = solve_face(problem, face)
+        face = solved.face
         changed = _changed(problem, face)
         if changed is None:
-            reason = "" if face.residual <= SOLVED else _stalled(face)
+            end, reason = solved.outcome.end, _stalled(solved.outcome)
             break
         key = _key(changed)
         if key in seen:
-            reason = "the active set went round in a circle"
+            end, reason = End.STALLED, "the active set went round in a circle"
             break
         seen.add(key)
         face = changed
-    return _judged(problem, start, face, reason, rounds)
+    return _judged(problem, start, face, Outcome(end, rounds, reason=reason))
 
 
-def _stalled(face: Face) -> str:
-    return f"Newton's method stalled at a relative residual of {face.residual:.2g}"
+def _stalled(solved: Outcome) -> str:
+    if solved.converged:
+        return ""
+    return f"Newton's method stalled at a relative residual of {solved.residual:.2g}"
 
 
 def _key(face: Face) -> bytes:
@@ -244,33 +245,31 @@ def _true_gates(problem: PatternedMargins, face: Face) -> Float[Array, "n G"]:
     return gates_of(problem.heights(face.theta), problem.low)
 
 
-def _judged(
-    problem: PatternedMargins, start: MarginPoint, face: Face, reason: str, rounds: int
-) -> Polished:
+def _judged(problem: PatternedMargins, start: MarginPoint, face: Face, ended: Outcome) -> Polished:
     """The certificate, computed anew from the network itself."""
     q = problem.margins(face.theta, _true_gates(problem, face))
     infeasible = max(0.0, 1.0 - float(q.min()))
     kept = np.where(face.multipliers > 0, face.multipliers, 0.0)
     residual = equations(problem, replace(face, multipliers=kept)).residual
     angle = angle_between(face.theta, start.theta)
-    if not reason and max(residual, infeasible) > SOLVED:
-        reason = (
+    ended = replace(ended, residual=residual)
+    if ended.converged and max(residual, infeasible) > SOLVED:
+        why = (
             f"the residual {residual:.2g} or the infeasibility {infeasible:.2g} exceeds {SOLVED:g}"
         )
-    if not reason and angle > NEAR:
-        reason = f"the KKT point that was reached lies {angle:.2g} rad from the flow's point"
+        ended = replace(ended, end=End.NOT_ACCEPTED, reason=why)
+    if ended.converged and angle > NEAR:
+        why = f"the KKT point that was reached lies {angle:.2g} rad from the flow's point"
+        ended = replace(ended, end=End.NOT_ACCEPTED, reason=why)
     multipliers = np.zeros(len(start.q))
     multipliers[face.active] = kept
     return Polished(
-        found=not reason,
-        reason=reason,
+        outcome=ended,
         theta=face.theta,
         multipliers=multipliers,
         active=np.sort(face.active),
         kinks=face.pairs,
-        residual=residual,
         infeasible=infeasible,
         angle=angle,
         norm2=float(face.theta @ face.theta),
-        rounds=rounds,
     )

@@ -134,25 +134,3 @@ def class_margins(
     sample, other = np.nonzero(np.arange(classes)[None, :] != label[:, None])
     s = outputs[sample, label[sample]] - outputs[sample, other]
     return s, np.column_stack([sample, other]).astype(np.int64)
-
-
-def log_weights(
-    margins: Float[Array, " M"], loss: str, samples: Int[Array, " M"] | None = None
-) -> Float[Array, " M"]:
-    """log of the weight of ∂q_i in −∇𝓛 of the summed risk, log(e^{−f(q_i)} f'(q_i)).
-
-    Exponential −q; logistic −q − log(1 + e^{−q}); cross-entropy, with `samples` (M) the sample i of
-    every constraint (i, j): −s_ij − log(1 + Σ_k e^{−s_ik}) (LL20 Appendices A.1, F).
-
-    Raises:
-        ValueError: another loss, or cross-entropy without samples.
-    """
-    if loss == "exponential":
-        return -margins
-    if loss == "logistic":
-        return -np.logaddexp(0.0, margins)
-    if loss == "cross-entropy" and samples is not None:
-        total = np.zeros(int(samples.max()) + 1)
-        np.logaddexp.at(total, samples, -margins)
-        return -margins - total[samples]
-    raise ValueError(f"no margin weights for the loss '{loss}'")

@@ -6,7 +6,7 @@ simplex; with p the normalized multipliers both meet, and their distance is the 
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from jaxtyping import Float, Int
@@ -14,6 +14,7 @@ from jaxtyping import Float, Int
 from workbench.arrays import Array
 from workbench.theory.numerics.compensated import accurate_matvec
 from workbench.theory.numerics.least_distance import ACCURATE_NUMBERS, least_distance
+from workbench.theory.numerics.outcome import Outcome
 from workbench.theory.numerics.separability import Inseparable, separability
 
 
@@ -23,8 +24,8 @@ class HardMargin:
 
     `direction`: w/‖w‖. `multipliers` (n) ≥ 0 with w = Σ λ_i z_i, zero off `support`.
     `margin` and `margin_above`: bounds of γ from w and from the multipliers, in the units of z.
-    `residual`: ‖w − Σλ_i z_i‖/‖w‖. `error`: what one more refinement of the support's equations would
-    move w by, over ‖w‖.
+    `error`: what one more refinement of the support's equations would move w by, over ‖w‖.
+    `outcome`: iterations are active-set steps, the residual is ‖w − Σλ_i z_i‖/‖w‖.
     """
 
     w: Float[Array, " d"]
@@ -33,24 +34,13 @@ class HardMargin:
     support: Int[Array, " k"]
     margin: float
     margin_above: float
-    residual: float
     error: float
-    steps: int
+    outcome: Outcome
 
     @property
     def gap(self) -> float:
         """(above − below)/above of the margin's bounds; negative by rounding alone."""
         return (self.margin_above - self.margin) / self.margin_above
-
-    @property
-    def angle_bound(self) -> float:
-        """Most that `direction` can be off by what the duality gap proves, radians.
-
-        Let g be the gap. w scaled to be feasible has ‖w‖ ≤ ‖w*‖/(1 − g), and over the feasible set
-        w·w* ≥ ‖w*‖²: the cosine is at least 1 − g. Above √(2ε) ≈ 2e−8 for any gap in float64.
-        """
-        gap = max(self.gap, 0.0) + float(np.finfo(np.float64).eps)
-        return float(np.arccos(max(-1.0, 1.0 - gap)))
 
 
 def hard_margin_svm(z: Float[Array, "n d"]) -> HardMargin | Inseparable:
@@ -60,8 +50,9 @@ def hard_margin_svm(z: Float[Array, "n d"]) -> HardMargin | Inseparable:
         ValueError: no rows, numbers that are not finite, or the active-set steps ran out.
     """
     found = least_distance(z, np.ones(len(z)))
-    if not found.converged:
-        raise ValueError(f"the SVM is not solved after {found.steps} active-set steps")
+    if not found.outcome.converged:
+        steps = found.outcome.iterations
+        raise ValueError(f"the SVM is not solved after {steps} active-set steps")
     size = float(np.linalg.norm(found.w))
     if not found.feasible or not (z @ found.w > 0).all():
         decision = separability(z)
@@ -80,9 +71,8 @@ def hard_margin_svm(z: Float[Array, "n d"]) -> HardMargin | Inseparable:
         support=found.support,
         margin=float(_matvec(z, direction).min()),
         margin_above=float(np.linalg.norm(combination)),
-        residual=found.residual / size,
         error=found.error,
-        steps=found.steps,
+        outcome=replace(found.outcome, residual=found.outcome.residual / size),
     )
 
 

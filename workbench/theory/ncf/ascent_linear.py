@@ -16,7 +16,9 @@ import numpy as np
 from jaxtyping import Bool, Float, Int
 
 from workbench.arrays import Array
+from workbench.theory.ncf.ascent import Ascent
 from workbench.theory.ncf.piecewise_linear import PiecewiseLinear
+from workbench.theory.numerics.outcome import End, Outcome
 
 BLOCK = 256
 STEPS = np.concatenate([np.full(40, 0.15), 0.15 * 0.87 ** np.arange(60)])
@@ -32,12 +34,16 @@ TOUCH = 1e-11
 @dataclass(frozen=True, eq=False)
 class Settled:
     """Ends of the polish: `direction` (B, d), `fixed` (B, m) kinks it sits on, `slope_size` (B,) the
-    length of the stationary slope (0: flat), `done` (B,): whether the active set came to rest."""
+    length of the stationary slope (0: flat), `done` (B,): whether the active set came to rest.
+
+    `outcome`: iterations are rounds; converged where all came to rest.
+    """
 
     direction: Float[Array, "B d"]
     fixed: Bool[Array, "B m"]
     slope_size: Float[Array, " B"]
     done: Bool[Array, " B"]
+    outcome: Outcome
 
 
 def ascend(
@@ -45,15 +51,15 @@ def ascend(
     start: Float[Array, "B d"],
     *,
     cancel: Callable[[], bool] | None = None,
-) -> tuple[Float[Array, "B d"], bool]:
-    """Ends of the ascents of g from unit starts, and whether all blocks were done."""
+) -> Ascent:
+    """Ascents of g from unit starts, for as many steps as `STEPS` has: `settle` goes on from there."""
     base = g.base + g.minus @ g.axis
     step = g.plus - g.minus
     work = np.empty((BLOCK, len(g.axis)))
     end = start.copy()
     for begin in range(0, len(start), BLOCK):
         if cancel is not None and cancel():
-            return end, False
+            return Ascent(end, Outcome(End.CANCELLED, len(STEPS)))
         u = start[begin : begin + BLOCK]
         s = work[: len(u)]
         for share in STEPS:
@@ -67,7 +73,7 @@ def ascend(
             size = np.linalg.norm(u, axis=1, keepdims=True)
             u = np.where(size > 1e-9, u / np.where(size > 1e-9, size, 1.0), aim)
         end[begin : begin + BLOCK] = u
-    return end, True
+    return Ascent(end, Outcome(End.OUT_OF_STEPS, len(STEPS)))
 
 
 def settle(
@@ -88,14 +94,18 @@ def settle(
     fixed[fixed.sum(axis=1) >= start.shape[1]] = False
     row = np.arange(count)
     u, hold, signs = start.copy(), fixed.copy(), side
-    for _ in range(rounds):
-        if len(row) == 0 or (cancel is not None and cancel()):
+    taken, end = 0, End.OUT_OF_STEPS
+    while taken < rounds and len(row):
+        if cancel is not None and cancel():
+            end = End.CANCELLED
             break
+        taken += 1
         u, hold, signs, slope_size, rest = _move(g, u, hold, signs)
         direction[row], fixed[row], size[row], done[row] = u, hold, slope_size, rest
         go = ~rest
         row, u, hold, signs = row[go], u[go], hold[go], signs[go]
-    return Settled(direction, fixed, size, done)
+    end = End.CONVERGED if done.all() else end
+    return Settled(direction, fixed, size, done, Outcome(end, taken))
 
 
 def _move(

@@ -14,7 +14,9 @@ import numpy as np
 from jaxtyping import Float
 
 from workbench.arrays import Array
+from workbench.theory.ncf.ascent import Ascent
 from workbench.theory.ncf.piecewise_quadratic import IN_CELL, REPEATED, PiecewiseQuadratic
+from workbench.theory.numerics.outcome import End, Outcome
 
 BLOCK = 256
 """Starts worked on at once: their heights over all lines stay in cache."""
@@ -25,12 +27,16 @@ STATIONARY = 1e-8
 
 @dataclass(frozen=True, eq=False)
 class Polished:
-    """An eigenvector in its own closed cell. `space` (k, d): its eigenspace, k > 1 for a flat set."""
+    """An eigenvector in its own closed cell. `space` (k, d): its eigenspace, k > 1 for a flat set.
+
+    `outcome`: iterations are cells, the residual is how far the direction is outside the last one.
+    """
 
     direction: Float[Array, " d"]
     value: float
     space: Float[Array, "k d"]
     top: bool
+    outcome: Outcome
 
 
 def ascend(
@@ -39,20 +45,23 @@ def ascend(
     *,
     iterations: int = 400,
     cancel: Callable[[], bool] | None = None,
-) -> tuple[Float[Array, "B d"], bool]:
-    """Ends of the ascents of Q from unit starts, and whether all blocks were done.
+) -> Ascent:
+    """Ascents of Q from unit starts, along which it never falls.
 
-    Q never falls along an ascent. Cost per start and iteration: two products with the lines.
+    The outcome's residual: the largest tangent gradient over the scale, and `STATIONARY` is its tolerance.
+    Cost per start and iteration: two products with the lines.
     """
     one_sided = _OneSided.of(q)
     work = np.empty((4, BLOCK, len(q.axis)))
-    end = start.copy()
+    end, most, residual = start.copy(), 0, 0.0
     for begin in range(0, len(start), BLOCK):
         if cancel is not None and cancel():
-            return end, False
+            return Ascent(end, Outcome(End.CANCELLED, most, residual))
         block = start[begin : begin + BLOCK]
-        end[begin : begin + BLOCK] = _ascend_block(one_sided, block, iterations, work)
-    return end, True
+        end[begin : begin + BLOCK], taken, left = _ascend_block(one_sided, block, iterations, work)
+        most, residual = max(most, taken), max(residual, left / q.scale)
+    ended = End.CONVERGED if residual <= STATIONARY else End.OUT_OF_STEPS
+    return Ascent(end, Outcome(ended, most, residual))
 
 
 @dataclass(frozen=True, eq=False)
@@ -87,18 +96,23 @@ class _OneSided:
 
 def _ascend_block(
     q: _OneSided, start: Float[Array, "B d"], iterations: int, work: Float[Array, "w b m"]
-) -> Float[Array, "B d"]:
-    """One block of `ascend`; rows that arrived leave the block when they are many."""
+) -> tuple[Float[Array, "B d"], int, float]:
+    """One block of `ascend`, with its iterations and the largest tangent gradient that is left.
+
+    Rows that arrived leave the block when they are many.
+    """
     end, row, u = start.copy(), np.arange(len(start)), start
     s = np.matmul(u, q.axis.T, out=work[0, : len(u)])
     image = q.image(u, s, work[1, : len(u)])
     value = np.sum(u * image, axis=1)
     residual = image - value[:, None] * u
     direction = residual
-    for _ in range(iterations):
+    taken = 0
+    while taken < iterations:
         live = np.linalg.norm(residual, axis=1) > q.small
         if not live.any():
             break
+        taken += 1
         if live.mean() < 0.75:
             end[row[~live]] = u[~live]
             row, u, value = row[live], u[live], value[live]
@@ -121,7 +135,7 @@ def _ascend_block(
         )
         direction = residual + np.maximum(gain, 0.0)[:, None] * direction
     end[row] = u
-    return end
+    return end, taken, float(np.linalg.norm(residual, axis=1).max(initial=0.0))
 
 
 def _step(
@@ -175,9 +189,9 @@ def _turned(
     np.add(out, spare, out=out)
 
 
-def polish(q: PiecewiseQuadratic, u: Float[Array, " d"], rounds: int = 12) -> Polished | None:
-    """The critical direction next to u, or None where the cells do not settle."""
-    for _ in range(rounds):
+def polish(q: PiecewiseQuadratic, u: Float[Array, " d"], rounds: int = 12) -> Polished:
+    """The critical direction next to u; not converged where the cells do not settle."""
+    for taken in range(1, rounds + 1):
         height = q.axis @ u
         signs = np.where(height > 0, 1, -1).astype(np.int8)
         values, vectors = np.linalg.eigh(q.matrices(signs[None])[0])
@@ -187,11 +201,12 @@ def polish(q: PiecewiseQuadratic, u: Float[Array, " d"], rounds: int = 12) -> Po
         space = vectors[:, same].T
         moved = (space @ u) @ space
         size = float(np.linalg.norm(moved))
+        value, top = float(values[nearest]), bool(same[-1])
         if size < 0.5:
-            return None
+            return Polished(u, value, space, top, Outcome(End.STALLED, taken))
         moved /= size
-        if ((q.axis @ moved) * signs).min(initial=0.0) >= -IN_CELL:
-            value = float(values[nearest])
-            return Polished(moved, value, space, bool(same[-1]))
+        outside = -float(((q.axis @ moved) * signs).min(initial=0.0))
+        if outside <= IN_CELL:
+            return Polished(moved, value, space, top, Outcome(End.CONVERGED, taken, outside))
         u = moved
-    return None
+    return Polished(u, value, space, top, Outcome(End.OUT_OF_STEPS, rounds, outside))

@@ -9,14 +9,14 @@ import numpy as np
 from jaxtyping import Float
 
 from workbench.arrays import Array
-from workbench.theory.ncf.merged_lines import Lines
-from workbench.theory.ncf.ncf import NeuronKind
-from workbench.theory.ncf.residual import Walls, certify
+from workbench.theory.ncf.certificate import Walls, certify
+from workbench.theory.ncf.ncf import Ncf
 from workbench.theory.ncf.result import FlatExtent, KktPoint, PointKind
+from workbench.theory.numerics.outcome import Outcome
 
 
 @dataclass(frozen=True, eq=False)
-class Draft:
+class Candidate:
     """A KKT point before its certificate: direction, kind, of a flat set the extent, basin.
 
     `walls`: the kinked lines through the direction, where these are known exactly.
@@ -29,22 +29,31 @@ class Draft:
     walls: Walls | None = None
 
 
-def certified(drafts: Sequence[Draft], lines: Lines, kind: NeuronKind) -> list[KktPoint]:
-    """Drafts with their value, multiplier, residual and number of kinks, computed afresh."""
-    if not drafts:
+@dataclass(frozen=True, eq=False)
+class Candidates:
+    """What an enumerator found. `outcome`: iterations are cells or faces; stalled where something could not
+    be decided, with the reason."""
+
+    found: list[Candidate]
+    outcome: Outcome
+
+
+def certified(candidates: Sequence[Candidate], ncf: Ncf) -> list[KktPoint]:
+    """Candidates with their value, multiplier, residual and number of kinks, computed afresh."""
+    if not candidates:
         return []
-    directions = np.stack([draft.direction for draft in drafts])
-    proof = certify(directions, lines, kind, [draft.walls for draft in drafts])
+    directions = np.stack([candidate.direction for candidate in candidates])
+    proof = certify(directions, ncf, [candidate.walls for candidate in candidates])
     return [
         KktPoint(
-            draft.direction,
+            candidate.direction,
             float(proof.value[b]),
             float(proof.multiplier[b]),
             float(proof.residual[b]),
-            draft.kind,
-            float(draft.basin),
-            draft.extent,
+            candidate.kind,
+            float(candidate.basin),
+            candidate.extent,
             int(proof.kinks[b]),
         )
-        for b, draft in enumerate(drafts)
+        for b, candidate in enumerate(candidates)
     ]

@@ -15,18 +15,19 @@ import numpy as np
 from jaxtyping import Float, Int
 
 from workbench.arrays import Array
-from workbench.theory.ncf.candidates import Draft
+from workbench.theory.ncf.candidates import Candidate, Candidates
 from workbench.theory.ncf.cell_filter import possible_vectors
-from workbench.theory.ncf.exact_lines import ExactLines, exact_lines, rounded_lines
+from workbench.theory.ncf.certificate import Walls
+from workbench.theory.ncf.exact_lines import ExactLines, rounded_lines
 from workbench.theory.ncf.flat_sets import FlatPiece, joined, orthonormal
-from workbench.theory.ncf.merged_lines import Lines
-from workbench.theory.ncf.residual import Walls
+from workbench.theory.ncf.ncf import Ncf
 from workbench.theory.ncf.result import FlatExtent, PointKind
 from workbench.theory.numerics.arrangement import enumerate_faces
 from workbench.theory.numerics.exact_cone import cone
 from workbench.theory.numerics.exact_eigen import Spectrum
 from workbench.theory.numerics.exact_linear import independent
 from workbench.theory.numerics.integers import signs_of, unit_vector
+from workbench.theory.numerics.outcome import End, Outcome
 
 CHUNK = 16_384
 """Cells worked on at once."""
@@ -211,49 +212,50 @@ def _kind(up: bool, down: bool) -> PointKind:
     return "max"
 
 
-def squared_points(
-    lines: Lines, cancel: Callable[[], bool] | None = None
-) -> tuple[list[Draft], bool, str]:
-    """All KKT points (KH24 eq. (6) for one neuron), whether the search was finished, and what it could
-    not decide ("" for nothing)."""
-    exact = exact_lines(lines)
-    if lines.dimension == 1:
-        return _on_two_points(exact), True, ""
+def squared_points(ncf: Ncf, cancel: Callable[[], bool] | None = None) -> Candidates:
+    """All KKT points (KH24 eq. (6) for one neuron)."""
+    exact = ncf.exact_lines
+    if ncf.dimension == 1:
+        return Candidates(_on_two_points(exact), Outcome(End.CONVERGED, 2))
     search = CellSearch(exact, enumerate_faces(exact.axis, cells_only=True).signs)
     rounded = rounded_lines(exact)
-    finished = True
+    end = End.CONVERGED
     for begin in range(0, len(search.cells), CHUNK):
         block = search.cells[begin : begin + CHUNK]
         possible, vanishing = possible_vectors(rounded, block)
         for cell in np.flatnonzero(possible.any(axis=1)):
             if cancel is not None and cancel():
-                finished = False
+                end = End.CANCELLED
                 break
             known = search.kernel_in_dead_cell(begin + int(cell))
             rest = possible[cell] & ~vanishing[cell]
             if not rest.any() and known == int(vanishing[cell].sum()):
                 continue
             search.examine(begin + int(cell), known)
-    return _drafts(search), finished, search.unresolved
+    found = _candidates(search)
+    if end is End.CONVERGED and search.unresolved:
+        end = End.STALLED
+    reason = search.unresolved if end is End.STALLED else ""
+    return Candidates(found, Outcome(end, len(search.cells), reason=reason))
 
 
-def _drafts(search: CellSearch) -> list[Draft]:
+def _candidates(search: CellSearch) -> list[Candidate]:
     """What was found, flat sets joined and isolated points with their kinds."""
-    drafts: list[Draft] = []
+    candidates: list[Candidate] = []
     for group in joined(search.pieces, search.lines.axis):
         extent = FlatExtent("face", None, orthonormal(np.vstack([p.basis for p in group])))
         height = search.lines.axis.dot(group[0].point)
-        drafts.append(
-            Draft(unit_vector(group[0].point), "flat", extent, walls=Walls(signs_of(height)))
+        candidates.append(
+            Candidate(unit_vector(group[0].point), "flat", extent, walls=Walls(signs_of(height)))
         )
     for point in search.points:
         if not search.is_flat(point):
             unit = unit_vector(point.along)
-            drafts.append(Draft(unit, search.kind_of(point), walls=Walls(point.signs)))
-    return drafts
+            candidates.append(Candidate(unit, search.kind_of(point), walls=Walls(point.signs)))
+    return candidates
 
 
-def _on_two_points(lines: ExactLines) -> list[Draft]:
+def _on_two_points(lines: ExactLines) -> list[Candidate]:
     """d = 1: the sphere is {1, −1} and both are critical."""
     up = signs_of(lines.axis[:, 0])
     first, second = lines.matrix(up)[0, 0], lines.matrix(-up)[0, 0]
@@ -262,6 +264,6 @@ def _on_two_points(lines: ExactLines) -> list[Draft]:
         kinds = ("max", "max")
     ends = ((1.0, up), (-1.0, -up))
     return [
-        Draft(np.array([end]), kind, walls=Walls(signs))
+        Candidate(np.array([end]), kind, walls=Walls(signs))
         for (end, signs), kind in zip(ends, kinds, strict=True)
     ]

@@ -15,20 +15,21 @@ import numpy as np
 from jaxtyping import Int
 
 from workbench.arrays import Array
-from workbench.theory.ncf.candidates import Draft
-from workbench.theory.ncf.exact_lines import ExactLines, RoundedLines, exact_lines, rounded_lines
+from workbench.theory.ncf.candidates import Candidate, Candidates
+from workbench.theory.ncf.certificate import Walls
+from workbench.theory.ncf.exact_lines import ExactLines, RoundedLines, rounded_lines
 from workbench.theory.ncf.face_filter import estimated_slopes, possible_faces
 from workbench.theory.ncf.face_two_layer import CriticalFace, critical_directions, inside, shares
 from workbench.theory.ncf.flat_sets import orthonormal
-from workbench.theory.ncf.merged_lines import Lines
+from workbench.theory.ncf.ncf import Ncf
 from workbench.theory.ncf.piecewise_linear import PiecewiseLinear, linear
-from workbench.theory.ncf.residual import Walls
 from workbench.theory.ncf.result import FlatExtent, PointKind
 from workbench.theory.numerics.arrangement import UNIT, Faces, enumerate_faces
 from workbench.theory.numerics.exact_cone import combination
 from workbench.theory.numerics.exact_linear import kernel
 from workbench.theory.numerics.integers import unit_vector
-from workbench.theory.numerics.min_norm import hull_weights
+from workbench.theory.numerics.min_norm import least_norm
+from workbench.theory.numerics.outcome import End, Outcome
 
 CHUNK = 65_536
 """Faces worked on at once."""
@@ -36,21 +37,22 @@ CHUNK = 65_536
 Cancel = Callable[[], bool] | None
 
 
-def two_layer_points(lines: Lines, cancel: Cancel = None) -> tuple[list[Draft], bool, str]:
-    """All KKT points, whether the search was finished, and what it could not decide ("": nothing)."""
-    exact, g = exact_lines(lines), linear(lines)
+def two_layer_points(ncf: Ncf, cancel: Cancel = None) -> Candidates:
+    """All KKT points."""
+    exact, g = ncf.exact_lines, linear(ncf.merged_lines)
     rounded = rounded_lines(exact)
     faces = enumerate_faces(exact.axis)
     found, finished = _critical_faces(exact, rounded, faces, cancel)
     dead = [one for one in found if one.sign == 0]
     live = [one for one in found if one.sign != 0]
-    drafts = [draft for one in live for draft in _lifted(one)]
+    candidates = [candidate for one in live for candidate in _lifted(one)]
     if finished:
-        drafts += _dead_sets(exact, dead)
-        drafts += _zero_set(g, live)
+        candidates += _dead_sets(exact, dead)
+        candidates += _zero_set(g, live)
         if not dead:
-            drafts += _poles(exact, rounded, faces, live)
-    return drafts, finished, ""
+            candidates += _poles(exact, rounded, faces, live)
+    end = End.CONVERGED if finished else End.CANCELLED
+    return Candidates(candidates, Outcome(end, len(faces.signs)))
 
 
 def _critical_faces(
@@ -74,19 +76,19 @@ def _critical_faces(
     return found, True
 
 
-def _lifted(found: CriticalFace) -> list[Draft]:
+def _lifted(found: CriticalFace) -> list[Candidate]:
     """(±1, u)/√2 with their kinds: a maximum needs N > 0 and no first-order ascent off the face."""
-    drafts: list[Draft] = []
+    candidates: list[Candidate] = []
     u = unit_vector(found.along)
     for v in (1.0, -1.0):
         rises, falls = (found.rises, found.falls) if v > 0 else (found.falls, found.rises)
         extreme: PointKind = "max" if v * found.sign > 0 else "min"
         kind: PointKind = "saddle" if (rises if extreme == "max" else falls) else extreme
-        drafts.append(Draft(np.append(v, u) / np.sqrt(2.0), kind, walls=found.walls))
-    return drafts
+        candidates.append(Candidate(np.append(v, u) / np.sqrt(2.0), kind, walls=found.walls))
+    return candidates
 
 
-def _dead_sets(exact: ExactLines, dead: list[CriticalFace]) -> list[Draft]:
+def _dead_sets(exact: ExactLines, dead: list[CriticalFace]) -> list[Candidate]:
     """Faces with g = 0 and 0 ∈ ∂g, joined where one lies in the closure of another; any v."""
     label = np.arange(len(dead))
     signs = np.array([found.signs for found in dead])
@@ -94,7 +96,7 @@ def _dead_sets(exact: ExactLines, dead: list[CriticalFace]) -> list[Draft]:
         closure = ((signs == signs[a]) | (signs == 0)).all(axis=1)
         for b in np.flatnonzero(closure):
             label[label == label[b]] = label[a]
-    drafts: list[Draft] = []
+    candidates: list[Candidate] = []
     for key in np.unique(label):
         group = sorted(
             (dead[i] for i in np.flatnonzero(label == key)), key=lambda f: int((f.signs == 0).sum())
@@ -107,11 +109,13 @@ def _dead_sets(exact: ExactLines, dead: list[CriticalFace]) -> list[Draft]:
         members = [np.append(0.0, unit_vector(inside(exact, group[0].signs)))]
         if len(hull) == 1 and not group[0].signs.any():
             members.append(-members[0])
-        drafts += [Draft(member, "flat", extent, walls=group[0].walls) for member in members]
-    return drafts
+        candidates += [
+            Candidate(member, "flat", extent, walls=group[0].walls) for member in members
+        ]
+    return candidates
 
 
-def _zero_set(g: PiecewiseLinear, live: list[CriticalFace]) -> list[Draft]:
+def _zero_set(g: PiecewiseLinear, live: list[CriticalFace]) -> list[Candidate]:
     """{v = 0, g(u) = 0} where g changes sign, as one set (KH24 G.2: u ⊥ q)."""
     d = g.axis.shape[1]
     if d < 2 or not {one.sign for one in live} >= {1, -1}:
@@ -130,12 +134,12 @@ def _zero_set(g: PiecewiseLinear, live: list[CriticalFace]) -> list[Draft]:
     if len(g.axis) == 0:
         across = np.linalg.svd(g.base[None])[2][1:]
         basis = np.column_stack([np.zeros(len(across)), across])
-    return [Draft(np.append(0.0, down), "flat", FlatExtent("zero-set", None, basis))]
+    return [Candidate(np.append(0.0, down), "flat", FlatExtent("zero-set", None, basis))]
 
 
 def _poles(
     exact: ExactLines, rounded: RoundedLines, faces: Faces, live: list[CriticalFace]
-) -> list[Draft]:
+) -> list[Candidate]:
     """(±1, 0) where 0 ∈ ∂g(0), the hull of all slopes; extrema of N where g ≠ 0 has one sign."""
     mixed = zero_from_slopes(exact, rounded, faces.cells)
     if mixed is None:
@@ -143,12 +147,12 @@ def _poles(
     share = np.array([float(value) for value in mixed])
     walls = Walls(np.zeros(len(exact.axis), dtype=np.int8), share)
     signs = {one.sign for one in live}
-    drafts: list[Draft] = []
+    candidates: list[Candidate] = []
     for v in (1, -1):
         kind: PointKind = "min" if signs == {v} else "max" if signs == {-v} else "saddle"
         pole = np.append(float(v), np.zeros(exact.dimension))
-        drafts.append(Draft(pole, kind, walls=walls))
-    return drafts
+        candidates.append(Candidate(pole, kind, walls=walls))
+    return candidates
 
 
 def zero_from_slopes(
@@ -161,7 +165,7 @@ def zero_from_slopes(
     """
     slope, error = estimated_slopes(rounded, cells)
     slope, first = np.unique(slope, axis=0, return_index=True)
-    weights = hull_weights(slope)
+    weights = least_norm(slope).weights
     normal = weights @ slope
     length = float(np.linalg.norm(normal))
     doubt = error[first] + 4 * (exact.dimension + 4) * UNIT * np.linalg.norm(slope, axis=1)

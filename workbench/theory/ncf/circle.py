@@ -17,9 +17,8 @@ import numpy as np
 from jaxtyping import Bool, Float, Int
 
 from workbench.arrays import Array
-from workbench.theory.ncf.exact_circle import ExactCircle, exact_circle
-from workbench.theory.ncf.exact_lines import exact_lines
-from workbench.theory.ncf.merged_lines import Lines
+from workbench.theory.ncf.exact_circle import ExactCircle
+from workbench.theory.ncf.merged_lines import MergedLines
 from workbench.theory.numerics.integers import floats, signs_of
 
 TURN = 2.0 * np.pi
@@ -147,16 +146,9 @@ class CriticalItems:
         return np.asarray((share + np.bincount(taker, gap, count)) / TURN)
 
 
-def circle_function(lines: Lines) -> CircleFunction:
-    """f of merged lines in d = 2. Cost O(m log m).
-
-    Raises:
-        ValueError: the lines are not in the plane.
-    """
-    if lines.dimension != 2:
-        raise ValueError(f"the circle needs d = 2, got d = {lines.dimension}")
+def circle_function(lines: MergedLines, exact: ExactCircle) -> CircleFunction:
+    """f of merged lines in the plane, from their arcs in integers. Cost O(m log m)."""
     k = lines.degree
-    exact = exact_circle(exact_lines(lines))
     number, shift = floats(exact.wave)
     power = exact.exponent + int(shift)
     mean, cosine, sine = np.ldexp(number, power).T

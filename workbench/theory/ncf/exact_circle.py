@@ -43,7 +43,13 @@ class ExactCircle:
 
 
 def exact_circle(lines: ExactLines) -> ExactCircle:
-    """Sort the lines' break directions and sum up the arcs."""
+    """Sort the lines' break directions and sum up the arcs.
+
+    Raises:
+        ValueError: the lines are not in the plane.
+    """
+    if lines.dimension != 2:
+        raise ValueError(f"the circle needs d = 2, got d = {lines.dimension}")
     feature = _features(lines.axis, lines.degree)
     smooth = (_features(lines.smooth_axis, lines.degree) * lines.smooth[:, None]).sum(axis=0)
     exponent = lines.exponent - (1 if lines.degree == 2 else 0)

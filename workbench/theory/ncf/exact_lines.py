@@ -13,7 +13,7 @@ from fractions import Fraction
 import numpy as np
 
 from workbench.arrays import Array
-from workbench.theory.ncf.merged_lines import Lines
+from workbench.theory.ncf.merged_lines import MergedLines
 from workbench.theory.numerics.integers import floats, integers
 
 
@@ -62,7 +62,7 @@ class RoundedLines:
     smooth: Array
 
 
-def exact_lines(lines: Lines) -> ExactLines:
+def exact_lines(lines: MergedLines) -> ExactLines:
     """Merged lines as integers."""
     source, k = lines.source, lines.degree
     axis, low = integers(source.x)

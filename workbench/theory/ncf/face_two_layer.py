@@ -17,8 +17,8 @@ import numpy as np
 from jaxtyping import Int
 
 from workbench.arrays import Array
+from workbench.theory.ncf.certificate import Walls
 from workbench.theory.ncf.exact_lines import ExactLines
-from workbench.theory.ncf.residual import Walls
 from workbench.theory.numerics.arrangement import enumerate_faces, rays
 from workbench.theory.numerics.exact_cone import combination, cone
 from workbench.theory.numerics.exact_linear import independent, kernel, solve

@@ -18,7 +18,8 @@ import numpy as np
 from jaxtyping import Bool, Float
 
 from workbench.arrays import Array
-from workbench.theory.ncf.ncf import ORDER
+from workbench.theory.ncf.neuron import ORDER
+from workbench.theory.numerics.outcome import End, Outcome
 
 Gradient = Callable[[Float[Array, "B p"]], Float[Array, "B p"]]
 """One Clarke selection of ∂N for each row."""
@@ -27,12 +28,17 @@ Gradient = Callable[[Float[Array, "B p"]], Float[Array, "B p"]]
 @dataclass(frozen=True, eq=False)
 class FlowPath:
     """`time` (T,); `direction` (T, B, p) unit; `log_norm` (T, B); `reached` (T, B): the time was
-    reached within the allowed number of steps."""
+    reached within the allowed number of steps.
+
+    `outcome`: iterations are rounds of steps, the residual is the largest local error of an accepted one in
+    radians; converged where every row reached every time.
+    """
 
     time: Float[Array, " T"]
     direction: Float[Array, "T B p"]
     log_norm: Float[Array, "T B"]
     reached: Bool[Array, "T B"]
+    outcome: Outcome
 
 
 @dataclass(frozen=True, eq=False)
@@ -118,7 +124,7 @@ def ncf_flow(
     step = np.full(len(start), 0.1) / np.maximum(
         np.linalg.norm(_speeds(gradient, direction, log_norm, order)[0], axis=1), 1e-3
     )
-    now, path, logs, flags, used = np.zeros(len(start)), [], [], [], 0
+    now, path, logs, flags, used, worst = np.zeros(len(start)), [], [], [], 0, 0.0
     for stop in time:
         while used < rounds:
             todo = np.flatnonzero(now < stop)
@@ -129,6 +135,7 @@ def ncf_flow(
             moved = flow_step(gradient, direction[todo], log_norm[todo], h, order)
             good = moved.error <= tolerance
             taken = todo[good]
+            worst = max(worst, float(moved.error[good].max(initial=0.0)))
             direction[taken], log_norm[taken] = moved.direction[good], moved.log_norm[good]
             now[taken] = np.where(h[good] >= stop - now[taken], stop, now[taken] + h[good])
             step[todo] = np.maximum(next_step(h, moved.error, tolerance), 1e-12)
@@ -136,9 +143,12 @@ def ncf_flow(
         logs.append(log_norm.copy())
         flags.append(now >= stop)
     shape = (len(time), *start.shape)
+    reached = np.array(flags, dtype=bool).reshape(shape[:2])
+    end = End.CONVERGED if reached.all() else End.OUT_OF_STEPS
     return FlowPath(
         time,
         np.array(path).reshape(shape),
         np.array(logs).reshape(shape[:2]),
-        np.array(flags, dtype=bool).reshape(shape[:2]),
+        reached,
+        Outcome(end, used, worst),
     )

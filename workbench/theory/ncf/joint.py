@@ -7,16 +7,18 @@ known by its value and one Clarke selection of its gradient, batched.
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 
 import numpy as np
 from jaxtyping import Float
 
 from workbench.arrays import Array
 from workbench.theory.ncf.flow import Gradient
-from workbench.theory.ncf.ncf import ORDER
-from workbench.theory.ncf.orbits import Bounded, Invariants, Value, groups_of_ends, orbit_of
-from workbench.theory.ncf.result import KktPoint, KktSet, PointKind, by_value
-from workbench.theory.numerics.min_norm import min_norm_element
+from workbench.theory.ncf.neuron import ORDER
+from workbench.theory.ncf.orbits import CountedGradient, Invariants, Value, groups_of_ends, orbit_of
+from workbench.theory.ncf.result import KktPoint, KktSet, PointKind, by_value, largest_residual
+from workbench.theory.numerics.min_norm import least_norm
+from workbench.theory.numerics.outcome import End, Outcome
 
 
 def stationarity(
@@ -37,7 +39,7 @@ def stationarity(
     near = w + radius * noise / np.linalg.norm(noise, axis=1, keepdims=True)
     rows = gradient(np.vstack([w[None], near]))
     multiplier = float(rows[0] @ w)
-    return float(np.linalg.norm(min_norm_element(rows - multiplier * w)))
+    return float(np.linalg.norm(least_norm(rows - multiplier * w).element))
 
 
 def kkt_joint(
@@ -69,11 +71,11 @@ def kkt_joint(
     rng = np.random.default_rng(seed)
     u = rng.normal(size=(starts, p))
     u /= np.linalg.norm(u, axis=1, keepdims=True)
-    u, height, scale, finished = _ascend(value, gradient, u, rounds, cancel)
+    u, height, scale, outcome = _ascend(value, gradient, u, rounds, cancel)
     points: list[KktPoint] = []
     groups = groups_of_ends(u, height, invariants, keep)
-    curving = Bounded(gradient, 0.25 * starts * rounds)
-    if finished:
+    curving = CountedGradient(gradient, 0.25 * starts * rounds)
+    if not outcome.cancelled:
         for group in groups:
             head = group.rows[0]
             w, n = u[head], float(height[head])
@@ -84,15 +86,12 @@ def kkt_joint(
                 orbit = orbit_of(u[group.rows], group.members, value, curving, rng)
             share = len(group.rows) / starts
             points.append(KktPoint(w, n, order * n, residual, kind, share, orbit=orbit))
-    reason = f"{starts:,} seeded starts; what they missed is not known" if finished else "cancelled"
-    statistics = {
-        "starts": float(starts),
-        "distinct": float(len(groups)),
-        "max_residual": max((point.residual for point in points), default=0.0),
-    }
-    return KktSet(
-        by_value(points), "multistart", False, reason, None, 0.0, p, not finished, statistics
-    )
+    reason = f"{starts:,} seeded starts; what they missed is not known"
+    if outcome.cancelled:
+        reason = outcome.why_not
+    outcome = replace(outcome, iterations=starts, residual=largest_residual(points))
+    statistics = {"starts": float(starts), "distinct": float(len(groups))}
+    return KktSet(by_value(points), "multistart", False, reason, None, 0.0, p, outcome, statistics)
 
 
 def _ascend(
@@ -101,20 +100,23 @@ def _ascend(
     u: Float[Array, "B p"],
     rounds: int,
     cancel: Callable[[], bool] | None,
-) -> tuple[Float[Array, "B p"], Float[Array, " B"], float, bool]:
-    """(ends, N there, largest gradient met, finished)."""
+) -> tuple[Float[Array, "B p"], Float[Array, " B"], float, Outcome]:
+    """(ends, N there, largest gradient met, how it ended after how many rounds)."""
     height, slope = value(u), gradient(u)
     scale = max(float(np.linalg.norm(slope, axis=1).max()), 1e-300)
     step = np.full(len(u), 0.5 / scale)
     live = np.arange(len(u))
-    for _ in range(rounds):
+    taken, end = 0, End.OUT_OF_STEPS
+    while taken < rounds:
         if cancel is not None and cancel():
-            return u, height, scale, False
+            return u, height, scale, Outcome(End.CANCELLED, taken)
+        taken += 1
         tangent = slope[live] - np.sum(slope[live] * u[live], axis=1, keepdims=True) * u[live]
         size = np.linalg.norm(tangent, axis=1)
         moving = (size > 1e-10 * scale) & (step[live] * size > 1e-12)
         live, tangent, size = live[moving], tangent[moving], size[moving]
         if len(live) == 0:
+            end = End.CONVERGED
             break
         trial = u[live] + step[live, None] * tangent
         trial /= np.linalg.norm(trial, axis=1, keepdims=True)
@@ -126,7 +128,7 @@ def _ascend(
         if len(won):
             slope[won] = gradient(u[won])
             scale = max(scale, float(np.linalg.norm(slope[won], axis=1).max()))
-    return u, height, scale, True
+    return u, height, scale, Outcome(end, taken)
 
 
 def _is_top(

@@ -5,22 +5,16 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import replace
 
-from jaxtyping import Float
-
-from workbench.arrays import Array
 from workbench.theory.ncf.kkt_cells import CAP, kkt_cells
 from workbench.theory.ncf.kkt_circle import kkt_circle
 from workbench.theory.ncf.kkt_multistart import kkt_multistart
-from workbench.theory.ncf.ncf import NeuronKind
+from workbench.theory.ncf.ncf import Ncf
 from workbench.theory.ncf.result import KktSet
 from workbench.theory.ncf.scalar_neuron import kkt_scalar
 
 
 def kkt_points(
-    x: Float[Array, "n d"],
-    z: Float[Array, " n"],
-    kind: NeuronKind,
-    leak: float = 0.0,
+    ncf: Ncf,
     *,
     cap: int = CAP,
     starts: int = 4096,
@@ -35,17 +29,17 @@ def kkt_points(
     with the fixed output sign −1 is asked about with −z.
 
     `cancel` is polled between blocks of work; once it returns True the result comes back with
-    `cancelled` set.
+    a cancelled outcome.
 
     Raises:
         ValueError: the data, the leak or `starts` is unusable.
     """
-    if x.ndim == 2 and x.shape[1] == 1 and kind is NeuronKind.TWO_LAYER_RELU:
-        return kkt_scalar(x, z, leak)
-    if x.ndim == 2 and x.shape[1] == 2:
-        return kkt_circle(x, z, kind, leak)
-    found = kkt_cells(x, z, kind, leak, cap=cap, cancel=cancel)
-    if found.points or found.complete or found.cancelled:
+    if ncf.in_closed_form:
+        return kkt_scalar(ncf)
+    if ncf.dimension == 2:
+        return kkt_circle(ncf)
+    found = kkt_cells(ncf, cap=cap, cancel=cancel)
+    if found.points or found.complete or found.outcome.cancelled:
         return found
-    tried = kkt_multistart(x, z, kind, leak, starts=starts, seed=seed, cancel=cancel)
+    tried = kkt_multistart(ncf, starts=starts, seed=seed, cancel=cancel)
     return replace(tried, reason=f"{tried.reason} ({found.reason})")

@@ -2,12 +2,13 @@
 
 The data hyperplanes cut the sphere into at most 2 Σ_{i<d} C(n−1, i) cells; in each the NCF has one
 formula. Which faces there are, which point lies in which, and of what kind it is are decided exactly about
-the inputs and labels as the floats they are, but for the tolerances of `lines.py`.
+the inputs and labels as the floats they are, but for the tolerances of `merged_lines.py`.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from math import comb
 
 from jaxtyping import Float
@@ -16,12 +17,14 @@ from workbench.arrays import Array
 from workbench.theory.ncf.candidates import certified
 from workbench.theory.ncf.cells_squared import squared_points
 from workbench.theory.ncf.cells_two_layer import two_layer_points
-from workbench.theory.ncf.merged_lines import Lines, examined, merge_lines
-from workbench.theory.ncf.ncf import NeuronKind
-from workbench.theory.ncf.result import KktSet, by_value
+from workbench.theory.ncf.merged_lines import examined
+from workbench.theory.ncf.ncf import Ncf
+from workbench.theory.ncf.neuron import NeuronKind
+from workbench.theory.ncf.result import KktSet, by_value, largest_residual
 from workbench.theory.numerics.arrangement import cell_bound
 from workbench.theory.numerics.exact_linear import independent
 from workbench.theory.numerics.integers import integers
+from workbench.theory.numerics.outcome import End, Outcome
 
 CAP = 100_000
 """Most cells that are enumerated unless asked otherwise."""
@@ -50,14 +53,15 @@ def _rank_under(axis: Float[Array, "m d"], cap: int) -> int:
     return rank_of(axis, most)
 
 
-def refusal(lines: Lines, kind: NeuronKind, cap: int) -> str | None:
-    """Why merged lines are too many to enumerate under the cap, or None."""
+def refusal(ncf: Ncf, cap: int) -> str | None:
+    """Why the merged lines are too many to enumerate under the cap, or None."""
+    lines = ncf.merged_lines
     rows = lines.source.x[lines.kinked]
     m, rank = len(rows), _rank_under(rows, cap)
     cells = cell_bound(m, rank)
     if cells > cap:
         return f"up to {cells:,} cells, above the cap of {cap:,}"
-    squared = kind is NeuronKind.SQUARED_RELU
+    squared = ncf.kind is NeuronKind.SQUARED_RELU
     faces = 2 * comb(m, max(rank - 1, 0)) * (2 if squared else 3) ** max(rank - 1, 0)
     if faces > WORK * cap or faces * m > NUMBERS * cap:
         return f"up to {faces:,} faces of {m:,} signs to build, too many for the cap of {cap:,}"
@@ -66,15 +70,7 @@ def refusal(lines: Lines, kind: NeuronKind, cap: int) -> str | None:
     return None
 
 
-def kkt_cells(
-    x: Float[Array, "n d"],
-    z: Float[Array, " n"],
-    kind: NeuronKind,
-    leak: float = 0.0,
-    *,
-    cap: int = CAP,
-    cancel: Callable[[], bool] | None = None,
-) -> KktSet:
+def kkt_cells(ncf: Ncf, *, cap: int = CAP, cancel: Callable[[], bool] | None = None) -> KktSet:
     """Every KKT point of max N_{z,H}(w), ‖w‖ = 1, if there can be no more than `cap` cells.
 
     Basins are not computed (nan). Flat sets are reported with one member each.
@@ -85,20 +81,19 @@ def kkt_cells(
     Raises:
         ValueError: the data or the leak is unusable.
     """
-    lines = merge_lines(x, z, kind, leak)
-    d = lines.dimension
+    lines, kind, leak, d = ncf.merged_lines, ncf.kind, ncf.leak, ncf.dimension
     statistics = {"lines": float(len(lines.axis))}
-    reason = refusal(lines, kind, cap)
+    reason = refusal(ncf, cap)
     if reason is not None:
-        return KktSet((), "exact", False, reason, kind, leak, d, statistics=statistics)
+        outcome = Outcome(End.OUT_OF_STEPS, 0, reason=reason)
+        return KktSet((), "exact", False, reason, kind, leak, d, outcome, statistics)
     rows = lines.source.x[lines.kinked]
     statistics["cell_bound"] = float(cell_bound(len(rows), rank_of(rows, d)))
     search = squared_points if kind is NeuronKind.SQUARED_RELU else two_layer_points
-    drafts, finished, undecided = search(lines, cancel)
-    points = certified(drafts, lines, kind)
-    statistics["max_residual"] = max((point.residual for point in points), default=0.0)
-    reason = undecided or examined("cell", lines) if finished else "cancelled"
-    complete = finished and not undecided
+    candidates = search(ncf, cancel)
+    points = certified(candidates.found, ncf)
+    outcome = replace(candidates.outcome, residual=largest_residual(points))
+    reason = outcome.why_not or examined("cell", lines)
     return KktSet(
-        by_value(points), "exact", complete, reason, kind, leak, d, not finished, statistics
+        by_value(points), "exact", outcome.converged, reason, kind, leak, d, outcome, statistics
     )

@@ -15,9 +15,10 @@ from jaxtyping import Float, Int
 
 from workbench.arrays import Array
 from workbench.theory.ncf import ascent_linear, ascent_quadratic
-from workbench.theory.ncf.candidates import Draft, certified
-from workbench.theory.ncf.merged_lines import Lines, merge_lines
-from workbench.theory.ncf.ncf import NeuronKind
+from workbench.theory.ncf.candidates import Candidate, certified
+from workbench.theory.ncf.merged_lines import MergedLines
+from workbench.theory.ncf.ncf import Ncf
+from workbench.theory.ncf.neuron import NeuronKind
 from workbench.theory.ncf.piecewise_linear import PiecewiseLinear, linear
 from workbench.theory.ncf.piecewise_quadratic import (
     CURVED,
@@ -26,7 +27,8 @@ from workbench.theory.ncf.piecewise_quadratic import (
     kind_of,
     quadratic,
 )
-from workbench.theory.ncf.result import FlatExtent, KktSet, PointKind, by_value
+from workbench.theory.ncf.result import FlatExtent, KktSet, PointKind, by_value, largest_residual
+from workbench.theory.numerics.outcome import End, Outcome
 
 KEEP = 128
 """Most distinct ends of the ascents that are polished and listed, for each sign."""
@@ -36,17 +38,14 @@ Cancel = Callable[[], bool] | None
 
 @dataclass(frozen=True, eq=False)
 class _End:
-    """A draft with the number of starts that ended there."""
+    """A candidate with the number of starts that ended there."""
 
-    draft: Draft
+    candidate: Candidate
     count: int
 
 
 def kkt_multistart(
-    x: Float[Array, "n d"],
-    z: Float[Array, " n"],
-    kind: NeuronKind,
-    leak: float = 0.0,
+    ncf: Ncf,
     *,
     starts: int = 4096,
     seed: int = 0,
@@ -65,30 +64,30 @@ def kkt_multistart(
     """
     if starts < 1:
         raise ValueError(f"starts must be at least 1, got {starts}")
-    lines = merge_lines(x, z, kind, leak)
-    search = _squared if kind is NeuronKind.SQUARED_RELU else _two_layer
-    ends, tried, distinct, finished = search(
-        lines, starts, np.random.default_rng(seed), keep, cancel
-    )
-    drafts = [replace(end.draft, basin=end.count / starts) for end in ends]
-    points = certified(drafts, lines, kind)
-    reason = f"{tried:,} seeded starts; what they missed is not known" if finished else "cancelled"
+    lines = ncf.merged_lines
+    search = _squared if ncf.kind is NeuronKind.SQUARED_RELU else _two_layer
+    ends, distinct, outcome = search(lines, starts, np.random.default_rng(seed), keep, cancel)
+    candidates = [replace(end.candidate, basin=end.count / starts) for end in ends]
+    points = certified(candidates, ncf)
+    tried = outcome.iterations or 0
+    reason = f"{tried:,} seeded starts; what they missed is not known"
+    if outcome.cancelled:
+        reason = outcome.why_not
     statistics = {
         "lines": float(len(lines.axis)),
         "starts": float(tried),
         "distinct": float(distinct),
         "settled": float(len(ends)),
-        "max_residual": max((point.residual for point in points), default=0.0),
     }
     return KktSet(
         by_value(points),
         "multistart",
         False,
         reason,
-        kind,
-        leak,
-        lines.dimension,
-        not finished,
+        ncf.kind,
+        ncf.leak,
+        ncf.dimension,
+        replace(outcome, residual=largest_residual(points)),
         statistics,
     )
 
@@ -117,45 +116,54 @@ def leaders(
 
 
 def _squared(
-    lines: Lines, starts: int, rng: np.random.Generator, keep: int, cancel: Cancel
-) -> tuple[list[_End], int, int, bool]:
-    """Ends of ascents of N and −N."""
+    lines: MergedLines, starts: int, rng: np.random.Generator, keep: int, cancel: Cancel
+) -> tuple[list[_End], int, Outcome]:
+    """Ends of ascents of N and −N, how many differed before polishing, and how the search ended."""
     q = quadratic(lines)
     less = max(1, starts // 4)
     ends: list[_End] = []
-    distinct = 0
+    distinct = unsettled = 0
+    cancelled = Outcome(End.CANCELLED, starts + less)
     for sign, count in ((1.0, starts), (-1.0, less)):
         one = replace(q, base=sign * q.base, plus=sign * q.plus, minus=sign * q.minus)
-        reached, finished = ascent_quadratic.ascend(
-            one, _sphere(rng, count, lines.dimension), cancel=cancel
-        )
-        if not finished:
-            return ends, starts + less, distinct, False
+        ascent = ascent_quadratic.ascend(one, _sphere(rng, count, lines.dimension), cancel=cancel)
+        if ascent.outcome.cancelled:
+            return ends, distinct, cancelled
+        reached = ascent.direction
         heads, counts = leaders(reached, one.value(reached), 1e-3, keep)
         distinct += len(heads)
         for head, taken in zip(heads, counts, strict=True):
             if cancel is not None and cancel():
-                return ends, starts + less, distinct, False
+                return ends, distinct, cancelled
             polished = ascent_quadratic.polish(one, reached[head])
-            if polished is not None:
-                draft = _squared_draft(q, polished, sign)
-                _add(ends, draft, int(taken) if sign > 0 else 0, q)
-    return ends, starts + less, distinct, True
+            if polished.outcome.converged:
+                candidate = _squared_candidate(q, polished, sign)
+                _add(ends, candidate, int(taken) if sign > 0 else 0, q)
+            else:
+                unsettled += 1
+    return ends, distinct, _ended(starts + less, unsettled)
 
 
-def _squared_draft(
+def _ended(starts: int, unsettled: int) -> Outcome:
+    """Of a search that was not cancelled; `unsettled`: ends that polishing did not settle."""
+    if not unsettled:
+        return Outcome(End.CONVERGED, starts)
+    return Outcome(End.STALLED, starts, reason=f"{unsettled:,} ends of ascents did not settle")
+
+
+def _squared_candidate(
     q: PiecewiseQuadratic, polished: ascent_quadratic.Polished, sign: float
-) -> Draft:
+) -> Candidate:
     """A polished end with its kind; exact inside a cell, by bounds and then exactly on kinks."""
     u = polished.direction
     if len(polished.space) > 1:
-        return Draft(u, "flat", FlatExtent("face", None, polished.space))
+        return Candidate(u, "flat", FlatExtent("face", None, polished.space))
     if (np.abs(q.axis @ u) > IN_CELL).all():
         kind: PointKind = "saddle"
         if polished.top:
             kind = "max" if sign > 0 else "min"
-        return Draft(u, kind)
-    return Draft(u, _kind_on_kinks(q, u))
+        return Candidate(u, kind)
+    return Candidate(u, _kind_on_kinks(q, u))
 
 
 def _kind_on_kinks(q: PiecewiseQuadratic, u: Float[Array, " d"]) -> PointKind:
@@ -172,17 +180,19 @@ def _kind_on_kinks(q: PiecewiseQuadratic, u: Float[Array, " d"]) -> PointKind:
     return kind_of(u, q) if len(local.axis) <= 8 else "saddle"
 
 
-def _add(ends: list[_End], draft: Draft, count: int, q: PiecewiseQuadratic) -> None:
+def _add(ends: list[_End], candidate: Candidate, count: int, q: PiecewiseQuadratic) -> None:
     """Add an end, or its count to an end that is the same point or flat set."""
     for index, end in enumerate(ends):
-        same = bool(np.linalg.norm(end.draft.direction - draft.direction) <= 1e-7)
-        if same or (end.draft.kind == draft.kind == "flat" and _one_set(end.draft, draft, q)):
+        same = bool(np.linalg.norm(end.candidate.direction - candidate.direction) <= 1e-7)
+        if same or (
+            end.candidate.kind == candidate.kind == "flat" and _one_set(end.candidate, candidate, q)
+        ):
             ends[index] = replace(end, count=end.count + count)
             return
-    ends.append(_End(draft, count))
+    ends.append(_End(candidate, count))
 
 
-def _one_set(a: Draft, b: Draft, q: PiecewiseQuadratic) -> bool:
+def _one_set(a: Candidate, b: Candidate, q: PiecewiseQuadratic) -> bool:
     """Whether the direction midway between two flat ends is stationary with their value."""
     middle = a.direction + b.direction
     size = float(np.linalg.norm(middle))
@@ -196,8 +206,8 @@ def _one_set(a: Draft, b: Draft, q: PiecewiseQuadratic) -> bool:
 
 
 def _two_layer(
-    lines: Lines, starts: int, rng: np.random.Generator, keep: int, cancel: Cancel
-) -> tuple[list[_End], int, int, bool]:
+    lines: MergedLines, starts: int, rng: np.random.Generator, keep: int, cancel: Cancel
+) -> tuple[list[_End], int, Outcome]:
     """Ends of ascents of g (v > 0) and −g (v < 0), and their mirror images with −v.
 
     Ends with N < 0 are no maxima of N(v, u) but saddles that only balanced neurons approach, while
@@ -206,24 +216,25 @@ def _two_layer(
     g = linear(lines)
     floor = -ascent_linear.SMALL * g.scale
     ends: list[_End] = []
-    distinct = 0
+    distinct = unsettled = 0
+    cancelled = Outcome(End.CANCELLED, starts)
     for sign, count in ((1.0, starts - starts // 2), (-1.0, starts // 2)):
         one = replace(g, base=sign * g.base, plus=sign * g.plus, minus=sign * g.minus)
-        reached, finished = ascent_linear.ascend(
-            one, _sphere(rng, count, lines.dimension), cancel=cancel
-        )
-        if not finished:
-            return ends, starts, distinct, False
+        ascent = ascent_linear.ascend(one, _sphere(rng, count, lines.dimension), cancel=cancel)
+        if ascent.outcome.cancelled:
+            return ends, distinct, cancelled
+        reached = ascent.direction
         value = one.value(reached)
         reached, value = reached[value >= floor], value[value >= floor]
         heads, counts = leaders(reached, value, 0.004, keep)
         distinct += len(heads)
         settled = ascent_linear.settle(one, reached[heads], cancel=cancel)
         if cancel is not None and cancel():
-            return ends, starts, distinct, False
+            return ends, distinct, cancelled
+        unsettled += int((~settled.done).sum())
         for b in np.flatnonzero(settled.done):
             _add_pair(ends, one, settled, int(b), sign, int(counts[b]))
-    return ends, starts, distinct, True
+    return ends, distinct, _ended(starts, unsettled)
 
 
 def _add_pair(
@@ -243,19 +254,19 @@ def _add_pair(
     flat = settled.slope_size[b] <= 0.0 or abs(value) <= ascent_linear.SMALL * g.scale
     w = np.append(0.0 if flat else sign / np.sqrt(2.0), u if flat else u / np.sqrt(2.0))
     for index, end in enumerate(ends):
-        if np.linalg.norm(end.draft.direction - w) <= 1e-7 or (
-            flat and end.draft.kind == "flat" and _one_dead_set(end.draft, u, g)
+        if np.linalg.norm(end.candidate.direction - w) <= 1e-7 or (
+            flat and end.candidate.kind == "flat" and _one_dead_set(end.candidate, u, g)
         ):
             ends[index] = replace(end, count=end.count + count)
             return
     if flat:
-        ends.append(_End(Draft(w, "flat", FlatExtent("face", None, None)), count))
+        ends.append(_End(Candidate(w, "flat", FlatExtent("face", None, None)), count))
         return
-    ends.append(_End(Draft(w, "max"), count))
-    ends.append(_End(Draft(np.append(-w[0], w[1:]), "min"), 0))
+    ends.append(_End(Candidate(w, "max"), count))
+    ends.append(_End(Candidate(np.append(-w[0], w[1:]), "min"), 0))
 
 
-def _one_dead_set(a: Draft, u: Float[Array, " d"], g: PiecewiseLinear) -> bool:
+def _one_dead_set(a: Candidate, u: Float[Array, " d"], g: PiecewiseLinear) -> bool:
     """Whether g and its slope vanish midway between two directions where they do."""
     middle = a.direction[1:] + u
     if np.linalg.norm(middle) < 1e-6:

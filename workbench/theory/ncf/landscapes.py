@@ -13,7 +13,7 @@ import numpy as np
 from jaxtyping import Float
 
 from workbench.arrays import Array
-from workbench.theory.numerics.min_norm import min_norm_element
+from workbench.theory.numerics.min_norm import least_norm
 
 
 class Landscape(StrEnum):
@@ -21,12 +21,6 @@ class Landscape(StrEnum):
 
     BRANCHING = "u1|u2|"
     LEAVING = "(u1|u2|-1)^2"
-
-
-def landscape_value(u: Float[Array, "B 2"], which: Landscape) -> Float[Array, " B"]:
-    """f or g at points."""
-    f = u[:, 0] * np.abs(u[:, 1])
-    return f if which is Landscape.BRANCHING else (f - 1.0) ** 2
 
 
 def landscape_gradient(u: Float[Array, "B 2"], which: Landscape) -> Float[Array, "B 2"]:
@@ -48,7 +42,7 @@ def clarke_vertices(u: Float[Array, "2"], which: Landscape) -> Float[Array, "k 2
 
 def min_norm_subgradient(u: Float[Array, "2"], which: Landscape) -> Float[Array, "2"]:
     """∂̄ at u, the subgradient of least norm, which a gradient flow follows (KH24 Lemma A.3)."""
-    return min_norm_element(clarke_vertices(u, which))
+    return least_norm(clarke_vertices(u, which)).element
 
 
 def branching_path(t: Float[Array, " T"], leave: float, side: float = 1.0) -> Float[Array, "T 2"]:

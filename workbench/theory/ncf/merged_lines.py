@@ -26,7 +26,7 @@ from scipy.sparse.csgraph import connected_components
 from scipy.spatial import cKDTree
 
 from workbench.arrays import Array
-from workbench.theory.ncf.ncf import NeuronKind, check_leak
+from workbench.theory.ncf.neuron import NeuronKind, check_leak
 from workbench.theory.ncf.shared_lines import SharedLine, shared_line
 from workbench.theory.numerics.integers import integers
 
@@ -57,7 +57,7 @@ class Source:
 
 
 @dataclass(frozen=True, eq=False)
-class Lines:
+class MergedLines:
     """m distinct lines with their two weights.
 
     `axis` (m, d): unit vectors. `plus`, `minus` (m,): the weight on either side. `kinked` (m,):
@@ -106,7 +106,7 @@ def out_of_range(x: Float[Array, "n d"], z: Float[Array, " n"]) -> str | None:
 
 def merge_lines(
     x: Float[Array, "n d"], z: Float[Array, " n"], kind: NeuronKind, leak: float
-) -> Lines:
+) -> MergedLines:
     """Merge parallel and antipodal inputs and drop those without effect (zero x, zero z, cancelled).
 
     Raises:
@@ -152,7 +152,7 @@ def merge_lines(
         {int(renamed[j]): line for j, line in shared.items() if kept[j]},
         leak,
     )
-    return Lines(
+    return MergedLines(
         x[first[kept]] / size[first[kept], None],
         plus[kept],
         minus[kept],
@@ -224,7 +224,7 @@ def _follow(x: Float[Array, "n d"], block: Int[Array, " k"], leader: Int[Array, 
     return close
 
 
-def examined(part: str, lines: Lines) -> str:
+def examined(part: str, lines: MergedLines) -> str:
     """Why a set is complete: every part was examined, about the data up to the tolerances' say."""
     reason = f"every {part} was examined in exact arithmetic"
     return f"{reason}; {lines.merged}" if lines.merged else reason

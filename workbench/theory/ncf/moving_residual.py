@@ -3,7 +3,8 @@
 The theorem takes the large weights w_n to stay: then the small ones follow the NCF flow of a residual at
 rest. Where they still move they are followed by themselves, ẇ_n = −∇𝓛(w_n), the small ones' part in the
 output standing still, and every small neuron follows the NCF flow of the residual z(t) they leave:
-û' = ∇N_{z(t)}(û) − 2N(û)û, d log‖w‖/dt = 2N(û). How far that can be trusted is asked of other *lines*:
+û' = ∇N_{z(t)}(û) − 2N(û)û, d log‖w‖/dt = 2N(û). How far that can be trusted is asked of other
+*scenarios*:
 
     still     z stays what it is now (Theorem 5.5 as printed)
     moving    z(t) of the large neurons alone
@@ -12,7 +13,7 @@ output standing still, and every small neuron follows the NCF flow of the residu
     answered  z(t) also changed by the small neurons' part in the output along "moving", which the large
               ones answer, and in the run's own finite steps: w ← w + η ∇N(w)
 
-None of them is the training itself: in no line do the small neurons act on their own residual.
+None of them is the training itself: in no scenario do the small neurons act on their own residual.
 """
 
 from __future__ import annotations
@@ -23,16 +24,12 @@ from dataclasses import dataclass
 import numpy as np
 
 from workbench.arrays import Array, Bool, Float
-from workbench.theory.ncf.ncf import (
-    NeuronKind,
-    activation,
-    activation_slope,
-    ncf_gradient,
-    neuron_outputs,
-)
+from workbench.theory.ncf.paths import time_left
+from workbench.theory.ncf.separable_risk import NeuronRisk
+from workbench.theory.numerics.outcome import End, Outcome
 
 DOUBT = 0.1
-"""Share of the residual's own motion that lines "less" and "more" take off and add."""
+"""Share of the residual's own motion that "less" and "more" take off and add."""
 TOLERANCE = 5e-4
 """Error of a step: radians and logarithms of small neurons, share of the large neurons' norm."""
 FINEST = 1 / 1_500
@@ -41,63 +38,14 @@ ROUNDS = 3_000
 FAR = 10.0
 """Times the first escape on the residual at rest after which nothing is followed any more."""
 BEYOND = 1.3
-"""Times the first escape of a line up to which its other neurons are followed."""
+"""Times the first escape of a scenario up to which its other neurons are followed."""
 
-LINES = ("still", "moving", "less", "more", "answered")
-
-
-@dataclass(frozen=True, eq=False)
-class SeparableRisk:
-    """Φ = Σ_k s_k H(x; w_k) and what its summed risk pulls at.
-
-    `residual`: outputs (n) -> z (n), −∂/∂Φ of the summed risk. `rest` (n): outputs of neurons that are
-    followed by nobody and taken to stay.
-    """
-
-    x: Float[Array, "n d"]
-    kind: NeuronKind
-    leak: float
-    residual: Callable[[Float[Array, " n"]], Float[Array, " n"]]
-    rest: Float[Array, " n"]
-
-    def outputs(self, weights: Float[Array, "a p"], sees: Float[Array, " a"]) -> Float[Array, " n"]:
-        """Σ_k s_k H(x; w_k), s_k = `sees`."""
-        return sees @ neuron_outputs(weights, self.x, self.kind, self.leak)
-
-    def pull(
-        self, weights: Float[Array, "a p"], sees: Float[Array, " a"], z: Float[Array, " n"]
-    ) -> Float[Array, "a p"]:
-        """ẇ_k = s_k ∇N_z(w_k), s_k = `sees`."""
-        return sees[:, None] * ncf_gradient(weights, self.x, z, self.kind, self.leak)
+SCENARIOS = ("still", "moving", "less", "more", "answered")
 
 
 @dataclass(frozen=True, eq=False)
-class ApartRisk(SeparableRisk):
-    """Φ = Σ_k v_k σ(u_k x_{j_k}): two-layer neurons (v, u) that see one coordinate j_k each."""
-
-    def _heights(
-        self, weights: Float[Array, "a 2"], sees: Float[Array, " a"]
-    ) -> tuple[Float[Array, "a n"], Float[Array, "a n"]]:
-        """x_{i j_k} and u_k x_{i j_k}."""
-        own = self.x[:, sees.astype(np.int64)].T
-        return own, weights[:, 1:] * own
-
-    def outputs(self, weights: Float[Array, "a p"], sees: Float[Array, " a"]) -> Float[Array, " n"]:
-        """The sum over neurons, j_k = `sees`."""
-        return weights[:, 0] @ activation(self._heights(weights, sees)[1], self.leak)
-
-    def pull(
-        self, weights: Float[Array, "a p"], sees: Float[Array, " a"], z: Float[Array, " n"]
-    ) -> Float[Array, "a p"]:
-        """(v̇, u̇) = (Σ_i z_i σ(u x_ij), v Σ_i z_i σ'(u x_ij) x_ij), j = `sees`."""
-        own, height = self._heights(weights, sees)
-        in_u = (activation_slope(height, self.leak) * own) @ z
-        return np.column_stack([activation(height, self.leak) @ z, weights[:, 0] * in_u])
-
-
-@dataclass(frozen=True, eq=False)
-class Line:
-    """When ‖w‖ = radius along one line, in flow time of the summed risk, by neuron (k).
+class Scenario:
+    """When ‖w‖ = radius in one scenario, in flow time of the summed risk, by neuron (k).
 
     `low` = `high` where a neuron was followed that far. Where not, `high` is as if its growth stayed what
     it is at the end (∞ without growth) and `low` as if it were the highest there is. `direction` (k, p):
@@ -110,8 +58,17 @@ class Line:
 
 
 @dataclass(frozen=True, eq=False)
+class Scenarios:
+    """Every scenario by its name. `outcome`: iterations are tried steps; converged where each has told who
+    leaves first and who comes close behind."""
+
+    by_name: dict[str, Scenario]
+    outcome: Outcome
+
+
+@dataclass(frozen=True, eq=False)
 class _Ahead:
-    """Where everything stands: large neurons of "moving" and of "answered" (2, a, p); small ones by line,
+    """Where everything stands: large neurons of "moving" and of "answered" (2, a, p); small ones by scenario,
     direction (c, k, p) and log‖w‖ (c, k)."""
 
     large: Float[Array, "2 a p"]
@@ -127,11 +84,11 @@ class _Ahead:
 
 
 class _Race:
-    """All lines of a set of neurons, followed at once."""
+    """All scenarios of a set of neurons, followed at once."""
 
     def __init__(
         self,
-        risk: SeparableRisk,
+        risk: NeuronRisk,
         large: tuple[Float[Array, "a p"], Float[Array, " a"]],
         small: tuple[Float[Array, "k p"], Float[Array, " k"]],
         radius: float,
@@ -140,9 +97,9 @@ class _Race:
         self.risk, self.large_sees, self.sees = risk, large[1], small[1]
         self.log_radius, self.step = float(np.log(radius)), step
         # Without large neurons nothing moves z but the small ones themselves.
-        self.lines = LINES if len(large[0]) else ("still", "answered")
+        self.names = SCENARIOS if len(large[0]) else ("still", "answered")
         norm = np.linalg.norm(small[0], axis=1)
-        count = len(self.lines)
+        count = len(self.names)
         self.at = _Ahead(
             np.stack([large[0]] * 2),
             np.stack([small[0] / norm[:, None]] * count),
@@ -160,10 +117,10 @@ class _Race:
         return np.isnan(self.time)
 
     def _small_outputs(self, at: _Ahead) -> Float[Array, " n"]:
-        """Of the small neurons on the "moving" line, none larger than the radius."""
-        line = self.lines.index("moving") if "moving" in self.lines else 0
-        size = np.exp(np.minimum(at.log_norm[line], self.log_radius))
-        return self.risk.outputs(at.direction[line] * size[:, None], self.sees)
+        """Of the small neurons in "moving", none larger than the radius."""
+        row = self.names.index("moving") if "moving" in self.names else 0
+        size = np.exp(np.minimum(at.log_norm[row], self.log_radius))
+        return self.risk.outputs(at.direction[row] * size[:, None], self.sees)
 
     def rates(self, at: _Ahead) -> _Ahead:
         """d/dt of everything."""
@@ -187,7 +144,7 @@ class _Race:
         pull = np.stack(
             [
                 self.risk.pull(w, self.sees, seen[name])
-                for name, w in zip(self.lines, at.direction, strict=True)
+                for name, w in zip(self.names, at.direction, strict=True)
             ]
         )
         outward = np.sum(pull * at.direction, axis=2)
@@ -228,28 +185,27 @@ class _Race:
         self.leaving[left] = between / np.linalg.norm(between, axis=1, keepdims=True)
 
     def done(self, now: float, still_first: float) -> bool:
-        """Whether every line has told who leaves first, and who comes close behind."""
+        """Whether every scenario has told who leaves first, and who comes close behind."""
         first = np.min(np.where(self.active, np.inf, self.time), axis=1, initial=np.inf)
         told = bool((now >= BEYOND * first).all()) and now >= min(still_first, 1e300)
         return told or not self.active.any() or now >= FAR * still_first
 
-    def told(self, now: float, highest: float) -> dict[str, Line]:
-        """The lines, those not at their end by how the neurons grow there."""
+    def told(self, now: float, highest: float) -> dict[str, Scenario]:
+        """The scenarios, those not at their end by how the neurons grow there."""
         growth = self.rates(self.at).log_norm
         left = self.log_radius - self.at.log_norm
-        with np.errstate(divide="ignore", invalid="ignore"):
-            high = now + np.where(growth > 1e-9 * highest, left / growth, np.inf)
-            low = np.minimum(now + left / (2.0 * highest), high)
+        high = now + time_left(left, growth, 1e-9 * highest)
+        low = np.minimum(now + left / (2.0 * highest), high)
         low, high = np.where(self.active, low, self.time), np.where(self.active, high, self.time)
         found = {
-            name: Line(*columns)
-            for name, *columns in zip(self.lines, low, high, self.leaving, strict=True)
+            name: Scenario(*columns)
+            for name, *columns in zip(self.names, low, high, self.leaving, strict=True)
         }
-        return {name: found.get(name, found["still"]) for name in LINES}
+        return {name: found.get(name, found["still"]) for name in SCENARIOS}
 
 
-def lines_ahead(
-    risk: SeparableRisk,
+def scenarios_ahead(
+    risk: NeuronRisk,
     large: tuple[Float[Array, "a p"], Float[Array, " a"]],
     small: tuple[Float[Array, "k p"], Float[Array, " k"]],
     *,
@@ -258,8 +214,8 @@ def lines_ahead(
     step: float,
     still_first: float,
     cancel: Callable[[], bool] | None = None,
-) -> dict[str, Line] | None:
-    """Every line of some small neurons, none zero, with weights and what they see; None when cancelled.
+) -> Scenarios:
+    """Every scenario of some small neurons, none zero, with weights and what they see.
 
     `highest`: max N of the residual now, over unit directions. `step`: η of the summed risk, the length of
     the run's own steps. `still_first`: the first escape on the residual at rest.
@@ -273,12 +229,14 @@ def lines_ahead(
     shortest = min(step, 0.02 / highest)
     # On a kink of the data directions step to and fro, which no shorter step would mend.
     coarse = max(shortest, FINEST * still_first)
-    now, h = 0.0, shortest
-    for done in range(ROUNDS):
+    now, h, rounds, end = 0.0, shortest, 0, End.CONVERGED
+    while rounds < ROUNDS:
         if race.done(now, still_first) or not race.active.any():
             break
-        if done % 32 == 0 and cancel is not None and cancel():
-            return None
+        if rounds % 32 == 0 and cancel is not None and cancel():
+            end = End.CANCELLED
+            break
+        rounds += 1
         first = race.rates(race.at)
         second = race.rates(race.at.moved(first, h, race.active))
         small_error, large_error = race.errors(first, second, h)
@@ -292,7 +250,9 @@ def lines_ahead(
             max(h * _factor(small_error), coarse),
             0.25 / highest,
         )
-    return race.told(now, highest)
+    else:
+        end = End.OUT_OF_STEPS
+    return Scenarios(race.told(now, highest), Outcome(end, rounds))
 
 
 def _factor(error: float) -> float:

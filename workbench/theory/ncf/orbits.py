@@ -84,8 +84,8 @@ def _distinct(u: Float[Array, "B p"]) -> int:
     return count
 
 
-class Bounded:
-    """A gradient that counts its rows; `spent` once there were `most`."""
+class CountedGradient:
+    """A gradient that counts the rows it is asked for; `spent` once there were `most`."""
 
     def __init__(self, gradient: Gradient, most: float) -> None:
         self.gradient, self.left = gradient, most
@@ -104,7 +104,7 @@ def orbit_of(
     u: Float[Array, "k p"],
     members: int,
     value: Value,
-    gradient: Bounded,
+    gradient: CountedGradient,
     rng: np.random.Generator,
 ) -> Orbit:
     """The orbit of unit KKT points u of N: its dimension is the largest that is certain at some of them.

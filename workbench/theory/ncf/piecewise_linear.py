@@ -8,7 +8,7 @@ import numpy as np
 from jaxtyping import Float, Int
 
 from workbench.arrays import Array
-from workbench.theory.ncf.merged_lines import Lines
+from workbench.theory.ncf.merged_lines import MergedLines
 
 
 @dataclass(frozen=True, eq=False)
@@ -32,7 +32,7 @@ class PiecewiseLinear:
         return u @ self.base + np.sum(np.where(s > 0, self.plus, self.minus) * s, axis=1)
 
 
-def linear(lines: Lines) -> PiecewiseLinear:
+def linear(lines: MergedLines) -> PiecewiseLinear:
     """g of a two-layer neuron; lines without a kink go into the base."""
     smooth, kinked = ~lines.kinked, lines.kinked
     return PiecewiseLinear(

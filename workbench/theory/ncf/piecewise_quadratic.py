@@ -16,7 +16,7 @@ from jaxtyping import Float, Int
 from scipy.optimize import linprog
 
 from workbench.arrays import Array
-from workbench.theory.ncf.merged_lines import Lines
+from workbench.theory.ncf.merged_lines import MergedLines
 from workbench.theory.ncf.result import PointKind
 from workbench.theory.numerics.arrangement import enumerate_faces
 
@@ -79,7 +79,7 @@ class PiecewiseQuadratic:
         )
 
 
-def quadratic(lines: Lines) -> PiecewiseQuadratic:
+def quadratic(lines: MergedLines) -> PiecewiseQuadratic:
     """N of a squared-ReLU neuron; lines without a kink go into the base."""
     smooth, kinked = ~lines.kinked, lines.kinked
     base = (lines.axis[smooth] * lines.plus[smooth, None]).T @ lines.axis[smooth]

@@ -5,7 +5,7 @@ A KKT point of max N(w) s.t. ‖w‖ = 1 is a unit w with λw ∈ ∂N(w); Euler
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Literal
 
@@ -13,7 +13,8 @@ import numpy as np
 from jaxtyping import Float
 
 from workbench.arrays import Array
-from workbench.theory.ncf.ncf import NeuronKind
+from workbench.theory.ncf.neuron import NeuronKind
+from workbench.theory.numerics.outcome import Outcome
 
 PointKind = Literal["max", "saddle", "min", "flat"]
 Method = Literal["exact", "multistart"]
@@ -87,8 +88,9 @@ class KktSet:
     """The KKT points of one constrained NCF, sorted by falling value.
 
     `complete`: every KKT point is in `points` (flat sets as one point each) and nothing else, of the data
-    as given but for the tolerances that `reason` names; `reason` says why, in either case. `cancelled`:
-    the caller's `cancel` ended the search early; `points` is what was found. `neuron`: the family, None
+    as given but for the tolerances that `reason` names; `reason` says why, in either case. `outcome`:
+    how the search ended, after how many arcs, faces or starts, with the largest residual of a point; one that
+    was cancelled hands back what was found. `neuron`: the family, None
     for a joint model. `dimension`: d of the inputs, or p of a joint model. `statistics`: counts of the
     search, by name.
     """
@@ -100,7 +102,7 @@ class KktSet:
     neuron: NeuronKind | None
     leak: float
     dimension: int
-    cancelled: bool = False
+    outcome: Outcome
     statistics: Mapping[str, float] = field(default_factory=dict)
 
     @property
@@ -119,6 +121,11 @@ class KktSet:
     def of_kind(self, *kinds: PointKind) -> tuple[KktPoint, ...]:
         """The points whose kind is one of `kinds`, in order."""
         return tuple(point for point in self.points if point.kind in kinds)
+
+
+def largest_residual(points: Sequence[KktPoint]) -> float:
+    """The largest residual of some points, 0 without any."""
+    return max((point.residual for point in points), default=0.0)
 
 
 def by_value(points: list[KktPoint]) -> tuple[KktPoint, ...]:

@@ -11,16 +11,24 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
-from jaxtyping import Float, Int
+from jaxtyping import Float
 
 from workbench.arrays import Array
-from workbench.theory.ncf.ncf import NeuronKind, check_leak, ncf_gradient
-from workbench.theory.ncf.result import FlatExtent, KktPoint, KktSet, PointKind, by_value
+from workbench.theory.ncf.ncf import Ncf
+from workbench.theory.ncf.neuron import check_leak
+from workbench.theory.ncf.paths import Paths
+from workbench.theory.ncf.result import (
+    FlatExtent,
+    KktPoint,
+    KktSet,
+    PointKind,
+    by_value,
+    largest_residual,
+)
+from workbench.theory.numerics.outcome import End, Outcome
 
 ROUNDING = 64.0 * float(np.finfo(np.float64).eps)
 """A slope below this share of Σ|z_i||x_i| is what rounding leaves of 0."""
-ARRIVED = 1e-5
-"""A direction this close (chord) to its KKT point has arrived."""
 OWN, PASSED = 0.375, 0.125
 """Of all directions (v, u) those that reach the maximum of their own side, and those that come to u = 0."""
 
@@ -36,10 +44,10 @@ class Slopes:
     scale: float
 
     @classmethod
-    def of(cls, x: Float[Array, "n 1"], z: Float[Array, " n"], leak: float) -> Slopes:
+    def of(cls, ncf: Ncf) -> Slopes:
         """Of the data; raises ValueError for a leak outside (−1, 1] or data that is not finite."""
-        leak = check_leak(leak)
-        parts = z * x[:, 0]
+        leak, x = check_leak(ncf.leak), ncf.x
+        parts = ncf.z * x[:, 0]
         if not np.isfinite(parts).all():
             raise ValueError("x and z must be finite")
         scale = float(np.abs(parts).sum())
@@ -54,7 +62,7 @@ class Slopes:
         return self.above if side > 0 else self.below
 
 
-def kkt_scalar(x: Float[Array, "n 1"], z: Float[Array, " n"], leak: float = 0.0) -> KktSet:
+def kkt_scalar(ncf: Ncf) -> KktSet:
     """All KKT points: |v| = |u| = 1/√2 on both sides, N = ±|a|/2; (±1, 0) with N = 0 where a₊ and a₋
     differ in sign; every v on a side without a slope.
 
@@ -64,8 +72,8 @@ def kkt_scalar(x: Float[Array, "n 1"], z: Float[Array, " n"], leak: float = 0.0)
     Raises:
         ValueError: the leak or the data is unusable.
     """
-    slopes = Slopes.of(x, z, leak)
-    points = [p for side in (1.0, -1.0) for p in _on_side(slopes, side, x, z, leak)]
+    slopes = Slopes.of(ncf)
+    points = [p for side in (1.0, -1.0) for p in _on_side(slopes, side, ncf)]
     points += _at_kink(slopes)
     flat = [side for side in (1.0, -1.0) if slopes.at(side) == 0.0]
     if flat:
@@ -74,14 +82,11 @@ def kkt_scalar(x: Float[Array, "n 1"], z: Float[Array, " n"], leak: float = 0.0)
         extent = FlatExtent("meridian", None, np.eye(2))
         points.append(KktPoint(np.array([0.0, flat[0]]), 0.0, 0.0, 0.0, "flat", share, extent))
     reason = "closed form for inputs of one number"
-    return KktSet(
-        by_value(points), "exact", True, reason, NeuronKind.TWO_LAYER_RELU, float(leak), 1
-    )
+    outcome = Outcome(End.CONVERGED, 0, largest_residual(points))
+    return KktSet(by_value(points), "exact", True, reason, ncf.kind, float(ncf.leak), 1, outcome)
 
 
-def _on_side(
-    slopes: Slopes, side: float, x: Float[Array, "n 1"], z: Float[Array, " n"], leak: float
-) -> list[KktPoint]:
+def _on_side(slopes: Slopes, side: float, ncf: Ncf) -> list[KktPoint]:
     """The maximum and the minimum with u on one side; none without a slope."""
     slope, other = slopes.at(side), slopes.at(-side)
     if slope == 0.0:
@@ -92,7 +97,7 @@ def _on_side(
     for kind, up in kinds:
         w = np.array([up * np.sign(slope) * side, side]) / np.sqrt(2.0)
         value = 0.5 * up * abs(slope)
-        gap = 2.0 * value * w - ncf_gradient(w[None], x, z, NeuronKind.TWO_LAYER_RELU, leak)[0]
+        gap = 2.0 * value * w - ncf.gradient(w[None])[0]
         residual = float(np.linalg.norm(gap)) / slopes.scale
         basin = OWN + passed if kind == "max" else 0.0
         found.append(KktPoint(w, value, 2.0 * value, residual, kind, basin))
@@ -108,72 +113,56 @@ def _at_kink(slopes: Slopes) -> list[KktPoint]:
     return [low, KktPoint(np.array([-up, 0.0]), 0.0, 0.0, 0.0, "max", 2.0 * PASSED, None, 1)]
 
 
-@dataclass(frozen=True, eq=False)
-class ScalarPaths:
-    """By neuron, each (H): `target` (index of the KKT point, −1: none), `turn_time` until the direction is
-    within `ARRIVED` of it (NaN: it rests elsewhere), `escape_time` until ‖w‖ = radius (∞: never); both in
-    units of gradient-flow time."""
-
-    target: Int[Array, " H"]
-    turn_time: Float[Array, " H"]
-    escape_time: Float[Array, " H"]
-
-
 def scalar_paths(
     weights: Float[Array, "H 2"],
-    x: Float[Array, "n 1"],
-    z: Float[Array, " n"],
+    ncf: Ncf,
     found: KktSet,
-    leak: float,
     radius: float,
-) -> ScalarPaths:
-    """Where neurons (v, u) go under the frozen residual z, `found` its KKT points.
+) -> Paths:
+    """Where neurons (v, u) go under the frozen residual z of `ncf`, `found` its KKT points.
 
     From u = 0 a neuron goes where autograd's slope takes it: nowhere for a leak of 0.
     """
-    slopes = Slopes.of(x, z, leak)
+    slopes = Slopes.of(ncf)
     target = np.full(len(weights), -1, dtype=np.int64)
-    turn, escape = np.full(len(weights), np.nan), np.full(len(weights), np.nan)
+    escape = np.full(len(weights), np.nan)
     for row, w in enumerate(weights):
         if not np.linalg.norm(w) > 0:
             continue
-        end, turn[row], escape[row] = _path(w, slopes, radius)
+        end, escape[row] = _path(w, slopes, radius)
         target[row] = _listed(end, found)
         if np.linalg.norm(w) >= radius:
             escape[row] = 0.0
-    return ScalarPaths(target, turn, escape)
+    outcome = Outcome(End.CONVERGED, 0, 0.0)
+    return Paths(target, escape, np.full(len(weights), np.nan), outcome, len(weights))
 
 
-def _path(
-    w: Float[Array, " 2"], slopes: Slopes, radius: float
-) -> tuple[Float[Array, " 2"], float, float]:
-    """(limit of the direction, turn time, escape time) of one neuron that is not 0."""
+def _path(w: Float[Array, " 2"], slopes: Slopes, radius: float) -> tuple[Float[Array, " 2"], float]:
+    """(limit of the direction, escape time) of one neuron that is not 0."""
     size = float(np.hypot(*w))
     v, u = float(w[0]) / size, float(w[1]) / size
     side = float(np.sign(u)) or float(np.sign(slopes.kink * v))
     slope, began = slopes.at(side) if side else 0.0, 0.0
     if u == 0.0 and slope * v * side <= 0.0:
-        return np.array([v, u]), 0.0, np.inf
+        return np.array([v, u]), np.inf
     # u = 0 is reached before v = 0, and in finite time, where N < 0 and |v| > |u|.
     if slope * u * v < 0.0 and abs(v) > abs(u):
         began = float(np.arctanh(abs(u / v))) / abs(slope)
         before, side = slope, -side
         slope = slopes.at(side)
         if not slope * before > 0.0:
-            return np.array([np.sign(v), 0.0]), began, np.inf
+            return np.array([np.sign(v), 0.0]), np.inf
         v, u = float(np.copysign(np.sqrt((v - u) * (v + u)), v)), 0.0
     if slope == 0.0:
-        return np.array([v, u]), 0.0, np.inf
+        return np.array([v, u]), np.inf
     # The mode v ± u that grows like e^{|a|t}, and the other, which falls.
     up = float(np.sign(slope))
     growing, falling = v + up * u, v - up * u
     if growing == 0.0:
-        return np.array([v, u]) / np.hypot(v, u), began, np.inf
+        return np.array([v, u]) / np.hypot(v, u), np.inf
     end = np.array([np.sign(growing), up * np.sign(growing)]) / np.sqrt(2.0)
-    ratio = abs(falling / growing)
-    turn = float(np.log(ratio / ARRIVED)) / (2.0 * abs(slope)) if ratio > ARRIVED else 0.0
     leave = _leaves(growing, falling, radius / size) / (2.0 * abs(slope))
-    return end, began + turn, began + max(0.0, leave)
+    return end, began + max(0.0, leave)
 
 
 def _leaves(growing: float, falling: float, radius: float) -> float:

@@ -15,14 +15,14 @@ from jaxtyping import Bool, Float
 from scipy.optimize import lsq_linear
 
 from workbench.arrays import Array
-from workbench.theory.ncf.merged_lines import Lines
+from workbench.theory.ncf.merged_lines import MergedLines
 
 
 @dataclass(frozen=True, eq=False)
 class SlidingField:
     """`lines`: the merged data. `width`: angle (radians) within which a concave kink holds."""
 
-    lines: Lines
+    lines: MergedLines
     width: float
 
     def gradient(self, w: Float[Array, "B p"]) -> Float[Array, "B p"]:

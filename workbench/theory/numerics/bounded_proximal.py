@@ -8,14 +8,26 @@ augmented Lagrangian method for solving lasso problems).
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 import numpy as np
 from jaxtyping import Float
 from scipy.linalg import cho_factor, cho_solve
 from scipy.optimize import brentq
 
 from workbench.arrays import Array
+from workbench.theory.numerics.outcome import End, Outcome
 
 ROUNDS = 100
+
+
+@dataclass(frozen=True, eq=False)
+class ProximalStep:
+    """`solution` (M): λ. `outcome`: iterations are Newton steps, the residual is the norm of the dual
+    gradient over ‖t‖, and 1e−15 is its tolerance."""
+
+    solution: Float[Array, " M"]
+    outcome: Outcome
 
 
 def proximal_step(
@@ -24,14 +36,17 @@ def proximal_step(
     cap: Float[Array, " M"],
     center: Float[Array, " M"],
     tau: float,
-) -> Float[Array, " M"]:
-    """The λ (M) of the step from λ_0 = `center`, for τ = `tau` > 0 and caps that may be inf."""
+) -> ProximalStep:
+    """The step from λ_0 = `center`, for τ = `tau` > 0 and caps that may be inf."""
     y = target - center @ rows
     s = center + rows @ y / tau
     scale = float(np.linalg.norm(target)) or 1.0
-    for _ in range(ROUNDS):
+    rounds = 0
+    while rounds < ROUNDS:
         gradient = y - target + np.clip(s, 0.0, cap) @ rows
-        if np.linalg.norm(gradient) <= 1e-15 * scale:
+        size = float(np.linalg.norm(gradient))
+        if size <= 1e-15 * scale:
+            end = End.CONVERGED
             break
         free = rows[(s > 0) & (s < cap)]
         matrix = free.T @ free / tau
@@ -40,9 +55,13 @@ def proximal_step(
         along = rows @ step / tau
         length = _length(y, s, step, along, target, cap, tau)
         if length == 0.0:
+            end = End.AT_ROUNDING
             break
-        y, s = y + length * step, s + length * along
-    return np.clip(s, 0.0, cap)
+        y, s, rounds = y + length * step, s + length * along, rounds + 1
+    else:
+        end = End.OUT_OF_STEPS
+        size = float(np.linalg.norm(y - target + np.clip(s, 0.0, cap) @ rows))
+    return ProximalStep(np.clip(s, 0.0, cap), Outcome(end, rounds, size / scale))
 
 
 def _length(

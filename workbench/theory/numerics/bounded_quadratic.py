@@ -4,7 +4,7 @@ Projected Newton (Bertsekas 1982, Projected Newton methods for optimization prob
 constraints): a Cholesky step on the variables that are free to move, a search along the projected
 arc for the others; monotone, and finite once the right bounds are found. The ridge τ keeps steps
 bounded where G is singular; who needs the minimum without it repeats with the residual, which is the
-proximal point method (`margin_front`).
+proximal point method (theory/margin/front.py).
 """
 
 from __future__ import annotations
@@ -17,19 +17,18 @@ from jaxtyping import Bool, Float
 from scipy.linalg import LinAlgError, cho_factor, cho_solve
 
 from workbench.arrays import Array
+from workbench.theory.numerics.outcome import End, Outcome
 
 ROUNDS = 200
 
 
 @dataclass(frozen=True, eq=False)
 class BoundedMinimum:
-    """`solution` (n); `slack`: the largest projected gradient over max |b|; `converged`: it is ≤ 1e−12,
-    or no step lowered the value any more; `rounds`: Cholesky steps taken."""
+    """`solution` (n). `outcome`: iterations are Cholesky steps, the residual is the largest projected
+    gradient over max |b|, and 1e−12 is its tolerance."""
 
     solution: Float[Array, " n"]
-    slack: float
-    converged: bool
-    rounds: int
+    outcome: Outcome
 
 
 def bounded_quadratic(
@@ -52,13 +51,16 @@ def bounded_quadratic(
     gradient = gram @ x + shift * x - linear
     for rounds in range(ROUNDS):
         slack = _slack(x, gradient, low, cap) / scale
-        if slack <= 1e-12 or (cancel is not None and cancel()):
-            return BoundedMinimum(x, slack, slack <= 1e-12, rounds)
+        if slack <= 1e-12:
+            return BoundedMinimum(x, Outcome(End.CONVERGED, rounds, slack))
+        if cancel is not None and cancel():
+            return BoundedMinimum(x, Outcome(End.CANCELLED, rounds, slack))
         moved = _lower(gram, shift, x, gradient, low, cap)
         if moved is None:
-            return BoundedMinimum(x, slack, True, rounds)
+            return BoundedMinimum(x, Outcome(End.AT_ROUNDING, rounds, slack))
         x, gradient = moved
-    return BoundedMinimum(x, _slack(x, gradient, low, cap) / scale, False, ROUNDS)
+    slack = _slack(x, gradient, low, cap) / scale
+    return BoundedMinimum(x, Outcome(End.OUT_OF_STEPS, ROUNDS, slack))
 
 
 def _lower(

@@ -13,7 +13,7 @@ import numpy as np
 from workbench.arrays import Array
 from workbench.theory.numerics.exact_linear import identity, kernel, whole
 from workbench.theory.numerics.integers import floats, integers
-from workbench.theory.numerics.min_norm import min_norm_element
+from workbench.theory.numerics.min_norm import least_norm
 
 
 def feasible(
@@ -67,7 +67,7 @@ def combination(point: Array, vertices: Array) -> dict[int, Fraction] | None:
     A plane between the two, guessed in float64 and checked in integers, spares most no's the simplex.
     """
     apart = vertices - point
-    normal = unit_integers(min_norm_element(floats(apart)[0]))
+    normal = unit_integers(least_norm(floats(apart)[0]).element)
     if (apart.dot(normal) > 0).all():
         return None
     ones = np.full((len(vertices), 1), 1, dtype=object)

@@ -17,6 +17,7 @@ from scipy.optimize import nnls
 from workbench.arrays import Array
 from workbench.theory.numerics.bounded_quadratic import bounded_quadratic
 from workbench.theory.numerics.compensated import accurate_matvec
+from workbench.theory.numerics.outcome import End, Outcome
 
 NNLS_WIDE = 300
 """Up to this d the first support comes from NNLS."""
@@ -31,18 +32,16 @@ DEPENDENT = 1e-13
 @dataclass(frozen=True, eq=False)
 class LeastDistance:
     """`feasible`: then w (d) with multipliers λ ≥ 0 (n), w = Σλ_i z_i, zero off `support`; else
-    `multipliers` is a certificate λ ≥ 0 with Σλ_i z_i = 0 (up to `residual`) and Σλ_i h_i > 0.
-    `residual`: ‖w − Σλ_i z_i‖, or ‖Σλ_i z_i‖. `error`: what one more correction would move w by, over
-    ‖w‖. `converged`: the active-set steps ended by themselves. `steps`: how many."""
+    `multipliers` is a certificate λ ≥ 0 with Σλ_i z_i = 0 (up to the residual) and Σλ_i h_i > 0.
+    `error`: what one more correction would move w by, over ‖w‖. `outcome`: iterations are active-set
+    steps, the residual is ‖w − Σλ_i z_i‖, or ‖Σλ_i z_i‖; converged where the steps ended by themselves."""
 
     w: Float[Array, " d"]
     multipliers: Float[Array, " n"]
     support: Int[Array, " k"]
     feasible: bool
-    residual: float
     error: float
-    converged: bool
-    steps: int
+    outcome: Outcome
 
 
 def least_distance(z: Float[Array, "n d"], h: Float[Array, " n"]) -> LeastDistance:
@@ -68,10 +67,8 @@ def least_distance(z: Float[Array, "n d"], h: Float[Array, " n"]) -> LeastDistan
             np.ldexp(multipliers, -top),
             found.support,
             True,
-            float(np.ldexp(found.residual, -top)),
             found.error,
-            found.converged,
-            found.steps,
+            replace(found.outcome, residual=float(np.ldexp(found.outcome.residual, -top))),
         )
     return replace(found, multipliers=multipliers)
 
@@ -97,7 +94,7 @@ class _Search:
         while steps < self.most:
             worst = self._most_violated()
             if worst is None:
-                return self._result(True, steps)
+                return self._result(End.CONVERGED, steps)
             proof, taken = self._add(worst)
             steps += taken
             if proof is not None:
@@ -108,7 +105,7 @@ class _Search:
                 self._drop(int(np.argmin(self.multipliers)))
                 self._refine()
                 steps += 1
-        return self._result(False, steps)
+        return self._result(End.OUT_OF_STEPS, steps)
 
     def _first_support(self) -> list[int]:
         """Rows with a positive dual in NNLS, or in the dual over the Gram matrix."""
@@ -246,13 +243,11 @@ class _Search:
             proof,
             support,
             False,
-            float(np.linalg.norm(rest)),
             np.inf,
-            True,
-            steps,
+            Outcome(End.CONVERGED, steps, float(np.linalg.norm(rest))),
         )
 
-    def _result(self, converged: bool, steps: int) -> LeastDistance:
+    def _result(self, end: End, steps: int) -> LeastDistance:
         multipliers = np.zeros(len(self.z))
         multipliers[self.support] = self.multipliers
         z = np.ascontiguousarray(self.z[self.support].T)
@@ -263,10 +258,8 @@ class _Search:
             multipliers,
             np.array(sorted(self.support), dtype=np.int64),
             True,
-            float(np.linalg.norm(rest)),
             float(error),
-            converged,
-            steps,
+            Outcome(end, steps, float(np.linalg.norm(rest))),
         )
 
 

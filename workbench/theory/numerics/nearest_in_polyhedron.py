@@ -9,13 +9,14 @@ rounding makes of the sums. Where no point is feasible that bound is enormous an
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from jaxtyping import Float
 from scipy.optimize import nnls
 
 from workbench.arrays import Array
+from workbench.theory.numerics.outcome import End, Outcome
 
 ROUNDING = 1e-14
 """Relative error of a sum of products, with room to spare."""
@@ -25,10 +26,14 @@ BROKEN = 1e-12
 
 @dataclass(frozen=True, eq=False)
 class Nearest:
-    """`delta` (d), feasible up to rounding where a point is, and `bound` ≤ the least ‖δ‖."""
+    """`delta` (d), feasible up to rounding where a point is, and `bound` ≤ the least ‖δ‖.
+
+    `outcome`: iterations are the rounds that added walls, the residual is ‖δ‖ − bound.
+    """
 
     delta: Float[Array, " d"]
     bound: float
+    outcome: Outcome
 
 
 def nearest_in_polyhedron(
@@ -42,6 +47,7 @@ def nearest_in_polyhedron(
     size[size == 0] = 1.0
     rows, levels = rows / size[:, None], levels / size
     standing: set[tuple[int, float]] = set()
+    rounds = 1
     while True:
         found = _nearest(rows, levels)
         slip = BROKEN * float(np.linalg.norm(found.delta))
@@ -49,13 +55,15 @@ def nearest_in_polyhedron(
         broken += [(int(i), -1.0) for i in np.flatnonzero(found.delta > high + slip)]
         new = [wall for wall in broken if wall not in standing]
         if not new:
-            return found
+            break
         standing.update(new)
+        rounds += 1
         walls = np.zeros((len(new), len(low)))
         for k, (i, sign) in enumerate(new):
             walls[k, i] = sign
         rows = np.concatenate([rows, walls])
         levels = np.append(levels, [low[i] if sign > 0 else -high[i] for i, sign in new])
+    return replace(found, outcome=replace(found.outcome, iterations=rounds))
 
 
 def _nearest(rows: Float[Array, "m d"], levels: Float[Array, " m"]) -> Nearest:
@@ -63,19 +71,21 @@ def _nearest(rows: Float[Array, "m d"], levels: Float[Array, " m"]) -> Nearest:
     origin = np.zeros(rows.shape[1])
     top = float(levels.max(initial=0.0))
     if top <= 0:
-        return Nearest(origin, 0.0)
+        return Nearest(origin, 0.0, Outcome(End.CONVERGED, 1, 0.0))
     # In units of the largest level λ solves min ‖Gᵀλ‖² + (h·λ − 1)², all of its numbers about 1.
     system = np.vstack([rows.T, levels / top])
+    end = End.CONVERGED
     try:
         multipliers = nnls(system, np.append(origin, 1.0), maxiter=50 * sum(system.shape))[0]
     except RuntimeError:
         # The certificate holds for any λ: the largest level alone.
-        multipliers = np.where(levels == top, 1.0, 0.0)
+        multipliers, end = np.where(levels == top, 1.0, 0.0), End.OUT_OF_STEPS
     normal = multipliers @ rows
     length = float(np.linalg.norm(normal))
     blur = ROUNDING * len(levels)
     height = float(multipliers @ levels) - blur * float(multipliers @ np.abs(levels))
     if height <= 0:
-        return Nearest(origin, 0.0)
+        return Nearest(origin, 0.0, Outcome(end, 1, 0.0))
     delta = height / max(length, 1e-150) ** 2 * normal
-    return Nearest(delta, height / (length + blur * float(multipliers.sum())))
+    bound = height / (length + blur * float(multipliers.sum()))
+    return Nearest(delta, bound, Outcome(end, 1, float(np.linalg.norm(delta)) - bound))

@@ -72,8 +72,9 @@ def decided(unit: Float[Array, "n d"], found: LeastDistance) -> Separable | Inse
         margin = float(accurate_matvec(unit, w).min()) - ROUNDING
         if margin > 0:
             return Separable(w, margin)
-        if not found.converged:
-            raise ValueError(f"separability is undecided after {found.steps} active-set steps")
+        if not found.outcome.converged:
+            steps = found.outcome.iterations
+            raise ValueError(f"separability is undecided after {steps} active-set steps")
     weights = found.multipliers / found.multipliers.sum()
     rest = accurate_matvec(np.ascontiguousarray(unit.T), weights)
     return Inseparable(weights, float(np.linalg.norm(rest)))

@@ -47,12 +47,6 @@ def rounded_up(value: Fraction) -> float:
     return near if Fraction(near) >= value else float(np.nextafter(near, np.inf))
 
 
-def rounded_down(value: Fraction) -> float:
-    """The largest float that is not above."""
-    near = float(value)
-    return near if Fraction(near) <= value else float(np.nextafter(near, -np.inf))
-
-
 def made_feasible(
     network: LayeredNetwork, theta: Float[Array, " P"], free: Float[Array, " P"], order: float
 ) -> Float[Array, " P"] | None:

@@ -13,11 +13,11 @@ from textual.message import Message
 from textual.screen import Screen
 
 from workbench.errors import WorkbenchError, clean_text
+from workbench.protocol.status import RunStatus
 from workbench.record.delete import delete_run
 from workbench.record.export import export_run
 from workbench.record.lock import is_alive
-from workbench.record.schema import LIVE_STATUSES
-from workbench.record.summary import UNREADABLE, RunSummary
+from workbench.record.summary import RunSummary
 from workbench.tui.browse.compare import DiffScreen, config_diff, read_config
 from workbench.tui.browse.files import (
     EXPORT_SUFFIXES,
@@ -99,7 +99,7 @@ class RunActions:
         run = self.selection.run_here()
         if run is None:
             return None
-        if run.status == UNREADABLE:
+        if run.status is RunStatus.UNREADABLE:
             self.refuse(run.reason or "this run cannot be read.")
             return None
         return run
@@ -144,7 +144,7 @@ class RunActions:
         if run is None:
             return
         steps = None
-        if run.status == "finished":
+        if run.status is RunStatus.FINISHED:
             done = run.step or 0
             answer = await self.screen.app.push_screen_wait(
                 Ask(
@@ -300,7 +300,7 @@ class RunActions:
 
 def _held(run: RunSummary, hint: str) -> str:
     """Why a run whose lock is held is left alone."""
-    if run.status in LIVE_STATUSES:
+    if run.status.needs_writer:
         return f"'{run_title(run)}' is training now; {hint}."
     return f"'{run_title(run)}' is still held open by the screen or process that trained it."
 

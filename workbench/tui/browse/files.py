@@ -11,10 +11,8 @@ import numpy as np
 from workbench.arrays import Array
 from workbench.config.run import RunConfig
 from workbench.errors import BadInput, clean_text, unknown
-from workbench.record.checkpoint import list_checkpoints
-from workbench.record.reader import RunReader
-from workbench.record.schema import STEP
 from workbench.record.summary import RunSummary
+from workbench.run.stored import StoredRun
 
 EXPORT_SUFFIXES = (".h5", ".nc", ".csv", ".npz")
 PLOT_SUFFIXES = (".png", ".pdf", ".svg")
@@ -52,16 +50,11 @@ def read_fork_points(folder: Path) -> ForkPoints:
         BadInput: it has none.
         StorageError: it cannot be read.
     """
-    from workbench.run.stored import stored_config
-
-    steps = np.array([step for step, _ in list_checkpoints(folder)], dtype=np.int64)
-    config = stored_config(folder)
-    with RunReader(folder) as reader:
-        if reader.has("theta"):
-            steps = np.concatenate([steps, reader.read(STEP)])
+    with StoredRun(folder) as run:
+        steps, config = run.steps, run.config
     if not steps.size:
         raise BadInput("this run has no stored state to fork from.")
-    return ForkPoints(np.unique(steps), config)
+    return ForkPoints(steps, config)
 
 
 def check_target(suffixes: tuple[str, ...]) -> Callable[[str], str | None]:

@@ -17,6 +17,7 @@ from textual.binding import Binding, BindingType
 from textual.widgets import DataTable
 
 from workbench.errors import clean_text
+from workbench.protocol.status import RunStatus
 from workbench.record.summary import RunSummary
 from workbench.tui.run.x_axis import LN10
 from workbench.tui.widgets.cells import clip, text_width
@@ -24,19 +25,6 @@ from workbench.tui.widgets.numbers import short, thousands
 from workbench.tui.widgets.palette import SERIES, Depth, Palette
 from workbench.tui.widgets.sparkrows import LEAST_DECADES, spark
 from workbench.tui.widgets.statusline import log_risk_text, number_text
-
-STATES: dict[str, tuple[str, str]] = {
-    "running": ("●", "good"),
-    "paused": ("❚", "warn"),
-    "finished": ("✓", "cyan"),
-    "stopped": ("○", "dim"),
-    "lost": ("?", "warn"),
-    "diverged": ("▲", "min"),
-    "stalled": ("■", "warn"),
-    "failed": ("✗", "min"),
-    "unreadable": ("✗", "dim"),
-}
-"""Glyph and colour of a run's state."""
 
 # --- columns ------------------------------------------------------------------------------------
 
@@ -107,8 +95,8 @@ def _name(run: RunSummary, style: RowStyle, width: int) -> tuple[str, str]:
 
 def _state(run: RunSummary, style: RowStyle, width: int) -> tuple[str, str]:
     del style
-    glyph, ink = STATES.get(run.status, ("·", "dim"))
-    return (f"{glyph} {clip(run.status, width - 2)}" if width > 4 else glyph), ink
+    glyph, ink = run.status.glyph, run.status.ink
+    return (f"{glyph:2} {clip(run.status.value, width - 3)}" if width > 4 else glyph), ink
 
 
 def _count(value: int | None, width: int) -> str:
@@ -148,14 +136,12 @@ def _modified(run: RunSummary, style: RowStyle, width: int) -> tuple[str, str]:
     return moment.strftime(form), "bar_text"
 
 
-_STATE_ORDER = {state: place for place, state in enumerate(STATES)}
+_STATE_ORDER = {state: place for place, state in enumerate(RunStatus)}
 
 COLUMNS: tuple[Column, ...] = (
     Column("mark", "", 2, 0, _mark, gap=1),
     Column("run", "run", 0, 0, _name, lambda r: run_title(r).casefold()),
-    Column(
-        "state", "state", 13, 0, _state, lambda r: _STATE_ORDER.get(r.status, len(_STATE_ORDER))
-    ),
+    Column("state", "state", 13, 0, _state, lambda r: _STATE_ORDER[r.status]),
     Column("n", "n", 6, 8, lambda r, _, w: (_count(r.n, w), "text"), lambda r: r.n, True, 1),
     Column("H", "H", 7, 6, lambda r, _, w: (_count(r.H, w), "text"), lambda r: r.H, True),
     Column("loss", "loss", 11, 7, lambda r, _, w: (clip(r.loss, w), "text"), lambda r: r.loss),

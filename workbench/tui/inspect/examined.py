@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from workbench.inspector.state import InspectedState
     from workbench.models.structure import Structure
     from workbench.record.history import History
-    from workbench.run.experiment import Setup
+    from workbench.run.network import ConfiguredNetwork
     from workbench.run.session import Session
 
 Cancel = Callable[[], bool]
@@ -115,7 +115,7 @@ class LiveSubject:
     def key(self) -> object:
         """The engine's snapshot, once it stands still."""
         snapshot = self._session.engine.snapshot
-        return None if snapshot is None or snapshot.mode in ("running", "starting") else snapshot
+        return None if snapshot is None or not snapshot.mode.still else snapshot
 
     def passing(self) -> object:
         """The engine's snapshot."""
@@ -127,11 +127,11 @@ class LiveSubject:
 
     def weights(self) -> Weights:
         """Of the latest snapshot."""
-        snapshot, setup = self._session.engine.snapshot, self._session.setup
+        snapshot, made = self._session.engine.snapshot, self._session.experiment
         if snapshot is None:
             raise BadInput(f"run {self.folder.name} has not begun.")
-        data = setup.dataset
-        return Weights(snapshot.theta, setup.structure, data.x, data.y, snapshot.step)
+        data = made.dataset
+        return Weights(snapshot.theta, made.structure, data.x, data.y, snapshot.step)
 
     def keep(self, examined: Examined) -> None:
         """Keep the inspection in the run's file."""
@@ -144,13 +144,13 @@ class LiveSubject:
 
 
 class RecordedRun(Protocol):
-    """What a stored run's source knows of it. `setup`: its network, once it is built."""
+    """What a stored run's source knows of it. `network`: once it is built."""
 
     folder: Path
     name: str
     history: History
     config: RunConfig | None
-    setup: Setup | None
+    network: ConfiguredNetwork | None
 
 
 class StoredSubject:
@@ -180,15 +180,16 @@ class StoredSubject:
 
     def state(self) -> InspectedState:
         """From the run's files; the network that Replay has built is used again."""
-        from workbench.run.stored import inspected_state
+        from workbench.run.stored import StoredRun
 
         config = self.source.config
-        if config is not None and config.model.kind == "torch":
+        if config is not None and config.own_network:
             raise BadInput(
                 "this run's network is a class of its own, which is not imported for looking; "
                 f"workbench inspect {self.folder.name} --trust does, if you know where it comes from."
             )
-        return inspected_state(self.folder, self.step, setup=self.source.setup)
+        with StoredRun(self.folder) as run:
+            return run.state(self.step, network=self.source.network)
 
     def weights(self) -> Weights:
         """Of the record's state."""

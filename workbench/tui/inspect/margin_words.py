@@ -72,7 +72,7 @@ def certificates_table(found: MarginCertificate) -> Listed:
 def _scaled(where: str, scaled: ScaledCertificate) -> list[tuple[Cell, ...]]:
     best, paper = scaled.best, scaled.paper
     norm2 = (number(scaled.norm2), "bar_text")
-    met = "" if best.converged else "bounds do not meet"
+    met = "" if best.outcome.converged else "bounds do not meet"
     return [
         (
             (f"best{where}", "bright"),
@@ -95,12 +95,12 @@ def _scaled(where: str, scaled: ScaledCertificate) -> list[tuple[Cell, ...]]:
 
 def _polished(found: MarginCertificate) -> tuple[Cell, ...]:
     point = found.polished
-    if point is None or not point.found:
+    if point is None or not point.outcome.converged:
         return (("polished point", "dim"), *[("–", "dim")] * 4, ("none: see below", "dim"))
     turn = f"{len(point.active)} active, {np.degrees(point.angle):.2g}° away"
     return (
         ("polished point", "good"),
-        (f"{point.residual:.0e}", "good"),
+        (f"{point.outcome.residual:.0e}", "good"),
         ("", "dim"),
         ("0", "good"),
         (number(point.norm2, 6), "text"),
@@ -144,7 +144,9 @@ def constraints_table(found: MarginCertificate, state: InspectedState) -> Listed
     for i in shown_constraints(found):
         sample, other = (int(k) for k in found.constraints[i])
         held = bool(best.active[i])
-        known = polished is not None and polished.found and i < len(polished.multipliers)
+        known = (
+            polished is not None and polished.outcome.converged and i < len(polished.multipliers)
+        )
         rows.append(
             (
                 (str(sample), "bright" if held else "dim"),
@@ -225,9 +227,7 @@ def picture(grey: np.ndarray) -> list[str]:
 
 def note_lines(found: MarginCertificate) -> list[Cell]:
     """What a reader of the numbers should know."""
-    why = found.why_unpolished or (
-        "" if found.polished is None or found.polished.found else found.polished.reason
-    )
+    why = found.why_unpolished or ("" if found.polished is None else found.polished.outcome.why_not)
     notes = [*found.notes, *([f"No polished point: {why}"] if why else [])]
     limit: list[Cell] = []
     if found.limit is not None:

@@ -245,7 +245,11 @@ class InspectorScreen(Unbroken, Screen[None]):
         if self.has_class("prediction"):
             state = examined.state
             model = prediction_model(
-                examined.surface, state.step, state.x, state.y, classifies=state.loss != "square"
+                examined.surface,
+                state.step,
+                state.x,
+                state.y,
+                classifies=not state.loss.regression,
             )
             self.query_one("#prediction", Prediction).show(model)
         if self.margin is not None:

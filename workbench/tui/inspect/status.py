@@ -4,26 +4,16 @@ from __future__ import annotations
 
 import numpy as np
 
+from workbench.protocol.status import RunStatus
 from workbench.tui.inspect.examined import Examined, Subject
 from workbench.tui.inspect.words import VERDICTS
 from workbench.tui.run.x_axis import LN10
-from workbench.tui.widgets.statusline import State, Status
-
-STATES: dict[str, State] = {
-    "starting": "starting",
-    "running": "live",
-    "paused": "paused",
-    "stopped": "paused",
-    "finished": "done",
-    "diverged": "diverged",
-    "stalled": "stalled",
-    "failed": "failed",
-}
+from workbench.tui.widgets.statusline import Status
 
 
-def state_word(subject: Subject) -> State:
-    """What the run is doing, as status lines call it."""
-    return "replay" if subject.session is None else STATES[subject.session.engine.mode]
+def state_word(subject: Subject) -> RunStatus:
+    """What the run is doing."""
+    return RunStatus.REPLAYED if subject.session is None else subject.session.engine.mode
 
 
 def status_of(subject: Subject, examined: Examined | None) -> Status:

@@ -8,6 +8,7 @@ import numpy as np
 
 from workbench.arrays import Float
 from workbench.measures.rates import Rates
+from workbench.protocol.status import RunStatus
 from workbench.record.history import History
 from workbench.tui.run import curves
 from workbench.tui.run.layer_strips import has_layers, layers_come_first
@@ -62,7 +63,7 @@ def left_charts(
     against_risk = x_axis.quantity == "ln(n/L)"
     first = curves.path_chart if against_risk else curves.risk_chart
     yield "risk", lambda: first(history, x_axis, x)
-    final = not (source.live and source.progress().state == "live")
+    final = not (source.live and source.progress().state is RunStatus.RUNNING)
     yield "margins", lambda: margin_field(history, x_axis, x, final)
     of_classes = classifies(source.config, history)
     middle = margin_chart if of_classes else curves.norm_chart

@@ -9,18 +9,16 @@ from rich.table import Table
 from rich.text import Text
 from textual.binding import Binding, BindingType
 
+from workbench.protocol.events import RunEvent
 from workbench.tui.dialogs import Sheet, palette_of
-from workbench.tui.run.pictures import NAMES
 from workbench.tui.widgets import numbers
 from workbench.tui.widgets.eventlog import event_ink
 from workbench.tui.widgets.palette import Palette
 
-Told = tuple[int, str, str]
-"""(step, kind, text) of an event."""
 REFRESH_SECONDS = 1.0
 
 
-def draw_all(events: Sequence[Told], palette: Palette) -> Table | Text:
+def draw_all(events: Sequence[RunEvent], palette: Palette) -> Table | Text:
     """The events as rows of step, kind and text, wrapped at words, the newest last."""
     if not events:
         return Text(palette.say("nothing has happened yet"), style=_style(palette, "dim"))
@@ -29,10 +27,9 @@ def draw_all(events: Sequence[Told], palette: Palette) -> Table | Text:
     table.add_column(no_wrap=True)
     table.add_column(ratio=1)
     for step, kind, text in events:
-        name = NAMES.get(kind, kind)
         table.add_row(
             Text(numbers.thousands(step), style=_style(palette, "dim")),
-            Text(palette.say(name), style=_style(palette, event_ink(name))),
+            Text(palette.say(kind), style=_style(palette, event_ink(kind))),
             Text(palette.say(text), style=_style(palette, "text")),
         )
     return table
@@ -52,7 +49,7 @@ class EventsScreen(Sheet):
         Binding("escape,e,q,enter", "close", "close"),
     ]
 
-    def __init__(self, events: Callable[[], Sequence[Told]]) -> None:
+    def __init__(self, events: Callable[[], Sequence[RunEvent]]) -> None:
         super().__init__("events")
         self.events = events
         self._shown = -1

@@ -11,13 +11,12 @@ import numpy as np
 
 from workbench.arrays import Float
 from workbench.inspector.circle import Circle, circle_of, circle_reason
-from workbench.inspector.residual import residual, scaled_residual
 from workbench.measures.directions import neuron_angles
 from workbench.measures.norms import neuron_norms
 from workbench.record.history import History
 
 if TYPE_CHECKING:
-    from workbench.run.experiment import Setup
+    from workbench.run.network import ConfiguredNetwork
 
 # The circle may take this share of the time that passes between two of its computations.
 CIRCLE_SHARE = 0.04
@@ -54,21 +53,21 @@ class CircleKeeper:
         self._ready_at = 0.0
 
     def of(
-        self, setup: Setup, step: int, outputs: Float[np.ndarray, " n"], *, now: bool
+        self, network: ConfiguredNetwork, step: int, outputs: Float[np.ndarray, " n"], *, now: bool
     ) -> Circle | None:
         """The circle of a state with these outputs; the last one while a new one would cost too much."""
-        key = (step, id(setup))
+        key = (step, id(network))
         if key == self._key or (not now and time.monotonic() < self._ready_at):
             return self._circle
-        neurons = setup.structure.neurons
+        neurons = network.structure.neurons
         if neurons is None:
             return None
         began = time.perf_counter()
-        data = setup.dataset
-        z = residual(outputs, data.y, setup.panel.loss)
-        self.scaled = setup.panel.loss != "square" and float(np.abs(z).max()) < LEAST_RESIDUAL
+        data, loss = network.dataset, network.loss
+        z = loss.residual(outputs, data.y)
+        self.scaled = not loss.regression and float(np.abs(z).max()) < LEAST_RESIDUAL
         if self.scaled:
-            z = scaled_residual(outputs, data.y, setup.panel.loss)
+            z = loss.scaled_residual(outputs, data.y)
         if np.isfinite(z).all():
             self._circle = circle_of(data.x.reshape(data.n, -1), z, neurons)
         self._key = key
@@ -77,7 +76,7 @@ class CircleKeeper:
 
 
 def moment_of(
-    setup: Setup,
+    network: ConfiguredNetwork,
     step: int,
     theta: Float[np.ndarray, " P"],
     outputs: Float[np.ndarray, "n ..."],
@@ -87,7 +86,7 @@ def moment_of(
     now: bool,
 ) -> Moment:
     """Angles, norms, signs and the circle of a state."""
-    structure, d = setup.structure, setup.dataset.d
+    structure, d = network.structure, network.dataset.d
     if structure.neurons is None:
         return Moment(step, values, reason="this network declares no neurons")
     norms = neuron_norms(theta[None], structure)[0]
@@ -101,7 +100,7 @@ def moment_of(
         angles=neuron_angles(theta[None], structure)[0],
         norms=norms,
         signs=structure.neuron_signs(theta),
-        circle=None if why_not else keeper.of(setup, step, outputs, now=now),
+        circle=None if why_not else keeper.of(network, step, outputs, now=now),
         scaled=keeper.scaled,
         reason=why_not or "",
     )

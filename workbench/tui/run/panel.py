@@ -23,6 +23,7 @@ from textual.widget import Widget
 from textual.widgets import Static
 
 from workbench.arrays import Float
+from workbench.protocol.status import RunStatus
 from workbench.tui.dialogs import palette_of
 from workbench.tui.driver import frame_ready
 from workbench.tui.routes import Go, OpenLayers
@@ -265,7 +266,9 @@ class Panel(Unbroken, Vertical, can_focus=True):
         """
         began, spent = self._frame_began
         source = self.source
-        training = source is not None and source.live and source.progress().state == "live"
+        training = (
+            source is not None and source.live and source.progress().state is RunStatus.RUNNING
+        )
         share = LIVE_SHARE if training else IDLE_SHARE
         return now - began >= max(FRAME_SECONDS, (time.thread_time() - spent) / share)
 
@@ -274,7 +277,9 @@ class Panel(Unbroken, Vertical, can_focus=True):
         source = self.source
         self.query_one("#keys", KeyLine).show(tuple(self.host.hints()))
         if source is None:
-            self.query_one("#status", StatusLine).show(Status("starting", extra=self.waiting))
+            self.query_one("#status", StatusLine).show(
+                Status(RunStatus.STARTING, extra=self.waiting)
+            )
             return
         history, data = source.history, source.data()
         self.shared.update(history, source.config, 0 if data[1] is None else len(data[1]))

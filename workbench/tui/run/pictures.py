@@ -7,20 +7,19 @@ from collections.abc import Sequence
 import numpy as np
 
 from workbench.arrays import Float
+from workbench.protocol.events import Checkpointed, Paused, RunEvent, SaddleFound
 from workbench.record.history import History
 from workbench.tui.run.moments import Moment
 from workbench.tui.run.source import Source
 from workbench.tui.run.x_axis import LN10, classifies
 from workbench.tui.widgets.chart import VLine
 from workbench.tui.widgets.compass import CompassModel
-from workbench.tui.widgets.eventlog import EventLogModel, LogEvent
+from workbench.tui.widgets.eventlog import EventLogModel
 from workbench.tui.widgets.landscape import LandscapeModel
 from workbench.tui.widgets.marks import DataDirection, KktPoint
 from workbench.tui.widgets.statusline import Status
 
 FEW_INPUTS = 40
-CHECKPOINTS = ("checkpoint", "checkpointed")
-NAMES = {"saddlefound": "saddle", "checkpointed": "checkpoint"}
 
 
 def compass_model(
@@ -89,24 +88,23 @@ def data_directions(
 
 
 def saddle_lines(
-    events: Sequence[tuple[int, str, str]], history: History, x: Float[np.ndarray, " T"]
+    events: Sequence[RunEvent], history: History, x: Float[np.ndarray, " T"]
 ) -> tuple[VLine, ...]:
     """A faint line where a saddle was found."""
-    rows = [history.nearest(step) for step, kind, _ in events if kind.startswith("saddle")]
+    rows = [history.nearest(step) for step, kind, _ in events if kind == SaddleFound.kind]
     return tuple(VLine(float(x[min(max(0, row), len(x) - 1)]), "faint") for row in rows if len(x))
 
 
-def paused_for(events: Sequence[tuple[int, str, str]]) -> str:
+def paused_for(events: Sequence[RunEvent]) -> str:
     """The reason of the last event, if that is a pause; else nothing."""
-    return events[-1][2] if events and events[-1][1] == "paused" else ""
+    return events[-1].text if events and events[-1].kind == Paused.kind else ""
 
 
-def told(events: Sequence[tuple[int, str, str]], most: int = 40) -> EventLogModel:
+def told(events: Sequence[RunEvent], most: int = 40) -> EventLogModel:
     """The last events; a checkpoint only while nothing came after it: they would push out all else."""
-    kept = [e for i, e in enumerate(events) if e[1] not in CHECKPOINTS or i == len(events) - 1]
-    return EventLogModel(
-        tuple(LogEvent(step, NAMES.get(kind, kind), text) for step, kind, text in kept[-most:])
-    )
+    last = len(events) - 1
+    shown = [e for i, e in enumerate(events) if e.kind != Checkpointed.kind or i == last]
+    return EventLogModel(tuple(shown[-most:]))
 
 
 def status_model(source: Source, moment: Moment, at_cursor: bool) -> Status:
@@ -115,7 +113,7 @@ def status_model(source: Source, moment: Moment, at_cursor: bool) -> Status:
     log_risk = values.get("log_risk")
     of_classes = classifies(source.config, source.history)
     return Status(
-        state=progress.state,  # type: ignore[arg-type]
+        state=progress.state,
         name=source.name,
         step=moment.step if at_cursor else progress.step,
         log10_risk=None if log_risk is None else log_risk / LN10,

@@ -12,6 +12,8 @@ from textual.binding import Binding, BindingType
 from textual.screen import Screen
 
 from workbench.errors import WorkbenchError, clean_text
+from workbench.protocol.events import Paused, Perturbed, SaddleFound
+from workbench.protocol.status import RunStatus
 from workbench.tui.controls import ask_fork
 from workbench.tui.routes import Go, OpenInspector, ResumeRun
 from workbench.tui.run.panel import Panel
@@ -95,7 +97,7 @@ class ReplayScreen(Unbroken, Screen[None]):
         marks = tuple(
             source.history.nearest(step) / max(1, count - 1)
             for step, kind, _ in source.events()
-            if kind in ("paused", "saddle", "perturbed")
+            if kind in (Paused.kind, SaddleFound.kind, Perturbed.kind)
         )
         self.scrubbar.show(ScrubModel(row / max(1, count - 1), f"step {int(steps[row]):,}", marks))
 
@@ -153,7 +155,7 @@ class ReplayScreen(Unbroken, Screen[None]):
 
     def note(self) -> str:
         """Why a run is what it is."""
-        if self.stored is not None and self.stored.reader.status == "lost":
+        if self.stored is not None and self.stored.reader.status is RunStatus.LOST:
             return "lost: its process died; r resumes it"
         return clean_text("▶ playing") if self.playing else ""
 

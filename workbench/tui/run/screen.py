@@ -11,6 +11,7 @@ from textual.binding import Binding, BindingType
 from textual.screen import Screen
 
 from workbench.errors import WorkbenchError
+from workbench.protocol.status import RunStatus
 from workbench.tui.bridge import Bridge
 from workbench.tui.controls import Controls
 from workbench.tui.dialogs import Confirm
@@ -119,7 +120,7 @@ class RunScreen(Unbroken, Screen[None]):
             self.notify("still starting")
             return
         session = self.controls.session
-        if session is not None and session.engine.mode == "running":
+        if session is not None and session.engine.mode is RunStatus.RUNNING:
             self.controls.pause_or_go_on()
         self.post_message(Go(OpenInspector(subject)))
 

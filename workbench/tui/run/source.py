@@ -12,18 +12,19 @@ import numpy as np
 
 from workbench.arrays import Float
 from workbench.config.run import RunConfig
-from workbench.record.checkpoint import list_checkpoints
+from workbench.protocol.events import RunEvent
+from workbench.protocol.status import RunStatus
 from workbench.record.history import History
-from workbench.record.reader import RunReader
-from workbench.run.stored import stored_config, stored_state
+from workbench.run.stored import StoredRun
 from workbench.tui.inspect.examined import LiveSubject, StoredSubject, Subject
 from workbench.tui.run.eta import seconds_to_risk
 from workbench.tui.run.moments import CircleKeeper, Moment, moment_of, recorded_moment
 from workbench.tui.run.surface import Surface, SurfaceKeeper
 
 if TYPE_CHECKING:
+    from workbench.inspector.risk_model import RiskModel
     from workbench.protocol.events import Snapshot
-    from workbench.run.experiment import Setup
+    from workbench.run.network import ConfiguredNetwork
     from workbench.run.session import Session
 
 
@@ -31,7 +32,7 @@ if TYPE_CHECKING:
 class Progress:
     """How a run is doing, for the status line."""
 
-    state: str
+    state: RunStatus
     step: int
     steps: int
     rate: float = 0.0
@@ -74,7 +75,7 @@ class Source(Protocol):
         """The names of the network's layers; none while it is not known."""
         ...
 
-    def events(self) -> Sequence[tuple[int, str, str]]:
+    def events(self) -> Sequence[RunEvent]:
         """What happened, oldest first."""
         ...
 
@@ -111,13 +112,11 @@ class LiveSource:
     def progress(self) -> Progress:
         """From the engine's snapshot."""
         engine, snapshot = self.session.engine, self.session.engine.snapshot
-        state = {"running": "live", "finished": "done", "stopped": "paused"}.get(
-            engine.mode, engine.mode
-        )
+        state = engine.mode
         if snapshot is None:
             return Progress(state, 0, engine.plan.steps)
         # The step counter is the engine's own: snapshots are rare where looking is dear.
-        step = engine.state.step if engine.mode == "running" else snapshot.step
+        step = engine.state.step if engine.mode is RunStatus.RUNNING else snapshot.step
         return Progress(
             state,
             step,
@@ -144,20 +143,21 @@ class LiveSource:
     @property
     def order(self) -> float | None:
         """L of the network's homogeneity, None where it has none."""
-        return self.session.setup.panel.order
+        return self.session.experiment.panel.order
 
     @property
     def layers(self) -> tuple[str, ...]:
         """As the network declares them."""
-        return tuple(layer.name for layer in self.session.setup.structure.layers)
+        return tuple(layer.name for layer in self.session.experiment.structure.layers)
 
     def surface(self, row: int | None) -> Surface | None:
         """Of the engine's snapshot: a run that trains keeps no θ of the records before in memory."""
         snapshot = self.session.engine.snapshot
         if snapshot is None:
             return None
-        running = snapshot.mode == "running"
-        return self._surfaces.of(self.session.setup, snapshot.step, snapshot.theta, now=not running)
+        running = snapshot.mode is RunStatus.RUNNING
+        network = self.session.experiment.network
+        return self._surfaces.of(network, snapshot.step, snapshot.theta, now=not running)
 
     def moment(self, row: int | None) -> Moment:
         """The engine's snapshot, or a record with the neurons it holds."""
@@ -169,22 +169,23 @@ class LiveSource:
                 self.history, row, "the correlation function is of the latest state"
             )
         return moment_of(
-            self.session.setup,
+            self.session.experiment.network,
             snapshot.step,
             snapshot.theta,
             snapshot.outputs,
             snapshot.values,
             self._keeper,
-            now=snapshot.mode != "running",
+            now=snapshot.mode is not RunStatus.RUNNING,
         )
 
-    def events(self) -> Sequence[tuple[int, str, str]]:
+    def events(self) -> Sequence[RunEvent]:
         """As the engine told them."""
         return self.session.events
 
     def data(self) -> tuple[Float[np.ndarray, "n ..."] | None, Float[np.ndarray, " n"] | None]:
         """The samples."""
-        return self.session.setup.dataset.x, self.session.setup.dataset.y
+        data = self.session.experiment.dataset
+        return data.x, data.y
 
     def subject(self, row: int | None) -> Subject | None:
         """The latest state: of those before there is no θ in memory."""
@@ -198,15 +199,17 @@ class StoredSource:
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
-        self.reader = RunReader(folder)
+        self.run = StoredRun(folder)
+        self.reader = self.run.reader
         self.history = History.from_reader(self.reader)
-        self.config: RunConfig | None = stored_config(folder)
-        self.name = str(self.reader.attributes.get("name") or folder.name)
-        self.setup: Setup | None = None
+        self.config: RunConfig | None = self.run.config
+        self.name = self.run.name
+        self.network: ConfiguredNetwork | None = None
+        self._risk: RiskModel | None = None
         self._keeper = CircleKeeper()
         self._surfaces = SurfaceKeeper()
         self._moment: Moment | None = None
-        self._events: list[tuple[int, str, str]] | None = None
+        self._events: list[RunEvent] | None = None
         self._checked = 0.0
         self._news = True
 
@@ -215,15 +218,13 @@ class StoredSource:
 
         A model class of the user's is never imported for looking.
         """
-        if self.config is None or self.config.model.kind == "torch":
+        if self.config is None or self.config.own_network:
             return
         import workbench.theory.ncf.kkt  # noqa: F401  (slow to load, and wanted by the next frame)
-        from workbench.run.experiment import set_up
-        from workbench.run.stored import stored_dataset
 
-        config = self.config.for_looking()
-        cpu = config.model_copy(update={"device": config.device.model_copy(update={"kind": "cpu"})})
-        self.setup = set_up(cpu, stored_dataset(self.reader))
+        network = self.run.network()
+        self._risk = network.risk()
+        self.network = network
         self._moment = None
         self._news = True
 
@@ -238,13 +239,7 @@ class StoredSource:
     def progress(self) -> Progress:
         """From the file's status and its last record."""
         steps = self.history.step
-        status = self.reader.status
-        state = {
-            "finished": "replay",
-            "stopped": "replay",
-            "running": "live",
-            "paused": "paused",
-        }.get(status, status)
+        state = self.reader.status.looked_at_again
         planned = self.config.train.steps if self.config is not None else 0
         return Progress(state, int(steps[-1]) if len(steps) else 0, planned)
 
@@ -256,20 +251,15 @@ class StoredSource:
         step = int(self.history.step[row])
         if self._moment is not None and self._moment.step == step:
             return self._moment
-        if self.setup is None or "theta" not in self.reader.series_names():
+        if self.network is None or self._risk is None or "theta" not in self.reader.series_names():
             loading = self._can_prepare()
             reason = "loading the network …" if loading else "θ was not recorded"
             self._moment = recorded_moment(self.history, row, reason, waiting=loading)
             return self._moment
-        import torch
-
-        theta = np.asarray(self.reader.read("theta", slice(row, row + 1)))[0]
-        with torch.no_grad():
-            self.setup.state.theta.copy_(torch.from_numpy(theta))
-            out = self.setup.model(self.setup.program.x)
-        outputs = out.reshape(self.setup.output_shape).double().numpy()
+        theta = np.asarray(self.reader.read("theta", slice(row, row + 1)), dtype=np.float64)[0]
+        outputs = self._risk.outputs(theta)
         values = recorded_moment(self.history, row, "").values
-        self._moment = moment_of(self.setup, step, theta, outputs, values, self._keeper, now=True)
+        self._moment = moment_of(self.network, step, theta, outputs, values, self._keeper, now=True)
         return self._moment
 
     @property
@@ -281,36 +271,36 @@ class StoredSource:
     @property
     def layers(self) -> tuple[str, ...]:
         """As the network declares them, once it is rebuilt."""
-        setup = self.setup
-        return () if setup is None else tuple(layer.name for layer in setup.structure.layers)
+        found = self.network
+        return () if found is None else tuple(layer.name for layer in found.structure.layers)
 
     def surface(self, row: int | None) -> Surface | None:
         """At a record where θ was recorded, else at the checkpoint before it."""
-        if self.setup is None or not self.history.length:
+        if self.network is None or not self.history.length:
             return None
         row = self.history.length - 1 if row is None else min(row, self.history.length - 1)
         step = int(self.history.step[row])
         if "theta" in self.reader.series_names():
             theta = np.asarray(self.reader.read("theta", slice(row, row + 1)))[0]
-            return self._surfaces.of(self.setup, step, theta, now=True)
-        before = [at for at, _ in list_checkpoints(self.folder) if at <= step]
-        if not before:
+            return self._surfaces.of(self.network, step, theta, now=True)
+        before = self.run.steps[self.run.steps <= step]
+        if not before.size:
             return Surface(step, reason="no checkpoint before this step")
-        theta = stored_state(self.folder, self.reader, max(before))[0]
-        return self._surfaces.of(self.setup, max(before), theta, now=True)
+        at = int(before[-1])
+        return self._surfaces.of(self.network, at, self.run.theta(at), now=True)
 
     def _can_prepare(self) -> bool:
         return (
-            self.setup is None
+            self.network is None
             and "theta" in self.reader.series_names()
             and self.config is not None
-            and self.config.model.kind != "torch"
+            and not self.config.own_network
         )
 
-    def events(self) -> Sequence[tuple[int, str, str]]:
+    def events(self) -> Sequence[RunEvent]:
         """As recorded; read again only while there may be more."""
         if self._events is None or self.reader.live:
-            self._events = [(e.step, e.kind, e.text) for e in self.reader.events()]
+            self._events = list(self.reader.events())
         return self._events
 
     def data(self) -> tuple[Float[np.ndarray, "n ..."] | None, Float[np.ndarray, " n"] | None]:
@@ -323,4 +313,4 @@ class StoredSource:
 
     def close(self) -> None:
         """Close the file."""
-        self.reader.close()
+        self.run.close()

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from torch import nn
 
     from workbench.measures.plane import PlaneSurface
-    from workbench.run.experiment import Setup
+    from workbench.run.network import ConfiguredNetwork
 
 GRID = 65
 """Points a side: as many as a tall terminal has half cells."""
@@ -71,20 +71,20 @@ class SurfaceKeeper:
 
     def __init__(self) -> None:
         self._planes: dict[int, PlaneSurface] = {}
-        self._of: Setup | None = None
+        self._of: ConfiguredNetwork | None = None
         self._kept: Surface | None = None
         self._ready_at = 0.0
         self._dear = False
 
     def of(
-        self, setup: Setup, step: int, theta: Float[np.ndarray, " P"], *, now: bool
+        self, network: ConfiguredNetwork, step: int, theta: Float[np.ndarray, " P"], *, now: bool
     ) -> Surface | None:
         """The surface of a state; the last one while a new one would cost too much.
 
         `now`: nothing trains that would have to wait, so it is drawn at once, and fine.
         """
-        if self._of is not setup:
-            self._planes, self._of, self._kept, self._dear = {}, setup, None, False
+        if self._of is not network:
+            self._planes, self._of, self._kept, self._dear = {}, network, None, False
         points = COARSE if self._dear and not now else GRID
         kept = self._kept
         early = not now and time.monotonic() < self._ready_at
@@ -92,7 +92,7 @@ class SurfaceKeeper:
         if kept is not None and (same or early):
             return kept
         if points not in self._planes:
-            self._planes[points] = plane_of(setup.model, setup.dataset.x, points)
+            self._planes[points] = plane_of(network.model, network.dataset.x, points)
         began = time.perf_counter()
         self._kept = surface_of(self._planes[points], step, theta)
         cost = time.perf_counter() - began

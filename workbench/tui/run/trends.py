@@ -9,6 +9,7 @@ import numpy as np
 
 from workbench.arrays import Float, Int
 from workbench.config.run import RunConfig
+from workbench.losses.registry import loss_of
 from workbench.measures.rates import Rates, rates
 from workbench.record.history import History
 from workbench.record.schema import SERIES
@@ -46,8 +47,8 @@ class Trend:
     """A scalar series as a line: `drawn` is what its bars show, `told` its value in words; bars over less
     than `least` are not drawn over the whole height.
 
-    Of more lines than fit, those with the largest `rank` are left out; `late` is the rank in the late
-    phase, where other numbers matter.
+    Of more lines than fit, those with the largest `rank` are left out, None: always; `late` is the rank in
+    the late phase, where other numbers matter.
     """
 
     name: str
@@ -55,7 +56,7 @@ class Trend:
     color: str
     told: Callable[[float], str]
     drawn: Callable[[Floats], Floats] = _same
-    rank: int = 0
+    rank: int | None = 0
     late: int = 0
     least: float = 0.0
 
@@ -68,18 +69,28 @@ def _log10(value: float) -> str:
     return log_risk_text(value / LN10)
 
 
+def _log10_of(values: Floats) -> Floats:
+    with np.errstate(divide="ignore", invalid="ignore"):
+        return np.asarray(np.log10(values))
+
+
+_SHORT = _number(".3g")
+
 TRENDS: tuple[Trend, ...] = (
     Trend("log_risk", "log₁₀ L", "cyan", _log10, _decades, 0, 0, LEAST_DECADES),
     Trend("margin_normalized", "margin γ", "min", _number("+.5f"), rank=1, late=1),
     Trend("margin_smoothed", "smoothed γ~", "teal", _number("+.5f"), _positive, rank=9, late=2),
-    Trend("margin_multi", "by layer γ_m", "pink", _number("+.3g"), rank=7, late=9),
-    Trend("rho", "‖θ‖", "green", _number(".4g"), rank=2, late=6),
-    Trend("grad_norm_log", "log₁₀ ‖∇L‖", "blue", _log10, _decades, 3, 10, LEAST_DECADES),
+    Trend("margin_multi", "by layer γ_m", "pink", _number("+.3g"), rank=7, late=12),
+    Trend("rho", "‖θ‖", "green", _number(".4g"), rank=2, late=8),
+    Trend("grad_norm_log", "log₁₀ ‖∇L‖", "blue", _log10, _decades, 3, 13, LEAST_DECADES),
     Trend("alignment", "angle to −∇L", "orange", angle_text, _log_degrees, 4, 3, LEAST_DECADES),
-    Trend("path_length", "path", "yellow", _number(".5g"), rank=5, late=4),
-    Trend("learning_rate_log", "log₁₀ η", "purple", _log10, _decades, 8, 8, LEAST_DECADES),
-    Trend("time_log", "log₁₀ T", "blue", _log10, _decades, 10, 7, LEAST_DECADES),
-    Trend("accuracy", "accuracy", "purple", "{:.2%}".format, rank=6, late=11),
+    Trend("kkt_epsilon", "KKT error ε", "purple", _SHORT, _log10_of, None, 4, LEAST_DECADES),
+    Trend("kkt_delta", "KKT error δ", "pink", _SHORT, _log10_of, None, 5, LEAST_DECADES),
+    Trend("path_length", "path", "yellow", _number(".5g"), rank=5, late=6),
+    Trend("learning_rate_log", "log₁₀ η", "purple", _log10, _decades, 8, 10, LEAST_DECADES),
+    Trend("time_log", "log₁₀ T", "blue", _log10, _decades, 10, 9, LEAST_DECADES),
+    Trend("margin_discrete", "descent γ^", "teal", _number("+.5f"), _positive, None, 11),
+    Trend("accuracy", "accuracy", "purple", "{:.2%}".format, rank=6, late=14),
 )
 
 
@@ -106,13 +117,14 @@ def spark_model(
         TRENDS if classifies(config, history) else [t for t in TRENDS if t.name not in OF_CLASSES]
     )
     rows = [
-        (t.late if late else t.rank, row)
+        (rank, row)
         for t in told
-        if (row := _row(history, t, cursor, rows_of_bars))
+        if (rank := t.late if late else t.rank) is not None
+        and (row := _row(history, t, cursor, rows_of_bars))
     ]
     if late and found is not None and len(found) and cursor is None:
         risk = f"{found.risk[-1]:.4f} | {found.risk_theory[-1]:.4f}"
-        rows.append((5, SparkRow("Δln L/Δln T", found.risk, risk, "cyan")))
+        rows.append((7, SparkRow("Δln L/Δln T", found.risk, risk, "cyan")))
     kept = {rank for rank, _ in sorted(rows, key=lambda row: row[0])[:most]}
     return SparkModel(
         rows=tuple(row for rank, row in rows if rank in kept), title=headline(config, n, h)
@@ -127,7 +139,8 @@ def rates_of(
         return None
     extra = float(np.log(max(1, n))) if config.loss.reduction == "mean" else 0.0
     summed = history.scalar("log_risk") + extra
-    return rates(history.scalar("time_log"), summed, history.scalar("rho"), order, config.loss.kind)
+    loss = loss_of(config.loss.kind)
+    return rates(history.scalar("time_log"), summed, history.scalar("rho"), order, loss)
 
 
 def even_rows(x: Float[np.ndarray, " T"], x_axis: XAxis) -> Int[np.ndarray, " k"]:

@@ -18,6 +18,7 @@ from textual.screen import Screen
 from textual.widgets import Static
 
 from workbench.errors import WorkbenchError
+from workbench.protocol.status import RunStatus
 from workbench.tui.dialogs import palette_of
 from workbench.tui.run.layout import NARROW, WIDE
 from workbench.tui.unbroken import Unbroken
@@ -26,7 +27,7 @@ from workbench.tui.widgets.chart import LineChart
 from workbench.tui.widgets.compass import Compass
 from workbench.tui.widgets.keyline import KeyHint, KeyLine
 from workbench.tui.widgets.listing import Cell, Listing, lines
-from workbench.tui.widgets.statusline import State, Status, StatusLine
+from workbench.tui.widgets.statusline import Status, StatusLine
 
 if TYPE_CHECKING:
     from workbench.inspector.state import InspectedState
@@ -55,7 +56,7 @@ class VerdictScreen(Unbroken, Screen["Optimality | None"]):
         name: str,
         state: InspectedState,
         known: Optimality | None = None,
-        word: State = "replay",
+        word: RunStatus = RunStatus.REPLAYED,
     ) -> None:
         super().__init__()
         self.run_name = name

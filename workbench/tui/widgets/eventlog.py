@@ -5,6 +5,7 @@ from __future__ import annotations
 import textwrap
 from dataclasses import dataclass
 
+from workbench.protocol.events import RunEvent
 from workbench.tui.widgets import numbers
 from workbench.tui.widgets.cells import Grid, clip, text_width
 from workbench.tui.widgets.painted import Painted
@@ -28,19 +29,10 @@ LINES = 4
 
 
 @dataclass(frozen=True)
-class LogEvent:
-    """Something that happened at a step."""
-
-    step: float
-    kind: str
-    text: str = ""
-
-
-@dataclass(frozen=True)
 class EventLogModel:
     """All events, or the last few; as many as fit are shown."""
 
-    events: tuple[LogEvent, ...] = ()
+    events: tuple[RunEvent, ...] = ()
     title: str = "events"
     empty: str = "nothing yet"
 
@@ -87,7 +79,7 @@ def event_ink(kind: str) -> str:
     return _INKS.get(kind.lower(), "cyan")
 
 
-def _written(event: LogEvent, width: int, palette: Palette) -> list[str]:
+def _written(event: RunEvent, width: int, palette: Palette) -> list[str]:
     """The text behind the kind, then further lines, broken at words; at least one line."""
     front = text_width(palette.say(event.kind)) + 1
     # A placeholder keeps the kind's room on the first line.

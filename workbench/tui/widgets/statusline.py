@@ -5,35 +5,19 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from typing import Literal
 
+from workbench.protocol.status import RunStatus
 from workbench.tui.widgets import numbers
 from workbench.tui.widgets.cells import Grid, clip, text_width
 from workbench.tui.widgets.painted import Painted
 from workbench.tui.widgets.palette import Palette
-
-State = Literal[
-    "live", "paused", "replay", "lost", "diverged", "stalled", "done", "failed", "starting"
-]
-
-_STATES: dict[str, tuple[str, str]] = {
-    "live": ("●", "good"),
-    "paused": ("❚❚", "warn"),
-    "replay": ("◀▶", "warn"),
-    "lost": ("✗", "min"),
-    "diverged": ("▲", "min"),
-    "stalled": ("■", "warn"),
-    "failed": ("✗", "min"),
-    "done": ("✓", "cyan"),
-    "starting": ("○", "dim"),
-}
 
 
 @dataclass(frozen=True)
 class Status:
     """The fields of the line; None is not shown."""
 
-    state: State = "starting"
+    state: RunStatus = RunStatus.STARTING
     name: str = ""
     step: float | None = None
     log10_risk: float | None = None
@@ -91,9 +75,9 @@ def draw_status(status: Status | None, width: int, height: int, palette: Palette
     grid = Grid(width, height, palette, back=palette.ink("bar"))
     if status is None or height < 1:
         return grid
-    dot, ink = _STATES.get(status.state, _STATES["starting"])
-    column = grid.text(0, 1 if width > 20 else 0, dot, ink)
-    column = grid.text(0, column + 1, status.state, ink) + 1
+    state = status.state
+    column = grid.text(0, 1 if width > 20 else 0, state.glyph, state.ink)
+    column = grid.text(0, column + 1, state.word, state.ink) + 1
     room, name = width - column - 1, palette.say(status.name)
 
     def size(item: tuple[int, str, str]) -> int:

@@ -1,0 +1,23 @@
+"""What the engine asks of a candidate for a saddle: the inspector's verdict on it."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from workbench.engine.saddle_watch import Answer, Confirm
+from workbench.inspector.time_limit import timed_judgement
+from workbench.run.experiment import Experiment
+
+
+def confirmation(experiment: Experiment) -> Confirm:
+    """The question, with a copy of the network of its own."""
+    risk = experiment.risk()
+
+    def confirm(theta: np.ndarray, step: int) -> Answer:
+        found = timed_judgement(experiment.inspected(theta, step=step, risk=risk))
+        if found is None:
+            return Answer(False, "", 0.0)
+        words = " ".join(found.reasons)
+        return Answer(found.verdict == "saddle", words, found.evidence.escape_rate or 0.0)
+
+    return confirm

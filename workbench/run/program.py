@@ -1,0 +1,97 @@
+"""The way to step that [train] asks for."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from math import log
+
+from torch import Tensor
+
+from workbench.config.run import Engine
+from workbench.engine.batches import Minibatches
+from workbench.engine.eager import EagerProgram
+from workbench.engine.flow_field import FlowField
+from workbench.engine.flow_program import FlowProgram
+from workbench.engine.loss_based import LossBasedRule
+from workbench.engine.normalized import NormalizedRule
+from workbench.engine.own_rule import own_rule
+from workbench.engine.program import StepProgram
+from workbench.engine.rules import ConstantRule, StepRule
+from workbench.engine.smoothness import SmoothnessRule
+from workbench.errors import BadInput
+from workbench.losses.registry import names_where
+from workbench.models.repeatable import draws
+from workbench.run.network import ConfiguredNetwork
+
+ENGINES: Mapping[Engine, type[EagerProgram]] = {"auto": EagerProgram, "eager": EagerProgram}
+"""The step program that every `device.engine` names."""
+
+
+def program_of(network: ConfiguredNetwork, x: Tensor, y: Tensor) -> StepProgram:
+    """Steps of the network, whose flat θ is on the device of the samples x (n, …) and labels y (n).
+
+    Raises:
+        BadInput: the network does not allow the rule, or the batch is larger than the samples.
+    """
+    config = network.config
+    train, reduction = config.train, config.loss.reduction
+    batches = None
+    if 0 < train.batch < len(y):
+        batches = Minibatches(len(y), train.batch, config.init.seed, x.device)
+    rule = _rule(network, x, batches)
+    engine = ENGINES[config.device.engine]
+    stepping = engine(
+        network.model, x, y, loss=network.loss, reduction=reduction, rule=rule, batches=batches
+    )
+    if train.rule != "flow":
+        return stepping
+    _require_flow(network)
+    field = FlowField(
+        network.model,
+        x,
+        y,
+        loss=network.loss,
+        reduction=reduction,
+        order=network.homogeneity.order,
+        gate_width=0.0 if network.structure.description.smooth_gates else train.gate_width,
+    )
+    goal = None if train.until is None else train.until.log10_risk * log(10.0)
+    return FlowProgram(field, stepping, rtol=train.rtol, log_risk=goal)
+
+
+def _rule(network: ConfiguredNetwork, x: Tensor, batches: Minibatches | None) -> StepRule:
+    """How far a step goes; a flow's rows are evaluated by a program with the constant rule."""
+    train = network.config.train
+    if train.rule == "normalized":
+        return NormalizedRule(train.lr, train.max_update)
+    if train.rule == "loss-based":
+        log_n = log(len(x)) if network.config.loss.reduction == "sum" else 0.0
+        per_epoch = batches.per_epoch if batches is not None else 1
+        return LossBasedRule(train.lr, train.floor, per_epoch, log_n)
+    if train.rule == "torch":
+        return own_rule(train.class_path or "", train.arguments or {})
+    if train.rule == "smoothness":
+        parts = tuple(slice(p.start, p.stop) for p in network.structure.parameters)
+        return SmoothnessRule(parts, float(x.flatten(1).norm(dim=1).max()))
+    return ConstantRule(train.lr)
+
+
+def _require_flow(network: ConfiguredNetwork) -> None:
+    """Refuse networks whose flow is not one of ordinary differential equations, or has no far chart."""
+    kind, loss = network.config.model.kind, network.loss
+    if draws(network.model):
+        raise BadInput(
+            f"train.rule 'flow' follows one risk, and the network of model.kind '{kind}' draws "
+            "random numbers, another risk at every step; allowed here: the other rules."
+        )
+    if network.mixes_samples:
+        raise BadInput(
+            "train.rule 'flow' follows every sample by itself, and model.batch_norm = true mixes them; "
+            "allowed here: the rules constant, normalized, loss-based."
+        )
+    if network.homogeneity.order is None and not loss.regression:
+        raise BadInput(
+            f"train.rule 'flow' with loss.kind '{loss.name}' needs a homogeneous network, and model.kind "
+            f"'{kind}' is not; allowed here: loss.kind {names_where(lambda loss: loss.regression)}, or the "
+            "rules constant, normalized, loss-based."
+        )

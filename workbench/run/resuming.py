@@ -1,0 +1,160 @@
+"""Whether a stored run can go on, and as itself: refusals in a sentence, before anything is written."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from math import log
+
+import numpy as np
+import torch
+
+from workbench.arrays import Array
+from workbench.config.run import RunConfig
+from workbench.config.toml import override, parse_config, parse_toml, to_toml
+from workbench.engine.own_rule import OWN
+from workbench.engine.state import MEMORY
+from workbench.errors import BadInput, StorageError, clean_text
+from workbench.record.checkpoint import Checkpoint, latest_checkpoint
+from workbench.record.history import History
+from workbench.run.experiment import Experiment
+from workbench.run.stored import StoredRun
+
+
+@dataclass(frozen=True, eq=False)
+class Resumed:
+    """A run at its newest good checkpoint: ready to be stepped, with the records up to there."""
+
+    name: str
+    experiment: Experiment
+    history: History
+
+
+def resumed(run: StoredRun, steps: int | None, trust: bool) -> Resumed:
+    """The run as it was at its newest good checkpoint; `steps` moves its end.
+
+    Raises:
+        BadInput: it has nothing left to do, has diverged, names classes that are not trusted, or would go
+            on as another run.
+        StorageError: it cannot be read, or its checkpoint does not fit its configuration.
+    """
+    checkpoint = latest_checkpoint(run.folder)
+    at = 0 if checkpoint is None else checkpoint.step
+    if run.reader.status == "diverged":
+        raise BadInput(
+            f"run {run.folder.name} diverged, and would again; fork it with a smaller "
+            f"train.lr: workbench fork {run.folder.name} --at {at} --set train.lr=…"
+        )
+    history = History()
+    if checkpoint is not None:
+        history = run.past(int(checkpoint.arrays["recorded_step"]))
+    config = run.config
+    if steps is not None:
+        config = parse_config(
+            override(parse_toml(to_toml(config), "config"), [f"train.steps={steps}"]), "--steps"
+        )
+    _require_unfinished(run, config, at, history)
+    layouts = {name: run.reader.shape(name)[1:] for name in run.reader.series_names()}
+    if checkpoint is not None:
+        _require_rule(config, checkpoint.arrays, run.folder.name)
+    experiment = run.experiment(config, trust=trust)
+    if checkpoint is not None:
+        _require_engine(experiment, checkpoint.attributes.get("engine"), run.folder.name)
+    _require_series(experiment, layouts, run.folder.name)
+    # Measures that came with a later version are not in the file.
+    experiment = replace(experiment, panel=replace(experiment.panel, only=frozenset(layouts)))
+    if checkpoint is not None:
+        _load(experiment, checkpoint, run.folder.name)
+    return Resumed(run.name, experiment, history)
+
+
+def forked(run: StoredRun, config: RunConfig, at: int, trust: bool) -> Experiment:
+    """Ready to be stepped as `config` says from the state that the run stored at step `at`.
+
+    Raises BadInput when no state of that step is stored, or the configuration does not fit it.
+    """
+    experiment = run.experiment(config, trust=trust)
+    theta = run.theta(at)
+    if theta.size != experiment.structure.size:
+        raise BadInput(
+            f"run {run.folder.name} has {theta.size:,} parameters and the fork "
+            f"{experiment.structure.size:,}; model and data must keep their sizes."
+        )
+    if at >= config.train.steps:
+        raise BadInput(
+            f"--at {at} is not before train.steps = {config.train.steps:,}; set train.steps higher."
+        )
+    state = experiment.state
+    with torch.no_grad():
+        state.theta.copy_(torch.from_numpy(theta))
+    state.step, state.time, state.time_log = at, run.time(at), run.time_log(at)
+    if config.model == run.config.model:
+        state.memory.update(run.buffers(at))
+    return experiment
+
+
+def _require_unfinished(run: StoredRun, config: RunConfig, at: int, history: History) -> None:
+    """Refuse to go on where the run has reached its end."""
+    # Killed after its last checkpoint and before its file said so, it has still to finish.
+    finished = run.reader.status == "finished"
+    # Killed before its first record was on disk, it has no risk yet.
+    until = config.train.until
+    risks = history.scalar("log_risk") if history.length else np.zeros(0)
+    if finished and until and len(risks) and risks[-1] <= until.log10_risk * log(10.0):
+        raise BadInput(
+            f"run {run.folder.name} has reached the risk of its train.until; to go on below it: workbench "
+            f"fork {run.folder.name} --at {at} --set train.until.log10_risk=…"
+        )
+    if at > config.train.steps or (finished and at == config.train.steps):
+        raise BadInput(
+            f"run {run.folder.name} has finished its {config.train.steps:,} steps; "
+            "give --steps with a larger number to go on."
+        )
+
+
+def _require_rule(config: RunConfig, arrays: Mapping[str, Array], name: str) -> None:
+    """Refuse to go on from a checkpoint of a step rule of the user's where another is configured now."""
+    if config.train.rule != "torch" and any(key.startswith(MEMORY + OWN) for key in arrays):
+        raise BadInput(
+            f"the steps of run {name} were those of a rule of its own, and train.rule is now "
+            f"'{config.train.rule}'; allowed: 'torch' with its train.class."
+        )
+
+
+def _require_engine(experiment: Experiment, taken: object, name: str) -> None:
+    """Refuse to go on with another engine than the one that took the steps so far, None: none has."""
+    now, config = experiment.program.name, experiment.config
+    if taken is None or taken == now:
+        return
+    raise BadInput(
+        f"the steps of run {name} were taken by the engine '{clean_text(str(taken), 60)}', and its "
+        f"configuration (train.rule = '{config.train.rule}', device.engine = '{config.device.engine}') "
+        f"takes '{now}' now; a run keeps its engine, fork it to change."
+    )
+
+
+def _require_series(
+    experiment: Experiment, layouts: Mapping[str, tuple[int, ...]], name: str
+) -> None:
+    """Refuse to go on where the file holds a series that nothing measures any more."""
+    shapes = {"step": (), **experiment.panel.shapes()}
+    for series, shape in layouts.items():
+        if series not in shapes:
+            raise BadInput(
+                f"run {name} records '{series}', and a run of its configuration does not; train.rule "
+                "and measures.classes must be as at its start."
+            )
+        if shapes[series] != shape:
+            raise BadInput(
+                f"run {name} records '{series}' with values of shape {shape}, and now they have shape "
+                f"{shapes[series]}."
+            )
+
+
+def _load(experiment: Experiment, checkpoint: Checkpoint, name: str) -> None:
+    try:
+        experiment.state.load(checkpoint.arrays)
+    except (KeyError, ValueError) as error:
+        raise StorageError(
+            f"the checkpoint of run {name} does not fit its configuration: {error}."
+        ) from error

@@ -1,0 +1,51 @@
+"""How far the samples of a stored run are from another class, at one of its states."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from workbench.config.data import ClassesData
+from workbench.errors import BadInput
+from workbench.inspector.robustness import PICTURES, Robustness, robustness, spread_samples
+from workbench.losses.registry import names_where
+from workbench.run.stored import StoredRun
+
+
+def robustness_of(
+    run: StoredRun,
+    at: int | None = None,
+    *,
+    samples: int,
+    anywhere: bool = False,
+    trust: bool = False,
+    report: Callable[[float], None] = lambda done: None,
+) -> Robustness:
+    """L2-robustness of a stored state on `samples` of the run's samples, evenly spread.
+
+    `at` None: of the last state. Pictures stay within 0..1 unless `anywhere`.
+
+    Raises:
+        BadInput: the run does not classify or mixes its samples, no state of that step is stored, or the
+            model's class is not trusted.
+    """
+    network = run.network(trust=trust)
+    if not network.classifies:
+        raise BadInput(
+            f"robustness is how far a sample is from another class, and run {run.folder.name} does not "
+            "classify; allowed are labels −1 and 1, or classes with loss.kind "
+            f"{names_where(lambda loss: loss.labels == 'classes')}."
+        )
+    if network.mixes_samples:
+        raise BadInput(
+            f"robustness is a property of single samples, and in the network of run {run.folder.name} an "
+            "output depends on the other samples (batch statistics); allowed are networks without."
+        )
+    state = run.state(at, network=network)
+    box = PICTURES if isinstance(run.config.data, ClassesData) and not anywhere else None
+    return robustness(
+        state,
+        spread_samples(state.n, samples),
+        box=box,
+        layer_orders=network.homogeneity.layer_orders,
+        report=report,
+    )
