@@ -7,6 +7,11 @@ import pytest
 
 from tests import reference_ncf as ref
 from workbench.theory.ncf.certificate import certify
+from workbench.theory.ncf.flow_paths import flow_paths
+from workbench.theory.ncf.frozen_residual import frozen_paths
+from workbench.theory.ncf.kkt import kkt_points
+from workbench.theory.ncf.kkt_cells import refusal
+from workbench.theory.ncf.merged_lines import merge_lines
 from workbench.theory.ncf.ncf import Ncf
 from workbench.theory.ncf.neuron import ORDER, NeuronKind
 from workbench.theory.numerics.min_norm import least_norm
@@ -77,6 +82,25 @@ def test_many_copies_of_few_lines_merge_quickly():
     few = rng.normal(size=(5, 4))
     x = rng.choice([-2.0, 0.5, 1.0], size=(20_000, 1)) * few[rng.integers(0, 5, 20_000)]
     assert len(Ncf(x, np.ones(20_000), NeuronKind.SQUARED_RELU, 0.1).merged_lines.axis) == 5
+
+
+@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("d", [2, 3])
+def test_lines_are_merged_once_for_points_and_paths(monkeypatch, d, kind):
+    merged = []
+
+    def counted(*data):
+        merged.append(data)
+        return merge_lines(*data)
+
+    monkeypatch.setattr("workbench.theory.ncf.ncf.merge_lines", counted)
+    rng = np.random.default_rng(0)
+    ncf = Ncf(rng.normal(size=(7, d)), rng.normal(size=7), kind, 0.1)
+    found = kkt_points(ncf)
+    frozen_paths(1e-3 * neurons(kind, d), ncf, found, 0.1)
+    flow_paths(1e-3 * neurons(kind, d), ncf, found, 0.1)
+    assert refusal(ncf, 10_000) is None
+    assert len(merged) == 1
 
 
 def test_opposite_labels_on_one_input_cancel():

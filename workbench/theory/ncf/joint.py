@@ -91,7 +91,7 @@ def kkt_joint(
         reason = outcome.why_not
     outcome = replace(outcome, iterations=starts, residual=largest_residual(points))
     statistics = {"starts": float(starts), "distinct": float(len(groups))}
-    return KktSet(by_value(points), "multistart", False, reason, None, 0.0, p, outcome, statistics)
+    return KktSet(by_value(points), "multistart", False, reason, None, p, outcome, statistics)
 
 
 def _ascend(

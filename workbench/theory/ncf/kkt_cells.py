@@ -81,12 +81,12 @@ def kkt_cells(ncf: Ncf, *, cap: int = CAP, cancel: Callable[[], bool] | None = N
     Raises:
         ValueError: the data or the leak is unusable.
     """
-    lines, kind, leak, d = ncf.merged_lines, ncf.kind, ncf.leak, ncf.dimension
+    lines, kind, d = ncf.merged_lines, ncf.kind, ncf.dimension
     statistics = {"lines": float(len(lines.axis))}
     reason = refusal(ncf, cap)
     if reason is not None:
         outcome = Outcome(End.OUT_OF_STEPS, 0, reason=reason)
-        return KktSet((), "exact", False, reason, kind, leak, d, outcome, statistics)
+        return KktSet((), "exact", False, reason, kind, d, outcome, statistics)
     rows = lines.source.x[lines.kinked]
     statistics["cell_bound"] = float(cell_bound(len(rows), rank_of(rows, d)))
     search = squared_points if kind is NeuronKind.SQUARED_RELU else two_layer_points
@@ -95,5 +95,5 @@ def kkt_cells(ncf: Ncf, *, cap: int = CAP, cancel: Callable[[], bool] | None = N
     outcome = replace(candidates.outcome, residual=largest_residual(points))
     reason = outcome.why_not or examined("cell", lines)
     return KktSet(
-        by_value(points), "exact", outcome.converged, reason, kind, leak, d, outcome, statistics
+        by_value(points), "exact", outcome.converged, reason, kind, d, outcome, statistics
     )

@@ -49,7 +49,6 @@ def kkt_circle(ncf: Ncf) -> KktSet:
         True,
         examined("arc", ncf.merged_lines),
         ncf.kind,
-        ncf.leak,
         2,
         Outcome(End.CONVERGED, arcs, largest_residual(points)),
         statistics,

@@ -85,7 +85,6 @@ def kkt_multistart(
         False,
         reason,
         ncf.kind,
-        ncf.leak,
         ncf.dimension,
         replace(outcome, residual=largest_residual(points)),
         statistics,

@@ -100,7 +100,6 @@ class KktSet:
     complete: bool
     reason: str
     neuron: NeuronKind | None
-    leak: float
     dimension: int
     outcome: Outcome
     statistics: Mapping[str, float] = field(default_factory=dict)

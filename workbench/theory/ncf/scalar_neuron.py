@@ -83,7 +83,7 @@ def kkt_scalar(ncf: Ncf) -> KktSet:
         points.append(KktPoint(np.array([0.0, flat[0]]), 0.0, 0.0, 0.0, "flat", share, extent))
     reason = "closed form for inputs of one number"
     outcome = Outcome(End.CONVERGED, 0, largest_residual(points))
-    return KktSet(by_value(points), "exact", True, reason, ncf.kind, float(ncf.leak), 1, outcome)
+    return KktSet(by_value(points), "exact", True, reason, ncf.kind, 1, outcome)
 
 
 def _on_side(slopes: Slopes, side: float, ncf: Ncf) -> list[KktPoint]:
