@@ -101,8 +101,8 @@ async def test_states_are_told_without_colour(runs_dir: Path) -> None:
         await pilot.pause(0.3)
         lines = screen_lines(app)
         assert "".join(lines).isascii()
-        assert any("gamma" in line and "^ diverged" in line for line in lines)
-        assert any("alpha" in line and "+ finished" in line for line in lines)
+        assert any("gamma" in line and "^  diverged" in line for line in lines)
+        assert any("alpha" in line and "+  finished" in line for line in lines)
         marks = sorted(line[0] for line in lines if "finished" in line or "diverged" in line)
         assert marks == [" ", " ", "1", "2"]
 

@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 from cases import finished
 
+from workbench.config.models import TorchModel
 from workbench.presets import load_config
 from workbench.run.session import Session
 from workbench.run.stored import StoredRun
@@ -301,10 +302,9 @@ async def test_a_stored_class_of_ones_own_is_not_imported_for_looking(tmp_path):
             lambda: isinstance(app.screen, ReplayScreen) and app.screen.panel.source is not None
         )
         await pilot.pause(0.3)
-        model = app.screen.panel.source.config.model.model_copy(update={"kind": "torch"})
-        app.screen.panel.source.config = app.screen.panel.source.config.model_copy(
-            update={"model": model}
-        )
+        source = app.screen.panel.source
+        model = TorchModel.model_validate({"kind": "torch", "class": "nowhere:Net"})
+        source.config = source.config.model_copy(update={"model": model})
         await pilot.press("i")
         await until(lambda: isinstance(app.screen, InspectorScreen))
         await until(lambda: "--trust" in said(app, "waiting"))
