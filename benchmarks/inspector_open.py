@@ -44,7 +44,7 @@ async def measure(runs: Path) -> list[tuple[float, float, float]]:
     app = WorkbenchApp.to_run("kh24-fig1", SETTINGS, runs)
     found = []
     async with app.run_test(size=(120, 40)) as pilot:
-        while app.session is None or app.session.engine.mode != "paused":
+        while app.session is None or app.session.engine.status != "paused":
             await asyncio.sleep(0.02)
         await pilot.pause(1.0)
         for _ in range(ROUNDS):

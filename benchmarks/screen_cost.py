@@ -112,7 +112,7 @@ def _screen(name: str, seconds: float, folder: Path) -> Rates:
     marks: list[Mark] = []
 
     def look() -> None:
-        if app.session is None or app.session.engine.mode != "running" or found:
+        if app.session is None or app.session.engine.status != "running" or found:
             return
         marks.append(Mark.at(app.session.engine.state.step))
         first = next((m for m in marks if m.wall >= marks[0].wall + WARM_SECONDS), marks[-1])

@@ -82,7 +82,7 @@ def summary_of(session: Session) -> dict[str, Any]:
     return {
         "run_id": session.folder.name,
         "path": str(session.folder),
-        "status": session.engine.mode,
+        "status": session.engine.status,
         "step": session.engine.state.step,
         "log10_risk": _finite(None if log_risk is None else log_risk / math.log(10.0)),
         "margin_normalized": _finite(values.get("margin_normalized")),

@@ -44,7 +44,7 @@ async def record(runs: Path, target: Path, size: tuple[int, int]) -> None:
 
     def paused(after: int = -1) -> bool:
         engine = None if app.session is None else app.session.engine
-        return engine is not None and engine.mode == "paused" and engine.state.step > after
+        return engine is not None and engine.status == "paused" and engine.state.step > after
 
     async with app.run_test(size=size) as pilot:
         seen = -1

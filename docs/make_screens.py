@@ -65,7 +65,7 @@ async def run_screen(runs: Path, preset: str, step: int, size: tuple[int, int], 
     """A live run, paused at a step, then other keys."""
     app = WorkbenchApp.to_run(preset, [f"pause.at=[{step}]", "pause.at_saddle=false"], runs)
     async with app.run_test(size=size) as pilot:
-        await until(lambda: app.session is not None and app.session.engine.mode == "paused")
+        await until(lambda: app.session is not None and app.session.engine.status == "paused")
         await pilot.pause(1.0)
         shoot(app, f"run_{preset}")
         for key in keys.split():
@@ -81,10 +81,10 @@ async def inspector(runs: Path, size: tuple[int, int]) -> None:
 
     def second() -> bool:
         engine = None if app.session is None else app.session.engine
-        return engine is not None and engine.mode == "paused" and engine.state.step > 1_000
+        return engine is not None and engine.status == "paused" and engine.state.step > 1_000
 
     async with app.run_test(size=size) as pilot:
-        await until(lambda: app.session is not None and app.session.engine.mode == "paused")
+        await until(lambda: app.session is not None and app.session.engine.status == "paused")
         await pilot.press("space")
         await until(second)
         await pilot.pause(1.0)

@@ -104,7 +104,7 @@ def test_it_is_resumed_to_the_last_bit(tmp_path, name, batch):
 )
 def test_a_rule_that_cannot_be_kept_fails_the_run_in_a_sentence(tmp_path, name, words):
     session = ended(Session.create(small(*rule(name)), tmp_path))
-    assert session.engine.mode == "failed"
+    assert session.engine.status == "failed"
     assert isinstance(session.engine.error, BadInput)
     with pytest.raises(BadInput, match=words):
         raise session.engine.error

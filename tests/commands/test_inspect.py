@@ -83,11 +83,11 @@ def test_a_live_run_is_only_read(cli, tmp_path):
     session.start()
     try:
         end = time.monotonic() + 60
-        while session.engine.mode != "paused" and time.monotonic() < end:
+        while session.engine.status != "paused" and time.monotonic() < end:
             time.sleep(0.01)
         found = json.loads(cli("inspect", session.folder, "--json").stdout)
         assert found["step"] == session.engine.state.step
-        assert session.engine.mode == "paused"
+        assert session.engine.status == "paused"
     finally:
         session.close()
 

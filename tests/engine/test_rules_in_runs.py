@@ -57,7 +57,7 @@ def test_stopping_and_resuming_changes_no_bit(tmp_path, rule):
     )
     for at in (37, 97):
         session.start()
-        wait_for(lambda engine=session.engine: engine.mode == "paused")
+        wait_for(lambda engine=session.engine: engine.status == "paused")
         assert session.engine.state.step == at
         session.close()
         session = Session.resume(session.folder, attended=True)
@@ -86,8 +86,8 @@ def test_a_risk_goal_goes_back_to_its_record_and_on_without_a_trace(tmp_path, ru
         attended=True,
     )
     session.start()
-    wait_for(lambda: session.engine.mode in ("paused", "finished", "failed"))
-    assert session.engine.mode == "paused"
+    wait_for(lambda: session.engine.status in ("paused", "finished", "failed"))
+    assert session.engine.status == "paused"
     assert session.engine.state.step < 100
     session.engine.send(Resume())
     assert session.wait(60)
@@ -100,7 +100,7 @@ def test_a_risk_goal_goes_back_to_its_record_and_on_without_a_trace(tmp_path, ru
 def test_the_flow_finishes_at_its_risk_and_is_not_resumed(tmp_path):
     settings = (*RULES["flow"], "train.steps=5000", "train.until.log10_risk=-800")
     session = finished(tmp_path, *settings)
-    assert session.engine.mode == "finished"
+    assert session.engine.status == "finished"
     assert session.engine.state.step < 5000
     found = series(session.folder)
     assert found["log_risk"][-1] <= -800 * np.log(10.0) < found["log_risk"][-2]
@@ -125,9 +125,9 @@ def test_a_stalled_run_says_so_in_its_file(tmp_path):
         tmp_path, "train.rule=loss-based", "train.lr=0.1", "train.floor=0.0999", "train.steps=5000",
         "init.scale=3.0",
     )  # fmt: skip
-    if session.engine.mode == "finished":
+    if session.engine.status == "finished":
         pytest.fail("no epoch was refused")
-    assert session.engine.mode == "stalled"
+    assert session.engine.status == "stalled"
     with RunReader(session.folder) as reader:
         assert reader.status == "stalled"
     assert any(kind == "stalled" and "train.floor" in text for _, kind, text in session.events)
@@ -140,7 +140,7 @@ def test_a_perturbed_theta_is_not_taken_back_by_the_line_search(tmp_path):
         attended=True,
     )
     session.start()
-    wait_for(lambda: session.engine.mode == "paused")
+    wait_for(lambda: session.engine.status == "paused")
     delta = np.full(session.engine.state.theta.numel(), 0.5)
     session.engine.send(Perturb(delta, "by hand"))
     wait_for(lambda: any(kind == "perturbed" for _, kind, _ in session.events))

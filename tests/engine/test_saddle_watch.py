@@ -231,7 +231,7 @@ def whole(tmp_path_factory):
 def test_a_headless_run_records_its_saddles_and_goes_on(whole):
     found = saddles(whole.folder)
     assert len(found) == 2
-    assert whole.engine.mode == "finished"
+    assert whole.engine.status == "finished"
     assert "near the origin" in found[0][1]
     assert "closest approach at step 5,890" in found[1][1]
     for step, text in found:
@@ -247,7 +247,7 @@ def test_an_attended_run_pauses_at_that_very_record_and_resumes_alike(whole, tmp
     session = Session.create(config, tmp_path, attended=True)
     session.start()
     for number, (step, _) in enumerate(expected):
-        wait_for(lambda engine=session.engine: engine.mode == "paused")
+        wait_for(lambda engine=session.engine: engine.status == "paused")
         assert session.engine.state.step == step
         assert saddles(session.folder) == expected[: number + 1]
         session.close()
@@ -266,7 +266,7 @@ def test_run_until_the_next_saddle(whole, tmp_path):
     with Session.create(config, tmp_path, attended=True) as session:
         session.engine.send(RunUntil(next_saddle=True))
         session.start()
-        wait_for(lambda: session.engine.mode == "paused")
+        wait_for(lambda: session.engine.status == "paused")
         assert session.engine.state.step == saddles(whole.folder)[0][0]
         session.engine.send(Resume())
         assert session.wait(120)
@@ -320,7 +320,7 @@ def test_a_run_that_starts_exactly_at_a_saddle_pauses_there_once(tmp_path):
     config = load_config("kh24-fig4", EXACT)
     with Session.create(config, tmp_path, attended=True) as session:
         session.start()
-        wait_for(lambda: session.engine.mode == "paused")
+        wait_for(lambda: session.engine.status == "paused")
         assert session.engine.state.step == 0
         ((step, text),) = saddles(session.folder)
         session.engine.send(Resume())
@@ -345,7 +345,7 @@ def test_a_start_of_zeros_pauses_and_its_twin_that_was_resumed_tells_the_same(tm
         config = load_config("kh24-fig1", zero)
         session = Session.create(config, tmp_path / part, attended=True)
         session.start()
-        wait_for(lambda engine=session.engine: engine.mode == "paused")
+        wait_for(lambda engine=session.engine: engine.status == "paused")
         if part == "cut":
             session.close()
             session = Session.resume(session.folder, attended=True)

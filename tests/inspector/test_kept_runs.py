@@ -54,7 +54,7 @@ def to_end(session):
 
 def pause_at(session, step):
     session.engine.send(RunUntil(step=step))
-    if session.engine.mode == "starting":
+    if session.engine.status == "starting":
         session.start()
     wait_for(lambda: paused(session) == step)
 
@@ -62,7 +62,7 @@ def pause_at(session, step):
 def paused(session):
     """The step at which a session waits."""
     snapshot = session.engine.snapshot
-    return snapshot.step if snapshot is not None and snapshot.mode == "paused" else None
+    return snapshot.step if snapshot is not None and snapshot.status == "paused" else None
 
 
 def told_in(folder):
@@ -226,7 +226,7 @@ def test_from_outside_while_paused_it_is_kept_and_moving_by_hand_voids_it(tmp_pa
             return [k.cause for k in reader.inspections()] == ["asked"]
 
     wait_for(asked)
-    assert session.engine.mode == "paused"
+    assert session.engine.status == "paused"
     # The same forecast is not told again.
     assert sum(kind == "forecast" for _, kind, _ in session.events) == 1
     session.engine.send(Perturb(np.zeros(24), "by nothing"))
@@ -292,7 +292,7 @@ def test_on_a_full_disk_it_waits_for_room_and_is_written_once(tmp_path):
     session.keep_inspection(replace(found, step=495))
     session.engine.send(Resume())
     wait_for(lambda: any(step == 495 for step, _, _ in session.events))
-    assert session.engine.mode == "paused"
+    assert session.engine.status == "paused"
     session.engine.send(Resume())
     to_end_of = session.wait(60)
     session.close()
@@ -331,5 +331,5 @@ def test_a_store_that_fails_at_an_inspection_fails_the_run(tmp_path):
     session.store.keep = broken
     session.start()
     assert session.wait(60)
-    assert session.engine.mode == "failed"
+    assert session.engine.status == "failed"
     session.close()

@@ -212,7 +212,7 @@ def test_a_run_on_data_that_no_line_separates_says_so_and_goes_on(tmp_path):
     session = finished(tmp_path, *settings)
     said = [text for _, kind, text in session.events if kind == "note"]
     assert any("convex combination" in text for text in said)
-    assert session.engine.mode == "finished"
+    assert session.engine.status == "finished"
     with RunReader(session.folder) as reader:
         assert not reader.has("svm_alignment")
         assert reader.has("layer_rank1")

@@ -44,7 +44,7 @@ def attended(folder, *settings):
 
 def test_a_run_ends_with_every_record_and_a_status(tmp_path):
     session = finished(tmp_path)
-    assert session.engine.mode == "finished"
+    assert session.engine.status == "finished"
     with RunReader(session.folder) as reader:
         assert reader.status == "finished"
         assert reader.attributes["homogeneity"] == 2.0
@@ -69,10 +69,10 @@ def test_stopping_and_resuming_changes_no_bit(tmp_path):
     session = attended(tmp_path / "parts", "pause.at=[137,333]")
     session.start()
     for at in (137, 333):
-        wait_for(lambda engine=session.engine: engine.mode == "paused")
+        wait_for(lambda engine=session.engine: engine.status == "paused")
         assert session.engine.state.step == at
         session.close()
-        assert session.engine.mode == "stopped"
+        assert session.engine.status == "stopped"
         session = Session.resume(session.folder, attended=True)
         session.start()
     session.wait()
@@ -120,7 +120,7 @@ def test_minibatches_resume_alike(tmp_path):
     whole = finished(tmp_path / "whole", *settings)
     session = attended(tmp_path / "part", *settings, "pause.at=[211]")
     session.start()
-    wait_for(lambda: session.engine.mode == "paused")
+    wait_for(lambda: session.engine.status == "paused")
     session.close()
     session = Session.resume(session.folder)
     session.start()
@@ -138,10 +138,10 @@ def test_pause_answers_within_a_tenth_of_a_second(tmp_path):
         began = time.monotonic()
         session.engine.send(Pause())
         # The checkpoint that a pause writes is fsynced; the engine itself has stopped before it.
-        wait_for(lambda: session.engine.mode == "paused")
+        wait_for(lambda: session.engine.status == "paused")
         delays.append(time.monotonic() - began)
         session.engine.send(Resume())
-        wait_for(lambda: session.engine.mode == "running")
+        wait_for(lambda: session.engine.status == "running")
     session.close()
     assert sorted(delays)[2] < 0.1, delays
 
@@ -150,11 +150,11 @@ def test_step_n_takes_exactly_n(tmp_path):
     session = attended(tmp_path, "pause.at=[0]", "train.steps=5000")
     session.engine.send(Pause())
     session.start()
-    wait_for(lambda: session.engine.mode == "paused")
+    wait_for(lambda: session.engine.status == "paused")
     for n, at in ((1, 1), (1, 2), (57, 59)):
         session.engine.send(StepN(n))
         wait_for(lambda at=at: session.engine.snapshot.step >= at)
-        wait_for(lambda: session.engine.snapshot.mode == "paused")
+        wait_for(lambda: session.engine.snapshot.status == "paused")
         assert session.engine.state.step == session.engine.snapshot.step == at
     session.close()
 
@@ -165,7 +165,7 @@ def test_run_until_stops_at_the_first_record_that_is_low_enough(tmp_path):
     session = attended(tmp_path / "until")
     session.engine.send(RunUntil(log10_risk=target / np.log(10.0)))
     session.start()
-    wait_for(lambda: session.engine.mode == "paused")
+    wait_for(lambda: session.engine.status == "paused")
     first = int(np.flatnonzero(whole["log_risk"] <= target)[0])
     assert session.engine.state.step == whole["step"][first]
     assert session.engine.state.theta.numpy().tobytes() == whole["theta"][first].tobytes()
@@ -179,7 +179,7 @@ def test_run_until_a_step(tmp_path):
     session = attended(tmp_path)
     session.engine.send(RunUntil(step=123))
     session.start()
-    wait_for(lambda: session.engine.mode == "paused")
+    wait_for(lambda: session.engine.status == "paused")
     assert session.engine.state.step == 123
     session.close()
 
@@ -189,7 +189,7 @@ def test_a_diverging_run_stops_and_keeps_a_good_checkpoint(tmp_path):
     session = finished(
         tmp_path, "loss.kind=square", "train.lr=4.0", "checkpoint.every=1", "checkpoint.keep=100"
     )
-    assert session.engine.mode == "diverged"
+    assert session.engine.status == "diverged"
     checkpoint = latest_checkpoint(session.folder)
     assert np.isfinite(checkpoint.arrays["theta"]).all()
     with RunReader(session.folder) as reader:
@@ -237,7 +237,7 @@ def test_a_fork_starts_from_the_state_of_its_step(tmp_path):
 def test_a_perturbation_moves_theta_and_is_told(tmp_path):
     session = attended(tmp_path, "pause.at=[50]")
     session.start()
-    wait_for(lambda: session.engine.mode == "paused")
+    wait_for(lambda: session.engine.status == "paused")
     before = session.engine.state.theta.numpy().copy()
     delta = np.arange(before.size, dtype=float)
     session.engine.send(Perturb(delta, "along a test"))
@@ -259,7 +259,7 @@ def test_a_recorder_that_fails_fails_the_run(tmp_path):
 
     session.store.append = broken
     assert session.wait(30)
-    assert session.engine.mode == "failed"
+    assert session.engine.status == "failed"
     assert "full" in str(session.engine.error)
     session.close()
 
@@ -277,7 +277,7 @@ def test_an_attended_run_waits_for_room_on_the_disk(tmp_path):
     session.store._commit = scarce
     session.start()
     wait_for(lambda: session.engine.snapshot is not None and session.engine.snapshot.note)
-    assert session.engine.mode == "paused"
+    assert session.engine.status == "paused"
     assert "full" in session.engine.snapshot.note or "space" in session.engine.snapshot.note
     session.engine.send(Resume())
     assert session.wait(60)
@@ -305,7 +305,7 @@ def test_a_viewer_that_fails_does_not_fail_the_run(tmp_path):
     session.engine.viewers = (broken, *session.engine.viewers)
     session.start()
     assert session.wait(60)
-    assert session.engine.mode == "finished"
+    assert session.engine.status == "finished"
     assert str(session.engine.viewer_error) == "no screen"
     assert session.history.length == 61
     session.close()

@@ -36,7 +36,7 @@ def app_for(folder: Path, *settings: str) -> WorkbenchApp:
 
 
 def paused(app: WorkbenchApp) -> bool:
-    return app.session is not None and app.session.engine.mode == "paused"
+    return app.session is not None and app.session.engine.status == "paused"
 
 
 async def answered(app: WorkbenchApp, pilot, text: str) -> None:
@@ -92,7 +92,7 @@ async def test_a_fork_with_a_mistake_stops_nothing(tmp_path):
         assert paused(app)
         await answered(app, pilot, 'name="a b" train.lr=0.002')
         await until(lambda: app.session is not None and app.session is not old)
-        assert old.engine.mode == "stopped"
+        assert old.engine.status == "stopped"
         await until(lambda: app.session.engine.snapshot is not None)
         assert app.session.name == "a b"
         assert app.session.config.train.lr == 0.002

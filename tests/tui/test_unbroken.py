@@ -46,7 +46,7 @@ def app(tmp_path) -> WorkbenchApp:
 async def goes_on(app: WorkbenchApp) -> None:
     """It still trains, draws and obeys."""
     session = app.session
-    await until(lambda: session.engine.mode == "running")
+    await until(lambda: session.engine.status == "running")
     before = session.engine.state.step
     await until(lambda: session.engine.state.step > before + 100)
     chart = app.screen.query_one("#risk", LineChart)
@@ -55,7 +55,7 @@ async def goes_on(app: WorkbenchApp) -> None:
 
 
 async def running(app: WorkbenchApp) -> None:
-    await until(lambda: app.session is not None and app.session.engine.mode == "running")
+    await until(lambda: app.session is not None and app.session.engine.status == "running")
     chart = app.screen.query_one("#risk", LineChart)
     await until(lambda: chart.model is not None)
 
@@ -113,7 +113,7 @@ async def test_a_handler_that_fails_is_said(app, monkeypatch, handler):
         await until(lambda: app._stumbles)
         await goes_on(app)
         await pilot.press("space")
-        await until(lambda: app.session.engine.mode == "paused")
+        await until(lambda: app.session.engine.status == "paused")
         await pilot.press("space")
         await goes_on(app)
         app.close_session()

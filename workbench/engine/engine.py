@@ -19,7 +19,7 @@ import torch
 
 from workbench.arrays import Array
 from workbench.engine.goals import Goals
-from workbench.engine.observer import NoFollower, SaddleObserver
+from workbench.engine.observer import NoObserver, SaddleObserver
 from workbench.engine.pace import Pace
 from workbench.engine.plan import Plan
 from workbench.engine.program import RowBuffer, StepProgram, StopFlag
@@ -75,9 +75,9 @@ class Engine:
         recorder: Callable[[Event], None],
         viewers: Sequence[Callable[[Event], None]] = (),
         confirm: Confirm | None = None,
-        follower: SaddleObserver | None = None,
+        observer: SaddleObserver | None = None,
     ) -> None:
-        self.confirm, self.follower = confirm, follower or NoFollower()
+        self.confirm, self.observer = confirm, observer or NoObserver()
         self.program, self.state, self.panel, self.plan = program, state, panel, plan
         self.recorder, self.viewers = recorder, tuple(viewers)
         numbers = 2 * state.theta.numel() + int(np.prod(output_shape)) + 2
@@ -88,7 +88,7 @@ class Engine:
         self.stop_flag = StopFlag()
         self.goals = Goals(plan.pause_at, plan.pause_log_risk)
         self.pace = Pace()
-        self.mode = RunStatus.STARTING
+        self.status = RunStatus.STARTING
         self.snapshot: Snapshot | None = None
         self.error: BaseException | None = None
         self.viewer_error: Exception | None = None
@@ -116,7 +116,7 @@ class Engine:
     @property
     def ended(self) -> bool:
         """Whether the thread has nothing left to do."""
-        return self.mode.ended
+        return self.status.ended
 
     # --- the thread ---
 
@@ -125,7 +125,7 @@ class Engine:
             self._run()
         except BaseException as error:  # noqa: BLE001  (a thread's top frame: silence would be worse)
             self.error = error
-            self.mode = RunStatus.FAILED
+            self.status = RunStatus.FAILED
             failed = Failed(self.state.step, error)
             self.recorder(failed)
             self._tell_viewers(failed)
@@ -140,7 +140,7 @@ class Engine:
             self._checkpoint()
         # What was made by now lives as long as the run; the collector need not visit it again.
         gc.freeze()
-        self.mode = RunStatus.RUNNING
+        self.status = RunStatus.RUNNING
         self._publish()
         if self.snapshot is not None:
             # A run resumed below its own risk goal has reached it already.
@@ -149,7 +149,7 @@ class Engine:
             self._pause("saddle")
         while not self.ended:
             self._obey()
-            if self.mode is not RunStatus.RUNNING:
+            if self.status is not RunStatus.RUNNING:
                 continue
             if state.step >= plan.steps:
                 self._finish(RunStatus.FINISHED)
@@ -158,7 +158,7 @@ class Engine:
 
     def _obey(self) -> None:
         """Carry out every queued command; when paused, wait for one."""
-        wait = self.mode is RunStatus.PAUSED
+        wait = self.status is RunStatus.PAUSED
         self.stop_flag.raised = False
         while True:
             try:
@@ -175,7 +175,7 @@ class Engine:
         match command:
             case Pause(reason):
                 self.goals.clear()
-                if self.mode is RunStatus.RUNNING:
+                if self.status is RunStatus.RUNNING:
                     self._pause(reason)
             case Resume():
                 self.goals.clear()
@@ -194,29 +194,29 @@ class Engine:
                 # A line search must not go back to a θ from before.
                 state.memory.pop("held", None)
                 self._tell(Perturbed(state.step, text))
-                self._tell_all(self.follower.perturbed(state.step))
+                self._tell_all(self.observer.perturbed(state.step))
                 # Without it a kill would undo what the events tell.
                 self._checkpoint()
                 self._publish()
-            case RecordInspection(kept):
-                self._tell_all(self.follower.kept(kept))
+            case RecordInspection(inspection):
+                self._tell_all(self.observer.asked(inspection))
             case Checkpoint():
                 self._checkpoint()
             case Stop(reason):
                 self._finish(RunStatus.STOPPED, reason)
 
     def _go(self) -> None:
-        if self.mode is RunStatus.PAUSED:
-            self.mode = RunStatus.RUNNING
+        if self.status is RunStatus.PAUSED:
+            self.status = RunStatus.RUNNING
             self.pace.restart()
             self._tell(Resumed(self.state.step))
 
     def _pause(self, reason: str) -> None:
         self.goals.reached(self.state.step)
         self._checkpoint()
-        # Whoever sees the mode change must find the step it changed at beside it.
+        # Whoever sees the status change must find the step it changed at beside it.
         self._publish()
-        self.mode = RunStatus.PAUSED
+        self.status = RunStatus.PAUSED
         self._tell(Paused(self.state.step, reason))
         self._publish()
 
@@ -277,7 +277,7 @@ class Engine:
         self.state.recorded_step = int(values["step"][-1])
         self._tell(Recorded(self.panel.kept(values)))
         found = [SaddleFound(s.step, s.evidence, rows.theta[s.row]) for s in saddles]
-        self._tell_all(self.follower.recorded(values, found))
+        self._tell_all(self.observer.recorded(values, found))
         if bad is not None and stop == bad:
             self._finish(RunStatus.DIVERGED, "the risk or a weight is no longer a finite number")
             return None
@@ -309,7 +309,7 @@ class Engine:
         self.state.recorded_step = self.state.step
         self._tell(Recorded(self.panel.kept(values)))
         found = [SaddleFound(s.step, s.evidence, rows.theta[s.row]) for s in saddles]
-        self._tell_all(self.follower.recorded(values, found))
+        self._tell_all(self.observer.recorded(values, found))
         return bool(saddles)
 
     def _checkpoint(self) -> None:
@@ -330,7 +330,7 @@ class Engine:
                 self._carry_out(command)
         # Closing the files takes a while: whoever sees the end must find the last step beside it.
         self._publish()
-        self.mode = outcome
+        self.status = outcome
         self._tell(Finished(self.state.step, outcome, text))
         self._publish(note=text)
 
@@ -354,7 +354,7 @@ class Engine:
 
     def _wait_for_room(self, problem: str) -> None:
         """Hold θ in memory until Resume (try again) or Stop (give up, the run fails)."""
-        before, self.mode = self.mode, RunStatus.PAUSED
+        before, self.status = self.status, RunStatus.PAUSED
         self._publish(note=problem)
         waiting = []
         while True:
@@ -365,7 +365,7 @@ class Engine:
             if isinstance(command, Stop):
                 raise StorageError(problem)
             if isinstance(command, Resume):
-                self.mode = before
+                self.status = before
                 for kept in waiting:
                     self.commands.put(kept)
                 return
@@ -382,10 +382,14 @@ class Engine:
     def _publish(self, *, rarely: bool = False, note: str = "") -> None:
         """Replace the snapshot; `rarely` leaves it when the last is young."""
         now = time.monotonic()
-        if rarely and now < self._snapshot_due and self.mode is RunStatus.RUNNING:
+        if rarely and now < self._snapshot_due and self.status is RunStatus.RUNNING:
             return
-        if note and self.snapshot is not None and self.mode in (RunStatus.FAILED, RunStatus.PAUSED):
-            self.snapshot = replace(self.snapshot, mode=self.mode, note=note)
+        if (
+            note
+            and self.snapshot is not None
+            and self.status in (RunStatus.FAILED, RunStatus.PAUSED)
+        ):
+            self.snapshot = replace(self.snapshot, status=self.status, note=note)
             return
         self.program.evaluate(self.state, self.spare)
         rows = self.spare.take()
@@ -394,13 +398,13 @@ class Engine:
         left = self.plan.steps - self.state.step
         self.snapshot = Snapshot(
             step=self.state.step,
-            mode=self.mode,
+            status=self.status,
             theta=rows.theta[0],
             outputs=rows.outputs[0],
             values=_scalars(values),
             memory=rows.memory[0],
             steps_per_second=rate,
-            eta_seconds=left / rate if rate > 0 and self.mode is RunStatus.RUNNING else None,
+            eta_seconds=left / rate if rate > 0 and self.status is RunStatus.RUNNING else None,
             note=note,
         )
         cost = time.monotonic() - now

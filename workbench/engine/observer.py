@@ -19,7 +19,7 @@ class SaddleObserver(Protocol):
         """New records (T, …) and the saddles seen in them: these and what follows, by rising step."""
         ...
 
-    def kept(self, kept: RecordedInspection) -> Sequence[Event]:
+    def asked(self, inspection: RecordedInspection) -> Sequence[Event]:
         """Somebody asks to keep an inspection."""
         ...
 
@@ -28,7 +28,7 @@ class SaddleObserver(Protocol):
         ...
 
 
-class NoFollower:
+class NoObserver:
     """Passes everything on and adds nothing."""
 
     def recorded(
@@ -38,9 +38,9 @@ class NoFollower:
         del rows
         return saddles
 
-    def kept(self, kept: RecordedInspection) -> Sequence[Event]:
+    def asked(self, inspection: RecordedInspection) -> Sequence[Event]:
         """The inspection."""
-        return [Inspected(kept.step, kept)]
+        return [Inspected(inspection.step, inspection)]
 
     def perturbed(self, step: int) -> Sequence[Event]:
         """Nothing."""

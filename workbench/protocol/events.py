@@ -175,7 +175,7 @@ class Snapshot:
     """
 
     step: int
-    mode: RunStatus
+    status: RunStatus
     theta: Float[np.ndarray, " P"]
     outputs: Float[np.ndarray, "n ..."]
     values: Mapping[str, float] = field(default_factory=dict)

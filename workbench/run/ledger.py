@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from workbench.inspector.forecast_ledger import FOLLOWED_SERIES, ForecastLedger, Look
+from workbench.inspector.forecast_ledger import NEURON_SERIES, ForecastLedger, Inspect
 from workbench.inspector.inspect import Inspection
 from workbench.inspector.recording import direction_width
 from workbench.inspector.time_limit import timed_inspection
@@ -32,7 +32,7 @@ def ledger_of(
     )
 
 
-def _look(experiment: Experiment, history: History) -> Look:
+def _look(experiment: Experiment, history: History) -> Inspect:
     """A bounded look into a state that was just recorded."""
     risk = experiment.risk()
 
@@ -67,7 +67,7 @@ def rows_from(history: History, step: int) -> dict[str, np.ndarray] | None:
     start = max(0, int(np.searchsorted(common, step, side="right")) - 1)
     time = history.scalar("time")[np.searchsorted(history.step, common[start:])]
     rows = (common[start:], time, norms[here[start:]], directions[there[start:]])
-    return dict(zip(FOLLOWED_SERIES, rows, strict=True))
+    return dict(zip(NEURON_SERIES, rows, strict=True))
 
 
 def direction_width_of(experiment: Experiment) -> int | None:

@@ -284,7 +284,7 @@ class Session:
         """
         if self.engine.ended:
             raise BadInput(
-                f"run {self.folder.name} is {self.engine.mode}: an inspection is kept while it trains "
+                f"run {self.folder.name} is {self.engine.status}: an inspection is kept while it trains "
                 "or is paused."
             )
         self.engine.send(RecordInspection(recorded_inspection(inspection)))

@@ -161,9 +161,9 @@ class WorkbenchApp(Unbroken, App[int]):
         if not session.close(CLOSE_SECONDS):
             self.farewell.append(f"{session.folder.name}: the engine did not stop in time.")
             return
-        mode, step = session.engine.mode, session.engine.state.step
-        self.farewell.append(f"{session.folder.name}  {mode} at step {step:,}  {session.folder}")
-        if mode == "stopped":
+        status, step = session.engine.status, session.engine.state.step
+        self.farewell.append(f"{session.folder.name}  {status} at step {step:,}  {session.folder}")
+        if status == "stopped":
             self.farewell.append(f"go on with: workbench resume {session.folder.name}")
         if session.engine.error is not None:
             self.farewell.append(f"workbench: the run failed: {session.engine.error}")

@@ -51,7 +51,7 @@ class Controls:
     @property
     def paused(self) -> bool:
         """Whether the run waits."""
-        return self.session is not None and self.session.engine.mode is RunStatus.PAUSED
+        return self.session is not None and self.session.engine.status is RunStatus.PAUSED
 
     @property
     def ended(self) -> bool:
@@ -68,7 +68,7 @@ class Controls:
         if self.session is None:
             self.screen.notify(self.absent)
         elif self.session.engine.ended:
-            self.screen.notify(f"this run is {self.session.engine.mode}; {self.after_end}")
+            self.screen.notify(f"this run is {self.session.engine.status}; {self.after_end}")
         return self.able
 
     def send(self, command: Command) -> bool:

@@ -42,7 +42,9 @@ def engine(app):
 
 def paused(app, after=-1):
     return (
-        app.session is not None and engine(app).mode == "paused" and engine(app).state.step > after
+        app.session is not None
+        and engine(app).status == "paused"
+        and engine(app).state.step > after
     )
 
 
@@ -169,7 +171,7 @@ async def test_a_state_is_forked_and_its_run_stops_resumable(tmp_path):
             )
         await pilot.press("enter")
         await until(lambda: app.session is not None and app.session is not old)
-        assert old.engine.mode == "stopped"
+        assert old.engine.status == "stopped"
         await until(lambda: engine(app).snapshot is not None)
         fork = app.session
         assert fork.config.train.lr == 0.002

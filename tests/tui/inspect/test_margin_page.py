@@ -37,7 +37,7 @@ def late(tmp_path_factory):
     with Session.create(config, runs) as session:
         session.start()
         assert session.wait(90)
-        assert session.engine.mode == "finished"
+        assert session.engine.status == "finished"
     return session.folder
 
 

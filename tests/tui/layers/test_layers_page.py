@@ -140,7 +140,7 @@ async def test_a_run_is_followed_without_being_stopped(tmp_path):
         await until(lambda: isinstance(app.screen, LayersScreen) and app.screen.seen is not None)
         first = app.screen.seen.step
         await until(lambda: app.screen.seen.step > first)
-        assert app.session.engine.mode == "running"
+        assert app.session.engine.status == "running"
         app.close_session()
 
 

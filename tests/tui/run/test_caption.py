@@ -32,7 +32,7 @@ async def test_the_first_run_learns_and_says_what_to_press(
     """The run that a new user gets: it stops at a saddle in seconds and says how to look inside."""
     app = WorkbenchApp.to_run("first-look", [], tmp_path)
     async with app.run_test(size=size) as pilot:
-        await until(lambda: app.session is not None and app.session.engine.mode == "paused", 60)
+        await until(lambda: app.session is not None and app.session.engine.status == "paused", 60)
         await pilot.pause(0.6)
         said = str(app.screen.query_one("#caption").render())
         assert "i looks inside" in said.replace("\n", " ")
@@ -44,7 +44,7 @@ async def test_the_first_run_learns_and_says_what_to_press(
 async def test_all_events_are_shown_whole(tmp_path: Path) -> None:
     app = WorkbenchApp.to_run("first-look", [], tmp_path)
     async with app.run_test(size=(80, 24)) as pilot:
-        await until(lambda: app.session is not None and app.session.engine.mode == "paused", 60)
+        await until(lambda: app.session is not None and app.session.engine.status == "paused", 60)
         await pilot.pause(0.5)
         await pilot.press("e")
         await pilot.pause(0.3)

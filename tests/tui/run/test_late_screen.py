@@ -48,7 +48,7 @@ async def opened(app: WorkbenchApp, session: Session) -> None:
 
 @pytest.mark.parametrize("size", SIZES)
 async def test_a_late_run_is_drawn_over_the_risk_until_the_user_says_otherwise(flow, size):
-    assert flow.engine.mode == "finished"
+    assert flow.engine.status == "finished"
     app = WorkbenchApp.to_browse(flow.folder.parent)
     async with app.run_test(size=size) as pilot:
         await opened(app, flow)

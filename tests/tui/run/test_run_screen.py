@@ -48,7 +48,7 @@ async def paused_at(app: WorkbenchApp, step: int) -> None:
         lambda: (
             app.session is not None
             and app.session.engine.snapshot is not None
-            and app.session.engine.snapshot.mode == "paused"
+            and app.session.engine.snapshot.status == "paused"
             and app.session.engine.snapshot.step == step
         )
     )
@@ -71,9 +71,9 @@ async def test_a_run_is_drawn_and_obeys_its_keys(tmp_path, size):
         chart = app.screen.query_one("#risk", LineChart)
         await until(lambda: chart.model.curves[0].x[-1] == 310)
         await pilot.press("space")
-        await until(lambda: app.session.engine.mode == "running")
+        await until(lambda: app.session.engine.status == "running")
         await pilot.press("space")
-        await until(lambda: app.session.engine.mode == "paused")
+        await until(lambda: app.session.engine.status == "paused")
         session = app.session
         await pilot.press("q")
         await pilot.pause()
@@ -85,7 +85,7 @@ async def test_a_run_is_drawn_and_obeys_its_keys(tmp_path, size):
         await pilot.pause()
         await pilot.press("enter")
         await until(lambda: session.engine.ended)
-    assert session.engine.mode == "stopped"
+    assert session.engine.status == "stopped"
     assert any("resume" in line for line in app.farewell)
 
 

@@ -115,7 +115,7 @@ class LiveSubject:
     def key(self) -> object:
         """The engine's snapshot, once it stands still."""
         snapshot = self._session.engine.snapshot
-        return None if snapshot is None or not snapshot.mode.still else snapshot
+        return None if snapshot is None or not snapshot.status.still else snapshot
 
     def passing(self) -> object:
         """The engine's snapshot."""

@@ -13,7 +13,7 @@ from workbench.tui.widgets.statusline import Status
 
 def state_word(subject: Subject) -> RunStatus:
     """What the run is doing."""
-    return RunStatus.REPLAYED if subject.session is None else subject.session.engine.mode
+    return RunStatus.REPLAYED if subject.session is None else subject.session.engine.status
 
 
 def status_of(subject: Subject, examined: Examined | None) -> Status:

@@ -120,7 +120,7 @@ class RunScreen(Unbroken, Screen[None]):
             self.notify("still starting")
             return
         session = self.controls.session
-        if session is not None and session.engine.mode is RunStatus.RUNNING:
+        if session is not None and session.engine.status is RunStatus.RUNNING:
             self.controls.pause_or_go_on()
         self.post_message(Go(OpenInspector(subject)))
 

@@ -112,11 +112,11 @@ class LiveSource:
     def progress(self) -> Progress:
         """From the engine's snapshot."""
         engine, snapshot = self.session.engine, self.session.engine.snapshot
-        state = engine.mode
+        state = engine.status
         if snapshot is None:
             return Progress(state, 0, engine.plan.steps)
         # The step counter is the engine's own: snapshots are rare where looking is dear.
-        step = engine.state.step if engine.mode is RunStatus.RUNNING else snapshot.step
+        step = engine.state.step if engine.status is RunStatus.RUNNING else snapshot.step
         return Progress(
             state,
             step,
@@ -155,7 +155,7 @@ class LiveSource:
         snapshot = self.session.engine.snapshot
         if snapshot is None:
             return None
-        running = snapshot.mode is RunStatus.RUNNING
+        running = snapshot.status is RunStatus.RUNNING
         network = self.session.experiment.network
         return self._surfaces.of(network, snapshot.step, snapshot.theta, now=not running)
 
@@ -175,7 +175,7 @@ class LiveSource:
             snapshot.outputs,
             snapshot.values,
             self._keeper,
-            now=snapshot.mode is not RunStatus.RUNNING,
+            now=snapshot.status is not RunStatus.RUNNING,
         )
 
     def events(self) -> Sequence[RunEvent]:

@@ -77,8 +77,10 @@ def no_look(theta, step):
     raise AssertionError("nobody asked for a look")
 
 
-def follower(look=no_look, before=lambda step: None, columns=range(H), directions=range(H), **more):
-    return ForecastLedger(look, np.array(columns), np.array(directions), before, **more)
+def ledger(
+    inspect=no_look, before=lambda step: None, columns=range(H), directions=range(H), **more
+):
+    return ForecastLedger(inspect, np.array(columns), np.array(directions), before, **more)
 
 
 def parts(values, cuts):
@@ -95,8 +97,8 @@ def outcome_of(told):
 
 
 def test_the_named_neuron_leaves():
-    f = follower()
-    made = f.kept(forecast())
+    f = ledger()
+    made = f.asked(forecast())
     assert [type(e) for e in made] == [Inspected, Forecast]
     assert made[1].step == 100
     assert "neuron 1" in made[1].text
@@ -115,29 +117,29 @@ def test_the_named_neuron_leaves():
 
 
 def test_the_time_is_log_linear_between_records():
-    f = follower()
-    f.kept(forecast())
+    f = ledger()
+    f.asked(forecast())
     found = outcome_of(f.recorded(rows(110, 1000, {1: 10 + 43.21}, every=70), ()))
     assert found.time == pytest.approx(43.21)
 
 
 def test_another_neuron_leaves_and_both_are_named():
-    f = follower()
-    f.kept(forecast())
+    f = ledger()
+    f.asked(forecast())
     told = f.recorded(rows(110, 700, {1: 70.0, 3: 55.0}), ())
     assert outcome_of(told).neuron == 3
     assert "neuron 3 left first, where step 100 forecast neuron 1" in told[0].text
 
 
 def test_a_large_neuron_is_none_that_leaves():
-    f = follower()
-    f.kept(forecast())
+    f = ledger()
+    f.asked(forecast())
     assert f.recorded(rows(110, 300, {}), ()) == []
 
 
 def test_what_does_not_come_true_is_closed():
-    f = follower()
-    f.kept(forecast())
+    f = ledger()
+    f.asked(forecast())
     told = f.recorded(rows(110, 2000, {1: 150.0}), ())
     found = outcome_of(told)
     assert found.kind == "late"
@@ -147,9 +149,9 @@ def test_what_does_not_come_true_is_closed():
 
 
 def test_moving_by_hand_makes_it_void():
-    f = follower()
-    f.kept(forecast(100))
-    f.kept(forecast(120))
+    f = ledger()
+    f.asked(forecast(100))
+    f.asked(forecast(120))
     told = f.perturbed(150)
     assert [(e.outcome.made, e.outcome.kind, e.step) for e in told] == [
         (100, "void", 150),
@@ -158,8 +160,8 @@ def test_moving_by_hand_makes_it_void():
     assert "moved by hand" in told[0].text
     assert f.recorded(rows(160, 900, {1: 60.0}), ()) == []
     # An inspection of before that is kept only now foretells nothing either.
-    assert outcome_of(f.kept(forecast(130))).kind == "void"
-    assert [type(e) for e in f.kept(forecast(150))] == [Inspected, Forecast]
+    assert outcome_of(f.asked(forecast(130))).kind == "void"
+    assert [type(e) for e in f.asked(forecast(150))] == [Inspected, Forecast]
 
 
 @pytest.mark.parametrize("seed", range(5))
@@ -179,7 +181,7 @@ def test_chunks_do_not_show(seed):
         return f
 
     def told(cuts):
-        f, found = look_kept(follower()), []
+        f, found = look_kept(ledger()), []
         for part in parts(values, cuts):
             inside = [s for s in saddles if part["step"][0] <= s.step <= part["step"][-1]]
             found += f.recorded(part, inside)
@@ -194,58 +196,58 @@ def test_chunks_do_not_show(seed):
 
 def test_it_goes_on_from_what_the_file_keeps():
     values = rows(0, 900, {1: 58.03})
-    f = follower()
-    f.kept(forecast())
+    f = ledger()
+    f.asked(forecast())
     whole = [e for part in parts(values, [30]) for e in f.recorded(part, ())]
     before, after = parts(values, [30])
     last = {name: array[-1:] for name, array in before.items()}
-    again = follower(known=[forecast()], last=last)
+    again = ledger(known=[forecast()], last=last)
     assert again.recorded(after, ()) == whole
     done = replace(forecast(), outcome=outcome_of(whole))
-    assert follower(known=[done], last=last).recorded(after, ()) == []
+    assert ledger(known=[done], last=last).recorded(after, ()) == []
 
 
 def test_the_same_step_again_is_followed_once_and_told_once():
-    f = follower()
-    f.kept(forecast())
-    again = f.kept(forecast(verdict="moving"))
+    f = ledger()
+    f.asked(forecast())
+    again = f.asked(forecast(verdict="moving"))
     assert [type(e) for e in again] == [Inspected]
-    assert again[0].kept.verdict == "moving"
-    assert "neuron 2 will be the first" in f.kept(forecast(first=2))[1].text
+    assert again[0].inspection.verdict == "moving"
+    assert "neuron 2 will be the first" in f.asked(forecast(first=2))[1].text
     told = f.recorded(rows(110, 900, {1: 60.0}), ())
     done = outcome_of(told)
     assert "forecast neuron 2" in done.text
     # Once decided it stays so: the later inspection takes the outcome along.
-    (kept,) = f.kept(forecast(first=2))
+    (kept,) = f.asked(forecast(first=2))
     assert kept.kept.outcome == done
 
 
 def test_an_inspection_of_an_earlier_state_is_held_against_what_is_recorded():
     values = rows(90, 900, {1: 60.0})
-    f = follower(before=lambda step: values)
+    f = ledger(before=lambda step: values)
     f.recorded(rows(910, 950, {}), ())
-    assert outcome_of(f.kept(forecast())).time == pytest.approx(50.0)
+    assert outcome_of(f.asked(forecast())).time == pytest.approx(50.0)
 
 
 def test_thinned_records_follow_the_neurons_they_hold():
     some = {"columns": [0, 2], "directions": [0]}
-    f = follower(**some)
-    f.kept(forecast())
+    f = ledger(**some)
+    f.asked(forecast())
     found = outcome_of(f.recorded(rows(110, 700, {1: 20.0, 2: 60.0}, **some), ()))
     assert found.neuron == 2
     assert np.isnan(found.angle_error)
-    none = follower(columns=[0], directions=[0])
-    none.kept(forecast())
+    none = ledger(columns=[0], directions=[0])
+    none.asked(forecast())
     assert not none.open
-    unknown = follower(columns=[], directions=[])
+    unknown = ledger(columns=[], directions=[])
     assert unknown.recorded({"step": np.arange(3), "time": np.arange(3.0)}, ()) == []
 
 
 def test_a_flat_set_has_no_angle():
     kept = forecast()
     points = replace(kept.points, kind=("flat", "max"))
-    f = follower()
-    assert "flat set" in f.kept(replace(kept, points=points))[1].text
+    f = ledger()
+    assert "flat set" in f.asked(replace(kept, points=points))[1].text
     assert np.isnan(outcome_of(f.recorded(rows(110, 700, {1: 60.0}), ())).angle_error)
 
 
@@ -259,8 +261,8 @@ def test_a_flat_set_has_no_angle():
 def test_what_happened_is_scored_against_interval_and_bound(
     leaves, degrees, time_inside, angle_inside
 ):
-    f = follower()
-    made = f.kept(forecast(sure=0.95))[1].text
+    f = ledger()
+    made = f.asked(forecast(sure=0.95))[1].text
     assert "near step 500 (460–540), 95% sure, in the KKT direction at 30.0° ± 5.0°" in made
     told = f.recorded(rows(110, 700, {1: 10 + leaves}, degrees=degrees), ())
     found = outcome_of(told)
@@ -271,8 +273,8 @@ def test_what_happened_is_scored_against_interval_and_bound(
 
 
 def test_a_forecast_of_before_there_were_intervals_says_nothing_of_them():
-    f = follower()
-    assert "sure" not in f.kept(forecast())[1].text
+    f = ledger()
+    assert "sure" not in f.asked(forecast())[1].text
     told = f.recorded(rows(110, 700, {1: 50.0}), ())
     assert (outcome_of(told).time_inside, outcome_of(told).angle_inside) == (-1, -1)
     assert "interval" not in told[0].text
@@ -280,8 +282,8 @@ def test_a_forecast_of_before_there_were_intervals_says_nothing_of_them():
 
 @pytest.mark.parametrize(("leaver", "at"), [(1, 42.0), (2, 47.0)])
 def test_where_it_is_undecided_both_are_named_and_either_is_held_against_its_own(leaver, at):
-    f = follower()
-    made = f.kept(forecast(sure=0.5, runner_up=2))[1].text
+    f = ledger()
+    made = f.asked(forecast(sure=0.5, runner_up=2))[1].text
     assert made.startswith("undecided which leaves first: neuron 1, near step 500 (460–540)")
     assert (
         "; or neuron 2, near step 550 (505–595), 50% sure, in the KKT direction at -160.0°" in made
@@ -295,29 +297,29 @@ def test_where_it_is_undecided_both_are_named_and_either_is_held_against_its_own
 
 
 def test_a_third_neuron_that_leaves_is_none_of_the_two():
-    f = follower()
-    f.kept(forecast(sure=0.5, runner_up=2))
+    f = ledger()
+    f.asked(forecast(sure=0.5, runner_up=2))
     told = f.recorded(rows(110, 700, {3: 10 + 42.0}), ())
     assert "where step 100 forecast neuron 1 or neuron 2" in told[0].text
 
 
 def test_late_is_twice_the_latest_time_that_is_named():
-    f = follower()
-    f.kept(forecast(sure=0.5, runner_up=2))
+    f = ledger()
+    f.asked(forecast(sure=0.5, runner_up=2))
     found = outcome_of(f.recorded(rows(110, 2000, {}), ()))
     assert found.step == pytest.approx(100 + 10 * OVERDUE * 1.1 * (WAIT + 5), abs=10)
     assert (found.kind, found.time_inside) == ("late", 0)
 
 
 def test_an_interval_that_reaches_never_allows_that_none_leaves():
-    f = follower()
+    f = ledger()
     kept = forecast(sure=0.95)
     never = replace(
         kept.neurons,
         escape_time_high=np.full(H, np.inf),
         escape_steps_high=np.full(H, np.inf),
     )
-    told = f.kept(replace(kept, neurons=never))
+    told = f.asked(replace(kept, neurons=never))
     assert "near step 500 (460–)" in told[1].text
     told = f.recorded(rows(110, 2000, {}), ())
     found = outcome_of(told)
@@ -327,7 +329,7 @@ def test_an_interval_that_reaches_never_allows_that_none_leaves():
 
 @pytest.mark.parametrize(("end", "said"), [(400, True), (500, False), (-1, False)])
 def test_what_is_past_the_runs_last_step_is_said_to_be(end, said):
-    made = follower().kept(forecast(sure=0.95, last_step=end))[1].text
+    made = ledger().asked(forecast(sure=0.95, last_step=end))[1].text
     assert ("; past the run's last step 400" in made) == said
 
 
@@ -341,8 +343,8 @@ def test_what_is_past_the_runs_last_step_is_said_to_be(end, said):
     ],
 )
 def test_where_nothing_is_forecast_it_says_why(changes):
-    f = follower()
-    told = f.kept(replace(forecast(), **changes))
+    f = ledger()
+    told = f.asked(replace(forecast(), **changes))
     assert [type(e) for e in told] == [Inspected, Forecast]
     assert told[1].text.startswith("no forecast for this state (saddle): ")
     assert changes.get("limits", "") in told[1].text
@@ -358,14 +360,14 @@ def test_looks_that_fail_or_take_too_long_are_told():
         (broken, "failed (singular)"),
         (lambda theta, step: "too many", "too many"),
     ):
-        told = follower(look).recorded(rows(0, 20, {}), [saddle])
+        told = ledger(look).recorded(rows(0, 20, {}), [saddle])
         assert [type(e) for e in told] == [SaddleFound, Forecast]
         assert words in told[1].text
 
 
 def test_a_run_makes_a_bounded_number_of_looks():
     seen = []
-    f = follower(lambda theta, step: str(seen.append(step)))
+    f = ledger(lambda theta, step: str(seen.append(step)))
     for step in range(MOST_AT_SADDLES + 10):
         told = f.recorded(rows(step, step, {}), [SaddleFound(step, "told", np.zeros(1))])
     assert len(seen) == MOST_AT_SADDLES
