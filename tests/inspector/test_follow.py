@@ -210,14 +210,14 @@ def test_the_same_step_again_is_followed_once_and_told_once():
     f.kept(forecast())
     again = f.kept(forecast(verdict="moving"))
     assert [type(e) for e in again] == [Inspected]
-    assert again[0].kept.verdict == "moving"
+    assert again[0].inspection.verdict == "moving"
     assert "neuron 2 will be the first" in f.kept(forecast(first=2))[1].text
     told = f.recorded(rows(110, 900, {1: 60.0}), ())
     done = outcome_of(told)
     assert "forecast neuron 2" in done.text
     # Once decided it stays so: the later inspection takes the outcome along.
     (kept,) = f.kept(forecast(first=2))
-    assert kept.kept.outcome == done
+    assert kept.inspection.outcome == done
 
 
 def test_an_inspection_of_an_earlier_state_is_held_against_what_is_recorded():
