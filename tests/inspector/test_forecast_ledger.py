@@ -219,7 +219,7 @@ def test_the_same_step_again_is_followed_once_and_told_once():
     assert "forecast neuron 2" in done.text
     # Once decided it stays so: the later inspection takes the outcome along.
     (kept,) = f.asked(forecast(first=2))
-    assert kept.kept.outcome == done
+    assert kept.inspection.outcome == done
 
 
 def test_an_inspection_of_an_earlier_state_is_held_against_what_is_recorded():

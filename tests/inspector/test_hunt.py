@@ -39,7 +39,7 @@ def test_one_run_of_a_kind(kind):
         row = int(np.flatnonzero(run.step == event.step)[0])
         found = inspect_state(run.experiment.inspected(run.theta[row], step=event.step)).judgement
         assert found.verdict == "saddle"
-        assert event.evidence.startswith(found.reasons[0])
+        assert event.text.startswith(found.reasons[0])
 
 
 @pytest.mark.full
