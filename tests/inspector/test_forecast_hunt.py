@@ -12,7 +12,7 @@ from cases import stored_state
 from tests.inspector.forecast_hunt import Tally, forecasts_of, hunted
 from tests.inspector.runs import config
 from workbench.config.toml import override, parse_config, parse_toml, to_toml
-from workbench.inspector.forecast_ledger import FOLLOWED_SERIES, ForecastLedger
+from workbench.inspector.forecast_ledger import NEURON_SERIES, ForecastLedger
 from workbench.inspector.inspect import inspect_state
 from workbench.inspector.recording import recorded_inspection
 from workbench.record.reader import RunReader
@@ -51,7 +51,7 @@ def test_a_drifting_plateau_names_who_leaves_and_when(tmp_path):
     session.close()
     kept = recorded_inspection(inspect_state(stored_state(session.folder, 700), hessian=False))
     with RunReader(session.folder) as reader:
-        rows = {name: np.asarray(reader.read(name)) for name in FOLLOWED_SERIES}
+        rows = {name: np.asarray(reader.read(name)) for name in NEURON_SERIES}
     everyone = np.arange(15)
     follower = ForecastLedger(lambda theta, step: "", everyone, everyone, lambda step: rows)
     _, told, happened = follower.kept(kept)
