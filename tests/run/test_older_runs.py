@@ -8,8 +8,10 @@ otherwise on another processor: there the last digits may differ.
 
 from __future__ import annotations
 
+import asyncio
 import json
 import tarfile
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -17,9 +19,15 @@ import pytest
 import xarray
 from typer.testing import CliRunner
 
-from commands.main import app
+from commands import main
+from workbench.protocol.status import RunStatus
 from workbench.record.reader import RunReader
 from workbench.run.session import Session
+from workbench.tui.app import WorkbenchApp
+from workbench.tui.inspect.screen import InspectorScreen
+from workbench.tui.routes import OpenReplay
+from workbench.tui.run.replay import ReplayScreen
+from workbench.tui.widgets.statusline import StatusLine
 
 OLDER = Path(__file__).parent / "older"
 RULES = sorted(path.stem for path in OLDER.glob("*.npz"))
@@ -41,8 +49,16 @@ def processor() -> str:
     return next((x.split(":")[1].strip() for x in lines if x.startswith("model name")), "")
 
 
+async def until(condition: Callable[[], object], seconds: float = 60.0) -> None:
+    for _ in range(int(seconds / 0.02)):
+        if condition():
+            return
+        await asyncio.sleep(0.02)
+    raise AssertionError("waited in vain")
+
+
 def said(*words: str) -> str:
-    done = CliRunner().invoke(app, list(words), catch_exceptions=False)
+    done = CliRunner().invoke(main.app, list(words), catch_exceptions=False)
     assert done.exit_code == 0, done.output
     return done.stdout
 
@@ -85,3 +101,24 @@ def test_it_is_listed_shown_inspected_and_exported(
     said("export", rule, "--to", str(target))
     with RunReader(folder) as reader, xarray.open_dataset(target) as exported:
         np.testing.assert_array_equal(exported["log_risk"].values, reader.read("log_risk"))
+
+
+async def test_it_is_replayed_and_looked_into(older: tuple[str, Path]) -> None:
+    rule, folder = older
+    app = WorkbenchApp.to_browse(folder.parent)
+    async with app.run_test(size=(100, 30)) as pilot:
+        app.go(OpenReplay(folder))
+        await until(lambda: isinstance(app.screen, ReplayScreen) and app.screen.panel.source)
+        replay = app.screen
+        own = rule == "torch"
+        if not own:
+            await until(lambda: replay.panel.source.network is not None)
+        status = replay.query_one("#status", StatusLine)
+        await until(lambda: status.model is not None and status.model.name)
+        await pilot.press("home")
+        await until(lambda: status.model is not None and status.model.step == 0)
+        assert status.model.state is RunStatus.REPLAYED
+        await pilot.press("i")
+        await until(lambda: isinstance(app.screen, InspectorScreen))
+        inside = app.screen
+        await until(lambda: inside.examined is not None and inside.examined.inspection.step == 0)

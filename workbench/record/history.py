@@ -316,12 +316,6 @@ class History:
         row = values.shape[1:]
         return _Vector(row, values.dtype, vector_bound(row, values.dtype.itemsize))
 
-    def _add_vector(self, name: str, rows: Array, steps: Array, values: Array) -> None:
-        now = self._published
-        kept = self._vectors.setdefault(name, self._new_vector(values))
-        vectors = {**now.vectors, name: kept.extend(rows, steps, values)}
-        self._published = _Published(now.step, now.scalars, vectors, now.last)
-
     def _load_vector(self, reader: RunReader, name: str) -> tuple[Array, Array]:
         """Read the rows of a vector that a live history would keep, once for every length of the history."""
         with self._loading:
