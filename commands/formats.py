@@ -8,20 +8,18 @@ from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
+from workbench.protocol.status import status_of
+
 BLOCKS = "▁▂▃▄▅▆▇█"
 ABSENT = "–"
-STATUS_STYLES = {
-    "running": "green",
-    "paused": "yellow",
-    "finished": "default",
-    "stopped": "cyan",
-    "lost": "yellow",
-    "diverged": "red",
-    "stalled": "yellow",
-    "failed": "red",
-    "unreadable": "red",
-}
+INK_STYLES = {"good": "green", "warn": "yellow", "min": "red", "cyan": "cyan", "dim": "dim"}
+"""The palette's colours of a status as a terminal's own."""
 LEAST_SPAN = 0.1
+
+
+def status_style(status: str) -> str:
+    """The style of a run's status in a table."""
+    return INK_STYLES[status_of(status).ink]
 
 
 def sparkline(values: Sequence[float], width: int = 16) -> str:

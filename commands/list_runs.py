@@ -113,7 +113,7 @@ def _print_rich(rows: list[list[str]]) -> None:
         table.add_column(HEADER[index], justify=side, no_wrap=index != RUN, overflow="fold")
     for row in rows:
         texts = {index: Text(row[index]) for index in shown}
-        texts[STATUS].stylize(formats.STATUS_STYLES.get(row[STATUS], "default"))
+        texts[STATUS].stylize(formats.status_style(row[STATUS]))
         for index, style in ((TREND, "cyan"), (WRITTEN, "dim")):
             if index in texts:
                 texts[index].stylize(style)

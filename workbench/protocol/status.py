@@ -37,7 +37,7 @@ class RunStatus(StrEnum):
     STALLED = "stalled", "stalled", "■", "warn"
     FAILED = "failed", "failed", "✗", "min"
     LOST = "lost", "lost", "?", "warn"
-    UNREADABLE = "unreadable", "unreadable", "✗", "dim"
+    UNREADABLE = "unreadable", "unreadable", "✗", "min"
     UNKNOWN = "unknown", "unknown", "·", "dim"
     REPLAYED = "replayed", "replay", "◀▶", "warn"
 

@@ -5,22 +5,18 @@ from __future__ import annotations
 import textwrap
 from dataclasses import dataclass
 
-from workbench.protocol.events import RunEvent
+from workbench.protocol.events import Checkpointed, Forecast, RunEvent, SaddleFound
+from workbench.protocol.status import RunStatus, status_of
 from workbench.tui.widgets import numbers
 from workbench.tui.widgets.cells import Grid, clip, text_width
 from workbench.tui.widgets.painted import Painted
 from workbench.tui.widgets.palette import Palette
 
 _INKS: dict[str, str] = {
-    "saddle": "purple",
-    "forecast": "orange",
-    "paused": "warn",
-    "failed": "min",
-    "diverged": "min",
-    "stalled": "warn",
+    SaddleFound.kind: "purple",
+    Forecast.kind: "orange",
+    Checkpointed.kind: "dim",
     "warning": "warn",
-    "finished": "good",
-    "checkpoint": "dim",
 }
 
 
@@ -76,7 +72,8 @@ def draw_events(model: EventLogModel | None, width: int, height: int, palette: P
 
 def event_ink(kind: str) -> str:
     """The colour of a kind of event, by its name in the palette."""
-    return _INKS.get(kind.lower(), "cyan")
+    status = status_of(kind)
+    return _INKS.get(kind, "cyan" if status is RunStatus.UNKNOWN else status.ink)
 
 
 def _written(event: RunEvent, width: int, palette: Palette) -> list[str]:
