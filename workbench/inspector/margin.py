@@ -20,6 +20,7 @@ from workbench.inspector.gated_network import GatedNetwork
 from workbench.inspector.margin_limit import MarginLimit
 from workbench.inspector.state import InspectedState
 from workbench.losses.loss import MarginLoss
+from workbench.losses.registry import names_where
 from workbench.measures.margins import margin_smoothed
 from workbench.theory.margin.front import BestMultipliers, Front, FrontSolver, margin_front
 from workbench.theory.margin.kkt import PaperCertificate, lemma_bounds, paper_certificate
@@ -160,8 +161,8 @@ def why_no_margin(state: InspectedState) -> str | None:
     """One sentence where (P) says nothing of this state, or None."""
     if not isinstance(state.loss, MarginLoss):
         return (
-            "Problem (P) belongs to losses that fall with the margins; "
-            f"this run has the {state.loss.name} loss."
+            "Problem (P) belongs to losses that fall with the margins "
+            f"({names_where(lambda loss: isinstance(loss, MarginLoss))}); this run has '{state.loss.name}'."
         )
     if state.order is None or not state.order > 0:
         return "The network is not homogeneous, so no scaling of it is feasible for problem (P)."
