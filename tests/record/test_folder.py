@@ -79,11 +79,10 @@ def test_folders_are_made_and_listed_newest_first(tmp_path: Path) -> None:
     assert list_runs(place) == []
     made = [create_run_folder(place, "circle") for _ in range(3)]
     assert len({folder.name for folder in made}) == 3
-    assert list_runs(place) == []
     for second, folder in enumerate(made):
         write_config(folder, "a = 1\n")
         os.utime(folder / "config.toml", (second, second))
-    assert sorted(list_runs(place)) == sorted(made)
+    assert list_runs(place) == made[::-1]
     assert (made[0] / "checkpoints").is_dir()
     assert (made[0] / "config.toml").read_text() == "a = 1\n"
 
