@@ -17,7 +17,7 @@ from workbench.errors import BadInput, StorageError
 from workbench.record.checkpoint import Checkpoint, list_checkpoints, load_checkpoint
 from workbench.record.history import History
 from workbench.record.reader import RunReader
-from workbench.record.schema import STEP
+from workbench.record.schema import CONFIG_FILE, STEP
 from workbench.run.step_size import RATE_LOG, step_size_taken
 
 # Torch and scipy take seconds to load: a screen that only wants a configuration appears without them.
@@ -83,12 +83,16 @@ class StoredRun:
     @cached_property
     def config(self) -> RunConfig:
         """What it goes on with: its config.toml, else the text in its file."""
-        path = self.folder / "config.toml"
-        if path.is_file():
-            return parse_config(read_toml(path), str(path))
-        text = self.reader.config_text
-        name = self.folder.name
-        return parse_config(parse_toml(text, f"the configuration in {name}"), name)
+        path = self.folder / CONFIG_FILE
+        try:
+            path.lstat()
+        except FileNotFoundError:
+            name = self.folder.name
+            text = self.reader.config_text
+            return parse_config(parse_toml(text, f"the configuration in {name}"), name)
+        except OSError:
+            pass  # It may say something else than the file: whoever reads it says why it cannot.
+        return parse_config(read_toml(path), str(path))
 
     @cached_property
     def dataset(self) -> Dataset:
@@ -120,6 +124,11 @@ class StoredRun:
         """Steps of the stored states, ascending."""
         recorded = self._recorded if self.reader.has("theta") else ()
         return np.unique(np.concatenate([self.checkpoints, recorded])).astype(np.int64)
+
+    @property
+    def last_record(self) -> int:
+        """The step of the last record, −1 before the first."""
+        return int(self._recorded[-1]) if len(self._recorded) else -1
 
     @property
     def last_step(self) -> int:
