@@ -13,6 +13,7 @@ from cases import finished, small
 
 from workbench.errors import BadInput, StorageError
 from workbench.protocol.status import RunStatus
+from workbench.record import aside
 from workbench.record.checkpoint import list_checkpoints, load_checkpoint, save_checkpoint
 from workbench.record.lock import RunLock
 from workbench.record.reader import RunReader
@@ -285,6 +286,45 @@ def test_a_full_disk_leaves_all_as_it_was(run, monkeypatch):
             Session.resume(folder, steps=700, restart=restart)
     assert files(folder) == before
     assert not list(folder.glob("*set-aside*"))
+
+
+class Killed(BaseException):
+    """A kill, as far as one process can play it."""
+
+
+@pytest.mark.parametrize("at", range(1, 11))
+def test_killed_while_setting_aside_it_goes_back_again(run, whole, monkeypatch, at):
+    folder = run("stopped")
+    for _, path in list_checkpoints(folder)[2:]:
+        tear(path)
+    recorded, left = bits(folder), [at]
+
+    def counted(real):
+        def call(*arguments, **more):
+            left[0] -= 1
+            if left[0] == 0:
+                raise Killed
+            return real(*arguments, **more)
+
+        return call
+
+    with monkeypatch.context() as patch:
+        for module, name in ((os, "rename"), (os, "replace"), (shutil, "copyfile")):
+            patch.setattr(module, name, counted(getattr(module, name)))
+        patch.setattr(aside, "sync_folder", counted(aside.sync_folder))
+        # At the latest when all is set aside and nothing has changed yet in the run's own file.
+        left_over = counted(lambda *_, **__: None)
+        patch.setattr(RunStore, "reopen", lambda *_, **__: [left_over() for _ in range(99)])
+        with pytest.raises(Killed):
+            Session.resume(folder, steps=700)
+    session = train(Session.resume(folder, steps=700))
+    assert session.notice
+    assert bits(folder) == whole
+    kept = sorted(folder.glob("set-aside-*"))
+    assert 1 <= len(kept) <= 2
+    assert all(bits(place) == recorded for place in kept)
+    torn = [path.name for place in kept for path in (place / "checkpoints").iterdir()]
+    assert sorted(torn) == ["ck_000000000400.h5", "ck_000000000600.h5"]
 
 
 # --- from the start ---

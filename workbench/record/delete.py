@@ -8,9 +8,9 @@ import shutil
 import stat
 from pathlib import Path
 
-from workbench.errors import BadInput, RunBusy, StorageError, clean_text
+from workbench.errors import BadInput, StorageError, clean_text
 from workbench.record.folder import holds_run
-from workbench.record.lock import LOCK_NAME, RunLock, is_alive
+from workbench.record.lock import LOCK_NAME, RunLock
 
 
 def delete_run(folder: Path, runs_dir: Path) -> None:
@@ -32,8 +32,6 @@ def delete_run(folder: Path, runs_dir: Path) -> None:
     with contextlib.suppress(OSError):  # where that fails, taking the lock does too, and says why
         if lock.is_symlink():
             lock.unlink()
-    if is_alive(folder):
-        raise RunBusy(f"run '{name}' is being written; stop it first.")
     hidden, left = f".deleted-{folder.name}", ""
     try:
         parent = os.open(runs_dir, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)

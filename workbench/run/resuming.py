@@ -95,7 +95,7 @@ def forked(run: StoredRun, config: RunConfig, at: int, trust: bool) -> Experimen
         state.theta.copy_(torch.from_numpy(theta))
     state.step, state.time, state.time_log = at, run.time(at), run.time_log(at)
     if config.model == run.config.model:
-        state.memory.update(run.buffers(at))
+        state.memory.update(run.buffers(at, experiment.model))
     return experiment
 
 

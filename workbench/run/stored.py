@@ -22,6 +22,8 @@ from workbench.run.step_size import RATE_LOG, step_size_taken
 
 # Torch and scipy take seconds to load: a screen that only wants a configuration appears without them.
 if TYPE_CHECKING:
+    from torch import nn
+
     from workbench.inspector.state import InspectedState
     from workbench.run.experiment import Experiment
     from workbench.run.network import ConfiguredNetwork
@@ -168,17 +170,22 @@ class StoredRun:
             taken = step_size_taken(self._recorded, np.asarray(self.reader.read(RATE_LOG)), step)
         return self.config.train.lr if taken is None else taken
 
-    def buffers(self, step: int) -> dict[str, Array]:
+    def buffers(self, step: int, model: nn.Module) -> dict[str, Array]:
         """The network's buffers at the step of a stored state; none for a network that changes none.
 
         Only checkpoints hold them: raises BadInput where there is none of that step.
         """
         from workbench.engine.state import MEMORY
-        from workbench.models.repeatable import BUFFER
+        from workbench.models.repeatable import BUFFER, changes_buffers
 
+        if not changes_buffers(model):
+            return {}
         steps = self.checkpoints
         if not steps.size:
-            return {}
+            raise BadInput(
+                f"the network of run {self.folder.name} changes its buffers, and only checkpoints hold "
+                "them; there is none."
+            )
         near = steps[np.argsort(np.abs(steps - step), kind="stable")[:3]]
         nearest = self._checkpoint(int(near[0]))
         assert nearest is not None
@@ -218,7 +225,7 @@ class StoredRun:
             step=step,
             time=self.time(step),
             step_size=self.step_size(step),
-            memory=self.buffers(step),
+            memory=self.buffers(step, found.model),
         )
 
     # --- its network ---
