@@ -129,6 +129,16 @@ def test_a_thousand_ages_take_about_a_second(runs: Path) -> None:
     assert time.perf_counter() - start < 0.6
 
 
+def test_a_prefix_of_an_id_is_found_without_opening_a_file(
+    runs: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def opened(folder: Path) -> str:
+        raise AssertionError(f"{folder} was opened")
+
+    monkeypatch.setattr(folders, "run_name", opened)
+    assert resolve_run("20260102", runs).name == "20260102-000000-b-bbbb"
+
+
 # --- what cannot be entered ---
 
 

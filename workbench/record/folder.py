@@ -210,10 +210,12 @@ def resolve_run(reference: str, runs_dir: Path) -> Path:
     by_path = _by_path(reference, runs_dir)
     if by_path is not None:
         return by_path
-    for matches in (
-        [folder for folder in runs if folder.name.startswith(reference)],
-        [folder for folder in runs if run_name(folder) == reference],
+    # One after the other: names stand in the files, and there may be many.
+    for fits in (
+        lambda folder: folder.name.startswith(reference),
+        lambda folder: run_name(folder) == reference,
     ):
+        matches = [folder for folder in runs if fits(folder)]
         if len(matches) == 1:
             return matches[0]
         if matches:

@@ -80,8 +80,9 @@ def _lacks_later(run: StoredRun, checkpoint: Checkpoint) -> bool:
 
 
 def _reason(refused: Refused) -> str:
-    """Why, without the full stop, short enough to stand within another sentence."""
-    return clean_text(refused.reason.removesuffix("."), 200)
+    """Why, without the folders and the full stop, short enough to stand within another sentence."""
+    reason = refused.reason.replace(clean_text(str(refused.path)), refused.path.name)
+    return clean_text(reason.removesuffix("."), 200)
 
 
 def _no_way_on(run: StoredRun, refused: list[Refused]) -> StorageError:

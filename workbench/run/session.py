@@ -231,6 +231,8 @@ class Session:
         with RunReader(folder) as reader:
             kept = reader.inspections()
         store.event(state.step, "resumed", said)
+        if back is not None:
+            store.commit(sync=True)
         if steps is not None:
             write_config(folder, to_toml(experiment.config))
         return cls(
