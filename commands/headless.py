@@ -28,6 +28,8 @@ def train_headless(session: Session, as_json: bool) -> None:
     """Train to the end, interruptibly, and exit with the code that says how it went."""
     from workbench.protocol.commands import Stop
 
+    if session.notice:
+        typer.echo(f"workbench: {session.notice}", err=True)
     with (
         session,
         _signals(lambda name: session.engine.send(Stop(name))),

@@ -32,11 +32,12 @@ DROPPED_FIRST = (WRITTEN, TREND, LOSS, N, WIDTH, MARGIN, STEP)
 
 def list_runs(runs_dir: RunsDir = None, as_json: Json = False) -> None:
     """List the stored runs, newest first."""
-    from workbench.record.folder import list_runs as run_folders
+    from workbench.record.folder import run_folders
     from workbench.record.summary import summarize
 
     folder = runs_folder(runs_dir)
-    summaries = [summarize(run) for run in run_folders(folder)]
+    found = [summarize(run) for run in run_folders(folder)]
+    summaries = sorted(found, key=lambda summary: summary.made, reverse=True)
     if as_json:
         import json
 

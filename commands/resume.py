@@ -16,6 +16,12 @@ def resume(
     ] = None,
     runs_dir: RunsDir = None,
     headless: Headless = False,
+    restart: Annotated[
+        bool,
+        typer.Option(
+            "--restart", help="Begin again at step 0; what the run has is set aside in its folder."
+        ),
+    ] = False,
     trust: Trust = False,
     as_json: Json = False,
 ) -> None:
@@ -26,9 +32,9 @@ def resume(
     if screen_wanted(headless or as_json):
         from workbench.tui.app import WorkbenchApp, run_app
 
-        run_app(WorkbenchApp.to_resume(folder, steps, trust))
+        run_app(WorkbenchApp.to_resume(folder, steps, trust, restart))
         return
     from commands.headless import train_headless
     from workbench.run.session import Session
 
-    train_headless(Session.resume(folder, steps=steps, trust=trust), as_json)
+    train_headless(Session.resume(folder, steps=steps, trust=trust, restart=restart), as_json)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from typing import Annotated
 
 import typer
@@ -43,7 +44,8 @@ def run(
         from workbench.record.folder import validate_name
 
         validate_name(name)
-        changes.append(f'name="{name}"')
+        # JSON's escapes of quotes and backslashes are TOML's.
+        changes.append(f"name={json.dumps(name, ensure_ascii=False)}")
     folder = runs_folder(runs_dir)
     if as_json and not headless:
         raise BadInput("--json needs --headless: with a screen there is no stdout to print on.")

@@ -42,7 +42,6 @@ def describe(reader: RunReader) -> dict[str, Any]:
     """
     import tomllib
 
-    from workbench.record.checkpoint import list_checkpoints
     from workbench.record.schema import STEP
 
     attributes = dict(reader.attributes)
@@ -54,6 +53,7 @@ def describe(reader: RunReader) -> dict[str, Any]:
     steps = config.get("train", {}).get("steps")
     count = reader.n_records
     events = reader.events()
+    checkpoints, unreadable = _checkpoints(reader.folder)
     return {
         "run_id": str(attributes.pop("run_id", reader.folder.name)),
         "path": str(reader.folder),
@@ -69,10 +69,8 @@ def describe(reader: RunReader) -> dict[str, Any]:
         "events": [event._asdict() for event in events[-LAST_EVENTS:]],
         "events_total": len(events),
         "inspections": [_inspection(kept) for kept in reader.inspections()],
-        "checkpoints": [
-            {"step": step, "path": str(path), "bytes": _size(path)}
-            for step, path in list_checkpoints(reader.folder)
-        ],
+        "checkpoints": checkpoints,
+        "checkpoints_unreadable": unreadable,
         "files": [{"name": name, "bytes": n} for name, n in _files(reader.folder)],
     }
 
@@ -124,6 +122,18 @@ def _series(reader: RunReader, name: str) -> dict[str, Any]:
     }
 
 
+def _checkpoints(folder: Path) -> tuple[list[dict[str, Any]], str]:
+    """The checkpoints, or why they cannot be listed."""
+    from workbench.errors import StorageError
+    from workbench.record.checkpoint import list_checkpoints
+
+    try:
+        found = list_checkpoints(folder)
+    except StorageError as error:
+        return [], str(error)
+    return [{"step": step, "path": str(path), "bytes": _size(path)} for step, path in found], ""
+
+
 def _size(path: Path) -> int:
     try:
         return path.stat().st_size
@@ -131,9 +141,16 @@ def _size(path: Path) -> int:
         return 0
 
 
+def _is_file(path: Path) -> bool:
+    try:
+        return path.is_file()
+    except OSError:
+        return False
+
+
 def _files(folder: Path) -> list[tuple[str, int]]:
     """Files of the run's folder by name, without leading dot and without the checkpoints."""
-    found = [entry for entry in folder.iterdir() if entry.is_file() and entry.name[0] != "."]
+    found = [entry for entry in folder.iterdir() if entry.name[0] != "." and _is_file(entry)]
     return sorted((entry.name, _size(entry)) for entry in found)
 
 
@@ -147,7 +164,7 @@ def as_lines(found: dict[str, Any]) -> list[str]:
         "",
     ]
     skipped = {"config", "config_text", "series", "events", "events_total", "checkpoints", "files"}
-    skipped |= {"inspections"}
+    skipped |= {"inspections", "checkpoints_unreadable"}
     skipped |= {"run_id", "path", "status", "step", "steps", "records"}
     facts = {key: value for key, value in found.items() if key not in skipped and value != ""}
     width = max(len(key) for key in [*facts, ""])
@@ -161,7 +178,7 @@ def as_lines(found: dict[str, Any]) -> list[str]:
         lines += ["", "inspections", *map(_inspection_line, found["inspections"])]
     lines += ["", "checkpoints"]
     lines += [f"  {c['step']:>10,}  {formats.size(c['bytes'])}" for c in found["checkpoints"]] or [
-        "  none"
+        f"  {found['checkpoints_unreadable'] or 'none'}"
     ]
     lines += [
         "",

@@ -182,3 +182,14 @@ def test_what_cannot_be_repeated_is_refused_in_a_sentence():
         experiment_of(own("Hidden"))
     with pytest.raises(BadInput, match="follows one risk"):
         experiment_of(own("Dropping", "train.rule=flow", "loss.kind=square"))
+
+
+def test_buffers_that_no_checkpoint_holds_any_more_are_not_those_of_the_start(tmp_path):
+    folder = trained(tmp_path, "Counting").folder
+    for _, path in list_checkpoints(folder):
+        path.unlink()
+    with pytest.raises(BadInput, match="there is none"):
+        stored_state(folder, 40, trust=True)
+    with pytest.raises(BadInput, match="there is none"):
+        Session.fork(folder, 40, tmp_path, settings=["train.steps=200"], trust=True)
+    assert [path.name for path in tmp_path.iterdir()] == [folder.name]

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import errno
+import os
 import random
+from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
@@ -14,6 +17,7 @@ from workbench.record.checkpoint import (
     latest_checkpoint,
     list_checkpoints,
     load_checkpoint,
+    newest_good,
     prune_checkpoints,
     save_checkpoint,
 )
@@ -93,9 +97,10 @@ def test_latest_falls_back_to_one_that_verifies(tmp_path: Path) -> None:
     found = latest_checkpoint(tmp_path)
     assert found is not None
     assert found.step == found.arrays["theta"][0] == 200
-    earlier = latest_checkpoint(tmp_path, at_most=150)
-    assert earlier is not None
-    assert earlier.step == 100
+    good, refused = newest_good(tmp_path)
+    assert good is not None
+    assert (good.step, [(found.step, found.path) for found in refused]) == (200, [(1000, newest)])
+    assert newest.name in refused[0].reason
 
 
 def test_pruning_keeps_the_newest(tmp_path: Path) -> None:
@@ -126,4 +131,29 @@ def test_a_folder_that_cannot_be_written(tmp_path: Path) -> None:
     (tmp_path / "checkpoints").write_text("in the way")
     with pytest.raises(StorageError, match="cannot write"):
         save_checkpoint(tmp_path, 1, {"a": np.zeros(1)}, {})
-    assert list_checkpoints(tmp_path) == []
+    with pytest.raises(StorageError, match="cannot list the checkpoints"):
+        list_checkpoints(tmp_path)
+
+
+def test_a_folder_that_cannot_be_read_is_not_an_empty_one(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    save_checkpoint(tmp_path, 1, {"a": np.zeros(1)}, {})
+    for number in (errno.EACCES, errno.EIO, errno.ESTALE):
+
+        def refuse(_: Path, number: int = number) -> Iterator[Path]:
+            raise OSError(number, os.strerror(number))
+
+        monkeypatch.setattr(Path, "iterdir", refuse)
+        for look in (list_checkpoints, newest_good, latest_checkpoint):
+            with pytest.raises(StorageError, match=os.strerror(number)):
+                look(tmp_path)
+
+
+def test_a_checkpoint_that_knows_more_than_the_file_is_passed_over(tmp_path: Path) -> None:
+    for step in (100, 200):
+        save_checkpoint(tmp_path, step, {"recorded_step": np.array(step)}, {})
+    good, refused = newest_good(tmp_path, known=150)
+    assert good is not None
+    assert good.step == 100
+    assert "follows a record of step 200, and the file's last is of step 150" in refused[0].reason

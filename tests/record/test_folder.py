@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import errno
+import fcntl
 import os
 import re
 from datetime import datetime
@@ -12,6 +14,7 @@ import pytest
 from record import sample_run
 
 from workbench.errors import BadInput, RunBusy, StorageError
+from workbench.record.delete import delete_run
 from workbench.record.folder import (
     create_run_folder,
     default_runs_dir,
@@ -79,11 +82,10 @@ def test_folders_are_made_and_listed_newest_first(tmp_path: Path) -> None:
     assert list_runs(place) == []
     made = [create_run_folder(place, "circle") for _ in range(3)]
     assert len({folder.name for folder in made}) == 3
-    assert list_runs(place) == []
     for second, folder in enumerate(made):
         write_config(folder, "a = 1\n")
         os.utime(folder / "config.toml", (second, second))
-    assert sorted(list_runs(place)) == sorted(made)
+    assert list_runs(place) == made[::-1]
     assert (made[0] / "checkpoints").is_dir()
     assert (made[0] / "config.toml").read_text() == "a = 1\n"
 
@@ -212,6 +214,42 @@ def test_the_lock_says_who_is_alive(tmp_path: Path) -> None:
     assert lock_holder(tmp_path) is None
     with pytest.raises(StorageError):
         RunLock(tmp_path / "none").acquire()
+
+
+NUMBERS = [errno.EACCES, errno.EIO, errno.ESTALE]
+NO_LOCKS = [errno.ENOLCK, errno.ENOSYS, errno.EOPNOTSUPP]
+
+
+@pytest.mark.parametrize("number", [*NUMBERS, *NO_LOCKS])
+def test_nobody_is_called_dead_who_cannot_be_asked(
+    runs: Path, monkeypatch: pytest.MonkeyPatch, number: int
+) -> None:
+    folder = runs / "20260101-000000-circle-aaaa"
+    with RunLock(folder):
+        pass
+    assert summarize(folder).status == "lost"
+    assert not is_alive(folder / "run.h5")
+    real = os.open
+
+    def opened(path: object, *args: int, **more: int) -> int:
+        if str(path).endswith("run.lock"):
+            raise OSError(number, os.strerror(number))
+        return real(path, *args, **more)  # type: ignore[call-overload, no-any-return]
+
+    def locked(descriptor: int, operation: int) -> None:
+        raise OSError(number, os.strerror(number))
+
+    if number in NO_LOCKS:
+        monkeypatch.setattr(fcntl, "flock", locked)
+    else:
+        monkeypatch.setattr(os, "open", opened)
+    assert is_alive(folder)
+    assert summarize(folder).status == "running"
+    with pytest.raises(StorageError, match=os.strerror(number)):
+        RunLock(folder).acquire()
+    with pytest.raises(StorageError, match=os.strerror(number)):
+        delete_run(folder, runs)
+    assert folder.is_dir()
 
 
 def test_a_forked_child_does_not_keep_the_lock(tmp_path: Path) -> None:

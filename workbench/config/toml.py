@@ -42,9 +42,12 @@ def read_toml(path: Path) -> dict[str, Any]:
 
 
 def parse_toml(text: str, where: str) -> dict[str, Any]:
-    """The table in TOML text; raises BadInput with the line that is wrong."""
+    """The table in TOML text; raises BadInput with the line that is wrong.
+
+    The byte order mark that some editors put first is no part of it.
+    """
     try:
-        return tomllib.loads(text)
+        return tomllib.loads(text.removeprefix("\ufeff"))
     except tomllib.TOMLDecodeError as error:
         raise BadInput(f"{where} is not valid TOML: {clean_text(str(error))}.") from error
 

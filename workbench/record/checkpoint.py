@@ -40,6 +40,15 @@ class Checkpoint:
     path: Path
 
 
+@dataclass(frozen=True)
+class Refused:
+    """A checkpoint that cannot be gone on from, and why, in a sentence."""
+
+    step: int
+    path: Path
+    reason: str
+
+
 def checkpoint_path(folder: Path, step: int) -> Path:
     """Where the checkpoint of a step lies in a run's folder."""
     return Path(folder) / FOLDER / f"ck_{step:012d}.h5"
@@ -137,30 +146,55 @@ def load_checkpoint(path: Path) -> Checkpoint:
 
 
 def list_checkpoints(folder: Path) -> list[tuple[int, Path]]:
-    """(step, path) of the run's checkpoints, oldest first; none if there is no folder."""
+    """(step, path) of the run's checkpoints, oldest first; none if there is no folder.
+
+    Raises:
+        StorageError: there is a folder and it cannot be read, which is not the same as none.
+    """
     place = Path(folder) / FOLDER
     try:
         entries = list(place.iterdir())
-    except OSError:
+    except FileNotFoundError:
         return []
+    except OSError as error:
+        name = clean_text(str(place))
+        raise StorageError(f"cannot list the checkpoints in '{name}': {error.strerror}.") from error
     found = [(_NAME.fullmatch(entry.name), entry) for entry in entries]
     return sorted((int(match[1]), entry) for match, entry in found if match)
 
 
-def latest_checkpoint(folder: Path, *, at_most: int | None = None) -> Checkpoint | None:
-    """The newest checkpoint that verifies, older ones being tried when it does not.
+def newest_good(
+    folder: Path, *, known: int | None = None
+) -> tuple[Checkpoint | None, list[Refused]]:
+    """The newest checkpoint that can be gone on from, and those newer than it that cannot.
 
     Args:
-        at_most: look only at checkpoints of this step or earlier.
+        known: the last record's step in the run's file, if that is to be held against them: one that
+            was written after later records would leave a gap.
+
+    Raises:
+        StorageError: the checkpoints cannot be listed.
     """
+    refused: list[Refused] = []
     for step, path in reversed(list_checkpoints(folder)):
-        if at_most is not None and step > at_most:
-            continue
         try:
-            return load_checkpoint(path)
-        except StorageError:
+            found = load_checkpoint(path)
+        except StorageError as error:
+            refused.append(Refused(step, path, str(error)))
             continue
-    return None
+        recorded = found.arrays.get("recorded_step")
+        if known is None or (recorded is not None and int(recorded) <= known):
+            return found, refused
+        why = "holds no engine's state."
+        if recorded is not None:
+            why = f"follows a record of step {int(recorded):,}, and the file's last is of step {known:,}."
+        refused.append(Refused(step, path, f"checkpoint '{clean_text(str(path))}' {why}"))
+    return None, refused
+
+
+def latest_checkpoint(folder: Path) -> Checkpoint | None:
+    """The newest checkpoint that verifies, older ones being tried when it does not; raises StorageError."""
+    return newest_good(folder)[0]
 
 
 def prune_checkpoints(folder: Path, keep: int) -> list[int]:

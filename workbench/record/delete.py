@@ -8,8 +8,9 @@ import shutil
 import stat
 from pathlib import Path
 
-from workbench.errors import BadInput, RunBusy, StorageError, clean_text
-from workbench.record.lock import LOCK_NAME, RunLock, is_alive
+from workbench.errors import BadInput, StorageError, clean_text
+from workbench.record.folder import holds_run
+from workbench.record.lock import LOCK_NAME, RunLock
 
 
 def delete_run(folder: Path, runs_dir: Path) -> None:
@@ -28,11 +29,9 @@ def delete_run(folder: Path, runs_dir: Path) -> None:
     name = clean_text(folder.name, 120)
     _require_own(folder, runs_dir, name)
     lock = folder / LOCK_NAME
-    if lock.is_symlink():
-        with contextlib.suppress(FileNotFoundError):
+    with contextlib.suppress(OSError):  # where that fails, taking the lock does too, and says why
+        if lock.is_symlink():
             lock.unlink()
-    if is_alive(folder):
-        raise RunBusy(f"run '{name}' is being written; stop it first.")
     hidden, left = f".deleted-{folder.name}", ""
     try:
         parent = os.open(runs_dir, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
@@ -55,11 +54,13 @@ def _require_own(folder: Path, runs_dir: Path, name: str) -> None:
     try:
         found = os.lstat(folder)
         inside = folder.parent.resolve(strict=True) == runs_dir.resolve(strict=True)
-    except (OSError, RuntimeError):
+    except (FileNotFoundError, NotADirectoryError, RuntimeError):
         raise BadInput(f"there is no run '{name}' any more.") from None
+    except OSError as error:
+        raise StorageError(f"run '{name}' cannot be looked at: {error.strerror}.") from error
     if stat.S_ISLNK(found.st_mode):
         raise BadInput(f"'{name}' is a link; delete what it leads to yourself.")
     if not stat.S_ISDIR(found.st_mode) or not inside or folder.name in ("", ".", ".."):
         raise BadInput(f"'{name}' is no run of '{clean_text(str(runs_dir))}'.")
-    if not any((folder / part).exists() for part in ("run.h5", "config.toml", LOCK_NAME)):
+    if not holds_run(folder):
         raise BadInput(f"'{name}' holds no run.")

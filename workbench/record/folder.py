@@ -8,21 +8,24 @@ from __future__ import annotations
 import os
 import re
 import secrets
+import shutil
 import unicodedata
 from datetime import datetime
 from pathlib import Path
 
 from workbench.errors import BadInput, StorageError, clean_text, unknown
+from workbench.record.age import made_at
 from workbench.record.atomic import sync_folder, write_error, write_text
+from workbench.record.checkpoint import FOLDER as CHECKPOINTS
 from workbench.record.lock import LOCK_NAME
 from workbench.record.reader import RunReader
-from workbench.record.schema import RUN_FILE
+from workbench.record.schema import CONFIG_FILE, RUN_FILE
 
-CONFIG_FILE = "config.toml"
 LOG_FILE = "log.txt"
 LONGEST_NAME = 64
 LONGEST_SLUG = 40
 _CANDIDATES = 8
+_RUN_ID = re.compile(r"\d{8}-\d{6}-[a-z0-9-]+-[0-9a-f]{4}")
 
 
 def default_runs_dir() -> Path:
@@ -76,8 +79,12 @@ def create_run_folder(runs_dir: Path, slug: str) -> Path:
                 folder.mkdir()
             except FileExistsError:
                 continue
-            (folder / "checkpoints").mkdir()
-            sync_folder(runs_dir)
+            try:
+                (folder / CHECKPOINTS).mkdir()
+                sync_folder(runs_dir)
+            except BaseException:
+                remove_start(folder)
+                raise
             return folder
     except (FileExistsError, NotADirectoryError):
         place = clean_text(str(runs_dir))
@@ -94,8 +101,18 @@ def write_config(folder: Path, text: str) -> Path:
     return path
 
 
-def _holds_run(folder: Path) -> bool:
-    return any((folder / name).exists() for name in (RUN_FILE, CONFIG_FILE, LOCK_NAME))
+def remove_start(folder: Path) -> None:
+    """Remove the folder of a run that never began; one that resists stays, and is listed as unreadable."""
+    shutil.rmtree(folder, ignore_errors=True)
+
+
+def holds_run(folder: Path) -> bool:
+    """Whether a folder is a run's, by its files or its name; one that cannot be looked into counts."""
+    try:
+        files = any((folder / name).exists() for name in (RUN_FILE, CONFIG_FILE, LOCK_NAME))
+    except OSError:
+        return True
+    return files or _RUN_ID.fullmatch(folder.name) is not None
 
 
 def _leaves(entry: Path, runs_dir: Path) -> bool:
@@ -103,19 +120,24 @@ def _leaves(entry: Path, runs_dir: Path) -> bool:
     return entry.is_symlink() and not entry.resolve().is_relative_to(runs_dir.resolve())
 
 
-def _age(folder: Path) -> tuple[str, int]:
-    """Sorts runs by when they were made: the time in the id, then the folder's config."""
+def _is_run(entry: Path, runs_dir: Path) -> bool:
+    """Whether an entry of the runs folder is a run; what cannot be told from outside is one, to be listed."""
     try:
-        made = (folder / CONFIG_FILE).stat().st_mtime_ns
+        if _leaves(entry, runs_dir):
+            return False
+        is_folder = entry.is_dir()
+    except RuntimeError:  # a link that leads to itself
+        return False
     except OSError:
-        made = 0
-    return folder.name[:15], made
+        return True
+    return is_folder and holds_run(entry)
 
 
-def list_runs(runs_dir: Path) -> list[Path]:
-    """The run folders, newest first; none if the runs folder is missing.
+def run_folders(runs_dir: Path) -> list[Path]:
+    """The run folders, by name, backwards; none if the runs folder is missing.
 
-    Links that lead out of the runs folder are left out.
+    Links that lead out of the runs folder are left out. A run that cannot be entered or read hides
+    no other: it is in the list.
 
     Raises:
         BadInput: the runs folder is a file.
@@ -124,19 +146,32 @@ def list_runs(runs_dir: Path) -> list[Path]:
     runs_dir = Path(runs_dir)
     try:
         entries = [entry for entry in runs_dir.iterdir() if entry.name[0] != "."]
-        found = [
-            entry
-            for entry in entries
-            if entry.is_dir() and not _leaves(entry, runs_dir) and _holds_run(entry)
-        ]
     except FileNotFoundError:
         return []
     except NotADirectoryError:
         raise BadInput(f"the runs folder '{clean_text(str(runs_dir))}' is a file.") from None
-    except (OSError, RuntimeError) as error:
+    except OSError as error:
         name = clean_text(str(runs_dir))
         raise StorageError(f"cannot list '{name}': {clean_text(str(error))}.") from error
-    return sorted(found, key=_age, reverse=True)
+    return sorted((entry for entry in entries if _is_run(entry, runs_dir)), reverse=True)
+
+
+def list_runs(runs_dir: Path) -> list[Path]:
+    """The run folders, newest first by what their files say; of a run and a link to it the run first.
+
+    Raises as `run_folders`.
+    """
+
+    return sorted(run_folders(runs_dir), key=_age, reverse=True)
+
+
+def _age(folder: Path) -> tuple[float, bool, str]:
+    """Sorts runs by when they were made, a link before the run it leads to."""
+    try:
+        is_link = folder.is_symlink()
+    except OSError:
+        is_link = False
+    return made_at(folder), not is_link, folder.name
 
 
 def run_name(folder: Path) -> str:
@@ -151,8 +186,8 @@ def run_name(folder: Path) -> str:
 def resolve_run(reference: str, runs_dir: Path) -> Path:
     """The folder of the run a person means.
 
-    Tried in this order: `last` (the newest run), an id, a path (to a run's folder or its `run.h5`),
-    a unique prefix of an id, a run's name.
+    Tried in this order: `last` (the newest run, by what the files say), an id, a path (to a run's
+    folder or its `run.h5`), a unique prefix of an id, a run's name.
 
     Raises:
         BadInput: nothing fits (with the nearest known), several do (with the candidates), or the
@@ -163,21 +198,24 @@ def resolve_run(reference: str, runs_dir: Path) -> Path:
     shown = clean_text(reference, 80)
     if not reference.strip() or "\0" in reference:
         raise BadInput("a run is named by its id, a prefix of it, its name, a path, or 'last'.")
-    runs = list_runs(runs_dir)
     if reference == "last":
-        if not runs:
+        newest = list_runs(runs_dir)
+        if not newest:
             raise BadInput(f"there are no runs in '{clean_text(str(runs_dir))}' yet.")
-        return runs[0]
+        return newest[0]
+    runs = run_folders(runs_dir)
     for folder in runs:
         if folder.name == reference:
             return folder
     by_path = _by_path(reference, runs_dir)
     if by_path is not None:
         return by_path
-    for matches in (
-        [folder for folder in runs if folder.name.startswith(reference)],
-        [folder for folder in runs if run_name(folder) == reference],
+    # One after the other: names stand in the files, and there may be many.
+    for fits in (
+        lambda folder: folder.name.startswith(reference),
+        lambda folder: run_name(folder) == reference,
     ):
+        matches = [folder for folder in runs if fits(folder)]
         if len(matches) == 1:
             return matches[0]
         if matches:
@@ -197,7 +235,7 @@ def _by_path(reference: str, runs_dir: Path) -> Path | None:
                 f"run '{clean_text(reference, 80)}' is a link out of the runs folder; "
                 "give the path it leads to."
             )
-        if path.is_dir() and _holds_run(path):
+        if path.is_dir() and holds_run(path):
             return path
         if path.is_file() and path.name == RUN_FILE:
             return path.parent

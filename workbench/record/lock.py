@@ -23,6 +23,9 @@ LOCK_NAME = "run.lock"
 _PATIENCE = 0.3
 """Seconds to keep trying: `is_alive` in another process holds a shared lock for an instant."""
 
+_NOBODY = (errno.ENOENT, errno.ENOTDIR, errno.ELOOP)
+"""There is no lock, and nobody can hold it."""
+
 
 @dataclass(frozen=True)
 class LockHolder:
@@ -130,15 +133,19 @@ os.register_at_fork(after_in_child=_drop_in_child)
 
 
 def is_alive(folder: Path) -> bool:
-    """Whether some process is writing the run in `folder`; never waits, never writes."""
+    """Whether some process is writing the run in `folder`, or may be; never waits, never writes.
+
+    Where the system does not say (a file system without locks, a lock that cannot be opened) nobody is
+    called dead.
+    """
     try:
         descriptor = os.open(Path(folder) / LOCK_NAME, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK)
-    except OSError:
-        return False
+    except OSError as error:
+        return error.errno not in _NOBODY
     try:
         fcntl.flock(descriptor, fcntl.LOCK_SH | fcntl.LOCK_NB)
-    except OSError as error:
-        return error.errno in (errno.EWOULDBLOCK, errno.EACCES)
+    except OSError:
+        return True
     else:
         return False
     finally:

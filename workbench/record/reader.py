@@ -72,7 +72,12 @@ class RunReader:
 
     def __init__(self, path: Path) -> None:
         path = Path(path)
-        self.path = path / RUN_FILE if path.is_dir() else path
+        try:
+            self.path = path / RUN_FILE if path.is_dir() else path
+        except OSError as error:
+            raise StorageError(
+                f"cannot read '{clean_text(str(path))}': {error.strerror}."
+            ) from error
         self.folder = self.path.parent
         self.attributes: Mapping[str, Value] = MappingProxyType({})
         self.n_records = 0

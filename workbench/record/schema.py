@@ -14,6 +14,7 @@ from workbench.measures.registry import MEASURES
 SCHEMA_VERSION = 1
 
 RUN_FILE = "run.h5"
+CONFIG_FILE = "config.toml"
 STEP = "step"
 
 

@@ -13,6 +13,7 @@ import numpy as np
 from workbench.arrays import Array
 from workbench.errors import StorageError, WorkbenchError, clean_text
 from workbench.protocol.status import RunStatus
+from workbench.record.age import made_at
 from workbench.record.reader import RunReader
 from workbench.record.schema import RUN_FILE, STEP
 
@@ -24,8 +25,8 @@ class RunSummary:
     """What a list of runs shows; a value that is not known is None, text then is empty.
 
     `trend` holds up to 32 values of the natural log of the risk, evenly spaced over the records.
-    `modified` is the file's time in seconds since 1970. `n` counts samples, `H` neurons, `steps`
-    the steps planned. `reason` says why a run is `unreadable`.
+    `modified` is the file's time in seconds since 1970, `made` that of the run's start. `n` counts
+    samples, `H` neurons, `steps` the steps planned. `reason` says why a run is `unreadable`.
     """
 
     run_id: str
@@ -35,6 +36,7 @@ class RunSummary:
     preset: str = ""
     created: str = ""
     modified: float = 0.0
+    made: float = 0.0
     step: int | None = None
     steps: int | None = None
     records: int = 0
@@ -54,15 +56,18 @@ def summarize(folder: Path) -> RunSummary:
     """
     folder = Path(folder)
     run_id = clean_text(folder.name, 120)
+    modified = 0.0
     try:
         modified = (folder / RUN_FILE).stat().st_mtime
-    except OSError as error:
-        return RunSummary(run_id, folder, reason=f"no {RUN_FILE}: {error.strerror}.")
-    try:
         with RunReader(folder) as reader:
             return _read(reader, run_id, modified)
+    except FileNotFoundError:
+        reason = f"no {RUN_FILE}: its start did not get that far."
+    except OSError as error:
+        reason = f"cannot be read: {error.strerror or clean_text(str(error))}."
     except WorkbenchError as error:
-        return RunSummary(run_id, folder, modified=modified, reason=str(error))
+        reason = str(error)
+    return RunSummary(run_id, folder, modified=modified, made=made_at(folder), reason=reason)
 
 
 def _read(reader: RunReader, run_id: str, modified: float) -> RunSummary:
@@ -82,6 +87,7 @@ def _read(reader: RunReader, run_id: str, modified: float) -> RunSummary:
         preset=_text(reader, "preset"),
         created=_text(reader, "created"),
         modified=modified,
+        made=made_at(reader.folder, _text(reader, "created")),
         step=int(reader.read(STEP, slice(-1, None))[0]) if count else None,
         steps=_whole(reader, "steps", config, ("train", "steps")),
         records=count,

@@ -4,9 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from math import log
+from math import inf, log
 
-import numpy as np
 import torch
 
 from workbench.arrays import Array
@@ -15,30 +14,36 @@ from workbench.config.toml import override, parse_config, parse_toml, to_toml
 from workbench.engine.own_rule import OWN
 from workbench.engine.state import MEMORY
 from workbench.errors import BadInput, StorageError, clean_text
-from workbench.record.checkpoint import Checkpoint, latest_checkpoint
+from workbench.record.checkpoint import Checkpoint
 from workbench.record.history import History
 from workbench.run.experiment import Experiment
+from workbench.run.going_back import GoingBack, going_on
 from workbench.run.stored import StoredRun
 
 
 @dataclass(frozen=True, eq=False)
 class Resumed:
-    """A run at its newest good checkpoint: ready to be stepped, with the records up to there."""
+    """A run at its newest good checkpoint: ready to be stepped, with the records up to there.
+
+    `back`: where the run has more than that; what it has is to be set aside first.
+    """
 
     name: str
     experiment: Experiment
     history: History
+    back: GoingBack | None
 
 
-def resumed(run: StoredRun, steps: int | None, trust: bool) -> Resumed:
-    """The run as it was at its newest good checkpoint; `steps` moves its end.
+def resumed(run: StoredRun, steps: int | None, trust: bool, restart: bool = False) -> Resumed:
+    """The run as it was at its newest good checkpoint, or at its start; `steps` moves its end.
 
     Raises:
         BadInput: it has nothing left to do, has diverged, names classes that are not trusted, or would go
             on as another run.
-        StorageError: it cannot be read, or its checkpoint does not fit its configuration.
+        StorageError: it cannot be read, no checkpoint can and it is not to `restart`, or its checkpoint
+            does not fit its configuration.
     """
-    checkpoint = latest_checkpoint(run.folder)
+    checkpoint, back = going_on(run, restart)
     at = 0 if checkpoint is None else checkpoint.step
     if run.reader.status == "diverged":
         raise BadInput(
@@ -53,7 +58,8 @@ def resumed(run: StoredRun, steps: int | None, trust: bool) -> Resumed:
         config = parse_config(
             override(parse_toml(to_toml(config), "config"), [f"train.steps={steps}"]), "--steps"
         )
-    _require_unfinished(run, config, at, history)
+    if not restart:
+        _require_unfinished(run, config, at, back)
     layouts = {name: run.reader.shape(name)[1:] for name in run.reader.series_names()}
     if checkpoint is not None:
         _require_rule(config, checkpoint.arrays, run.folder.name)
@@ -65,7 +71,7 @@ def resumed(run: StoredRun, steps: int | None, trust: bool) -> Resumed:
     experiment = replace(experiment, panel=replace(experiment.panel, only=frozenset(layouts)))
     if checkpoint is not None:
         _load(experiment, checkpoint, run.folder.name)
-    return Resumed(run.name, experiment, history)
+    return Resumed(run.name, experiment, history, back)
 
 
 def forked(run: StoredRun, config: RunConfig, at: int, trust: bool) -> Experiment:
@@ -89,26 +95,27 @@ def forked(run: StoredRun, config: RunConfig, at: int, trust: bool) -> Experimen
         state.theta.copy_(torch.from_numpy(theta))
     state.step, state.time, state.time_log = at, run.time(at), run.time_log(at)
     if config.model == run.config.model:
-        state.memory.update(run.buffers(at))
+        state.memory.update(run.buffers(at, experiment.model))
     return experiment
 
 
-def _require_unfinished(run: StoredRun, config: RunConfig, at: int, history: History) -> None:
-    """Refuse to go on where the run has reached its end."""
+def _require_unfinished(run: StoredRun, config: RunConfig, at: int, back: GoingBack | None) -> None:
+    """Refuse to go on where the run has reached its end, by its records: a checkpoint may be older."""
     # Killed after its last checkpoint and before its file said so, it has still to finish.
     finished = run.reader.status == "finished"
-    # Killed before its first record was on disk, it has no risk yet.
     until = config.train.until
-    risks = history.scalar("log_risk") if history.length else np.zeros(0)
-    if finished and until and len(risks) and risks[-1] <= until.log10_risk * log(10.0):
+    has_risk = run.reader.n_records > 0 and run.reader.has("log_risk")
+    risk = float(run.reader.read("log_risk", slice(-1, None))[0]) if has_risk else inf
+    if finished and until and risk <= until.log10_risk * log(10.0):
         raise BadInput(
             f"run {run.folder.name} has reached the risk of its train.until; to go on below it: workbench "
             f"fork {run.folder.name} --at {at} --set train.until.log10_risk=…"
         )
-    if at > config.train.steps or (finished and at == config.train.steps):
+    if at > config.train.steps or (finished and run.last_record >= config.train.steps):
+        hint = f" from step {at:,} ({back.why})" if back is not None else ""
         raise BadInput(
             f"run {run.folder.name} has finished its {config.train.steps:,} steps; "
-            "give --steps with a larger number to go on."
+            f"give --steps with a larger number to go on{hint}."
         )
 
 

@@ -31,7 +31,8 @@ from workbench.presets import load_config
 from workbench.protocol.commands import RecordInspection, Stop
 from workbench.protocol.events import Event, Failed, Finished, Recorded, RunEvent, Told
 from workbench.protocol.inspections import RecordedInspection
-from workbench.record.folder import create_run_folder, write_config
+from workbench.record.aside import set_aside
+from workbench.record.folder import create_run_folder, remove_start, write_config
 from workbench.record.history import History
 from workbench.record.layouts import coordinates_of, layouts_of
 from workbench.record.lock import RunLock
@@ -61,7 +62,7 @@ class Session:
     """A run being trained: its files, its engine, its history in memory.
 
     Whoever makes one calls `close`, or uses it as a context manager; that stops the engine with a
-    checkpoint and releases the run's lock.
+    checkpoint and releases the run's lock. `notice`: what whoever resumes a run is to be told, or empty.
     """
 
     def __init__(
@@ -74,9 +75,11 @@ class Session:
         *,
         attended: bool,
         kept: Sequence[RecordedInspection] = (),
+        notice: str = "",
     ) -> None:
         self.experiment, self.store, self.lock, self.history = experiment, store, lock, history
         self.name = name
+        self.notice = notice
         self.config = experiment.config
         self.folder = store.folder
         self.events: list[RunEvent] = []
@@ -138,8 +141,8 @@ class Session:
         name = config.name or preset or config.model.kind
         folder = create_run_folder(runs_dir, name)
         lock = RunLock(folder)
-        lock.acquire()
         try:
+            lock.acquire()
             text = to_toml(config)
             write_config(folder, text)
             attributes = {
@@ -148,7 +151,7 @@ class Session:
                 "status": "running",
                 "preset": preset,
                 "config": text,
-                "created": datetime.now(UTC).isoformat(timespec="seconds"),
+                "created": datetime.now(UTC).isoformat(timespec="milliseconds"),
                 "device": _device_name(experiment.device),
                 "dtype": config.device.dtype,
                 "torch": torch.__version__,
@@ -168,46 +171,80 @@ class Session:
                 coordinates=coordinates_of(experiment.panel),
                 direction_width=direction_width_of(experiment),
             )
+            experiment.state.notes.extend(
+                (experiment.state.step, remark) for remark in experiment.remarks
+            )
+            return cls(experiment, store, lock, History(), name, attended=attended)
         except BaseException:
+            remove_start(folder)
             lock.release()
             raise
-        experiment.state.notes.extend(
-            (experiment.state.step, remark) for remark in experiment.remarks
-        )
-        return cls(experiment, store, lock, History(), name, attended=attended)
 
     @classmethod
     def resume(
-        cls, folder: Path, *, steps: int | None = None, trust: bool = False, attended: bool = False
+        cls,
+        folder: Path,
+        *,
+        steps: int | None = None,
+        trust: bool = False,
+        attended: bool = False,
+        restart: bool = False,
     ) -> Session:
         """Go on with a run from its newest good checkpoint, to the last bit as if never stopped.
 
-        `steps` moves the end. Classes named in the run's files are imported only with `trust`.
-        Raises BadInput when there is nothing to do, RunBusy when another process writes the run.
+        `steps` moves the end. Classes named in the run's files are imported only with `trust`. Only with
+        `restart` does it go back to its start. Where later checkpoints are damaged or gone, or it
+        restarts, all that the run has is set aside first, in a folder inside its own.
+
+        Raises BadInput when there is nothing to do, RunBusy when another process writes the run,
+        StorageError when it cannot be read or no checkpoint can; its records are then as they were.
         """
         lock = RunLock(folder)
         lock.acquire()
         try:
-            return cls._resume(folder, lock, steps, trust, attended)
+            return cls._resume(folder, lock, steps, trust, attended, restart)
         except BaseException:
             lock.release()
             raise
 
     @classmethod
     def _resume(
-        cls, folder: Path, lock: RunLock, steps: int | None, trust: bool, attended: bool
+        cls,
+        folder: Path,
+        lock: RunLock,
+        steps: int | None,
+        trust: bool,
+        attended: bool,
+        restart: bool,
     ) -> Session:
         with StoredRun(folder) as run:
-            found = resumed(run, steps, trust)
-        experiment, state = found.experiment, found.experiment.state
+            found = resumed(run, steps, trust, restart)
+        experiment, state, back = found.experiment, found.experiment.state, found.back
+        said = "from the checkpoint of this step" if state.recorded_step >= 0 else "from its start"
+        notice = ""
+        if back is not None:
+            place = set_aside(folder, back.checkpoints)
+            said = back.event(place)
+            notice = back.notice(folder, state.step, place)
         store = RunStore.reopen(folder, direction_width=direction_width_of(experiment))
         store.truncate(state.recorded_step + 1, past=state.step)
         with RunReader(folder) as reader:
             kept = reader.inspections()
-        store.event(state.step, "resumed", "from the checkpoint of this step")
+        store.event(state.step, "resumed", said)
+        if back is not None:
+            store.commit(sync=True)
         if steps is not None:
             write_config(folder, to_toml(experiment.config))
-        return cls(experiment, store, lock, found.history, found.name, attended=attended, kept=kept)
+        return cls(
+            experiment,
+            store,
+            lock,
+            found.history,
+            found.name,
+            attended=attended,
+            kept=kept,
+            notice=notice,
+        )
 
     @classmethod
     def fork(

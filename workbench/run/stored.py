@@ -17,11 +17,13 @@ from workbench.errors import BadInput, StorageError
 from workbench.record.checkpoint import Checkpoint, list_checkpoints, load_checkpoint
 from workbench.record.history import History
 from workbench.record.reader import RunReader
-from workbench.record.schema import STEP
+from workbench.record.schema import CONFIG_FILE, STEP
 from workbench.run.step_size import RATE_LOG, step_size_taken
 
 # Torch and scipy take seconds to load: a screen that only wants a configuration appears without them.
 if TYPE_CHECKING:
+    from torch import nn
+
     from workbench.inspector.state import InspectedState
     from workbench.run.experiment import Experiment
     from workbench.run.network import ConfiguredNetwork
@@ -83,12 +85,16 @@ class StoredRun:
     @cached_property
     def config(self) -> RunConfig:
         """What it goes on with: its config.toml, else the text in its file."""
-        path = self.folder / "config.toml"
-        if path.is_file():
-            return parse_config(read_toml(path), str(path))
-        text = self.reader.config_text
-        name = self.folder.name
-        return parse_config(parse_toml(text, f"the configuration in {name}"), name)
+        path = self.folder / CONFIG_FILE
+        try:
+            path.lstat()
+        except FileNotFoundError:
+            name = self.folder.name
+            text = self.reader.config_text
+            return parse_config(parse_toml(text, f"the configuration in {name}"), name)
+        except OSError:
+            pass  # It may say something else than the file: whoever reads it says why it cannot.
+        return parse_config(read_toml(path), str(path))
 
     @cached_property
     def dataset(self) -> Dataset:
@@ -120,6 +126,11 @@ class StoredRun:
         """Steps of the stored states, ascending."""
         recorded = self._recorded if self.reader.has("theta") else ()
         return np.unique(np.concatenate([self.checkpoints, recorded])).astype(np.int64)
+
+    @property
+    def last_record(self) -> int:
+        """The step of the last record, −1 before the first."""
+        return int(self._recorded[-1]) if len(self._recorded) else -1
 
     @property
     def last_step(self) -> int:
@@ -159,17 +170,22 @@ class StoredRun:
             taken = step_size_taken(self._recorded, np.asarray(self.reader.read(RATE_LOG)), step)
         return self.config.train.lr if taken is None else taken
 
-    def buffers(self, step: int) -> dict[str, Array]:
+    def buffers(self, step: int, model: nn.Module) -> dict[str, Array]:
         """The network's buffers at the step of a stored state; none for a network that changes none.
 
         Only checkpoints hold them: raises BadInput where there is none of that step.
         """
         from workbench.engine.state import MEMORY
-        from workbench.models.repeatable import BUFFER
+        from workbench.models.repeatable import BUFFER, changes_buffers
 
+        if not changes_buffers(model):
+            return {}
         steps = self.checkpoints
         if not steps.size:
-            return {}
+            raise BadInput(
+                f"the network of run {self.folder.name} changes its buffers, and only checkpoints hold "
+                "them; there is none."
+            )
         near = steps[np.argsort(np.abs(steps - step), kind="stable")[:3]]
         nearest = self._checkpoint(int(near[0]))
         assert nearest is not None
@@ -209,7 +225,7 @@ class StoredRun:
             step=step,
             time=self.time(step),
             step_size=self.step_size(step),
-            memory=self.buffers(step),
+            memory=self.buffers(step, found.model),
         )
 
     # --- its network ---

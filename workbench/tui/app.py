@@ -86,9 +86,11 @@ class WorkbenchApp(Unbroken, App[int]):
         return cls(lambda app: app.run_screen(make), runs_dir)
 
     @classmethod
-    def to_resume(cls, folder: Path, steps: int | None, trust: bool) -> WorkbenchApp:
+    def to_resume(
+        cls, folder: Path, steps: int | None, trust: bool, restart: bool = False
+    ) -> WorkbenchApp:
         """Go on with a stored run."""
-        make = _resume(folder, steps, trust)
+        make = _resume(folder, steps, trust, restart)
         return cls(lambda app: app.run_screen(make), folder.parent)
 
     @classmethod
@@ -366,11 +368,13 @@ def _create(source: str, settings: list[str], runs_dir: Path) -> Callable[[], Se
     return make
 
 
-def _resume(folder: Path, steps: int | None, trust: bool) -> Callable[[], Session]:
+def _resume(
+    folder: Path, steps: int | None, trust: bool, restart: bool = False
+) -> Callable[[], Session]:
     def make() -> Session:
         from workbench.run.session import Session
 
-        return Session.resume(folder, steps=steps, trust=trust, attended=True)
+        return Session.resume(folder, steps=steps, trust=trust, attended=True, restart=restart)
 
     return make
 

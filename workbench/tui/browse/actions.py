@@ -299,7 +299,9 @@ class RunActions:
 
 
 def _held(run: RunSummary, hint: str) -> str:
-    """Why a run whose lock is held is left alone."""
+    """Why a run whose lock is held, or cannot be looked at, is left alone."""
+    if run.status is RunStatus.UNREADABLE:
+        return f"'{run_title(run)}' is left alone: {run.reason}"
     if run.status.needs_writer:
         return f"'{run_title(run)}' is training now; {hint}."
     return f"'{run_title(run)}' is still held open by the screen or process that trained it."

@@ -9,7 +9,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from workbench.record.folder import list_runs
+from workbench.record.folder import run_folders
 from workbench.record.lock import is_alive
 from workbench.record.schema import RUN_FILE
 from workbench.record.summary import RunSummary, summarize
@@ -47,12 +47,12 @@ def _stamp(folder: Path) -> Stamp:
 
 
 def scan_runs(runs_dir: Path, known: Mapping[str, Known]) -> Iterator[Change]:
-    """What is different in the runs folder from what is known, newest run first.
+    """What is different in the runs folder from what is known.
 
     Raises:
         WorkbenchError: the folder cannot be listed.
     """
-    folders = list_runs(runs_dir)
+    folders = run_folders(runs_dir)
     total = len(folders)
     names = {folder.name for folder in folders}
     for name in [name for name in known if name not in names]:

@@ -192,7 +192,7 @@ def draw_cell(column: Column, width: int, run: RunSummary, style: RowStyle) -> T
 def sorted_runs(runs: Iterable[RunSummary], key: str, reverse: bool) -> list[RunSummary]:
     """Runs in the order of a column, ties newest first; what is not known comes last either way."""
     order = _BY_KEY[key].order
-    newest = sorted(runs, key=lambda run: run.run_id, reverse=True)
+    newest = sorted(runs, key=lambda run: (run.made, run.run_id), reverse=True)
     if order is None:
         return newest
 

@@ -78,6 +78,8 @@ class RunScreen(Unbroken, Screen[None]):
         self.controls.session = session
         session.engine.viewers = (*session.engine.viewers, Bridge(self.post_message))
         session.start()
+        if session.notice:
+            self.notify(session.notice, severity="warning", timeout=20, markup=False)
         self.panel.show(LiveSource(session))
 
     def on_engine_told(self, message: EngineTold) -> None:
