@@ -251,7 +251,7 @@ def test_a_kill_after_it_was_kept_loses_nothing(tmp_path):
     session.close()
     again = Session.resume(tmp_path / "dead")
     assert [k.step for k in told_kept(again.folder)] == [170, 803]
-    assert sorted(again.engine.follower.open) == [170, 803]
+    assert sorted(again.engine.observer.open) == [170, 803]
     to_end(again)
     kept = told_kept(again.folder)
     assert [(k.outcome.made, k.outcome.kind) for k in kept[:2]] == [(170, "left"), (803, "left")]

@@ -13,6 +13,9 @@ from math import inf
 STEP = 1e5
 """Operations that a step counts at least: its arithmetic is less than what calls it."""
 
+ELEMENT = 60.0
+"""Operations that an elementary function of a number counts: it goes through memory and not through cache."""
+
 
 @dataclass
 class Work:
