@@ -26,8 +26,8 @@ ARRIVED = 1e-5
 BLOCK = 256
 """Neurons followed at once."""
 
-SLIDING = 6e5
-"""Operations by neuron of finding the kinks that hold it."""
+SLIDING = 3e3
+"""Operations by neuron and sample of finding the kinks that hold it."""
 
 STILL = 1e-9
 """A turning rate below this share of the gradient's scale counts as rest."""
@@ -95,8 +95,8 @@ class _Flow:
 
     def _operations(self, count: int) -> float:
         """Of a step of that many neurons: three gradients."""
-        each = self.ncf.x.shape[0] * (ELEMENT + self.ncf.x.shape[1])
-        return 3.0 * count * (each + (SLIDING if self.field is not None else 0.0))
+        n, d = self.ncf.x.shape
+        return 3.0 * count * n * (ELEMENT + d + (SLIDING if self.field is not None else 0.0))
 
     def gradient(self, w: Float[Array, "B p"]) -> Float[Array, "B p"]:
         """∇N of the frozen residual, along the kinks that hold."""

@@ -1,4 +1,4 @@
-"""A look into a state that takes about a second at most: for the engine, between two chunks.
+"""A look into a state that takes about two seconds at most: for the engine, between two chunks.
 
 Bounded in work and never by a clock, so that a run that is resumed says the same as one that was never
 stopped. The verdict is `judge`'s, with less evidence where all of it would take long; more of it never
@@ -81,7 +81,7 @@ def _starts(state: InspectedState, numbers: float) -> int:
     return int(np.clip(numbers / each, 2, STARTS))
 
 
-def timed_judgement(state: InspectedState) -> Judgement | None:
+def bounded_judgement(state: InspectedState) -> Judgement | None:
     """The verdict on a state, for the watch: from few ascents where exact KKT points would take long.
 
     None where a network is too large for any evidence of a way out.
@@ -89,20 +89,20 @@ def timed_judgement(state: InspectedState) -> Judgement | None:
     groups = groups_of(state)
     starts = min(FEW_STARTS, _starts(state, VERDICT_NUMBERS))
     correlation = correlation_of(state, groups, cap=MOST_CELLS, starts=starts)
-    curvature = timed_curvature(state)
+    curvature = bounded_curvature(state)
     if correlation is None and curvature is None:
         return None
     return judged(state, groups, correlation, curvature)
 
 
-def timed_inspection(state: InspectedState) -> Inspection | str:
+def bounded_inspection(state: InspectedState) -> Inspection | str:
     """The inspection of a state, or the reason not to begin with it; `limits` says what was left out."""
     reason = too_long(state)
     if reason is not None:
         return reason
     starts = _starts(state, LOOK_NUMBERS)
     found = inspect_state(state, hessian=False, starts=starts, followed=FOLLOWED, most=FOLLOWING)
-    curvature = timed_curvature(state)
+    curvature = bounded_curvature(state)
     if curvature is None and usable_curvature(state):
         why = (
             f"The Hessian was left out: {state.structure.size:,} parameters on {state.n:,} samples would "
@@ -112,7 +112,7 @@ def timed_inspection(state: InspectedState) -> Inspection | str:
     return with_curvature(found, state, curvature)
 
 
-def timed_curvature(state: InspectedState) -> Curvature | None:
+def bounded_curvature(state: InspectedState) -> Curvature | None:
     """The smallest Hessian eigenvalue, exactly or by Lanczos; None where either would take long."""
     p = float(state.structure.size)
     if p**2 * state.n <= HESSIAN_NUMBERS:
