@@ -18,7 +18,7 @@ ROUNDS = 2
 """Newton steps: the first leaves of a distance Δ about Δ², the second next to nothing."""
 PRODUCTS = 30
 """Most products with the Hessian in a step."""
-NUMBERS = 1e8
+NUMBERS = 2e9
 """Most samples × parameters × products; one product is always made, a step down the gradient."""
 SOLVED = 1e-3
 """Share of the gradient at which a Newton step counts as solved."""
