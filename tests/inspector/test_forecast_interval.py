@@ -6,6 +6,7 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+import torch
 from cases import finished, stored_state
 
 from tests.inspector.runs import teacher
@@ -14,7 +15,9 @@ from workbench.inspector.forecast import forecast_of
 from workbench.inspector.forecast_interval import CERTAIN, MOST_CONFIDENT
 from workbench.inspector.forecast_words import leaves_at
 from workbench.inspector.inspect import inspect_state
+from workbench.models.squared_relu import SquaredRelu
 from workbench.record.reader import RunReader
+from workbench.theory.numerics.work import Work
 
 Y = teacher(X, [20.0, 170.0], [1.0, 0.4], 2)
 
@@ -64,8 +67,34 @@ def test_cancelled_there_is_no_interval():
     s = state(squared(2), u_at([40.0, 60.0], [1e-5, 1e-7]), Y)
     whole = inspect_state(s, hessian=False)
     calls = iter([False] * 1 + [True] * 1_000_000)
-    cut = forecast_of(s, whole.groups, whole.correlation, cancel=lambda: next(calls))
+    work = Work(cancel=lambda: next(calls))
+    cut = forecast_of(s, whole.groups, whole.correlation, work=work)
     assert all(n.escape_time_low is None for n in cut.neurons)
+
+
+def test_where_the_work_is_spent_nobody_is_named_or_the_interval_is_wide_and_it_says_so():
+    rng = np.random.default_rng(5)
+    x, y = rng.normal(size=(9, 3)), np.abs(rng.normal(size=9))
+    model = SquaredRelu(3, 4, 0.0, torch.ones(4, dtype=torch.float64))
+    s = state(model, 1e-4 * rng.normal(size=12), y, x=x)
+    free = Work()
+    groups, correlation = (found := inspect_state(s, hessian=False)).groups, found.correlation
+    whole = forecast_of(s, groups, correlation, work=free)
+    assert whole.first is not None
+    none = forecast_of(s, groups, correlation, work=Work(1.0))
+    assert none.first is None
+    assert none.names == ()
+    assert all(n.escape_time is None for n in none.neurons)
+    assert [n.rate for n in none.neurons] == [n.rate for n in whole.neurons]
+    # Only the scenarios are cut: the interval holds what it was, and is wider.
+    near = forecast_of(s, groups, correlation, work=Work(free.done - 1e5))
+    assert near.first == whole.first
+    low, high = near.neurons[near.first].escape_time_low, near.neurons[near.first].escape_time_high
+    assert low <= whole.neurons[whole.first].escape_time_low * (1 + 1e-6)
+    assert high >= whole.neurons[whole.first].escape_time_high * (1 - 1e-6)
+    limits = inspect_state(s, hessian=False, most=1.0).limits
+    assert "The small neurons were followed for 1 operations, which is not to their end." in limits
+    assert not any("operations" in limit for limit in found.limits)
 
 
 def test_past_the_last_step_and_undecided_stand_among_what_cannot_be_said():

@@ -253,13 +253,26 @@ def test_refusals_say_which_samples():
 
 
 def test_a_search_that_takes_too_long_is_given_up(monkeypatch):
+    """After so many operations, wherever it is then; and it says so."""
     experiment, state = fresh({"kind": "two-layer-relu", "width": 5})
     state = trained(experiment, state, -3.0)
-    assert margin_certificate(state).polished.outcome.converged
-    monkeypatch.setattr("workbench.inspector.margin.MOST_SECONDS", -1.0)
-    polished = margin_certificate(state).polished
-    assert not polished.outcome.converged
-    assert "s of search" in polished.outcome.why_not
+    whole = margin_certificate(state)
+    assert whole.polished.outcome.converged
+    assert not any("operations" in note for note in whole.notes)
+    monkeypatch.setattr("workbench.inspector.margin.MOST_OPERATIONS", 1e4)
+    none = margin_certificate(state)
+    assert (
+        none.polished.outcome.why_not == "no KKT point was reached in 10,000 operations of search"
+    )
+    assert any("stopped after 10,000 operations" in note for note in none.notes)
+    # What was found is still a certificate, and no better than that of the whole search.
+    assert none.uniform.best.epsilon >= whole.uniform.best.epsilon * (1 - 1e-9)
+    assert none.uniform.best.epsilon_low <= whole.uniform.best.epsilon * (1 + 1e-9)
+    assert none.uniform.paper.epsilon == whole.uniform.paper.epsilon
+    monkeypatch.setattr("workbench.inspector.margin.MOST_OPERATIONS", 1e8)
+    some = [margin_certificate(state).as_json() for _ in range(2)]
+    assert some[0] == some[1]
+    assert not some[0]["polished"]["found"]
 
 
 def test_too_large_and_too_many(monkeypatch):

@@ -7,7 +7,6 @@ for what the large neurons still move; forecast_interval.py says how far both ca
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -21,6 +20,7 @@ from workbench.theory.ncf.frozen_residual import frozen_paths
 from workbench.theory.ncf.ncf import Ncf
 from workbench.theory.ncf.paths import nearest_member
 from workbench.theory.ncf.result import KktPoint
+from workbench.theory.numerics.work import Work
 
 SHARE = 0.01
 """The share of the risk that a neuron's part changes where it counts as having left."""
@@ -105,9 +105,15 @@ def forecast_of(
     correlation: Correlation | None,
     *,
     share: float = SHARE,
-    cancel: Callable[[], bool] | None = None,
+    most: int = FOLLOWED,
+    work: Work | None = None,
 ) -> EscapeForecast:
-    """The forecast for the small neurons; large ones are listed with their norm."""
+    """The forecast for the small neurons; large ones are listed with their norm.
+
+    `most`: neurons × samples that are followed by integration. Where `work` is spent before they are at
+    their end on the residual at rest, nobody is named: the one that leaves first may be among those that
+    are not known. Where it is spent later, the intervals are as wide as that leaves them.
+    """
     norm = state.neuron_norm
     small = np.zeros(len(norm), dtype=bool)
     small[groups.small] = True
@@ -122,14 +128,20 @@ def forecast_of(
     neurons, followed = list(blank), 0
     for sees in correlation.sets:
         index = groups.small[state.sees[groups.small] == sees]
-        told, known = _at_rest(state, index, correlation, sees, radius or np.inf, cancel)
+        told, known = _at_rest(state, index, correlation, sees, radius or np.inf, most, work)
         followed += known
         for neuron in told:
             neurons[neuron.index] = neuron
     trust = None
-    if radius is not None:
+    if work is not None and work.spent:
+        neurons = [
+            replace(neuron, escape_time=None, escape_steps=None, escape_angle=None)
+            for neuron in neurons
+        ]
+        followed = 0
+    elif radius is not None:
         still = np.array([np.nan if n.escape_time is None else n.escape_time for n in neurons])
-        trust = intervals_of(state, groups, still, radius, correlation.highest, cancel)
+        trust = intervals_of(state, groups, still, radius, correlation.highest, work)
     first, runner_up = _who(neurons, trust)
     if trust is not None:
         for place, k in enumerate(trust.index):
@@ -154,14 +166,15 @@ def _at_rest(
     correlation: Correlation,
     sees: float,
     radius: float,
-    cancel: Callable[[], bool] | None,
+    most: int,
+    work: Work | None,
 ) -> tuple[list[NeuronForecast], int]:
     """Small neurons that see the same (`InspectedState.sees`), by the NCF flow of the residual as it is now;
     how many were followed."""
     start, found = correlation.sets[sees]
     ncf, weights = state.ncf(sees), state.weights[index]
-    most = max(8, FOLLOWED // max(1, state.n))
-    paths = frozen_paths(weights, ncf, found, radius, most=most, cancel=cancel)
+    neurons = max(8, most // max(1, state.n))
+    paths = frozen_paths(weights, ncf, found, radius, most=neurons, work=work)
     rates = 2.0 * _values(weights, ncf) * state.flow_factor
     told = []
     for k, w, target, time, rate, angle in zip(

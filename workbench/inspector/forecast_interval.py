@@ -7,7 +7,6 @@ scenarios "less", "more" and "answered" make of it, and a little beyond, as thos
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
@@ -18,6 +17,7 @@ from workbench.inspector.state import InspectedState
 from workbench.theory.ncf.moving_residual import Scenario, scenarios_ahead
 from workbench.theory.ncf.result import KktPoint
 from workbench.theory.ncf.separable_risk import ApartRisk, NeuronRisk, SeparableRisk
+from workbench.theory.numerics.work import Work
 
 TRUSTED = ("moving", "less", "more", "answered")
 """The scenarios that make the interval; the residual at rest is where they begin."""
@@ -72,7 +72,7 @@ def intervals_of(
     still: Float[Array, " H"],
     radius: float,
     highest: float,
-    cancel: Callable[[], bool] | None = None,
+    work: Work | None = None,
 ) -> Intervals | None:
     """Intervals of the small neurons nearest to leaving; None where there are none, or when cancelled.
 
@@ -103,7 +103,7 @@ def intervals_of(
         highest=highest,
         step=state.learning_rate * state.flow_factor,
         still_first=float(np.min(waits[np.isfinite(waits)])) * state.flow_factor,
-        cancel=cancel,
+        work=work,
     )
     if found.outcome.cancelled:
         return None

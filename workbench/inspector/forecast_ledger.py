@@ -31,7 +31,7 @@ NEURON_SERIES = ("step", "time", "neuron_norm", "neuron_direction")
 
 Rows = Mapping[str, Array]
 Inspect = Callable[[Array, int], Inspection | str]
-"""(θ (P), step) -> inspection, bounded in time, or why there is none."""
+"""(θ (P), step) -> inspection, bounded in work, or why there is none."""
 
 FAILURES = (ValueError, ArithmeticError, LookupError, RuntimeError, MemoryError)
 """What numerics and allocations raise: an inspection that fails must not end the run."""

@@ -4,14 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
+from math import inf
 from typing import Any, Literal
 
 import numpy as np
 
 from workbench.errors import BadInput
-from workbench.inspector.correlation import Correlation, correlation_of, why_no_correlation
+from workbench.inspector.correlation import STARTS, Correlation, correlation_of, why_no_correlation
 from workbench.inspector.curvature import Curvature, curvature_of
-from workbench.inspector.forecast import EscapeForecast, forecast_of, radius_of
+from workbench.inspector.forecast import FOLLOWED, EscapeForecast, forecast_of, radius_of
 from workbench.inspector.groups import Groups, groups_of, without_left
 from workbench.inspector.margin import MarginCertificate, margin_certificate
 from workbench.inspector.margin_limit import margin_limit
@@ -19,6 +20,7 @@ from workbench.inspector.saddle import Judgement, judge
 from workbench.inspector.settle import LEAST_LOG_RISK
 from workbench.inspector.state import InspectedState
 from workbench.theory.ncf.result import FlatExtent
+from workbench.theory.numerics.work import Work
 
 Regime = Literal["origin", "mixed", "large", "late", "unknown"]
 Cancel = Callable[[], bool] | None
@@ -104,21 +106,35 @@ def _extent(extent: FlatExtent) -> dict[str, Any]:
 
 
 def inspect_state(
-    state: InspectedState, *, cancel: Cancel = None, hessian: bool = True
+    state: InspectedState,
+    *,
+    cancel: Cancel = None,
+    hessian: bool = True,
+    starts: int = STARTS,
+    followed: int = FOLLOWED,
+    most: float = inf,
 ) -> Inspection:
     """Look into a state.
 
     With `hessian=False` the curvature is left out, which takes long for many parameters; add it later
     by `with_curvature(inspection, state, hessian_evidence(state))`. `cancel` is polled; once true the
-    parts not done are missing and `limits` says so.
+    parts not done are missing and `limits` says so. `starts`: of the search for KKT points where they are
+    not enumerated; `followed`: neurons × samples that are followed by integration, in at most `most`
+    operations (theory/numerics/work.py).
     """
     groups = groups_of(state)
-    correlation = correlation_of(state, groups, cancel)
+    correlation = correlation_of(state, groups, cancel, starts=starts)
     groups = _cut(state, groups, correlation)
-    forecast = forecast_of(state, groups, correlation, cancel=cancel)
+    work = Work(most, cancel)
+    forecast = forecast_of(state, groups, correlation, most=followed, work=work)
     curvature = hessian_evidence(state, cancel) if hessian else None
     judgement = judge(state, groups, correlation, curvature)
     limits = _limits(state, groups, correlation, forecast)
+    if work.spent:
+        limits = (
+            *limits,
+            f"The small neurons were followed for {most:,.0f} operations, which is not to their end.",
+        )
     if cancel is not None and cancel():
         limits = (*limits, "The inspection was cancelled before its end.")
     regime = _regime(state, groups, judgement)

@@ -7,7 +7,6 @@ has residual 0 and is no local one.
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from typing import Any
@@ -33,6 +32,7 @@ from workbench.theory.margin.problem import (
     layer_rescaling,
     uniform_rescaling,
 )
+from workbench.theory.numerics.work import Work
 
 Cancel = Callable[[], bool] | None
 
@@ -44,10 +44,10 @@ MOST_POLISHED = 600
 """Most parameters for which polishing is tried: it solves dense systems of that size many times."""
 MOST_GATES = 4_000_000
 """Most gates (samples times neurons) for which it is."""
-MOST_SECONDS = 10.0
-"""Seconds of this thread's own time after which the search for multipliers, and then polishing, is given up.
-Small networks take a tenth of a second. Gradients that nearly depend on each other (thousands of samples in
-the plane), and kinks of max-pooling that no face holds, would take minutes."""
+MOST_OPERATIONS = 2e11
+"""Operations after which the search for multipliers, and then polishing, is given up: about ten seconds
+each. Small networks take a tenth of a second. Gradients that nearly depend on each other (thousands of
+samples in the plane), and kinks of max-pooling that no face holds, would take minutes."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -208,17 +208,16 @@ def margin_certificate(state: InspectedState, *, cancel: Cancel = None) -> Margi
     looked = np.sort(np.argsort(q, kind="stable")[:most])
     gates = gates_of(network.heights(state.theta), network.low)
     rows = network.rows(state.theta, gates, looked)
-    enough = Enough(cancel)
+    work = Work(MOST_OPERATIONS, cancel)
     try:
         scaling = uniform_rescaling(state.theta, q, state.order)
         point = MarginPoint.at(state.theta, q[looked], rows, state.order, scaling)
-        solver = FrontSolver(point, enough)
+        solver = FrontSolver(point, work)
         uniform = _certified(state, q, solver, scaling)
-        layered = _layered(state, q, looked, rows, enough)
+        layered = _layered(state, q, looked, rows, work)
     except ValueError as error:
         raise BadInput(f"Problem (P) cannot be certified here: {error}.") from error
-    front = margin_front(point, (uniform.paper.delta,), cancel=enough, solver=solver)
-    stopped = enough.notes()
+    front = margin_front(point, (uniform.paper.delta,), work=work, solver=solver)
     polished, why = _polished(network, point, len(q), cancel)
     bounds = _bounds(state, q, uniform.paper.beta)
     return MarginCertificate(
@@ -234,33 +233,18 @@ def margin_certificate(state: InspectedState, *, cancel: Cancel = None) -> Margi
         polished=polished,
         why_unpolished=why,
         classes=state.outputs.ndim == 2,
-        notes=_notes(state, gates, network, q, looked) + stopped,
+        notes=_notes(state, gates, network, q, looked) + _stopped(work),
     )
 
 
-class Enough:
-    """True once somebody cancels, or the search has had its share of this thread's time."""
-
-    def __init__(self, cancel: Cancel) -> None:
-        self.cancel = cancel
-        self.end = time.thread_time() + MOST_SECONDS
-
-    @property
-    def late(self) -> bool:
-        """Whether the time is up."""
-        return time.thread_time() > self.end
-
-    def __call__(self) -> bool:
-        return self.late or (self.cancel is not None and self.cancel())
-
-    def notes(self) -> tuple[str, ...]:
-        """What a search that was stopped leaves open."""
-        if not self.late:
-            return ()
-        return (
-            f"The search for multipliers stopped after {MOST_SECONDS:g} s: the least ε lies between ε and "
-            "its lower bound.",
-        )
+def _stopped(work: Work) -> tuple[str, ...]:
+    """What a search for multipliers that was given up leaves open."""
+    if not work.spent:
+        return ()
+    return (
+        f"The search for multipliers stopped after {work.most:,.0f} operations: the least ε lies between ε "
+        "and its lower bound.",
+    )
 
 
 def _certified(
@@ -283,7 +267,7 @@ def _layered(
     q: Float[Array, " M"],
     looked: Int[Array, " k"],
     rows: Float[Array, "k P"],
-    cancel: Cancel,
+    work: Work,
 ) -> ScaledCertificate | None:
     """The certificates with every layer scaled by itself; None for one layer, or without orders."""
     orders = _layer_orders(state)
@@ -299,7 +283,7 @@ def _layered(
         return None
     scaling = layer_rescaling(state.theta, q, layers)
     point = MarginPoint.at(state.theta, q[looked], rows, state.order, scaling)
-    return _certified(state, q, FrontSolver(point, cancel), scaling)
+    return _certified(state, q, FrontSolver(point, work), scaling)
 
 
 def _layer_orders(state: InspectedState) -> tuple[float, ...] | None:
@@ -327,10 +311,10 @@ def _polished(
     gates = len(network.samples) * len(network.low)
     if gates > MOST_GATES:
         return None, f"polishing is done up to {MOST_GATES:,} gates; here are {gates:,}"
-    enough = Enough(cancel)
-    found = polish(network, point, cancel=enough)
-    if not found.outcome.converged and enough.late:
-        why = f"no KKT point was reached in {MOST_SECONDS:g} s of search"
+    work = Work(MOST_OPERATIONS, cancel)
+    found = polish(network, point, work=work)
+    if not found.outcome.converged and work.spent:
+        why = f"no KKT point was reached in {work.most:,.0f} operations of search"
         found = replace(found, outcome=replace(found.outcome, reason=why))
     return found, ""
 

@@ -17,6 +17,7 @@ from workbench.inspector.state import InspectedState
 from workbench.models.structure import Matrix
 from workbench.theory.margin.polish import polish
 from workbench.theory.margin.problem import MarginPoint
+from workbench.theory.numerics.work import Work
 from workbench.theory.optimality.layered_network import LayeredNetwork
 from workbench.theory.optimality.point import candidate
 from workbench.theory.optimality.verdict import Optimality, optimality
@@ -42,7 +43,7 @@ def optimality_verdict(state: InspectedState, cancel: Cancel = None) -> Optimali
     rows = network.rows(state.theta, network.gates(state.theta), network.samples)
     q = network.true_margins(state.theta)
     point = MarginPoint.at(state.theta, q, rows, network.order)
-    polished = polish(network, point, cancel=cancel)
+    polished = polish(network, point, work=Work(cancel=cancel))
     if not polished.outcome.converged:
         here = candidate(network, point.theta)
         return Optimality(

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from workbench.engine.saddle_watch import Answer, Confirm
-from workbench.inspector.time_limit import timed_judgement
+from workbench.inspector.bounded import bounded_judgement
 from workbench.run.experiment import Experiment
 
 
@@ -14,7 +14,7 @@ def confirmation(experiment: Experiment) -> Confirm:
     risk = experiment.risk()
 
     def confirm(theta: np.ndarray, step: int) -> Answer:
-        found = timed_judgement(experiment.inspected(theta, step=step, risk=risk))
+        found = bounded_judgement(experiment.inspected(theta, step=step, risk=risk))
         if found is None:
             return Answer(False, "", 0.0)
         words = " ".join(found.reasons)

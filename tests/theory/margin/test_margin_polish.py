@@ -19,6 +19,7 @@ from tests.theory.margin.test_margin_problem import (
 )
 from workbench.theory.margin.newton import Face, equations, solve_face
 from workbench.theory.margin.polish import polish
+from workbench.theory.numerics.work import Work
 
 NONE = np.zeros((0, 2), dtype=np.int64)
 
@@ -176,7 +177,7 @@ def test_newton_converges_where_split_neurons_make_a_family():
 def test_cancelled_and_mismatched():
     problem, theta = random_state(3)
     point = point_of(problem, theta)
-    stopped = polish(problem, point, cancel=lambda: True)
+    stopped = polish(problem, point, work=Work(cancel=lambda: True))
     assert not stopped.outcome.converged
     assert stopped.outcome.why_not == "cancelled"
     with pytest.raises(ValueError, match="constraints"):

@@ -11,6 +11,8 @@ from workbench.theory.ncf.moving_residual import SCENARIOS, scenarios_ahead
 from workbench.theory.ncf.ncf import Ncf
 from workbench.theory.ncf.neuron import NeuronKind, neuron_outputs
 from workbench.theory.ncf.separable_risk import ApartRisk, SeparableRisk
+from workbench.theory.numerics.outcome import End
+from workbench.theory.numerics.work import Work
 
 SQUARED, TWO_LAYER = NeuronKind.SQUARED_RELU, NeuronKind.TWO_LAYER_RELU
 
@@ -167,7 +169,18 @@ def test_a_neuron_that_is_out_already_has_left():
 
 
 def test_cancelled():
-    assert Drifting(SQUARED, 0).scenarios(step=1e-3, cancel=lambda: True)[2].cancelled
+    assert Drifting(SQUARED, 0).scenarios(step=1e-3, work=Work(cancel=lambda: True))[2].cancelled
+
+
+def test_spent_work_ends_it_as_the_last_step_does_with_bounds_that_hold():
+    case, counted = Drifting(SQUARED, 0), Work()
+    whole = case.scenarios(step=1e-3, work=counted)[0]
+    cut, _, outcome = case.scenarios(step=1e-3, work=Work(0.5 * counted.done))
+    assert outcome.end is End.OUT_OF_STEPS
+    for name, scenario in cut.items():
+        assert (scenario.low <= whole[name].low * (1 + 1e-6)).all()
+    again = case.scenarios(step=1e-3, work=Work(0.5 * counted.done))[0]
+    assert all((again[name].high == cut[name].high).all() for name in cut)
 
 
 @pytest.mark.parametrize("step", [0.0, -1.0])

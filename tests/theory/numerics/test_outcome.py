@@ -12,6 +12,7 @@ from workbench.theory.numerics.least_distance import least_distance
 from workbench.theory.numerics.min_norm import least_norm
 from workbench.theory.numerics.nearest_in_polyhedron import nearest_in_polyhedron
 from workbench.theory.numerics.outcome import End, Outcome
+from workbench.theory.numerics.work import Work
 
 
 def problem(seed, n=12):
@@ -34,7 +35,7 @@ def test_a_quadratic_tells_how_it_ended(monkeypatch):
     assert done.end in (End.CONVERGED, End.AT_ROUNDING)
     assert done.iterations > 1
     assert done.residual < 1e-10
-    stopped = bounded_quadratic(*problem(0), cancel=lambda: True).outcome
+    stopped = bounded_quadratic(*problem(0), work=Work(cancel=lambda: True)).outcome
     assert (stopped.end, stopped.iterations) == (End.CANCELLED, 0)
     monkeypatch.setattr(quadratic, "ROUNDS", 1)
     early = bounded_quadratic(*problem(0)).outcome

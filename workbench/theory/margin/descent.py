@@ -15,9 +15,10 @@ import numpy as np
 from jaxtyping import Float, Int
 
 from workbench.arrays import Array
-from workbench.theory.margin.newton import Face
+from workbench.theory.margin.newton import Face, passes
 from workbench.theory.margin.patterned import PatternedMargins, gates_of
 from workbench.theory.numerics.least_distance import least_distance
+from workbench.theory.numerics.work import Work
 
 FIRST = 1_000
 """Constraints, by margin, that a step looks at."""
@@ -44,13 +45,14 @@ def begin(problem: PatternedMargins, theta: Float[Array, " P"]) -> Descent:
     return Descent(face, none)
 
 
-def descend(problem: PatternedMargins, at: Descent) -> Descent | None:
-    """One step, or None where no weight lets the norm fall."""
+def descend(problem: PatternedMargins, at: Descent, work: Work | None = None) -> Descent | None:
+    """One step, or None where no weight lets the norm fall, or `work` is spent before."""
+    work = work or Work()
     theta = at.face.theta
     size = float(np.linalg.norm(theta))
     weight = at.weight
-    while weight < 1e8:
-        tried = _step(problem, at, weight)
+    while weight < 1e8 and not work():
+        tried = _step(problem, at, weight, work)
         if tried is not None:
             face, walls = tried
             q_min = float(problem.margins(face.theta, _gates(problem, face)).min())
@@ -70,7 +72,7 @@ def _gates(problem: PatternedMargins, face: Face) -> Float[Array, "n G"]:
 
 
 def _step(
-    problem: PatternedMargins, at: Descent, weight: float
+    problem: PatternedMargins, at: Descent, weight: float, work: Work
 ) -> tuple[Face, Int[Array, "j 2"]] | None:
     """The minimum of the linear model, walls added where it would go through them."""
     theta, held = at.face.theta, at.face.pairs
@@ -79,12 +81,16 @@ def _step(
     q = problem.margins(theta, gates)
     lowest = np.argsort(q, kind="stable")[:FIRST]
     rows = problem.rows(theta, gates, lowest)
+    # Heights and margins of all samples are taken here and at the point reached.
+    work.add(passes(len(lowest), 4 * len(heights), len(theta)))
     share = weight / (1.0 + weight)
     levels = 1.0 + q[lowest] * (problem.order * (1.0 - share) - 1.0)
     walls = at.walls
     for _ in range(WALLS):
         wall_rows, wall_levels = _walls(problem, theta, gates, walls, share)
-        found = least_distance(np.vstack([rows, wall_rows]), np.concatenate([levels, wall_levels]))
+        found = least_distance(
+            np.vstack([rows, wall_rows]), np.concatenate([levels, wall_levels]), work=work
+        )
         if not found.feasible:
             return None
         moved = share * theta + found.w
@@ -94,7 +100,8 @@ def _step(
         if problem.smooth:
             return face, walls
         crossed = _crossed(problem, face, walls)
-        if not len(crossed):
+        work.add(passes(2 * len(crossed), len(heights), len(theta)))
+        if not len(crossed) or work():
             break
         walls = np.vstack([walls, crossed])
     push = (1.0 + weight) * found.multipliers[len(lowest) :]

@@ -12,7 +12,6 @@ Certificate: for the unit residual u and any λ between the bounds,
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -23,6 +22,7 @@ from workbench.theory.margin.problem import MarginPoint
 from workbench.theory.numerics.bounded_proximal import proximal_step
 from workbench.theory.numerics.bounded_quadratic import bounded_quadratic
 from workbench.theory.numerics.outcome import End, Outcome, together
+from workbench.theory.numerics.work import Work
 
 TIES = 1e-13
 """Margins this close to the least, relatively, are active: their difference is rounding."""
@@ -36,7 +36,6 @@ SETTLED_NUMBERS = 200_000
 """Most numbers in the free rows for which a last least squares is solved."""
 LEAST_TAU = 1e-10
 """The last proximal weight over the largest ‖h~_i‖²."""
-Cancel = Callable[[], bool] | None
 
 
 @dataclass(frozen=True, eq=False)
@@ -61,7 +60,7 @@ class BestMultipliers:
 class Front:
     """`delta` (D) rising, `epsilon` (D) falling, its lower bound (D), `multipliers` (D, M).
 
-    `outcome`: of all δ together; cancelled where `cancel` left some out.
+    `outcome`: of all δ together; cancelled where `work` left some out.
     """
 
     delta: Float[Array, " D"]
@@ -77,11 +76,14 @@ class Front:
 
 
 class FrontSolver:
-    """Bounded least squares over one point's constraints; remembers the last multipliers."""
+    """Bounded least squares over one point's constraints; remembers the last multipliers.
 
-    def __init__(self, point: MarginPoint, cancel: Cancel = None) -> None:
+    `work` is counted; once it is spent `solve` ends, cancelled, with what it has.
+    """
+
+    def __init__(self, point: MarginPoint, work: Work | None = None) -> None:
         self.point = point
-        self.cancel = cancel
+        self.work = work or Work()
         self.size = point.norm
         self.excess = np.where(point.q - 1.0 <= TIES, 0.0, point.q - 1.0)
         self.most = self.size**2 / (point.order * point.q)
@@ -104,6 +106,7 @@ class FrontSolver:
             multipliers, more = self._within(multipliers, cap)
             steps += more
             rest = self.point.theta - multipliers @ self.point.rows
+            self.work.add(3.0 * self.point.rows.size)
             found = self._certified(multipliers, rest, cap, delta, steps)
             if found.outcome.converged or len(self.taken) == len(multipliers):
                 self.last = multipliers
@@ -113,7 +116,7 @@ class FrontSolver:
             useful = np.flatnonzero(
                 (toward > 1e-9 * self.size * max(found.epsilon, 1e-300)) & (cap > 0)
             )
-            stopped = self.cancel is not None and self.cancel()
+            stopped = self.work()
             if len(useful) == 0 or stopped:
                 self.last = multipliers
                 end = End.CANCELLED if stopped else found.outcome.end
@@ -131,6 +134,7 @@ class FrontSolver:
         # Where θ has fewer numbers than there are constraints, the Gram matrix is singular.
         small = self.rows.shape[0] <= self.rows.shape[1]
         self.gram = self.rows @ self.rows.T if small else None
+        self.work.add(float(self.rows.size * (len(self.rows) if small else 1)))
 
     def _within(
         self, multipliers: Float[Array, " M"], cap: Float[Array, " M"]
@@ -140,7 +144,7 @@ class FrontSolver:
         x, cap, most = multipliers[self.taken], cap[self.taken], self.most[self.taken]
         toward, epsilon = self._look(x)
         tau, lowest, steps = 1e-4, -np.inf, 0
-        while steps < PROXIMAL:
+        while steps < PROXIMAL and not self.work():
             # ε ε_low, with ε² = rest·θ~ − λ·toward.
             bound = epsilon**2 + x @ toward - np.minimum(cap, most) @ np.maximum(toward, 0.0)
             if epsilon**2 - bound <= 1e-9 * epsilon**2 + 1e-13 * self.size * epsilon:
@@ -163,10 +167,12 @@ class FrontSolver:
         """h~_i·(θ~ − Σλ_j h~_j) and ε: over the Gram matrix while ε is large, else over the rows."""
         if self.gram is not None:
             toward = self.linear - self.gram @ x
+            self.work.add(float(self.gram.size))
             square = self.size**2 - x @ (self.linear + toward)
             if square > (LARGE * self.size) ** 2:
                 return toward, float(np.sqrt(square))
         rest = self.point.theta - x @ self.rows
+        self.work.add(2.0 * self.rows.size)
         return self.rows @ rest, float(np.linalg.norm(rest))
 
     def _settled(self, x: Float[Array, " k"], cap: Float[Array, " k"]) -> Float[Array, " k"]:
@@ -176,6 +182,7 @@ class FrontSolver:
             return x
         rest = self.point.theta - x @ self.rows
         moved = x.copy()
+        self.work.add(10.0 * len(free) * len(rest) * min(len(free), len(rest)))
         moved[free] += np.linalg.lstsq(self.rows[free].T, rest)[0]
         fits = (moved >= 0).all() and (moved <= cap).all()
         closer = np.linalg.norm(self.point.theta - moved @ self.rows)
@@ -190,11 +197,14 @@ class FrontSolver:
     ) -> Float[Array, " k"]:
         """One proximal step: over the Gram matrix, or in the dual where θ has fewer numbers."""
         if self.gram is None:
-            return proximal_step(self.rows, self.point.theta, cap, x, tau * self.widest).solution
-        step = bounded_quadratic(
-            self.gram, toward, -x, cap - x, np.zeros_like(x), ridge=LEAST_TAU, cancel=self.cancel
+            scaled = tau * self.widest
+            step = proximal_step(self.rows, self.point.theta, cap, x, scaled, work=self.work)
+            return step.solution
+        low, none = -x, np.zeros_like(x)
+        by = bounded_quadratic(
+            self.gram, toward, low, cap - x, none, ridge=LEAST_TAU, work=self.work
         )
-        return np.clip(x + step.solution, 0.0, cap)
+        return np.clip(x + by.solution, 0.0, cap)
 
     def _certified(
         self,
@@ -221,15 +231,16 @@ def margin_front(
     also: tuple[float, ...] = (),
     *,
     count: int = 10,
-    cancel: Cancel = None,
+    work: Work | None = None,
     solver: FrontSolver | None = None,
 ) -> Front:
     """The front at δ = 0, at `count` values up to the δ beyond which ε falls no more, and at `also`.
 
-    `solver`: one of the same point that has its Gram matrix already. What `cancel` leaves out is missing;
+    `solver`: one of the same point that has its Gram matrix already. What `work` leaves out is missing;
     the δ beyond which ε falls no more is there in any case, with its lower bound.
     """
-    solver = solver or FrontSolver(point, cancel)
+    work = work or Work()
+    solver = solver or FrontSolver(point, work)
     free = solver.solve(np.inf)
     last = float((free.multipliers * solver.excess).max(initial=0.0))
     deltas = {0.0, *(d for d in also if d >= 0)}
@@ -238,7 +249,7 @@ def margin_front(
     # From the end down: fewer and fewer multipliers are free, and each starts from those before it.
     found = []
     for delta in sorted(deltas, reverse=True):
-        if cancel is not None and cancel():
+        if work():
             break
         found.append(solver.solve(delta))
     left_out = len(found) < len(deltas)

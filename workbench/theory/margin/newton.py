@@ -15,6 +15,7 @@ from jaxtyping import Float, Int
 from workbench.arrays import Array
 from workbench.theory.margin.patterned import PatternedMargins
 from workbench.theory.numerics.outcome import End, Outcome
+from workbench.theory.numerics.work import Work
 
 STEPS = 40
 PATIENCE = 4
@@ -23,6 +24,11 @@ the residual is below `CLOSE`, where a dying neuron makes the first steps creep.
 CLOSE = 1e-2
 SOLVED = 1e-10
 """Largest relative residual that counts as a solution."""
+CALL = 1e7
+"""Operations that a call of the network counts, whatever its size; and `TOGETHER` gradients in one."""
+TOGETHER = 64
+EIGEN = 10.0
+"""Operations of an eigendecomposition, over its size cubed."""
 CUT = 1e-11
 """Singular values below this share of the largest count as 0."""
 
@@ -83,14 +89,20 @@ def equations(problem: PatternedMargins, face: Face) -> _Equations:
     return _Equations(stationary, short, rows, heights, height_rows, force, residual)
 
 
-def solve_face(problem: PatternedMargins, face: Face) -> SolvedFace:
-    """Newton steps with halving until the residual falls no more; the last face, solved or not."""
+def solve_face(problem: PatternedMargins, face: Face, work: Work | None = None) -> SolvedFace:
+    """Newton steps with halving until the residual falls no more, or `work` is spent; the last face,
+    solved or not."""
+    work = work or Work()
     at = equations(problem, face)
     slow, steps, end = 0, 0, End.STALLED
     while steps < STEPS:
         if at.residual <= 1e-15:
             break
+        if work():
+            end = End.CANCELLED
+            break
         steps += 1
+        work.add(_operations(face))
         step = _step(problem, face, at)
         moved = _halved(problem, face, at.residual, step)
         if moved is None:
@@ -107,6 +119,18 @@ def solve_face(problem: PatternedMargins, face: Face) -> SolvedFace:
         end = End.OUT_OF_STEPS
     end = End.CONVERGED if at.residual <= SOLVED else end
     return SolvedFace(face, Outcome(end, steps, at.residual))
+
+
+def passes(gradients: int, samples: int, p: int) -> float:
+    """Operations of that many gradients in θ (p), and of a pass of that many samples."""
+    return CALL * (2.0 + gradients / TOGETHER) + float(gradients + samples) * p
+
+
+def _operations(face: Face) -> float:
+    """Of one step: the system's eigenvectors, the curvature by columns, and two tries of a length."""
+    p, k, j = len(face.theta), len(face.active), len(face.pairs)
+    calls = passes(p, k, p) + 2.0 * passes(k + 2 * j, 2 * len(face.gates), p)
+    return EIGEN * (p + k + j) ** 3 + calls
 
 
 def _step(

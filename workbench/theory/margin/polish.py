@@ -10,7 +10,6 @@ flow's point, never in its place.
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -24,6 +23,7 @@ from workbench.theory.margin.problem import MarginPoint
 from workbench.theory.margin.tangent_svm import angle_between
 from workbench.theory.numerics.least_distance import least_distance
 from workbench.theory.numerics.outcome import End, Outcome
+from workbench.theory.numerics.work import Work
 
 ROUNDS = 30
 """Most pieces of (P) that one attempt solves."""
@@ -37,7 +37,6 @@ FIRST = 1_000
 """Constraints, by margin, among which the first active set is sought."""
 SLIP = 1e-10
 """Relative size of what counts as rounding in multipliers, margins, gates and heights."""
-Cancel = Callable[[], bool] | None
 
 
 @dataclass(frozen=True, eq=False)
@@ -59,10 +58,11 @@ class Polished:
     steps: int = 0
 
 
-def polish(problem: PatternedMargins, start: MarginPoint, *, cancel: Cancel = None) -> Polished:
+def polish(problem: PatternedMargins, start: MarginPoint, *, work: Work | None = None) -> Polished:
     """The KKT point near `start`, or the reason why none was found.
 
-    Newton's method is tried at once, then after descent (descent.py) has come ever closer to rest.
+    Newton's method is tried at once, then after descent (descent.py) has come ever closer to rest; until
+    `work`, which is counted, is spent.
 
     Raises:
         ValueError: `start` and `problem` differ in the number of constraints.
@@ -71,16 +71,17 @@ def polish(problem: PatternedMargins, start: MarginPoint, *, cancel: Cancel = No
         raise ValueError(
             f"the point has {len(start.q)} constraints and the problem {len(problem.samples)}"
         )
-    found = _settled(problem, start, _first_face(problem, start), cancel)
+    work = work or Work()
+    found = _settled(problem, start, _first_face(problem, start, work), work)
     descent, steps, rest = begin(problem, start.theta), 0, 1e-2
     direct = found if found.outcome.converged and found.angle <= LEAP else None
-    while direct is None and steps < DESCENT and not (cancel is not None and cancel()):
+    while direct is None and steps < DESCENT and not work():
         steps += 1
-        further = descend(problem, descent)
+        further = descend(problem, descent, work)
         if further is not None:
             descent = further
         if further is None or descent.moved <= rest:
-            tried = _settled(problem, start, descent.face, cancel)
+            tried = _settled(problem, start, descent.face, work)
             found = _better(found, replace(tried, steps=steps))
             rest *= 0.2
             if tried.outcome.converged or further is None or rest < 1e-9:
@@ -97,20 +98,20 @@ def _better(a: Polished, b: Polished) -> Polished:
     return a if a.outcome.residual <= b.outcome.residual else b
 
 
-def _settled(problem: PatternedMargins, start: MarginPoint, face: Face, cancel: Cancel) -> Polished:
+def _settled(problem: PatternedMargins, start: MarginPoint, face: Face, work: Work) -> Polished:
     """Newton's method from a face, changing what contradicts its solution until nothing does."""
     seen: set[bytes] = set()
     end, reason = End.OUT_OF_STEPS, f"the active set did not settle in {ROUNDS} rounds"
     rounds = 0
     while rounds < ROUNDS:
-        if cancel is not None and cancel():
+        if work():
             end, reason = End.CANCELLED, ""
             break
         if not len(face.active):
             end, reason = End.STALLED, "no constraint stayed active"
             break
         rounds += 1
-        solved = solve_face(problem, face)
+        solved = solve_face(problem, face, work)
         face = solved.face
         changed = _changed(problem, face)
         if changed is None:
@@ -126,7 +127,7 @@ def _settled(problem: PatternedMargins, start: MarginPoint, face: Face, cancel: 
 
 
 def _stalled(solved: Outcome) -> str:
-    if solved.converged:
+    if solved.converged or solved.cancelled:
         return ""
     return f"Newton's method stalled at a relative residual of {solved.residual:.2g}"
 
@@ -138,11 +139,11 @@ def _key(face: Face) -> bytes:
     return np.sort(face.active).tobytes() + fixed.tobytes()
 
 
-def _first_face(problem: PatternedMargins, start: MarginPoint) -> Face:
+def _first_face(problem: PatternedMargins, start: MarginPoint, work: Work) -> Face:
     """Active set and multipliers of (P) with its constraints made linear at the start."""
     lowest = np.sort(np.argsort(start.q, kind="stable")[:FIRST])
     levels = 1.0 + (start.order - 1.0) * start.q[lowest]
-    linear = least_distance(start.rows[lowest], levels)
+    linear = least_distance(start.rows[lowest], levels, work=work)
     active = linear.support if linear.feasible else np.flatnonzero(start.q[lowest] <= 1.0 + SLIP)
     gates = gates_of(problem.heights(start.theta), problem.low)
     return Face(

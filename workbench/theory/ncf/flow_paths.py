@@ -5,7 +5,6 @@ The time until ‖w‖ = r is the time of turning to the KKT point plus ln(r/‖
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
@@ -19,12 +18,16 @@ from workbench.theory.ncf.paths import Paths, is_balanced, time_left, within_ang
 from workbench.theory.ncf.result import KktSet
 from workbench.theory.ncf.sliding import SlidingField
 from workbench.theory.numerics.outcome import End, Outcome, together
+from workbench.theory.numerics.work import ELEMENT, Work
 
 ARRIVED = 1e-5
 """A direction this close (chord) to an attracting KKT point has arrived."""
 
 BLOCK = 256
 """Neurons followed at once."""
+
+SLIDING = 3e3
+"""Operations by neuron and sample of finding the kinks that hold it."""
 
 STILL = 1e-9
 """A turning rate below this share of the gradient's scale counts as rest."""
@@ -38,15 +41,16 @@ def flow_paths(
     *,
     tolerance: float | None = None,
     rounds: int = 20_000,
-    cancel: Callable[[], bool] | None = None,
+    work: Work | None = None,
 ) -> Paths:
     """Paths under the frozen residual z of `ncf`, whose KKT points are `found`; for any d and any neurons.
 
     The flow is integrated to a local error of `tolerance` radians a step (default 1e-5 squared ReLU; 1e-4
     two-layer ReLU, whose flow slides along kinks, see `SlidingField`). A target that is a one-sided
     inflection ("saddle" with N > 0, d = 2) attracts in exact arithmetic only: the times are those of the flow
-    that passes it.
+    that passes it. Once `work` is spent the paths not at their end are unknown, and the outcome is cancelled.
     """
+    work = work or Work()
     norm = np.linalg.norm(weights, axis=1)
     alive = norm > 0
     target = np.full(len(weights), -1, dtype=np.int64)
@@ -60,11 +64,11 @@ def flow_paths(
             field = SlidingField(ncf.merged_lines, 3.0 * tolerance)
         flow = _Flow(ncf, found, float(np.log(radius)), tolerance, field)
         for rows in np.array_split(np.flatnonzero(alive), -(-int(alive.sum()) // BLOCK)):
-            if cancel is not None and cancel():
+            if work():
                 outcomes.append(Outcome(End.CANCELLED, 0))
                 break
             target[rows], escape[rows], outcome = flow.run(
-                weights[rows] / norm[rows, None], np.log(norm[rows]), rounds, cancel
+                weights[rows] / norm[rows, None], np.log(norm[rows]), rounds, work
             )
             outcomes.append(outcome)
     return Paths(target, escape, np.full(len(weights), np.nan), together(outcomes), len(weights))
@@ -89,6 +93,11 @@ class _Flow:
             return float(np.linalg.norm((x * z[:, None]).T @ x, 2)) or 1.0
         return float(np.linalg.norm(x, 2) * np.linalg.norm(z)) or 1.0
 
+    def _operations(self, count: int) -> float:
+        """Of a step of that many neurons: three gradients."""
+        n, d = self.ncf.x.shape
+        return 3.0 * count * n * (ELEMENT + d + (SLIDING if self.field is not None else 0.0))
+
     def gradient(self, w: Float[Array, "B p"]) -> Float[Array, "B p"]:
         """∇N of the frozen residual, along the kinks that hold."""
         if self.field is not None:
@@ -100,7 +109,7 @@ class _Flow:
         direction: Float[Array, "B p"],
         log_norm: Float[Array, " B"],
         rounds: int,
-        cancel: Callable[[], bool] | None,
+        work: Work,
     ) -> tuple[Int[Array, " B"], Float[Array, " B"], Outcome]:
         """(target, escape time) of each neuron, and how it ended."""
         count = len(direction)
@@ -120,10 +129,11 @@ class _Flow:
                 todo = todo[~ended]
             if len(todo) == 0:
                 break
-            if cancel is not None and done % 64 == 0 and cancel():
+            if work():
                 end = End.CANCELLED
                 break
             done += 1
+            work.add(self._operations(len(todo)))
             moved = flow_step(self.gradient, direction[todo], log_norm[todo], step[todo])
             good = moved.error <= self.tolerance
             taken, h = todo[good], step[todo][good]

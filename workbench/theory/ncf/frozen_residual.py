@@ -6,8 +6,6 @@ plane, by integration elsewhere (KH24 Theorem 5.5).
 
 from __future__ import annotations
 
-from collections.abc import Callable
-
 import numpy as np
 from jaxtyping import Float
 
@@ -19,6 +17,7 @@ from workbench.theory.ncf.plane_paths import plane_paths
 from workbench.theory.ncf.result import KktSet
 from workbench.theory.ncf.scalar_neuron import scalar_paths
 from workbench.theory.numerics.outcome import together
+from workbench.theory.numerics.work import Work
 
 
 def frozen_paths(
@@ -28,12 +27,13 @@ def frozen_paths(
     radius: float,
     *,
     most: int | None = None,
-    cancel: Callable[[], bool] | None = None,
+    work: Work | None = None,
 ) -> Paths:
     """Paths of neurons on the residual z of `ncf`, whose KKT points are `found`.
 
     `radius`: may be ∞, which nothing reaches. `most`: how many of the neurons that are not followed on the
-    circle are followed at all, the largest first as they are the nearest to leaving.
+    circle are followed at all, the largest first as they are the nearest to leaving. `work`: once spent,
+    what is not known yet stays so.
 
     Raises:
         ValueError: radius is not positive.
@@ -51,7 +51,7 @@ def frozen_paths(
     rest = rest[np.argsort(-np.linalg.norm(weights[rest], axis=1), kind="stable")][:most]
     far = min(radius, 1e300)
     if plane.any():
-        path = plane_paths(weights[plane], ncf, found, radius, cancel=cancel)
+        path = plane_paths(weights[plane], ncf, found, radius, cancel=work)
         target[plane], escape[plane] = path.target, path.escape_time
         angle[plane] = path.escape_angle
         outcomes.append(path.outcome)
@@ -59,7 +59,7 @@ def frozen_paths(
         if ncf.in_closed_form:
             path = scalar_paths(weights[rest], ncf, found, far)
         else:
-            path = flow_paths(weights[rest], ncf, found, far, cancel=cancel)
+            path = flow_paths(weights[rest], ncf, found, far, work=work)
         target[rest], escape[rest] = path.target, path.escape_time
         outcomes.append(path.outcome)
     if not np.isfinite(radius):

@@ -20,6 +20,14 @@ from workbench.theory.ncf.result import KktPoint, KktSet, PointKind, by_value, l
 from workbench.theory.numerics.min_norm import least_norm
 from workbench.theory.numerics.outcome import End, Outcome
 
+PROBES = 4_096
+"""Most points around an end at which it is asked whether that is a top: 32 a dimension up to 128."""
+
+
+def probes_around(p: int) -> int:
+    """How many that are for θ of p numbers."""
+    return min(32 * p, PROBES)
+
 
 def stationarity(
     w: Float[Array, " p"],
@@ -135,7 +143,7 @@ def _is_top(
     value: Value, w: Float[Array, " p"], height: float, scale: float, rng: np.random.Generator
 ) -> bool:
     """Whether no probe at distance 1e-4 is higher than w by more than rounding."""
-    noise = rng.normal(size=(32 * len(w), len(w)))
+    noise = rng.normal(size=(probes_around(len(w)), len(w)))
     near = w + 1e-4 * noise / np.linalg.norm(noise, axis=1, keepdims=True)
     near /= np.linalg.norm(near, axis=1, keepdims=True)
     return bool(value(near).max() <= height + 1e-11 * scale)

@@ -18,7 +18,6 @@ None of them is the training itself: in no scenario do the small neurons act on 
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
@@ -27,6 +26,7 @@ from workbench.arrays import Array, Bool, Float
 from workbench.theory.ncf.paths import time_left
 from workbench.theory.ncf.separable_risk import NeuronRisk
 from workbench.theory.numerics.outcome import End, Outcome
+from workbench.theory.numerics.work import ELEMENT, Work
 
 DOUBT = 0.1
 """Share of the residual's own motion that "less" and "more" take off and add."""
@@ -115,6 +115,13 @@ class _Race:
     def active(self) -> Bool[Array, "c k"]:
         """Which neurons have not left."""
         return np.isnan(self.time)
+
+    @property
+    def operations(self) -> float:
+        """Of `rates`: outputs and gradients of the large neurons twice, of the small ones by scenario."""
+        small, large = self.at.direction[0], self.at.large[0]
+        neurons = 4 * len(large) + (1 + len(self.names)) * len(small)
+        return float(neurons * len(self.z)) * (ELEMENT + small.shape[1])
 
     def _small_outputs(self, at: _Ahead) -> Float[Array, " n"]:
         """Of the small neurons in "moving", none larger than the radius."""
@@ -213,18 +220,20 @@ def scenarios_ahead(
     highest: float,
     step: float,
     still_first: float,
-    cancel: Callable[[], bool] | None = None,
+    work: Work | None = None,
 ) -> Scenarios:
     """Every scenario of some small neurons, none zero, with weights and what they see.
 
     `highest`: max N of the residual now, over unit directions. `step`: η of the summed risk, the length of
-    the run's own steps. `still_first`: the first escape on the residual at rest.
+    the run's own steps. `still_first`: the first escape on the residual at rest. `work`: once spent, the
+    scenarios end there as after the last of their steps; cancelled where somebody waits no longer.
 
     Raises:
         ValueError: radius, highest or step is not positive.
     """
     if not min(radius, highest, step) > 0:
         raise ValueError(f"radius, highest and step must be positive, got {radius, highest, step}")
+    work = work or Work()
     race = _Race(risk, large, small, radius, step)
     shortest = min(step, 0.02 / highest)
     # On a kink of the data directions step to and fro, which no shorter step would mend.
@@ -233,10 +242,11 @@ def scenarios_ahead(
     while rounds < ROUNDS:
         if race.done(now, still_first) or not race.active.any():
             break
-        if rounds % 32 == 0 and cancel is not None and cancel():
-            end = End.CANCELLED
+        if work():
+            end = End.OUT_OF_STEPS if work.spent else End.CANCELLED
             break
         rounds += 1
+        work.add(2.0 * race.operations)
         first = race.rates(race.at)
         second = race.rates(race.at.moved(first, h, race.active))
         small_error, large_error = race.errors(first, second, h)

@@ -17,6 +17,7 @@ from scipy.optimize import brentq
 
 from workbench.arrays import Array
 from workbench.theory.numerics.outcome import End, Outcome
+from workbench.theory.numerics.work import Work
 
 ROUNDS = 100
 
@@ -36,8 +37,14 @@ def proximal_step(
     cap: Float[Array, " M"],
     center: Float[Array, " M"],
     tau: float,
+    *,
+    work: Work | None = None,
 ) -> ProximalStep:
-    """The step from λ_0 = `center`, for τ = `tau` > 0 and caps that may be inf."""
+    """The step from λ_0 = `center`, for τ = `tau` > 0 and caps that may be inf.
+
+    `work` is counted, and once it is spent the outcome is cancelled.
+    """
+    work = work or Work()
     y = target - center @ rows
     s = center + rows @ y / tau
     scale = float(np.linalg.norm(target)) or 1.0
@@ -48,7 +55,11 @@ def proximal_step(
         if size <= 1e-15 * scale:
             end = End.CONVERGED
             break
+        if work():
+            end = End.CANCELLED
+            break
         free = rows[(s > 0) & (s < cap)]
+        work.add(2.0 * rows.size + (len(free) + len(y) / 3.0) * len(y) ** 2)
         matrix = free.T @ free / tau
         matrix.flat[:: len(matrix) + 1] += 1.0
         step = -cho_solve(cho_factor(matrix, lower=True, check_finite=False), gradient)

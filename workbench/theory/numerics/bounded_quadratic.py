@@ -9,7 +9,6 @@ proximal point method (theory/margin/front.py).
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
@@ -18,6 +17,7 @@ from scipy.linalg import LinAlgError, cho_factor, cho_solve
 
 from workbench.arrays import Array
 from workbench.theory.numerics.outcome import End, Outcome
+from workbench.theory.numerics.work import Work
 
 ROUNDS = 200
 
@@ -39,12 +39,14 @@ def bounded_quadratic(
     start: Float[Array, " n"],
     *,
     ridge: float = 1e-10,
-    cancel: Callable[[], bool] | None = None,
+    work: Work | None = None,
 ) -> BoundedMinimum:
     """min ½ λᵀ(G + τI)λ − bᵀλ s.t. low ≤ λ ≤ cap (inf allowed), from `start` put between the bounds.
 
-    τ is `ridge` times the largest diagonal entry of G.
+    τ is `ridge` times the largest diagonal entry of G. `work` is counted, and once it is spent the
+    outcome is cancelled.
     """
+    work = work or Work()
     x = np.clip(start, low, cap)
     scale = float(np.abs(linear).max(initial=0.0)) or 1.0
     shift = ridge * float(np.diagonal(gram).max(initial=0.0))
@@ -53,9 +55,9 @@ def bounded_quadratic(
         slack = _slack(x, gradient, low, cap) / scale
         if slack <= 1e-12:
             return BoundedMinimum(x, Outcome(End.CONVERGED, rounds, slack))
-        if cancel is not None and cancel():
+        if work():
             return BoundedMinimum(x, Outcome(End.CANCELLED, rounds, slack))
-        moved = _lower(gram, shift, x, gradient, low, cap)
+        moved = _lower(gram, shift, x, gradient, low, cap, work)
         if moved is None:
             return BoundedMinimum(x, Outcome(End.AT_ROUNDING, rounds, slack))
         x, gradient = moved
@@ -70,6 +72,7 @@ def _lower(
     gradient: Float[Array, " n"],
     low: Float[Array, " n"],
     cap: Float[Array, " n"],
+    work: Work,
 ) -> tuple[Float[Array, " n"], Float[Array, " n"]] | None:
     """A lower point and its gradient: a Newton step, or where none falls, one along the gradient."""
     size = float(np.abs(x).max(initial=0.0))
@@ -81,12 +84,12 @@ def _lower(
         step[up] = cap[up] - x[up]
         free = ~(down | up)
         if free.any():
-            step[free] = _newton(gram, gradient, free, shift)
-        moved = _search(gram, shift, x, gradient, step, low, cap)
+            step[free] = _newton(gram, gradient, free, shift, work)
+        moved = _search(gram, shift, x, gradient, step, low, cap, work)
         if moved is not None:
             return moved
     bound = float(np.abs(gram).sum(axis=1).max(initial=0.0)) + shift
-    return _search(gram, shift, x, gradient, -gradient / (bound or 1.0), low, cap)
+    return _search(gram, shift, x, gradient, -gradient / (bound or 1.0), low, cap, work)
 
 
 def _slack(
@@ -105,11 +108,13 @@ def _newton(
     gradient: Float[Array, " n"],
     free: Bool[Array, " n"],
     shift: float,
+    work: Work,
 ) -> Float[Array, " k"]:
     """−(G_FF + shift)⁻¹ g_F, with more shift where rounding makes G_FF indefinite."""
     while True:
         matrix = gram.copy() if free.all() else gram[np.ix_(free, free)]
         matrix.flat[:: len(matrix) + 1] += shift
+        work.add(len(matrix) ** 3 / 3.0 + len(matrix) ** 2)
         try:
             # The matrix is symmetric; its transpose is in the order that LAPACK overwrites.
             factor = cho_factor(matrix.T, lower=True, overwrite_a=True, check_finite=False)
@@ -126,6 +131,7 @@ def _search(
     step: Float[Array, " n"],
     low: Float[Array, " n"],
     cap: Float[Array, " n"],
+    work: Work,
 ) -> tuple[Float[Array, " n"], Float[Array, " n"]] | None:
     """The first of x + 2^{−k} step, put between the bounds, that lowers the value; with its gradient."""
     length = 1.0
@@ -133,6 +139,7 @@ def _search(
         moved = np.clip(x + length * step, low, cap)
         by = moved - x
         image = gram @ by + shift * by
+        work.add(float(gram.size))
         fall = gradient @ by
         if fall < 0 and fall + 0.5 * by @ image <= 1e-4 * fall:
             return moved, gradient + image

@@ -18,6 +18,7 @@ from workbench.arrays import Array
 from workbench.theory.numerics.bounded_quadratic import bounded_quadratic
 from workbench.theory.numerics.compensated import accurate_matvec
 from workbench.theory.numerics.outcome import End, Outcome
+from workbench.theory.numerics.work import STEP, Work
 
 NNLS_WIDE = 300
 """Up to this d the first support comes from NNLS."""
@@ -44,8 +45,10 @@ class LeastDistance:
     outcome: Outcome
 
 
-def least_distance(z: Float[Array, "n d"], h: Float[Array, " n"]) -> LeastDistance:
-    """min ½‖w‖² s.t. z_i·w ≥ h_i.
+def least_distance(
+    z: Float[Array, "n d"], h: Float[Array, " n"], *, work: Work | None = None
+) -> LeastDistance:
+    """min ½‖w‖² s.t. z_i·w ≥ h_i; in `work` its steps are counted, of NNLS one for every row that it finds.
 
     Raises:
         ValueError: no rows, numbers that are not finite, or no h_i > 0 (then w = 0).
@@ -59,7 +62,12 @@ def least_distance(z: Float[Array, "n d"], h: Float[Array, " n"]) -> LeastDistan
     row_power = -np.frexp(np.where(norm > 0, norm, 1.0))[1]
     rows, levels = np.ldexp(z, row_power[:, None]), np.ldexp(h, row_power)
     top = -int(np.frexp(np.abs(levels).max())[1])
-    found = _Search(rows, np.ldexp(levels, top)).run()
+    search = _Search(rows, np.ldexp(levels, top))
+    found = search.run()
+    if work is not None:
+        steps = 1.0 + (found.outcome.iterations or 0)
+        each = z.size + len(found.support) * z.shape[1] + STEP
+        work.add(search.begun.done + steps * each)
     multipliers = np.ldexp(found.multipliers, row_power)
     if found.feasible:
         return LeastDistance(
@@ -82,6 +90,7 @@ class _Search:
         self.residual = accurate_matvec if z.size <= ACCURATE_NUMBERS else _plain_matvec
         self.most = 10 * sum(z.shape) + 100
         self.support: list[int] = []
+        self.begun = Work()
         self.w = np.zeros(z.shape[1])
         self.multipliers = np.zeros(0)
         self.q = np.zeros((z.shape[1], 0))
@@ -120,8 +129,10 @@ class _Search:
             return []
         else:
             bounds = np.zeros(n), np.full(n, np.inf)
-            dual = bounded_quadratic(self.z @ self.z.T, self.h, *bounds, bounds[0]).solution
+            gram, begun = self.z @ self.z.T, self.begun
+            dual = bounded_quadratic(gram, self.h, *bounds, bounds[0], work=begun).solution
         chosen = np.flatnonzero(dual > 1e-10 * dual.max(initial=0.0))
+        self.begun.add(float((len(chosen) + 1) * self.z.size))
         return [int(i) for i in chosen[np.argsort(-dual[chosen])]]
 
     def _begin(self, rows: list[int]) -> None:

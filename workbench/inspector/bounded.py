@@ -1,4 +1,4 @@
-"""A look into a state that takes about a second at most: for the engine, between two chunks.
+"""A look into a state that takes about two seconds at most: for the engine, between two chunks.
 
 Bounded in work and never by a clock, so that a run that is resumed says the same as one that was never
 stopped. The verdict is `judge`'s, with less evidence where all of it would take long; more of it never
@@ -9,7 +9,9 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from workbench.inspector.correlation import correlation_of
+import numpy as np
+
+from workbench.inspector.correlation import STARTS, correlation_of
 from workbench.inspector.curvature import Curvature, lanczos
 from workbench.inspector.groups import groups_of
 from workbench.inspector.inspect import (
@@ -22,6 +24,7 @@ from workbench.inspector.inspect import (
 )
 from workbench.inspector.saddle import Judgement
 from workbench.inspector.state import InspectedState
+from workbench.theory.ncf.joint import probes_around
 from workbench.theory.ncf.kkt_cells import CAP, refusal
 from workbench.theory.ncf.merged_lines import out_of_range
 from workbench.theory.numerics.arrangement import cell_bound
@@ -36,6 +39,16 @@ LANCZOS_NUMBERS = 1e6
 """Most parameters × samples for which its smallest eigenvalue is sought otherwise: the same."""
 JOINT_NUMBERS = 1e4
 """Most parameters × samples for which KKT points of a whole network are searched for at a saddle."""
+VERDICT_NUMBERS = 5e8
+"""Most starts × probes × parameters × samples for the verdict alone, at whole networks: up to a second."""
+LOOK_NUMBERS = 1.2e9
+"""The same for an inspection, up to two; and most starts × samples × weights × rounds at single neurons."""
+ROUNDS = 20.0
+"""Rounds of an ascent of single neurons."""
+FOLLOWED = 5_000
+"""Most neurons × samples that an inspection follows, of neurons that are followed by integration; and"""
+FOLLOWING = 1.5e10
+"""operations in which it does: up to a second and a half."""
 
 
 def too_long(state: InspectedState) -> str | None:
@@ -60,26 +73,36 @@ def too_long(state: InspectedState) -> str | None:
     return f"KKT points from up to {cells:,} cells would hold up the training; workbench inspect finds them"
 
 
-def timed_judgement(state: InspectedState) -> Judgement | None:
+def _starts(state: InspectedState, numbers: float) -> int:
+    """Ascents for KKT points where they are not enumerated, at least two."""
+    p, each = state.structure.size, ROUNDS * state.n * state.x[0].size
+    if state.separable is None:
+        each = float(probes_around(p) * p) * state.n
+    return int(np.clip(numbers / each, 2, STARTS))
+
+
+def bounded_judgement(state: InspectedState) -> Judgement | None:
     """The verdict on a state, for the watch: from few ascents where exact KKT points would take long.
 
     None where a network is too large for any evidence of a way out.
     """
     groups = groups_of(state)
-    correlation = correlation_of(state, groups, cap=MOST_CELLS, starts=FEW_STARTS)
-    curvature = timed_curvature(state)
+    starts = min(FEW_STARTS, _starts(state, VERDICT_NUMBERS))
+    correlation = correlation_of(state, groups, cap=MOST_CELLS, starts=starts)
+    curvature = bounded_curvature(state)
     if correlation is None and curvature is None:
         return None
     return judged(state, groups, correlation, curvature)
 
 
-def timed_inspection(state: InspectedState) -> Inspection | str:
+def bounded_inspection(state: InspectedState) -> Inspection | str:
     """The inspection of a state, or the reason not to begin with it; `limits` says what was left out."""
     reason = too_long(state)
     if reason is not None:
         return reason
-    found = inspect_state(state, hessian=False)
-    curvature = timed_curvature(state)
+    starts = _starts(state, LOOK_NUMBERS)
+    found = inspect_state(state, hessian=False, starts=starts, followed=FOLLOWED, most=FOLLOWING)
+    curvature = bounded_curvature(state)
     if curvature is None and usable_curvature(state):
         why = (
             f"The Hessian was left out: {state.structure.size:,} parameters on {state.n:,} samples would "
@@ -89,7 +112,7 @@ def timed_inspection(state: InspectedState) -> Inspection | str:
     return with_curvature(found, state, curvature)
 
 
-def timed_curvature(state: InspectedState) -> Curvature | None:
+def bounded_curvature(state: InspectedState) -> Curvature | None:
     """The smallest Hessian eigenvalue, exactly or by Lanczos; None where either would take long."""
     p = float(state.structure.size)
     if p**2 * state.n <= HESSIAN_NUMBERS:
