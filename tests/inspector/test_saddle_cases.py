@@ -10,8 +10,8 @@ import torch
 
 from tests.inspector.hunt import Slow, hunt
 from workbench.config.toml import parse_config
-from workbench.inspector.bounded import bounded_judgement
 from workbench.inspector.inspect import inspect_state
+from workbench.inspector.while_training import judgement_while_training
 
 DATA = Path(__file__).parent / "saddle_cases"
 
@@ -97,5 +97,5 @@ def test_it_is_told_on_no_record_of_the_local_minimum(held):
     assert last < 400
     rows = np.searchsorted(held.step, [1000, 5000, 12_000])
     states = [held.experiment.inspected(held.theta[row], step=int(held.step[row])) for row in rows]
-    found = [bounded_judgement(state) for state in states]
+    found = [judgement_while_training(state) for state in states]
     assert {judgement and judgement.verdict for judgement in found} == {"local minimum"}

@@ -117,8 +117,6 @@ def robustness(
     float64, on the CPU, on a copy of the network (batch statistics held). `layer_orders`: k_1..k_m, for
     γ̄_m; `report` is told the share done. Raises BadInput for a network that does not look at its inputs.
     """
-    import copy
-
     import torch
 
     from workbench.engine.blocks import outputs_of, samples_a_block
@@ -126,15 +124,9 @@ def robustness(
     from workbench.inspector.exact_distance import exact_distances, is_two_layers
     from workbench.inspector.layer_chain import chain_of
     from workbench.inspector.lipschitz import certified_radius, why_no_bound
-    from workbench.measures.margins import margin_multi
-    from workbench.measures.norms import layer_norms
-    from workbench.models.network import flatten
 
     chosen = np.asarray(index, dtype=np.int64)
-    model: nn.Module = copy.deepcopy(state.risk.model).eval()
-    flatten(model, torch.float64, torch.device("cpu")).copy_(torch.from_numpy(state.theta))
-    for parameter in model.parameters():
-        parameter.requires_grad_(False)
+    model = _held_copy(state)
     x = torch.from_numpy(np.ascontiguousarray(state.x, dtype=np.float64))
     y = torch.from_numpy(np.asarray(state.y, dtype=np.float64))
     block = min(AT_ONCE, samples_a_block(model, x.requires_grad_(True)))
@@ -157,11 +149,6 @@ def robustness(
             chain, attack, x[chosen], y[chosen], attacked, lambda done: report(0.5 + 0.5 * done)
         )
         attacked, bound = found.attacked, np.fmax(bound, found.bound)
-    multi = float("nan")
-    if layer_orders is not None:
-        norms = layer_norms(state.theta[None], state.structure)
-        lowest = np.array([float(margins(torch.from_numpy(state.outputs), y).min())])
-        multi = float(margin_multi(lowest, norms, layer_orders)[0])
     return Robustness(
         step=state.step,
         index=chosen,
@@ -170,7 +157,34 @@ def robustness(
         bound=bound,
         box=box,
         log10_risk=state.log_risk / float(np.log(10.0)),
-        margin_multi=multi,
+        margin_multi=_margin_multi(state, layer_orders),
         why_no_bound=reason,
         examples=attacked.found,
     )
+
+
+def _held_copy(state: InspectedState) -> nn.Module:
+    """The state's network in float64 on the CPU, its weights and batch statistics held."""
+    import copy
+
+    import torch
+
+    from workbench.models.network import flatten
+
+    model: nn.Module = copy.deepcopy(state.risk.model).eval()
+    flatten(model, torch.float64, torch.device("cpu")).copy_(torch.from_numpy(state.theta))
+    for parameter in model.parameters():
+        parameter.requires_grad_(False)
+    return model
+
+
+def _margin_multi(state: InspectedState, layer_orders: tuple[float, ...] | None) -> float:
+    """γ̄_m; NaN where layers have no orders."""
+    from workbench.measures.margins import margin_multi, sample_margins
+    from workbench.measures.norms import layer_norms
+
+    if layer_orders is None:
+        return float("nan")
+    norms = layer_norms(state.theta[None], state.structure)
+    lowest = sample_margins(state.outputs[None], state.y).min(axis=-1)
+    return float(margin_multi(lowest, norms, layer_orders)[0])

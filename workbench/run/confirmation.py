@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from workbench.engine.saddle_watch import Answer, Confirm
-from workbench.inspector.bounded import bounded_judgement
+from workbench.inspector.while_training import judgement_while_training
 from workbench.run.experiment import Experiment
 
 
@@ -14,7 +14,7 @@ def confirmation(experiment: Experiment) -> Confirm:
     risk = experiment.risk()
 
     def confirm(theta: np.ndarray, step: int) -> Answer:
-        found = bounded_judgement(experiment.inspected(theta, step=step, risk=risk))
+        found = judgement_while_training(experiment.inspected(theta, step=step, risk=risk))
         if found is None:
             return Answer(False, "", 0.0)
         words = " ".join(found.reasons)

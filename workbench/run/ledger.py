@@ -6,10 +6,10 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from workbench.inspector.bounded import bounded_inspection
 from workbench.inspector.forecast_ledger import NEURON_SERIES, ForecastLedger, Inspect
 from workbench.inspector.inspect import Inspection
 from workbench.inspector.recording import direction_width
+from workbench.inspector.while_training import inspection_while_training
 from workbench.protocol.inspections import RecordedInspection
 from workbench.record.history import History
 from workbench.run.experiment import Experiment
@@ -41,7 +41,7 @@ def _look(experiment: Experiment, history: History) -> Inspect:
         time = float(history.scalar("time")[row])
         size = step_size_at(history, step)
         state = experiment.inspected(theta, step=step, time=time, step_size=size, risk=risk)
-        return bounded_inspection(state)
+        return inspection_while_training(state)
 
     return look
 

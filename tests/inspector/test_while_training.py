@@ -7,9 +7,9 @@ import pytest
 import torch
 
 from tests.inspector.test_inspect import state
-from workbench.inspector import bounded
-from workbench.inspector.bounded import bounded_inspection, bounded_judgement
+from workbench.inspector import while_training
 from workbench.inspector.inspect import inspect_state
+from workbench.inspector.while_training import inspection_while_training, judgement_while_training
 from workbench.models.deep_relu import DeepRelu
 from workbench.models.squared_relu import SquaredRelu
 
@@ -32,30 +32,30 @@ def neurons(width=4):
 
 
 def test_the_more_numbers_the_fewer_starts_and_the_reason_names_them(monkeypatch):
-    monkeypatch.setattr(bounded, "LOOK_NUMBERS", 2e7)
+    monkeypatch.setattr(while_training, "LOOK_NUMBERS", 2e7)
     starts = []
     for width in (3, 5, 8):
         at = whole(width, 30)
-        found = bounded_inspection(at)
-        starts.append(bounded._starts(at, bounded.LOOK_NUMBERS))
+        found = inspection_while_training(at)
+        starts.append(while_training._starts(at, while_training.LOOK_NUMBERS))
         told = min(starts[-1], 128)
         assert f"{told} seeded starts" in found.correlation.reason
-        again = bounded_inspection(at)
+        again = inspection_while_training(at)
         assert repr(found.as_json()) == repr(again.as_json())
     assert starts[0] > starts[1] > starts[2] >= 2
 
 
 def test_a_small_state_is_looked_at_as_the_inspector_does():
     at = neurons()
-    found, full = bounded_inspection(at), inspect_state(at)
+    found, full = inspection_while_training(at), inspect_state(at)
     assert repr(found.as_json()) == repr(full.as_json())
-    assert bounded_judgement(at).verdict == full.judgement.verdict
+    assert judgement_while_training(at).verdict == full.judgement.verdict
 
 
 def test_what_was_not_followed_is_said(monkeypatch):
     at = neurons()
-    monkeypatch.setattr(bounded, "FOLLOWING", 1e5)
-    cut = bounded_inspection(at)
+    monkeypatch.setattr(while_training, "FOLLOWING", 1e5)
+    cut = inspection_while_training(at)
     assert cut.forecast.first is None
     assert any("followed for 100,000 operations" in limit for limit in cut.limits)
     # The verdict does not rest on it.
@@ -64,8 +64,8 @@ def test_what_was_not_followed_is_said(monkeypatch):
 
 @pytest.mark.parametrize(("neuron_count", "followed"), [(30, 8), (6, 6)])
 def test_no_more_neurons_are_followed_than_that(monkeypatch, neuron_count, followed):
-    monkeypatch.setattr(bounded, "FOLLOWED", 10)
-    found = bounded_inspection(neurons(neuron_count))
+    monkeypatch.setattr(while_training, "FOLLOWED", 10)
+    found = inspection_while_training(neurons(neuron_count))
     assert found.forecast.followed == followed
     said = any(f"computed for {followed} of" in limit for limit in found.limits)
     assert said == (followed < neuron_count)

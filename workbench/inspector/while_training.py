@@ -81,7 +81,7 @@ def _starts(state: InspectedState, numbers: float) -> int:
     return int(np.clip(numbers / each, 2, STARTS))
 
 
-def bounded_judgement(state: InspectedState) -> Judgement | None:
+def judgement_while_training(state: InspectedState) -> Judgement | None:
     """The verdict on a state, for the watch: from few ascents where exact KKT points would take long.
 
     None where a network is too large for any evidence of a way out.
@@ -89,20 +89,20 @@ def bounded_judgement(state: InspectedState) -> Judgement | None:
     groups = groups_of(state)
     starts = min(FEW_STARTS, _starts(state, VERDICT_NUMBERS))
     correlation = correlation_of(state, groups, cap=MOST_CELLS, starts=starts)
-    curvature = bounded_curvature(state)
+    curvature = curvature_while_training(state)
     if correlation is None and curvature is None:
         return None
     return judged(state, groups, correlation, curvature)
 
 
-def bounded_inspection(state: InspectedState) -> Inspection | str:
+def inspection_while_training(state: InspectedState) -> Inspection | str:
     """The inspection of a state, or the reason not to begin with it; `limits` says what was left out."""
     reason = too_long(state)
     if reason is not None:
         return reason
     starts = _starts(state, LOOK_NUMBERS)
     found = inspect_state(state, hessian=False, starts=starts, followed=FOLLOWED, most=FOLLOWING)
-    curvature = bounded_curvature(state)
+    curvature = curvature_while_training(state)
     if curvature is None and usable_curvature(state):
         why = (
             f"The Hessian was left out: {state.structure.size:,} parameters on {state.n:,} samples would "
@@ -112,7 +112,7 @@ def bounded_inspection(state: InspectedState) -> Inspection | str:
     return with_curvature(found, state, curvature)
 
 
-def bounded_curvature(state: InspectedState) -> Curvature | None:
+def curvature_while_training(state: InspectedState) -> Curvature | None:
     """The smallest Hessian eigenvalue, exactly or by Lanczos; None where either would take long."""
     p = float(state.structure.size)
     if p**2 * state.n <= HESSIAN_NUMBERS:
