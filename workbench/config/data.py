@@ -14,7 +14,6 @@ from workbench.config.section import (
     Samples,
     Section,
     Seed,
-    Width,
 )
 
 MOST_DRAWN = 1 << 26
@@ -116,7 +115,9 @@ class PlanarData(Section):
     margin: NonNegative = Field(
         0.25, description="least |value|, in root mean squares of the network"
     )
-    width: Width = Field(8, description="neurons of the network that labels")
+    width: Annotated[int, Field(ge=1, le=10_000)] = Field(
+        8, description="neurons of the network that labels"
+    )
     seed: Seed = 0
 
     @model_validator(mode="after")

@@ -9,7 +9,7 @@ from workbench.errors import BadInput
 
 TRIES = 100
 """Random networks drawn before giving up on one that labels both ways."""
-WORK = 1 << 31
+WORK = 1 << 26
 """Values of neurons computed before giving up."""
 LEAST_SHARE = 0.2
 """Share of the rarer label among the points, at least."""
@@ -25,7 +25,7 @@ def jt20_planar(n: int, margin: float, width: int, seed: int) -> Dataset:
     """
     rng = np.random.default_rng(seed)
     count = max(n, 256)
-    left = WORK
+    left = max(WORK, 40 * count * width)
     for _ in range(TRIES):
         if left <= 0:
             break

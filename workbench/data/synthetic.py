@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 
+from workbench.config.data import MOST_DRAWN
 from workbench.data.dataset import Dataset
-from workbench.data.reading import MOST_NUMBERS
 from workbench.errors import BadInput
 
 
@@ -31,7 +31,7 @@ def gaussian_separable(n: int, d: int, margin: float, seed: int) -> Dataset:
     kept: list[np.ndarray] = []
     count = 0
     batch = max(n, 64)
-    for _ in range(min(1_000, max(10, MOST_NUMBERS // (batch * d)))):
+    for _ in range(min(1_000, max(10, MOST_DRAWN // (batch * d)))):
         x = rng.standard_normal((batch, d))
         x = x[np.abs(x @ teacher) >= margin]
         kept.append(x)

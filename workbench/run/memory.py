@@ -11,6 +11,7 @@ from workbench.errors import BadInput
 REFUSALS = (
     "can't allocate memory",
     "out of memory",
+    "bad_alloc",
     "not enough memory",
     "calculation overflowed",
     "multiplication overflow",
