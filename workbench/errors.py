@@ -21,10 +21,16 @@ class ExitCode(IntEnum):
     INTERRUPTED = 130
 
 
+LONGEST_SENTENCE = 2_000
+
+
 class WorkbenchError(Exception):
-    """Base of everything the workbench raises on purpose."""
+    """Base of everything the workbench raises on purpose; its sentence is safe for a terminal."""
 
     exit_code: ExitCode = ExitCode.FAILED
+
+    def __init__(self, sentence: str) -> None:
+        super().__init__(clean_text(sentence, LONGEST_SENTENCE))
 
 
 class BadInput(WorkbenchError):

@@ -261,9 +261,14 @@ def evil(path) -> dict[str, tuple[bytes, str]]:
             "damaged",
         ),
         "encoding": (b"c_codecs\nencode\n(Vabc\nVrot13\ntR.", "_codecs.encode"),
-        "a place far away": (b"]r\xff\xff\xff\x7f.", "place 2147483647"),
-        "tuples in tuples": (b"}N" + b"\x85" * 200_000 + b"K\x01s.", "1,000 tuples"),
-        "many operations": (b"]" + b"N0" * 1_100_000 + b".", "2,000,000 operations"),
+        "tuples in tuples as a key": (b"}N" + b"\x85" * 50_000 + b"K\x01s.", "no short strings"),
+        "tuples that double": (b"}N" + b"2\x86" * 60 + b"K\x01s.", "no short strings"),
+        "a key of a million digits": (
+            b"}\x8b" + struct.pack("<i", 500_000) + b"\x01" * 500_000 + b"K\x01s.",
+            "no short strings",
+        ),
+        "a key without a value": (b"}(K\x01K\x02K\x03u.", "damaged"),
+        "many operations": (b"]" + b"N0" * 160_000 + b".", "300,000 operations"),
         "calling a number": (b"K\x01)R.", "damaged"),
         "nothing on the stack": (b"R.", "damaged"),
         "no end": (pickle.dumps(batch())[:-1], "damaged"),
@@ -287,6 +292,22 @@ def test_pickles_of_more_than_plain_data_run_nothing(tmp_path, case):
         load(kind="cifar10", path=str(folder))
     assert "\n" not in str(caught.value)
     assert not made.exists()
+
+
+@pytest.mark.parametrize(
+    "raw",
+    [
+        b"]r\xff\xff\xff\x7f.",
+        b"](" + b"N" * 1_000 + b"eq\x00" + b"](" + b"h\x00" * 100_000 + b"e\x86.",
+        b"N" + b"\x85" * 50_000 + b".",
+        b"]q\x00h\x00a.",
+    ],
+    ids=["a place far away", "a list of long lists", "tuples in tuples", "a list in itself"],
+)
+def test_harmless_pickles_that_look_large_take_no_time(raw):
+    began = time.monotonic()
+    assert isinstance(read_plain(raw), list)
+    assert time.monotonic() - began < 5.0
 
 
 def test_bytes_written_for_python_2_do_not_multiply():

@@ -2,31 +2,44 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from typing import Annotated, Literal, TypeVar
 
 from pydantic import Field, field_validator, model_validator
 
-from workbench.config.section import Count, Natural, NonNegative, Positive, Section, Seed
+from workbench.config.section import (
+    Finite,
+    Natural,
+    NonNegative,
+    Positive,
+    Samples,
+    Section,
+    Seed,
+)
 
-Finite = Annotated[float, Field(allow_inf_nan=False)]
+MOST_DRAWN = 1 << 26
+"""Numbers that a synthetic dataset draws at once."""
 
 
 class CircleData(Section):
     """KH24 Fig. 1 and 4: unit inputs on the circle, y = 5 max(0, x_1)² + 4 max(0, −x_1)²."""
 
     kind: Literal["kh24-circle"]
-    n: Count = Field(50, description="number of equispaced inputs")
-    offset: float = Field(0.0, description="rotation in steps of 2π/n; 0.5 puts 0° between inputs")
+    n: Samples = Field(50, description="number of equispaced inputs")
+    offset: Finite = Field(0.0, description="rotation in steps of 2π/n; 0.5 puts 0° between inputs")
 
 
 class GaussianData(Section):
     """Gaussian inputs labelled by a random hyperplane, points closer to it than `margin` redrawn."""
 
     kind: Literal["gaussian-separable"]
-    n: Count = 100
-    d: Count = 2
+    n: Samples = 100
+    d: Samples = 2
     margin: NonNegative = Field(0.1, description="least |⟨x, teacher⟩|, teacher of norm 1")
     seed: Seed = 0
+
+    @model_validator(mode="after")
+    def _few_enough(self) -> GaussianData:
+        return _drawn(self, self.n * self.d, f"n = {self.n:,} times d = {self.d:,}")
 
 
 class ClassesData(Section):
@@ -79,7 +92,7 @@ class TwoCirclesData(Section):
     """Points on two circles around ±distance·e, y = ±1; JT19 Fig. 2. The margin is distance − radius."""
 
     kind: Literal["two-circles"]
-    n: Annotated[int, Field(ge=2)] = 100
+    n: Annotated[Samples, Field(ge=2)] = 100
     radius: NonNegative = 0.2
     distance: Positive = Field(0.6, description="of each centre from the origin")
     angle: Finite = Field(30.0, description="of e, in degrees")
@@ -98,12 +111,30 @@ class PlanarData(Section):
     """JT20 Fig. 1: points of the plane and a 1, labelled by a random network, low margins deleted."""
 
     kind: Literal["jt20-planar"]
-    n: Annotated[int, Field(ge=2)] = 200
+    n: Annotated[Samples, Field(ge=2)] = 200
     margin: NonNegative = Field(
         0.25, description="least |value|, in root mean squares of the network"
     )
-    width: Count = Field(8, description="neurons of the network that labels")
+    width: Annotated[int, Field(ge=1, le=10_000)] = Field(
+        8, description="neurons of the network that labels"
+    )
     seed: Seed = 0
+
+    @model_validator(mode="after")
+    def _few_enough(self) -> PlanarData:
+        return _drawn(self, self.n * self.width, f"n = {self.n:,} times width = {self.width:,}")
+
+
+Drawn = TypeVar("Drawn", GaussianData, PlanarData)
+
+
+def _drawn(table: Drawn, count: int, product: str) -> Drawn:
+    """The table, unless it asks for more numbers than are drawn at once."""
+    if count > MOST_DRAWN:
+        raise ValueError(
+            f"{product} is more than the {MOST_DRAWN:,} numbers that are drawn at once"
+        )
+    return table
 
 
 class FileData(Section):

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal
 from pydantic import ConfigDict, Field, field_validator
 
 from workbench.config.init import HeInit, InitConfig
-from workbench.config.section import CLASS, Count, Leak, Positive, Section
+from workbench.config.section import CLASS, DEEPEST, Count, Depth, Leak, Positive, Section, Width
 
 Activation = Literal["linear", "relu"]
 Biases = Literal["none", "first", "all"]
@@ -28,7 +28,7 @@ class SquaredReluModel(ModelTable):
 
     single_output = True
     kind: Literal["squared-relu"]
-    width: Count = 20
+    width: Width = 20
     leak: Leak = 0.0
     signs: Literal["plus", "random", "alternate"] = "plus"
 
@@ -38,7 +38,7 @@ class TwoLayerReluModel(ModelTable):
 
     single_output = True
     kind: Literal["two-layer-relu"]
-    width: Count = 20
+    width: Width = 20
     leak: Leak = 0.0
 
 
@@ -46,7 +46,9 @@ class DeepReluModel(ModelTable):
     """w_L σ(… σ(w_1 x)), no biases; L-homogeneous."""
 
     kind: Literal["deep-relu"]
-    widths: tuple[Count, ...] = Field((32, 32), min_length=1, description="hidden layers' widths")
+    widths: tuple[Width, ...] = Field(
+        (32, 32), min_length=1, max_length=DEEPEST, description="hidden layers' widths"
+    )
     leak: Leak = 0.0
 
 
@@ -55,7 +57,7 @@ class TwoTrainableReluModel(ModelTable):
 
     single_output = True
     kind: Literal["two-trainable-relu"]
-    widths: tuple[Count, Count] = (10, 10)
+    widths: tuple[Width, Width] = (10, 10)
     leak: Leak = 0.0
     signs: Literal["plus", "random", "alternate"] = "alternate"
 
@@ -64,10 +66,12 @@ class DeepLinearModel(ModelTable):
     """w_L ⋯ w_1 x, no biases; L-homogeneous (JT19)."""
 
     kind: Literal["deep-linear"]
-    width: Count = Field(32, description="units of every hidden layer")
-    depth: Count = Field(4, description="number of weight matrices L; 1 is a linear predictor")
-    widths: tuple[Count, ...] = Field(
-        (), description="hidden layers' widths one by one, instead of width and depth"
+    width: Width = Field(32, description="units of every hidden layer")
+    depth: Depth = Field(4, description="number of weight matrices L; 1 is a linear predictor")
+    widths: tuple[Width, ...] = Field(
+        (),
+        max_length=DEEPEST,
+        description="hidden layers' widths one by one, instead of width and depth",
     )
 
     @property
@@ -92,6 +96,7 @@ class SparseModel(ModelTable):
     kind: Literal["sparse"]
     masks: tuple[tuple[tuple[Literal[0, 1], ...], ...], ...] = Field(
         min_length=1,
+        max_length=DEEPEST,
         description="a matrix of 0 and 1 a layer; the first as wide as x, the last one row",
     )
     activation: Activation = "linear"
@@ -128,7 +133,7 @@ class SkipLinearModel(ModelTable):
 
     single_output = True
     kind: Literal["skip-linear"]
-    width: Count = 1
+    width: Width = 1
 
 
 class MexicanHatModel(ModelTable):
@@ -155,8 +160,8 @@ class CnnModel(PictureModel):
     """LL20's CNN: conv 5×5, pool, conv 3×3, pool, fc, fc; 4-homogeneous unless biases = "all"."""
 
     kind: Literal["cnn"]
-    channels: tuple[Count, Count] = (32, 64)
-    width: Count = Field(1024, description="units of the first fully connected layer")
+    channels: tuple[Width, Width] = (32, 64)
+    width: Width = Field(1024, description="units of the first fully connected layer")
     biases: Biases = Field("first", description="'first' is what LL20 calls without bias")
 
 
@@ -164,15 +169,15 @@ class AlexNetModel(PictureModel):
     """JT20's H-AlexNet: conv 5×5, pool, conv 5×5, pool, three fc, no biases; 5-homogeneous."""
 
     kind: Literal["alexnet"]
-    channels: tuple[Count, Count] = (6, 16)
-    widths: tuple[Count, Count] = Field((120, 84), description="hidden fully connected layers")
+    channels: tuple[Width, Width] = (6, 16)
+    widths: tuple[Width, Width] = Field((120, 84), description="hidden fully connected layers")
 
 
 class VggModel(PictureModel):
     """LL20's VGGNet-16: 13 convolutions 3×3 in five pooled blocks, one fc; 14-homogeneous."""
 
     kind: Literal["vgg"]
-    channels: tuple[Count, Count, Count, Count, Count] = (64, 128, 256, 512, 512)
+    channels: tuple[Width, Width, Width, Width, Width] = (64, 128, 256, 512, 512)
     biases: Biases = "none"
 
 
@@ -183,8 +188,8 @@ class ResidualModel(PictureModel):
     filters: Literal["dense", "convolution"] = Field(
         "dense", description="dense layers, or 3×3 convolutions over pictures"
     )
-    width: Count = Field(32, description="units of a dense layer, or channels of a convolution")
-    blocks: Count = Field(2, description="skip connections; two layers each")
+    width: Width = Field(32, description="units of a dense layer, or channels of a convolution")
+    blocks: Depth = Field(2, description="skip connections; two layers each")
     biases: Literal["none", "all"] = "all"
     batch_norm: bool = Field(True, description="normalize by the statistics of the samples at hand")
 

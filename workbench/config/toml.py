@@ -9,9 +9,15 @@ from typing import Any
 
 from pydantic import ValidationError
 
+from workbench.config.paths import named
 from workbench.config.refusals import sentence
 from workbench.config.run import RunConfig
 from workbench.errors import BadInput, clean_text
+
+LARGEST = 8 << 20
+"""Bytes of a configuration."""
+DEEPEST = 32
+"""Tables and arrays in each other."""
 
 
 def parse_config(values: Mapping[str, Any], where: str) -> RunConfig:
@@ -25,19 +31,24 @@ def parse_config(values: Mapping[str, Any], where: str) -> RunConfig:
 def read_toml(path: Path) -> dict[str, Any]:
     """The table in a TOML file, with relative paths of data and starts made absolute beside it."""
     try:
-        text = path.read_text(encoding="utf-8")
+        with path.open("rb") as file:
+            raw = file.read(LARGEST + 1)
+        if len(raw) > LARGEST:
+            raise BadInput(f"{path} holds more than {LARGEST >> 20} MiB; no configuration does.")
+        text = raw.decode("utf-8")
     except IsADirectoryError:
         raise BadInput(f"{path} is a folder; a TOML file is needed.") from None
     except FileNotFoundError:
         raise BadInput(f"{path} does not exist; a TOML file is needed.") from None
-    except (OSError, UnicodeDecodeError) as error:
+    except (OSError, ValueError) as error:
         raise BadInput(f"cannot read {path}: {clean_text(str(error))}.") from error
     values = parse_toml(text, str(path))
     model = values.get("model")
     start = model.get("start") if isinstance(model, dict) else None
-    for table in (values.get("data"), values.get("init"), start):
+    tables = {"data": values.get("data"), "init": values.get("init"), "model.start": start}
+    for key, table in tables.items():
         if isinstance(table, dict) and isinstance(table.get("path"), str) and table["path"]:
-            table["path"] = str((path.parent / Path(table["path"]).expanduser()).resolve())
+            table["path"] = str(named(table["path"], f"{key}.path", beside=path.parent))
     return values
 
 
@@ -47,9 +58,44 @@ def parse_toml(text: str, where: str) -> dict[str, Any]:
     The byte order mark that some editors put first is no part of it.
     """
     try:
-        return tomllib.loads(text.removeprefix("\ufeff"))
+        return _loaded(text.removeprefix("\ufeff"), where)
     except tomllib.TOMLDecodeError as error:
         raise BadInput(f"{where} is not valid TOML: {clean_text(str(error))}.") from error
+
+
+def _loaded(text: str, where: str) -> dict[str, Any]:
+    """The table in TOML text, no deeper and with no larger whole numbers than any configuration has."""
+    too_deep = BadInput(
+        f"{where} is nested more than {DEEPEST} levels deep, as no configuration is."
+    )
+    # The parser takes the square of a key's length in time.
+    for line in text.splitlines():
+        head = line.partition("=")[0]
+        is_key = "=" in line or (line.lstrip().startswith("[") and "," not in line)
+        if is_key and head.count(".") > 2 * DEEPEST:
+            raise too_deep
+    try:
+        values = tomllib.loads(text)
+    except RecursionError:
+        raise too_deep from None
+    except tomllib.TOMLDecodeError:
+        raise
+    except (ValueError, OverflowError) as error:
+        raise BadInput(
+            f"{where} holds a number of thousands of digits; whole numbers have up to 64 bits."
+        ) from error
+    inner: list[tuple[str, Any, int]] = [("", values, 0)]
+    while inner:
+        key, value, depth = inner.pop()
+        if depth > DEEPEST:
+            raise too_deep
+        if isinstance(value, dict):
+            inner += [(f"{key}.{k}"[:80], v, depth + 1) for k, v in value.items()]
+        elif isinstance(value, list):
+            inner += [(key, v, depth + 1) for v in value]
+        elif type(value) is int and not -(2**63) <= value < 2**63:
+            raise BadInput(f"{where}: {key[1:]} is a whole number of more than 64 bits.")
+    return values
 
 
 def override(values: Mapping[str, Any], settings: Iterable[str]) -> dict[str, Any]:
@@ -117,7 +163,7 @@ def split_settings(text: str) -> list[str]:
 def _value(text: str) -> Any:
     """The TOML value in `text`, or the text itself where it is a bare word."""
     try:
-        return tomllib.loads(f"value = {text}")["value"]
+        return _loaded(f"value = {text}", f"the setting '{clean_text(text, 60)}'")["value"]
     except tomllib.TOMLDecodeError:
         return text
 

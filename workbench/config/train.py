@@ -7,13 +7,13 @@ from typing import Annotated, Any, Literal
 
 from pydantic import ConfigDict, Field, model_validator
 
-from workbench.config.section import CLASS, Natural, Positive, Section
+from workbench.config.section import CLASS, Finite, Natural, Positive, Section
 
 
 class UntilConfig(Section):
     """Where a run of the flow ends before its steps do."""
 
-    log10_risk: float = Field(description="log10 of the risk that is low enough, e.g. -800")
+    log10_risk: Finite = Field(description="log10 of the risk that is low enough, e.g. -800")
 
 
 FIRST_RATES = {"constant": 1e-3, "normalized": 0.1, "loss-based": 0.1, "flow": 1e-3}

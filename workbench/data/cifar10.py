@@ -13,6 +13,7 @@ from workbench.data.classes import chosen_classes
 from workbench.data.dataset import Dataset
 from workbench.data.folder import existing_folder
 from workbench.data.plain_pickle import LARGEST, NotPlain, read_plain
+from workbench.data.reading import reading
 from workbench.errors import BadInput, clean_text
 
 NAMES = {"train": tuple(f"data_batch_{k}" for k in range(1, 6)), "test": ("test_batch",)}
@@ -40,7 +41,8 @@ def cifar10(config: Cifar10Data) -> Dataset:
     labels = np.concatenate([batch[1] for batch in batches])
     return chosen_classes(
         labels,
-        lambda keep: pixels[keep] / 255.0,
+        pixels,
+        255.0,
         config.classes,
         config.n,
         config.seed,
@@ -51,17 +53,10 @@ def cifar10(config: Cifar10Data) -> Dataset:
 def _read(path: Path) -> tuple[Shaped[np.ndarray, "n 3072"], Int[np.ndarray, " n"]]:
     """Pixels (unsigned bytes) and labels of one batch."""
     shown = clean_text(str(path))
-    try:
+    with reading(path, "a python batch of CIFAR-10 is needed"):
         if path.stat().st_size > LARGEST:
             raise BadInput(f"{shown} holds more than {LARGEST >> 20} MiB; no batch does.")
-        found: Any = read_plain(path.read_bytes())
-    except OSError as error:
-        raise BadInput(f"cannot read {shown}: {clean_text(str(error))}.") from error
-    except NotPlain as error:
-        raise BadInput(
-            f"{shown} {clean_text(str(error), 120)}; only pickles of arrays, strings, numbers, lists and "
-            "dicts are read."
-        ) from error
+        found = _plain(path.read_bytes(), shown)
     table = found if isinstance(found, dict) else {}
     pixels, labels = (table.get(key.encode(), table.get(key)) for key in ("data", "labels"))
     if (
@@ -77,3 +72,13 @@ def _read(path: Path) -> tuple[Shaped[np.ndarray, "n 3072"], Int[np.ndarray, " n
     if any(not isinstance(t, int) or not 0 <= t <= 9 for t in labels):
         raise BadInput(f"{shown} holds labels other than the numbers 0 to 9.")
     return pixels, np.array(labels, dtype=np.int64)
+
+
+def _plain(data: bytes, shown: str) -> Any:
+    try:
+        return read_plain(data)
+    except NotPlain as error:
+        raise BadInput(
+            f"{shown} {clean_text(str(error), 120)}; only pickles of arrays, strings, numbers, lists and "
+            "dicts are read."
+        ) from error

@@ -2,18 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-
 import numpy as np
 
-from workbench.arrays import Float, Int
+from workbench.arrays import Int, Shaped
 from workbench.data.dataset import Dataset
+from workbench.data.reading import MOST_NUMBERS
 from workbench.errors import BadInput
 
 
 def chosen_classes(
     label: Int[np.ndarray, " N"],
-    inputs: Callable[[Int[np.ndarray, " n"]], Float[np.ndarray, "n d"]],
+    pixels: Shaped[np.ndarray, "N d"],
+    white: float,
     classes: tuple[int, ...],
     n: int,
     seed: int,
@@ -21,8 +21,8 @@ def chosen_classes(
 ) -> Dataset:
     """The samples of `classes`; two of them get labels −1 and 1, more 0..C−1, in the order given.
 
-    `n` > 0 keeps a seeded random subset of that size. `inputs` gives x (n, d) of the indices kept, so
-    that nobody converts what is not kept. Raises BadInput for a class without samples.
+    `n` > 0 keeps a seeded random subset of that size. x (n, d) is what is kept of `pixels`, divided by
+    `white`. Raises BadInput for a class without samples, and for more than fits.
     """
     missing = sorted(set(classes) - {int(t) for t in np.unique(label)})
     if missing:
@@ -33,6 +33,11 @@ def chosen_classes(
     keep = np.flatnonzero(np.isin(label, classes))
     if 0 < n < keep.size:
         keep = np.sort(np.random.default_rng(seed).permutation(keep)[:n])
+    if keep.size * pixels.shape[1] > MOST_NUMBERS:
+        raise BadInput(
+            f"{name}: {keep.size:,} pictures of {pixels.shape[1]:,} numbers are kept, and at most "
+            f"{MOST_NUMBERS:,} numbers are allowed; data.n keeps fewer."
+        )
     index = np.array([classes.index(int(t)) for t in label[keep]], dtype=np.float64)
     y = 2.0 * index - 1.0 if len(classes) == 2 else index
-    return Dataset(np.ascontiguousarray(inputs(keep), dtype=np.float64), y, name)
+    return Dataset(np.ascontiguousarray(pixels[keep] / white, dtype=np.float64), y, name)

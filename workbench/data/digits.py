@@ -11,5 +11,4 @@ def digits(classes: tuple[int, ...], n: int, seed: int) -> Dataset:
     from sklearn.datasets import load_digits
 
     bunch = load_digits()
-    x = bunch.data / 16.0
-    return chosen_classes(bunch.target, lambda keep: x[keep], classes, n, seed, "digits")
+    return chosen_classes(bunch.target, bunch.data, 16.0, classes, n, seed, "digits")

@@ -9,6 +9,8 @@ from workbench.errors import BadInput
 
 TRIES = 100
 """Random networks drawn before giving up on one that labels both ways."""
+WORK = 1 << 26
+"""Values of neurons computed before giving up."""
 LEAST_SHARE = 0.2
 """Share of the rarer label among the points, at least."""
 
@@ -23,7 +25,10 @@ def jt20_planar(n: int, margin: float, width: int, seed: int) -> Dataset:
     """
     rng = np.random.default_rng(seed)
     count = max(n, 256)
+    left = max(WORK, 40 * count * width)
     for _ in range(TRIES):
+        if left <= 0:
+            break
         w, v = rng.standard_normal((width, 3)), rng.standard_normal(width)
         probe = _network(_square(rng, 4_096), w, v)
         centre = float(probe.mean())
@@ -36,7 +41,8 @@ def jt20_planar(n: int, margin: float, width: int, seed: int) -> Dataset:
             far = np.abs(value) >= least
             kept.append(x[far])
             values.append(value[far])
-            if sum(map(len, kept)) >= n:
+            left -= count * width
+            if sum(map(len, kept)) >= n or left <= 0:
                 break
         x, y = np.concatenate(kept)[:n], np.sign(np.concatenate(values)[:n])
         rarer = min(int((y > 0).sum()), int((y < 0).sum()))

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import gzip
-import zlib
 from math import prod
 from pathlib import Path
 
@@ -14,6 +13,7 @@ from workbench.config.data import MnistData
 from workbench.data.classes import chosen_classes
 from workbench.data.dataset import Dataset
 from workbench.data.folder import existing_folder
+from workbench.data.reading import reading, require_plausible
 from workbench.errors import BadInput, clean_text
 
 IMAGES, LABELS = 0x0803, 0x0801
@@ -39,10 +39,10 @@ def mnist(config: MnistData) -> Dataset:
             f"{clean_text(str(images_path))} holds {len(images):,} pictures and {labels_path.name} "
             f"{len(labels):,} labels; they must be as many."
         )
-    flat = images.reshape(len(images), -1)
     return chosen_classes(
         labels.astype(np.int64),
-        lambda keep: flat[keep] / 255.0,
+        images.reshape(len(images), -1),
+        255.0,
         config.classes,
         config.n,
         config.seed,
@@ -65,28 +65,30 @@ def _find(folder: Path, stem: str, kind: str) -> Path:
 def _read(path: Path, magic: int) -> Shaped[np.ndarray, "..."]:
     """The unsigned bytes of an IDX file in their shape, no more read than its header declares."""
     shown = clean_text(str(path))
+    what = "pictures" if magic == IMAGES else "labels"
     opening = gzip.open if path.suffix == ".gz" else open
-    try:
-        with opening(path, "rb") as file:
-            found = int.from_bytes(file.read(4), "big")
-            if found != magic:
-                raise BadInput(
-                    f"{shown} begins with the magic number 0x{found:08x}; needed is 0x{magic:08x} "
-                    f"({'pictures' if magic == IMAGES else 'labels'} in unsigned bytes)."
-                )
-            axes = magic & 0xFF
-            head = file.read(4 * axes)
-            shape = tuple(int(k) for k in np.frombuffer(head[: len(head) // 4 * 4], dtype=">u4"))
-            size = prod(shape) if len(shape) == axes else 0
-            if not 0 < size <= LARGEST:
-                raise BadInput(
-                    f"{shown} declares the shape {shape}; from 1 to {LARGEST:,} bytes are allowed."
-                )
-            data = file.read(size)
-            more = bool(file.read(1))
-    except (OSError, EOFError, zlib.error) as error:
-        raise BadInput(f"{shown} cannot be read: {clean_text(str(error))}.") from error
+    with (
+        reading(path, f"an IDX file of {what} in unsigned bytes is needed"),
+        opening(path, "rb") as file,
+    ):
+        found = int.from_bytes(file.read(4), "big")
+        if found != magic:
+            raise BadInput(
+                f"{shown} begins with the magic number 0x{found:08x}; needed is 0x{magic:08x} "
+                f"({what} in unsigned bytes)."
+            )
+        axes = magic & 0xFF
+        head = file.read(4 * axes)
+        shape = tuple(int(k) for k in np.frombuffer(head[: len(head) // 4 * 4], dtype=">u4"))
+        size = prod(shape) if len(shape) == axes else 0
+        if not 0 < size <= LARGEST:
+            raise BadInput(
+                f"{shown} declares the shape {shape}; from 1 to {LARGEST:,} bytes are allowed."
+            )
+        require_plausible(size, 1, path.stat().st_size, shown)
+        data = file.read(size)
+        more = bool(file.read(1))
     if len(data) != size or more:
-        what = "more" if more else f"only {len(data):,}"
-        raise BadInput(f"{shown} declares {size:,} bytes of the shape {shape} and holds {what}.")
+        held = "more" if more else f"only {len(data):,}"
+        raise BadInput(f"{shown} declares {size:,} bytes of the shape {shape} and holds {held}.")
     return np.frombuffer(data, dtype=np.uint8).reshape(shape)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
+from workbench.config.data import MOST_DRAWN
 from workbench.data.dataset import Dataset
 from workbench.errors import BadInput
 
@@ -29,8 +30,9 @@ def gaussian_separable(n: int, d: int, margin: float, seed: int) -> Dataset:
     teacher /= np.linalg.norm(teacher)
     kept: list[np.ndarray] = []
     count = 0
-    for _ in range(1_000):
-        x = rng.standard_normal((max(n, 64), d))
+    batch = max(n, 64)
+    for _ in range(min(1_000, max(10, MOST_DRAWN // (batch * d)))):
+        x = rng.standard_normal((batch, d))
         x = x[np.abs(x @ teacher) >= margin]
         kept.append(x)
         count += len(x)

@@ -27,6 +27,7 @@ from workbench.models import (
     two_trainable_relu,
     vgg,
 )
+from workbench.models.few_weights import few_weights
 from workbench.models.imported import attempted, imported, outputs_of
 from workbench.models.linearised import Linearised
 from workbench.models.network import Needs, Network, flatten, structure_of
@@ -66,12 +67,14 @@ def build_model(
         return _imported(config, needs)
     if isinstance(config, NtkModel):
         return _linearised(config, needs)
-    return BUILDERS[config.kind](config, needs)
+    with few_weights():
+        return BUILDERS[config.kind](config, needs)
 
 
 def _linearised(config: NtkModel, needs: Needs) -> Linearised:
     """The base network at θ_0 as model.start draws it, linearised there."""
-    base = BUILDERS[config.base.kind](config.base, needs)
+    with few_weights():
+        base = BUILDERS[config.base.kind](config.base, needs)
     start = first_theta(config.start, structure_of(base, needs.d))
     flatten(base, torch.float64, torch.device("cpu")).copy_(torch.from_numpy(start))
     return Linearised(base, config.constant)

@@ -28,7 +28,7 @@ class SquaredRelu(Network):
 
     def describe(self) -> Description:
         """The one layer u, whose rows are neurons that separate, each with its sign."""
-        signs = tuple(float(s) for s in self.signs)
+        signs = tuple(self.signs.tolist())
         return Description(
             layers=(Layer("u", ("u",)),),
             neurons=Neurons("u", signs=signs, leak=self.leak, ncf="squared-relu"),

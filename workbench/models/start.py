@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import zipfile
 from collections.abc import Mapping
 from itertools import pairwise
 from math import prod
-from pathlib import Path
 
 import numpy as np
 
@@ -21,8 +19,12 @@ from workbench.config.init import (
     InlineInit,
     UniformInit,
 )
+from workbench.config.paths import named
+from workbench.data.archive import read_arrays
 from workbench.errors import BadInput, clean_text, unknown
 from workbench.models.structure import Layer, Parameter, Structure
+
+NEEDED = "an NPZ file with one array of numbers a parameter is needed"
 
 
 def first_theta(config: InitConfig, structure: Structure) -> Float[np.ndarray, " P"]:
@@ -155,16 +157,17 @@ def _inline(config: InlineInit) -> dict[str, np.ndarray]:
 
 
 def _archive(config: FileInit) -> dict[str, np.ndarray]:
-    path = Path(config.path).expanduser()
-    try:
-        with np.load(path, allow_pickle=False) as archive:
-            return {name: np.asarray(archive[name], dtype=np.float64) for name in archive.files}
-    except (OSError, ValueError, TypeError, EOFError, AttributeError, zipfile.BadZipFile) as error:
-        reason = "does not exist" if not path.exists() else "holds no plain arrays of numbers"
-        raise BadInput(
-            f"init.path: {clean_text(str(path))} {reason}; an NPZ file with one array a parameter "
-            "is needed."
-        ) from error
+    path = named(config.path, "init.path")
+    if not path.is_file():
+        what = "is a folder" if path.is_dir() else "does not exist"
+        raise BadInput(f"init.path: {clean_text(str(path))} {what}; {NEEDED}.")
+    arrays = read_arrays(path, NEEDED)
+    for name, array in arrays.items():
+        if array.dtype.kind == "c":
+            raise BadInput(
+                f"{clean_text(str(path))}: '{clean_text(name, 60)}' is complex; {NEEDED}."
+            )
+    return {name: np.asarray(array, dtype=np.float64) for name, array in arrays.items()}
 
 
 def _placed(

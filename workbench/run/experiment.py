@@ -31,6 +31,7 @@ from workbench.models.network import flatten
 from workbench.models.repeatable import draws, is_steady
 from workbench.models.start import first_theta
 from workbench.models.structure import Structure
+from workbench.run.memory import enough_memory
 from workbench.run.network import ConfiguredNetwork, network_of
 from workbench.run.program import program_of
 from workbench.theory.margin.svm import hard_margin_svm
@@ -120,6 +121,11 @@ def experiment_of(config: RunConfig, dataset: Dataset | None = None) -> Experime
     Raises:
         BadInput: a key does not fit the others, the samples or the network; it is named.
     """
+    with enough_memory(config):
+        return _made(config, dataset)
+
+
+def _made(config: RunConfig, dataset: Dataset | None) -> Experiment:
     device, dtype = _device(config), getattr(torch, config.device.dtype)
     dataset = dataset or load_dataset(config.data)
     _require_samples(config, dataset)
@@ -172,7 +178,8 @@ def require_finite_start(experiment: Experiment) -> None:
     """Raises BadInput where the outputs at the first θ are not finite: no step would mend that."""
     theta = experiment.state.theta.detach().cpu().double().numpy()
     n = experiment.dataset.n
-    outputs = experiment.risk().outputs(theta).reshape(n, -1)
+    with enough_memory(experiment.config):
+        outputs = experiment.risk().outputs(theta).reshape(n, -1)
     wrong = int((~np.isfinite(outputs)).any(axis=1).sum())
     if wrong:
         raise BadInput(

@@ -18,6 +18,7 @@ from workbench.models.imported import imported, outputs_of
 from workbench.models.network import structure_of
 from workbench.models.structure import Structure
 from workbench.presets import load_config
+from workbench.run.memory import enough_memory
 from workbench.run.network import network_of
 
 
@@ -74,8 +75,9 @@ def report(source: str, inputs: str, settings: list[str]) -> Report:
         structure = structure_of(model, int(np.prod(shape)))
         return Report(source, structure, measure_homogeneity(model, structure, x))
     config = load_config(source, settings)
-    network = network_of(config, load_dataset(config.data))
-    return Report(f"{source} ({config.model.kind})", network.structure, network.homogeneity)
+    with enough_memory(config):
+        network = network_of(config, load_dataset(config.data))
+        return Report(f"{source} ({config.model.kind})", network.structure, network.homogeneity)
 
 
 def _of_class(path: str, x: Tensor) -> nn.Module:
