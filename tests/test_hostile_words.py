@@ -122,6 +122,17 @@ def test_memory_that_ends_is_a_sentence_with_the_largest_keys(tmp_path):
     assert "data.n = 1,000,000 and data.d = 60" in (tmp_path / "1").read_text()
 
 
+def test_weights_whose_products_overflow_are_refused_at_the_start():
+    table = {
+        "data": {"kind": "two-circles", "n": 12},
+        "model": {"kind": "deep-linear", "width": 3, "depth": 3},
+        "init": {"kind": "balanced", "scale": 1e308},
+        "loss": {"kind": "logistic"},
+    }
+    with pytest.raises(BadInput, match="not finite for 12 of 12 samples"):
+        require_finite_start(experiment_of(parse_config(table, "t")))
+
+
 def test_hopeless_margins_end():
     for table in (
         {"kind": "gaussian-separable", "n": 100_000, "d": 100, "margin": 9.0},

@@ -22,6 +22,10 @@ MOST_NUMBERS = 1 << 22
 """Numbers of a matrix above which it is not decomposed."""
 
 
+HUGE = 1e150
+"""A norm whose square is still a number."""
+
+
 @dataclass(frozen=True, eq=False)
 class MaxMargin:
     """ū (d), unit, and the margin γ = min_i z_i·ū of the hard-margin SVM (JT19 §2.2)."""
@@ -82,7 +86,7 @@ class LayerMeasures:
         if chain is None or any(m is None for m in self.matrices):
             return None
         weights = [self.structure.matrix(self.start, m) for m in chain]
-        return Beginning(imbalance(weights), np.array([_norm2(w) ** 2 for w in weights]))
+        return Beginning(imbalance(weights), np.array([min(_norm2(w), HUGE) ** 2 for w in weights]))
 
     def compute(
         self, theta: Float[np.ndarray, "T P"], margin_multi: Float[np.ndarray, " T"] | None
@@ -200,4 +204,5 @@ def imbalance(weights: Sequence[Array]) -> float:
 
 def _norm2(w: Float[np.ndarray, "r c"]) -> float:
     """‖W‖_2."""
-    return float(np.linalg.norm(w, 2))
+    # Products of finite weights may overflow, and LAPACK raises for what is not finite.
+    return float(np.linalg.norm(w, 2)) if np.isfinite(w).all() else float("nan")
