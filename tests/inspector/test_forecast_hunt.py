@@ -53,8 +53,8 @@ def test_a_drifting_plateau_names_who_leaves_and_when(tmp_path):
     with RunReader(session.folder) as reader:
         rows = {name: np.asarray(reader.read(name)) for name in NEURON_SERIES}
     everyone = np.arange(15)
-    follower = ForecastLedger(lambda theta, step: "", everyone, everyone, lambda step: rows)
-    _, told, happened = follower.kept(kept)
+    ledger = ForecastLedger(lambda theta, step: "", everyone, everyone, lambda step: rows)
+    _, told, happened = ledger.asked(kept)
     # Neuron 14 stays where it is; that it may leave is not said without neuron 4.
     assert kept.names == (4, 14)
     assert told.text.startswith("undecided which leaves first: neuron 4, near step 2,8")

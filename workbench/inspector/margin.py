@@ -162,7 +162,7 @@ def why_no_margin(state: InspectedState) -> str | None:
     if not isinstance(state.loss, MarginLoss):
         return (
             "Problem (P) belongs to losses that fall with the margins "
-            f"({names_where(lambda loss: isinstance(loss, MarginLoss))}); this run has '{state.loss.name}'."
+            f"({names_where(lambda loss: isinstance(loss, MarginLoss))}); this run has the {state.loss.name} loss."
         )
     if state.order is None or not state.order > 0:
         return "The network is not homogeneous, so no scaling of it is feasible for problem (P)."
