@@ -160,9 +160,10 @@ def constraint_margins(
 def why_no_margin(state: InspectedState) -> str | None:
     """One sentence where (P) says nothing of this state, or None."""
     if not isinstance(state.loss, MarginLoss):
+        allowed = names_where(lambda loss: isinstance(loss, MarginLoss))
         return (
-            "Problem (P) belongs to losses that fall with the margins "
-            f"({names_where(lambda loss: isinstance(loss, MarginLoss))}); this run has the {state.loss.name} loss."
+            f"Problem (P) belongs to losses that fall with the margins ({allowed}); this run has the "
+            f"{state.loss.name} loss."
         )
     if state.order is None or not state.order > 0:
         return "The network is not homogeneous, so no scaling of it is feasible for problem (P)."
