@@ -58,6 +58,24 @@ def test_the_search_finds_what_all_cells_hold(count):
     assert reached > count / 2
 
 
+def test_rows_that_are_all_but_infeasible_still_bound_from_below():
+    """Multipliers of 1e15 leave nothing of the certificate: one row alone is one, and says so."""
+    rows = np.array([
+        [0.054214443662532266, -0.9526896774726007, 0.2990705143198073],
+        [0.04336952347936781, -0.9504877428758759, 0.3077208720186127],
+        [-0.07535951912734704, 0.539482728580677, 0.838617510215499],
+        [-0.5451287237305779, -0.7615575582947622, 0.35052069834460736],
+        [0.8223624512829831, -0.20876593473821115, -0.5292794944192758],
+        [0.0, 1.0, 0.0],
+    ])  # fmt: skip
+    levels = np.array([0.4995976855778651, 0.5009818860772032, -0.7196466387250243,
+                       0.8032437691485471, -0.2197311497324914, -0.7305321058110211])  # fmt: skip
+    open_box = np.full(3, np.inf)
+    found = nearest_in_polyhedron(rows, levels, -open_box, open_box)
+    assert not found.outcome.converged
+    assert 0.8 < found.bound <= levels.max()
+
+
 def test_a_search_that_is_cut_short_bounds_from_below_and_says_so():
     rng = np.random.default_rng(3)
     short = 0

@@ -29,6 +29,9 @@ CLOSE = 1e-8
 """Relative distance of the bounds at which they count as met."""
 DEEPER = 1e-9
 """Over the same: how far below 0 a second candidate is sought, for q to be below it in floating point."""
+ON_IT = 1e-9
+"""Over the same: how far above 0 q may be at a point that counts as one of the boundary; and a point beyond
+the box, relative to its size or 1."""
 CUTS = 200
 """Most tangents of the convex part in one cell."""
 
@@ -130,8 +133,9 @@ class _Search:
                     heapq.heappush(heap, (bound, next(order), _Cell(gates, relaxed.tangents)))
         left = heap[0][0] if heap else np.inf
         found = np.array(self.candidates).reshape(-1, self.net.weight.shape[1])
-        low = min(low, self.best, left)
-        end = End.CONVERGED if left >= (1.0 - CLOSE) * self.best else End.OUT_OF_STEPS
+        sure = min(low, left)
+        low = min(sure, self.best)
+        end = End.CONVERGED if sure >= (1.0 - CLOSE) * self.best else End.OUT_OF_STEPS
         return Boundary(low, found, Outcome(end, cells, self.best - low))
 
     def _take_dead_region(self) -> None:
@@ -149,11 +153,22 @@ class _Search:
             self.best = min(self.best, float(np.linalg.norm(nearest.delta)))
 
     def _take(self, cell: _Cell, relaxed: _Relaxed) -> None:
-        """Nothing of a solved cell is relaxed: its nearest point is one of the boundary's."""
+        """Nothing of a solved cell is relaxed: its nearest point is one of the boundary's, unless the cell is
+        next to empty and rounding has that point."""
         delta = relaxed.nearest.delta
+        if not self._beyond(delta):
+            return
         deeper = self._relax(replace(cell, tangents=relaxed.tangents), DEEPER * self.scale)
         self.candidates += [deeper.nearest.delta, delta]
         self.best = min(self.best, float(np.linalg.norm(delta)))
+
+    def _beyond(self, delta: Float[Array, " d"]) -> bool:
+        """Whether q(x + δ) ≤ 0 and δ is in the box, up to rounding."""
+        net = self.net
+        q = float(net.c @ net.act(net.heights + net.weight @ delta)) + net.offset
+        slip = ON_IT * max(1.0, float(np.linalg.norm(delta)))
+        inside = (delta >= net.low - slip).all() and (delta <= net.high + slip).all()
+        return bool(q <= ON_IT * self.scale and inside)
 
     def _tangent(self, s: Float[Array, " h"]) -> Array:
         """Slopes of the convex terms, 0 of the others."""

@@ -85,7 +85,10 @@ def _nearest(rows: Float[Array, "m d"], levels: Float[Array, " m"]) -> Nearest:
     blur = ROUNDING * len(levels)
     height = float(multipliers @ levels) - blur * float(multipliers @ np.abs(levels))
     if height <= 0:
-        return Nearest(origin, 0.0, Outcome(end, 1, 0.0))
+        # Next to infeasible: the multipliers are so large that rounding has all of h·λ. One row alone tells.
+        first = int(levels.argmax())
+        normal, length, height = rows[first], float(np.linalg.norm(rows[first])), (1.0 - blur) * top
+        multipliers, end = np.eye(len(levels))[first], End.STALLED
     delta = height / max(length, 1e-150) ** 2 * normal
     bound = height / (length + blur * float(multipliers.sum()))
     return Nearest(delta, bound, Outcome(end, 1, float(np.linalg.norm(delta)) - bound))
