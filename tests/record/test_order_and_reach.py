@@ -5,7 +5,6 @@ from __future__ import annotations
 import errno
 import os
 import shutil
-import time
 from pathlib import Path
 
 import h5py
@@ -119,14 +118,6 @@ def test_a_run_that_says_nothing_is_as_old_as_its_configuration(runs: Path) -> N
     # The run of a moment ago is the last one even when it is damaged: no other is taken for it.
     assert resolve_run("last", runs) == folder
     assert made_at(runs / "none") == 0.0
-
-
-def test_a_thousand_ages_take_about_a_second(runs: Path) -> None:
-    folder = runs / "20260103-000000-a-aaaa"
-    start = time.perf_counter()
-    for _ in range(200):
-        made_at(folder)
-    assert time.perf_counter() - start < 0.6
 
 
 def test_a_prefix_of_an_id_is_found_without_opening_a_file(
