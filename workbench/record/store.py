@@ -34,7 +34,7 @@ import h5py
 import numpy as np
 
 from workbench.arrays import Array
-from workbench.errors import BadInput, StorageError, clean_text
+from workbench.errors import BadInput, ClaimLost, StorageError, clean_text
 from workbench.protocol.inspections import ForecastOutcome, RecordedInspection
 from workbench.protocol.status import RunStatus, status_of
 from workbench.record import compact
@@ -50,6 +50,7 @@ from workbench.record.layout import (
     build,
     truncated,
 )
+from workbench.record.lock import claim_on
 from workbench.record.overlay import H5_ERRORS, reading
 from workbench.record.schema import RUN_FILE, STEP
 from workbench.record.superblock import recover
@@ -76,6 +77,7 @@ class RunStore:
         self.path = folder / RUN_FILE
         self._file: Any = file
         self._failure: str | None = None
+        self._claim = claim_on(folder)
         group = file["series"]
         self._series = {
             name: Column(dataset)
@@ -166,6 +168,8 @@ class RunStore:
         folder = Path(folder)
         path = folder / RUN_FILE
         temporary = folder / BUILD_NAME
+        if (claim := claim_on(folder)) is not None:
+            claim.check()
         recover(path)
         try:
             for leftover in (BUILD_NAME, COMPACT_NAME):
@@ -313,6 +317,8 @@ class RunStore:
         try:
             compact.copy_file(self.path, temporary, packed=True, status=status, progress=progress)
             compact.compare(self.path, temporary)
+            if self._claim is not None:
+                self._claim.check()
             put_in_place(temporary, self.path)
         except StorageError as error:
             return str(error)
@@ -353,6 +359,12 @@ class RunStore:
             raise StorageError(self._failure)
         if self._file is None:
             raise StorageError(f"the recording of '{clean_text(self.folder.name)}' is closed.")
+        try:
+            if self._claim is not None:
+                self._claim.check()
+        except ClaimLost as lost:
+            self._let_go(str(lost))
+            raise
 
     def _commit(self, sync: bool) -> None:
         buffer = self._buffer
@@ -384,8 +396,11 @@ class RunStore:
     def _failed(self, error: BaseException) -> StorageError:
         """Remember the first failure and let the file go as it is."""
         failure = write_error(self.path, error)
-        self._failure = self._failure or str(failure)
+        self._let_go(str(failure))
+        return failure
+
+    def _let_go(self, why: str) -> None:
+        self._failure = self._failure or why
         file, self._file = self._file, None
         if file is not None:
             abandon(file)
-        return failure
