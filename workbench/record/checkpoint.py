@@ -113,9 +113,8 @@ def save_checkpoint(
             claim.check()
         put_in_place(temporary, path)
     except H5_ERRORS as error:
-        raise write_error(path, error) from error
-    finally:
         _remove_quietly(temporary)
+        raise write_error(path, error) from error
     return path
 
 

@@ -13,11 +13,13 @@ from workbench.record.atomic import put_in_place, write_error
 
 
 def fence(folder: Path, spared: tuple[str, ...]) -> None:
-    """Replace the run's own files, but for those named, by copies of them.
+    """Replace the run's own files, but for those named, by copies of them; half-written checkpoints go.
 
     Raises:
         StorageError: a copy cannot be made, as the disk is full; the run is as it was.
     """
+    for unfinished in folder.glob("*/ck_*.h5.tmp"):
+        unfinished.unlink(missing_ok=True)
     for entry in sorted(folder.iterdir()):
         if (
             entry.name[0] == "."

@@ -162,7 +162,7 @@ class RunLock:
         own = Heartbeat(self.folder)
         try:
             for _ in range(_TRIES):
-                self._renewed = now()
+                self.took_over = None
                 last = read_beat(self.folder)
                 if last is not None:
                     self._require_dead(last)

@@ -362,8 +362,8 @@ class RunStore:
         try:
             if self._claim is not None:
                 self._claim.check()
-        except ClaimLost as lost:
-            self._let_go(str(lost))
+        except (ClaimLost, StorageError) as error:
+            self._let_go(str(error))
             raise
 
     def _commit(self, sync: bool) -> None:
