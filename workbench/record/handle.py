@@ -22,6 +22,7 @@ from workbench.record.journal import NO_GUARD
 from workbench.record.journaled import JournaledFile
 from workbench.record.layout import LIBVER
 from workbench.record.overlay import H5_ERRORS
+from workbench.record.superblock import marked_head
 
 
 def abandon(file: Any) -> None:
@@ -56,6 +57,7 @@ def open_for_appending(path: Path) -> tuple[Any, JournaledFile]:
     that HDF5 writes through, whose `append` commits.
     """
     under = JournaledFile(path)
+    under.amend = marked_head
     try:
         file = h5py.File(under, "r+", libver=LIBVER)
     except BaseException:
@@ -66,6 +68,7 @@ def open_for_appending(path: Path) -> tuple[Any, JournaledFile]:
         file.swmr_mode = True
         under.guard = file["n_committed"].id.get_offset() or NO_GUARD
         under.append()
+        under.apply()  # readers that open the file itself are let in by its flags
     except BaseException:
         let_go(file, under)
         raise

@@ -15,7 +15,7 @@ from __future__ import annotations
 import contextlib
 import io
 import os
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -38,6 +38,7 @@ class JournaledFile(io.RawIOBase):
         path: the file.
         guard: the place of the 8 bytes that say which state of the file a journal belongs to.
         replayed: whether the journal held something.
+        amend: what to make of bytes that are to stand at the file's very beginning.
 
     Raises:
         OSError: the file cannot be opened or written.
@@ -47,6 +48,7 @@ class JournaledFile(io.RawIOBase):
     def __init__(self, path: Path) -> None:
         super().__init__()
         self.path, self.guard, self.replayed = path, NO_GUARD, False
+        self.amend: Callable[[bytes], bytes] = bytes
         self._journal = -1
         self._descriptor = os.open(path, os.O_RDWR | os.O_CLOEXEC)
         self._position = self._journal_size = self._number = 0
@@ -104,6 +106,8 @@ class JournaledFile(io.RawIOBase):
         view = memoryview(data).cast("B")
         if self._discarded or not len(view):
             return len(view)
+        if self._position == 0:
+            view = memoryview(self.amend(bytes(view)))
         first, last = self._position // PAGE, -(-(self._position + len(view)) // PAGE)
         skipped = self._position - first * PAGE
         old = self._read(first, last)

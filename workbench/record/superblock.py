@@ -23,6 +23,7 @@ from workbench.record.torn import restored_headers
 SIGNATURE = b"\x89HDF\r\n\x1a\n"
 HEAD_SIZE = 48
 _VERSION_WITH_FLAGS = 3
+_WRITING, _SWMR = 1, 4
 
 
 def check_head(head: bytes, path: Path) -> None:
@@ -60,6 +61,18 @@ def patched_head(head: bytes, end_of_file: int) -> bytes:
     patched[28:36] = end_of_file.to_bytes(8, "little")
     patched[44:48] = lookup3(bytes(patched[:44])).to_bytes(4, "little")
     return bytes(patched)
+
+
+def marked_head(written: bytes) -> bytes:
+    """A superblock as a file under SWMR has it: through a file object HDF5 leaves out one of the two flags
+    that other processes' SWMR readers ask for.
+    """
+    if not has_valid_checksum(written) or not written[11] & _SWMR:
+        return written
+    head = bytearray(written[:HEAD_SIZE])
+    head[11] |= _WRITING
+    head[44:48] = lookup3(bytes(head[:44])).to_bytes(4, "little")
+    return bytes(head) + written[HEAD_SIZE:]
 
 
 def recover(path: Path) -> bool:
