@@ -43,12 +43,16 @@ class StorageError(WorkbenchError):
     """A run could not be written or read: disk full, folder read-only, file damaged."""
 
 
+class RecordingGone(StorageError):
+    """A run's file was deleted or replaced while it was written."""
+
+
 class RunBusy(BadInput):
     """Another process is writing the run."""
 
 
 class ClaimLost(WorkbenchError):
-    """Another process has taken the run over, or may have: this one writes nothing more to it."""
+    """Another process has taken the run over: this one writes nothing more to it."""
 
 
 MANY_OPTIONS = 40
