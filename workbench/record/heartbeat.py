@@ -230,7 +230,7 @@ class Heartbeat:
 
     @contextlib.contextmanager
     def _whole(self) -> Any:
-        """The heartbeat under a name of its own, on the disk; removed at the end."""
+        """The heartbeat under a name of its own; not synced, as what a power cut leaves is nobody's."""
         temporary = self.folder / f".{HEARTBEAT_NAME}.{self.token}"
         try:
             self._write(temporary)
@@ -243,7 +243,6 @@ class Heartbeat:
         try:
             if os.write(descriptor, self._text()) != SIZE:
                 raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
-            os.fsync(descriptor)
         finally:
             os.close(descriptor)
 
