@@ -37,4 +37,11 @@ def resume(
     from commands.headless import train_headless
     from workbench.run.session import Session
 
-    train_headless(Session.resume(folder, steps=steps, trust=trust, restart=restart), as_json)
+    session = Session.resume(
+        folder,
+        steps=steps,
+        trust=trust,
+        restart=restart,
+        tell=lambda text: typer.echo(f"workbench: {text}", err=True),
+    )
+    train_headless(session, as_json)
