@@ -17,6 +17,7 @@ import h5py
 
 from workbench.record.layout import LIBVER
 from workbench.record.overlay import H5_ERRORS
+from workbench.record.sink import Sink
 
 
 def abandon(file: Any) -> None:
@@ -30,20 +31,31 @@ def abandon(file: Any) -> None:
         file.close()
 
 
-@contextlib.contextmanager
-def created(path: Path) -> Iterator[Any]:
-    """A new, empty HDF5 file, flushed and closed at the end; abandoned if anything fails.
+class NewFile(h5py.File):  # type: ignore[misc]
+    """An HDF5 file that is being built; `check` raises the OSError of the first write that failed."""
 
-    The caller removes what a failure leaves, and fsyncs.
+    def __init__(self, sink: Sink) -> None:
+        self.check = sink.check
+        super().__init__(sink, "w", libver=LIBVER)
+
+
+@contextlib.contextmanager
+def created(path: Path) -> Iterator[NewFile]:
+    """A new, empty HDF5 file, closed at the end whatever happens.
+
+    Who writes much asks `check` now and then: HDF5 itself sees no write fail. The caller removes what a
+    failure leaves, and fsyncs.
+
+    Raises:
+        OSError: a write failed, also where HDF5 stumbled over that later.
     """
-    file = h5py.File(path, "w", libver=LIBVER, locking=False)
-    try:
-        yield file
-        file.flush()
-    except BaseException:
-        abandon(file)
-        raise
-    file.close()
+    with contextlib.closing(Sink(path)) as sink:
+        try:
+            with NewFile(sink) as file:
+                yield file
+        except H5_ERRORS as error:
+            raise (sink.failure or error) from error
+        sink.check()
 
 
 def open_for_appending(path: Path) -> Any:
