@@ -16,6 +16,8 @@ import os
 import sys
 from typing import TextIO
 
+from workbench.tui.widgets.plain import asked_encoding, plain
+
 STANDINS = "standins"
 
 
@@ -43,7 +45,7 @@ class Channel(io.TextIOWrapper):
 
     def __init__(self, descriptor: int, like: TextIO | None) -> None:
         self.deaf = _Deaf(descriptor, "w", closefd=False)
-        self._target = getattr(like, "encoding", None) or "utf-8"
+        self._target = _encoding_of(like)
         ascii_only = codecs.lookup(self._target).name == "ascii"
         super().__init__(
             io.BufferedWriter(self.deaf),
@@ -62,10 +64,15 @@ class Channel(io.TextIOWrapper):
 def _stand_in(error: UnicodeError) -> tuple[str, int]:
     if not isinstance(error, UnicodeEncodeError):
         raise error
-    from workbench.tui.widgets.palette import Glyphs, Palette
+    return plain(error.object[error.start : error.end]), error.end
 
-    text = error.object[error.start : error.end]
-    return Palette(glyphs=Glyphs.ASCII).say(text), error.end
+
+def _encoding_of(stream: TextIO | None) -> str:
+    """What a stream is to be written in: ASCII where the C locale is asked for, unless Python is told."""
+    told = os.environ.get("PYTHONIOENCODING") or os.environ.get("PYTHONUTF8") == "1"
+    if not told and asked_encoding(os.environ) == "ascii":
+        return "ascii"
+    return getattr(stream, "encoding", None) or "utf-8"
 
 
 def open_channels() -> None:
