@@ -106,9 +106,7 @@ def save_checkpoint(
             file.attrs["crc32"] = np.uint32(_checksum(step, kept, text))
             group = file.create_group("arrays")
             for name, array in kept.items():
-                held = group.create_dataset(name, data=array, dtype=array.dtype)
-                file.flush()  # while it is held: as it is let go, a failed write would be ignored
-                del held
+                group.create_dataset(name, data=array, dtype=array.dtype)
         if claim is not None:
             claim.check()
         put_in_place(temporary, path)
