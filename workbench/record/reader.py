@@ -26,6 +26,7 @@ from workbench.protocol.status import RunStatus, status_of
 from workbench.record.layout import SeriesLayout, Value
 from workbench.record.lock import is_alive
 from workbench.record.overlay import Overlay, reading
+from workbench.record.plain import dataset_at, group_at, require_plain_dataset
 from workbench.record.schema import (
     RUN_FILE,
     SCHEMA_VERSION,
@@ -131,12 +132,7 @@ class RunReader:
         """
         dataset = self._dataset(name)
         with reading(self.path):
-            dims = tuple(
-                dataset.dims[axis][0].name.rsplit("/", 1)[-1]
-                if len(dataset.dims[axis])
-                else f"{name}_axis_{axis}"
-                for axis in range(1, dataset.ndim)
-            )
+            dims = tuple(_axis_name(dataset, name, axis) for axis in range(1, dataset.ndim))
             text = {
                 key: text_value(dataset.attrs.get(key, ""))
                 for key in ("units", "long_name", "source")
@@ -159,7 +155,7 @@ class RunReader:
         """The values along an axis, or None if the file has none."""
 
         def load() -> Array | None:
-            dataset = self._file["series"].get(dim)
+            dataset = dataset_at(self._file["series"], dim)
             return None if dataset is None or dataset.ndim != 1 else np.asarray(dataset[()])
 
         return self._retried(load)
@@ -206,10 +202,12 @@ class RunReader:
         """The committed events, in the order they happened."""
 
         def load() -> list[RunEvent]:
-            group = self._file.get("events")
-            if group is None or not self._n_events:
+            if not self._n_events:
                 return []
-            columns = [group[name][: self._n_events] for name in ("step", "kind", "text")]
+            held = [dataset_at(self._file, f"events/{name}") for name in ("step", "kind", "text")]
+            if not all(0 <= self._n_events <= len(column) for column in held):
+                raise ValueError(f"it counts {self._n_events} events and holds fewer")
+            columns = [column[: self._n_events] for column in held]
             return [
                 RunEvent(int(step), text_value(kind, 64), text_value(text, 1000))
                 for step, kind, text in zip(*columns, strict=True)
@@ -241,7 +239,7 @@ class RunReader:
         """The number of samples of the data set, without reading them."""
 
         def load() -> int | None:
-            dataset = self._file.get("data/x")
+            dataset = dataset_at(self._file, "data/x")
             return None if dataset is None or not dataset.ndim else int(dataset.shape[0])
 
         return self._retried(load)
@@ -302,12 +300,13 @@ class RunReader:
                     f"'{self._names}' is damaged: it counts {self.n_records} records and "
                     f"'{name}' holds {dataset.shape[0]}."
                 )
+            require_plain_dataset(dataset, name)
             self._series[name] = dataset
         return self._series[name]
 
     def _data(self, name: str) -> Array | None:
         def load() -> Array | None:
-            dataset = self._file.get(f"data/{name}")
+            dataset = dataset_at(self._file, f"data/{name}")
             return None if dataset is None else np.asarray(dataset[()])
 
         return self._retried(load)
@@ -361,8 +360,8 @@ class RunReader:
         return self.n_records
 
     def _check(self, file: Any) -> None:
-        group = file.get("series")
-        if not isinstance(group, h5py.Group) or STEP not in group or "n_committed" not in file:
+        group = group_at(file, "series")
+        if group is None or STEP not in group or "n_committed" not in file:
             raise StorageError(f"'{self._names}' is an HDF5 file but no run: it has no records.")
         version = int(file.attrs.get("schema_version", 0))
         if version > SCHEMA_VERSION:
@@ -374,9 +373,15 @@ class RunReader:
 
 def _counts(file: Any) -> tuple[int, int, Counts]:
     """Committed records and events, and rows of the tables of inspections."""
-    events = file.get("events/n_committed")
-    n_events = 0 if events is None else int(events[()])
-    return int(file["n_committed"][()]), n_events, counts_in(file)
+    rows, events = (dataset_at(file, name) for name in ("n_committed", "events/n_committed"))
+    return int(rows[()]), 0 if events is None else int(events[()]), counts_in(file)
+
+
+def _axis_name(dataset: Any, name: str, axis: int) -> str:
+    """What a series' axis is called in its file."""
+    scales = dataset.dims[axis]
+    found = scales[0].name.rsplit("/", 1)[-1] if len(scales) else ""
+    return found if found and found == clean_text(found, 80) else f"{name}_axis_{axis}"
 
 
 def _pick(dataset: Any, index: Array) -> Array:
