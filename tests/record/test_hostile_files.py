@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import functools
 import os
 import shutil
+import zlib
 
 import h5py
 import numpy as np
@@ -13,6 +15,7 @@ from record import sample_run
 from record.read_damaged import read_all
 
 from workbench.errors import StorageError
+from workbench.record.checkpoint import load_checkpoint, save_checkpoint
 from workbench.record.compact import must_rewrite
 from workbench.record.export import export_run
 from workbench.record.reader import RunReader
@@ -71,12 +74,19 @@ def giant_chunk(file, path, folder):
     file.create_dataset(path, (ROWS,), maxshape=(None,), chunks=(size,), dtype="f8")
 
 
+@functools.cache
+def zeros_packed(count):
+    return zlib.compress(bytes(count))
+
+
 def bomb(file, path, folder):
-    shape = (1 << 26,)
+    """A gibibyte of zeros in one megabyte, as four blocks that have to be unfolded whole."""
+    rows = 1 << 25
     made = file.create_dataset(
-        path, shape, maxshape=(None,), chunks=(1 << 25,), compression="gzip", dtype="f8"
+        path, (4 * rows,), maxshape=(None,), chunks=(rows,), compression="gzip", dtype="f8"
     )
-    made[:] = 0.0
+    for block in range(4):
+        made.id.write_direct_chunk((block * rows,), zeros_packed(8 * rows))
 
 
 def texts(file, path, folder):
@@ -90,7 +100,7 @@ def compound(file, path, folder):
 
 def references(file, path, folder):
     made = file.create_dataset(path, (ROWS,), maxshape=(None,), dtype=h5py.ref_dtype)
-    made[:] = [file["data"].ref] * ROWS
+    made[:] = [file.ref] * ROWS
 
 
 def ragged(file, path, folder):
