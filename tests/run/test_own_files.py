@@ -1,4 +1,4 @@
-"""A run whose files are links, pipes, devices or others' files: nobody hangs, and nothing of others changes."""
+"""A run whose files are links, pipes, devices or another's: nobody hangs, nothing elsewhere changes."""
 
 from __future__ import annotations
 
