@@ -1,6 +1,6 @@
 """Run by the damage tests in a process of its own: stored runs are damaged, and read with every command.
 
-    python read_runs.py FOLDER FIRST LAST
+    python read_runs.py FOLDER FIRST LAST [KIND,KIND…]
 
 The process imports everything once and forks; it never runs torch itself. A child asks one thing after
 another of one damaged run and says how each ended; it is killed when one takes too long, and another goes
@@ -23,7 +23,7 @@ import signal
 import sys
 import tarfile
 import traceback
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -43,7 +43,7 @@ ROOM = 4 << 30
 REFUSED_SOUND = ("optimal", "robustness")
 """What some sound runs refuse: their samples are not separated yet."""
 MOMENT = 1_700_000_000
-FRESH = ("records", "minibatch", "normalized", "flow", "smoothness", "short")
+EVERY = ("records", "minibatch", "normalized", "flow", "smoothness", "short", "older")
 
 
 def forked(action: Any, room: int = 0) -> int:
@@ -90,11 +90,11 @@ def trained(kind: str, place: Path, steps: int, left: int = 0) -> None:
     session.close()
 
 
-def sound_runs(folder: Path) -> dict[str, Path]:
-    """A folder a sound run, by name: fresh ones, finished and left alive, and those of before."""
+def sound_runs(folder: Path, kinds: Sequence[str]) -> dict[str, Path]:
+    """A folder a sound run, by name: fresh ones, finished and left alive, and, for `older`, those of before."""
     shutil.rmtree(folder, ignore_errors=True)
     found = {}
-    for kind in FRESH:
+    for kind in (kind for kind in kinds if kind != "older"):
         steps = 40 if kind == "flow" else 400
         for name, left in ((kind, 0), (f"{kind} left", steps // 2)):
             if name.startswith("flow ") or name.startswith("smoothness "):
@@ -105,7 +105,7 @@ def sound_runs(folder: Path) -> dict[str, Path]:
             if os.waitpid(child, 0)[1]:
                 raise SystemExit(f"the sound run {name} failed")
             found[name] = place
-    for archive in sorted(OLDER.glob("*.tar.xz")):
+    for archive in sorted(OLDER.glob("*.tar.xz")) if "older" in kinds else ():
         name = f"older {archive.name.partition('.')[0]}"
         found[name] = folder / name.replace(" ", "-")
         with tarfile.open(archive) as tar:
@@ -236,9 +236,10 @@ def harming(number: int, seen: dict[str, str]) -> Any:
 
 def main() -> None:
     folder, first, last = Path(sys.argv[1]), int(sys.argv[2]), int(sys.argv[3])
+    kinds = sys.argv[4].split(",") if len(sys.argv) > 4 else EVERY
     folder.mkdir(parents=True, exist_ok=True)
     work = folder / "work"
-    subjects = [subject_of(n, f, work) for n, f in sound_runs(folder / "sound").items()]
+    subjects = [subject_of(n, f, work) for n, f in sound_runs(folder / "sound", kinds).items()]
     counts: collections.Counter[str] = collections.Counter()
     for number in range(first, last):
         subject = subjects[(number // len(DAMAGE)) % len(subjects)]

@@ -354,6 +354,7 @@ def test_damage_in_the_tables_is_one_sentence_and_leaves_the_records(tmp_path: P
                 del file["inspections/neurons/norm"]
             else:
                 file["inspections/n_committed"][:] = [-3, 1, 10**12, 0]
+                del file["counters_crc32"]
         with RunReader(folder) as reader:
             assert reader.n_records == 100
             reader.read("margins")

@@ -10,23 +10,22 @@ from pathlib import Path
 from workbench.errors import StorageError, clean_text
 from workbench.record.atomic import put_in_place, write_error
 from workbench.record.checkpoint import FOLDER as CHECKPOINTS
+from workbench.record.journal import JOURNAL_NAME
 from workbench.record.logfile import LOG_FILE
 from workbench.record.schema import CONFIG_FILE, RUN_FILE
-
-_UNSHARED = ".run.h5.unshared.tmp"
 
 
 def require_own_files(folder: Path) -> None:
     """Refuse to go on with a run whose files lie elsewhere, before anything is written to them.
 
-    Recording writes into run.h5 in place, and pruning removes checkpoints: through a link that would change
-    the files of another. Where run.h5 has a second name (a copy of the folder made of hard links), it is
-    copied first, and the other name keeps what it has. The caller holds the run's lock.
+    Recording writes into run.h5 and its journal in place, and pruning removes checkpoints: through a link
+    that would change the files of another. Where one of the two has a second name (a copy of the folder made of
+    hard links), it is copied first, and the other name keeps what it has. The caller holds the run's lock.
 
     Raises:
         StorageError: one of the files is a link, or no file; or run.h5 cannot be copied.
     """
-    for name in (RUN_FILE, CONFIG_FILE, LOG_FILE, CHECKPOINTS):
+    for name in (RUN_FILE, JOURNAL_NAME, CONFIG_FILE, LOG_FILE, CHECKPOINTS):
         path = Path(folder) / name
         try:
             found = os.lstat(path)
@@ -48,13 +47,13 @@ def require_own_files(folder: Path) -> None:
             raise StorageError(
                 f"'{shown}' is not {needed}; a run is gone on with in files of its own."
             )
-        if name == RUN_FILE and found.st_nlink > 1:
+        if name in (RUN_FILE, JOURNAL_NAME) and found.st_nlink > 1:
             _unshare(path)
 
 
 def _unshare(path: Path) -> None:
     """Put a copy of a file in its place."""
-    temporary = path.with_name(_UNSHARED)
+    temporary = path.with_name(f".{path.name}.unshared.tmp")
     try:
         shutil.copyfile(path, temporary)
         put_in_place(temporary, path)

@@ -23,7 +23,8 @@ from workbench.measures.panel import SeriesSpec
 from workbench.protocol.events import RunEvent
 from workbench.protocol.inspections import RecordedInspection
 from workbench.protocol.status import RunStatus, status_of
-from workbench.record.layout import SeriesLayout, Value
+from workbench.record.counters import Counters
+from workbench.record.layout import SeriesLayout
 from workbench.record.lock import is_alive
 from workbench.record.overlay import Overlay, reading
 from workbench.record.plain import dataset_at, group_at, require_plain_dataset
@@ -33,9 +34,10 @@ from workbench.record.schema import (
     SERIES,
     STEP,
 )
-from workbench.record.table_files import NONE, Counts, counts_in, read_inspections
+from workbench.record.seal import CHECKSUM, require_seal
+from workbench.record.table_files import NONE, Counts, read_inspections
 from workbench.record.tables import width_in
-from workbench.record.values import attribute_value, root_attributes, text_value
+from workbench.record.values import Value, attribute_value, root_attributes, text_value
 
 BLOCK_BYTES = 8 * 1024 * 1024
 _ATTEMPTS = 6
@@ -49,6 +51,7 @@ _OWN_ATTRIBUTES = frozenset(
         "REFERENCE_LIST",
         "DIMENSION_LIST",
         "DIMENSION_LABELS",
+        CHECKSUM,
     }
 )
 T = TypeVar("T")
@@ -132,6 +135,7 @@ class RunReader:
         """
         dataset = self._dataset(name)
         with reading(self.path):
+            self._require_seal(dataset)
             dims = tuple(_axis_name(dataset, name, axis) for axis in range(1, dataset.ndim))
             text = {
                 key: text_value(dataset.attrs.get(key, ""))
@@ -143,6 +147,7 @@ class RunReader:
         """A series as it would be laid out again, extra attributes included."""
         dataset = self._dataset(name)
         with reading(self.path):
+            self._require_seal(dataset)
             found = {
                 key: attribute_value(dataset.attrs[key])
                 for key in dataset.attrs
@@ -342,7 +347,7 @@ class RunReader:
         counts = None
         if self.live:
             with Overlay(self.path) as source, h5py.File(source, "r") as file:
-                counts = _counts(file)
+                counts = self._counts(file)
         self.close()
         source = Overlay(self.path, restored=self._restored)
         try:
@@ -350,7 +355,7 @@ class RunReader:
             self._source, self._file = source, file
             self._check(file)
             self.attributes = MappingProxyType(root_attributes(file))
-            self.n_records, self._n_events, self._kept_counts = counts or _counts(file)
+            self.n_records, self._n_events, self._kept_counts = counts or self._counts(file)
             if self._find(STEP) is None:
                 raise StorageError(f"'{self._names}' is damaged: its step numbers are missing.")
         except BaseException:
@@ -358,6 +363,13 @@ class RunReader:
             source.close()
             raise
         return self.n_records
+
+    def _counts(self, file: Any) -> tuple[int, int, Counts]:
+        """Committed records and events, and rows of the tables of inspections."""
+        try:
+            return Counters(file).read()
+        except StorageError as error:
+            raise StorageError(f"'{self._names}' is damaged: {error}") from error
 
     def _check(self, file: Any) -> None:
         group = group_at(file, "series")
@@ -369,18 +381,23 @@ class RunReader:
                 f"'{self._names}' was written by a later workbench (schema {version}; this one "
                 f"reads up to {SCHEMA_VERSION})."
             )
+        self._require_seal(file)
 
-
-def _counts(file: Any) -> tuple[int, int, Counts]:
-    """Committed records and events, and rows of the tables of inspections."""
-    rows, events = (dataset_at(file, name) for name in ("n_committed", "events/n_committed"))
-    return int(rows[()]), 0 if events is None else int(events[()]), counts_in(file)
+    def _require_seal(self, held: Any) -> None:
+        try:
+            require_seal(held)
+        except StorageError as error:
+            raise StorageError(f"'{self._names}' is damaged: {error}") from error
 
 
 def _axis_name(dataset: Any, name: str, axis: int) -> str:
     """What a series' axis is called in its file."""
     scales = dataset.dims[axis]
-    found = scales[0].name.rsplit("/", 1)[-1] if len(scales) else ""
+    if not len(scales):
+        return f"{name}_axis_{axis}"
+    if scales[0].shape != (dataset.shape[axis],):
+        raise ValueError(f"axis {axis} of '{name}' is not as long as what it is numbered by")
+    found = scales[0].name.rsplit("/", 1)[-1]
     return found if found and found == clean_text(found, 80) else f"{name}_axis_{axis}"
 
 
