@@ -24,6 +24,7 @@ from workbench.record.atomic import put_in_place, sync_folder, write_error
 from workbench.record.handle import created
 from workbench.record.lock import claim_on
 from workbench.record.overlay import H5_ERRORS, Overlay, reading
+from workbench.record.plain import NUMBERS, group_at, require_plain_dataset
 from workbench.record.values import Value
 
 FOLDER = "checkpoints"
@@ -135,6 +136,7 @@ def load_checkpoint(path: Path) -> Checkpoint:
 
     def collect(key: str, node: Any) -> None:
         if isinstance(node, h5py.Dataset):
+            require_plain_dataset(node, key, NUMBERS)
             arrays[key] = np.asarray(node[()])
 
     with reading(path), Overlay(path) as source, h5py.File(source, "r") as file:
@@ -142,10 +144,18 @@ def load_checkpoint(path: Path) -> Checkpoint:
             raise StorageError(f"'{name}' is an HDF5 file but no checkpoint.")
         step = int(file.attrs["step"])
         text = str(file.attrs["attributes"])
-        file["arrays"].visititems(collect)
+        group_at(file, "arrays").visititems(collect)
         if _checksum(step, arrays, text) != int(file.attrs["crc32"]):
             raise StorageError(f"checkpoint '{name}' is damaged: its checksum does not hold.")
-        return Checkpoint(step, arrays, json.loads(text), path)
+        attributes = json.loads(text)
+        if not isinstance(attributes, dict):
+            raise StorageError(f"checkpoint '{name}' is damaged: its attributes are no table.")
+        said = _NAME.fullmatch(path.name)
+        if said and int(said[1]) != step:
+            raise StorageError(
+                f"checkpoint '{name}' is of step {step:,}, and its name says another."
+            )
+        return Checkpoint(step, arrays, attributes, path)
 
 
 def list_checkpoints(folder: Path) -> list[tuple[int, Path]]:

@@ -22,6 +22,7 @@ from workbench.record.handle import created
 from workbench.record.inspections import tables_of
 from workbench.record.layout import build
 from workbench.record.overlay import H5_ERRORS, Overlay, reading
+from workbench.record.plain import require_plain
 from workbench.record.reader import RunReader
 from workbench.record.schema import STEP
 from workbench.record.table_files import counts_in, fill_tables
@@ -36,8 +37,12 @@ def must_rewrite(path: Path, direction_width: int | None = None) -> bool:
     """Whether a run file cannot be appended to as it is: it is compressed, which SWMR does not
     allow, or has no place for inspections, for all that is kept of them today, or for their directions
     though `direction_width` is given.
+
+    Raises:
+        StorageError: it is damaged, or holds what no run does: it is to be written to.
     """
     with reading(path), Overlay(path) as source, h5py.File(source, "r") as file:
+        require_plain(file)
         packed = file["series"][STEP].compression is not None
         lacking = direction_width is not None and width_in(file) is None
         return packed or lacking or not has_tables(file) or lacks_columns(file)
