@@ -18,11 +18,11 @@ from textual.widgets import DataTable, Input, Static
 from textual.worker import get_current_worker
 
 from workbench.errors import WorkbenchError, clean_text
+from workbench.record.filter import Predicate, read_filter
 from workbench.record.summary import RunSummary
 from workbench.tui.browse.actions import JobDone, RunActions
 from workbench.tui.browse.charts import OverlayCharts
 from workbench.tui.browse.compare import RunCurves, read_curves
-from workbench.tui.browse.filter import Predicate, read_filter
 from workbench.tui.browse.header import BrowseHeader, HeaderModel, empty_text, key_hints
 from workbench.tui.browse.scan import Change, Known, Shelf, scan_runs
 from workbench.tui.browse.table import SORTS, RowStyle, RunsTable, sort_note, sorted_runs
