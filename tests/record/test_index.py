@@ -253,10 +253,10 @@ def test_thirty_two_writers_some_of_them_killed(
     writers = [fork.Process(target=write_and_list, args=(runs, k, 3)) for k in range(32)]
     for writer in writers:
         writer.start()
-    time.sleep(0.3)
-    for writer in writers[::4]:
-        assert writer.pid is not None
-        os.kill(writer.pid, signal.SIGKILL)
+
+    for writer in writers[::-4]:
+        time.sleep(0.02)
+        writer.kill()
     for writer in writers:
         writer.join(60)
     assert {w.exitcode for w in writers} <= {0, -signal.SIGKILL}
