@@ -29,7 +29,16 @@ from workbench.inspector.recording import recorded_inspection
 from workbench.inspector.state import InspectedState
 from workbench.presets import load_config
 from workbench.protocol.commands import Checkpoint, RecordInspection, Stop
-from workbench.protocol.events import Event, Failed, Finished, Recorded, RunEvent, Told
+from workbench.protocol.events import (
+    MOST_EVENTS,
+    Event,
+    Failed,
+    Finished,
+    Recorded,
+    RunEvent,
+    Told,
+    without_the_oldest,
+)
 from workbench.protocol.inspections import RecordedInspection
 from workbench.record.aside import set_aside
 from workbench.record.folder import create_run_folder, remove_start, write_config
@@ -350,6 +359,8 @@ class Session:
         if not isinstance(event, Told):
             return
         self.events.append(RunEvent(event.step, event.kind, clean_text(event.text)))
+        if len(self.events) > MOST_EVENTS:
+            self.events = without_the_oldest(self.events)
         if not self.lock.lost:
             self.log.line(event.step, event.kind, event.text)
         if isinstance(event, Finished | Failed):
