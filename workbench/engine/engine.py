@@ -110,10 +110,15 @@ class Engine:
 
     def join(self, timeout: float | None = None) -> bool:
         """Wait for the thread's end; False when it goes on past the timeout."""
-        if self._thread.ident is None:
+        if not self.started:
             return True
         self._thread.join(timeout)
         return not self._thread.is_alive()
+
+    @property
+    def started(self) -> bool:
+        """Whether the thread was ever started."""
+        return self._thread.ident is not None
 
     @property
     def ended(self) -> bool:

@@ -56,7 +56,7 @@ from workbench.record.schema import RUN_FILE, STEP
 from workbench.record.superblock import recover
 from workbench.record.table_files import Counts, TableWriter
 from workbench.record.texts import STATUS_BYTES, truncated
-from workbench.record.values import Value
+from workbench.record.values import Value, text_value
 
 BUILD_NAME = ".run.h5.tmp"
 COMPACT_NAME = ".run.h5.compact.tmp"
@@ -70,6 +70,7 @@ class RunStore:
     Attributes:
         folder: the run's folder.
         path: its `run.h5`.
+        run_id: the run's name for itself, which a renamed folder keeps; empty in a file without.
         n_committed: rows that are on disk for good: what may be acknowledged.
         last_step: the last appended step, -1 before the first.
         gone: whether `run.h5` was found deleted or replaced; `keep_beside` then saves what there is.
@@ -80,6 +81,7 @@ class RunStore:
         self.path = folder / RUN_FILE
         self._file: Any = file
         self._under = under
+        self.run_id = text_value(file.attrs.get("run_id", ""))
         self._failure: str | None = None
         self.gone = False
         self._claim = claim_on(folder)
