@@ -72,6 +72,13 @@ def take_over() -> None:
     sys.unraisablehook = _asked.unheard
 
 
+def ignore() -> None:
+    """From now on nothing interrupts: the process has done its work and only has to end."""
+    for number in ASKING:
+        if signal.getsignal(number) is _asked:
+            signal.signal(number, signal.SIG_IGN)
+
+
 def first_signal() -> str:
     """The name of the signal that asked to end, empty while none has."""
     return _asked.first
