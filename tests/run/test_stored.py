@@ -79,8 +79,8 @@ def test_its_past_are_the_records_up_to_a_step(run):
 
 def test_it_is_opened_when_asked_and_closed_unless_it_was_given(run):
     stored = StoredRun(run)
-    assert stored.config.train.steps == 600
     assert stored._opened is None
+    assert stored.config.train.steps == 600
     assert stored.dataset.n == 12
     stored.close()
     assert stored._opened is None

@@ -1,4 +1,5 @@
-"""The samples in a run's file: compressed, in the narrowest type that gives every value back bit for bit.
+"""The samples in a run's file: in the narrowest type that gives every value back bit for bit, packed
+where that pays.
 
 /data/x, /data/y   stored numbers; value = stored / divisor, as `value_type`, where there are such attributes
     sha256         of the stored numbers, row by row: what is read must hold it
@@ -10,6 +11,7 @@
 from __future__ import annotations
 
 import hashlib
+import zlib
 from collections.abc import Iterator
 from math import prod
 from typing import Any
@@ -21,6 +23,10 @@ from workbench.record.chunks import chunk_shape
 
 BLOCK_BYTES = 8 * 1024 * 1024
 """Bytes of values that are turned at once."""
+SAMPLE_BYTES = 256 * 1024
+"""Bytes by which it is told whether packing pays."""
+LEAST_GAIN = 0.8
+"""Share that must be left at most, for packing to pay."""
 _KINDS = (
     ("u1", 1.0),
     ("i1", 1.0),
@@ -74,13 +80,13 @@ def _written(group: Any, name: str, values: Array) -> Any:
     kind, divisor = _narrowest(values)
     options: dict[str, Any] = {}
     if values.size and values.ndim:
+        rows = next(_blocks(values))
+        packs = _packs(_narrowed(values[rows], kind, divisor))
         chunk = chunk_shape(values.shape[1:], kind.itemsize, packed=True)
         options = {
             "chunks": tuple(min(*pair) for pair in zip(chunk, values.shape, strict=True)),
-            "compression": "gzip",
-            "compression_opts": 1,
-            "shuffle": True,
             "fletcher32": True,
+            **({"compression": "gzip", "compression_opts": 1, "shuffle": True} if packs else {}),
         }
     dataset = group.create_dataset(name, shape=values.shape, dtype=kind, **options)
     found = hashlib.sha256()
@@ -122,6 +128,13 @@ def _narrowed(values: Array, kind: np.dtype[Any], divisor: float) -> Array:
 
 def _widened(stored: Array, divisor: float) -> Array:
     return stored.astype(np.float64) / divisor
+
+
+def _packs(values: Array) -> bool:
+    """Whether packing is worth its time: measured, 15 s for 60,000 × 784 draws that lose a seventh by it."""
+    sample = np.ascontiguousarray(values.reshape(-1)[: SAMPLE_BYTES // values.itemsize])
+    shuffled = sample.view(np.uint8).reshape(-1, values.itemsize).T.tobytes()
+    return len(zlib.compress(shuffled, 1)) < LEAST_GAIN * len(shuffled)
 
 
 def _blocks(values: Array) -> Iterator[Any]:
