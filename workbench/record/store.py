@@ -53,6 +53,7 @@ from workbench.record.layout import (
 from workbench.record.lock import claim_on
 from workbench.record.overlay import H5_ERRORS, reading
 from workbench.record.schema import RUN_FILE, STEP
+from workbench.record.start import Start
 from workbench.record.superblock import recover
 from workbench.record.table_files import Counts, TableWriter
 from workbench.record.texts import STATUS_BYTES, truncated
@@ -117,6 +118,7 @@ class RunStore:
         series: Sequence[SeriesLayout],
         coordinates: Mapping[str, Array] | None = None,
         direction_width: int | None = None,
+        start: Start | None = None,
     ) -> Self:
         """Build `run.h5` in an existing folder and open it for appending.
 
@@ -128,6 +130,7 @@ class RunStore:
                 without one is numbered from 0.
             direction_width: numbers of the KKT directions of inspections that may be kept; None
                 to keep inspections without them.
+            start: what only the start gives; None to leave it out.
 
         Raises:
             BadInput: the folder already has a recording, or the layout does not fit together.
@@ -149,6 +152,7 @@ class RunStore:
                     series=series,
                     coordinates=coordinates or {},
                     direction_width=direction_width,
+                    start=start,
                 )
             put_in_place(temporary, path)
             return cls._opened(folder)
@@ -158,13 +162,20 @@ class RunStore:
             temporary.unlink(missing_ok=True)
 
     @classmethod
-    def reopen(cls, folder: Path, *, direction_width: int | None = None) -> Self:
+    def reopen(
+        cls,
+        folder: Path,
+        *,
+        direction_width: int | None = None,
+        attributes: Mapping[str, Value] | None = None,
+    ) -> Self:
         """Open an earlier recording for appending, whatever state it was left in.
 
         A killed writer's file is recovered in place; a finished, compressed one, or one without
         tables for inspections, is rewritten under another name and put in its place. The stored
         status becomes `running`. The caller holds the run's lock. `direction_width`: as in
-        `create`, for a file that does not say.
+        `create`, for a file that does not say. `attributes`: root attributes that change; the file is
+        then rewritten too, as long texts cannot change in place.
 
         Raises:
             StorageError: there is no recording, it is damaged, or it cannot be written.
@@ -178,13 +189,14 @@ class RunStore:
         try:
             for leftover in (BUILD_NAME, COMPACT_NAME):
                 (folder / leftover).unlink(missing_ok=True)
-            if compact.must_rewrite(path, direction_width):
+            if attributes or compact.must_rewrite(path, direction_width):
                 compact.copy_file(
                     path,
                     temporary,
                     packed=False,
                     status=RunStatus.RUNNING,
                     direction_width=direction_width,
+                    attributes=attributes,
                 )
                 put_in_place(temporary, path)
             with reading(path):
