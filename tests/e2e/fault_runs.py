@@ -1,0 +1,448 @@
+"""Run by the fault tests in a process of its own: whole headless runs meet faults at their n-th call.
+
+    python fault_runs.py FOLDER [--kinds …] [--faults …] [--stages …] [--most N] [--too-soon]
+    python fault_runs.py FOLDER --table
+
+The process compiles and preloads `tests/shims/faults.c`, imports everything once and forks, so that a
+life costs a tenth of a second. For every kind of run, stage (a run from its start, a killed run's
+`resume`) and fault, the calls that may meet it are counted, and at most N of them, evenly spread, are
+struck, each in a run of its own. What is left is read with every reading command, the run is gone on
+with to its end, and compared to the last bit with a run that nobody disturbed; what a writer had
+acknowledged must be there at once. All of it happens in processes that are ended at a time limit.
+
+Prints a JSON object for each kind, stage and fault, or with --table a table of them all. With
+--too-soon records are acknowledged before they are written; the checks must notice.
+"""
+
+from __future__ import annotations
+
+import argparse
+import collections
+import ctypes
+import errno
+import json
+import mmap
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+SHIM = Path(__file__).parent.parent / "shims" / "faults.c"
+LIFE_SECONDS = 60.0
+FOR_EVER = 2**40
+
+# As in faults.c.
+NOTHING, KILL_BEFORE, KILL_AFTER, TORN, FAIL, SHORT, STOP, JUMP = range(8)
+OPEN, WRITE, SYNC, NAME, SIZE, CLOCK = (1 << bit for bit in range(6))
+ALL, ROOM = OPEN | WRITE | SYNC | NAME | SIZE, OPEN | WRITE | SIZE
+
+
+@dataclass(frozen=True)
+class Fault:
+    """What happens at the n-th call of some kinds, once or from then on; `number`: errno or seconds."""
+
+    action: int
+    kinds: int = ALL
+    number: int = 0
+    lasts: bool = False
+
+
+DAY = 86_400
+FAULTS = {
+    "killed before a call": Fault(KILL_BEFORE),
+    "killed after a call": Fault(KILL_AFTER),
+    "killed inside a write": Fault(TORN, WRITE),
+    "EIO once": Fault(FAIL, ALL, errno.EIO),
+    "EIO from then on": Fault(FAIL, ALL, errno.EIO, lasts=True),
+    "ENOSPC once": Fault(FAIL, ROOM, errno.ENOSPC),
+    "ENOSPC from then on": Fault(FAIL, ROOM, errno.ENOSPC, lasts=True),
+    "EDQUOT once": Fault(FAIL, ROOM, errno.EDQUOT),
+    "EDQUOT from then on": Fault(FAIL, ROOM, errno.EDQUOT, lasts=True),
+    "half of a write": Fault(SHORT, WRITE),
+    "fsync fails once": Fault(FAIL, SYNC, errno.EIO),
+    "stopped for a while": Fault(STOP),
+    "clock 3 days ahead": Fault(JUMP, CLOCK, 3 * DAY, lasts=True),
+    "clock 3 days behind": Fault(JUMP, CLOCK, -3 * DAY, lasts=True),
+}
+KILLS = ("killed before a call", "killed after a call", "killed inside a write")
+STAGES = ("run", "resume")
+
+
+def preloaded(folder: Path) -> None:
+    """Start this process again with the shim in it, unless it is there; exit 3 without a compiler."""
+    if hasattr(ctypes.CDLL(None), "faults_arm"):
+        return
+    compiler = shutil.which("cc") or shutil.which("gcc")
+    if compiler is None:
+        sys.stderr.write("no C compiler\n")
+        sys.exit(3)
+    folder.mkdir(parents=True, exist_ok=True)
+    shim = folder / "faults.so"
+    subprocess.run(
+        [compiler, "-shared", "-fPIC", "-O1", "-o", str(shim), str(SHIM), "-ldl"], check=True
+    )
+    # One thread each, as a process with several cannot be forked.
+    more = {"LD_PRELOAD": str(shim), "OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1"}
+    os.execve(sys.executable, [sys.executable, *sys.argv], {**os.environ, **more})
+
+
+class Shared(ctypes.Structure):
+    """Memory that a life shares with its parent: what the shim counts, and what was acknowledged."""
+
+    _fields_ = (
+        ("counted", ctypes.c_long),
+        ("fired", ctypes.c_long),
+        ("kind", ctypes.c_long),
+        ("call", ctypes.c_char * 32),
+        ("path", ctypes.c_char * 256),
+        ("promised", ctypes.c_long),
+        ("n_kept", ctypes.c_long),
+        ("kept", ctypes.c_long * 64),
+    )
+
+
+def acknowledge(shared: Shared, too_soon: bool) -> None:
+    """For a life: let what `RunStore.commit` returns for be told to the parent, and what is gone back on."""
+    from workbench.record.store import RunStore
+
+    commit, truncate, keep = RunStore.commit, RunStore.truncate, RunStore.keep
+    taken: list[int] = []
+    allowed = [FOR_EVER]
+
+    def promise(store: RunStore) -> None:
+        shared.promised = min(store.last_step, allowed[0])
+        for step in taken:
+            shared.kept[shared.n_kept] = step
+            shared.n_kept += 1
+        taken.clear()
+
+    def committed(store: RunStore, **options: Any) -> None:
+        if too_soon:
+            promise(store)
+        commit(store, **options)
+        promise(store)
+
+    def truncated(store: RunStore, step: int, *, past: int | None = None) -> None:
+        allowed[0] = step - 1
+        shared.promised = min(shared.promised, step - 1)
+        kept = [k for k in shared.kept[: shared.n_kept] if k <= (step if past is None else past)]
+        shared.kept[: len(kept)] = kept
+        shared.n_kept = len(kept)
+        truncate(store, step, past=past)
+        allowed[0] = FOR_EVER
+
+    def keeping(store: RunStore, kept: Any) -> None:
+        keep(store, kept)
+        if hasattr(kept, "verdict"):
+            taken.append(kept.step)
+
+    RunStore.commit, RunStore.truncate, RunStore.keep = committed, truncated, keeping  # type: ignore[method-assign]
+
+
+def forked(work: Callable[[], Any], log: Path) -> int:
+    """Run something in a child with its output going to `log`, a sentence for an error; its pid."""
+    from workbench.errors import WorkbenchError
+
+    tasks = len(os.listdir("/proc/self/task"))
+    if tasks != 1:
+        raise SystemExit(f"{tasks} threads: forking would not be safe")
+    child = os.fork()
+    if child:
+        return child
+    code = 9
+    try:
+        out = os.open(log, os.O_WRONLY | os.O_CREAT | os.O_TRUNC)
+        for descriptor in (1, 2):
+            os.dup2(out, descriptor)
+        work()
+        code = 0
+    except SystemExit as end:
+        code = int(end.code or 0)
+    except WorkbenchError as error:
+        sys.stderr.write(f"workbench: {error}\n")
+        code = int(error.exit_code)
+    except BaseException as error:
+        sys.stderr.write(f"Traceback: {error!r}\n")
+        raise
+    finally:
+        sys.stdout.flush()
+        sys.stderr.flush()
+        os._exit(code)
+
+
+def ended(child: int, while_stopped: Callable[[], None] | None = None) -> int | None:
+    """The child's wait status; None, and the child killed, when it does not end in time."""
+    until = time.monotonic() + LIFE_SECONDS
+    while time.monotonic() < until:
+        pid, status = os.waitpid(child, os.WNOHANG | os.WUNTRACED)
+        if pid and os.WIFSTOPPED(status):
+            if while_stopped is not None:
+                while_stopped()
+            until = time.monotonic() + LIFE_SECONDS
+            os.kill(child, signal.SIGCONT)
+        elif pid:
+            return status
+        time.sleep(0.002)
+    os.kill(child, signal.SIGKILL)
+    os.waitpid(child, 0)
+    return None
+
+
+def found_in_time(work: Callable[[], list[str]], log: Path) -> list[str]:
+    """What is wrong, by a child that says so in JSON; a child that hangs, crashes or raises is wrong."""
+    status = ended(forked(lambda: sys.stdout.write("\n" + json.dumps(work())), log))
+    if status is None:
+        return ["hung: " + log.read_text(errors="replace")[-200:]]
+    if status != 0:
+        return [f"reading ended with {status}: {log.read_text(errors='replace')[-600:]}"]
+    return json.loads(log.read_text(errors="replace").splitlines()[-1])
+
+
+class Scenario:
+    """A kind of run from one stage on: how it goes when nobody disturbs it, and when somebody does."""
+
+    def __init__(self, folder: Path, kind: str, stage: str, too_soon: bool, seconds: float) -> None:
+        from fault_kinds import short_settings
+        from fault_looks import Contents, begun
+
+        self.folder, self.kind, self.stage = folder / f"{kind}-{stage}", kind, stage
+        self.too_soon, self.seconds = too_soon, seconds
+        self.folder.mkdir(parents=True, exist_ok=True)
+        self.toml = self.folder / "run.toml"
+        self.toml.write_text(short_settings(kind))
+        self.shared = Shared.from_buffer(mmap.mmap(-1, mmap.PAGESIZE))
+        self.log, self.inspects = self.folder / "life.log", False
+        place, self.template = self.folder / "whole", self.folder / "template"
+        for folder in (place, self.template):
+            shutil.rmtree(folder, ignore_errors=True)
+        self.before_anything()
+        if (status := self.live(place)) != 0:
+            raise SystemExit(f"the run that nobody disturbs ended with {status}: {self.told}")
+        run = begun(place)
+        assert run is not None
+        self.whole = Contents(run)
+        self.promised: tuple[int, list[int]] = (-1, [])
+        if stage == "resume":
+            # Killed past its middle, where records follow the last checkpoint.
+            self.before_anything()
+            calls = self.counted(self.template, ALL)
+            shutil.rmtree(self.template)
+            self.before_anything()
+            self.live(self.template, Fault(KILL_BEFORE), max(1, calls * 45 // 100))
+            self.promised = self.shared.promised, list(self.shared.kept[: self.shared.n_kept])
+
+    @property
+    def told(self) -> str:
+        """The end of what the last life printed."""
+        return self.log.read_text(errors="replace")[-1500:]
+
+    def before_anything(self) -> None:
+        """Forget what earlier lives acknowledged."""
+        self.shared.promised, self.shared.n_kept = -1, 0
+
+    def fresh(self, place: Path) -> None:
+        """A place for a run of this stage, as it is before a fault."""
+        shutil.rmtree(place, ignore_errors=True)
+        self.before_anything()
+        if self.stage == "resume":
+            shutil.copytree(self.template, place)
+            self.shared.promised = self.promised[0]
+            for number, step in enumerate(self.promised[1]):
+                self.shared.kept[number] = step
+            self.shared.n_kept = len(self.promised[1])
+
+    def live(self, place: Path, fault: Fault | None = None, number: int = 0) -> int | None:
+        """One life of a run, begun or resumed, struck at its n-th call; the wait status, None if it hung."""
+        from fault_kinds import attended
+        from fault_looks import begun
+
+        import commands.main
+
+        folder = begun(place) if place.exists() else None
+        first = ["run", str(self.toml)] if folder is None else ["resume", folder.name]
+        fault = fault or Fault(NOTHING)
+        self.shared.counted = self.shared.fired = 0
+        last = FOR_EVER if fault.lasts else number
+        place.mkdir(exist_ok=True)
+
+        def work() -> None:
+            acknowledge(self.shared, self.too_soon)
+            values = (number, last, fault.kinds, fault.number)
+            ctypes.CDLL(None).faults_arm(
+                os.fsencode(place),
+                fault.action,
+                *map(ctypes.c_long, values),
+                ctypes.byref(self.shared),
+            )
+            if self.kind == "paused":
+                attended(self.toml, place, folder)
+                return
+            sys.argv = ["workbench", *first, "--headless", "--runs-dir", str(place)]
+            commands.main.main()
+
+        return ended(forked(work, self.log), lambda: self.while_stopped(place))
+
+    def while_stopped(self, place: Path) -> None:
+        """A stopped run is alive: nobody else may write it, everybody may read it."""
+        from fault_looks import begun, said
+
+        stopped = time.monotonic()
+        folder = begun(place)
+
+        def others() -> list[str]:
+            code, told = said(["list", "--runs-dir", str(place)])
+            wrong = [f"list ended with {code}: {told[-300:]}"] if code else []
+            if folder is not None and (folder / "run.lock").exists():
+                words = ["resume", folder.name, "--headless", "--runs-dir", str(place)]
+                code, told = said(words)
+                if code == 0 or "another process" not in told:
+                    wrong.append(f"a second writer ended with {code}: {told[-300:]}")
+            return wrong
+
+        self.seen_stopped = found_in_time(others, self.folder / "stopped.log")
+        time.sleep(max(0.0, self.seconds - (time.monotonic() - stopped)))
+
+    def counted(self, place: Path, kinds: int) -> int:
+        """How many calls of some kinds a life makes that nobody disturbs."""
+        self.live(place, Fault(NOTHING, kinds))
+        return int(self.shared.counted)
+
+    def numbers(self, fault: Fault, most: int) -> list[int]:
+        """At most `most` call numbers, evenly spread over all that may meet the fault."""
+        place = self.folder / "counted"
+        self.fresh(place)
+        if fault.action == JUMP:
+            self.live(place, Fault(JUMP, CLOCK, 0, lasts=True), 1)
+            total = int(self.shared.counted)
+        else:
+            total = self.counted(place, fault.kinds)
+        take = min(most, total)
+        return sorted({1 + k * (total - 1) // max(1, take - 1) for k in range(take)})
+
+    def strike(self, fault: Fault, number: int) -> tuple[str, list[str]]:
+        """One run that meets a fault: survived, refused, wrong, hung or missed; and what was wrong."""
+        from fault_looks import left, look
+
+        place = self.folder / "struck"
+        self.fresh(place)
+        self.seen_stopped: list[str] = []
+        status = self.live(place, fault, number)
+        told, refused = self.told, False
+        self.met = f"{self.shared.call.decode()} {Path(self.shared.path.decode()).name}"
+        if status is None:
+            return "hung", [f"the life hung: {told[-300:]}"]
+        if not self.shared.fired:
+            return "missed", []
+        wrong = list(self.seen_stopped)
+        if os.WIFSIGNALED(status) and os.WTERMSIG(status) != signal.SIGKILL:
+            wrong.append(f"the life crashed with signal {os.WTERMSIG(status)}: {told[-300:]}")
+        elif os.WIFEXITED(status) and os.WEXITSTATUS(status) != 0:
+            refused = True
+            if "workbench: " not in told or "Traceback" in told:
+                wrong.append(f"the life ended with {os.WEXITSTATUS(status)}: {told[-600:]}")
+        elif "Traceback" in told:
+            wrong.append(f"the life said: {told[-600:]}")
+        promised, kept = self.shared.promised, list(self.shared.kept[: self.shared.n_kept])
+        out, log = self.folder / "out.npz", self.folder / "look.log"
+        wrong += found_in_time(lambda: left(place, self.whole, promised, kept), log)
+        wrong += found_in_time(lambda: look(place, out, self.inspects), log)
+        wrong += self.gone_on_with(place)
+        if any(line.startswith("hung") for line in wrong):
+            return "hung", wrong
+        return ("wrong" if wrong else "refused" if refused else "survived"), wrong
+
+    def gone_on_with(self, place: Path) -> list[str]:
+        """What is wrong with the run once it was resumed to its end."""
+        from fault_looks import Contents, begun
+
+        status = self.live(place)
+        if status is None:
+            return [f"hung as it went on: {self.told[-300:]}"]
+        # A fault in the last copy leaves a finished run, which is not resumed.
+        if status != 0 and "has finished" not in self.told:
+            return [f"going on ended with {status}: {self.told[-600:]}"]
+        kept = set(self.shared.kept[: self.shared.n_kept])
+
+        def compared() -> list[str]:
+            folder = begun(place)
+            assert folder is not None
+            found = Contents(folder)
+            lost = kept - set(found.inspected)
+            wrong = [f"inspections of {sorted(lost)} are lost at the end"] if lost else []
+            return wrong + self.whole.unlike(found, asked=self.kind == "paused")
+
+        return found_in_time(compared, self.folder / "compared.log")
+
+    def report(self, name: str, most: int) -> dict[str, Any]:
+        """Strike at most `most` calls with a fault; what came of it, counted."""
+        fault, began = FAULTS[name], time.monotonic()
+        counts: collections.Counter[str] = collections.Counter()
+        wrong: list[Any] = []
+        for number in self.numbers(fault, most):
+            # The look inside costs as much as all the rest; one in eight has it.
+            self.inspects = number % 8 == 0
+            outcome, found = self.strike(fault, number)
+            counts[outcome] += 1
+            if found:
+                wrong.append([number, self.met, found])
+        return {
+            "kind": self.kind,
+            "stage": self.stage,
+            "fault": name,
+            "tried": sum(counts.values()) - counts["missed"],
+            **{key: counts[key] for key in ("survived", "refused", "wrong", "hung")},
+            "what": wrong,
+            "seconds": round(time.monotonic() - began, 1),
+        }
+
+
+def main() -> None:
+    from fault_kinds import KINDS
+
+    parser = argparse.ArgumentParser()
+    parser.add_argument("folder", type=Path)
+    parser.add_argument("--kinds", default=",".join(KINDS))
+    parser.add_argument("--faults", default=",".join(FAULTS))
+    parser.add_argument("--stages", default=",".join(STAGES))
+    parser.add_argument("--most", type=int, default=8)
+    parser.add_argument("--seconds", type=float, default=5.0, help="how long a stopped run stays")
+    parser.add_argument("--too-soon", action="store_true")
+    parser.add_argument("--table", action="store_true")
+    given = parser.parse_args()
+    reports = []
+    for kind in given.kinds.split(","):
+        for stage in given.stages.split(","):
+            scenario = Scenario(given.folder, kind, stage, given.too_soon, given.seconds)
+            for name in given.faults.split(","):
+                reports.append(scenario.report(name, given.most))
+                line = json.dumps(reports[-1])
+                (sys.stderr if given.table else sys.stdout).write(line + "\n")
+                sys.stdout.flush()
+    if given.table:
+        sys.stdout.write(table(reports))
+
+
+def table(reports: list[dict[str, Any]]) -> str:
+    """The reports summed up by fault, as Markdown."""
+    keys = ("tried", "survived", "refused", "wrong", "hung")
+    lines = ["| fault | tried | survived | refused with a sentence | wrong | hung |"]
+    lines.append("|---|---:|---:|---:|---:|---:|")
+    for name in dict.fromkeys(report["fault"] for report in reports):
+        rows = [report for report in reports if report["fault"] == name]
+        sums = [sum(report[key] for report in rows) for key in keys]
+        lines.append(f"| {name} | " + " | ".join(map(str, sums)) + " |")
+    return "\n".join(lines) + "\n"
+
+
+if __name__ == "__main__":
+    preloaded(Path(sys.argv[1]))
+    import workbench.inspector.inspect
+    import workbench.run.session  # noqa: F401  (what every life would import)
+
+    main()
