@@ -43,6 +43,10 @@ class StorageError(WorkbenchError):
     """A run could not be written or read: disk full, folder read-only, file damaged."""
 
 
+class RecordingGone(StorageError):
+    """A run's file was deleted or replaced while it was written."""
+
+
 class RunBusy(BadInput):
     """Another process is writing the run."""
 

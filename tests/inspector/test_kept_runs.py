@@ -282,7 +282,7 @@ def test_on_a_full_disk_it_waits_for_room_and_is_written_once(tmp_path):
     found = inspect_state(session.inspected_state())
     real = session.store._commit
 
-    def full(sync):
+    def full(*counts):
         session.store._commit = real
         raise OSError(28, "No space left on device")
 

@@ -24,6 +24,7 @@ from workbench.protocol.status import RunStatus
 from workbench.record.lock import RunLock, is_alive
 from workbench.record.reader import RunReader
 from workbench.record.store import RunStore
+from workbench.record.table_files import Counts
 
 COUNTER_FIRST = "--counter-first" in sys.argv
 
@@ -31,13 +32,13 @@ COUNTER_FIRST = "--counter-first" in sys.argv
 class CountingFirst(RunStore):
     """A writer that is wrong on purpose."""
 
-    def _commit(self, sync: bool) -> None:
+    def _write_rows(self) -> tuple[int, int, Counts]:
         rows, events = self._buffer.rows, len(self._buffer.events)
-        before = self.n_committed, self._n_events
-        self._write_counters(before[0] + rows, before[1] + events, self._tables.counts)
+        before = self.n_committed, self._n_events, self._n_kept
+        self._commit(before[0] + rows, before[1] + events, before[2])
         time.sleep(0.002)
-        self.n_committed, self._n_events = before
-        super()._commit(sync)
+        self.n_committed, self._n_events, self._n_kept = before
+        return super()._write_rows()
 
 
 def write(folder: Path, pipe: int, rng: random.Random) -> None:

@@ -22,8 +22,8 @@ from workbench.arrays import Array
 from workbench.errors import BadInput, StorageError, clean_text
 from workbench.record.atomic import put_in_place, sync_folder, write_error
 from workbench.record.handle import created
-from workbench.record.layout import Value
 from workbench.record.overlay import H5_ERRORS, Overlay, reading
+from workbench.record.values import Value
 
 FOLDER = "checkpoints"
 _NAME = re.compile(r"ck_(\d+)\.h5")

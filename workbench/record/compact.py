@@ -17,14 +17,16 @@ from workbench.arrays import Array
 from workbench.errors import StorageError, clean_text
 from workbench.protocol.status import RunStatus
 from workbench.record.atomic import write_error
+from workbench.record.counters import Counters
 from workbench.record.handle import created
 from workbench.record.inspections import tables_of
-from workbench.record.layout import KIND_BYTES, TEXT_BYTES, build, truncated
+from workbench.record.layout import build
 from workbench.record.overlay import H5_ERRORS, Overlay, reading
 from workbench.record.reader import RunReader
 from workbench.record.schema import STEP
-from workbench.record.table_files import fill_tables
+from workbench.record.table_files import counts_in, fill_tables
 from workbench.record.tables import has_tables, lacks_columns, width_in
+from workbench.record.texts import KIND_BYTES, TEXT_BYTES, truncated
 
 Progress = Callable[[float], None]
 """Told the fraction done, 0 to 1."""
@@ -163,5 +165,4 @@ def _fill(
             dataset[:] = column
         file.flush()
     fill_tables(file, reader.inspections())
-    file["n_committed"][()] = reader.n_records
-    file["events/n_committed"][()] = len(events)
+    Counters(file).write(reader.n_records, len(events), counts_in(file))

@@ -23,7 +23,8 @@ from workbench.measures.panel import SeriesSpec
 from workbench.protocol.events import RunEvent
 from workbench.protocol.inspections import RecordedInspection
 from workbench.protocol.status import RunStatus, status_of
-from workbench.record.layout import SeriesLayout, Value
+from workbench.record.counters import Counters
+from workbench.record.layout import SeriesLayout
 from workbench.record.lock import is_alive
 from workbench.record.overlay import Overlay, reading
 from workbench.record.schema import (
@@ -32,9 +33,10 @@ from workbench.record.schema import (
     SERIES,
     STEP,
 )
-from workbench.record.table_files import NONE, Counts, counts_in, read_inspections
+from workbench.record.seal import require_seal
+from workbench.record.table_files import NONE, Counts, read_inspections
 from workbench.record.tables import width_in
-from workbench.record.values import attribute_value, root_attributes, text_value
+from workbench.record.values import Value, attribute_value, root_attributes, text_value
 
 BLOCK_BYTES = 8 * 1024 * 1024
 _ATTEMPTS = 6
@@ -343,7 +345,7 @@ class RunReader:
         counts = None
         if self.live:
             with Overlay(self.path) as source, h5py.File(source, "r") as file:
-                counts = _counts(file)
+                counts = self._counts(file)
         self.close()
         source = Overlay(self.path, restored=self._restored)
         try:
@@ -351,7 +353,7 @@ class RunReader:
             self._source, self._file = source, file
             self._check(file)
             self.attributes = MappingProxyType(root_attributes(file))
-            self.n_records, self._n_events, self._kept_counts = counts or _counts(file)
+            self.n_records, self._n_events, self._kept_counts = counts or self._counts(file)
             if self._find(STEP) is None:
                 raise StorageError(f"'{self._names}' is damaged: its step numbers are missing.")
         except BaseException:
@@ -359,6 +361,13 @@ class RunReader:
             source.close()
             raise
         return self.n_records
+
+    def _counts(self, file: Any) -> tuple[int, int, Counts]:
+        """Committed records and events, and rows of the tables of inspections."""
+        try:
+            return Counters(file).read()
+        except StorageError as error:
+            raise StorageError(f"'{self._names}' is damaged: {error}") from error
 
     def _check(self, file: Any) -> None:
         group = file.get("series")
@@ -370,13 +379,10 @@ class RunReader:
                 f"'{self._names}' was written by a later workbench (schema {version}; this one "
                 f"reads up to {SCHEMA_VERSION})."
             )
-
-
-def _counts(file: Any) -> tuple[int, int, Counts]:
-    """Committed records and events, and rows of the tables of inspections."""
-    events = file.get("events/n_committed")
-    n_events = 0 if events is None else int(events[()])
-    return int(file["n_committed"][()]), n_events, counts_in(file)
+        try:
+            require_seal(file)
+        except StorageError as error:
+            raise StorageError(f"'{self._names}' is damaged: {error}") from error
 
 
 def _pick(dataset: Any, index: Array) -> Array:

@@ -259,6 +259,7 @@ def build_tables(file: Any, width: int | None, *, packed: bool) -> None:
                 chunks=chunk_shape(row, np.dtype(spec.stored).itemsize, packed=packed),
                 dtype=spec.stored,
                 fillvalue=spec.unknown,
+                fletcher32=True,
                 **options,
             )
             for key in ("units", "long_name", "source"):
