@@ -10,6 +10,7 @@ from pathlib import Path
 import numpy as np
 
 import commands.main
+from workbench.arrays import Array
 from workbench.errors import WorkbenchError
 from workbench.record.checkpoint import list_checkpoints, load_checkpoint
 from workbench.record.folder import list_runs
@@ -40,8 +41,16 @@ class Contents:
             self.events = [(e.step, e.kind, e.text) for e in reader.events()]
             self.data = [np.asarray(values).tobytes() for values in (reader.x, reader.y)]
         kept = list_checkpoints(folder)
-        self.arrays = load_checkpoint(kept[-1][1]).arrays if kept else {}
-        self.checkpoint_step = kept[-1][0] if kept else -1
+        self.checkpoint_step, self._checkpoint = kept[-1] if kept else (-1, None)
+        self._arrays: dict[str, Array] | None = None
+
+    @property
+    def arrays(self) -> dict[str, Array]:
+        """What the last checkpoint holds, loaded when first asked for."""
+        if self._arrays is None:
+            known = self._checkpoint is not None
+            self._arrays = load_checkpoint(self._checkpoint).arrays if known else {}
+        return self._arrays
 
     @property
     def last_step(self) -> int:

@@ -28,14 +28,13 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from fault_lives import FOR_EVER, Shared, acknowledge, ended, forked, found_in_time
+
 SHIM = Path(__file__).parent.parent / "shims" / "faults.c"
-LIFE_SECONDS = 60.0
-FOR_EVER = 2**40
 
 # As in faults.c.
 NOTHING, KILL_BEFORE, KILL_AFTER, TORN, FAIL, SHORT, STOP, JUMP = range(8)
@@ -70,7 +69,7 @@ FAULTS = {
     "clock 3 days ahead": Fault(JUMP, CLOCK, 3 * DAY, lasts=True),
     "clock 3 days behind": Fault(JUMP, CLOCK, -3 * DAY, lasts=True),
 }
-KILLS = ("killed before a call", "killed after a call", "killed inside a write")
+DAMAGES = ("newest checkpoint torn", "all checkpoints torn", "no checkpoint left")
 STAGES = ("run", "resume")
 
 
@@ -90,118 +89,6 @@ def preloaded(folder: Path) -> None:
     # One thread each, as a process with several cannot be forked.
     more = {"LD_PRELOAD": str(shim), "OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1"}
     os.execve(sys.executable, [sys.executable, *sys.argv], {**os.environ, **more})
-
-
-class Shared(ctypes.Structure):
-    """Memory that a life shares with its parent: what the shim counts, and what was acknowledged."""
-
-    _fields_ = (
-        ("counted", ctypes.c_long),
-        ("fired", ctypes.c_long),
-        ("kind", ctypes.c_long),
-        ("call", ctypes.c_char * 32),
-        ("path", ctypes.c_char * 256),
-        ("promised", ctypes.c_long),
-        ("n_kept", ctypes.c_long),
-        ("kept", ctypes.c_long * 64),
-    )
-
-
-def acknowledge(shared: Shared, too_soon: bool) -> None:
-    """For a life: let what `RunStore.commit` returns for be told to the parent, and what is gone back on."""
-    from workbench.record.store import RunStore
-
-    commit, truncate, keep = RunStore.commit, RunStore.truncate, RunStore.keep
-    taken: list[int] = []
-    allowed = [FOR_EVER]
-
-    def promise(store: RunStore) -> None:
-        shared.promised = min(store.last_step, allowed[0])
-        for step in taken:
-            shared.kept[shared.n_kept] = step
-            shared.n_kept += 1
-        taken.clear()
-
-    def committed(store: RunStore, **options: Any) -> None:
-        if too_soon:
-            promise(store)
-        commit(store, **options)
-        promise(store)
-
-    def truncated(store: RunStore, step: int, *, past: int | None = None) -> None:
-        allowed[0] = step - 1
-        shared.promised = min(shared.promised, step - 1)
-        kept = [k for k in shared.kept[: shared.n_kept] if k <= (step if past is None else past)]
-        shared.kept[: len(kept)] = kept
-        shared.n_kept = len(kept)
-        truncate(store, step, past=past)
-        allowed[0] = FOR_EVER
-
-    def keeping(store: RunStore, kept: Any) -> None:
-        keep(store, kept)
-        if hasattr(kept, "verdict"):
-            taken.append(kept.step)
-
-    RunStore.commit, RunStore.truncate, RunStore.keep = committed, truncated, keeping  # type: ignore[method-assign]
-
-
-def forked(work: Callable[[], Any], log: Path) -> int:
-    """Run something in a child with its output going to `log`, a sentence for an error; its pid."""
-    from workbench.errors import WorkbenchError
-
-    tasks = len(os.listdir("/proc/self/task"))
-    if tasks != 1:
-        raise SystemExit(f"{tasks} threads: forking would not be safe")
-    child = os.fork()
-    if child:
-        return child
-    code = 9
-    try:
-        out = os.open(log, os.O_WRONLY | os.O_CREAT | os.O_TRUNC)
-        for descriptor in (1, 2):
-            os.dup2(out, descriptor)
-        work()
-        code = 0
-    except SystemExit as end:
-        code = int(end.code or 0)
-    except WorkbenchError as error:
-        sys.stderr.write(f"workbench: {error}\n")
-        code = int(error.exit_code)
-    except BaseException as error:
-        sys.stderr.write(f"Traceback: {error!r}\n")
-        raise
-    finally:
-        sys.stdout.flush()
-        sys.stderr.flush()
-        os._exit(code)
-
-
-def ended(child: int, while_stopped: Callable[[], None] | None = None) -> int | None:
-    """The child's wait status; None, and the child killed, when it does not end in time."""
-    until = time.monotonic() + LIFE_SECONDS
-    while time.monotonic() < until:
-        pid, status = os.waitpid(child, os.WNOHANG | os.WUNTRACED)
-        if pid and os.WIFSTOPPED(status):
-            if while_stopped is not None:
-                while_stopped()
-            until = time.monotonic() + LIFE_SECONDS
-            os.kill(child, signal.SIGCONT)
-        elif pid:
-            return status
-        time.sleep(0.002)
-    os.kill(child, signal.SIGKILL)
-    os.waitpid(child, 0)
-    return None
-
-
-def found_in_time(work: Callable[[], list[str]], log: Path) -> list[str]:
-    """What is wrong, by a child that says so in JSON; a child that hangs, crashes or raises is wrong."""
-    status = ended(forked(lambda: sys.stdout.write("\n" + json.dumps(work())), log))
-    if status is None:
-        return ["hung: " + log.read_text(errors="replace")[-200:]]
-    if status != 0:
-        return [f"reading ended with {status}: {log.read_text(errors='replace')[-600:]}"]
-    return json.loads(log.read_text(errors="replace").splitlines()[-1])
 
 
 class Scenario:
@@ -229,13 +116,18 @@ class Scenario:
         self.whole = Contents(run)
         self.promised: tuple[int, list[int]] = (-1, [])
         if stage == "resume":
-            # Killed past its middle, where records follow the last checkpoint.
-            self.before_anything()
-            calls = self.counted(self.template, ALL)
+            self.kill_midway()
+
+    def kill_midway(self) -> None:
+        """Make a run that was killed after its second checkpoint, to be resumed."""
+        calls = self.counted(self.template, ALL)
+        for percent in range(30, 100, 4):
             shutil.rmtree(self.template)
             self.before_anything()
-            self.live(self.template, Fault(KILL_BEFORE), max(1, calls * 45 // 100))
-            self.promised = self.shared.promised, list(self.shared.kept[: self.shared.n_kept])
+            self.live(self.template, Fault(KILL_BEFORE), calls * percent // 100)
+            if len(list(self.template.glob("*/checkpoints/ck_*.h5"))) >= 2:
+                break
+        self.promised = self.shared.promised, list(self.shared.kept[: self.shared.n_kept])
 
     @property
     def told(self) -> str:
@@ -257,7 +149,9 @@ class Scenario:
                 self.shared.kept[number] = step
             self.shared.n_kept = len(self.promised[1])
 
-    def live(self, place: Path, fault: Fault | None = None, number: int = 0) -> int | None:
+    def live(
+        self, place: Path, fault: Fault | None = None, number: int = 0, *more: str
+    ) -> int | None:
         """One life of a run, begun or resumed, struck at its n-th call; the wait status, None if it hung."""
         from fault_kinds import attended
         from fault_looks import begun
@@ -265,7 +159,7 @@ class Scenario:
         import commands.main
 
         folder = begun(place) if place.exists() else None
-        first = ["run", str(self.toml)] if folder is None else ["resume", folder.name]
+        first = ["run", str(self.toml)] if folder is None else ["resume", folder.name, *more]
         fault = fault or Fault(NOTHING)
         self.shared.counted = self.shared.fired = 0
         last = FOR_EVER if fault.lasts else number
@@ -350,8 +244,9 @@ class Scenario:
             wrong.append(f"the life said: {told[-600:]}")
         promised, kept = self.shared.promised, list(self.shared.kept[: self.shared.n_kept])
         out, log = self.folder / "out.npz", self.folder / "look.log"
-        wrong += found_in_time(lambda: left(place, self.whole, promised, kept), log)
-        wrong += found_in_time(lambda: look(place, out, self.inspects), log)
+        wrong += found_in_time(
+            lambda: left(place, self.whole, promised, kept) + look(place, out, self.inspects), log
+        )
         wrong += self.gone_on_with(place)
         if any(line.startswith("hung") for line in wrong):
             return "hung", wrong
@@ -379,15 +274,41 @@ class Scenario:
 
         return found_in_time(compared, self.folder / "compared.log")
 
+    def damage(self, how: str) -> tuple[str, list[str]]:
+        """A killed run with damaged checkpoints: it goes on, or keeps its records and names --restart."""
+        from fault_looks import begun, left
+
+        place, self.met = self.folder / "struck", how
+        self.fresh(place)
+        folder = begun(place)
+        assert folder is not None
+        files = sorted((folder / "checkpoints").glob("ck_*.h5"))
+        for path in files[-1:] if how.startswith("newest") else files:
+            path.write_bytes(path.read_bytes()[: path.stat().st_size // 2])
+            if how.startswith("no "):
+                path.unlink()
+        status, log = self.live(place), self.folder / "look.log"
+        if status == 0:
+            wrong = self.gone_on_with(place)
+            return ("wrong" if wrong else "survived"), wrong
+        wrong = [] if "--restart" in self.told else [f"resume ended with {status}: {self.told}"]
+        promised, kept = self.promised
+        wrong += found_in_time(lambda: left(place, self.whole, promised, kept), log)
+        self.before_anything()
+        if (status := self.live(place, None, 0, "--restart")) != 0:
+            wrong.append(f"resume --restart ended with {status}: {self.told}")
+        wrong += self.gone_on_with(place)
+        return ("wrong" if wrong else "refused"), wrong
+
     def report(self, name: str, most: int) -> dict[str, Any]:
-        """Strike at most `most` calls with a fault; what came of it, counted."""
-        fault, began = FAULTS[name], time.monotonic()
+        """Strike at most `most` calls with a fault, or damage what there is; what came of it, counted."""
+        began = time.monotonic()
         counts: collections.Counter[str] = collections.Counter()
         wrong: list[Any] = []
-        for number in self.numbers(fault, most):
+        for number in self.numbers(FAULTS[name], most) if name in FAULTS else [0]:
             # The look inside costs as much as all the rest; one in eight has it.
             self.inspects = number % 8 == 0
-            outcome, found = self.strike(fault, number)
+            outcome, found = self.strike(FAULTS[name], number) if number else self.damage(name)
             counts[outcome] += 1
             if found:
                 wrong.append([number, self.met, found])
@@ -408,7 +329,7 @@ def main() -> None:
     parser = argparse.ArgumentParser()
     parser.add_argument("folder", type=Path)
     parser.add_argument("--kinds", default=",".join(KINDS))
-    parser.add_argument("--faults", default=",".join(FAULTS))
+    parser.add_argument("--faults", default=",".join((*FAULTS, *DAMAGES)))
     parser.add_argument("--stages", default=",".join(STAGES))
     parser.add_argument("--most", type=int, default=8)
     parser.add_argument("--seconds", type=float, default=5.0, help="how long a stopped run stays")
@@ -419,7 +340,11 @@ def main() -> None:
     for kind in given.kinds.split(","):
         for stage in given.stages.split(","):
             scenario = Scenario(given.folder, kind, stage, given.too_soon, given.seconds)
+            # Only a killed run has checkpoints to damage; of a paused one the answers would be lost.
+            whole = stage == "run" or kind == "paused"
             for name in given.faults.split(","):
+                if name in DAMAGES and whole:
+                    continue
                 reports.append(scenario.report(name, given.most))
                 line = json.dumps(reports[-1])
                 (sys.stderr if given.table else sys.stdout).write(line + "\n")

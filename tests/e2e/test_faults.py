@@ -17,6 +17,8 @@ DISK = "EIO once,EIO from then on,ENOSPC once,ENOSPC from then on,EDQUOT once,ED
 KILLS = "killed before a call,killed after a call,killed inside a write"
 CLOCKS = "clock 3 days ahead,clock 3 days behind"
 
+DAMAGES = "newest checkpoint torn,all checkpoints torn,no checkpoint left"
+
 pytestmark = pytest.mark.skipif(
     shutil.which("cc") is None and shutil.which("gcc") is None,
     reason="the faults are made by a shim in C, and there is no compiler",
@@ -51,9 +53,16 @@ def test_kills_at_single_calls_change_no_bit(tmp_path: Path) -> None:
     check(reports(tmp_path, "minibatch", "run,resume", KILLS, 2), 12)
 
 
+def test_damaged_checkpoints_are_gone_back_from_or_named(tmp_path: Path) -> None:
+    found = reports(tmp_path, "minibatch", "resume", DAMAGES, 1)
+    check(found, 3)
+    assert [report["refused"] for report in found[1:]] == [1, 1]
+
+
 def test_failing_calls_are_survived_or_named(tmp_path: Path) -> None:
-    found = reports(tmp_path, "records", "run", f"{DISK},half of a write,fsync fails once", 2)
-    check(found, 16)
+    faults = "EIO once,ENOSPC from then on,half of a write,fsync fails once"
+    found = reports(tmp_path, "records", "run", faults, 2)
+    check(found, 8)
     assert sum(report["refused"] for report in found) >= 1
 
 
