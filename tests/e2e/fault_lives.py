@@ -32,11 +32,14 @@ class Shared(ctypes.Structure):
 
 
 def acknowledge(shared: Shared, too_soon: bool) -> None:
-    """For a life: let what `RunStore.commit` returns for be told to the parent, and what is gone back on."""
+    """For a life: let what `RunStore.commit` returns for be told to the parent, and what is gone back on.
+
+    `too_soon`: every other commit is told and not made, a writer that is wrong on purpose.
+    """
     from workbench.record.store import RunStore
 
     commit, truncate, keep = RunStore.commit, RunStore.truncate, RunStore.keep
-    taken: list[int] = []
+    taken, turns = list[int](), [0]
     allowed = [FOR_EVER]
 
     def promise(store: RunStore) -> None:
@@ -47,9 +50,9 @@ def acknowledge(shared: Shared, too_soon: bool) -> None:
         taken.clear()
 
     def committed(store: RunStore, **options: Any) -> None:
-        if too_soon:
-            promise(store)
-        commit(store, **options)
+        turns[0] += 1
+        if not too_soon or turns[0] % 2 == 0:
+            commit(store, **options)
         promise(store)
 
     def truncated(store: RunStore, step: int, *, past: int | None = None) -> None:

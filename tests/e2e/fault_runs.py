@@ -11,7 +11,7 @@ with to its end, and compared to the last bit with a run that nobody disturbed; 
 acknowledged must be there at once. All of it happens in processes that are ended at a time limit.
 
 Prints a JSON object for each kind, stage and fault, or with --table a table of them all. With
---too-soon records are acknowledged before they are written; the checks must notice.
+--too-soon every other commit is acknowledged and not made; the checks must notice.
 """
 
 from __future__ import annotations
