@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import contextlib
-import io
+import os
 import sys
+import tempfile
 from pathlib import Path
 
 import numpy as np
@@ -102,15 +102,26 @@ def begun(place: Path) -> Path | None:
 
 
 def said(arguments: list[str]) -> tuple[int, str]:
-    """The exit code of a command run in this process, and what it printed."""
-    told, sys.argv = io.StringIO(), ["workbench", *arguments]
-    code = 0
-    with contextlib.redirect_stdout(told), contextlib.redirect_stderr(told):
+    """The exit code of a command run in this process, and what it wrote to descriptors 1 and 2."""
+    streams, code = (sys.stdout, sys.stderr), 0
+    sys.argv = ["workbench", *arguments]
+    with tempfile.TemporaryFile() as told:
+        kept = [os.dup(descriptor) for descriptor in (1, 2)]
+        for descriptor in (1, 2):
+            os.dup2(told.fileno(), descriptor)
         try:
             commands.main.main()
         except SystemExit as end:
             code = int(end.code or 0)
-    return code, told.getvalue()
+        finally:
+            for stream in (sys.stdout, sys.stderr):
+                stream.flush()
+            sys.stdout, sys.stderr = streams
+            for descriptor, old in zip((1, 2), kept, strict=True):
+                os.dup2(old, descriptor)
+                os.close(old)
+        told.seek(0)
+        return code, told.read().decode(errors="replace")
 
 
 def look(place: Path, out: Path, inspect: bool) -> list[str]:

@@ -1,7 +1,7 @@
 """Run by the fault tests in a process of its own: whole headless runs meet faults at their n-th call.
 
-    python fault_runs.py FOLDER [--kinds …] [--faults …] [--stages …] [--most N] [--too-soon]
-    python fault_runs.py FOLDER --table
+    python fault_runs.py [FOLDER] [--kinds …] [--faults …] [--stages …] [--most N] [--too-soon]
+    python fault_runs.py --table
 
 The process compiles and preloads `tests/shims/faults.c`, imports everything once and forks, so that a
 life costs a tenth of a second. For every kind of run, stage (a run from its start, a killed run's
@@ -27,6 +27,7 @@ import shutil
 import signal
 import subprocess
 import sys
+import tempfile
 import time
 from dataclasses import dataclass
 from pathlib import Path
@@ -323,21 +324,26 @@ class Scenario:
         }
 
 
-def main() -> None:
-    from fault_kinds import KINDS
-
+def asked() -> argparse.Namespace:
+    """The command line."""
     parser = argparse.ArgumentParser()
-    parser.add_argument("folder", type=Path)
-    parser.add_argument("--kinds", default=",".join(KINDS))
+    place = Path(tempfile.gettempdir()) / f"faults-{os.getpid()}"
+    parser.add_argument("folder", type=Path, nargs="?", default=place)
+    parser.add_argument("--kinds", help="as fault_kinds.KINDS, with commas between; all by default")
     parser.add_argument("--faults", default=",".join((*FAULTS, *DAMAGES)))
     parser.add_argument("--stages", default=",".join(STAGES))
     parser.add_argument("--most", type=int, default=8)
     parser.add_argument("--seconds", type=float, default=5.0, help="how long a stopped run stays")
     parser.add_argument("--too-soon", action="store_true")
     parser.add_argument("--table", action="store_true")
-    given = parser.parse_args()
+    return parser.parse_args()
+
+
+def main(given: argparse.Namespace) -> None:
+    from fault_kinds import KINDS
+
     reports = []
-    for kind in given.kinds.split(","):
+    for kind in given.kinds.split(",") if given.kinds else KINDS:
         for stage in given.stages.split(","):
             scenario = Scenario(given.folder, kind, stage, given.too_soon, given.seconds)
             # Only a killed run has checkpoints to damage; of a paused one the answers would be lost.
@@ -351,6 +357,8 @@ def main() -> None:
                 sys.stdout.flush()
     if given.table:
         sys.stdout.write(table(reports))
+    if given.folder.name == f"faults-{os.getpid()}":
+        shutil.rmtree(given.folder)
 
 
 def table(reports: list[dict[str, Any]]) -> str:
@@ -366,8 +374,9 @@ def table(reports: list[dict[str, Any]]) -> str:
 
 
 if __name__ == "__main__":
-    preloaded(Path(sys.argv[1]))
+    line = asked()
+    preloaded(line.folder)
     import workbench.inspector.inspect
     import workbench.run.session  # noqa: F401  (what every life would import)
 
-    main()
+    main(line)
