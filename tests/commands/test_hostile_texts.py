@@ -41,10 +41,12 @@ def harmed(folder):
                 for key in ("units", "long_name", "source"):
                     dataset.attrs[key] = EVIL
                 dataset.attrs.pop(CHECKSUM, None)
-        count = len(file["events/step"])
-        file["events/kind"][:] = np.array([EVIL.encode()[:32]] * count)
-        file["events/text"][:] = np.array([EVIL.encode()] * count)
-        file["series"].create_dataset(f"x{EVIL}", data=np.ones(3), maxshape=(None,))
+        for name in ("kind", "text"):
+            column = file[f"events/{name}"]
+            texts = np.empty(column.shape, column.dtype)
+            texts[:] = EVIL.encode()[: column.dtype.itemsize]
+            column[:] = texts
+        file["series"].create_dataset("x" + EVIL.replace("/", ""), data=np.ones(3), maxshape=(None,))
 
 
 @pytest.fixture(scope="module")
