@@ -46,7 +46,9 @@ def harmed(folder):
             texts = np.empty(column.shape, column.dtype)
             texts[:] = EVIL.encode()[: column.dtype.itemsize]
             column[:] = texts
-        file["series"].create_dataset("x" + EVIL.replace("/", ""), data=np.ones(3), maxshape=(None,))
+        file["series"].create_dataset(
+            "x" + EVIL.replace("/", ""), data=np.ones(3), maxshape=(None,)
+        )
 
 
 @pytest.fixture(scope="module")

@@ -91,7 +91,7 @@ def trained(kind: str, place: Path, steps: int, left: int = 0) -> None:
 
 
 def sound_runs(folder: Path, kinds: Sequence[str]) -> dict[str, Path]:
-    """A folder a sound run, by name: fresh ones, finished and left alive; for `older`, those of before."""
+    """A folder a sound run, by name: fresh ones, finished and left alive; `older`: those of before."""
     shutil.rmtree(folder, ignore_errors=True)
     found = {}
     for kind in (kind for kind in kinds if kind != "older"):

@@ -22,6 +22,7 @@ from workbench.arrays import Array
 from workbench.errors import BadInput, StorageError, clean_text
 from workbench.record.atomic import put_in_place, sync_folder, write_error
 from workbench.record.handle import created
+from workbench.record.lock import claim_on
 from workbench.record.overlay import H5_ERRORS, Overlay, reading
 from workbench.record.plain import NUMBERS, group_at, require_plain_dataset
 from workbench.record.values import Value
@@ -90,7 +91,9 @@ def save_checkpoint(
     Raises:
         BadInput: a name or a type that cannot be stored.
         StorageError: the file cannot be written; an earlier one of that step is untouched.
+        ClaimLost: this process's claim on the run was taken over.
     """
+    claim = claim_on(folder)
     kept = _checked(arrays)
     path = checkpoint_path(folder, step)
     temporary = path.with_name(path.name + ".tmp")
@@ -104,9 +107,9 @@ def save_checkpoint(
             file.attrs["crc32"] = np.uint32(_checksum(step, kept, text))
             group = file.create_group("arrays")
             for name, array in kept.items():
-                held = group.create_dataset(name, data=array, dtype=array.dtype)
-                file.flush()  # while it is held: as it is let go, a failed write would be ignored
-                del held
+                group.create_dataset(name, data=array, dtype=array.dtype)
+        if claim is not None:
+            claim.check()
         put_in_place(temporary, path)
     except H5_ERRORS as error:
         _remove_quietly(temporary)

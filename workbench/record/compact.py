@@ -154,9 +154,9 @@ def _fill(
         dataset.resize(reader.n_records, axis=0)
         for start, block in reader.blocks(layout.name):
             dataset[start : start + len(block)] = block
+            file.check()
             if progress is not None:
                 progress((place * reader.n_records + start + len(block)) / total)
-        file.flush()  # while the dataset is held: as it is let go, a failed write would be ignored
     events = reader.events()
     columns: dict[str, Any] = {
         "step": np.array([event.step for event in events], dtype="i8"),
@@ -168,6 +168,5 @@ def _fill(
         dataset.resize(len(events), axis=0)
         if events:
             dataset[:] = column
-        file.flush()
     fill_tables(file, reader.inspections())
     Counters(file).write(reader.n_records, len(events), counts_in(file))

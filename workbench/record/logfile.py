@@ -8,7 +8,9 @@ from pathlib import Path
 
 from workbench.errors import clean_text
 
-LOG_FILE = "log.txt"
+LOG_FILE, OLDER_FILE = "log.txt", "log.1.txt"
+LARGEST = 4 * 1024 * 1024
+"""Bytes at which a log is put aside and a new one begun; of those put aside the last one stays."""
 
 
 class LogFile:
@@ -25,7 +27,10 @@ class LogFile:
             flags = os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC
             descriptor = os.open(self.path, flags | os.O_NOFOLLOW | os.O_NONBLOCK, 0o644)
             with open(descriptor, "a", encoding="utf-8") as file:
+                full = file.tell() > LARGEST
                 file.write(f"{now}  step {step:,}  {kind}  {clean_text(text)}".rstrip() + "\n")
+            if full:
+                os.replace(self.path, self.path.with_name(OLDER_FILE))
         except OSError:
             # The record itself says when the disk is full.
             return

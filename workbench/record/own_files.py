@@ -19,9 +19,8 @@ def require_own_files(folder: Path) -> None:
     """Refuse to go on with a run whose files lie elsewhere, before anything is written to them.
 
     Recording writes into run.h5 and its journal in place, and pruning removes checkpoints: through a link
-    that would change the files of another. Where one of the two has a second name (a copy of the folder
-    made of hard links), it is copied first, and the other name keeps what it has. The caller holds the
-    run's lock.
+    that would change the files of another. Where one of the two has a second name (a copy of the folder made
+    of hard links), it is copied first, and the other name keeps what it has. The caller holds the run's lock.
 
     Raises:
         StorageError: one of the files is a link, or no file; or run.h5 cannot be copied.

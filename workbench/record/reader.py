@@ -3,11 +3,14 @@
 The file is read through `workbench.record.overlay`, so a killed writer's file needs no recovery to
 be looked at, and a live one no SWMR. A reader shows the records that were committed when it was
 opened or last refreshed. Whatever is wrong with a file becomes one `StorageError` sentence.
+
+Several threads may use one reader: it lets one of them at the file at a time, the others wait.
 """
 
 from __future__ import annotations
 
 import math
+import threading
 import time
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
@@ -90,6 +93,7 @@ class RunReader:
         self._source: Overlay | None = None
         self._file: Any = None
         self._series: dict[str, Any] = {}
+        self._alone = threading.RLock()
         self._names = clean_text(str(self.path))
         self._restored = False
         self.refresh()
@@ -133,8 +137,8 @@ class RunReader:
         Raises:
             BadInput: the run has no such series.
         """
-        dataset = self._dataset(name)
-        with reading(self.path):
+        with self._alone, reading(self.path):
+            dataset = self._dataset(name)
             self._require_seal(dataset)
             dims = tuple(_axis_name(dataset, name, axis) for axis in range(1, dataset.ndim))
             text = {
@@ -145,8 +149,8 @@ class RunReader:
 
     def layout(self, name: str) -> SeriesLayout:
         """A series as it would be laid out again, extra attributes included."""
-        dataset = self._dataset(name)
-        with reading(self.path):
+        with self._alone, reading(self.path):
+            dataset = self._dataset(name)
             self._require_seal(dataset)
             found = {
                 key: attribute_value(dataset.attrs[key])
@@ -167,7 +171,8 @@ class RunReader:
 
     def shape(self, name: str) -> tuple[int, ...]:
         """The shape of all committed records of a series."""
-        return (self.n_records, *self._dataset(name).shape[1:])
+        with self._alone:
+            return (self.n_records, *self._dataset(name).shape[1:])
 
     def read(self, name: str, rows: slice | Array | None = None) -> Array:
         """Committed records of a series, first axis the records chosen.
@@ -197,8 +202,9 @@ class RunReader:
 
     def blocks(self, name: str) -> Iterator[tuple[int, Array]]:
         """All committed records in blocks of at most about 8 MiB: (first index, block)."""
-        dataset = self._dataset(name)
-        row = dataset.dtype.itemsize * math.prod(dataset.shape[1:])
+        with self._alone:
+            dataset = self._dataset(name)
+            row = dataset.dtype.itemsize * math.prod(dataset.shape[1:])
         rows = max(1, BLOCK_BYTES // max(1, row))
         for start in range(0, self.n_records, rows):
             yield start, self.read(name, slice(start, start + rows))
@@ -256,13 +262,14 @@ class RunReader:
 
     def close(self) -> None:
         """Let the file go; twice is once."""
-        file, self._file, self._series = self._file, None, {}
-        source, self._source = self._source, None
-        if file is not None:
-            with reading(self.path):
-                file.close()
-        if source is not None:
-            source.close()
+        with self._alone:
+            file, self._file, self._series = self._file, None, {}
+            source, self._source = self._source, None
+            if file is not None:
+                with reading(self.path):
+                    file.close()
+            if source is not None:
+                source.close()
 
     def __enter__(self) -> RunReader:
         return self
@@ -321,22 +328,24 @@ class RunReader:
 
         At last, and at once where nobody writes, with torn headers as they were before.
         """
-        tries = _ATTEMPTS if self.live else 1
-        while True:
-            try:
-                with reading(self.path):
-                    if reopen and self._file is None:
-                        self._open()
-                    return action()
-            except StorageError:
-                tries -= 1
-                if self._restored:
-                    raise
-                if tries:
-                    time.sleep(0.02 * (_ATTEMPTS - tries))
-                else:
-                    self._restored = True
-                self.close()
+        with self._alone:
+            tries = None
+            while True:
+                try:
+                    with reading(self.path):
+                        if reopen and self._file is None:
+                            self._open()
+                        return action()
+                except StorageError:
+                    if self._restored:
+                        raise
+                    tries = (_ATTEMPTS if self.live else 1) if tries is None else tries
+                    tries -= 1
+                    if tries:
+                        time.sleep(0.02 * (_ATTEMPTS - tries))
+                    else:
+                        self._restored = True
+                    self.close()
 
     def _open(self) -> int:
         """Open a fresh snapshot.
