@@ -38,5 +38,12 @@ def resume(
     from workbench.run.session import Session
 
     train_headless(
-        lambda: Session.resume(folder, steps=steps, trust=trust, restart=restart), as_json
+        lambda: Session.resume(
+            folder,
+            steps=steps,
+            trust=trust,
+            restart=restart,
+            tell=lambda text: typer.echo(f"workbench: {text}", err=True),
+        ),
+        as_json,
     )

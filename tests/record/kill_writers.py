@@ -24,6 +24,7 @@ from workbench.protocol.status import RunStatus
 from workbench.record.lock import RunLock, is_alive
 from workbench.record.reader import RunReader
 from workbench.record.store import RunStore
+from workbench.record.table_files import Counts
 
 COUNTER_FIRST = "--counter-first" in sys.argv
 
@@ -31,13 +32,13 @@ COUNTER_FIRST = "--counter-first" in sys.argv
 class CountingFirst(RunStore):
     """A writer that is wrong on purpose."""
 
-    def _commit(self, sync: bool) -> None:
+    def _write_rows(self) -> tuple[int, int, Counts]:
         rows, events = self._buffer.rows, len(self._buffer.events)
-        before = self.n_committed, self._n_events
-        self._write_counters(before[0] + rows, before[1] + events, self._tables.counts)
+        before = self.n_committed, self._n_events, self._n_kept
+        self._commit(before[0] + rows, before[1] + events, before[2])
         time.sleep(0.002)
-        self.n_committed, self._n_events = before
-        super()._commit(sync)
+        self.n_committed, self._n_events, self._n_kept = before
+        return super()._write_rows()
 
 
 def write(folder: Path, pipe: int, rng: random.Random) -> None:
@@ -131,7 +132,7 @@ def kill_one(folder: Path, rng: random.Random) -> tuple[str, bool]:
         finally:
             os._exit(9)
     os.close(writing)
-    time.sleep(rng.choice([0.03, 0.08, 0.2]) * rng.random())
+    time.sleep(rng.choice([0.05, 0.2, 0.5]) * rng.random())
     os.kill(child, signal.SIGKILL)
     _, status = os.waitpid(child, 0)
     with os.fdopen(reading) as stream:

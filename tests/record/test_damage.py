@@ -18,6 +18,7 @@ from workbench.errors import StorageError, WorkbenchError
 from workbench.record.lookup3 import lookup3
 from workbench.record.overlay import Overlay
 from workbench.record.reader import RunReader
+from workbench.record.seal import seal_attributes
 from workbench.record.store import RunStore
 from workbench.record.summary import summarize
 from workbench.record.superblock import has_valid_checksum, patched_head, recover
@@ -60,7 +61,7 @@ def files(tmp_path_factory: pytest.TempPathFactory) -> dict[str, bytes]:
         for _ in range(4):
             store.append(sample_run.rows(store.last_step + 1, 50))
             store.event(store.last_step, "note", "so far")
-            store.commit()
+            store.commit(sync=True)
         os._exit(0)
     os.waitpid(child, 0)
     return {name: (place / name / "run.h5").read_bytes() for name in ("finished", "killed")}
@@ -150,6 +151,10 @@ def test_more_counted_than_there_is(tmp_path: Path) -> None:
     sample_run.finished(tmp_path, 20)
     with h5py.File(tmp_path / "run.h5", "r+") as file:
         file["n_committed"][()] = 21
+    with pytest.raises(StorageError, match="do not hold their checksum"):
+        RunReader(tmp_path)
+    with h5py.File(tmp_path / "run.h5", "r+") as file:
+        del file["counters_crc32"]  # as in files of before there was one
     with pytest.raises(StorageError, match="counts 21 records"):
         RunReader(tmp_path)
     with pytest.raises(StorageError, match="counts 21"):
@@ -187,8 +192,10 @@ def test_control_characters_stay_in_the_file(tmp_path: Path) -> None:
         file["events/step"].resize((1,))
         file["events/text"][0] = evil.encode()
         file["events/n_committed"][()] = 1
+        del file["counters_crc32"]
         file["series/rho"] = file["series/time"]
         file["series/rho"].attrs["units"] = evil
+        seal_attributes(file["series/rho"])
     with RunReader(tmp_path) as reader:
         texts = [
             str(reader.attributes["name"]),

@@ -216,7 +216,9 @@ def test_recovery_under_the_lock_makes_a_plain_open_work(tmp_path: Path) -> None
     child = os.fork()
     if child == 0:
         store = sample_run.create(tmp_path)
-        store.append(sample_run.rows(0, 100))
+        store.append(sample_run.rows(0, 60))
+        store.commit(sync=True)
+        store.append(sample_run.rows(60, 40))
         store.commit()
         os._exit(0)
     os.waitpid(child, 0)

@@ -255,7 +255,7 @@ def test_a_live_run_opens_in_xarray_elsewhere(tmp_path: Path) -> None:
             )
             while process.poll() is None:
                 store.append(sample_run.rows(store.last_step + 1, 7))
-                store.commit()
+                store.commit(sync=store.last_step % 5 == 0)
                 time.sleep(0.002)
             assert process.returncode == 0
             assert process.stdout is not None

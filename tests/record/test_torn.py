@@ -8,10 +8,12 @@ import numpy as np
 import pytest
 from record import sample_run
 
+from workbench.record.counters import checksum
 from workbench.record.lookup3 import lookup3
 from workbench.record.reader import RunReader
 from workbench.record.store import RunStore
 from workbench.record.superblock import recover
+from workbench.record.table_files import NONE
 from workbench.record.torn import restored_headers
 
 SIGNATURE = b"OHDR\x02"
@@ -35,10 +37,10 @@ def commits(tmp_path_factory: pytest.TempPathFactory) -> tuple[bytes, bytes]:
     folder = tmp_path_factory.mktemp("commits")
     store = sample_run.create(folder)
     store.append(sample_run.rows(0, 60))
-    store.commit()
+    store.commit(sync=True)
     before = (folder / "run.h5").read_bytes()
     store.append(sample_run.rows(60, 300))
-    store.commit()
+    store.commit(sync=True)
     after = (folder / "run.h5").read_bytes()
     store.close()
     return before, after
@@ -78,11 +80,12 @@ def test_acknowledged_records_are_read_and_recorded_on(
     place, data = next(iter(torn(commits).items()))
     assert counter <= place
     # The counter is written last, so a torn header of that commit stands beside the old count.
-    count = (60).to_bytes(8, "little"), (360).to_bytes(8, "little")
-    spots = [i for i in range(len(before) - 8) if before[i : i + 8] == count[0]]
-    counts = [i for i in spots if after[i : i + 8] == count[1] and not _in_header(before, i)]
-    assert len(counts) == 1
-    data = data[: counts[0]] + count[0] + data[counts[0] + 8 :]
+    for size, old, new in ((8, 60, 360), (4, checksum(60, 0, NONE), checksum(360, 0, NONE))):
+        count = old.to_bytes(size, "little"), new.to_bytes(size, "little")
+        spots = [i for i in range(len(before) - 8) if before[i : i + size] == count[0]]
+        counts = [i for i in spots if after[i : i + size] == count[1] and not _in_header(before, i)]
+        assert len(counts) == 1
+        data = data[: counts[0]] + count[0] + data[counts[0] + size :]
     (tmp_path / "run.h5").write_bytes(data)
     with RunReader(tmp_path) as reader:
         assert reader.n_records == 60

@@ -12,6 +12,7 @@ import queue
 import threading
 import time
 from collections.abc import Callable, Iterable, Sequence
+from contextlib import suppress
 from dataclasses import replace
 
 import numpy as np
@@ -25,7 +26,7 @@ from workbench.engine.plan import Plan
 from workbench.engine.program import RowBuffer, StepProgram, StopFlag
 from workbench.engine.saddle_watch import Confirm, seen
 from workbench.engine.state import EngineState
-from workbench.errors import StorageError
+from workbench.errors import RecordingGone, StorageError
 from workbench.measures.panel import Panel
 from workbench.measures.rows import Rows
 from workbench.protocol.commands import (
@@ -128,6 +129,9 @@ class Engine:
             self._run()
         except BaseException as error:  # noqa: BLE001  (a thread's top frame: silence would be worse)
             self.error = error
+            if isinstance(error, RecordingGone):
+                with suppress(StorageError):
+                    self._checkpoint()
             self.status = RunStatus.FAILED
             failed = Failed(self.state.step, error)
             self.recorder(failed)
@@ -350,7 +354,7 @@ class Engine:
                 self.recorder(event)
                 break
             except StorageError as error:
-                if not self.plan.attended:
+                if not self.plan.attended or isinstance(error, RecordingGone):
                     raise
                 self._wait_for_room(str(error))
         self._tell_viewers(event)

@@ -10,8 +10,8 @@ import numpy as np
 from workbench.arrays import Array
 from workbench.protocol.inspections import ForecastOutcome, RecordedInspection
 from workbench.record.column import Column
-from workbench.record.layout import KIND_BYTES, TEXT_BYTES, truncated
 from workbench.record.schema import STEP
+from workbench.record.texts import KIND_BYTES, TEXT_BYTES, truncated
 
 BUFFER_RECORDS = 256
 BUFFER_SECONDS = 0.25

@@ -8,7 +8,7 @@ _LIVE_CHUNK = 64 * 1024
 _LIVE_ROWS = 1024
 _PACKED_CHUNK = 256 * 1024
 _PACKED_ROWS = 16384
-_LARGEST_CHUNK = 1024 * 1024
+LARGEST_CHUNK = 1024 * 1024
 
 
 def chunk_shape(row: tuple[int, ...], itemsize: int, *, packed: bool) -> tuple[int, ...]:
@@ -19,7 +19,7 @@ def chunk_shape(row: tuple[int, ...], itemsize: int, *, packed: bool) -> tuple[i
     """
     shape = [max(1, size) for size in row]
     for axis in range(len(shape)):
-        while itemsize * int(np.prod(shape)) > _LARGEST_CHUNK and shape[axis] > 1:
+        while itemsize * int(np.prod(shape)) > LARGEST_CHUNK and shape[axis] > 1:
             shape[axis] = -(-shape[axis] // 2)
     target, most = (_PACKED_CHUNK, _PACKED_ROWS) if packed else (_LIVE_CHUNK, _LIVE_ROWS)
     rows = target // (itemsize * int(np.prod(shape)))

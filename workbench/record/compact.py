@@ -17,14 +17,17 @@ from workbench.arrays import Array
 from workbench.errors import StorageError, clean_text
 from workbench.protocol.status import RunStatus
 from workbench.record.atomic import write_error
+from workbench.record.counters import Counters
 from workbench.record.handle import created
 from workbench.record.inspections import tables_of
-from workbench.record.layout import KIND_BYTES, TEXT_BYTES, build, truncated
+from workbench.record.layout import build
 from workbench.record.overlay import H5_ERRORS, Overlay, reading
+from workbench.record.plain import require_plain
 from workbench.record.reader import RunReader
 from workbench.record.schema import STEP
-from workbench.record.table_files import fill_tables
+from workbench.record.table_files import counts_in, fill_tables
 from workbench.record.tables import has_tables, lacks_columns, width_in
+from workbench.record.texts import KIND_BYTES, TEXT_BYTES, truncated
 
 Progress = Callable[[float], None]
 """Told the fraction done, 0 to 1."""
@@ -34,8 +37,12 @@ def must_rewrite(path: Path, direction_width: int | None = None) -> bool:
     """Whether a run file cannot be appended to as it is: it is compressed, which SWMR does not
     allow, or has no place for inspections, for all that is kept of them today, or for their directions
     though `direction_width` is given.
+
+    Raises:
+        StorageError: it is damaged, or holds what no run does: it is to be written to.
     """
     with reading(path), Overlay(path) as source, h5py.File(source, "r") as file:
+        require_plain(file)
         packed = file["series"][STEP].compression is not None
         lacking = direction_width is not None and width_in(file) is None
         return packed or lacking or not has_tables(file) or lacks_columns(file)
@@ -162,5 +169,4 @@ def _fill(
         if events:
             dataset[:] = column
     fill_tables(file, reader.inspections())
-    file["n_committed"][()] = reader.n_records
-    file["events/n_committed"][()] = len(events)
+    Counters(file).write(reader.n_records, len(events), counts_in(file))

@@ -15,8 +15,8 @@ from workbench.protocol.inspections import (
     PointColumns,
     RecordedInspection,
 )
-from workbench.record.layout import truncated
 from workbench.record.tables import DIRECTION, GROUP, LONG_TEXT, TABLES, columns_of
+from workbench.record.texts import truncated
 from workbench.record.values import text_value
 
 Columns = dict[str, Array]

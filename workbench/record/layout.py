@@ -2,6 +2,7 @@
 
 /                 attributes (text as strings, `status` of fixed length so that it can change)
 /n_committed      rows of /series that are complete; everything past it is not yet data
+/counters_crc32   checksum of this and the other counters (workbench.record.counters)
 /data/x, /data/y
 /series/<name>    first axis `step`, unlimited; every other axis has its dimension scale
 /series/n_committed   the same dataset as /n_committed, where xarray sees it
@@ -19,18 +20,17 @@ import h5py
 import numpy as np
 
 from workbench.arrays import Array
-from workbench.errors import BadInput, clean_text, unknown
+from workbench.errors import BadInput, unknown
 from workbench.measures.panel import SeriesSpec
 from workbench.protocol.status import RunStatus
-from workbench.record.chunks import chunk_shape
+from workbench.record.chunks import LARGEST_CHUNK, chunk_shape
+from workbench.record.counters import build_counters
 from workbench.record.schema import SCHEMA_VERSION, SERIES, STEP
+from workbench.record.seal import seal_attributes
 from workbench.record.tables import build_tables
+from workbench.record.texts import KIND_BYTES, STATUS_BYTES, TEXT_BYTES, truncated
+from workbench.record.values import Value
 
-Value = str | int | float | bool
-
-STATUS_BYTES = 32
-KIND_BYTES = 32
-TEXT_BYTES = 512
 LIBVER = ("v110", "v112")
 
 
@@ -78,12 +78,6 @@ def with_step(series: Sequence[SeriesLayout]) -> list[SeriesLayout]:
     return [*(given or [SeriesLayout(STEP)]), *others]
 
 
-def truncated(text: str, size: int) -> bytes:
-    """UTF-8 of at most `size` bytes, cut between characters, without control characters."""
-    raw = clean_text(text, size).encode("utf-8", "replace")
-    return raw[:size].decode("utf-8", "ignore").encode()
-
-
 def _attribute(value: Value) -> Any:
     """A value HDF5 can hold: strings without NUL or lone surrogates."""
     if isinstance(value, str):
@@ -124,7 +118,10 @@ def _build_series(
             raise BadInput(
                 f"the coordinate of axis '{dim}' has shape {values.shape}, not ({size},)."
             )
-        scales[dim] = group.create_dataset(dim, data=values)
+        chunks = values.shape if 0 < values.nbytes <= LARGEST_CHUNK else None
+        scales[dim] = group.create_dataset(
+            dim, data=values, chunks=chunks, fletcher32=chunks is not None
+        )
         scales[dim].make_scale(dim)
     for layout in with_step(series):
         spec = layout.resolved()
@@ -136,6 +133,7 @@ def _build_series(
             chunks=chunk_shape(layout.shape, dtype.itemsize, packed=packed),
             dtype=dtype,
             fillvalue=_fill(dtype),
+            fletcher32=True,
             **options,
         )
         if layout.name == STEP:
@@ -147,6 +145,7 @@ def _build_series(
         described = {"units": spec.units, "long_name": spec.long_name, "source": spec.source}
         for key, value in {**layout.attributes, **described}.items():
             dataset.attrs[key] = _attribute(value)
+        seal_attributes(dataset)
 
 
 def _build_data(group: Any, x: Array | None, y: Array | None) -> None:
@@ -179,13 +178,18 @@ def _build_events(group: Any) -> None:
     }
     for name, (dtype, fill) in kinds.items():
         group.create_dataset(
-            name, shape=(0,), maxshape=(None,), chunks=(64,), dtype=dtype, fillvalue=fill
+            name,
+            shape=(0,),
+            maxshape=(None,),
+            chunks=(64,),
+            dtype=dtype,
+            fillvalue=fill,
+            fletcher32=True,
         )
         group[name].attrs["long_name"] = f"{name} of each event"
     group["step"].make_scale("step")
     for name in ("kind", "text"):
         group[name].dims[0].attach_scale(group["step"])
-    group.create_dataset("n_committed", shape=(), dtype="i8", fillvalue=0)
 
 
 def build(
@@ -220,9 +224,8 @@ def build(
         file.attrs.create("status", raw, dtype=f"S{STATUS_BYTES}")
     group = file.create_group("series")
     _build_series(group, series, coordinates, packed=packed)
-    counter = file.create_dataset("n_committed", shape=(), dtype="i8", fillvalue=0)
-    counter.attrs["long_name"] = "rows of /series that are complete"
-    group["n_committed"] = counter
     _build_data(file.create_group("data"), x, y)
     _build_events(file.create_group("events"))
     build_tables(file, direction_width, packed=packed)
+    build_counters(file)
+    seal_attributes(file)

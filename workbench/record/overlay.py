@@ -7,6 +7,7 @@ its true size as the end of file. h5py reads through it, so that
 - a live file can be read: each opening is a snapshot, valid for the rows committed before it;
 - a header that a killed writer left half written is seen as it was before, where that can be proved
   (`workbench.record.torn`; only where asked for, as it means a look at the whole file);
+- what a journal beside a run's file holds is seen as if it were in it (`workbench.record.journal`);
 - damaged metadata fails at once (an SWMR open retries torn metadata, at growing intervals), also
   the global heaps, which have no checksum and on which HDF5 can loop for ever;
 - HDF5 never sees the reader and a writer in the same process as the same file.
@@ -22,6 +23,8 @@ from pathlib import Path
 from typing import Any
 
 from workbench.errors import StorageError, clean_text
+from workbench.record.journal import NOTHING, PAGE, pending
+from workbench.record.schema import RUN_FILE
 from workbench.record.superblock import HEAD_SIZE, check_head, is_flagged, patched_head
 from workbench.record.torn import restored_headers
 
@@ -71,33 +74,37 @@ def check_global_heap(block: memoryview, beyond: Callable[[int], bytes]) -> None
 class Overlay(io.RawIOBase):
     """A file as HDF5 should see it: flags cleared, end of file at the size when opened.
 
-    `restored`: torn headers as they were before.
+    `restored`: torn headers as they were before, in a file without a journal.
 
     Raises:
-        StorageError: the file is missing, unreadable, a folder, empty, or no HDF5 file.
+        StorageError: the file is missing, unreadable, a folder, empty, or no HDF5 file; or its journal is
+            damaged or not its.
     """
 
     def __init__(self, path: Path, *, restored: bool = False) -> None:
         super().__init__()
         self._descriptor = -1
+        self._position = 0
         name = clean_text(str(path))
         try:
             self._descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK)
+            # The journal first: a live writer empties it only when the file has it all.
+            kept = pending(path.parent, self._descriptor) if path.name == RUN_FILE else NOTHING
+            self._size = os.fstat(self._descriptor).st_size if kept.size is None else kept.size
             head = os.pread(self._descriptor, HEAD_SIZE, 0)
-            self._size = os.fstat(self._descriptor).st_size
+            head = kept.pages.get(0, head)[:HEAD_SIZE]
+            check_head(head, path)
+            self.flagged = is_flagged(head)
+            self._pages = kept.pages
+            self._patches = {0: patched_head(head, self._size)} if self.flagged else {}
+            if restored and not kept.pages:
+                self._patches |= restored_headers(self._descriptor)
         except OSError as error:
             self.close()
             raise StorageError(f"cannot read '{name}': {error.strerror}.") from error
-        try:
-            check_head(head, path)
-        except StorageError:
+        except BaseException:
             self.close()
             raise
-        self.flagged = is_flagged(head)
-        self._patches = {0: patched_head(head, self._size)} if self.flagged else {}
-        if restored:
-            self._patches |= restored_headers(self._descriptor)
-        self._position = 0
 
     def readable(self) -> bool:
         """Always: this is a reader."""
@@ -120,24 +127,34 @@ class Overlay(io.RawIOBase):
     def readinto(self, buffer: Any) -> int:
         """Fill `buffer`; what lies past the end of the file reads as zeros."""
         view = memoryview(buffer).cast("B")
+        start = self._position
+        self._fill(view, start)
+        self._position += len(view)
+        if view[:8] == _HEAP_BEGINS:
+            check_global_heap(view, lambda at: self._header_at(start + at))
+        return len(view)
+
+    def _header_at(self, place: int) -> bytes:
+        found = bytearray(16)
+        self._fill(memoryview(found), place)
+        return bytes(found)
+
+    def _fill(self, view: memoryview, start: int) -> None:
+        """What stands from a place on, the journal's pages and the patches laid over it."""
         wanted, filled = len(view), 0
         while filled < wanted:
-            count = os.preadv(self._descriptor, [view[filled:]], self._position + filled)
+            count = os.preadv(self._descriptor, [view[filled:]], start + filled)
             if count == 0:
                 view[filled:] = bytes(wanted - filled)
                 break
             filled += count
+        if self._pages:
+            for page in range(start // PAGE, -(-(start + wanted) // PAGE)):
+                content = self._pages.get(page)
+                if content is not None:
+                    _lay(content, page * PAGE, view, start)
         for place, patch in self._patches.items():
-            first = max(place, self._position)
-            last = min(place + len(patch), self._position + wanted)
-            if first < last:
-                inside = patch[first - place : last - place]
-                view[first - self._position : last - self._position] = inside
-        self._position += wanted
-        if view[:8] == _HEAP_BEGINS:
-            start = self._position - wanted
-            check_global_heap(view, lambda at: os.pread(self._descriptor, 16, start + at))
-        return wanted
+            _lay(patch, place, view, start)
 
     def close(self) -> None:
         """Give the descriptor back."""
@@ -145,6 +162,13 @@ class Overlay(io.RawIOBase):
             os.close(self._descriptor)
             self._descriptor = -1
         super().close()
+
+
+def _lay(patch: bytes, place: int, view: memoryview, start: int) -> None:
+    """Lay the bytes of a place over those of `view`, which begins at `start`."""
+    first, last = max(place, start), min(place + len(patch), start + len(view))
+    if first < last:
+        view[first - start : last - start] = patch[first - place : last - place]
 
 
 @contextmanager

@@ -3,11 +3,14 @@
 The file is read through `workbench.record.overlay`, so a killed writer's file needs no recovery to
 be looked at, and a live one no SWMR. A reader shows the records that were committed when it was
 opened or last refreshed. Whatever is wrong with a file becomes one `StorageError` sentence.
+
+Several threads may use one reader: it lets one of them at the file at a time, the others wait.
 """
 
 from __future__ import annotations
 
 import math
+import threading
 import time
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
@@ -23,18 +26,21 @@ from workbench.measures.panel import SeriesSpec
 from workbench.protocol.events import RunEvent
 from workbench.protocol.inspections import RecordedInspection
 from workbench.protocol.status import RunStatus, status_of
-from workbench.record.layout import SeriesLayout, Value
+from workbench.record.counters import Counters
+from workbench.record.layout import SeriesLayout
 from workbench.record.lock import is_alive
 from workbench.record.overlay import Overlay, reading
+from workbench.record.plain import dataset_at, group_at, require_plain_dataset
 from workbench.record.schema import (
     RUN_FILE,
     SCHEMA_VERSION,
     SERIES,
     STEP,
 )
-from workbench.record.table_files import NONE, Counts, counts_in, read_inspections
+from workbench.record.seal import CHECKSUM, require_seal
+from workbench.record.table_files import NONE, Counts, read_inspections
 from workbench.record.tables import width_in
-from workbench.record.values import attribute_value, root_attributes, text_value
+from workbench.record.values import Value, attribute_value, root_attributes, text_value
 
 BLOCK_BYTES = 8 * 1024 * 1024
 _ATTEMPTS = 6
@@ -48,6 +54,7 @@ _OWN_ATTRIBUTES = frozenset(
         "REFERENCE_LIST",
         "DIMENSION_LIST",
         "DIMENSION_LABELS",
+        CHECKSUM,
     }
 )
 T = TypeVar("T")
@@ -86,6 +93,7 @@ class RunReader:
         self._source: Overlay | None = None
         self._file: Any = None
         self._series: dict[str, Any] = {}
+        self._alone = threading.RLock()
         self._names = clean_text(str(self.path))
         self._restored = False
         self.refresh()
@@ -129,14 +137,10 @@ class RunReader:
         Raises:
             BadInput: the run has no such series.
         """
-        dataset = self._dataset(name)
-        with reading(self.path):
-            dims = tuple(
-                dataset.dims[axis][0].name.rsplit("/", 1)[-1]
-                if len(dataset.dims[axis])
-                else f"{name}_axis_{axis}"
-                for axis in range(1, dataset.ndim)
-            )
+        with self._alone, reading(self.path):
+            dataset = self._dataset(name)
+            self._require_seal(dataset)
+            dims = tuple(_axis_name(dataset, name, axis) for axis in range(1, dataset.ndim))
             text = {
                 key: text_value(dataset.attrs.get(key, ""))
                 for key in ("units", "long_name", "source")
@@ -145,8 +149,9 @@ class RunReader:
 
     def layout(self, name: str) -> SeriesLayout:
         """A series as it would be laid out again, extra attributes included."""
-        dataset = self._dataset(name)
-        with reading(self.path):
+        with self._alone, reading(self.path):
+            dataset = self._dataset(name)
+            self._require_seal(dataset)
             found = {
                 key: attribute_value(dataset.attrs[key])
                 for key in dataset.attrs
@@ -159,14 +164,15 @@ class RunReader:
         """The values along an axis, or None if the file has none."""
 
         def load() -> Array | None:
-            dataset = self._file["series"].get(dim)
+            dataset = dataset_at(self._file["series"], dim)
             return None if dataset is None or dataset.ndim != 1 else np.asarray(dataset[()])
 
         return self._retried(load)
 
     def shape(self, name: str) -> tuple[int, ...]:
         """The shape of all committed records of a series."""
-        return (self.n_records, *self._dataset(name).shape[1:])
+        with self._alone:
+            return (self.n_records, *self._dataset(name).shape[1:])
 
     def read(self, name: str, rows: slice | Array | None = None) -> Array:
         """Committed records of a series, first axis the records chosen.
@@ -196,8 +202,9 @@ class RunReader:
 
     def blocks(self, name: str) -> Iterator[tuple[int, Array]]:
         """All committed records in blocks of at most about 8 MiB: (first index, block)."""
-        dataset = self._dataset(name)
-        row = dataset.dtype.itemsize * math.prod(dataset.shape[1:])
+        with self._alone:
+            dataset = self._dataset(name)
+            row = dataset.dtype.itemsize * math.prod(dataset.shape[1:])
         rows = max(1, BLOCK_BYTES // max(1, row))
         for start in range(0, self.n_records, rows):
             yield start, self.read(name, slice(start, start + rows))
@@ -206,10 +213,12 @@ class RunReader:
         """The committed events, in the order they happened."""
 
         def load() -> list[RunEvent]:
-            group = self._file.get("events")
-            if group is None or not self._n_events:
+            if not self._n_events:
                 return []
-            columns = [group[name][: self._n_events] for name in ("step", "kind", "text")]
+            held = [dataset_at(self._file, f"events/{name}") for name in ("step", "kind", "text")]
+            if not all(0 <= self._n_events <= len(column) for column in held):
+                raise ValueError(f"it counts {self._n_events} events and holds fewer")
+            columns = [column[: self._n_events] for column in held]
             return [
                 RunEvent(int(step), text_value(kind, 64), text_value(text, 1000))
                 for step, kind, text in zip(*columns, strict=True)
@@ -241,7 +250,7 @@ class RunReader:
         """The number of samples of the data set, without reading them."""
 
         def load() -> int | None:
-            dataset = self._file.get("data/x")
+            dataset = dataset_at(self._file, "data/x")
             return None if dataset is None or not dataset.ndim else int(dataset.shape[0])
 
         return self._retried(load)
@@ -253,13 +262,14 @@ class RunReader:
 
     def close(self) -> None:
         """Let the file go; twice is once."""
-        file, self._file, self._series = self._file, None, {}
-        source, self._source = self._source, None
-        if file is not None:
-            with reading(self.path):
-                file.close()
-        if source is not None:
-            source.close()
+        with self._alone:
+            file, self._file, self._series = self._file, None, {}
+            source, self._source = self._source, None
+            if file is not None:
+                with reading(self.path):
+                    file.close()
+            if source is not None:
+                source.close()
 
     def __enter__(self) -> RunReader:
         return self
@@ -302,12 +312,13 @@ class RunReader:
                     f"'{self._names}' is damaged: it counts {self.n_records} records and "
                     f"'{name}' holds {dataset.shape[0]}."
                 )
+            require_plain_dataset(dataset, name)
             self._series[name] = dataset
         return self._series[name]
 
     def _data(self, name: str) -> Array | None:
         def load() -> Array | None:
-            dataset = self._file.get(f"data/{name}")
+            dataset = dataset_at(self._file, f"data/{name}")
             return None if dataset is None else np.asarray(dataset[()])
 
         return self._retried(load)
@@ -317,22 +328,24 @@ class RunReader:
 
         At last, and at once where nobody writes, with torn headers as they were before.
         """
-        tries = _ATTEMPTS if self.live else 1
-        while True:
-            try:
-                with reading(self.path):
-                    if reopen and self._file is None:
-                        self._open()
-                    return action()
-            except StorageError:
-                tries -= 1
-                if self._restored:
-                    raise
-                if tries:
-                    time.sleep(0.02 * (_ATTEMPTS - tries))
-                else:
-                    self._restored = True
-                self.close()
+        with self._alone:
+            tries = None
+            while True:
+                try:
+                    with reading(self.path):
+                        if reopen and self._file is None:
+                            self._open()
+                        return action()
+                except StorageError:
+                    if self._restored:
+                        raise
+                    tries = (_ATTEMPTS if self.live else 1) if tries is None else tries
+                    tries -= 1
+                    if tries:
+                        time.sleep(0.02 * (_ATTEMPTS - tries))
+                    else:
+                        self._restored = True
+                    self.close()
 
     def _open(self) -> int:
         """Open a fresh snapshot.
@@ -343,7 +356,7 @@ class RunReader:
         counts = None
         if self.live:
             with Overlay(self.path) as source, h5py.File(source, "r") as file:
-                counts = _counts(file)
+                counts = self._counts(file)
         self.close()
         source = Overlay(self.path, restored=self._restored)
         try:
@@ -351,7 +364,7 @@ class RunReader:
             self._source, self._file = source, file
             self._check(file)
             self.attributes = MappingProxyType(root_attributes(file))
-            self.n_records, self._n_events, self._kept_counts = counts or _counts(file)
+            self.n_records, self._n_events, self._kept_counts = counts or self._counts(file)
             if self._find(STEP) is None:
                 raise StorageError(f"'{self._names}' is damaged: its step numbers are missing.")
         except BaseException:
@@ -360,9 +373,16 @@ class RunReader:
             raise
         return self.n_records
 
+    def _counts(self, file: Any) -> tuple[int, int, Counts]:
+        """Committed records and events, and rows of the tables of inspections."""
+        try:
+            return Counters(file).read()
+        except StorageError as error:
+            raise StorageError(f"'{self._names}' is damaged: {error}") from error
+
     def _check(self, file: Any) -> None:
-        group = file.get("series")
-        if not isinstance(group, h5py.Group) or STEP not in group or "n_committed" not in file:
+        group = group_at(file, "series")
+        if group is None or STEP not in group or "n_committed" not in file:
             raise StorageError(f"'{self._names}' is an HDF5 file but no run: it has no records.")
         version = int(file.attrs.get("schema_version", 0))
         if version > SCHEMA_VERSION:
@@ -370,13 +390,24 @@ class RunReader:
                 f"'{self._names}' was written by a later workbench (schema {version}; this one "
                 f"reads up to {SCHEMA_VERSION})."
             )
+        self._require_seal(file)
+
+    def _require_seal(self, held: Any) -> None:
+        try:
+            require_seal(held)
+        except StorageError as error:
+            raise StorageError(f"'{self._names}' is damaged: {error}") from error
 
 
-def _counts(file: Any) -> tuple[int, int, Counts]:
-    """Committed records and events, and rows of the tables of inspections."""
-    events = file.get("events/n_committed")
-    n_events = 0 if events is None else int(events[()])
-    return int(file["n_committed"][()]), n_events, counts_in(file)
+def _axis_name(dataset: Any, name: str, axis: int) -> str:
+    """What a series' axis is called in its file."""
+    scales = dataset.dims[axis]
+    if not len(scales):
+        return f"{name}_axis_{axis}"
+    if scales[0].shape != (dataset.shape[axis],):
+        raise ValueError(f"axis {axis} of '{name}' is not as long as what it is numbered by")
+    found = scales[0].name.rsplit("/", 1)[-1]
+    return found if found and found == clean_text(found, 80) else f"{name}_axis_{axis}"
 
 
 def _pick(dataset: Any, index: Array) -> Array:

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import numpy as np
 
-from workbench.errors import StorageError, WorkbenchError, clean_text
+from workbench.errors import RecordingGone, StorageError, WorkbenchError, clean_text
 from workbench.protocol.events import (
     Checkpointed,
     Event,
@@ -22,7 +22,9 @@ from workbench.protocol.events import (
     Told,
 )
 from workbench.protocol.status import RunStatus
+from workbench.record.beside import keep_beside
 from workbench.record.checkpoint import prune_checkpoints, save_checkpoint
+from workbench.record.lock import RunLock
 from workbench.record.schema import STEP
 from workbench.record.store import RunStore
 
@@ -32,7 +34,8 @@ class Recorder:
 
     Rows are committed before the checkpoint that follows them is written, so a checkpoint never knows
     of records that the file lacks. After a failed write the next call reopens the file and carries over
-    what the failed store had taken.
+    what the failed store had taken. Where the file was deleted or replaced, all that the run has goes to a
+    new folder beside it, and so does what still comes.
     """
 
     def __init__(
@@ -45,6 +48,7 @@ class Recorder:
         self.warning: str | None = None
         self._broken = False
         self._said: Event | None = None
+        self._moved_lock: RunLock | None = None
 
     def __call__(self, event: Event) -> None:
         """Record one event; raises StorageError when it cannot be."""
@@ -55,6 +59,8 @@ class Recorder:
             if self._broken:
                 self._mend()
             self._record(event)
+        except RecordingGone as error:
+            raise self._move(error) from error
         except StorageError:
             self._broken = True
             raise
@@ -117,6 +123,21 @@ class Recorder:
         self.store = mended
         self._broken = False
 
+    def _move(self, gone: RecordingGone) -> RecordingGone:
+        """Keep everything in a new folder and write there from now on; the sentence that says so."""
+        try:
+            place = keep_beside(self.store)
+            self._moved_lock = RunLock(place)
+            self._moved_lock.acquire()
+            self.store, self.folder = RunStore.reopen(place), place
+        except StorageError as error:
+            self._broken = True
+            return RecordingGone(f"{gone} What it has could not be kept: {error}")
+        return RecordingGone(
+            f"{gone} All its {self.store.n_committed:,} records and its state are kept in "
+            f"'{clean_text(str(place))}'; go on with: workbench resume {clean_text(str(place))}"
+        )
+
     def _failed(self, event: Failed) -> None:
         """Say so in the file if it still takes it; the error itself is told elsewhere."""
         try:
@@ -125,3 +146,6 @@ class Recorder:
             self.store.close()
         except WorkbenchError as error:
             self.warning = str(error)
+        finally:
+            if self._moved_lock is not None:
+                self._moved_lock.release()

@@ -1,13 +1,14 @@
 """The writer of `run.h5`, and the protocol that keeps every acknowledged record.
 
 The file is built whole under another name, fsynced, renamed, reopened and switched to SWMR; from
-then on nothing but rows and two counters is written. A commit appends to every dataset, flushes,
-writes the counters, flushes: a reader or a resume that trusts `[:n_committed]` therefore never
-sees a row that is not there, whenever the process is killed. `commit(sync=True)`, and every few
-seconds any commit, also fsyncs between and after the two, for power cuts.
+then on nothing but rows and counters is written. A commit appends to every dataset, flushes,
+writes the counters, flushes, and what this changed in the file goes to a journal beside it as one frame
+(`workbench.record.journaled`): a kill or a power cut at any byte leaves the run as it was after some
+commit, `run.h5` torn or not. `commit(sync=True)`, and every few seconds any commit, also puts it into
+`run.h5` and fsyncs, for power cuts.
 
-The first failing write ends the recording: HDF5 reports a full disk once and then seems to go on,
-so the store lets the file go as it is and refuses everything until `reopen`.
+The first failing write ends the recording: the store lets the file go as its last commit left it and
+refuses everything until `reopen`. Every commit looks whether `run.h5` is still the file that is written.
 
 The caller holds the run's lock (`workbench.record.lock`) and uses a store from one thread at a
 time. To look at a run while it is recorded, from a notebook (the counter first: every shape that
@@ -23,9 +24,9 @@ killed is resumed first, or exported.
 
 from __future__ import annotations
 
-import os
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
@@ -34,7 +35,7 @@ import h5py
 import numpy as np
 
 from workbench.arrays import Array
-from workbench.errors import BadInput, StorageError, clean_text
+from workbench.errors import BadInput, ClaimLost, RecordingGone, StorageError, clean_text
 from workbench.protocol.inspections import ForecastOutcome, RecordedInspection
 from workbench.protocol.status import RunStatus, status_of
 from workbench.record import compact
@@ -42,18 +43,20 @@ from workbench.record.atomic import put_in_place, write_error
 from workbench.record.buffer import Buffer, checked_rows
 from workbench.record.column import Column
 from workbench.record.compact import Progress
-from workbench.record.handle import abandon, created, open_for_appending
+from workbench.record.counters import Counters
+from workbench.record.handle import created, let_go, open_for_appending
+from workbench.record.journaled import JournaledFile
 from workbench.record.layout import (
-    STATUS_BYTES,
     SeriesLayout,
-    Value,
     build,
-    truncated,
 )
+from workbench.record.lock import claim_on
 from workbench.record.overlay import H5_ERRORS, reading
 from workbench.record.schema import RUN_FILE, STEP
 from workbench.record.superblock import recover
 from workbench.record.table_files import Counts, TableWriter
+from workbench.record.texts import STATUS_BYTES, truncated
+from workbench.record.values import Value
 
 BUILD_NAME = ".run.h5.tmp"
 COMPACT_NAME = ".run.h5.compact.tmp"
@@ -69,26 +72,27 @@ class RunStore:
         path: its `run.h5`.
         n_committed: rows that are on disk for good: what may be acknowledged.
         last_step: the last appended step, -1 before the first.
+        gone: whether `run.h5` was found deleted or replaced; `keep_beside` then saves what there is.
     """
 
-    def __init__(self, folder: Path, file: Any) -> None:
+    def __init__(self, folder: Path, file: Any, under: JournaledFile) -> None:
         self.folder = folder
         self.path = folder / RUN_FILE
         self._file: Any = file
+        self._under = under
         self._failure: str | None = None
+        self.gone = False
+        self._claim = claim_on(folder)
         group = file["series"]
         self._series = {
             name: Column(dataset)
             for name, dataset in group.items()
             if dataset.maxshape[:1] == (None,)
         }
-        self._rows_counter: Any = file["n_committed"]
+        self._counters = Counters(file)
         self._events = {key: Column(file["events"][key]) for key in ("step", "kind", "text")}
-        self._events_counter: Any = file["events"]["n_committed"]
         self._tables = TableWriter(file)
-        self._descriptor: int = file.id.get_vfd_handle()
-        self.n_committed = int(self._rows_counter[()])
-        self._n_events = int(self._events_counter[()])
+        self.n_committed, self._n_events, self._n_kept = self._counters.read()
         shortest = min(column.length for column in self._series.values())
         if not 0 <= self.n_committed <= shortest:
             raise StorageError(
@@ -166,6 +170,8 @@ class RunStore:
         folder = Path(folder)
         path = folder / RUN_FILE
         temporary = folder / BUILD_NAME
+        if (claim := claim_on(folder)) is not None:
+            claim.check()
         recover(path)
         try:
             for leftover in (BUILD_NAME, COMPACT_NAME):
@@ -188,11 +194,11 @@ class RunStore:
 
     @classmethod
     def _opened(cls, folder: Path) -> Self:
-        file = open_for_appending(folder / RUN_FILE)
+        file, under = open_for_appending(folder / RUN_FILE)
         try:
-            return cls(folder, file)
+            return cls(folder, file, under)
         except BaseException:
-            abandon(file)
+            let_go(file, under)
             raise
 
     def append(self, rows: Mapping[str, Array]) -> None:
@@ -228,15 +234,15 @@ class RunStore:
         """Write what was taken; when this returns it survives the process, synced also the power.
 
         Raises:
+            RecordingGone: run.h5 was deleted or replaced; `keep_beside` saves what the run has.
             StorageError: a write failed; nothing since the last commit is acknowledged.
         """
         self._refuse_if_ended()
-        sync = sync or time.monotonic() - self._synced_at >= SYNC_SECONDS
-        try:
-            self._commit(sync)
-        except H5_ERRORS as error:
-            raise self._failed(error) from error
-        self._buffer.clear()
+        with self._writing():
+            counts = self._write_rows()
+            self._commit(*counts)
+            self._buffer.clear()
+            self._sync(sync)
 
     def truncate(self, step: int, *, past: int | None = None) -> None:
         """Forget records with steps ≥ `step`; events and inspections from the first one past the
@@ -248,17 +254,15 @@ class RunStore:
             StorageError: a write failed.
         """
         self.commit()
-        try:
+        with self._writing():
             steps = self._series[STEP].read(0, self.n_committed)
             kept = int(np.searchsorted(steps, step, side="left"))
             past = step if past is None else past
             later = self._events["step"].read(0, self._n_events) > past
             kept_events = int(later.argmax()) if later.any() else self._n_events
-            self._write_counters(kept, kept_events, self._tables.until(past))
-            os.fsync(self._descriptor)
+            self._commit(kept, kept_events, self._tables.until(past))
+            self._sync(True)
             self.last_step = int(steps[kept - 1]) if kept else -1
-        except H5_ERRORS as error:
-            raise self._failed(error) from error
 
     def set_status(self, status: RunStatus) -> None:
         """Change the stored `status` (at most 32 bytes) and flush.
@@ -267,11 +271,10 @@ class RunStore:
         """
         self._refuse_if_ended()
         raw = np.array(truncated(status.value, STATUS_BYTES), dtype=f"S{STATUS_BYTES}")
-        try:
+        with self._writing():
             h5py.h5a.open(self._file.id, b"status").write(raw)
             self._file.flush()
-        except H5_ERRORS as error:
-            raise self._failed(error) from error
+            self._under.append()
 
     def carry_over(self, failed: RunStore) -> None:
         """Append what an earlier store of the same run took and could not write.
@@ -287,7 +290,7 @@ class RunStore:
             self.append({name: values[new] for name, values in rows.items()})
         if self._n_events == failed._n_events:
             self._buffer.events.extend(failed._buffer.events)
-        if self._tables.counts == failed._tables.counts:
+        if self._n_kept == failed._n_kept:
             self._buffer.kept.extend(failed._buffer.kept)
         self.commit(sync=True)
         failed._buffer.clear()
@@ -308,18 +311,25 @@ class RunStore:
         """
         self.commit(sync=True)
         self.set_status(status)
-        self.close()
+        self._end()
         temporary = self.folder / COMPACT_NAME
         try:
             compact.copy_file(self.path, temporary, packed=True, status=status, progress=progress)
             compact.compare(self.path, temporary)
+            with self._writing():
+                self._under.require_in_place()
+            if self._claim is not None:
+                self._claim.check()
             put_in_place(temporary, self.path)
-        except StorageError as error:
-            return str(error)
-        except OSError as error:
-            return str(write_error(temporary, error))
+        except (StorageError, OSError) as error:
+            with self._writing():
+                self._under.require_in_place()
+            return str(error if isinstance(error, StorageError) else write_error(temporary, error))
         finally:
-            temporary.unlink(missing_ok=True)
+            with suppress(OSError):
+                temporary.unlink(missing_ok=True)
+            if not self.gone:
+                self._under.close()
         return None
 
     def close(self) -> None:
@@ -330,11 +340,29 @@ class RunStore:
         if self._file is None:
             return
         self.commit(sync=True)
-        file, self._file = self._file, None
+        self._end()
+        self._under.close()
+
+    def keep_beside(self, target: Path) -> None:
+        """Write what a recording whose file is gone has, every record taken included, to a new file.
+
+        Raises:
+            StorageError: it cannot be written.
+        """
         try:
-            file.close()
-        except H5_ERRORS as error:
-            raise self._failed(error) from error
+            self._under.copy_to(target)
+        except OSError as error:
+            raise write_error(target, error) from error
+        finally:
+            self._let_go()
+
+    def _end(self) -> None:
+        """Close the HDF5 file, all of it in place; what is under it stays open."""
+        with self._writing():
+            self._file.close()
+            self._under.append()
+            self._under.apply()
+        self._file = None
 
     def __enter__(self) -> Self:
         return self
@@ -353,8 +381,19 @@ class RunStore:
             raise StorageError(self._failure)
         if self._file is None:
             raise StorageError(f"the recording of '{clean_text(self.folder.name)}' is closed.")
+        try:
+            if self._claim is not None:
+                self._claim.check()
+        except (ClaimLost, StorageError) as error:
+            with self._writing():
+                if not self.path.exists():  # the heartbeat went with the folder
+                    self._under.require_in_place()
+            self._failure = str(error)
+            self._let_go()
+            raise
 
-    def _commit(self, sync: bool) -> None:
+    def _write_rows(self) -> tuple[int, int, Counts]:
+        """Give HDF5 what was taken; how many rows, events and rows of tables there are with it."""
         buffer = self._buffer
         if buffer.rows:
             for name, column in self._series.items():
@@ -365,27 +404,37 @@ class RunStore:
         counts = self._tables.write(buffer.kept)
         if buffer.rows or buffer.events or buffer.kept:
             self._file.flush()
-            if sync:
-                os.fsync(self._descriptor)
-            self._write_counters(
-                self.n_committed + buffer.rows, self._n_events + len(buffer.events), counts
-            )
-        if sync:
-            os.fsync(self._descriptor)
+        return self.n_committed + buffer.rows, self._n_events + len(buffer.events), counts
+
+    def _commit(self, rows: int, events: int, tables: Counts) -> None:
+        """Count what was written, and make one frame of all of it."""
+        if (rows, events, tables) == (self.n_committed, self._n_events, self._n_kept):
+            return
+        self._tables.count(tables)
+        self._counters.write(rows, events, tables)
+        self._file.flush()
+        self._under.append()
+        self.n_committed, self._n_events, self._n_kept = rows, events, tables
+
+    def _sync(self, now: bool) -> None:
+        """Put what is committed into the file, where that is due."""
+        if now or self._under.is_long or time.monotonic() - self._synced_at >= SYNC_SECONDS:
+            self._under.apply()
             self._synced_at = time.monotonic()
 
-    def _write_counters(self, rows: int, events: int, tables: Counts) -> None:
-        self._rows_counter[()] = rows
-        self._events_counter[()] = events
-        self._tables.count(tables)
-        self._file.flush()
-        self.n_committed, self._n_events = rows, events
+    @contextmanager
+    def _writing(self) -> Iterator[None]:
+        """Remember the first failure inside and let the file go as its last commit left it."""
+        try:
+            yield
+        except (*H5_ERRORS, RecordingGone) as error:
+            self.gone = isinstance(error, RecordingGone)
+            failure = error if isinstance(error, RecordingGone) else write_error(self.path, error)
+            self._failure = self._failure or str(failure)
+            if not self.gone:
+                self._let_go()
+            raise failure from error
 
-    def _failed(self, error: BaseException) -> StorageError:
-        """Remember the first failure and let the file go as it is."""
-        failure = write_error(self.path, error)
-        self._failure = self._failure or str(failure)
+    def _let_go(self) -> None:
         file, self._file = self._file, None
-        if file is not None:
-            abandon(file)
-        return failure
+        let_go(file, self._under)

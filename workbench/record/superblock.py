@@ -5,23 +5,25 @@ Layout of a version 3 superblock at offset 0 (48 bytes, little-endian): 0–7 si
 28–35 end of file, 36–43 root header, 44–47 Jenkins lookup3 checksum of bytes 0–43.
 
 A killed writer leaves the flags set, and every plain open then fails. `patched_head` gives the
-bytes the file should start with; `recover` writes them, and headers that were torn
-(`workbench.record.torn`). Only whoever holds the run's lock may
+bytes the file should start with; `recover` writes them, what a journal holds
+(`workbench.record.journal`), and in files without one headers that were torn (`workbench.record.torn`).
+Only whoever holds the run's lock may
 write; everyone else reads through `workbench.record.overlay`.
 """
 
 from __future__ import annotations
 
-import os
 from pathlib import Path
 
 from workbench.errors import StorageError, clean_text
+from workbench.record.journaled import JournaledFile
 from workbench.record.lookup3 import lookup3
 from workbench.record.torn import restored_headers
 
 SIGNATURE = b"\x89HDF\r\n\x1a\n"
 HEAD_SIZE = 48
 _VERSION_WITH_FLAGS = 3
+_WRITING, _SWMR = 1, 4
 
 
 def check_head(head: bytes, path: Path) -> None:
@@ -61,11 +63,23 @@ def patched_head(head: bytes, end_of_file: int) -> bytes:
     return bytes(patched)
 
 
-def recover(path: Path) -> bool:
-    """Clear a killed writer's flags in place, put torn headers back, and fsync.
+def marked_head(written: bytes) -> bytes:
+    """A superblock as a file under SWMR has it: through a file object HDF5 leaves out one of the two flags
+    that other processes' SWMR readers ask for.
+    """
+    if not has_valid_checksum(written) or not written[11] & _SWMR:
+        return written
+    head = bytearray(written[:HEAD_SIZE])
+    head[11] |= _WRITING
+    head[44:48] = lookup3(bytes(head[:44])).to_bytes(4, "little")
+    return bytes(head) + written[HEAD_SIZE:]
 
-    The caller holds the run's lock. A file without either is left alone. A superblock whose checksum
-    is wrong is left alone too: writing a fresh checksum over it would hide the damage.
+
+def recover(path: Path) -> bool:
+    """Put what the journal holds into the file, clear a killed writer's flags, put torn headers back.
+
+    The caller holds the run's lock. A file without any of these is left alone. A superblock whose
+    checksum is wrong is left alone too: writing a fresh checksum over it would hide the damage.
 
     Returns:
         True if the file was changed.
@@ -75,24 +89,23 @@ def recover(path: Path) -> bool:
     """
     name = clean_text(str(path))
     try:
-        descriptor = os.open(path, os.O_RDWR | os.O_CLOEXEC)
+        file = JournaledFile(path)
     except OSError as error:
         raise StorageError(f"cannot open '{name}' to recover it: {error.strerror}.") from error
     try:
-        head = os.pread(descriptor, HEAD_SIZE, 0)
+        head = file.bytes_at(0, HEAD_SIZE)
         check_head(head, path)
         if head[8:9] == bytes([_VERSION_WITH_FLAGS]) and not has_valid_checksum(head):
             raise StorageError(f"'{name}' is damaged: its superblock checksum does not hold.")
-        torn = restored_headers(descriptor)
+        torn = {} if file.replayed else restored_headers(file.descriptor)
         for place, header in torn.items():
-            os.pwrite(descriptor, header, place)
+            file.write_at(place, header)
         if is_flagged(head):
-            os.pwrite(descriptor, patched_head(head, os.fstat(descriptor).st_size), 0)
-        elif not torn:
-            return False
-        os.fsync(descriptor)
+            file.write_at(0, patched_head(head, file.size))
+        file.append()
+        file.apply()
     except OSError as error:
         raise StorageError(f"cannot recover '{name}': {error.strerror}.") from error
     finally:
-        os.close(descriptor)
-    return True
+        file.close()
+    return file.replayed or bool(torn) or is_flagged(head)

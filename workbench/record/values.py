@@ -7,7 +7,9 @@ from typing import Any
 import numpy as np
 
 from workbench.errors import clean_text
-from workbench.record.layout import Value
+from workbench.record.seal import CHECKSUM
+
+Value = str | int | float | bool
 
 LONG_TEXT = 1_000_000
 
@@ -36,9 +38,11 @@ def attribute_value(value: Any) -> Value | None:
 
 
 def root_attributes(file: Any) -> dict[str, Value]:
-    """The root attributes that are scalars; `config` keeps its lines."""
+    """The root attributes that are scalars, their checksum left out; `config` keeps its lines."""
     found: dict[str, Value] = {}
     for key in file.attrs:
+        if key == CHECKSUM:
+            continue
         raw = file.attrs[key]
         value = attribute_value(raw)
         if value is not None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from functools import cached_property
 from pathlib import Path
+from stat import S_ISREG
 from types import TracebackType
 from typing import TYPE_CHECKING
 
@@ -13,7 +14,7 @@ from workbench.arrays import Array, Float, Int
 from workbench.config.run import RunConfig
 from workbench.config.toml import parse_config, parse_toml, read_toml
 from workbench.data.dataset import Dataset
-from workbench.errors import BadInput, StorageError
+from workbench.errors import BadInput, StorageError, clean_text
 from workbench.record.checkpoint import Checkpoint, list_checkpoints, load_checkpoint
 from workbench.record.history import History
 from workbench.record.reader import RunReader
@@ -87,13 +88,17 @@ class StoredRun:
         """What it goes on with: its config.toml, else the text in its file."""
         path = self.folder / CONFIG_FILE
         try:
-            path.lstat()
+            is_file = S_ISREG(path.lstat().st_mode) or path.is_file()
         except FileNotFoundError:
             name = self.folder.name
             text = self.reader.config_text
             return parse_config(parse_toml(text, f"the configuration in {name}"), name)
         except OSError:
-            pass  # It may say something else than the file: whoever reads it says why it cannot.
+            is_file = (
+                True  # It may say something else than run.h5: whoever reads it says why it cannot.
+            )
+        if not is_file and not path.is_dir():
+            raise StorageError(f"'{clean_text(str(path))}' is no file; a configuration is needed.")
         return parse_config(read_toml(path), str(path))
 
     @cached_property
