@@ -26,6 +26,7 @@ import h5py
 
 from workbench.presets import load_config
 from workbench.record.index import INDEX_FILE
+from workbench.record.seal import seal_attributes
 from workbench.run.session import Session
 
 FIRST = datetime(2026, 1, 1, tzinfo=UTC)
@@ -59,6 +60,7 @@ def copy(original: Path, runs: Path, number: int) -> None:
         opened.attrs["created"] = moment.isoformat(timespec="milliseconds")
         if number % 100 == 11 or number < LIVE:
             opened.attrs["status"] = "running"
+        seal_attributes(opened)
     if number % 100 == 12:
         with open(file, "r+b") as stream:
             stream.seek(64)
