@@ -9,6 +9,7 @@ import typer
 
 from commands import formats
 from commands.options import Json, Run, RunsDir, runs_folder
+from workbench.errors import clean_text
 
 if TYPE_CHECKING:
     from workbench.protocol.inspections import RecordedInspection
@@ -16,6 +17,7 @@ if TYPE_CHECKING:
 
 LAST_EVENTS = 20
 LONG_LIST = 12
+LONGEST_LINE = 10_000
 
 
 def show(run: Run, runs_dir: RunsDir = None, as_json: Json = False) -> None:
@@ -58,6 +60,7 @@ def describe(reader: RunReader) -> dict[str, Any]:
         "run_id": str(attributes.pop("run_id", reader.folder.name)),
         "path": str(reader.folder),
         "status": reader.status,
+        "writer": _writer(reader),
         "step": int(reader.read(STEP, slice(-1, None))[0]) if count else None,
         "steps": steps if steps is not None else attributes.get("steps"),
         "records": count,
@@ -73,6 +76,21 @@ def describe(reader: RunReader) -> dict[str, Any]:
         "checkpoints_unreadable": unreadable,
         "files": [{"name": name, "bytes": n} for name, n in _files(reader.folder)],
     }
+
+
+def _writer(reader: RunReader) -> dict[str, Any] | None:
+    """Who writes the run, or wrote it when it was lost, and the last sign of life; None once it has ended."""
+    from workbench.protocol.status import RunStatus
+    from workbench.record.heartbeat import last_seen
+    from workbench.record.lock import lock_holder
+
+    status = reader.status
+    holder = lock_holder(reader.folder) if status.needs_writer or status is RunStatus.LOST else None
+    if holder is None:
+        return None
+    seen = f"{last_seen(holder.seen)} " if holder.seen else ""
+    text = f"{seen}on {holder.host} (pid {holder.pid})"
+    return {"pid": holder.pid, "host": holder.host, "last_seen": holder.seen, "text": text}
 
 
 def _inspection(kept: RecordedInspection) -> dict[str, Any]:
@@ -160,11 +178,12 @@ def as_lines(found: dict[str, Any]) -> list[str]:
         found["run_id"],
         f"  {found['status']}  step {formats.progress(found['step'], found['steps'])}"
         f"  {found['records']:,} records",
+        *([f"  {found['writer']['text']}"] if found["writer"] else []),
         f"  {found['path']}",
         "",
     ]
     skipped = {"config", "config_text", "series", "events", "events_total", "checkpoints", "files"}
-    skipped |= {"inspections", "checkpoints_unreadable"}
+    skipped |= {"inspections", "checkpoints_unreadable", "writer"}
     skipped |= {"run_id", "path", "status", "step", "steps", "records"}
     facts = {key: value for key, value in found.items() if key not in skipped and value != ""}
     width = max(len(key) for key in [*facts, ""])
@@ -185,7 +204,8 @@ def as_lines(found: dict[str, Any]) -> list[str]:
         "files",
         *(f"  {formats.size(f['bytes']):>9}  {f['name']}" for f in found["files"]),
     ]
-    return lines
+    # Names of files and folders too are somebody's.
+    return [clean_text(line, LONGEST_LINE) for line in lines]
 
 
 def _configuration(config: dict[str, Any]) -> list[str]:

@@ -51,6 +51,10 @@ class RunBusy(BadInput):
     """Another process is writing the run."""
 
 
+class ClaimLost(WorkbenchError):
+    """Another process has taken the run over: this one writes nothing more to it."""
+
+
 MANY_OPTIONS = 40
 
 

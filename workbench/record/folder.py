@@ -1,6 +1,7 @@
 """The runs folder: how runs are named, made, listed and found.
 
-<runs dir>/<yyyymmdd-hhmmss>-<slug>-<4 hex>/   config.toml  run.h5  run.lock  checkpoints/  log.txt
+<runs dir>/<yyyymmdd-hhmmss>-<slug>-<4 hex>/   config.toml  run.h5  run.lock  run.heartbeat  checkpoints/
+                                             log.txt
 """
 
 from __future__ import annotations

@@ -23,7 +23,10 @@ class LogFile:
         """`2026-01-31 12:00:00  step 1,000  paused  asked`."""
         now = datetime.now().astimezone().strftime("%Y-%m-%d %H:%M:%S")
         try:
-            with self.path.open("a", encoding="utf-8") as file:
+            # Neither through a link, nor into a pipe that nobody reads.
+            flags = os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC
+            descriptor = os.open(self.path, flags | os.O_NOFOLLOW | os.O_NONBLOCK, 0o644)
+            with open(descriptor, "a", encoding="utf-8") as file:
                 full = file.tell() > LARGEST
                 file.write(f"{now}  step {step:,}  {kind}  {clean_text(text)}".rstrip() + "\n")
             if full:

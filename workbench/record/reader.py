@@ -30,13 +30,16 @@ from workbench.record.counters import Counters
 from workbench.record.layout import SeriesLayout
 from workbench.record.lock import is_alive
 from workbench.record.overlay import Overlay, reading
+from workbench.record.plain import dataset_at, group_at, require_plain_dataset
+from workbench.record.samples import read_samples
 from workbench.record.schema import (
     RUN_FILE,
     SCHEMA_VERSION,
     SERIES,
     STEP,
 )
-from workbench.record.seal import require_seal
+from workbench.record.seal import CHECKSUM, require_seal
+from workbench.record.start import Start, read_start
 from workbench.record.table_files import NONE, Counts, read_inspections
 from workbench.record.tables import width_in
 from workbench.record.values import Value, attribute_value, root_attributes, text_value
@@ -53,6 +56,7 @@ _OWN_ATTRIBUTES = frozenset(
         "REFERENCE_LIST",
         "DIMENSION_LIST",
         "DIMENSION_LABELS",
+        CHECKSUM,
     }
 )
 T = TypeVar("T")
@@ -137,12 +141,8 @@ class RunReader:
         """
         with self._alone, reading(self.path):
             dataset = self._dataset(name)
-            dims = tuple(
-                dataset.dims[axis][0].name.rsplit("/", 1)[-1]
-                if len(dataset.dims[axis])
-                else f"{name}_axis_{axis}"
-                for axis in range(1, dataset.ndim)
-            )
+            self._require_seal(dataset)
+            dims = tuple(_axis_name(dataset, name, axis) for axis in range(1, dataset.ndim))
             text = {
                 key: text_value(dataset.attrs.get(key, ""))
                 for key in ("units", "long_name", "source")
@@ -153,6 +153,7 @@ class RunReader:
         """A series as it would be laid out again, extra attributes included."""
         with self._alone, reading(self.path):
             dataset = self._dataset(name)
+            self._require_seal(dataset)
             found = {
                 key: attribute_value(dataset.attrs[key])
                 for key in dataset.attrs
@@ -165,7 +166,7 @@ class RunReader:
         """The values along an axis, or None if the file has none."""
 
         def load() -> Array | None:
-            dataset = self._file["series"].get(dim)
+            dataset = dataset_at(self._file["series"], dim)
             return None if dataset is None or dataset.ndim != 1 else np.asarray(dataset[()])
 
         return self._retried(load)
@@ -214,10 +215,12 @@ class RunReader:
         """The committed events, in the order they happened."""
 
         def load() -> list[RunEvent]:
-            group = self._file.get("events")
-            if group is None or not self._n_events:
+            if not self._n_events:
                 return []
-            columns = [group[name][: self._n_events] for name in ("step", "kind", "text")]
+            held = [dataset_at(self._file, f"events/{name}") for name in ("step", "kind", "text")]
+            if not all(0 <= self._n_events <= len(column) for column in held):
+                raise ValueError(f"it counts {self._n_events} events and holds fewer")
+            columns = [column[: self._n_events] for column in held]
             return [
                 RunEvent(int(step), text_value(kind, 64), text_value(text, 1000))
                 for step, kind, text in zip(*columns, strict=True)
@@ -245,11 +248,16 @@ class RunReader:
         return self._data("y")
 
     @property
+    def start(self) -> Start | None:
+        """What only the start gave; None in files of before it was kept."""
+        return self._retried(lambda: read_start(self._file))
+
+    @property
     def n_samples(self) -> int | None:
         """The number of samples of the data set, without reading them."""
 
         def load() -> int | None:
-            dataset = self._file.get("data/x")
+            dataset = dataset_at(self._file, "data/x")
             return None if dataset is None or not dataset.ndim else int(dataset.shape[0])
 
         return self._retried(load)
@@ -311,13 +319,14 @@ class RunReader:
                     f"'{self._names}' is damaged: it counts {self.n_records} records and "
                     f"'{name}' holds {dataset.shape[0]}."
                 )
+            require_plain_dataset(dataset, name)
             self._series[name] = dataset
         return self._series[name]
 
     def _data(self, name: str) -> Array | None:
         def load() -> Array | None:
-            dataset = self._file.get(f"data/{name}")
-            return None if dataset is None else np.asarray(dataset[()])
+            dataset = dataset_at(self._file, f"data/{name}")
+            return None if dataset is None else read_samples(dataset)
 
         return self._retried(load)
 
@@ -379,8 +388,8 @@ class RunReader:
             raise StorageError(f"'{self._names}' is damaged: {error}") from error
 
     def _check(self, file: Any) -> None:
-        group = file.get("series")
-        if not isinstance(group, h5py.Group) or STEP not in group or "n_committed" not in file:
+        group = group_at(file, "series")
+        if group is None or STEP not in group or "n_committed" not in file:
             raise StorageError(f"'{self._names}' is an HDF5 file but no run: it has no records.")
         version = int(file.attrs.get("schema_version", 0))
         if version > SCHEMA_VERSION:
@@ -388,10 +397,24 @@ class RunReader:
                 f"'{self._names}' was written by a later workbench (schema {version}; this one "
                 f"reads up to {SCHEMA_VERSION})."
             )
+        self._require_seal(file)
+
+    def _require_seal(self, held: Any) -> None:
         try:
-            require_seal(file)
+            require_seal(held)
         except StorageError as error:
             raise StorageError(f"'{self._names}' is damaged: {error}") from error
+
+
+def _axis_name(dataset: Any, name: str, axis: int) -> str:
+    """What a series' axis is called in its file."""
+    scales = dataset.dims[axis]
+    if not len(scales):
+        return f"{name}_axis_{axis}"
+    if scales[0].shape != (dataset.shape[axis],):
+        raise ValueError(f"axis {axis} of '{name}' is not as long as what it is numbered by")
+    found = scales[0].name.rsplit("/", 1)[-1]
+    return found if found and found == clean_text(found, 80) else f"{name}_axis_{axis}"
 
 
 def _pick(dataset: Any, index: Array) -> Array:

@@ -9,8 +9,9 @@ tests and notebooks.
 
 from __future__ import annotations
 
+import json
 import sys
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -28,7 +29,7 @@ from workbench.inspector.inspect import Inspection
 from workbench.inspector.recording import recorded_inspection
 from workbench.inspector.state import InspectedState
 from workbench.presets import load_config
-from workbench.protocol.commands import RecordInspection, Stop
+from workbench.protocol.commands import Checkpoint, RecordInspection, Stop
 from workbench.protocol.events import (
     MOST_EVENTS,
     Event,
@@ -98,10 +99,14 @@ class Session:
             store,
             keep=config.checkpoint.keep,
             attributes={
+                "run_id": store.run_id,
                 "engine": experiment.program.name,
                 "device": str(experiment.device),
                 "dtype": config.device.dtype,
                 "torch": torch.__version__,
+                "parameters": json.dumps(
+                    [[p.name, p.shape, p.offset] for p in experiment.start.parameters]
+                ),
             },
         )
         below = config.pause.risk_below
@@ -125,6 +130,8 @@ class Session:
             confirmation(experiment),
             ledger_of(experiment, history, kept),
         )
+        # Writing one is refused, and so ends the run: at once, and not at its next record.
+        lock.when_lost = lambda: self.engine.send(Checkpoint())
 
     # --- making one ---
 
@@ -179,11 +186,16 @@ class Session:
                 series=layouts_of(experiment.panel),
                 coordinates=coordinates_of(experiment.panel),
                 direction_width=direction_width_of(experiment),
+                start=experiment.start,
             )
             experiment.state.notes.extend(
-                (experiment.state.step, remark) for remark in experiment.remarks
+                (experiment.state.step, remark)
+                for remark in (*experiment.remarks, lock.notice)
+                if remark
             )
-            return cls(experiment, store, lock, History(), name, attended=attended)
+            return cls(
+                experiment, store, lock, History(), name, attended=attended, notice=lock.notice
+            )
         except BaseException:
             remove_start(folder)
             lock.release()
@@ -198,17 +210,19 @@ class Session:
         trust: bool = False,
         attended: bool = False,
         restart: bool = False,
+        tell: Callable[[str], None] | None = None,
     ) -> Session:
         """Go on with a run from its newest good checkpoint, to the last bit as if never stopped.
 
         `steps` moves the end. Classes named in the run's files are imported only with `trust`. Only with
         `restart` does it go back to its start. Where later checkpoints are damaged or gone, or it
-        restarts, all that the run has is set aside first, in a folder inside its own.
+        restarts, all that the run has is set aside first, in a folder inside its own. `tell` is told a
+        sentence where it takes a while to see that a writer on another machine is dead.
 
         Raises BadInput when there is nothing to do, RunBusy when another process writes the run,
         StorageError when it cannot be read or no checkpoint can; its records are then as they were.
         """
-        lock = RunLock(folder)
+        lock = RunLock(folder, tell=tell)
         lock.acquire()
         try:
             return cls._resume(folder, lock, steps, trust, attended, restart)
@@ -227,7 +241,7 @@ class Session:
         restart: bool,
     ) -> Session:
         with StoredRun(folder) as run:
-            found = resumed(run, steps, trust, restart)
+            found, begun = resumed(run, steps, trust, restart), run.begun_with
         experiment, state, back = found.experiment, found.experiment.state, found.back
         said = "from the checkpoint of this step" if state.recorded_step >= 0 else "from its start"
         notice = ""
@@ -235,15 +249,36 @@ class Session:
             place = set_aside(folder, back.checkpoints)
             said = back.event(place)
             notice = back.notice(folder, state.step, place)
-        store = RunStore.reopen(folder, direction_width=direction_width_of(experiment))
+        if found.changed:
+            clauses = "; ".join(found.changed)
+            said = f"{said}; {clauses}"
+            notice = f"{notice} {clauses}: steps from here on are the new code's.".strip()
+        text = to_toml(experiment.config)
+        # First what people read: were it killed between, the next resume takes the end from there.
+        if steps is not None:
+            write_config(folder, text)
+        store = RunStore.reopen(
+            folder,
+            direction_width=direction_width_of(experiment),
+            attributes=None
+            if experiment.config == begun
+            else {"config": text, "steps": experiment.config.train.steps},
+        )
         store.truncate(state.recorded_step + 1, past=state.step)
         with RunReader(folder) as reader:
             kept = reader.inspections()
+            told = {event.text for event in reader.events()}
+        if lock.took_over is not None:
+            said = f"{said}; it was lost ({lock.took_over})"
+            notice = (
+                f"run {folder.name} was lost ({lock.took_over}) and goes on here. {notice}".strip()
+            )
         store.event(state.step, "resumed", said)
+        if lock.notice and lock.notice not in told:
+            store.event(state.step, "note", lock.notice)
+            notice = f"{notice} {lock.notice}".strip()
         if back is not None:
             store.commit(sync=True)
-        if steps is not None:
-            write_config(folder, to_toml(experiment.config))
         return cls(
             experiment,
             store,
@@ -295,8 +330,13 @@ class Session:
         return self.engine.join(timeout)
 
     def close(self, timeout: float = 30.0) -> bool:
-        """Stop with a checkpoint, join, release the lock; False when the engine did not end in time."""
-        if not self.engine.ended:
+        """Stop with a checkpoint, join, release the lock; False when the engine did not end in time.
+
+        One that was never started leaves its files closed, for whoever resumes it.
+        """
+        if not self.engine.started:
+            self.store.close()
+        elif not self.engine.ended:
             self.engine.send(Stop())
         ended = self.engine.join(timeout)
         if ended:
@@ -344,7 +384,8 @@ class Session:
         self.events.append(RunEvent(event.step, event.kind, clean_text(event.text)))
         if len(self.events) > MOST_EVENTS:
             self.events = without_the_oldest(self.events)
-        self.log.line(event.step, event.kind, event.text)
+        if not self.lock.lost:
+            self.log.line(event.step, event.kind, event.text)
         if isinstance(event, Finished | Failed):
             # The files are closed: another process, or this one, may go on with the run.
             self.lock.release()
