@@ -2,40 +2,26 @@
 
 from __future__ import annotations
 
-import errno
 import os
 import sys
-from collections.abc import Callable
-from dataclasses import asdict, dataclass
-from pathlib import Path
-from typing import Literal
+from dataclasses import asdict
 
 import typer
 
 from commands import formats
+from commands.checks import Check
+from commands.doctor_folder import runs_folder_checks
 from commands.options import Json, RunsDir, runs_folder
 from workbench.errors import ExitCode, clean_text
 
-Level = Literal["ok", "warning", "problem"]
 STYLES = {"ok": "green", "warning": "yellow", "problem": "red"}
 PACKAGES = ("torch", "numpy", "scipy", "h5py", "textual", "matplotlib", "xarray")
 OLDEST_PYTHON = (3, 11)
-LITTLE_SPACE, NO_SPACE = 2_000_000_000, 50_000_000
 SMALLEST_SCREEN = (80, 24)
 
 
-@dataclass(frozen=True)
-class Check:
-    """One thing that was looked at; `advice` says what to do where it is not ok."""
-
-    name: str
-    level: Level
-    found: str
-    advice: str = ""
-
-
 def doctor(runs_dir: RunsDir = None, as_json: Json = False) -> None:
-    """Check versions, device, runs folder, file locks, terminal and threads."""
+    """Check versions, device, threads, terminal, and the file system of the runs folder."""
     checks = [
         python_version(sys.version_info[:3]),
         *packages(),
@@ -121,80 +107,6 @@ def threads(environment: os._Environ[str] | dict[str, str], cores: int) -> Check
     if given and not given.isdigit():
         return Check("threads", "warning", found, "set OMP_NUM_THREADS to a number, or unset it.")
     return Check("threads", "ok", found)
-
-
-def runs_folder_checks(folder: Path) -> list[Check]:
-    """Whether runs can be written there, safely: space, locks, fsync, tried in a temporary folder."""
-    import shutil
-    import tempfile
-
-    shown = clean_text(str(folder))
-    place = folder.expanduser().absolute()
-    while not place.exists():
-        place = place.parent
-    if not place.is_dir():
-        advice = "give another folder with --runs-dir or $WORKBENCH_RUNS."
-        return [Check("runs folder", "problem", f"'{shown}' is a file, or lies in one", advice)]
-    missing = "" if folder.exists() else " (made with the first run)"
-    try:
-        with tempfile.TemporaryDirectory(prefix=".workbench-doctor-", dir=place) as name:
-            checks = [
-                Check("runs folder", "ok", f"'{shown}' can be written{missing}"),
-                attempt("file locks", Path(name), _try_flock, "two processes may write one run"),
-                attempt("fsync", Path(name), _try_fsync, "a power cut may lose the last records"),
-            ]
-    except OSError as error:
-        advice = "give another folder with --runs-dir or $WORKBENCH_RUNS."
-        reason = clean_text(error.strerror or str(error))
-        return [Check("runs folder", "problem", f"'{shown}' cannot be written: {reason}", advice)]
-    return [*checks, space(shutil.disk_usage(place).free)]
-
-
-def space(free: int) -> Check:
-    """Free space where the runs lie."""
-    if free < NO_SPACE:
-        return Check("free space", "problem", formats.size(free), "make room: runs will fail.")
-    if free < LITTLE_SPACE:
-        advice = "long runs that record θ may not fit; raise record.every or make room."
-        return Check("free space", "warning", formats.size(free), advice)
-    return Check("free space", "ok", formats.size(free))
-
-
-def attempt(name: str, folder: Path, action: Callable[[Path], None], risk: str) -> Check:
-    """Do something with a file in `folder`; a problem with the file system is named."""
-    try:
-        action(folder)
-    except OSError as error:
-        code = errno.errorcode.get(error.errno or 0, "error")
-        found = f"fails there ({code}: {clean_text(error.strerror or '')})"
-        return Check(name, "problem", found, f"{risk}; keep runs on a local disk with --runs-dir.")
-    return Check(name, "ok", "works there")
-
-
-def _try_flock(folder: Path) -> None:
-    """A second descriptor must be refused while the first holds the lock."""
-    import fcntl
-
-    path = folder / "lock"
-    with open(path, "w") as first, open(path) as second:
-        fcntl.flock(first, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        try:
-            fcntl.flock(second, fcntl.LOCK_SH | fcntl.LOCK_NB)
-        except BlockingIOError:
-            return
-        raise OSError(errno.ENOLCK, "a lock that is held was given away a second time")
-
-
-def _try_fsync(folder: Path) -> None:
-    with open(folder / "sync", "wb") as stream:
-        stream.write(b"\0" * 4096)
-        stream.flush()
-        os.fsync(stream.fileno())
-    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
 
 
 def _screen_size() -> tuple[int, int] | None:

@@ -37,4 +37,13 @@ def resume(
     from commands.headless import train_headless
     from workbench.run.session import Session
 
-    train_headless(Session.resume(folder, steps=steps, trust=trust, restart=restart), as_json)
+    train_headless(
+        lambda: Session.resume(
+            folder,
+            steps=steps,
+            trust=trust,
+            restart=restart,
+            tell=lambda text: typer.echo(f"workbench: {text}", err=True),
+        ),
+        as_json,
+    )

@@ -58,6 +58,7 @@ def describe(reader: RunReader) -> dict[str, Any]:
         "run_id": str(attributes.pop("run_id", reader.folder.name)),
         "path": str(reader.folder),
         "status": reader.status,
+        "writer": _writer(reader),
         "step": int(reader.read(STEP, slice(-1, None))[0]) if count else None,
         "steps": steps if steps is not None else attributes.get("steps"),
         "records": count,
@@ -73,6 +74,21 @@ def describe(reader: RunReader) -> dict[str, Any]:
         "checkpoints_unreadable": unreadable,
         "files": [{"name": name, "bytes": n} for name, n in _files(reader.folder)],
     }
+
+
+def _writer(reader: RunReader) -> dict[str, Any] | None:
+    """Who writes the run, or wrote it when it was lost, and the last sign of life; None once it has ended."""
+    from workbench.protocol.status import RunStatus
+    from workbench.record.heartbeat import last_seen
+    from workbench.record.lock import lock_holder
+
+    status = reader.status
+    holder = lock_holder(reader.folder) if status.needs_writer or status is RunStatus.LOST else None
+    if holder is None:
+        return None
+    seen = f"{last_seen(holder.seen)} " if holder.seen else ""
+    text = f"{seen}on {holder.host} (pid {holder.pid})"
+    return {"pid": holder.pid, "host": holder.host, "last_seen": holder.seen, "text": text}
 
 
 def _inspection(kept: RecordedInspection) -> dict[str, Any]:
@@ -160,11 +176,12 @@ def as_lines(found: dict[str, Any]) -> list[str]:
         found["run_id"],
         f"  {found['status']}  step {formats.progress(found['step'], found['steps'])}"
         f"  {found['records']:,} records",
+        *([f"  {found['writer']['text']}"] if found["writer"] else []),
         f"  {found['path']}",
         "",
     ]
     skipped = {"config", "config_text", "series", "events", "events_total", "checkpoints", "files"}
-    skipped |= {"inspections", "checkpoints_unreadable"}
+    skipped |= {"inspections", "checkpoints_unreadable", "writer"}
     skipped |= {"run_id", "path", "status", "step", "steps", "records"}
     facts = {key: value for key, value in found.items() if key not in skipped and value != ""}
     width = max(len(key) for key in [*facts, ""])

@@ -51,12 +51,16 @@ class RunBusy(BadInput):
     """Another process is writing the run."""
 
 
+class ClaimLost(WorkbenchError):
+    """Another process has taken the run over, or may have: this one writes nothing more to it."""
+
+
 MANY_OPTIONS = 40
 
 
 def clean_text(text: str, limit: int = 400) -> str:
     """Text from a file or a person, safe for a terminal: control characters dropped, cut at `limit`."""
-    safe = "".join(c if c.isprintable() else " " for c in text)
+    safe = text if text.isprintable() else "".join(c if c.isprintable() else " " for c in text)
     return safe if len(safe) <= limit else safe[: limit - 1] + "…"
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import errno
-import fcntl
 import os
 import re
 from datetime import datetime
@@ -217,10 +216,9 @@ def test_the_lock_says_who_is_alive(tmp_path: Path) -> None:
 
 
 NUMBERS = [errno.EACCES, errno.EIO, errno.ESTALE]
-NO_LOCKS = [errno.ENOLCK, errno.ENOSYS, errno.EOPNOTSUPP]
 
 
-@pytest.mark.parametrize("number", [*NUMBERS, *NO_LOCKS])
+@pytest.mark.parametrize("number", NUMBERS)
 def test_nobody_is_called_dead_who_cannot_be_asked(
     runs: Path, monkeypatch: pytest.MonkeyPatch, number: int
 ) -> None:
@@ -236,13 +234,7 @@ def test_nobody_is_called_dead_who_cannot_be_asked(
             raise OSError(number, os.strerror(number))
         return real(path, *args, **more)  # type: ignore[call-overload, no-any-return]
 
-    def locked(descriptor: int, operation: int) -> None:
-        raise OSError(number, os.strerror(number))
-
-    if number in NO_LOCKS:
-        monkeypatch.setattr(fcntl, "flock", locked)
-    else:
-        monkeypatch.setattr(os, "open", opened)
+    monkeypatch.setattr(os, "open", opened)
     assert is_alive(folder)
     assert summarize(folder).status == "running"
     with pytest.raises(StorageError, match=os.strerror(number)):

@@ -266,15 +266,15 @@ def test_a_recorder_that_fails_fails_the_run(tmp_path):
 
 def test_an_attended_run_waits_for_room_on_the_disk(tmp_path):
     session = attended(tmp_path)
-    real, once = session.store._commit, threading.Event()
+    real, once = session.store._under.append, threading.Event()
 
-    def scarce(sync):
+    def scarce():
         if session.store.n_committed >= 10 and not once.is_set():
             once.set()
             raise OSError(errno.ENOSPC, "No space left on device")
-        real(sync)
+        real()
 
-    session.store._commit = scarce
+    session.store._under.append = scarce
     session.start()
     wait_for(lambda: session.engine.snapshot is not None and session.engine.snapshot.note)
     assert session.engine.status == "paused"

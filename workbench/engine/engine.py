@@ -99,8 +99,9 @@ class Engine:
     # --- called from any thread ---
 
     def start(self) -> None:
-        """Start the thread."""
-        self._thread.start()
+        """Start the thread, once."""
+        if self._thread.ident is None:
+            self._thread.start()
 
     def send(self, command: Command) -> None:
         """Queue a command; a running chunk ends within a step."""

@@ -14,7 +14,7 @@ from pathlib import Path
 
 from workbench.record.atomic import put_in_place, sync_folder, write_error
 from workbench.record.checkpoint import FOLDER
-from workbench.record.lock import LOCK_NAME
+from workbench.record.lock import CLAIM_FILES
 
 _UNFINISHED = ".set-aside.tmp"
 
@@ -37,7 +37,7 @@ def set_aside(folder: Path, checkpoints: Iterable[Path]) -> Path:
         shutil.rmtree(unfinished, ignore_errors=True)
         (unfinished / FOLDER).mkdir(parents=True)
         for entry in folder.iterdir():
-            if entry.name[0] != "." and entry.name != LOCK_NAME and entry.is_file():
+            if entry.name[0] != "." and entry.name not in CLAIM_FILES and entry.is_file():
                 copy = unfinished / f".{entry.name}.tmp"
                 shutil.copyfile(entry, copy)
                 put_in_place(copy, unfinished / entry.name)

@@ -22,7 +22,9 @@ from workbench.arrays import Array
 from workbench.errors import BadInput, StorageError, clean_text
 from workbench.record.atomic import put_in_place, sync_folder, write_error
 from workbench.record.handle import created
+from workbench.record.lock import claim_on
 from workbench.record.overlay import H5_ERRORS, Overlay, reading
+from workbench.record.plain import NUMBERS, group_at, require_plain_dataset
 from workbench.record.values import Value
 
 FOLDER = "checkpoints"
@@ -89,7 +91,9 @@ def save_checkpoint(
     Raises:
         BadInput: a name or a type that cannot be stored.
         StorageError: the file cannot be written; an earlier one of that step is untouched.
+        ClaimLost: this process's claim on the run was taken over.
     """
+    claim = claim_on(folder)
     kept = _checked(arrays)
     path = checkpoint_path(folder, step)
     temporary = path.with_name(path.name + ".tmp")
@@ -103,9 +107,9 @@ def save_checkpoint(
             file.attrs["crc32"] = np.uint32(_checksum(step, kept, text))
             group = file.create_group("arrays")
             for name, array in kept.items():
-                held = group.create_dataset(name, data=array, dtype=array.dtype)
-                file.flush()  # while it is held: as it is let go, a failed write would be ignored
-                del held
+                group.create_dataset(name, data=array, dtype=array.dtype)
+        if claim is not None:
+            claim.check()
         put_in_place(temporary, path)
     except H5_ERRORS as error:
         _remove_quietly(temporary)
@@ -132,6 +136,7 @@ def load_checkpoint(path: Path) -> Checkpoint:
 
     def collect(key: str, node: Any) -> None:
         if isinstance(node, h5py.Dataset):
+            require_plain_dataset(node, key, NUMBERS)
             arrays[key] = np.asarray(node[()])
 
     with reading(path), Overlay(path) as source, h5py.File(source, "r") as file:
@@ -139,10 +144,18 @@ def load_checkpoint(path: Path) -> Checkpoint:
             raise StorageError(f"'{name}' is an HDF5 file but no checkpoint.")
         step = int(file.attrs["step"])
         text = str(file.attrs["attributes"])
-        file["arrays"].visititems(collect)
+        group_at(file, "arrays").visititems(collect)
         if _checksum(step, arrays, text) != int(file.attrs["crc32"]):
             raise StorageError(f"checkpoint '{name}' is damaged: its checksum does not hold.")
-        return Checkpoint(step, arrays, json.loads(text), path)
+        attributes = json.loads(text)
+        if not isinstance(attributes, dict):
+            raise StorageError(f"checkpoint '{name}' is damaged: its attributes are no table.")
+        said = _NAME.fullmatch(path.name)
+        if said and int(said[1]) != step:
+            raise StorageError(
+                f"checkpoint '{name}' is of step {step:,}, and its name says another."
+            )
+        return Checkpoint(step, arrays, attributes, path)
 
 
 def list_checkpoints(folder: Path) -> list[tuple[int, Path]]:

@@ -22,6 +22,7 @@ from workbench.record.handle import created
 from workbench.record.inspections import tables_of
 from workbench.record.layout import build
 from workbench.record.overlay import H5_ERRORS, Overlay, reading
+from workbench.record.plain import require_plain
 from workbench.record.reader import RunReader
 from workbench.record.schema import STEP
 from workbench.record.table_files import counts_in, fill_tables
@@ -37,8 +38,12 @@ def must_rewrite(path: Path, direction_width: int | None = None) -> bool:
     """Whether a run file cannot be appended to as it is: it is compressed, which SWMR does not
     allow, or has no place for inspections, for all that is kept of them today, or for their directions
     though `direction_width` is given.
+
+    Raises:
+        StorageError: it is damaged, or holds what no run does: it is to be written to.
     """
     with reading(path), Overlay(path) as source, h5py.File(source, "r") as file:
+        require_plain(file)
         packed = file["series"][STEP].compression is not None
         lacking = direction_width is not None and width_in(file) is None
         return packed or lacking or not has_tables(file) or lacks_columns(file)
@@ -158,9 +163,9 @@ def _fill(
         dataset.resize(reader.n_records, axis=0)
         for start, block in reader.blocks(layout.name):
             dataset[start : start + len(block)] = block
+            file.check()
             if progress is not None:
                 progress((place * reader.n_records + start + len(block)) / total)
-        file.flush()  # while the dataset is held: as it is let go, a failed write would be ignored
     events = reader.events()
     columns: dict[str, Any] = {
         "step": np.array([event.step for event in events], dtype="i8"),
@@ -172,6 +177,5 @@ def _fill(
         dataset.resize(len(events), axis=0)
         if events:
             dataset[:] = column
-        file.flush()
     fill_tables(file, reader.inspections())
     Counters(file).write(reader.n_records, len(events), counts_in(file))

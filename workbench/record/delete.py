@@ -17,8 +17,8 @@ def delete_run(folder: Path, runs_dir: Path) -> None:
     """Delete a run's folder for good, and nothing else.
 
     The folder has to lie directly in the runs folder and be no link; links inside it are removed,
-    not followed. The run's lock is held meanwhile. The folder is first renamed to a hidden name,
-    so that a run is either there whole or not listed.
+    not followed. The run's lock is held meanwhile, which needs no room on the disk. The folder is first
+    renamed to a hidden name, so that a run is either there whole or not listed.
 
     Raises:
         BadInput: it is no run folder of this runs folder.
@@ -38,7 +38,7 @@ def delete_run(folder: Path, runs_dir: Path) -> None:
     except OSError as error:
         raise StorageError(f"cannot open the runs folder: {error.strerror}.") from error
     try:
-        with RunLock(folder):
+        with RunLock(folder, beats=False):
             os.rename(folder.name, hidden, src_dir_fd=parent, dst_dir_fd=parent)
             left = f" What is left of it is in '{clean_text(hidden, 120)}'."
             shutil.rmtree(hidden, dir_fd=parent)

@@ -110,15 +110,13 @@ def _write_nc(reader: RunReader, target: Path, progress: Progress) -> list[str]:
                     file.create_variable(dim, (dim,), values.dtype)[:] = values
             options: dict[str, Any] = {"compression": "gzip", "shuffle": True} if spec.dims else {}
             variable = file.create_variable(name, (STEP, *spec.dims), spec.dtype, **options)
-            held = plain[name]  # as a dataset is let go, a failed write would be ignored
             for key, value in reader.layout(name).attributes.items():
                 variable.attrs[key] = value
             for key in ("units", "long_name", "source"):
                 variable.attrs[key] = getattr(spec, key)
             for start, block in reader.blocks(name):
                 variable[start : start + len(block)] = block
-            plain.flush()
-            del held
+                plain.check()
             progress((place + 1) / len(names))
         _write_nc_groups(reader, file)
     return []

@@ -148,6 +148,7 @@ def _build_series(
         described = {"units": spec.units, "long_name": spec.long_name, "source": spec.source}
         for key, value in {**layout.attributes, **described}.items():
             dataset.attrs[key] = _attribute(value)
+        seal_attributes(dataset)
 
 
 def _build_events(group: Any) -> None:

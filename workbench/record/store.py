@@ -35,7 +35,7 @@ import h5py
 import numpy as np
 
 from workbench.arrays import Array
-from workbench.errors import BadInput, RecordingGone, StorageError, clean_text
+from workbench.errors import BadInput, ClaimLost, RecordingGone, StorageError, clean_text
 from workbench.protocol.inspections import ForecastOutcome, RecordedInspection
 from workbench.protocol.status import RunStatus, status_of
 from workbench.record import compact
@@ -50,6 +50,7 @@ from workbench.record.layout import (
     SeriesLayout,
     build,
 )
+from workbench.record.lock import claim_on
 from workbench.record.overlay import H5_ERRORS, reading
 from workbench.record.schema import RUN_FILE, STEP
 from workbench.record.start import Start
@@ -82,6 +83,7 @@ class RunStore:
         self._under = under
         self._failure: str | None = None
         self.gone = False
+        self._claim = claim_on(folder)
         group = file["series"]
         self._series = {
             name: Column(dataset)
@@ -179,6 +181,8 @@ class RunStore:
         folder = Path(folder)
         path = folder / RUN_FILE
         temporary = folder / BUILD_NAME
+        if (claim := claim_on(folder)) is not None:
+            claim.check()
         recover(path)
         try:
             for leftover in (BUILD_NAME, COMPACT_NAME):
@@ -326,6 +330,8 @@ class RunStore:
             compact.compare(self.path, temporary)
             with self._writing():
                 self._under.require_in_place()
+            if self._claim is not None:
+                self._claim.check()
             put_in_place(temporary, self.path)
         except (StorageError, OSError) as error:
             with self._writing():
@@ -387,6 +393,16 @@ class RunStore:
             raise StorageError(self._failure)
         if self._file is None:
             raise StorageError(f"the recording of '{clean_text(self.folder.name)}' is closed.")
+        try:
+            if self._claim is not None:
+                self._claim.check()
+        except (ClaimLost, StorageError) as error:
+            with self._writing():
+                if not self.path.exists():  # the heartbeat went with the folder
+                    self._under.require_in_place()
+            self._failure = str(error)
+            self._let_go()
+            raise
 
     def _write_rows(self) -> tuple[int, int, Counts]:
         """Give HDF5 what was taken; how many rows, events and rows of tables there are with it."""

@@ -13,6 +13,7 @@ from workbench.config.toml import override, parse_config, parse_toml, to_toml
 from workbench.errors import BadInput, StorageError, clean_text
 from workbench.record.checkpoint import Checkpoint
 from workbench.record.history import History
+from workbench.record.own_files import require_own_files
 from workbench.run.experiment import Experiment
 from workbench.run.going_back import GoingBack, going_on
 from workbench.run.sources import changed_classes
@@ -41,8 +42,9 @@ def resumed(run: StoredRun, steps: int | None, trust: bool, restart: bool = Fals
         BadInput: it has nothing left to do, has diverged, names classes that are not trusted, or would go
             on as another run.
         StorageError: it cannot be read, no checkpoint can and it is not to `restart`, or its checkpoint
-            does not fit its configuration.
+            does not fit its configuration; or one of its files is a link.
     """
+    require_own_files(run.folder)
     _require_own_config(run)
     checkpoint, back = going_on(run, restart)
     at = 0 if checkpoint is None else checkpoint.step

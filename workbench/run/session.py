@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import json
 import sys
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -29,8 +29,17 @@ from workbench.inspector.inspect import Inspection
 from workbench.inspector.recording import recorded_inspection
 from workbench.inspector.state import InspectedState
 from workbench.presets import load_config
-from workbench.protocol.commands import RecordInspection, Stop
-from workbench.protocol.events import Event, Failed, Finished, Recorded, RunEvent, Told
+from workbench.protocol.commands import Checkpoint, RecordInspection, Stop
+from workbench.protocol.events import (
+    MOST_EVENTS,
+    Event,
+    Failed,
+    Finished,
+    Recorded,
+    RunEvent,
+    Told,
+    without_the_oldest,
+)
 from workbench.protocol.inspections import RecordedInspection
 from workbench.record.aside import set_aside
 from workbench.record.folder import create_run_folder, remove_start, write_config
@@ -120,6 +129,8 @@ class Session:
             confirmation(experiment),
             ledger_of(experiment, history, kept),
         )
+        # Writing one is refused, and so ends the run: at once, and not at its next record.
+        lock.when_lost = lambda: self.engine.send(Checkpoint())
 
     # --- making one ---
 
@@ -177,9 +188,13 @@ class Session:
                 start=experiment.start,
             )
             experiment.state.notes.extend(
-                (experiment.state.step, remark) for remark in experiment.remarks
+                (experiment.state.step, remark)
+                for remark in (*experiment.remarks, lock.notice)
+                if remark
             )
-            return cls(experiment, store, lock, History(), name, attended=attended)
+            return cls(
+                experiment, store, lock, History(), name, attended=attended, notice=lock.notice
+            )
         except BaseException:
             remove_start(folder)
             lock.release()
@@ -194,17 +209,19 @@ class Session:
         trust: bool = False,
         attended: bool = False,
         restart: bool = False,
+        tell: Callable[[str], None] | None = None,
     ) -> Session:
         """Go on with a run from its newest good checkpoint, to the last bit as if never stopped.
 
         `steps` moves the end. Classes named in the run's files are imported only with `trust`. Only with
         `restart` does it go back to its start. Where later checkpoints are damaged or gone, or it
-        restarts, all that the run has is set aside first, in a folder inside its own.
+        restarts, all that the run has is set aside first, in a folder inside its own. `tell` is told a
+        sentence where it takes a while to see that a writer on another machine is dead.
 
         Raises BadInput when there is nothing to do, RunBusy when another process writes the run,
         StorageError when it cannot be read or no checkpoint can; its records are then as they were.
         """
-        lock = RunLock(folder)
+        lock = RunLock(folder, tell=tell)
         lock.acquire()
         try:
             return cls._resume(folder, lock, steps, trust, attended, restart)
@@ -249,7 +266,16 @@ class Session:
         store.truncate(state.recorded_step + 1, past=state.step)
         with RunReader(folder) as reader:
             kept = reader.inspections()
+            told = {event.text for event in reader.events()}
+        if lock.took_over is not None:
+            said = f"{said}; it was lost ({lock.took_over})"
+            notice = (
+                f"run {folder.name} was lost ({lock.took_over}) and goes on here. {notice}".strip()
+            )
         store.event(state.step, "resumed", said)
+        if lock.notice and lock.notice not in told:
+            store.event(state.step, "note", lock.notice)
+            notice = f"{notice} {lock.notice}".strip()
         if back is not None:
             store.commit(sync=True)
         return cls(
@@ -350,7 +376,10 @@ class Session:
         if not isinstance(event, Told):
             return
         self.events.append(RunEvent(event.step, event.kind, clean_text(event.text)))
-        self.log.line(event.step, event.kind, event.text)
+        if len(self.events) > MOST_EVENTS:
+            self.events = without_the_oldest(self.events)
+        if not self.lock.lost:
+            self.log.line(event.step, event.kind, event.text)
         if isinstance(event, Finished | Failed):
             # The files are closed: another process, or this one, may go on with the run.
             self.lock.release()

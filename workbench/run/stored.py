@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from functools import cached_property
 from pathlib import Path
+from stat import S_ISREG
 from types import TracebackType
 from typing import TYPE_CHECKING, Any
 
@@ -103,11 +104,13 @@ class StoredRun:
         """
         path = self.folder / CONFIG_FILE
         try:
-            path.lstat()
+            is_file = S_ISREG(path.lstat().st_mode) or path.is_file()
         except FileNotFoundError:
             return None
         except OSError:
-            pass  # Whoever reads it says why it cannot.
+            is_file = True  # Whoever reads it says why it cannot.
+        if not is_file and not path.is_dir():
+            raise StorageError(f"'{clean_text(str(path))}' is no file; a configuration is needed.")
         return parse_config(read_toml(path), str(path))
 
     @cached_property
