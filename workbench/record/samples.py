@@ -65,7 +65,10 @@ def read_samples(dataset: Any) -> Array:
     if "sha256" not in dataset.attrs:
         return np.asarray(dataset[()])
     divisor = float(dataset.attrs.get("divisor", 1.0))
-    values = np.empty(dataset.shape, dtype=np.dtype(str(dataset.attrs["value_type"])))
+    kind = np.dtype(str(dataset.attrs["value_type"]))
+    if kind.kind not in "biuf":
+        raise ValueError(f"its samples are damaged, {dataset.name} is said to hold {kind.str}")
+    values = np.empty(dataset.shape, dtype=kind)
     found = hashlib.sha256()
     for rows in _blocks(values):
         stored = np.ascontiguousarray(dataset[rows])

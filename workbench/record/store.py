@@ -35,7 +35,7 @@ import h5py
 import numpy as np
 
 from workbench.arrays import Array
-from workbench.errors import BadInput, ClaimLost, RecordingGone, StorageError, clean_text
+from workbench.errors import BadInput, RecordingGone, StorageError, WorkbenchError, clean_text
 from workbench.protocol.inspections import ForecastOutcome, RecordedInspection
 from workbench.protocol.status import RunStatus, status_of
 from workbench.record import compact
@@ -57,7 +57,7 @@ from workbench.record.start import Start
 from workbench.record.superblock import recover
 from workbench.record.table_files import Counts, TableWriter
 from workbench.record.texts import STATUS_BYTES, truncated
-from workbench.record.values import Value
+from workbench.record.values import Value, text_value
 
 BUILD_NAME = ".run.h5.tmp"
 COMPACT_NAME = ".run.h5.compact.tmp"
@@ -71,6 +71,7 @@ class RunStore:
     Attributes:
         folder: the run's folder.
         path: its `run.h5`.
+        run_id: the run's name for itself, which a renamed folder keeps; empty in a file without.
         n_committed: rows that are on disk for good: what may be acknowledged.
         last_step: the last appended step, -1 before the first.
         gone: whether `run.h5` was found deleted or replaced; `keep_beside` then saves what there is.
@@ -81,9 +82,10 @@ class RunStore:
         self.path = folder / RUN_FILE
         self._file: Any = file
         self._under = under
+        self.run_id = text_value(file.attrs.get("run_id", ""))
         self._failure: str | None = None
-        self.gone = False
         self._claim = claim_on(folder)
+        self.gone = False
         group = file["series"]
         self._series = {
             name: Column(dataset)
@@ -328,10 +330,9 @@ class RunStore:
         try:
             compact.copy_file(self.path, temporary, packed=True, status=status, progress=progress)
             compact.compare(self.path, temporary)
+            self._require_claim()
             with self._writing():
                 self._under.require_in_place()
-            if self._claim is not None:
-                self._claim.check()
             put_in_place(temporary, self.path)
         except (StorageError, OSError) as error:
             with self._writing():
@@ -393,15 +394,19 @@ class RunStore:
             raise StorageError(self._failure)
         if self._file is None:
             raise StorageError(f"the recording of '{clean_text(self.folder.name)}' is closed.")
+        self._require_claim()
+
+    def _require_claim(self) -> None:
+        """Let the file go unless it is still this process's to write."""
+        if self._claim is None:
+            return
         try:
-            if self._claim is not None:
-                self._claim.check()
-        except (ClaimLost, StorageError) as error:
             with self._writing():
-                if not self.path.exists():  # the heartbeat went with the folder
-                    self._under.require_in_place()
-            self._failure = str(error)
-            self._let_go()
+                self._claim.check()
+        except WorkbenchError as error:
+            self._failure = self._failure or str(error)
+            if not self.gone:
+                self._let_go()
             raise
 
     def _write_rows(self) -> tuple[int, int, Counts]:

@@ -99,6 +99,7 @@ class Session:
             store,
             keep=config.checkpoint.keep,
             attributes={
+                "run_id": store.run_id,
                 "engine": experiment.program.name,
                 "device": str(experiment.device),
                 "dtype": config.device.dtype,
@@ -329,8 +330,13 @@ class Session:
         return self.engine.join(timeout)
 
     def close(self, timeout: float = 30.0) -> bool:
-        """Stop with a checkpoint, join, release the lock; False when the engine did not end in time."""
-        if not self.engine.ended:
+        """Stop with a checkpoint, join, release the lock; False when the engine did not end in time.
+
+        One that was never started leaves its files closed, for whoever resumes it.
+        """
+        if not self.engine.started:
+            self.store.close()
+        elif not self.engine.ended:
             self.engine.send(Stop())
         ended = self.engine.join(timeout)
         if ended:
