@@ -26,6 +26,7 @@ import h5py
 
 from workbench.presets import load_config
 from workbench.record.index import INDEX_FILE
+from workbench.record.seal import seal_attributes
 from workbench.run.session import Session
 
 FIRST = datetime(2026, 1, 1, tzinfo=UTC)
@@ -59,6 +60,7 @@ def copy(original: Path, runs: Path, number: int) -> None:
         opened.attrs["created"] = moment.isoformat(timespec="milliseconds")
         if number % 100 == 11 or number < LIVE:
             opened.attrs["status"] = "running"
+        seal_attributes(opened)
     if number % 100 == 12:
         with open(file, "r+b") as stream:
             stream.seek(64)
@@ -92,21 +94,28 @@ def commands(runs: Path) -> dict[str, list[str]]:
 def measure(runs: Path, rounds: int) -> None:
     """Print the table."""
     index = runs / INDEX_FILE
-    print(
-        f"{'command':<14}{'warm':>9}{'no index yet':>15}{'without':>10}   seconds, median of {rounds}"
-    )
-    for name, command in commands(runs).items():
-        times: dict[str, list[float]] = {"warm": [], "new": [], "without": []}
-        for _ in range(rounds):
-            index.mkdir()
-            times["without"].append(timed(command, runs))
-            index.rmdir()
-            times["new"].append(timed(command, runs))
-            timed(["list", "--json"], runs)
-            times["warm"].append(timed(command, runs))
-            index.unlink()
-        warm, new, without = (statistics.median(found) for found in times.values())
-        print(f"{name:<14}{warm:>9.2f}{new:>15.2f}{without:>10.2f}", flush=True)
+    columns = ("without", "no index yet", "warm")
+    times: dict[tuple[str, str], list[float]] = {}
+
+    def take(column: str, name: str, command: list[str]) -> None:
+        times.setdefault((name, column), []).append(timed(command, runs))
+
+    for _ in range(rounds):
+        index.unlink(missing_ok=True)
+        index.mkdir()
+        for name, command in commands(runs).items():
+            take("without", name, command)
+        index.rmdir()
+        for name, command in commands(runs).items():
+            take("no index yet", name, command)
+            index.unlink(missing_ok=True)
+        timed(["list", "--json"], runs)
+        for name, command in commands(runs).items():
+            take("warm", name, command)
+    print(f"{'seconds':<14}" + "".join(f"{column:>14}" for column in columns))
+    for name in commands(runs):
+        found = (statistics.median(times[name, column]) for column in columns)
+        print(f"{name:<14}" + "".join(f"{seconds:>14.2f}" for seconds in found), flush=True)
 
 
 def main() -> None:

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 import typer
 
 from commands.channels import lost_output
-from workbench.errors import ExitCode, StorageError, WorkbenchError
+from workbench.errors import ExitCode, StorageError, WorkbenchError, clean_text
 from workbench.run import signals
 
 if TYPE_CHECKING:
@@ -46,16 +46,17 @@ def _tell_end(session: Session, as_json: bool) -> None:
     """The summary on stdout, what else there is to say on stderr, and the exit code."""
     error = session.engine.error
     summary = summary_of(session)
+    name, place = (clean_text(str(summary[key])) for key in ("run_id", "path"))
     if as_json:
         typer.echo(json.dumps(summary))
     else:
-        typer.echo(f"{summary['run_id']}  {summary['status']}  step {summary['step']:,}", nl=False)
+        typer.echo(f"{name}  {summary['status']}  step {summary['step']:,}", nl=False)
         if summary["log10_risk"] is not None:
             typer.echo(f"  log10 risk {summary['log10_risk']:.4f}", nl=False)
-        typer.echo(f"  {summary['path']}")
+        typer.echo(f"  {place}")
     if lost := lost_output():
         # The run's folder tells the same: its end is no failure for want of a line.
-        typer.echo(f"workbench: {lost}; the run is in {summary['path']}.", err=True)
+        typer.echo(f"workbench: {lost}; the run is in {place}.", err=True)
     if error is not None:
         raise (
             error
@@ -78,7 +79,7 @@ def _tell_end(session: Session, as_json: bool) -> None:
         sys.exit(int(ExitCode.FAILED))
     if summary["status"] == "stopped":
         typer.echo(
-            f"workbench: stopped with a checkpoint; go on with: workbench resume {summary['run_id']}",
+            f"workbench: stopped with a checkpoint; go on with: workbench resume {name}",
             err=True,
         )
         sys.exit(int(ExitCode.INTERRUPTED))
@@ -90,8 +91,9 @@ def summary_of(session: Session) -> dict[str, Any]:
     values = dict(snapshot.values) if snapshot else {}
     log_risk = values.get("log_risk")
     return {
-        "run_id": session.folder.name,
-        "path": str(session.folder),
+        # Where its file was deleted under it, the folder that keeps it.
+        "run_id": session.recorder.folder.name,
+        "path": str(session.recorder.folder),
         "status": session.engine.status,
         "step": session.engine.state.step,
         "log10_risk": _finite(None if log_risk is None else log_risk / math.log(10.0)),

@@ -128,6 +128,7 @@ def _interrupted() -> int:
 
 def _end(code: int) -> Never:
     """End the process with its exit code, and say so if what was printed did not arrive."""
+    signals.ignore()
     lost = lost_output()
     if lost:
         typer.echo(f"workbench: {lost}.", err=True)

@@ -52,7 +52,7 @@ class RunBusy(BadInput):
 
 
 class ClaimLost(WorkbenchError):
-    """Another process has taken the run over, or may have: this one writes nothing more to it."""
+    """Another process has taken the run over: this one writes nothing more to it."""
 
 
 MANY_OPTIONS = 40

@@ -111,6 +111,12 @@ def same_as_never_disturbed(folder: Path, place: Path) -> None:
             np.testing.assert_array_equal(one.read(name), other.read(name), err_msg=name)
 
 
+def contents(folder: Path) -> dict[Path, bytes]:
+    """What the run consists of; its log also tells where another writer's records were put."""
+    files = (path for path in folder.rglob("*") if path.is_file() and path.name != "log.txt")
+    return {path: path.read_bytes() for path in files}
+
+
 def events(folder: Path) -> list[tuple[str, str]]:
     with RunReader(folder) as reader:
         return [(event.kind, event.text) for event in reader.events()]
@@ -169,13 +175,17 @@ def test_a_writer_that_was_stopped_for_too_long_writes_nothing_more(tmp_path: Pa
     code, _, err = second.do("resume", "last", "--headless")
     assert code == 0, err
     assert f"was lost (pid {writer.pid} on node7, last seen 20" in err
-    files = {path: path.read_bytes() for path in folder.rglob("*") if path.is_file()}
+    files = contents(folder)
     os.kill(writer.pid, signal.SIGCONT)
     out, err = writer.communicate(timeout=60)
     assert writer.returncode == 1, (out, err)
-    assert "another process may have taken the run over" in err
+    assert "was replaced while the run was written" in err
+    assert f"{folder.name}-kept" in err
     assert "finished" not in out
-    assert {path: path.read_bytes() for path in folder.rglob("*") if path.is_file()} == files
+    assert contents(folder) == files
+    with RunReader(folder.with_name(f"{folder.name}-kept")) as reader:
+        assert reader.status == "failed"
+        assert reader.n_records > 0
     same_as_never_disturbed(folder, tmp_path)
 
 

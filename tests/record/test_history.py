@@ -22,6 +22,7 @@ from workbench.record.history import (
 from workbench.record.lock import RunLock
 from workbench.record.reader import RunReader
 from workbench.record.store import RunStore
+from workbench.tui.run.shared_x import SharedX
 
 
 def test_live_history_keeps_scalars_whole_and_thins_vectors() -> None:
@@ -244,3 +245,26 @@ def test_a_long_run_followed_from_its_file(tmp_path: Path, monkeypatch: pytest.M
             row = history.nearest(501)
             theta = reader.read("theta", history.record[row : row + 1])
             assert np.array_equal(theta, sample_run.expected("theta", history.step[row : row + 1]))
+
+
+def test_a_still_history_stays_as_it_was_while_the_run_is_thinned() -> None:
+    history = History()
+    history.append(long_rows(0, SCALAR_ROWS - 1))
+    still = history.still()
+    history.append(long_rows(SCALAR_ROWS - 1, 500))
+    assert history.length < SCALAR_ROWS // 2 + 1000
+    assert still.length == SCALAR_ROWS - 1
+    assert np.array_equal(still.scalar("time"), 0.5 * still.step)
+    assert np.array_equal(history.scalar("time"), 0.5 * history.step)
+
+
+def test_the_cursor_stays_on_its_record_when_the_run_is_thinned() -> None:
+    history, shared = History(), SharedX()
+    history.append(long_rows(0, SCALAR_ROWS - 1))
+    shared.put_cursor(100_000)
+    shared.update(history.still(), None, 3)
+    history.append(long_rows(SCALAR_ROWS - 1, 500))
+    shared.update(history.still(), None, 3)
+    assert shared.cursor is not None
+    assert shared.cursor < history.length
+    assert abs(history.record[shared.cursor] - 100_000) <= 4

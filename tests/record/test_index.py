@@ -25,6 +25,7 @@ from workbench.record import index as index_module
 from workbench.record.folder import list_runs, resolve_run, run_folders, summaries
 from workbench.record.index import INDEX_FILE, RunIndex
 from workbench.record.lock import RunLock
+from workbench.record.seal import seal_attributes
 from workbench.record.store import RunStore
 from workbench.record.summary import RunSummary, summarize
 
@@ -57,6 +58,7 @@ def runs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 def attribute(folder: Path, **values: str) -> None:
     with h5py.File(folder / "run.h5", "r+", locking=False) as file:
         file.attrs.update(values)
+        seal_attributes(file)
 
 
 def plain(found: list[RunSummary]) -> list[dict[str, Any]]:
@@ -112,6 +114,7 @@ def test_what_changes_is_seen(runs: Path, counted: list[str]) -> None:
     names = [folder.name for folder in run_folders(runs)]
     with h5py.File(runs / names[0] / "run.h5", "r+", locking=False) as file:
         file.attrs["name"] = "anew"
+        seal_attributes(file)
     (runs / names[1] / "run.journal").write_bytes(b"a commit that is not in run.h5 yet")
     (runs / names[2]).rename(runs / "20260101-000000-moved-aaaa")
     shutil.copytree(runs / names[3], runs / "20260101-000000-copied-bbbb")

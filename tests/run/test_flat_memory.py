@@ -25,7 +25,7 @@ from workbench.presets import load_config
 from workbench.run.session import Session
 
 config = load_config("first-look", [
-    "data.n=6", "model.width=3", "train.steps=330000", "record.every=1", "record.theta=false",
+    "train.steps=330000", "record.every=1", "record.theta=false",
     "checkpoint.every=1000"])
 page = resource.getpagesize()
 with Session.create(config, Path(sys.argv[1])) as session:

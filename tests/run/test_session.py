@@ -317,3 +317,15 @@ def test_a_finished_run_is_free_for_others_before_its_session_is_closed(tmp_path
     assert session.wait(60)
     Session.resume(session.folder, steps=610).close()
     session.close()
+
+
+def test_a_session_that_was_never_started_leaves_a_file_that_opens(tmp_path):
+    session = Session.create(small(), tmp_path)
+    session.close()
+    with h5py.File(session.folder / "run.h5", "r") as file:
+        assert int(file["n_committed"][()]) == 0
+    again = Session.resume(session.folder)
+    again.start()
+    assert again.wait(60)
+    again.close()
+    assert_same(series(finished(tmp_path / "straight").folder), series(session.folder))

@@ -177,13 +177,14 @@ def list_checkpoints(folder: Path) -> list[tuple[int, Path]]:
 
 
 def newest_good(
-    folder: Path, *, known: int | None = None
+    folder: Path, *, known: int | None = None, run_id: str = ""
 ) -> tuple[Checkpoint | None, list[Refused]]:
     """The newest checkpoint that can be gone on from, and those newer than it that cannot.
 
     Args:
         known: the last record's step in the run's file, if that is to be held against them: one that
             was written after later records would leave a gap.
+        run_id: the run's, if those of other runs are to be refused; ones of before they said it pass.
 
     Raises:
         StorageError: the checkpoints cannot be listed.
@@ -195,7 +196,11 @@ def newest_good(
         except StorageError as error:
             refused.append(Refused(step, path, str(error)))
             continue
-        recorded = found.arrays.get("recorded_step")
+        recorded, own = found.arrays.get("recorded_step"), str(found.attributes.get("run_id", ""))
+        if run_id and own and own != run_id:
+            why = f"checkpoint '{clean_text(str(path))}' is one of run {clean_text(own, 120)}."
+            refused.append(Refused(step, path, why))
+            continue
         if known is None or (recorded is not None and int(recorded) <= known):
             return found, refused
         why = "holds no engine's state."

@@ -6,7 +6,7 @@ between series and dimension scales; only committed records and events come alon
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -28,6 +28,7 @@ from workbench.record.schema import STEP
 from workbench.record.table_files import counts_in, fill_tables
 from workbench.record.tables import has_tables, lacks_columns, width_in
 from workbench.record.texts import KIND_BYTES, TEXT_BYTES, truncated
+from workbench.record.values import Value
 
 Progress = Callable[[float], None]
 """Told the fraction done, 0 to 1."""
@@ -56,17 +57,21 @@ def copy_run(
     status: RunStatus | None = None,
     progress: Progress | None = None,
     direction_width: int | None = None,
+    attributes: Mapping[str, Value] | None = None,
 ) -> None:
     """Write what `reader` sees to a new file `target` (the caller puts it in place).
 
-    `direction_width`: numbers of a KKT direction, where the source keeps none.
+    `direction_width`: numbers of a KKT direction, where the source keeps none. `attributes`: root
+    attributes that are other than the source's.
 
     Raises:
         StorageError: the run is damaged, or the target cannot be written.
     """
     try:
         with created(target) as file:
-            _fill(reader, file, packed, status or reader.status, progress, direction_width)
+            changed = {**reader.attributes, **(attributes or {})}
+            found = status or reader.status
+            _fill(reader, file, packed, found, progress, direction_width, changed)
     except H5_ERRORS as error:
         target.unlink(missing_ok=True)
         raise write_error(target, error) from error
@@ -83,6 +88,7 @@ def copy_file(
     status: RunStatus | None = None,
     progress: Progress | None = None,
     direction_width: int | None = None,
+    attributes: Mapping[str, Value] | None = None,
 ) -> None:
     """`copy_run` by path; raises StorageError alike."""
     with RunReader(source) as reader:
@@ -93,6 +99,7 @@ def copy_file(
             status=status,
             progress=progress,
             direction_width=direction_width,
+            attributes=attributes,
         )
 
 
@@ -129,6 +136,7 @@ def _fill(
     status: RunStatus,
     progress: Progress | None,
     direction_width: int | None,
+    attributes: Mapping[str, Value],
 ) -> None:
     layouts = [reader.layout(name) for name in reader.series_names()]
     dims = {dim for layout in layouts for dim in layout.resolved().dims}
@@ -139,7 +147,7 @@ def _fill(
             coordinates[dim] = values
     build(
         file,
-        attributes=reader.attributes,
+        attributes=attributes,
         status=status,
         x=reader.x,
         y=reader.y,
@@ -147,6 +155,7 @@ def _fill(
         coordinates=coordinates,
         packed=packed,
         direction_width=reader.direction_width or direction_width,
+        start=reader.start,
     )
     total = max(1, reader.n_records * len(layouts))
     for place, layout in enumerate(layouts):

@@ -109,6 +109,7 @@ def _write_nc(reader: RunReader, target: Path, progress: Progress) -> list[str]:
                     values = np.arange(size) if values is None else values
                     file.create_variable(dim, (dim,), values.dtype)[:] = values
             options: dict[str, Any] = {"compression": "gzip", "shuffle": True} if spec.dims else {}
+            options["fletcher32"] = reader.n_records > 0
             variable = file.create_variable(name, (STEP, *spec.dims), spec.dtype, **options)
             for key, value in reader.layout(name).attributes.items():
                 variable.attrs[key] = value

@@ -7,11 +7,12 @@ what a run decides by is read from them.
 
 One thread appends (the engine's, or whoever follows a file), any other reads. Rows are only ever
 added behind what was published, and publishing is one assignment, so a reader never waits and
-what it was given never changes.
+what it was given never changes. What is to fit together is read from one `still`.
 """
 
 from __future__ import annotations
 
+import copy
 import threading
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -241,6 +242,10 @@ class History:
         """The number of every row's record, (T,), from 0, read-only: 0, 1, 2, … until they are thinned."""
         return self._published.record
 
+    def still(self) -> History:
+        """The history as it is now: what is appended or thinned later is not seen in it."""
+        return copy.copy(self)
+
     def names(self) -> list[str]:
         """Every series there is something of, `step` included."""
         now = self._published
@@ -262,8 +267,7 @@ class History:
     def scalar(self, name: str) -> Array:
         """A scalar series, a value every row, (T,), read-only.
 
-        `step` and two scalars read one after the other may differ by what was appended, or thinned, in
-        between: cut them to the shortest.
+        Of a history that grows meanwhile `step` and two scalars may differ in length: take a `still` of it.
 
         Raises:
             BadInput: there is no such scalar.

@@ -25,6 +25,7 @@ import numpy as np
 
 from workbench.errors import clean_text
 from workbench.protocol.status import RunStatus, status_of
+from workbench.record.journal import JOURNAL_NAME
 from workbench.record.lock import is_alive
 from workbench.record.schema import RUN_FILE
 from workbench.record.summary import RunSummary, summarize
@@ -38,7 +39,6 @@ SETTLED = 2.0
 """Seconds that a file's times must lie back: a later write would not show in them before."""
 LARGEST = 1 << 28
 """Bytes of the longest index that is read."""
-JOURNAL_FILE = "run.journal"
 
 _FIELDS = {
     field.name: field.default
@@ -117,7 +117,7 @@ class RunIndex:
 def look_of(folder: Path) -> Look | None:
     """How the files look that a summary is made from; None without a run.h5, or where nobody says."""
     look = _file_look(os.path.join(folder, RUN_FILE))
-    return None if look is None else [look, _file_look(os.path.join(folder, JOURNAL_FILE))]
+    return None if look is None else [look, _file_look(os.path.join(folder, JOURNAL_NAME))]
 
 
 def _file_look(path: Path | str) -> list[int] | None:

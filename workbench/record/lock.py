@@ -27,7 +27,7 @@ from collections.abc import Callable
 from pathlib import Path
 from types import TracebackType
 
-from workbench.errors import ClaimLost, RunBusy, StorageError, clean_text
+from workbench.errors import ClaimLost, RecordingGone, RunBusy, StorageError, clean_text
 from workbench.record import heartbeat
 from workbench.record.atomic import write_error
 from workbench.record.fence import fence
@@ -73,7 +73,7 @@ class RunLock:
     Attributes:
         took_over: whose claim was taken over without proof that its process is gone, or None.
         notice: a sentence where the file system has no locks, or empty.
-        when_lost: called once, from a thread of the claim, when another has taken the run over.
+        when_lost: called once, from a thread of the claim, when nothing may be written any more.
 
     Raises (on entering):
         RunBusy: another process, or another part of this one, holds it.
@@ -95,6 +95,8 @@ class RunLock:
         self._renewed = 0.0
         self._problem: OSError | None = None
         self._lost = ""
+        self._run_file: tuple[int, int] | None = None
+        self._gone = False
         self._stop = threading.Event()
         self._thread: threading.Thread | None = None
 
@@ -122,13 +124,14 @@ class RunLock:
         except OSError as error:
             name = clean_text(str(path))
             raise StorageError(f"cannot lock '{name}': {error.strerror}.") from error
-        self._lost, self.took_over = "", None
+        self._lost, self._gone, self.took_over = "", False, None
         try:
             self._place = _place(self.folder)
             self.notice = "" if self._take(descriptor) else NO_LOCKS
             self._claim()
             if self.took_over is not None and self._beats:
                 fence(self.folder, CLAIM_FILES)
+            self._run_file = _identity(self.folder / RUN_FILE)
         except BaseException:
             self._end_heartbeat()
             os.close(descriptor)
@@ -222,9 +225,9 @@ class RunLock:
     # --- while it is held ---
 
     def _beat(self, stop: threading.Event) -> None:
-        while not stop.wait(heartbeat.BEAT) and not self._lost:
+        while not stop.wait(heartbeat.BEAT) and not (self._lost or self._gone):
             self._renew()
-        if self._lost and not stop.is_set():
+        if not stop.is_set():
             self.when_lost()
 
     def _renew(self) -> None:
@@ -240,27 +243,38 @@ class RunLock:
             except OSError as error:
                 self._problem = error
                 return
-            if stands is not None and stands.token != own.token:
+            if stands is None:
+                self._without_heartbeat(own)
+            elif stands.token != own.token:
                 who = holder_of(stands) or "a process that does not say which"
-                self._lost = f"run '{self._name}' was taken over by another process ({who})"
-            elif stands is None and (self.folder / RUN_FILE).exists():
                 self._lost = (
-                    f"the heartbeat of run '{self._name}' was removed, so that another process may "
-                    "have taken the run over"
+                    f"run '{self._name}' was taken over by another process ({who}): "
+                    "this one writes nothing more to it."
                 )
-            elif own.written:
-                self._renewed = began
-            if self._lost:
-                self._lost += ": this one writes nothing more to it."
+            else:
+                self._run_file = _identity(self.folder / RUN_FILE)
+                self._renewed = began if own.written else self._renewed
+
+    def _without_heartbeat(self, own: Heartbeat) -> None:
+        """It was removed, which is no harm; or another took the run over, with new files, and has ended."""
+        found = _identity(self.folder / RUN_FILE)
+        if found is None or self._run_file is None:
+            return  # the folder is gone, as the store will see, or the run has not begun
+        if found != self._run_file:
+            self._gone = True
+            return
+        with contextlib.suppress(OSError):
+            own.put_first()
 
     def check(self) -> None:
         """Make sure that the claim still stands; called before anything of the run is written.
 
         Raises:
-            ClaimLost: another process has taken the run over, or may have.
+            ClaimLost: another process has taken the run over.
+            RecordingGone: its heartbeat is gone and run.h5 is another file: the run was taken away.
             StorageError: that cannot be seen, after a while without a renewal.
         """
-        if not self._lost and now() - self._renewed > heartbeat.TRUST:
+        if not (self._lost or self._gone) and now() - self._renewed > heartbeat.TRUST:
             self._renew()
             if self._problem is not None:
                 reason = clean_text(self._problem.strerror or str(self._problem), 160)
@@ -269,6 +283,10 @@ class RunLock:
                 )
         if self._lost:
             raise ClaimLost(self._lost)
+        if self._gone:
+            raise RecordingGone(
+                f"run.h5 of run {self._name} was replaced while the run was written."
+            )
 
     def release(self) -> None:
         """Give the claim back; twice is once."""
@@ -381,6 +399,14 @@ def lock_holder(folder: Path) -> LockHolder | None:
 def _place(folder: Path) -> tuple[int, int]:
     found = os.stat(folder)
     return found.st_dev, found.st_ino
+
+
+def _identity(path: Path) -> tuple[int, int] | None:
+    """Device and inode of a file; None where there is none, or that is not told."""
+    try:
+        return _place(path)
+    except OSError:
+        return None
 
 
 def _known_alive(place: tuple[int, int] | None, beat: Beat, *, locks: bool) -> bool | None:

@@ -31,6 +31,7 @@ from workbench.record.layout import SeriesLayout
 from workbench.record.lock import is_alive
 from workbench.record.overlay import Overlay, reading
 from workbench.record.plain import dataset_at, group_at, require_plain_dataset
+from workbench.record.samples import read_samples
 from workbench.record.schema import (
     RUN_FILE,
     SCHEMA_VERSION,
@@ -38,6 +39,7 @@ from workbench.record.schema import (
     STEP,
 )
 from workbench.record.seal import CHECKSUM, require_seal
+from workbench.record.start import Start, read_start
 from workbench.record.table_files import NONE, Counts, read_inspections
 from workbench.record.tables import width_in
 from workbench.record.values import Value, attribute_value, root_attributes, text_value
@@ -246,6 +248,11 @@ class RunReader:
         return self._data("y")
 
     @property
+    def start(self) -> Start | None:
+        """What only the start gave; None in files of before it was kept."""
+        return self._retried(lambda: read_start(self._file))
+
+    @property
     def n_samples(self) -> int | None:
         """The number of samples of the data set, without reading them."""
 
@@ -319,7 +326,7 @@ class RunReader:
     def _data(self, name: str) -> Array | None:
         def load() -> Array | None:
             dataset = dataset_at(self._file, f"data/{name}")
-            return None if dataset is None else np.asarray(dataset[()])
+            return None if dataset is None else read_samples(dataset)
 
         return self._retried(load)
 

@@ -9,7 +9,6 @@ end is on its way, and no checkpoint is lost to impatience. SIGQUIT is left alon
 
 from __future__ import annotations
 
-import _thread
 import signal
 import sys
 import threading
@@ -48,15 +47,34 @@ class _Asked:
         if self.receiver is not None:
             self.receiver(name)
         elif not before:
-            raise Interrupted(name)
+            self.interrupt(signal.SIGALRM, frame)
+
+    def interrupt(self, number: int, frame: FrameType | None) -> None:
+        """Raise, but in no import: what is half imported drops exceptions, or aborts the process."""
+        if _importing(frame):
+            _again_soon()
+        else:
+            raise Interrupted(self.first)
 
     def unheard(self, unraisable: sys.UnraisableHookArgs) -> None:
         """An interruption that was raised where Python drops exceptions is raised again."""
         if isinstance(unraisable.exc_value, Interrupted):
-            name, self.first = self.first, ""
-            _thread.interrupt_main(signal.Signals[name])
+            _again_soon()
         else:
             sys.__unraisablehook__(unraisable)
+
+
+def _again_soon() -> None:
+    """Interrupt a moment later, by the one signal that needs no thread."""
+    signal.setitimer(signal.ITIMER_REAL, 0.02)
+
+
+def _importing(frame: FrameType | None) -> bool:
+    while frame is not None:
+        if frame.f_code.co_filename.startswith("<frozen importlib"):
+            return True
+        frame = frame.f_back
+    return False
 
 
 _asked = _Asked()
@@ -69,7 +87,16 @@ def take_over() -> None:
     for number in ASKING:
         if signal.getsignal(number) is not signal.SIG_IGN:
             signal.signal(number, _asked)
+    signal.signal(signal.SIGALRM, _asked.interrupt)
     sys.unraisablehook = _asked.unheard
+
+
+def ignore() -> None:
+    """From now on nothing interrupts: the process has done its work and only has to end."""
+    signal.setitimer(signal.ITIMER_REAL, 0)
+    for number in ASKING:
+        if signal.getsignal(number) is _asked:
+            signal.signal(number, signal.SIG_IGN)
 
 
 def first_signal() -> str:

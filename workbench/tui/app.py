@@ -167,8 +167,12 @@ class WorkbenchApp(Unbroken, App[int]):
         self.close_session()
         self.call_from_thread(self.exit, int(code), int(code))
 
-    def close_session(self) -> None:
-        """Stop the session with a checkpoint and remember what to say about it; blocks."""
+    def close_session(self, for_good: bool = False) -> None:
+        """Stop the session with a checkpoint and remember what to say about it; blocks.
+
+        `for_good`: none is made from now on.
+        """
+        self._leaving = self._leaving or for_good
         with self._making:
             session = self.session
         if session is None:
@@ -191,6 +195,8 @@ class WorkbenchApp(Unbroken, App[int]):
     def on_session_refused(self, message: SessionRefused) -> None:
         """A run could not be made: back to browsing if we came from there, else out with the sentence."""
         error = message.error
+        if self._leaving:
+            return
         if len(self.screen_stack) > 2 and isinstance(error, WorkbenchError):
             self.pop_screen()
             self.notify(str(error), title="cannot run", severity="error", timeout=12, markup=False)
@@ -305,6 +311,8 @@ class WorkbenchApp(Unbroken, App[int]):
 
         def made() -> Session:
             with self._making:
+                if self._leaving:
+                    raise WorkbenchError("left before the run began.")
                 self.session = session = make()
             return session
 
@@ -422,8 +430,8 @@ def run_app(app: WorkbenchApp) -> None:
         try:
             code = app.run()
         finally:
-            # Whatever ended the drawing: no run goes on training with nobody to stop it.
-            app.close_session()
+            # Whatever ended the drawing: no run goes on training, or begins to, with nobody to stop it.
+            app.close_session(for_good=True)
     for line in dict.fromkeys(app.farewell):
         sys.stdout.write(line + "\n")
     if app.session is not None:

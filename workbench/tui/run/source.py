@@ -98,7 +98,7 @@ class LiveSource:
         self.folder = session.folder
         self.config: RunConfig | None = session.config
         self.name = session.name
-        self.history = session.history
+        self.history = session.history.still()
         self._keeper = CircleKeeper()
         self._surfaces = SurfaceKeeper()
         self._seen: tuple[object, int] = (None, -1)
@@ -106,6 +106,7 @@ class LiveSource:
     def refresh(self) -> bool:
         """Whether the engine has published a new snapshot, or gone on."""
         engine, (snapshot, step) = self.session.engine, self._seen
+        self.history = self.session.history.still()
         self._seen = (engine.snapshot, engine.state.step)
         return self._seen[0] is not snapshot or self._seen[1] != step
 
