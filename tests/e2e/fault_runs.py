@@ -187,13 +187,16 @@ class Scenario:
         """A stopped run is alive: nobody else may write it, everybody may read it."""
         from fault_looks import begun, said
 
+        from workbench.record.lock import is_alive
+
         stopped = time.monotonic()
         folder = begun(place)
 
         def others() -> list[str]:
             code, told = said(["list", "--runs-dir", str(place)])
             wrong = [f"list ended with {code}: {told[-300:]}"] if code else []
-            if folder is not None and (folder / "run.lock").exists():
+            # Stopped before it had taken the run, it is in nobody's way.
+            if folder is not None and is_alive(folder):
                 words = ["resume", folder.name, "--headless", "--runs-dir", str(place)]
                 code, told = said(words)
                 if code == 0 or "another process" not in told:
@@ -238,7 +241,7 @@ class Scenario:
         if os.WIFSIGNALED(status) and os.WTERMSIG(status) != signal.SIGKILL:
             wrong.append(f"the life crashed with signal {os.WTERMSIG(status)}: {told[-300:]}")
         elif os.WIFEXITED(status) and os.WEXITSTATUS(status) != 0:
-            refused = True
+            refused, self.sentence = True, told.strip().splitlines()[-1] if told else ""
             if "workbench: " not in told or "Traceback" in told:
                 wrong.append(f"the life ended with {os.WEXITSTATUS(status)}: {told[-600:]}")
         elif "Traceback" in told:
@@ -292,6 +295,7 @@ class Scenario:
         if status == 0:
             wrong = self.gone_on_with(place)
             return ("wrong" if wrong else "survived"), wrong
+        self.sentence = self.told.strip()
         wrong = [] if "--restart" in self.told else [f"resume ended with {status}: {self.told}"]
         promised, kept = self.promised
         wrong += found_in_time(lambda: left(place, self.whole, promised, kept), log)
@@ -305,7 +309,7 @@ class Scenario:
         """Strike at most `most` calls with a fault, or damage what there is; what came of it, counted."""
         began = time.monotonic()
         counts: collections.Counter[str] = collections.Counter()
-        wrong: list[Any] = []
+        wrong, sentences = list[Any](), list[Any]()
         for number in self.numbers(FAULTS[name], most) if name in FAULTS else [0]:
             # The look inside costs as much as all the rest; one in eight has it.
             self.inspects = number % 8 == 0
@@ -313,6 +317,8 @@ class Scenario:
             counts[outcome] += 1
             if found:
                 wrong.append([number, self.met, found])
+            if outcome == "refused":
+                sentences.append([number, self.met, self.sentence])
         return {
             "kind": self.kind,
             "stage": self.stage,
@@ -320,6 +326,7 @@ class Scenario:
             "tried": sum(counts.values()) - counts["missed"],
             **{key: counts[key] for key in ("survived", "refused", "wrong", "hung")},
             "what": wrong,
+            "sentences": sentences,
             "seconds": round(time.monotonic() - began, 1),
         }
 
