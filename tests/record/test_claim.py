@@ -573,3 +573,8 @@ def test_what_is_set_aside_holds_no_claim(tmp_path: Path) -> None:
         assert (place / "run.h5").exists()
         assert not (place / HEARTBEAT_NAME).exists()
         assert not (place / "run.lock").exists()
+
+
+def test_a_pipe_in_the_place_of_the_lock_is_not_waited_for(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "run.lock")
+    assert lock_holder(tmp_path) is None
