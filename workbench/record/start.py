@@ -17,7 +17,12 @@ import h5py
 import numpy as np
 
 from workbench.arrays import Array, Float
+from workbench.record.plain import dataset_at, group_at
 from workbench.record.values import text_value
+
+COLUMNS = ("key", "path", "sha256")
+COMPLEX = "complex"
+"""Attribute of what holds real and imaginary parts along its last axis."""
 
 
 @dataclass(frozen=True)
@@ -65,7 +70,7 @@ def build_start(file: Any, start: Start) -> None:
         for name, array in start.fixed.items():
             _write(fixed, name, array)
     sources = group.create_group("sources")
-    for column in ("key", "path", "sha256"):
+    for column in COLUMNS:
         _write_texts(sources, column, [getattr(source, column) for source in start.sources])
     table = file.create_group("parameter")
     _write_texts(table, "name", [part.name for part in start.parameters])
@@ -76,16 +81,18 @@ def build_start(file: Any, start: Start) -> None:
 def read_start(file: Any) -> Start | None:
     """What a run's file keeps of its start, None in one of before; raises ValueError where it does
     not hold its checksums."""
-    group = file.get("start")
+    group = group_at(file, "start")
     if group is None:
         return None
-    theta, fixed = group.get("theta"), group.get("fixed")
-    sources = zip(*(_texts(group["sources"], c) for c in ("key", "path", "sha256")), strict=True)
-    table = file["parameter"]
-    names, shapes, offsets = _texts(table, "name"), _texts(table, "shape"), _read(table["offset"])
+    theta, fixed = dataset_at(group, "theta"), group_at(group, "fixed")
+    sources = zip(*(_texts(file, f"start/sources/{c}") for c in COLUMNS), strict=True)
+    names, shapes = (_texts(file, f"parameter/{column}") for column in ("name", "shape"))
+    offsets = _read(file, "parameter/offset")
     return Start(
-        theta=None if theta is None else _read(theta),
-        fixed=None if fixed is None else {name: _read(fixed[name]) for name in fixed},
+        theta=None if theta is None else _read(file, "start/theta"),
+        fixed=None
+        if fixed is None
+        else {name: _read(file, f"start/fixed/{name}") for name in fixed},
         sources=tuple(Source(*row) for row in sources),
         parameters=tuple(
             NamedPart(name, tuple(int(k) for k in shape.split(",") if k), int(offset))
@@ -95,15 +102,23 @@ def read_start(file: Any) -> Start | None:
 
 
 def _write(group: Any, name: str, array: Array) -> None:
-    dataset = group.create_dataset(name, data=array, dtype=array.dtype)
-    dataset.attrs["sha256"] = _digest(array)
+    parts = np.stack([array.real, array.imag], axis=-1) if array.dtype.kind == "c" else array
+    dataset = group.create_dataset(name, data=parts, dtype=parts.dtype)
+    dataset.attrs["sha256"] = _digest(parts)
+    if parts is not array:
+        dataset.attrs[COMPLEX] = True
     group.file.flush()  # while the dataset is held: later, a failed write would be ignored
 
 
-def _read(dataset: Any) -> Array:
+def _read(file: Any, path: str) -> Array:
+    dataset = dataset_at(file, path)
+    if dataset is None:
+        raise ValueError(f"{path} is missing")
     array = np.asarray(dataset[()])
     if str(dataset.attrs.get("sha256", "")) != _digest(array):
         raise ValueError(f"its start is damaged, {dataset.name} does not hold its checksum")
+    if COMPLEX in dataset.attrs:
+        return np.asarray(array[..., 0] + 1j * array[..., 1])
     return array
 
 
@@ -118,5 +133,5 @@ def _write_texts(group: Any, name: str, texts: list[str]) -> None:
     _write(group, name, np.array(raw, dtype=kind))
 
 
-def _texts(group: Any, name: str) -> list[str]:
-    return [text_value(text, 4096) for text in _read(group[name])]
+def _texts(file: Any, path: str) -> list[str]:
+    return [text_value(text, 4096) for text in _read(file, path)]
