@@ -20,7 +20,7 @@ import numpy as np
 
 from workbench.arrays import Array
 from workbench.errors import BadInput, StorageError, clean_text
-from workbench.record.atomic import put_in_place, sync_folder, write_error
+from workbench.record.atomic import put_in_place, remove_quietly, sync_folder, write_error
 from workbench.record.handle import created
 from workbench.record.lock import claim_on
 from workbench.record.overlay import H5_ERRORS, Overlay, reading
@@ -112,16 +112,9 @@ def save_checkpoint(
             claim.check()
         put_in_place(temporary, path)
     except H5_ERRORS as error:
-        _remove_quietly(temporary)
+        remove_quietly(temporary)
         raise write_error(path, error) from error
     return path
-
-
-def _remove_quietly(path: Path) -> None:
-    try:
-        path.unlink(missing_ok=True)
-    except OSError:
-        return
 
 
 def load_checkpoint(path: Path) -> Checkpoint:

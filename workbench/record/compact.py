@@ -16,7 +16,7 @@ import numpy as np
 from workbench.arrays import Array
 from workbench.errors import StorageError, clean_text
 from workbench.protocol.status import RunStatus
-from workbench.record.atomic import write_error
+from workbench.record.atomic import remove_quietly, write_error
 from workbench.record.counters import Counters
 from workbench.record.handle import created
 from workbench.record.inspections import tables_of
@@ -73,10 +73,10 @@ def copy_run(
             found = status or reader.status
             _fill(reader, file, packed, found, progress, direction_width, changed)
     except H5_ERRORS as error:
-        target.unlink(missing_ok=True)
+        remove_quietly(target)
         raise write_error(target, error) from error
     except BaseException:
-        target.unlink(missing_ok=True)
+        remove_quietly(target)
         raise
 
 
