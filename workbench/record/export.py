@@ -21,7 +21,7 @@ import numpy as np
 
 from workbench.arrays import Array
 from workbench.errors import BadInput, clean_text, unknown
-from workbench.record.atomic import put_in_place, write_error
+from workbench.record.atomic import put_in_place, remove_quietly, write_error
 from workbench.record.compact import Progress, copy_run
 from workbench.record.handle import created
 from workbench.record.inspections import tables_of
@@ -85,7 +85,7 @@ def _export(reader: RunReader, target: Path, write: _Writer, progress: Progress)
     except H5_ERRORS as error:
         raise write_error(target, error) from error
     finally:
-        temporary.unlink(missing_ok=True)
+        remove_quietly(temporary)
 
 
 def _write_h5(reader: RunReader, target: Path, progress: Progress) -> list[str]:

@@ -8,7 +8,7 @@ import stat
 from pathlib import Path
 
 from workbench.errors import StorageError, clean_text
-from workbench.record.atomic import put_in_place, write_error
+from workbench.record.atomic import put_in_place, remove_quietly, write_error
 from workbench.record.checkpoint import FOLDER as CHECKPOINTS
 from workbench.record.journal import JOURNAL_NAME
 from workbench.record.logfile import LOG_FILE
@@ -58,5 +58,5 @@ def _unshare(path: Path) -> None:
         shutil.copyfile(path, temporary)
         put_in_place(temporary, path)
     except OSError as error:
-        temporary.unlink(missing_ok=True)
+        remove_quietly(temporary)
         raise write_error(path, error) from error

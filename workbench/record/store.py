@@ -26,7 +26,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
@@ -39,7 +39,7 @@ from workbench.errors import BadInput, RecordingGone, StorageError, WorkbenchErr
 from workbench.protocol.inspections import ForecastOutcome, RecordedInspection
 from workbench.protocol.status import RunStatus, status_of
 from workbench.record import compact
-from workbench.record.atomic import put_in_place, write_error
+from workbench.record.atomic import put_in_place, remove_quietly, write_error
 from workbench.record.buffer import Buffer, checked_rows
 from workbench.record.column import Column
 from workbench.record.compact import Progress
@@ -159,7 +159,7 @@ class RunStore:
         except H5_ERRORS as error:
             raise write_error(path, error) from error
         finally:
-            temporary.unlink(missing_ok=True)
+            remove_quietly(temporary)
 
     @classmethod
     def reopen(
@@ -339,8 +339,7 @@ class RunStore:
                 self._under.require_in_place()
             return str(error if isinstance(error, StorageError) else write_error(temporary, error))
         finally:
-            with suppress(OSError):
-                temporary.unlink(missing_ok=True)
+            remove_quietly(temporary)
             if not self.gone:
                 self._under.close()
         return None
