@@ -40,5 +40,6 @@ def fork(
     from commands.headless import train_headless
     from workbench.run.session import Session
 
-    session = Session.fork(folder, at, runs, settings=settings or (), trust=trust)
-    train_headless(session, as_json)
+    train_headless(
+        lambda: Session.fork(folder, at, runs, settings=settings or (), trust=trust), as_json
+    )

@@ -4,17 +4,16 @@ from __future__ import annotations
 
 import json
 import math
-import signal
 import sys
-import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from types import FrameType
 from typing import TYPE_CHECKING, Any
 
 import typer
 
-from workbench.errors import ExitCode, StorageError, WorkbenchError
+from commands.channels import lost_output
+from workbench.errors import ExitCode, StorageError, WorkbenchError, clean_text
+from workbench.run import signals
 
 if TYPE_CHECKING:
     from rich.progress import Progress, TaskID
@@ -24,30 +23,40 @@ if TYPE_CHECKING:
 POLL_SECONDS = 0.2
 
 
-def train_headless(session: Session, as_json: bool) -> None:
-    """Train to the end, interruptibly, and exit with the code that says how it went."""
+def train_headless(make: Callable[[], Session], as_json: bool) -> None:
+    """Train what `make` makes to the end, interruptibly, and exit with the code that says how it went.
+
+    A signal while it is made leaves nothing behind; from then on it stops the run with a checkpoint.
+    """
     from workbench.protocol.commands import Stop
 
-    if session.notice:
-        typer.echo(f"workbench: {session.notice}", err=True)
-    with (
-        session,
-        _signals(lambda name: session.engine.send(Stop(name))),
-        _progress(session) as show,
-    ):
-        session.start()
-        while not session.wait(POLL_SECONDS):
+    session = make()
+    with signals.given_to(lambda name: session.engine.send(Stop(name))):
+        if session.notice:
+            typer.echo(f"workbench: {session.notice}", err=True)
+        with session, _progress(session) as show:
+            session.start()
+            while not session.wait(POLL_SECONDS):
+                show()
             show()
-        show()
+        _tell_end(session, as_json)
+
+
+def _tell_end(session: Session, as_json: bool) -> None:
+    """The summary on stdout, what else there is to say on stderr, and the exit code."""
     error = session.engine.error
     summary = summary_of(session)
+    name, place = (clean_text(str(summary[key])) for key in ("run_id", "path"))
     if as_json:
         typer.echo(json.dumps(summary))
     else:
-        typer.echo(f"{summary['run_id']}  {summary['status']}  step {summary['step']:,}", nl=False)
+        typer.echo(f"{name}  {summary['status']}  step {summary['step']:,}", nl=False)
         if summary["log10_risk"] is not None:
             typer.echo(f"  log10 risk {summary['log10_risk']:.4f}", nl=False)
-        typer.echo(f"  {summary['path']}")
+        typer.echo(f"  {place}")
+    if lost := lost_output():
+        # The run's folder tells the same: its end is no failure for want of a line.
+        typer.echo(f"workbench: {lost}; the run is in {place}.", err=True)
     if error is not None:
         raise (
             error
@@ -70,7 +79,7 @@ def train_headless(session: Session, as_json: bool) -> None:
         sys.exit(int(ExitCode.FAILED))
     if summary["status"] == "stopped":
         typer.echo(
-            f"workbench: stopped with a checkpoint; go on with: workbench resume {summary['run_id']}",
+            f"workbench: stopped with a checkpoint; go on with: workbench resume {name}",
             err=True,
         )
         sys.exit(int(ExitCode.INTERRUPTED))
@@ -82,8 +91,9 @@ def summary_of(session: Session) -> dict[str, Any]:
     values = dict(snapshot.values) if snapshot else {}
     log_risk = values.get("log_risk")
     return {
-        "run_id": session.folder.name,
-        "path": str(session.folder),
+        # Where its file was deleted under it, the folder that keeps it.
+        "run_id": session.recorder.folder.name,
+        "path": str(session.recorder.folder),
         "status": session.engine.status,
         "step": session.engine.state.step,
         "log10_risk": _finite(None if log_risk is None else log_risk / math.log(10.0)),
@@ -94,27 +104,6 @@ def summary_of(session: Session) -> dict[str, Any]:
 
 def _finite(value: float | None) -> float | None:
     return value if value is not None and math.isfinite(value) else None
-
-
-@contextmanager
-def _signals(stop: Any) -> Iterator[None]:
-    """SIGINT, SIGTERM and SIGHUP end the run with a checkpoint; a second SIGINT is Python's own."""
-    if threading.current_thread() is not threading.main_thread():
-        yield
-        return
-    old: dict[int, Any] = {}
-
-    def handle(number: int, frame: FrameType | None) -> None:
-        stop(signal.Signals(number).name)
-        signal.signal(number, old[number])
-
-    for number in (int(signal.SIGINT), int(signal.SIGTERM), int(signal.SIGHUP)):
-        old[number] = signal.signal(number, handle)
-    try:
-        yield
-    finally:
-        for number, handler in old.items():
-            signal.signal(number, handler)
 
 
 @contextmanager

@@ -8,6 +8,7 @@ import typer
 
 from commands import formats
 from commands.options import At, Json, Run, RunsDir, Trust, runs_folder, step_of
+from workbench.errors import clean_text
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -46,7 +47,7 @@ def inspect(
     from rich.console import Console
 
     console = Console(highlight=False, soft_wrap=not formats.on_terminal())
-    console.print(f"{folder.name}  step {found.step:,}", markup=False)
+    console.print(f"{clean_text(folder.name)}  step {found.step:,}", markup=False)
     show(found, console)
 
 

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Literal
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
 from commands import formats
 from commands.options import Json, RunsDir, runs_folder
+from commands.patience import Bar
+from workbench.errors import BadInput, unknown
+from workbench.protocol.status import RunStatus
 
 if TYPE_CHECKING:
     from workbench.record.summary import RunSummary
@@ -26,28 +30,75 @@ HEADER = (
 )
 RUN, STATUS, N, WIDTH, LOSS, STEP, RISK, MARGIN, TREND, WRITTEN = range(10)
 RIGHT = {N, WIDTH, STEP, RISK, MARGIN}
+LISTED = tuple(status.value for status in RunStatus if status is not RunStatus.REPLAYED)
+"""What a stored run can be."""
 DROPPED_FIRST = (WRITTEN, TREND, LOSS, N, WIDTH, MARGIN, STEP)
 """What gives way on a narrow terminal; run, status and risk always stay."""
+NEWEST = 50
+"""Runs that a terminal shows unless more are asked for."""
 
 
-def list_runs(runs_dir: RunsDir = None, as_json: Json = False) -> None:
+def list_runs(
+    wanted: Annotated[
+        list[str] | None,
+        typer.Argument(
+            metavar="[FILTER]...", help="Words of the name, or terms like H>=20 'risk<-3' name=a*."
+        ),
+    ] = None,
+    status: Annotated[
+        str, typer.Option("--status", metavar="STATUS,…", help="Only runs that are so, e.g. lost.")
+    ] = "",
+    limit: Annotated[
+        int | None,
+        typer.Option("--limit", min=1, help="The newest so many; a terminal shows 50."),
+    ] = None,
+    everything: Annotated[
+        bool, typer.Option("--all", help="All of them, on a terminal too.")
+    ] = False,
+    runs_dir: RunsDir = None,
+    as_json: Json = False,
+) -> None:
     """List the stored runs, newest first."""
-    from workbench.record.folder import run_folders
-    from workbench.record.summary import summarize
+    from workbench.record.folder import summaries
 
+    fits = _fitting(wanted or [], status)
+    if everything and limit is not None:
+        raise BadInput("--all and --limit exclude each other; give one of them.")
     folder = runs_folder(runs_dir)
-    found = [summarize(run) for run in run_folders(folder)]
-    summaries = sorted(found, key=lambda summary: summary.made, reverse=True)
+    with Bar("reading runs") as bar:
+        stored = summaries(folder, bar.update)
+    found = [summary for summary in stored if fits(summary)]
+    if limit is None and formats.on_terminal() and not everything and not as_json:
+        limit = NEWEST
+    shown = found[:limit]
     if as_json:
         import json
 
-        typer.echo(json.dumps({"runs": [as_table(summary) for summary in summaries]}))
-    elif not summaries:
+        typer.echo(json.dumps({"runs": [as_table(summary) for summary in shown]}))
+    elif not stored:
         typer.echo(f"no runs in '{folder}' yet; start one with: workbench run", err=True)
+    elif not found:
+        typer.echo(f"none of the {len(stored):,} runs in '{folder}' fits.", err=True)
     elif formats.on_terminal():
-        _print_rich([cells(summary) for summary in summaries])
+        _print_rich([cells(summary) for summary in shown])
     else:
-        typer.echo(formats.plain_table(HEADER, [cells(s) for s in summaries], RIGHT))
+        typer.echo(formats.plain_table(HEADER, [cells(s) for s in shown], RIGHT))
+    if len(shown) < len(found):
+        typer.echo(f"… {len(found) - len(shown):,} more: --all", err=True)
+
+
+def _fitting(wanted: list[str], status: str) -> Callable[[RunSummary], bool]:
+    """Whether a run fits the terms and is in one of the states; raises BadInput for what makes no sense."""
+    from workbench.record.filter import read_filter
+
+    terms, mistake = read_filter(" ".join(wanted))
+    if mistake:
+        raise BadInput(mistake)
+    states = [state.strip() for state in status.split(",") if state.strip()]
+    for state in states:
+        if state not in LISTED:
+            raise unknown("status", state, LISTED)
+    return lambda run: terms(run) and (not states or run.status in states)
 
 
 def as_table(summary: RunSummary) -> dict[str, Any]:

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import os
 import sys
-from typing import Annotated
+import threading
+from typing import Annotated, Never
 
 import typer
 
@@ -25,7 +26,9 @@ from commands import (
     run,
     show,
 )
+from commands.channels import lost_output, open_channels
 from workbench.errors import ExitCode, WorkbenchError, unknown
+from workbench.run import signals
 
 app = typer.Typer(
     name="workbench",
@@ -85,26 +88,57 @@ def _check_command(arguments: list[str]) -> None:
 
 def main() -> None:
     """Entry point: run a command; errors for people go to stderr in one sentence."""
+    open_channels()
+    signals.take_over()
     debug = "--debug" in sys.argv
     # Accepted anywhere on the line: who needs it has just seen a command fail.
     arguments = [a for a in sys.argv[1:] if a != "--debug"]
     try:
+        code = _run(arguments)
+    except signals.Interrupted:
+        code = _interrupted()
+    except Exception as error:
+        if debug:
+            raise
+        if signals.first_signal():
+            # An import that was cut short raises something of its own.
+            code = _interrupted()
+        elif isinstance(error, WorkbenchError):
+            typer.echo(f"workbench: {error}", err=True)
+            code = int(error.exit_code)
+        else:
+            raise
+    _end(code)
+
+
+def _run(arguments: list[str]) -> int:
+    """Run a command; its exit code."""
+    try:
         _check_command(arguments)
         app(args=arguments, prog_name="workbench")
-    except WorkbenchError as error:
-        if debug:
-            raise
-        typer.echo(f"workbench: {error}", err=True)
-        sys.exit(int(error.exit_code))
-    except KeyboardInterrupt:
-        if debug:
-            raise
-        typer.echo("workbench: interrupted.", err=True)
-        sys.exit(int(ExitCode.INTERRUPTED))
-    except BrokenPipeError:
-        # The reader of our output went away (`workbench list | head`): nothing is wrong.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        sys.exit(int(ExitCode.DONE))
+    except SystemExit as end:
+        return end.code if isinstance(end.code, int) else int(ExitCode.DONE)
+    return int(ExitCode.DONE)
+
+
+def _interrupted() -> int:
+    typer.echo(f"workbench: interrupted by {signals.first_signal()}.", err=True)
+    return int(ExitCode.INTERRUPTED)
+
+
+def _end(code: int) -> Never:
+    """End the process with its exit code, and say so if what was printed did not arrive."""
+    signals.ignore()
+    lost = lost_output()
+    if lost:
+        typer.echo(f"workbench: {lost}.", err=True)
+        code = code or int(ExitCode.FAILED)
+    sys.stderr.flush()
+    others = [t for t in threading.enumerate() if t is not threading.main_thread()]
+    if signals.first_signal() or not all(thread.daemon for thread in others):
+        # A look that nobody waits for would hold the process; a half-made import cannot end in order.
+        os._exit(code)
+    sys.exit(code)
 
 
 if __name__ == "__main__":

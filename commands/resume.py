@@ -37,11 +37,13 @@ def resume(
     from commands.headless import train_headless
     from workbench.run.session import Session
 
-    session = Session.resume(
-        folder,
-        steps=steps,
-        trust=trust,
-        restart=restart,
-        tell=lambda text: typer.echo(f"workbench: {text}", err=True),
+    train_headless(
+        lambda: Session.resume(
+            folder,
+            steps=steps,
+            trust=trust,
+            restart=restart,
+            tell=lambda text: typer.echo(f"workbench: {text}", err=True),
+        ),
+        as_json,
     )
-    train_headless(session, as_json)

@@ -10,6 +10,7 @@ import typer
 
 from commands import formats
 from commands.options import At, Json, Run, RunsDir, Trust, runs_folder, step_of
+from workbench.errors import clean_text
 
 if TYPE_CHECKING:
     from workbench.inspector.robustness import Robustness
@@ -61,7 +62,7 @@ def robustness(
 
         typer.echo(json.dumps({"run": folder.name, **table}))
     else:
-        typer.echo(f"{folder.name}  step {found.step:,}")
+        typer.echo(f"{clean_text(folder.name)}  step {found.step:,}")
         typer.echo("\n".join(as_lines(found)))
     keep_robustness(folder, table)
 

@@ -59,4 +59,4 @@ def run(
 
     config = load_config(source, changes)
     preset = "" if source.endswith(".toml") or "/" in source else source
-    train_headless(Session.create(config, folder, preset=preset), as_json)
+    train_headless(lambda: Session.create(config, folder, preset=preset), as_json)

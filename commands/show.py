@@ -9,6 +9,7 @@ import typer
 
 from commands import formats
 from commands.options import Json, Run, RunsDir, runs_folder
+from workbench.errors import clean_text
 
 if TYPE_CHECKING:
     from workbench.protocol.inspections import RecordedInspection
@@ -16,6 +17,7 @@ if TYPE_CHECKING:
 
 LAST_EVENTS = 20
 LONG_LIST = 12
+LONGEST_LINE = 10_000
 
 
 def show(run: Run, runs_dir: RunsDir = None, as_json: Json = False) -> None:
@@ -202,7 +204,8 @@ def as_lines(found: dict[str, Any]) -> list[str]:
         "files",
         *(f"  {formats.size(f['bytes']):>9}  {f['name']}" for f in found["files"]),
     ]
-    return lines
+    # Names of files and folders too are somebody's.
+    return [clean_text(line, LONGEST_LINE) for line in lines]
 
 
 def _configuration(config: dict[str, Any]) -> list[str]:

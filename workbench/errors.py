@@ -60,7 +60,7 @@ MANY_OPTIONS = 40
 
 def clean_text(text: str, limit: int = 400) -> str:
     """Text from a file or a person, safe for a terminal: control characters dropped, cut at `limit`."""
-    safe = "".join(c if c.isprintable() else " " for c in text)
+    safe = text if text.isprintable() else "".join(c if c.isprintable() else " " for c in text)
     return safe if len(safe) <= limit else safe[: limit - 1] + "…"
 
 

@@ -110,3 +110,17 @@ def test_damaged_files_are_named(tmp_path, text):
     with pytest.raises(StorageError, match="holds no robust accuracies") as caught:
         kept_robustness(tmp_path)
     assert "\x1b" not in str(caught.value)
+
+
+def test_a_number_changed_in_the_file_is_noticed(tmp_path):
+    keep_robustness(tmp_path, ENTRY)
+    path = tmp_path / FILE
+    text = path.read_text()
+    for old, new in (("0.5", "0.75"), ('"step": 3', '"step": 4')):
+        path.write_text(text.replace(old, new, 1))
+        with pytest.raises(StorageError, match="its checksum does not hold"):
+            kept_robustness(tmp_path)
+    document = json.loads(text)
+    del document["crc32"]
+    path.write_text(json.dumps(document))
+    assert len(kept_robustness(tmp_path)) == 1, "files of before it have none"

@@ -116,7 +116,7 @@ def test_every_key_does_what_the_help_says(tmp_path, columns, rows):
             tmux.wait(r"kh24-fig1.*stopped|stopped.*kh24-fig1")
 
 
-@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP, signal.SIGINT])
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP, signal.SIGINT, signal.SIGUSR1])
 def test_a_signal_ends_the_run_with_a_checkpoint(tmp_path, number):
     with Tmux(80, 24, environment(tmp_path)) as tmux:
         tmux.workbench(f"run kh24-fig1 {LONG}; echo code=$?")

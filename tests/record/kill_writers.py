@@ -132,7 +132,7 @@ def kill_one(folder: Path, rng: random.Random) -> tuple[str, bool]:
         finally:
             os._exit(9)
     os.close(writing)
-    time.sleep(rng.choice([0.03, 0.08, 0.2]) * rng.random())
+    time.sleep(rng.choice([0.05, 0.2, 0.5]) * rng.random())
     os.kill(child, signal.SIGKILL)
     _, status = os.waitpid(child, 0)
     with os.fdopen(reading) as stream:

@@ -18,6 +18,7 @@ from workbench.errors import StorageError, WorkbenchError
 from workbench.record.lookup3 import lookup3
 from workbench.record.overlay import Overlay
 from workbench.record.reader import RunReader
+from workbench.record.seal import seal_attributes
 from workbench.record.store import RunStore
 from workbench.record.summary import summarize
 from workbench.record.superblock import has_valid_checksum, patched_head, recover
@@ -194,6 +195,7 @@ def test_control_characters_stay_in_the_file(tmp_path: Path) -> None:
         del file["counters_crc32"]
         file["series/rho"] = file["series/time"]
         file["series/rho"].attrs["units"] = evil
+        seal_attributes(file["series/rho"])
     with RunReader(tmp_path) as reader:
         texts = [
             str(reader.attributes["name"]),

@@ -231,3 +231,18 @@ def test_recovery_under_the_lock_makes_a_plain_open_work(tmp_path: Path) -> None
     with h5py.File(tmp_path / "run.h5", "r") as file:
         assert int(file["n_committed"][()]) == 100
     RunStore.reopen(tmp_path).close()
+
+
+def test_a_disk_that_goes_on_failing_ends_in_a_sentence(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Also what a failed write left cannot be removed then; the write is what is told."""
+    from workbench.record.atomic import write_text
+
+    def fail(*_: object, **__: object) -> None:
+        raise OSError(5, "Input/output error")
+
+    monkeypatch.setattr(os, "fsync", fail)
+    monkeypatch.setattr(Path, "unlink", fail)
+    with pytest.raises(StorageError, match="cannot write"):
+        write_text(tmp_path / "config.toml", "")

@@ -10,10 +10,19 @@ import pytest
 from record import sample_run
 
 from workbench.errors import BadInput
-from workbench.record.history import VECTOR_ROWS, History, kept_rows, vector_bound
+from workbench.record import history as history_module
+from workbench.record.history import (
+    LAST_ROWS,
+    SCALAR_ROWS,
+    VECTOR_ROWS,
+    History,
+    kept_rows,
+    vector_bound,
+)
 from workbench.record.lock import RunLock
 from workbench.record.reader import RunReader
 from workbench.record.store import RunStore
+from workbench.tui.run.shared_x import SharedX
 
 
 def test_live_history_keeps_scalars_whole_and_thins_vectors() -> None:
@@ -169,3 +178,93 @@ def test_readers_beside_a_writer_see_whole_records() -> None:
     done.set()
     viewer.join()
     assert wrong == []
+
+
+def long_rows(first: int, count: int) -> dict[str, np.ndarray]:
+    steps = 10 * np.arange(first, first + count)
+    return {"step": steps, "time": 0.5 * steps, "neuron_norm": steps[:, None] + np.arange(3.0)}
+
+
+def test_a_million_records_keep_their_shape_in_bounded_memory() -> None:
+    history, sizes, before = History(), [], None
+    for first in range(0, 1_000_000, 500):
+        history.append(long_rows(first, 500))
+        sizes.append(history.length)
+        if first == 100_000:
+            before = (history.step, history.step.copy())
+    assert before is not None
+    assert np.array_equal(*before)
+    assert history.count == 1_000_000
+    assert max(sizes) <= SCALAR_ROWS
+    assert min(sizes[400:]) > SCALAR_ROWS // 8
+    record, step = history.record, history.step
+    assert np.array_equal(step, 10 * record)
+    assert np.array_equal(history.scalar("time"), 0.5 * step)
+    assert np.array_equal(record[:1024], np.arange(1024))
+    assert np.array_equal(record[-LAST_ROWS:], np.arange(1_000_000 - LAST_ROWS, 1_000_000))
+    assert np.diff(record).max() <= 64
+    steps, values = history.vector("neuron_norm")
+    assert np.isin(steps, step).all()
+    assert np.array_equal(values[:, 0], steps)
+    assert step[history.nearest(123_456_0)] == pytest.approx(123_456_0, abs=640)
+
+
+def test_up_to_the_bound_every_record_is_there() -> None:
+    history = History()
+    for first in range(0, SCALAR_ROWS, 4096):
+        history.append(long_rows(first, 4096))
+    assert np.array_equal(history.record, np.arange(SCALAR_ROWS))
+
+
+def test_a_long_run_followed_from_its_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    for name, value in (
+        ("SCALAR_ROWS", 256),
+        ("LAST_ROWS", 16),
+        ("BLOCK", 32),
+        ("VECTOR_ROWS", 64),
+    ):
+        monkeypatch.setattr(history_module, name, value)
+    with sample_run.create(tmp_path) as store:
+        store.append(sample_run.rows(0, 1000))
+        store.commit()
+        with RunReader(tmp_path) as reader:
+            history = History.from_reader(reader)
+            assert history.count == 1000
+            assert history.length <= 256
+            store.append(sample_run.rows(1000, 50))
+            store.commit()
+            assert history.update() == 1050
+            assert history.update() == 1050
+            assert np.array_equal(history.step, history.record)
+            assert np.array_equal(
+                history.scalar("log_risk"), sample_run.expected("log_risk", history.step)
+            )
+            steps, norms = history.vector("neuron_norm")
+            assert steps[-1] == 1049
+            assert np.array_equal(norms, sample_run.expected("neuron_norm", steps))
+            row = history.nearest(501)
+            theta = reader.read("theta", history.record[row : row + 1])
+            assert np.array_equal(theta, sample_run.expected("theta", history.step[row : row + 1]))
+
+
+def test_a_still_history_stays_as_it_was_while_the_run_is_thinned() -> None:
+    history = History()
+    history.append(long_rows(0, SCALAR_ROWS - 1))
+    still = history.still()
+    history.append(long_rows(SCALAR_ROWS - 1, 500))
+    assert history.length < SCALAR_ROWS // 2 + 1000
+    assert still.length == SCALAR_ROWS - 1
+    assert np.array_equal(still.scalar("time"), 0.5 * still.step)
+    assert np.array_equal(history.scalar("time"), 0.5 * history.step)
+
+
+def test_the_cursor_stays_on_its_record_when_the_run_is_thinned() -> None:
+    history, shared = History(), SharedX()
+    history.append(long_rows(0, SCALAR_ROWS - 1))
+    shared.put_cursor(100_000)
+    shared.update(history.still(), None, 3)
+    history.append(long_rows(SCALAR_ROWS - 1, 500))
+    shared.update(history.still(), None, 3)
+    assert shared.cursor is not None
+    assert shared.cursor < history.length
+    assert abs(history.record[shared.cursor] - 100_000) <= 4

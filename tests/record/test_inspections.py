@@ -242,7 +242,7 @@ def test_what_a_full_disk_kept_out_is_carried_over(tmp_path: Path) -> None:
     store.keep(outcome(90, 95))
     store.keep(inspection(99))
 
-    def full(sync: bool) -> None:
+    def full(*counts: object) -> None:
         raise OSError(errno.ENOSPC, "No space left on device")
 
     store._commit = full  # type: ignore[method-assign]

@@ -172,7 +172,7 @@ def test_a_folder_of_checkpoints_that_is_a_file(run):
     shutil.rmtree(folder / "checkpoints")
     (folder / "checkpoints").write_text("in the way")
     before = files(folder)
-    with pytest.raises(StorageError, match="cannot list"):
+    with pytest.raises(StorageError, match="is not a folder"):
         Session.resume(folder, steps=700)
     assert files(folder) == before
 
@@ -396,3 +396,13 @@ def test_a_checkpoint_of_another_kind_is_named(run):
     with pytest.raises(StorageError, match="holds no engine's state"):
         Session.resume(folder, steps=700)
     assert files(folder) == before
+
+
+def test_a_checkpoint_of_another_run_is_refused(run, tmp_path):
+    """One of the same sizes, copied in under its own step: every number of it would fit."""
+    folder = run("lost")
+    other = finished(tmp_path / "other", "init.seed=2").folder
+    for _, path in list_checkpoints(other):
+        shutil.copy(path, list_checkpoints(folder)[0][1].with_name(path.name))
+    with pytest.raises(StorageError, match=f"is one of run {other.name}"):
+        Session.resume(folder)

@@ -266,15 +266,15 @@ def test_a_recorder_that_fails_fails_the_run(tmp_path):
 
 def test_an_attended_run_waits_for_room_on_the_disk(tmp_path):
     session = attended(tmp_path)
-    real, once = session.store._commit, threading.Event()
+    real, once = session.store._under.append, threading.Event()
 
-    def scarce(sync):
+    def scarce():
         if session.store.n_committed >= 10 and not once.is_set():
             once.set()
             raise OSError(errno.ENOSPC, "No space left on device")
-        real(sync)
+        real()
 
-    session.store._commit = scarce
+    session.store._under.append = scarce
     session.start()
     wait_for(lambda: session.engine.snapshot is not None and session.engine.snapshot.note)
     assert session.engine.status == "paused"
@@ -317,3 +317,15 @@ def test_a_finished_run_is_free_for_others_before_its_session_is_closed(tmp_path
     assert session.wait(60)
     Session.resume(session.folder, steps=610).close()
     session.close()
+
+
+def test_a_session_that_was_never_started_leaves_a_file_that_opens(tmp_path):
+    session = Session.create(small(), tmp_path)
+    session.close()
+    with h5py.File(session.folder / "run.h5", "r") as file:
+        assert int(file["n_committed"][()]) == 0
+    again = Session.resume(session.folder)
+    again.start()
+    assert again.wait(60)
+    again.close()
+    assert_same(series(finished(tmp_path / "straight").folder), series(session.folder))

@@ -7,7 +7,7 @@ import pytest
 import torch
 from cases import finished, small, stored_state
 
-from workbench.errors import BadInput, StorageError
+from workbench.errors import BadInput
 from workbench.inspector.inspect import inspect_state
 from workbench.record.checkpoint import list_checkpoints, load_checkpoint
 from workbench.record.reader import RunReader
@@ -79,8 +79,8 @@ def test_its_past_are_the_records_up_to_a_step(run):
 
 def test_it_is_opened_when_asked_and_closed_unless_it_was_given(run):
     stored = StoredRun(run)
-    assert stored.config.train.steps == 600
     assert stored._opened is None
+    assert stored.config.train.steps == 600
     assert stored.dataset.n == 12
     stored.close()
     assert stored._opened is None
@@ -97,12 +97,14 @@ def test_a_run_without_a_state_says_so(tmp_path):
             stored.state()
 
 
-def test_a_configuration_of_another_network_is_refused(run, tmp_path):
-    folder = finished(tmp_path).folder
+def test_a_look_goes_by_the_network_that_was_trained_whatever_config_toml_says(tmp_path):
+    folder = finished(tmp_path, "train.steps=20").folder
+    before = stored_state(folder)
     path = folder / "config.toml"
     path.write_text(path.read_text().replace("width = 6", "width = 7"))
-    with pytest.raises(StorageError, match="18 parameters and its configuration 21"):
-        stored_state(folder)
+    assert stored_state(folder).log_risk == before.log_risk
+    with pytest.raises(BadInput, match=r"model\.width = 7.*begun with 6.*fork"):
+        Session.resume(folder, steps=40)
 
 
 def test_the_experiment_of_a_run_is_its_start_on_its_own_samples(run):

@@ -26,17 +26,7 @@ def cifar10(config: Cifar10Data) -> Dataset:
     The folder is `cifar-10-batches-py` or the one it lies in. Raises BadInput naming the file that is
     missing, damaged, or holds anything but plain data.
     """
-    folder = existing_folder(config.path, "CIFAR-10's python batches")
-    inner = folder / "cifar-10-batches-py"
-    folder = inner if inner.is_dir() else folder
-    names = NAMES[config.split]
-    missing = [name for name in names if not (folder / name).is_file()]
-    if missing:
-        raise BadInput(
-            f"data.path: {clean_text(str(folder))} lacks {', '.join(missing)}; CIFAR-10's python batches "
-            "are needed."
-        )
-    batches = [_read(folder / name) for name in names]
+    batches = [_read(path) for path in files(config)]
     pixels = np.concatenate([batch[0] for batch in batches])
     labels = np.concatenate([batch[1] for batch in batches])
     return chosen_classes(
@@ -48,6 +38,21 @@ def cifar10(config: Cifar10Data) -> Dataset:
         config.seed,
         "cifar10",
     )
+
+
+def files(config: Cifar10Data) -> tuple[Path, ...]:
+    """The batches of the split; raises BadInput where one is missing."""
+    folder = existing_folder(config.path, "CIFAR-10's python batches")
+    inner = folder / "cifar-10-batches-py"
+    folder = inner if inner.is_dir() else folder
+    names = NAMES[config.split]
+    missing = [name for name in names if not (folder / name).is_file()]
+    if missing:
+        raise BadInput(
+            f"data.path: {clean_text(str(folder))} lacks {', '.join(missing)}; CIFAR-10's python batches "
+            "are needed."
+        )
+    return tuple(folder / name for name in names)
 
 
 def _read(path: Path) -> tuple[Shaped[np.ndarray, "n 3072"], Int[np.ndarray, " n"]]:

@@ -29,10 +29,7 @@ def mnist(config: MnistData) -> Dataset:
     The folder holds `train-images-idx3-ubyte` and `train-labels-idx1-ubyte` (`t10k-…` for the test set),
     also with `.gz` or with a dot before `idx`. Raises BadInput naming the file that is missing or wrong.
     """
-    folder = existing_folder(config.path, "MNIST's IDX files")
-    prefix = PREFIX[config.split]
-    images_path = _find(folder, f"{prefix}-images", "idx3-ubyte")
-    labels_path = _find(folder, f"{prefix}-labels", "idx1-ubyte")
+    images_path, labels_path = files(config)
     images, labels = _read(images_path, IMAGES), _read(labels_path, LABELS)
     if len(images) != len(labels):
         raise BadInput(
@@ -47,6 +44,16 @@ def mnist(config: MnistData) -> Dataset:
         config.n,
         config.seed,
         "mnist",
+    )
+
+
+def files(config: MnistData) -> tuple[Path, Path]:
+    """The files of pictures and of labels; raises BadInput where one is missing."""
+    folder = existing_folder(config.path, "MNIST's IDX files")
+    prefix = PREFIX[config.split]
+    return (
+        _find(folder, f"{prefix}-images", "idx3-ubyte"),
+        _find(folder, f"{prefix}-labels", "idx1-ubyte"),
     )
 
 

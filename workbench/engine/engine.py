@@ -94,13 +94,16 @@ class Engine:
         self.error: BaseException | None = None
         self.viewer_error: Exception | None = None
         self._snapshot_due = 0.0
+        self._starting = threading.Lock()
         self._thread = threading.Thread(target=self._main, name="engine", daemon=False)
 
     # --- called from any thread ---
 
     def start(self) -> None:
-        """Start the thread."""
-        self._thread.start()
+        """Start the thread, once, whoever else asks for it at the same moment."""
+        with self._starting:
+            if self._thread.ident is None:
+                self._thread.start()
 
     def send(self, command: Command) -> None:
         """Queue a command; a running chunk ends within a step."""
@@ -109,10 +112,15 @@ class Engine:
 
     def join(self, timeout: float | None = None) -> bool:
         """Wait for the thread's end; False when it goes on past the timeout."""
-        if self._thread.ident is None:
+        if not self.started:
             return True
         self._thread.join(timeout)
         return not self._thread.is_alive()
+
+    @property
+    def started(self) -> bool:
+        """Whether the thread was ever started."""
+        return self._thread.ident is not None
 
     @property
     def ended(self) -> bool:

@@ -55,7 +55,7 @@ def draw(series: RunSeries, figure: Figure, options: FigureOptions) -> None:
         raise BadInput(f"figure 'contours' cannot be drawn: of run '{series.name}', {why}.")
     grid = plane_grid(x, SIDE, SIDE)
     surface = PlaneSurface(network.model, grid, x)
-    panels = [*_kernel(network, surface), *_states(series, surface)]
+    panels = [*_kernel(series, network, surface), *_states(series, surface)]
     width = INCHES[options.size][0]
     rows = len(panels) if options.size == "column" else 1
     columns = len(panels) // rows
@@ -96,14 +96,16 @@ def _states(series: RunSeries, surface: PlaneSurface) -> list[Panel]:
     return [Panel(title, surface.at(run.theta(step))) for step, title in shown]
 
 
-def _kernel(network: ConfiguredNetwork, surface: PlaneSurface) -> list[Panel]:
+def _kernel(series: RunSeries, network: ConfiguredNetwork, surface: PlaneSurface) -> list[Panel]:
     """The tangent kernel's classifier at the start; none where labels are not ±1, samples mix, the features
     do not separate, or there are too many numbers."""
     data, structure = network.dataset, network.structure
     if network.mixes_samples or data.labels != "binary" or data.n * structure.size > MOST_NUMBERS:
         return []
     linear = structure.description.linearised
-    start = first_theta(network.config.init, structure)
+    start = series.run.start.theta
+    if start is None:
+        start = first_theta(network.config.init, structure)
     try:
         solved = tangent_classifier(surface.tangents(start, data.x), data.y)
     except ValueError:

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import torch
 from torch import nn
 
+from workbench.arrays import Array
 from workbench.config.models import ModelTable, NtkModel, TorchModel
 from workbench.errors import BadInput, clean_text
 from workbench.models import (
@@ -28,6 +29,7 @@ from workbench.models import (
     vgg,
 )
 from workbench.models.few_weights import few_weights
+from workbench.models.fixed import put_fixed
 from workbench.models.imported import attempted, imported, outputs_of
 from workbench.models.linearised import Linearised
 from workbench.models.network import Needs, Network, flatten, structure_of
@@ -55,28 +57,40 @@ _BUILDING = threading.Lock()
 
 
 def build_model(
-    config: ModelTable, input_shape: tuple[int, ...], outputs: int, seed: int
+    config: ModelTable,
+    input_shape: tuple[int, ...],
+    outputs: int,
+    seed: int,
+    fixed: Mapping[str, Array] | None = None,
 ) -> nn.Module:
     """The network for inputs of that shape; `seed` draws fixed random signs.
 
+    `fixed`: what is not trained in it, where a run has kept that (`fixed_tensors`); model.start is then not
+    read.
+
     Raises BadInput when the network does not fit the inputs, or a `torch` class cannot be imported,
-    built, or called on them.
+    built, or called on them, or what was kept does not fit.
     """
     needs = Needs(tuple(input_shape), outputs, seed)
     if isinstance(config, TorchModel):
-        return _imported(config, needs)
-    if isinstance(config, NtkModel):
-        return _linearised(config, needs)
-    with few_weights():
-        return BUILDERS[config.kind](config, needs)
+        model: nn.Module = _imported(config, needs)
+    elif isinstance(config, NtkModel):
+        model = _linearised(config, needs, drawn=fixed is None)
+    else:
+        with few_weights():
+            model = BUILDERS[config.kind](config, needs)
+    if fixed is not None:
+        put_fixed(model, fixed)
+    return model
 
 
-def _linearised(config: NtkModel, needs: Needs) -> Linearised:
-    """The base network at θ_0 as model.start draws it, linearised there."""
+def _linearised(config: NtkModel, needs: Needs, *, drawn: bool) -> Linearised:
+    """The base network, at θ_0 as model.start draws it where it is to be `drawn`, linearised there."""
     with few_weights():
         base = BUILDERS[config.base.kind](config.base, needs)
-    start = first_theta(config.start, structure_of(base, needs.d))
-    flatten(base, torch.float64, torch.device("cpu")).copy_(torch.from_numpy(start))
+    if drawn:
+        start = first_theta(config.start, structure_of(base, needs.d))
+        flatten(base, torch.float64, torch.device("cpu")).copy_(torch.from_numpy(start))
     return Linearised(base, config.constant)
 
 

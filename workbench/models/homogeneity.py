@@ -19,7 +19,8 @@ where c^L would leave the range of a float. Powers of 2 scale without rounding."
 MOST_POWER = 500.0
 """Most log2 of c^L."""
 DRAWS = 20
-MANY_WEIGHTS = 1_000_000
+FEWER = ((4_000_000, 1), (1_000_000, 4), (0, 64))
+"""(weights, inputs): on how many inputs a network of more than so many weights is looked at."""
 
 
 @dataclass(frozen=True)
@@ -54,14 +55,14 @@ def measure_homogeneity(
     model: nn.Module, structure: Structure, x: Tensor, seed: int = 0
 ) -> Homogeneity:
     """Measure the orders at a seeded random θ on up to 64 of the inputs x (n, …), in float64 on the CPU;
-    on 4 of them where there are more than a million weights.
+    on fewer of them where there are more than a million weights (`FEWER`).
 
     The network is probed at weights of He's size: a start of 1e−5 would hide a bias behind rounding. Where
     every output vanishes there (deep and narrow ReLU networks), θ is drawn again. Batch statistics are
     switched off (eval mode).
     """
     probe = copy.deepcopy(model).to(device="cpu", dtype=torch.float64).eval()
-    few = 4 if structure.size > MANY_WEIGHTS else 64
+    few = next(count for weights, count in FEWER if structure.size > weights or not weights)
     inputs = x[:few].detach().to(device="cpu", dtype=torch.float64)
     generator = torch.Generator().manual_seed(seed)
     names = {name: p for name, p in probe.named_parameters() if p.requires_grad}

@@ -6,7 +6,7 @@ the screen, the log and the run's file say the same.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import ClassVar, Literal, NamedTuple
 
@@ -164,6 +164,17 @@ class RunEvent(NamedTuple):
     step: int
     kind: str
     text: str = ""
+
+
+MOST_EVENTS = 4_000
+"""Events that a run being trained keeps in memory; its file has them all."""
+
+
+def without_the_oldest(events: Sequence[RunEvent]) -> list[RunEvent]:
+    """The newer half, and of the older one the last that are no checkpoints: at most three quarters."""
+    half = len(events) // 2
+    older = [event for event in events[:half] if event.kind != Checkpointed.kind]
+    return [*older[-(half // 2) :], *events[half:]]
 
 
 @dataclass(frozen=True)

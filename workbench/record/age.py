@@ -28,7 +28,12 @@ def made_at(folder: Path, created: str | None = None) -> float:
     `created`: what its file says, where that is read already. A run whose file says nothing, or
     cannot be read, is as old as its configuration, else as its folder, else 0.
     """
-    said = moment(_created(folder) if created is None else created)
+    if created is None:
+        try:
+            created = root_text(folder, "created")
+        except StorageError:
+            created = ""
+    said = moment(created)
     if said is not None:
         return said
     for path in (folder / CONFIG_FILE, folder):
@@ -39,10 +44,8 @@ def made_at(folder: Path, created: str | None = None) -> float:
     return 0.0
 
 
-def _created(folder: Path) -> str:
+def root_text(folder: Path, key: str) -> str:
+    """A text that the run's file has at its root, empty if it has not; raises StorageError."""
     path = folder / RUN_FILE
-    try:
-        with reading(path), Overlay(path) as source, h5py.File(source, "r") as file:
-            return text_value(file.attrs.get("created", ""))
-    except StorageError:
-        return ""
+    with reading(path), Overlay(path) as source, h5py.File(source, "r") as file:
+        return text_value(file.attrs.get(key, ""))

@@ -40,6 +40,14 @@ def put_in_place(temporary: Path, path: Path) -> None:
     sync_folder(path.parent)
 
 
+def remove_quietly(path: Path) -> None:
+    """Remove what a failed write left; where that fails too, the first failure is the one to tell."""
+    try:
+        path.unlink(missing_ok=True)
+    except OSError:
+        return
+
+
 def write_error(path: Path, error: BaseException) -> StorageError:
     """The sentence for a failed write to `path`; a full disk is named as such.
 
@@ -66,5 +74,5 @@ def write_text(path: Path, text: str) -> None:
             stream.write(text)
         put_in_place(temporary, path)
     except OSError as error:
-        temporary.unlink(missing_ok=True)
+        remove_quietly(temporary)
         raise write_error(path, error) from error

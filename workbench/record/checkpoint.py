@@ -20,10 +20,11 @@ import numpy as np
 
 from workbench.arrays import Array
 from workbench.errors import BadInput, StorageError, clean_text
-from workbench.record.atomic import put_in_place, sync_folder, write_error
+from workbench.record.atomic import put_in_place, remove_quietly, sync_folder, write_error
 from workbench.record.handle import created
 from workbench.record.lock import claim_on
 from workbench.record.overlay import H5_ERRORS, Overlay, reading
+from workbench.record.plain import NUMBERS, group_at, require_plain_dataset
 from workbench.record.values import Value
 
 FOLDER = "checkpoints"
@@ -106,23 +107,14 @@ def save_checkpoint(
             file.attrs["crc32"] = np.uint32(_checksum(step, kept, text))
             group = file.create_group("arrays")
             for name, array in kept.items():
-                held = group.create_dataset(name, data=array, dtype=array.dtype)
-                file.flush()  # while it is held: as it is let go, a failed write would be ignored
-                del held
+                group.create_dataset(name, data=array, dtype=array.dtype)
         if claim is not None:
             claim.check()
         put_in_place(temporary, path)
     except H5_ERRORS as error:
-        _remove_quietly(temporary)
+        remove_quietly(temporary)
         raise write_error(path, error) from error
     return path
-
-
-def _remove_quietly(path: Path) -> None:
-    try:
-        path.unlink(missing_ok=True)
-    except OSError:
-        return
 
 
 def load_checkpoint(path: Path) -> Checkpoint:
@@ -137,6 +129,7 @@ def load_checkpoint(path: Path) -> Checkpoint:
 
     def collect(key: str, node: Any) -> None:
         if isinstance(node, h5py.Dataset):
+            require_plain_dataset(node, key, NUMBERS)
             arrays[key] = np.asarray(node[()])
 
     with reading(path), Overlay(path) as source, h5py.File(source, "r") as file:
@@ -144,10 +137,18 @@ def load_checkpoint(path: Path) -> Checkpoint:
             raise StorageError(f"'{name}' is an HDF5 file but no checkpoint.")
         step = int(file.attrs["step"])
         text = str(file.attrs["attributes"])
-        file["arrays"].visititems(collect)
+        group_at(file, "arrays").visititems(collect)
         if _checksum(step, arrays, text) != int(file.attrs["crc32"]):
             raise StorageError(f"checkpoint '{name}' is damaged: its checksum does not hold.")
-        return Checkpoint(step, arrays, json.loads(text), path)
+        attributes = json.loads(text)
+        if not isinstance(attributes, dict):
+            raise StorageError(f"checkpoint '{name}' is damaged: its attributes are no table.")
+        said = _NAME.fullmatch(path.name)
+        if said and int(said[1]) != step:
+            raise StorageError(
+                f"checkpoint '{name}' is of step {step:,}, and its name says another."
+            )
+        return Checkpoint(step, arrays, attributes, path)
 
 
 def list_checkpoints(folder: Path) -> list[tuple[int, Path]]:
@@ -169,13 +170,14 @@ def list_checkpoints(folder: Path) -> list[tuple[int, Path]]:
 
 
 def newest_good(
-    folder: Path, *, known: int | None = None
+    folder: Path, *, known: int | None = None, run_id: str = ""
 ) -> tuple[Checkpoint | None, list[Refused]]:
     """The newest checkpoint that can be gone on from, and those newer than it that cannot.
 
     Args:
         known: the last record's step in the run's file, if that is to be held against them: one that
             was written after later records would leave a gap.
+        run_id: the run's, if those of other runs are to be refused; ones of before they said it pass.
 
     Raises:
         StorageError: the checkpoints cannot be listed.
@@ -187,7 +189,11 @@ def newest_good(
         except StorageError as error:
             refused.append(Refused(step, path, str(error)))
             continue
-        recorded = found.arrays.get("recorded_step")
+        recorded, own = found.arrays.get("recorded_step"), str(found.attributes.get("run_id", ""))
+        if run_id and own and own != run_id:
+            why = f"checkpoint '{clean_text(str(path))}' is one of run {clean_text(own, 120)}."
+            refused.append(Refused(step, path, why))
+            continue
         if known is None or (recorded is not None and int(recorded) <= known):
             return found, refused
         why = "holds no engine's state."

@@ -6,7 +6,7 @@ between series and dimension scales; only committed records and events come alon
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -16,17 +16,19 @@ import numpy as np
 from workbench.arrays import Array
 from workbench.errors import StorageError, clean_text
 from workbench.protocol.status import RunStatus
-from workbench.record.atomic import write_error
+from workbench.record.atomic import remove_quietly, write_error
 from workbench.record.counters import Counters
 from workbench.record.handle import created
 from workbench.record.inspections import tables_of
 from workbench.record.layout import build
 from workbench.record.overlay import H5_ERRORS, Overlay, reading
+from workbench.record.plain import require_plain
 from workbench.record.reader import RunReader
 from workbench.record.schema import STEP
 from workbench.record.table_files import counts_in, fill_tables
 from workbench.record.tables import has_tables, lacks_columns, width_in
 from workbench.record.texts import KIND_BYTES, TEXT_BYTES, truncated
+from workbench.record.values import Value
 
 Progress = Callable[[float], None]
 """Told the fraction done, 0 to 1."""
@@ -36,8 +38,12 @@ def must_rewrite(path: Path, direction_width: int | None = None) -> bool:
     """Whether a run file cannot be appended to as it is: it is compressed, which SWMR does not
     allow, or has no place for inspections, for all that is kept of them today, or for their directions
     though `direction_width` is given.
+
+    Raises:
+        StorageError: it is damaged, or holds what no run does: it is to be written to.
     """
     with reading(path), Overlay(path) as source, h5py.File(source, "r") as file:
+        require_plain(file)
         packed = file["series"][STEP].compression is not None
         lacking = direction_width is not None and width_in(file) is None
         return packed or lacking or not has_tables(file) or lacks_columns(file)
@@ -51,22 +57,26 @@ def copy_run(
     status: RunStatus | None = None,
     progress: Progress | None = None,
     direction_width: int | None = None,
+    attributes: Mapping[str, Value] | None = None,
 ) -> None:
     """Write what `reader` sees to a new file `target` (the caller puts it in place).
 
-    `direction_width`: numbers of a KKT direction, where the source keeps none.
+    `direction_width`: numbers of a KKT direction, where the source keeps none. `attributes`: root
+    attributes that are other than the source's.
 
     Raises:
         StorageError: the run is damaged, or the target cannot be written.
     """
     try:
         with created(target) as file:
-            _fill(reader, file, packed, status or reader.status, progress, direction_width)
+            changed = {**reader.attributes, **(attributes or {})}
+            found = status or reader.status
+            _fill(reader, file, packed, found, progress, direction_width, changed)
     except H5_ERRORS as error:
-        target.unlink(missing_ok=True)
+        remove_quietly(target)
         raise write_error(target, error) from error
     except BaseException:
-        target.unlink(missing_ok=True)
+        remove_quietly(target)
         raise
 
 
@@ -78,6 +88,7 @@ def copy_file(
     status: RunStatus | None = None,
     progress: Progress | None = None,
     direction_width: int | None = None,
+    attributes: Mapping[str, Value] | None = None,
 ) -> None:
     """`copy_run` by path; raises StorageError alike."""
     with RunReader(source) as reader:
@@ -88,6 +99,7 @@ def copy_file(
             status=status,
             progress=progress,
             direction_width=direction_width,
+            attributes=attributes,
         )
 
 
@@ -124,6 +136,7 @@ def _fill(
     status: RunStatus,
     progress: Progress | None,
     direction_width: int | None,
+    attributes: Mapping[str, Value],
 ) -> None:
     layouts = [reader.layout(name) for name in reader.series_names()]
     dims = {dim for layout in layouts for dim in layout.resolved().dims}
@@ -134,7 +147,7 @@ def _fill(
             coordinates[dim] = values
     build(
         file,
-        attributes=reader.attributes,
+        attributes=attributes,
         status=status,
         x=reader.x,
         y=reader.y,
@@ -142,6 +155,7 @@ def _fill(
         coordinates=coordinates,
         packed=packed,
         direction_width=reader.direction_width or direction_width,
+        start=reader.start,
     )
     total = max(1, reader.n_records * len(layouts))
     for place, layout in enumerate(layouts):
@@ -149,9 +163,9 @@ def _fill(
         dataset.resize(reader.n_records, axis=0)
         for start, block in reader.blocks(layout.name):
             dataset[start : start + len(block)] = block
+            file.check()
             if progress is not None:
                 progress((place * reader.n_records + start + len(block)) / total)
-        file.flush()  # while the dataset is held: as it is let go, a failed write would be ignored
     events = reader.events()
     columns: dict[str, Any] = {
         "step": np.array([event.step for event in events], dtype="i8"),
@@ -163,6 +177,5 @@ def _fill(
         dataset.resize(len(events), axis=0)
         if events:
             dataset[:] = column
-        file.flush()
     fill_tables(file, reader.inspections())
     Counters(file).write(reader.n_records, len(events), counts_in(file))

@@ -11,10 +11,10 @@ from __future__ import annotations
 import zlib
 from typing import Any
 
-import h5py
 import numpy as np
 
 from workbench.errors import StorageError
+from workbench.record.plain import dataset_at
 from workbench.record.table_files import Counts, counts_in
 
 CHECKSUM = "counters_crc32"
@@ -39,14 +39,14 @@ class Counters:
     """The counters of an open file.
 
     Raises:
-        KeyError: the file is no run's.
+        ValueError: one of them is what no run holds.
     """
 
     def __init__(self, file: Any) -> None:
         self._file: Any = file
-        self._rows: Any = file["n_committed"]
-        self._events: Any = file.get("events/n_committed")
-        self._checksum: Any = file.get(CHECKSUM)
+        self._rows: Any = dataset_at(file, "n_committed")
+        self._events: Any = dataset_at(file, "events/n_committed")
+        self._checksum: Any = dataset_at(file, CHECKSUM)
 
     def read(self) -> tuple[int, int, Counts]:
         """Committed records and events, and rows of the tables of inspections.
@@ -64,5 +64,5 @@ class Counters:
         """Write counts; those of the tables are written with them, and only summed here."""
         self._rows[()] = rows
         self._events[()] = events
-        if isinstance(self._checksum, h5py.Dataset):
+        if self._checksum is not None:
             self._checksum[()] = checksum(rows, events, tables)

@@ -21,7 +21,7 @@ import numpy as np
 
 from workbench.arrays import Array
 from workbench.errors import BadInput, clean_text, unknown
-from workbench.record.atomic import put_in_place, write_error
+from workbench.record.atomic import put_in_place, remove_quietly, write_error
 from workbench.record.compact import Progress, copy_run
 from workbench.record.handle import created
 from workbench.record.inspections import tables_of
@@ -85,7 +85,7 @@ def _export(reader: RunReader, target: Path, write: _Writer, progress: Progress)
     except H5_ERRORS as error:
         raise write_error(target, error) from error
     finally:
-        temporary.unlink(missing_ok=True)
+        remove_quietly(temporary)
 
 
 def _write_h5(reader: RunReader, target: Path, progress: Progress) -> list[str]:
@@ -109,16 +109,15 @@ def _write_nc(reader: RunReader, target: Path, progress: Progress) -> list[str]:
                     values = np.arange(size) if values is None else values
                     file.create_variable(dim, (dim,), values.dtype)[:] = values
             options: dict[str, Any] = {"compression": "gzip", "shuffle": True} if spec.dims else {}
+            options["fletcher32"] = reader.n_records > 0
             variable = file.create_variable(name, (STEP, *spec.dims), spec.dtype, **options)
-            held = plain[name]  # as a dataset is let go, a failed write would be ignored
             for key, value in reader.layout(name).attributes.items():
                 variable.attrs[key] = value
             for key in ("units", "long_name", "source"):
                 variable.attrs[key] = getattr(spec, key)
             for start, block in reader.blocks(name):
                 variable[start : start + len(block)] = block
-            plain.flush()
-            del held
+                plain.check()
             progress((place + 1) / len(names))
         _write_nc_groups(reader, file)
     return []

@@ -9,7 +9,7 @@ from __future__ import annotations
 import shutil
 from pathlib import Path
 
-from workbench.record.atomic import put_in_place, write_error
+from workbench.record.atomic import put_in_place, remove_quietly, write_error
 
 
 def fence(folder: Path, spared: tuple[str, ...]) -> None:
@@ -33,5 +33,5 @@ def fence(folder: Path, spared: tuple[str, ...]) -> None:
             shutil.copy2(entry, copy)
             put_in_place(copy, entry)
         except OSError as error:
-            copy.unlink(missing_ok=True)
+            remove_quietly(copy)
             raise write_error(entry, error) from error

@@ -11,16 +11,19 @@ import re
 import secrets
 import shutil
 import unicodedata
+from collections.abc import Callable
 from datetime import datetime
 from pathlib import Path
 
 from workbench.errors import BadInput, StorageError, clean_text, unknown
-from workbench.record.age import made_at
+from workbench.record.age import made_at, root_text
 from workbench.record.atomic import sync_folder, write_error, write_text
 from workbench.record.checkpoint import FOLDER as CHECKPOINTS
+from workbench.record.index import RunIndex
 from workbench.record.lock import LOCK_NAME
 from workbench.record.reader import RunReader
 from workbench.record.schema import CONFIG_FILE, RUN_FILE
+from workbench.record.summary import RunSummary
 
 LOG_FILE = "log.txt"
 LONGEST_NAME = 64
@@ -162,21 +165,45 @@ def list_runs(runs_dir: Path) -> list[Path]:
 
     Raises as `run_folders`.
     """
+    index = RunIndex(runs_dir)
+    return sorted(run_folders(runs_dir), key=lambda folder: _age(folder, index), reverse=True)
 
-    return sorted(run_folders(runs_dir), key=_age, reverse=True)
 
-
-def _age(folder: Path) -> tuple[float, bool, str]:
+def _age(folder: Path, index: RunIndex) -> tuple[float, bool, str]:
     """Sorts runs by when they were made, a link before the run it leads to."""
     try:
         is_link = folder.is_symlink()
     except OSError:
         is_link = False
-    return made_at(folder), not is_link, folder.name
+    known = index.known(folder)
+    return made_at(folder) if known is None else known.made, not is_link, folder.name
+
+
+def summaries(
+    runs_dir: Path, progress: Callable[[float], None] = lambda fraction: None
+) -> list[RunSummary]:
+    """What is to be said of all runs, newest first; `progress` is told the fraction that is done.
+
+    Raises as `run_folders`.
+    """
+    folders = run_folders(runs_dir)
+    index = RunIndex(runs_dir)
+    found = []
+    try:
+        for done, folder in enumerate(folders, start=1):
+            found.append(index.summary(folder))
+            progress(done / len(folders))
+    finally:
+        index.save([folder.name for folder in folders])
+    return sorted(found, key=lambda summary: summary.made, reverse=True)
 
 
 def run_name(folder: Path) -> str:
     """The run's `name` attribute, empty if it has none or cannot be read."""
+    try:
+        return root_text(folder, "name")
+    except StorageError:
+        pass  # A torn header is seen as it was before by a reader only.
     try:
         with RunReader(folder) as reader:
             return str(reader.attributes.get("name", ""))
@@ -211,20 +238,23 @@ def resolve_run(reference: str, runs_dir: Path) -> Path:
     by_path = _by_path(reference, runs_dir)
     if by_path is not None:
         return by_path
-    # One after the other: names stand in the files, and there may be many.
-    for fits in (
-        lambda folder: folder.name.startswith(reference),
-        lambda folder: run_name(folder) == reference,
-    ):
-        matches = [folder for folder in runs if fits(folder)]
-        if len(matches) == 1:
-            return matches[0]
-        if matches:
-            raise _ambiguous(shown, matches)
+    matches = [folder for folder in runs if folder.name.startswith(reference)]
+    names = [] if matches else _names(runs, runs_dir)
+    matches = matches or [run for run, name in zip(runs, names, strict=True) if name == reference]
+    if len(matches) == 1:
+        return matches[0]
+    if matches:
+        raise _ambiguous(shown, matches)
     if not runs:
         raise BadInput(f"no run '{shown}': there are no runs in '{clean_text(str(runs_dir))}' yet.")
-    known = {folder.name for folder in runs} | {name for name in map(run_name, runs) if name}
-    raise unknown("run", reference, known)
+    raise unknown("run", reference, {folder.name for folder in runs} | set(names) - {""})
+
+
+def _names(runs: list[Path], runs_dir: Path) -> list[str]:
+    """The runs' names, which stand in their files."""
+    index = RunIndex(runs_dir)
+    known = map(index.known, runs)
+    return [run_name(run) if of is None else of.name for run, of in zip(runs, known, strict=True)]
 
 
 def _by_path(reference: str, runs_dir: Path) -> Path | None:

@@ -1,17 +1,14 @@
 """Opening HDF5 files for writing, and letting go of one that can no longer be written.
 
-A recording is written through a file object that only changes by whole commits
-(`workbench.record.journaled`); it can be let go at any time. Files that are built, and put in place when
-they are whole, HDF5 writes itself. When such a write fails, HDF5 still holds what it could not write:
-closing the file fails too, and the library crashes when the process exits. So the descriptor is first
-pointed at /dev/null: the close then succeeds, nothing more reaches the file, and it stays as the
-failure left it.
+HDF5 never sees a write fail: it would hold what it could not write, refuse to close and crash as the process
+exits. A recording is written through a file object that only changes by whole commits
+(`workbench.record.journaled`); files that are built, and put in place when they are whole, through one that
+remembers the first failure (`workbench.record.sink`).
 """
 
 from __future__ import annotations
 
 import contextlib
-import os
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -22,34 +19,35 @@ from workbench.record.journal import NO_GUARD
 from workbench.record.journaled import JournaledFile
 from workbench.record.layout import LIBVER
 from workbench.record.overlay import H5_ERRORS
+from workbench.record.sink import Sink
 from workbench.record.superblock import marked_head
 
 
-def abandon(file: Any) -> None:
-    """Close an h5py file without writing anything more to it."""
-    with contextlib.suppress(*H5_ERRORS):
-        sink = os.open(os.devnull, os.O_RDWR | os.O_CLOEXEC)
-        try:
-            os.dup2(sink, file.id.get_vfd_handle(), inheritable=False)
-        finally:
-            os.close(sink)
-        file.close()
+class NewFile(h5py.File):  # type: ignore[misc]
+    """An HDF5 file that is being built; `check` raises the OSError of the first write that failed."""
+
+    def __init__(self, sink: Sink) -> None:
+        self.check = sink.check
+        super().__init__(sink, "w", libver=LIBVER)
 
 
 @contextlib.contextmanager
-def created(path: Path) -> Iterator[Any]:
-    """A new, empty HDF5 file, flushed and closed at the end; abandoned if anything fails.
+def created(path: Path) -> Iterator[NewFile]:
+    """A new, empty HDF5 file, closed at the end whatever happens.
 
-    The caller removes what a failure leaves, and fsyncs.
+    Who writes much asks `check` now and then: HDF5 itself sees no write fail. The caller removes what a
+    failure leaves, and fsyncs.
+
+    Raises:
+        OSError: a write failed, also where HDF5 stumbled over that later.
     """
-    file = h5py.File(path, "w", libver=LIBVER, locking=False)
-    try:
-        yield file
-        file.flush()
-    except BaseException:
-        abandon(file)
-        raise
-    file.close()
+    with contextlib.closing(Sink(path)) as sink:
+        try:
+            with NewFile(sink) as file:
+                yield file
+        except H5_ERRORS as error:
+            raise (sink.failure or error) from error
+        sink.check()
 
 
 def open_for_appending(path: Path) -> tuple[Any, JournaledFile]:

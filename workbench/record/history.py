@@ -1,15 +1,18 @@
-"""A run in memory for viewers: every scalar in full, vectors thinned to a bounded number of rows.
+"""A run in memory for viewers: a bounded number of rows, however long it trains.
 
-The rows kept are even along the run, and the early ones dense: over a logarithmic axis the first hundred
-records are as wide as the last ten thousand.
+Scalars are kept in full up to 131,072 records, and thinned beyond; vectors are thinned sooner. The rows kept
+are even along the run, and the early ones dense: over a logarithmic axis the first hundred records are as
+wide as the last ten thousand. The last 8,192 records and those of the last `append` are always all there:
+what a run decides by is read from them.
 
 One thread appends (the engine's, or whoever follows a file), any other reads. Rows are only ever
 added behind what was published, and publishing is one assignment, so a reader never waits and
-what it was given never changes.
+what it was given never changes. What is to fit together is read from one `still`.
 """
 
 from __future__ import annotations
 
+import copy
 import threading
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -21,6 +24,12 @@ from workbench.errors import unknown
 from workbench.record.reader import RunReader
 from workbench.record.schema import STEP
 
+SCALAR_ROWS = 2**17
+"""Rows at which scalars are thinned, to half as many."""
+LAST_ROWS = 8192
+"""Rows at the end that are never thinned."""
+BLOCK = 2**14
+"""Records read from a file at once."""
 VECTOR_ROWS = 4096
 VECTOR_BYTES = 64 * 1024 * 1024
 LAST_ONLY = frozenset({"theta"})
@@ -44,6 +53,11 @@ class _Scalar:
         self._buffer[self._length : end] = values
         self._length = end
         return _frozen(self._buffer[:end])
+
+    def thin(self, kept: Array) -> None:
+        """Keep the rows of a mask (T,); what was given out stays as it was."""
+        found = self._buffer[: self._length][kept[: self._length]]
+        self._buffer, self._length = found, len(found)
 
 
 @dataclass(frozen=True)
@@ -133,9 +147,16 @@ def vector_bound(row: tuple[int, ...], itemsize: int = 8) -> int:
 @dataclass(frozen=True)
 class _Published:
     step: Array
+    record: Array
+    """The number of each row's record, from 0."""
     scalars: Mapping[str, Array] = field(default_factory=dict)
     vectors: Mapping[str, _Thinned] = field(default_factory=dict)
     last: Mapping[str, Array] = field(default_factory=dict)
+
+
+_RECORD = " record"
+"""The column of the records' numbers: no series has a blank in its name."""
+_NOTHING = _Published(_frozen(np.empty(0, np.int64)), _frozen(np.empty(0, np.int64)))
 
 
 class History:
@@ -148,7 +169,7 @@ class History:
     def __init__(self) -> None:
         self._scalars: dict[str, _Scalar] = {}
         self._vectors: dict[str, _Vector] = {}
-        self._published = _Published(_frozen(np.empty(0, np.int64)))
+        self._published = _NOTHING
         self._joined: dict[str, tuple[_Thinned, tuple[Array, Array]]] = {}
         self._reader: RunReader | None = None
         self._recorded: frozenset[str] = frozenset()
@@ -171,7 +192,7 @@ class History:
         """Look at a followed run again and take what it committed since.
 
         Returns:
-            The number of records now.
+            The number of records now, those that were thinned out included.
 
         Raises:
             StorageError: the file is damaged.
@@ -180,21 +201,20 @@ class History:
             with self._loading:
                 self._reader.refresh()
                 self._take(self._reader)
-        return self.length
+        return self.count
 
     def _take(self, reader: RunReader) -> None:
         """Add the scalars of records not seen yet; begin anew if the run went back."""
-        start = self.length
+        start = self.count
         if start > reader.n_records or (
             start and reader.read(STEP, slice(start - 1, start))[0] != self.step[-1]
         ):
             self._start_over()
             start = 0
-        rows = slice(start, reader.n_records)
         names = [name for name in reader.series_names() if len(reader.shape(name)) == 1]
-        found = {name: reader.read(name, rows) for name in names}
-        if len(found[STEP]):
-            self._add(found)
+        for first in range(start, reader.n_records, BLOCK):
+            rows = slice(first, first + BLOCK)
+            self._add({name: reader.read(name, rows) for name in names})
 
     def append(self, rows: Mapping[str, Array]) -> None:
         """Add records: `rows["step"]` (T,), scalars (T,), vectors (T, …). One thread only."""
@@ -203,13 +223,28 @@ class History:
 
     @property
     def step(self) -> Array:
-        """The step of every record, (T,), read-only."""
+        """The step of every row, (T,), read-only."""
         return self._published.step
 
     @property
     def length(self) -> int:
-        """The number of records T."""
+        """The number of rows T: of the records, as far as they are not thinned."""
         return len(self._published.step)
+
+    @property
+    def count(self) -> int:
+        """The number of records that were added."""
+        record = self._published.record
+        return int(record[-1]) + 1 if len(record) else 0
+
+    @property
+    def record(self) -> Array:
+        """The number of every row's record, (T,), from 0, read-only: 0, 1, 2, … until they are thinned."""
+        return self._published.record
+
+    def still(self) -> History:
+        """The history as it is now: what is appended or thinned later is not seen in it."""
+        return copy.copy(self)
 
     def names(self) -> list[str]:
         """Every series there is something of, `step` included."""
@@ -230,10 +265,9 @@ class History:
         return self._reader is not None and name in self.names()
 
     def scalar(self, name: str) -> Array:
-        """Every record of a scalar series, (T,), read-only.
+        """A scalar series, a value every row, (T,), read-only.
 
-        `step` and two scalars read one after the other may differ in length by what was appended
-        in between: cut them to the shortest.
+        Of a history that grows meanwhile `step` and two scalars may differ in length: take a `still` of it.
 
         Raises:
             BadInput: there is no such scalar.
@@ -280,7 +314,7 @@ class History:
         return values
 
     def nearest(self, step: int) -> int:
-        """The index of the record whose step is nearest (the earlier of two), -1 if there is none."""
+        """The row of the record whose step is nearest (the earlier of two), -1 if there is none."""
         steps = self._published.step
         if not len(steps):
             return -1
@@ -293,13 +327,15 @@ class History:
 
     def _start_over(self) -> None:
         self._scalars, self._vectors, self._joined, self._read = {}, {}, {}, {}
-        self._published = _Published(_frozen(np.empty(0, np.int64)))
+        self._published = _NOTHING
 
     def _add(self, rows: Mapping[str, Array]) -> None:
         now = self._published
         scalars, vectors, last = dict(now.scalars), dict(now.vectors), dict(now.last)
         steps = np.asarray(rows[STEP], np.int64)
-        records = np.arange(len(now.step), len(now.step) + len(steps))
+        records = np.arange(self.count, self.count + len(steps))
+        if len(now.step) + len(steps) > SCALAR_ROWS:
+            self._thin(now.record, len(steps))
         for name, given in rows.items():
             values = np.asarray(given)
             if values.ndim == 1:
@@ -310,7 +346,20 @@ class History:
             else:
                 kept = self._vectors.setdefault(name, self._new_vector(values))
                 vectors[name] = kept.extend(records, steps, values)
-        self._published = _Published(scalars.pop(STEP), scalars, vectors, last)
+        column = self._scalars.setdefault(_RECORD, _Scalar(records.dtype))
+        self._published = _Published(
+            scalars.pop(STEP), column.extend(records), scalars, vectors, last
+        )
+
+    def _thin(self, record: Array, coming: int) -> None:
+        """Keep half as many rows as there may be, or fewer where many are coming."""
+        recent = record > record[-1:] - LAST_ROWS
+        stride, kept = 1, np.ones_like(recent)
+        while int(kept.sum()) > max(2 * LAST_ROWS, SCALAR_ROWS // 2 - coming):
+            stride *= 2
+            kept = recent | kept_rows(record, stride, SCALAR_ROWS // 2)
+        for column in self._scalars.values():
+            column.thin(kept)
 
     def _new_vector(self, values: Array) -> _Vector:
         row = values.shape[1:]
@@ -319,7 +368,7 @@ class History:
     def _load_vector(self, reader: RunReader, name: str) -> tuple[Array, Array]:
         """Read the rows of a vector that a live history would keep, once for every length of the history."""
         with self._loading:
-            count = min(self.length, reader.n_records)
+            count = min(self.count, reader.n_records)
             known = self._read.get(name)
             if known is not None and known[0] == count:
                 return known[1]
@@ -330,6 +379,6 @@ class History:
                 index = index[kept_rows(index, stride, bound)]
             if count and index[-1] != count - 1:
                 index = np.append(index, count - 1)
-            found = (_frozen(self.step[index]), _frozen(reader.read(name, index)))
+            found = (_frozen(reader.read(STEP, index)), _frozen(reader.read(name, index)))
             self._read[name] = (count, found)
             return found

@@ -214,6 +214,8 @@ class JournaledFile(io.RawIOBase):
         self._put_in_place()
         os.ftruncate(self._journal, 0)
         self._journal_size = 0
+        # A new token: after a power cut that undid the cutting, old frames are not taken for this one's.
+        self._token = os.urandom(8)
         self._write_header()
 
     def require_in_place(self) -> None:

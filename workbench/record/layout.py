@@ -3,7 +3,8 @@
 /                 attributes (text as strings, `status` of fixed length so that it can change)
 /n_committed      rows of /series that are complete; everything past it is not yet data
 /counters_crc32   checksum of this and the other counters (workbench.record.counters)
-/data/x, /data/y
+/data/x, /data/y  the samples (workbench.record.samples)
+/start, /parameter  what only the start gives, the names in θ (workbench.record.start)
 /series/<name>    first axis `step`, unlimited; every other axis has its dimension scale
 /series/n_committed   the same dataset as /n_committed, where xarray sees it
 /events/step, kind, text, n_committed
@@ -25,8 +26,10 @@ from workbench.measures.panel import SeriesSpec
 from workbench.protocol.status import RunStatus
 from workbench.record.chunks import LARGEST_CHUNK, chunk_shape
 from workbench.record.counters import build_counters
+from workbench.record.samples import build_samples
 from workbench.record.schema import SCHEMA_VERSION, SERIES, STEP
 from workbench.record.seal import seal_attributes
+from workbench.record.start import Start, build_start
 from workbench.record.tables import build_tables
 from workbench.record.texts import KIND_BYTES, STATUS_BYTES, TEXT_BYTES, truncated
 from workbench.record.values import Value
@@ -145,28 +148,7 @@ def _build_series(
         described = {"units": spec.units, "long_name": spec.long_name, "source": spec.source}
         for key, value in {**layout.attributes, **described}.items():
             dataset.attrs[key] = _attribute(value)
-
-
-def _build_data(group: Any, x: Array | None, y: Array | None) -> None:
-    """The data set, with named axes so that `xarray` opens the group too."""
-    first = x if x is not None else y
-    if first is None:
-        return
-    point = group.create_dataset("point", data=np.arange(first.shape[0]))
-    point.make_scale("point")
-    for name, values in (("x", x), ("y", y)):
-        if values is None:
-            continue
-        dataset = group.create_dataset(name, data=values, dtype=values.dtype)
-        group.file.flush()  # while the dataset is held: later, a failed write would be ignored
-        for axis, size in enumerate(values.shape):
-            if axis == 0 and size == first.shape[0]:
-                dataset.dims[0].attach_scale(point)
-                continue
-            label = f"{name}_axis_{axis}"
-            scale = group.create_dataset(label, data=np.arange(size))
-            scale.make_scale(label)
-            dataset.dims[axis].attach_scale(scale)
+        seal_attributes(dataset)
 
 
 def _build_events(group: Any) -> None:
@@ -202,12 +184,13 @@ def build(
     coordinates: Mapping[str, Array],
     packed: bool = False,
     direction_width: int | None = None,
+    start: Start | None = None,
 ) -> None:
     """Create every group, dataset, scale and attribute of a run in an empty h5py file.
 
     `packed` makes the compressed layout of a finished run (which cannot be appended to while
     readers look), and stores `status` as ordinary text. `direction_width`: numbers of a KKT direction
-    in the tables of kept inspections, None to leave directions out.
+    in the tables of kept inspections, None to leave directions out. `start`: what only the start gives.
 
     Raises:
         BadInput: an unknown series, a clash of axis sizes, or a coordinate of the wrong length.
@@ -223,7 +206,9 @@ def build(
         file.attrs.create("status", raw, dtype=f"S{STATUS_BYTES}")
     group = file.create_group("series")
     _build_series(group, series, coordinates, packed=packed)
-    _build_data(file.create_group("data"), x, y)
+    build_samples(file.create_group("data"), x, y)
+    if start is not None:
+        build_start(file, start)
     _build_events(file.create_group("events"))
     build_tables(file, direction_width, packed=packed)
     build_counters(file)

@@ -389,7 +389,10 @@ def lock_holder(folder: Path) -> LockHolder | None:
         if beat is not None and beat.process is not None:
             return holder_of(beat)
     try:
-        with open(Path(folder) / LOCK_NAME, encoding="utf-8", errors="replace") as stream:
+        # A pipe in its place must not be waited for.
+        flags = os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK | os.O_NOFOLLOW
+        descriptor = os.open(Path(folder) / LOCK_NAME, flags)
+        with open(descriptor, encoding="utf-8", errors="replace") as stream:
             pid, _, host = stream.read(200).strip().partition(" ")
         return LockHolder(int(pid), clean_text(host, 100))
     except (OSError, ValueError):

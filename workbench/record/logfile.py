@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import os
 from datetime import datetime
 from pathlib import Path
 
 from workbench.errors import clean_text
 
-LOG_FILE = "log.txt"
+LOG_FILE, OLDER_FILE = "log.txt", "log.1.txt"
+LARGEST = 4 * 1024 * 1024
+"""Bytes at which a log is put aside and a new one begun; of those put aside the last one stays."""
 
 
 class LogFile:
@@ -20,8 +23,14 @@ class LogFile:
         """`2026-01-31 12:00:00  step 1,000  paused  asked`."""
         now = datetime.now().astimezone().strftime("%Y-%m-%d %H:%M:%S")
         try:
-            with self.path.open("a", encoding="utf-8") as file:
+            # Neither through a link, nor into a pipe that nobody reads.
+            flags = os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC
+            descriptor = os.open(self.path, flags | os.O_NOFOLLOW | os.O_NONBLOCK, 0o644)
+            with open(descriptor, "a", encoding="utf-8") as file:
+                full = file.tell() > LARGEST
                 file.write(f"{now}  step {step:,}  {kind}  {clean_text(text)}".rstrip() + "\n")
+            if full:
+                os.replace(self.path, self.path.with_name(OLDER_FILE))
         except OSError:
             # The record itself says when the disk is full.
             return

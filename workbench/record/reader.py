@@ -3,11 +3,14 @@
 The file is read through `workbench.record.overlay`, so a killed writer's file needs no recovery to
 be looked at, and a live one no SWMR. A reader shows the records that were committed when it was
 opened or last refreshed. Whatever is wrong with a file becomes one `StorageError` sentence.
+
+Several threads may use one reader: it lets one of them at the file at a time, the others wait.
 """
 
 from __future__ import annotations
 
 import math
+import threading
 import time
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
@@ -27,13 +30,16 @@ from workbench.record.counters import Counters
 from workbench.record.layout import SeriesLayout
 from workbench.record.lock import is_alive
 from workbench.record.overlay import Overlay, reading
+from workbench.record.plain import dataset_at, group_at, require_plain_dataset
+from workbench.record.samples import read_samples
 from workbench.record.schema import (
     RUN_FILE,
     SCHEMA_VERSION,
     SERIES,
     STEP,
 )
-from workbench.record.seal import require_seal
+from workbench.record.seal import CHECKSUM, require_seal
+from workbench.record.start import Start, read_start
 from workbench.record.table_files import NONE, Counts, read_inspections
 from workbench.record.tables import width_in
 from workbench.record.values import Value, attribute_value, root_attributes, text_value
@@ -50,6 +56,7 @@ _OWN_ATTRIBUTES = frozenset(
         "REFERENCE_LIST",
         "DIMENSION_LIST",
         "DIMENSION_LABELS",
+        CHECKSUM,
     }
 )
 T = TypeVar("T")
@@ -88,6 +95,7 @@ class RunReader:
         self._source: Overlay | None = None
         self._file: Any = None
         self._series: dict[str, Any] = {}
+        self._alone = threading.RLock()
         self._names = clean_text(str(self.path))
         self._restored = False
         self.refresh()
@@ -131,14 +139,10 @@ class RunReader:
         Raises:
             BadInput: the run has no such series.
         """
-        dataset = self._dataset(name)
-        with reading(self.path):
-            dims = tuple(
-                dataset.dims[axis][0].name.rsplit("/", 1)[-1]
-                if len(dataset.dims[axis])
-                else f"{name}_axis_{axis}"
-                for axis in range(1, dataset.ndim)
-            )
+        with self._alone, reading(self.path):
+            dataset = self._dataset(name)
+            self._require_seal(dataset)
+            dims = tuple(_axis_name(dataset, name, axis) for axis in range(1, dataset.ndim))
             text = {
                 key: text_value(dataset.attrs.get(key, ""))
                 for key in ("units", "long_name", "source")
@@ -147,8 +151,9 @@ class RunReader:
 
     def layout(self, name: str) -> SeriesLayout:
         """A series as it would be laid out again, extra attributes included."""
-        dataset = self._dataset(name)
-        with reading(self.path):
+        with self._alone, reading(self.path):
+            dataset = self._dataset(name)
+            self._require_seal(dataset)
             found = {
                 key: attribute_value(dataset.attrs[key])
                 for key in dataset.attrs
@@ -161,14 +166,15 @@ class RunReader:
         """The values along an axis, or None if the file has none."""
 
         def load() -> Array | None:
-            dataset = self._file["series"].get(dim)
+            dataset = dataset_at(self._file["series"], dim)
             return None if dataset is None or dataset.ndim != 1 else np.asarray(dataset[()])
 
         return self._retried(load)
 
     def shape(self, name: str) -> tuple[int, ...]:
         """The shape of all committed records of a series."""
-        return (self.n_records, *self._dataset(name).shape[1:])
+        with self._alone:
+            return (self.n_records, *self._dataset(name).shape[1:])
 
     def read(self, name: str, rows: slice | Array | None = None) -> Array:
         """Committed records of a series, first axis the records chosen.
@@ -198,8 +204,9 @@ class RunReader:
 
     def blocks(self, name: str) -> Iterator[tuple[int, Array]]:
         """All committed records in blocks of at most about 8 MiB: (first index, block)."""
-        dataset = self._dataset(name)
-        row = dataset.dtype.itemsize * math.prod(dataset.shape[1:])
+        with self._alone:
+            dataset = self._dataset(name)
+            row = dataset.dtype.itemsize * math.prod(dataset.shape[1:])
         rows = max(1, BLOCK_BYTES // max(1, row))
         for start in range(0, self.n_records, rows):
             yield start, self.read(name, slice(start, start + rows))
@@ -208,10 +215,12 @@ class RunReader:
         """The committed events, in the order they happened."""
 
         def load() -> list[RunEvent]:
-            group = self._file.get("events")
-            if group is None or not self._n_events:
+            if not self._n_events:
                 return []
-            columns = [group[name][: self._n_events] for name in ("step", "kind", "text")]
+            held = [dataset_at(self._file, f"events/{name}") for name in ("step", "kind", "text")]
+            if not all(0 <= self._n_events <= len(column) for column in held):
+                raise ValueError(f"it counts {self._n_events} events and holds fewer")
+            columns = [column[: self._n_events] for column in held]
             return [
                 RunEvent(int(step), text_value(kind, 64), text_value(text, 1000))
                 for step, kind, text in zip(*columns, strict=True)
@@ -239,11 +248,16 @@ class RunReader:
         return self._data("y")
 
     @property
+    def start(self) -> Start | None:
+        """What only the start gave; None in files of before it was kept."""
+        return self._retried(lambda: read_start(self._file))
+
+    @property
     def n_samples(self) -> int | None:
         """The number of samples of the data set, without reading them."""
 
         def load() -> int | None:
-            dataset = self._file.get("data/x")
+            dataset = dataset_at(self._file, "data/x")
             return None if dataset is None or not dataset.ndim else int(dataset.shape[0])
 
         return self._retried(load)
@@ -255,13 +269,14 @@ class RunReader:
 
     def close(self) -> None:
         """Let the file go; twice is once."""
-        file, self._file, self._series = self._file, None, {}
-        source, self._source = self._source, None
-        if file is not None:
-            with reading(self.path):
-                file.close()
-        if source is not None:
-            source.close()
+        with self._alone:
+            file, self._file, self._series = self._file, None, {}
+            source, self._source = self._source, None
+            if file is not None:
+                with reading(self.path):
+                    file.close()
+            if source is not None:
+                source.close()
 
     def __enter__(self) -> RunReader:
         return self
@@ -304,13 +319,14 @@ class RunReader:
                     f"'{self._names}' is damaged: it counts {self.n_records} records and "
                     f"'{name}' holds {dataset.shape[0]}."
                 )
+            require_plain_dataset(dataset, name)
             self._series[name] = dataset
         return self._series[name]
 
     def _data(self, name: str) -> Array | None:
         def load() -> Array | None:
-            dataset = self._file.get(f"data/{name}")
-            return None if dataset is None else np.asarray(dataset[()])
+            dataset = dataset_at(self._file, f"data/{name}")
+            return None if dataset is None else read_samples(dataset)
 
         return self._retried(load)
 
@@ -319,22 +335,24 @@ class RunReader:
 
         At last, and at once where nobody writes, with torn headers as they were before.
         """
-        tries = _ATTEMPTS if self.live else 1
-        while True:
-            try:
-                with reading(self.path):
-                    if reopen and self._file is None:
-                        self._open()
-                    return action()
-            except StorageError:
-                tries -= 1
-                if self._restored:
-                    raise
-                if tries:
-                    time.sleep(0.02 * (_ATTEMPTS - tries))
-                else:
-                    self._restored = True
-                self.close()
+        with self._alone:
+            tries = None
+            while True:
+                try:
+                    with reading(self.path):
+                        if reopen and self._file is None:
+                            self._open()
+                        return action()
+                except StorageError:
+                    if self._restored:
+                        raise
+                    tries = (_ATTEMPTS if self.live else 1) if tries is None else tries
+                    tries -= 1
+                    if tries:
+                        time.sleep(0.02 * (_ATTEMPTS - tries))
+                    else:
+                        self._restored = True
+                    self.close()
 
     def _open(self) -> int:
         """Open a fresh snapshot.
@@ -370,8 +388,8 @@ class RunReader:
             raise StorageError(f"'{self._names}' is damaged: {error}") from error
 
     def _check(self, file: Any) -> None:
-        group = file.get("series")
-        if not isinstance(group, h5py.Group) or STEP not in group or "n_committed" not in file:
+        group = group_at(file, "series")
+        if group is None or STEP not in group or "n_committed" not in file:
             raise StorageError(f"'{self._names}' is an HDF5 file but no run: it has no records.")
         version = int(file.attrs.get("schema_version", 0))
         if version > SCHEMA_VERSION:
@@ -379,10 +397,24 @@ class RunReader:
                 f"'{self._names}' was written by a later workbench (schema {version}; this one "
                 f"reads up to {SCHEMA_VERSION})."
             )
+        self._require_seal(file)
+
+    def _require_seal(self, held: Any) -> None:
         try:
-            require_seal(file)
+            require_seal(held)
         except StorageError as error:
             raise StorageError(f"'{self._names}' is damaged: {error}") from error
+
+
+def _axis_name(dataset: Any, name: str, axis: int) -> str:
+    """What a series' axis is called in its file."""
+    scales = dataset.dims[axis]
+    if not len(scales):
+        return f"{name}_axis_{axis}"
+    if scales[0].shape != (dataset.shape[axis],):
+        raise ValueError(f"axis {axis} of '{name}' is not as long as what it is numbered by")
+    found = scales[0].name.rsplit("/", 1)[-1]
+    return found if found and found == clean_text(found, 80) else f"{name}_axis_{axis}"
 
 
 def _pick(dataset: Any, index: Array) -> Array:

@@ -1,8 +1,10 @@
-"""Robust accuracies measured on a run's states, beside its run.h5: `robustness.json`, an entry a step."""
+"""Robust accuracies measured on a run's states, beside its run.h5: `robustness.json`, an entry a step, and a
+crc32 of all entries."""
 
 from __future__ import annotations
 
 import json
+import zlib
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -40,7 +42,7 @@ def keep_robustness(folder: Path, table: Mapping[str, Any]) -> None:
     """
     entries = [entry for entry in _entries(folder) if entry.get("step") != table["step"]]
     entries = sorted([*entries, dict(table)], key=lambda entry: int(entry["step"]))
-    write_text(folder / FILE, json.dumps({"states": entries}))
+    write_text(folder / FILE, json.dumps({"states": entries, "crc32": _checksum(entries)}))
 
 
 def kept_robustness(folder: Path) -> list[RobustAccuracy]:
@@ -81,12 +83,20 @@ def _entries(folder: Path) -> list[dict[str, Any]]:
     try:
         if path.stat().st_size > MOST_BYTES:
             raise ValueError(f"it has more than {MOST_BYTES:,} bytes")
-        entries = json.loads(path.read_text(encoding="utf-8"))["states"]
+        document = json.loads(path.read_text(encoding="utf-8"))
+        entries = document["states"]
         if not all(isinstance(entry, dict) and "step" in entry for entry in entries):
             raise ValueError("its states are no tables")
+        # Files of before it have none.
+        if document.get("crc32", _checksum(entries)) != _checksum(entries):
+            raise ValueError("its checksum does not hold")
     except (OSError, ValueError, KeyError, TypeError, RecursionError) as error:
         raise _damaged(folder, error) from error
     return list(entries)
+
+
+def _checksum(entries: list[dict[str, Any]]) -> int:
+    return zlib.crc32(json.dumps(entries, sort_keys=True).encode())
 
 
 def _damaged(folder: Path, error: Exception) -> StorageError:

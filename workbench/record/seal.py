@@ -1,4 +1,4 @@
-"""A checksum over a run file's root attributes: HDF5 keeps long texts where it has none of its own."""
+"""A checksum over the attributes of a run's file and of its series: HDF5 keeps texts without one."""
 
 from __future__ import annotations
 
@@ -10,13 +10,24 @@ import numpy as np
 from workbench.errors import StorageError
 
 CHECKSUM = "attributes_crc32"
-_CHANGING = frozenset({CHECKSUM, "status"})
+_LEFT_OUT = frozenset(
+    {
+        CHECKSUM,
+        "status",
+        "CLASS",
+        "NAME",
+        "REFERENCE_LIST",
+        "DIMENSION_LIST",
+        "DIMENSION_LABELS",
+    }
+)
+"""What changes, and what HDF5 itself says of axes."""
 
 
 def attributes_checksum(file: Any) -> int:
-    """crc32 over names, types and values of the root attributes but `status`, which changes."""
+    """crc32 over names, types and values of the attributes of a file or a dataset."""
     crc = 0
-    for name in sorted(set(file.attrs) - _CHANGING):
+    for name in sorted(set(file.attrs) - _LEFT_OUT):
         value = file.attrs[name]
         kind = "text" if isinstance(value, str | bytes) else np.asarray(value).dtype.str
         raw = value.encode("utf-8", "surrogateescape") if isinstance(value, str) else value
@@ -26,12 +37,13 @@ def attributes_checksum(file: Any) -> int:
 
 
 def seal_attributes(file: Any) -> None:
-    """Write the checksum, as the last of the root attributes; again after one was changed."""
+    """Write the checksum, as the last of the attributes; again after one was changed."""
     file.attrs[CHECKSUM] = np.uint32(attributes_checksum(file))
 
 
 def require_seal(file: Any) -> None:
-    """Refuse a file whose root attributes do not agree with their checksum; files of before it have none.
+    """Refuse a file or a series whose attributes do not agree with their checksum; those of before it have
+    none.
 
     Raises:
         StorageError: they do not.

@@ -26,7 +26,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
@@ -39,7 +39,7 @@ from workbench.errors import BadInput, RecordingGone, StorageError, WorkbenchErr
 from workbench.protocol.inspections import ForecastOutcome, RecordedInspection
 from workbench.protocol.status import RunStatus, status_of
 from workbench.record import compact
-from workbench.record.atomic import put_in_place, write_error
+from workbench.record.atomic import put_in_place, remove_quietly, write_error
 from workbench.record.buffer import Buffer, checked_rows
 from workbench.record.column import Column
 from workbench.record.compact import Progress
@@ -53,10 +53,11 @@ from workbench.record.layout import (
 from workbench.record.lock import claim_on
 from workbench.record.overlay import H5_ERRORS, reading
 from workbench.record.schema import RUN_FILE, STEP
+from workbench.record.start import Start
 from workbench.record.superblock import recover
 from workbench.record.table_files import Counts, TableWriter
 from workbench.record.texts import STATUS_BYTES, truncated
-from workbench.record.values import Value
+from workbench.record.values import Value, text_value
 
 BUILD_NAME = ".run.h5.tmp"
 COMPACT_NAME = ".run.h5.compact.tmp"
@@ -70,6 +71,7 @@ class RunStore:
     Attributes:
         folder: the run's folder.
         path: its `run.h5`.
+        run_id: the run's name for itself, which a renamed folder keeps; empty in a file without.
         n_committed: rows that are on disk for good: what may be acknowledged.
         last_step: the last appended step, -1 before the first.
         gone: whether `run.h5` was found deleted or replaced; `keep_beside` then saves what there is.
@@ -80,6 +82,7 @@ class RunStore:
         self.path = folder / RUN_FILE
         self._file: Any = file
         self._under = under
+        self.run_id = text_value(file.attrs.get("run_id", ""))
         self._failure: str | None = None
         self._claim = claim_on(folder)
         self.gone = False
@@ -115,6 +118,7 @@ class RunStore:
         series: Sequence[SeriesLayout],
         coordinates: Mapping[str, Array] | None = None,
         direction_width: int | None = None,
+        start: Start | None = None,
     ) -> Self:
         """Build `run.h5` in an existing folder and open it for appending.
 
@@ -126,6 +130,7 @@ class RunStore:
                 without one is numbered from 0.
             direction_width: numbers of the KKT directions of inspections that may be kept; None
                 to keep inspections without them.
+            start: what only the start gives; None to leave it out.
 
         Raises:
             BadInput: the folder already has a recording, or the layout does not fit together.
@@ -147,22 +152,30 @@ class RunStore:
                     series=series,
                     coordinates=coordinates or {},
                     direction_width=direction_width,
+                    start=start,
                 )
             put_in_place(temporary, path)
             return cls._opened(folder)
         except H5_ERRORS as error:
             raise write_error(path, error) from error
         finally:
-            temporary.unlink(missing_ok=True)
+            remove_quietly(temporary)
 
     @classmethod
-    def reopen(cls, folder: Path, *, direction_width: int | None = None) -> Self:
+    def reopen(
+        cls,
+        folder: Path,
+        *,
+        direction_width: int | None = None,
+        attributes: Mapping[str, Value] | None = None,
+    ) -> Self:
         """Open an earlier recording for appending, whatever state it was left in.
 
         A killed writer's file is recovered in place; a finished, compressed one, or one without
         tables for inspections, is rewritten under another name and put in its place. The stored
         status becomes `running`. The caller holds the run's lock. `direction_width`: as in
-        `create`, for a file that does not say.
+        `create`, for a file that does not say. `attributes`: root attributes that change; the file is
+        then rewritten too, as long texts cannot change in place.
 
         Raises:
             StorageError: there is no recording, it is damaged, or it cannot be written.
@@ -176,13 +189,14 @@ class RunStore:
         try:
             for leftover in (BUILD_NAME, COMPACT_NAME):
                 (folder / leftover).unlink(missing_ok=True)
-            if compact.must_rewrite(path, direction_width):
+            if attributes or compact.must_rewrite(path, direction_width):
                 compact.copy_file(
                     path,
                     temporary,
                     packed=False,
                     status=RunStatus.RUNNING,
                     direction_width=direction_width,
+                    attributes=attributes,
                 )
                 put_in_place(temporary, path)
             with reading(path):
@@ -325,8 +339,7 @@ class RunStore:
                 self._under.require_in_place()
             return str(error if isinstance(error, StorageError) else write_error(temporary, error))
         finally:
-            with suppress(OSError):
-                temporary.unlink(missing_ok=True)
+            remove_quietly(temporary)
             if not self.gone:
                 self._under.close()
         return None

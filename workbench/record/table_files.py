@@ -22,6 +22,7 @@ from workbench.record.inspections import (
     rows_of,
     tables_of,
 )
+from workbench.record.plain import dataset_at
 from workbench.record.tables import (
     COUNTER,
     GROUP,
@@ -41,7 +42,7 @@ def counts_in(file: Any) -> Counts:
     """Committed rows of each table; zeros in a file without them."""
     if not has_tables(file):
         return NONE
-    return tuple(int(count) for count in file[GROUP][COUNTER][()])
+    return tuple(int(count) for count in dataset_at(file, f"{GROUP}/{COUNTER}")[()])
 
 
 def read_tables(file: Any, counts: Counts) -> Tables:
@@ -58,10 +59,12 @@ def read_tables(file: Any, counts: Counts) -> Tables:
     for table, count in zip(TABLES, counts, strict=True):
         columns: dict[str, Array] = {}
         for spec in columns_of(table, width):
-            if spec.later and spec.name not in file[path_of(table)]:
+            dataset = dataset_at(file, f"{path_of(table)}/{spec.name}")
+            if dataset is None and spec.later:
                 columns[spec.name] = np.full(count, spec.unknown, dtype=spec.dtype)
                 continue
-            dataset = file[path_of(table)][spec.name]
+            if dataset is None:
+                raise KeyError(f"its {table} have no '{spec.name}'")
             if not 0 <= count <= dataset.shape[0]:
                 raise ValueError(
                     f"it counts {count} {table} and '{spec.name}' holds {dataset.shape[0]}"

@@ -22,6 +22,7 @@ import numpy as np
 
 from workbench.protocol.inspections import MOST_NEURONS, MOST_POINT_NUMBERS, MOST_POINTS
 from workbench.record.chunks import chunk_shape
+from workbench.record.plain import dataset_at
 
 GROUP = "inspections"
 COUNTER = "n_committed"
@@ -219,8 +220,8 @@ def columns_of(table: str, width: int | None) -> tuple[ColumnSpec, ...]:
 
 def has_tables(file: Any) -> bool:
     """Whether a file has the tables: one written before they were known has not."""
-    counter = file.get(f"{GROUP}/{COUNTER}")
-    return isinstance(counter, h5py.Dataset) and counter.shape == (len(TABLES),)
+    counter = dataset_at(file, f"{GROUP}/{COUNTER}")
+    return counter is not None and counter.shape == (len(TABLES),)
 
 
 def lacks_columns(file: Any) -> bool:
@@ -234,7 +235,7 @@ def lacks_columns(file: Any) -> bool:
 
 def width_in(file: Any) -> int | None:
     """Numbers of a KKT direction in a file, None where it keeps none."""
-    dataset = file.get(f"{path_of('points')}/{DIRECTION}")
+    dataset = dataset_at(file, f"{path_of('points')}/{DIRECTION}")
     return None if dataset is None or dataset.ndim != 2 else int(dataset.shape[1])
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 import torch
@@ -17,7 +17,7 @@ from workbench.engine.program import StepProgram
 from workbench.engine.saddle_watch import SaddleWatch
 from workbench.engine.state import EngineState
 from workbench.engine.steepest import STEEPEST
-from workbench.errors import BadInput
+from workbench.errors import BadInput, StorageError
 from workbench.inspector.risk_model import RiskModel
 from workbench.inspector.state import InspectedState
 from workbench.losses.registry import loss_of
@@ -26,14 +26,17 @@ from workbench.measures.own import own_series
 from workbench.measures.panel import Panel
 from workbench.measures.registry import MEASURES
 from workbench.measures.unit_margin import MOST_NUMBERS, UnitMargin
+from workbench.models.fixed import fixed_tensors
 from workbench.models.homogeneity import Homogeneity
 from workbench.models.network import flatten
 from workbench.models.repeatable import draws, is_steady
 from workbench.models.start import first_theta
 from workbench.models.structure import Structure
+from workbench.record.start import Start
 from workbench.run.memory import enough_memory
 from workbench.run.network import ConfiguredNetwork, network_of
 from workbench.run.program import program_of
+from workbench.run.sources import class_sources, named_parts, unkept
 from workbench.theory.margin.svm import hard_margin_svm
 from workbench.theory.numerics.separability import Inseparable
 
@@ -51,6 +54,8 @@ class Experiment:
     program: StepProgram
     device: torch.device
     output_shape: tuple[int, ...]
+    start: Start = field(default_factory=Start)
+    """What only the start gives, for the run's file to keep."""
     remarks: tuple[str, ...] = ()
     """What a new run says of itself at its start."""
     built: tuple[object, ...] = ()
@@ -115,24 +120,30 @@ class Experiment:
         )
 
 
-def experiment_of(config: RunConfig, dataset: Dataset | None = None) -> Experiment:
+def experiment_of(
+    config: RunConfig, dataset: Dataset | None = None, start: Start | None = None
+) -> Experiment:
     """Everything but the files: data, network, start, measures, step program; `dataset` None: as in [data].
+
+    `start`: what a run has kept of its own, with the sources of that and of `dataset`.
 
     Raises:
         BadInput: a key does not fit the others, the samples or the network; it is named.
     """
     with enough_memory(config):
-        return _made(config, dataset)
+        return _made(config, dataset, start or Start())
 
 
-def _made(config: RunConfig, dataset: Dataset | None) -> Experiment:
+def _made(config: RunConfig, dataset: Dataset | None, kept: Start) -> Experiment:
     device, dtype = _device(config), getattr(torch, config.device.dtype)
+    read = unkept(config, kept, samples=dataset is not None)
     dataset = dataset or load_dataset(config.data)
     _require_samples(config, dataset)
-    network = network_of(config, dataset)
+    network = network_of(config, dataset, kept.fixed)
     # Measured before the weights are laid out flat: that rounds what is frozen where dtype is float32.
     orders = network.homogeneity
-    start = first_theta(config.init, network.structure)
+    fixed = fixed_tensors(network.model)
+    start = _first_theta(config, network.structure, kept)
     theta = flatten(network.model, dtype, device)
     with torch.no_grad():
         theta.copy_(torch.from_numpy(start))
@@ -157,6 +168,12 @@ def _made(config: RunConfig, dataset: Dataset | None) -> Experiment:
         program=program,
         device=device,
         output_shape=shape,
+        start=Start(
+            start,
+            fixed,
+            kept.sources + read + class_sources(config),
+            named_parts(network.structure),
+        ),
         remarks=remarks,
         built=_parts(network.model, program, panel),
     )
@@ -186,6 +203,17 @@ def require_finite_start(experiment: Experiment) -> None:
             f"The network's outputs at the start are not finite for {wrong} of {n} samples; "
             "change [model] or [init]."
         )
+
+
+def _first_theta(config: RunConfig, structure: Structure, kept: Start) -> Float[Array, " P"]:
+    """θ(0) (P), as the run has kept it; raises StorageError where that does not fit the network."""
+    if kept.theta is None:
+        return first_theta(config.init, structure)
+    if kept.theta.shape != (structure.size,):
+        raise StorageError(
+            f"the start that was kept has {kept.theta.size:,} parameters, and the network {structure.size:,}."
+        )
+    return kept.theta
 
 
 def _require_samples(config: RunConfig, dataset: Dataset) -> None:

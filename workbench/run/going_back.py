@@ -56,7 +56,9 @@ def going_on(run: StoredRun, restart: bool) -> tuple[Checkpoint | None, GoingBac
         if last < 0 and not every:
             return None, None
         return None, GoingBack("restarted, as --restart asks", every, last)
-    checkpoint, refused = newest_good(run.folder, known=last)
+    checkpoint, refused = newest_good(
+        run.folder, known=last, run_id=str(run.reader.attributes.get("run_id", ""))
+    )
     if checkpoint is None:
         if refused or run.reader.n_records > 1:
             raise _no_way_on(run, refused)

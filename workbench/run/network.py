@@ -100,13 +100,17 @@ class ConfiguredNetwork:
         )
 
 
-def network_of(config: RunConfig, dataset: Dataset) -> ConfiguredNetwork:
+def network_of(
+    config: RunConfig, dataset: Dataset, fixed: Mapping[str, Array] | None = None
+) -> ConfiguredNetwork:
     """The network that [model] asks for, with fixed signs of init.seed and its weights not set.
+
+    `fixed`: what is not trained in it, where a run has kept that.
 
     Raises:
         BadInput: it does not fit the samples, or its class cannot be imported or built.
     """
     loss = loss_of(config.loss.kind)
     outputs = loss.outputs(dataset.y)
-    model = build_model(config.model, dataset.x.shape[1:], outputs, config.init.seed)
+    model = build_model(config.model, dataset.x.shape[1:], outputs, config.init.seed, fixed)
     return ConfiguredNetwork(config, dataset, model, structure_of(model, dataset.d), loss, outputs)

@@ -8,16 +8,15 @@ from math import inf, log
 
 import torch
 
-from workbench.arrays import Array
 from workbench.config.run import RunConfig
 from workbench.config.toml import override, parse_config, parse_toml, to_toml
-from workbench.engine.own_rule import OWN
-from workbench.engine.state import MEMORY
 from workbench.errors import BadInput, StorageError, clean_text
 from workbench.record.checkpoint import Checkpoint
 from workbench.record.history import History
+from workbench.record.own_files import require_own_files
 from workbench.run.experiment import Experiment
 from workbench.run.going_back import GoingBack, going_on
+from workbench.run.sources import changed_classes
 from workbench.run.stored import StoredRun
 
 
@@ -26,12 +25,14 @@ class Resumed:
     """A run at its newest good checkpoint: ready to be stepped, with the records up to there.
 
     `back`: where the run has more than that; what it has is to be set aside first.
+    `changed`: a clause for each class of the user's whose file is not what it was.
     """
 
     name: str
     experiment: Experiment
     history: History
     back: GoingBack | None
+    changed: tuple[str, ...] = ()
 
 
 def resumed(run: StoredRun, steps: int | None, trust: bool, restart: bool = False) -> Resumed:
@@ -41,8 +42,10 @@ def resumed(run: StoredRun, steps: int | None, trust: bool, restart: bool = Fals
         BadInput: it has nothing left to do, has diverged, names classes that are not trusted, or would go
             on as another run.
         StorageError: it cannot be read, no checkpoint can and it is not to `restart`, or its checkpoint
-            does not fit its configuration.
+            does not fit its configuration; or one of its files is a link.
     """
+    require_own_files(run.folder)
+    _require_own_config(run)
     checkpoint, back = going_on(run, restart)
     at = 0 if checkpoint is None else checkpoint.step
     if run.reader.status == "diverged":
@@ -61,8 +64,6 @@ def resumed(run: StoredRun, steps: int | None, trust: bool, restart: bool = Fals
     if not restart:
         _require_unfinished(run, config, at, back)
     layouts = {name: run.reader.shape(name)[1:] for name in run.reader.series_names()}
-    if checkpoint is not None:
-        _require_rule(config, checkpoint.arrays, run.folder.name)
     experiment = run.experiment(config, trust=trust)
     if checkpoint is not None:
         _require_engine(experiment, checkpoint.attributes.get("engine"), run.folder.name)
@@ -71,7 +72,8 @@ def resumed(run: StoredRun, steps: int | None, trust: bool, restart: bool = Fals
     experiment = replace(experiment, panel=replace(experiment.panel, only=frozenset(layouts)))
     if checkpoint is not None:
         _load(experiment, checkpoint, run.folder.name)
-    return Resumed(run.name, experiment, history, back)
+    changed = changed_classes(run.start.sources, experiment.start.sources)
+    return Resumed(run.name, experiment, history, back, tuple(changed))
 
 
 def forked(run: StoredRun, config: RunConfig, at: int, trust: bool) -> Experiment:
@@ -119,13 +121,20 @@ def _require_unfinished(run: StoredRun, config: RunConfig, at: int, back: GoingB
         )
 
 
-def _require_rule(config: RunConfig, arrays: Mapping[str, Array], name: str) -> None:
-    """Refuse to go on from a checkpoint of a step rule of the user's where another is configured now."""
-    if config.train.rule != "torch" and any(key.startswith(MEMORY + OWN) for key in arrays):
+def _require_own_config(run: StoredRun) -> None:
+    """Refuse a config.toml that was changed in what made the run's steps."""
+    for key, then, now in run.changed_keys():
+        name = clean_text(run.folder.name, 120)
         raise BadInput(
-            f"the steps of run {name} were those of a rule of its own, and train.rule is now "
-            f"'{config.train.rule}'; allowed: 'torch' with its train.class."
+            f"config.toml of run {name} says {key} = {_shown(now)}, and the run was begun with "
+            f"{_shown(then)}; only its end, records, checkpoints and pauses may change, fork it for the "
+            f"rest: workbench fork {name} --at … --set {key}={_shown(now)}"
         )
+
+
+def _shown(value: object) -> str:
+    """A value of a configuration in a sentence."""
+    return "nothing" if value is None else clean_text(f"{value}", 80)
 
 
 def _require_engine(experiment: Experiment, taken: object, name: str) -> None:

@@ -9,6 +9,7 @@ tests and notebooks.
 
 from __future__ import annotations
 
+import json
 import sys
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import UTC, datetime
@@ -29,7 +30,16 @@ from workbench.inspector.recording import recorded_inspection
 from workbench.inspector.state import InspectedState
 from workbench.presets import load_config
 from workbench.protocol.commands import Checkpoint, RecordInspection, Stop
-from workbench.protocol.events import Event, Failed, Finished, Recorded, RunEvent, Told
+from workbench.protocol.events import (
+    MOST_EVENTS,
+    Event,
+    Failed,
+    Finished,
+    Recorded,
+    RunEvent,
+    Told,
+    without_the_oldest,
+)
 from workbench.protocol.inspections import RecordedInspection
 from workbench.record.aside import set_aside
 from workbench.record.folder import create_run_folder, remove_start, write_config
@@ -89,10 +99,14 @@ class Session:
             store,
             keep=config.checkpoint.keep,
             attributes={
+                "run_id": store.run_id,
                 "engine": experiment.program.name,
                 "device": str(experiment.device),
                 "dtype": config.device.dtype,
                 "torch": torch.__version__,
+                "parameters": json.dumps(
+                    [[p.name, p.shape, p.offset] for p in experiment.start.parameters]
+                ),
             },
         )
         below = config.pause.risk_below
@@ -172,6 +186,7 @@ class Session:
                 series=layouts_of(experiment.panel),
                 coordinates=coordinates_of(experiment.panel),
                 direction_width=direction_width_of(experiment),
+                start=experiment.start,
             )
             experiment.state.notes.extend(
                 (experiment.state.step, remark)
@@ -226,7 +241,7 @@ class Session:
         restart: bool,
     ) -> Session:
         with StoredRun(folder) as run:
-            found = resumed(run, steps, trust, restart)
+            found, begun = resumed(run, steps, trust, restart), run.begun_with
         experiment, state, back = found.experiment, found.experiment.state, found.back
         said = "from the checkpoint of this step" if state.recorded_step >= 0 else "from its start"
         notice = ""
@@ -234,7 +249,21 @@ class Session:
             place = set_aside(folder, back.checkpoints)
             said = back.event(place)
             notice = back.notice(folder, state.step, place)
-        store = RunStore.reopen(folder, direction_width=direction_width_of(experiment))
+        if found.changed:
+            clauses = "; ".join(found.changed)
+            said = f"{said}; {clauses}"
+            notice = f"{notice} {clauses}: steps from here on are the new code's.".strip()
+        text = to_toml(experiment.config)
+        # First what people read: were it killed between, the next resume takes the end from there.
+        if steps is not None:
+            write_config(folder, text)
+        store = RunStore.reopen(
+            folder,
+            direction_width=direction_width_of(experiment),
+            attributes=None
+            if experiment.config == begun
+            else {"config": text, "steps": experiment.config.train.steps},
+        )
         store.truncate(state.recorded_step + 1, past=state.step)
         with RunReader(folder) as reader:
             kept = reader.inspections()
@@ -250,8 +279,6 @@ class Session:
             notice = f"{notice} {lock.notice}".strip()
         if back is not None:
             store.commit(sync=True)
-        if steps is not None:
-            write_config(folder, to_toml(experiment.config))
         return cls(
             experiment,
             store,
@@ -303,8 +330,13 @@ class Session:
         return self.engine.join(timeout)
 
     def close(self, timeout: float = 30.0) -> bool:
-        """Stop with a checkpoint, join, release the lock; False when the engine did not end in time."""
-        if not self.engine.ended:
+        """Stop with a checkpoint, join, release the lock; False when the engine did not end in time.
+
+        One that was never started leaves its files closed, for whoever resumes it.
+        """
+        if not self.engine.started:
+            self.store.close()
+        elif not self.engine.ended:
             self.engine.send(Stop())
         ended = self.engine.join(timeout)
         if ended:
@@ -350,6 +382,8 @@ class Session:
         if not isinstance(event, Told):
             return
         self.events.append(RunEvent(event.step, event.kind, clean_text(event.text)))
+        if len(self.events) > MOST_EVENTS:
+            self.events = without_the_oldest(self.events)
         if not self.lock.lost:
             self.log.line(event.step, event.kind, event.text)
         if isinstance(event, Finished | Failed):

@@ -4,20 +4,25 @@ from __future__ import annotations
 
 from functools import cached_property
 from pathlib import Path
+from stat import S_ISREG
 from types import TracebackType
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from workbench.arrays import Array, Float, Int
+from workbench.config.init import FileInit
+from workbench.config.later import changed_keys, gone_on_with
 from workbench.config.run import RunConfig
-from workbench.config.toml import parse_config, parse_toml, read_toml
+from workbench.config.toml import parse_config, parse_toml, read_toml, to_toml
 from workbench.data.dataset import Dataset
-from workbench.errors import BadInput, StorageError
+from workbench.errors import BadInput, StorageError, clean_text
 from workbench.record.checkpoint import Checkpoint, list_checkpoints, load_checkpoint
 from workbench.record.history import History
 from workbench.record.reader import RunReader
 from workbench.record.schema import CONFIG_FILE, STEP
+from workbench.record.start import Start
+from workbench.record.values import clean_long_text
 from workbench.run.step_size import RATE_LOG, step_size_taken
 
 # Torch and scipy take seconds to load: a screen that only wants a configuration appears without them.
@@ -83,18 +88,73 @@ class StoredRun:
         return str(self.reader.attributes.get("name") or self.folder.name)
 
     @cached_property
-    def config(self) -> RunConfig:
-        """What it goes on with: its config.toml, else the text in its file."""
+    def begun_with(self) -> RunConfig | None:
+        """The configuration in its file: what it was begun with, its end as last moved; None without one."""
+        name = self.folder.name
+        text = self.reader.config_text
+        return (
+            parse_config(parse_toml(text, f"the configuration in {name}"), name) if text else None
+        )
+
+    @cached_property
+    def written(self) -> RunConfig | None:
+        """Its config.toml, for people to read and to change in what may still change; None without one.
+
+        Raises BadInput where it cannot be read: it may say something else than the file.
+        """
         path = self.folder / CONFIG_FILE
         try:
-            path.lstat()
+            is_file = S_ISREG(path.lstat().st_mode) or path.is_file()
         except FileNotFoundError:
-            name = self.folder.name
-            text = self.reader.config_text
-            return parse_config(parse_toml(text, f"the configuration in {name}"), name)
+            return None
         except OSError:
-            pass  # It may say something else than the file: whoever reads it says why it cannot.
+            is_file = True  # Whoever reads it says why it cannot.
+        if not is_file and not path.is_dir():
+            raise StorageError(f"'{clean_text(str(path))}' is no file; a configuration is needed.")
         return parse_config(read_toml(path), str(path))
+
+    @cached_property
+    def config(self) -> RunConfig:
+        """What it is, and goes on with: as its file says, and as config.toml does in what may change later.
+
+        Raises BadInput where one of the two cannot be read, and StorageError where there is neither.
+        """
+        begun, written = self.begun_with, self.written
+        if begun is None and written is None:
+            raise StorageError(f"run {clean_text(self.folder.name, 120)} holds no configuration.")
+        if begun is None or written is None:
+            return begun or written  # type: ignore[return-value]
+        return gone_on_with(begun, written) if self.changed_keys() else written
+
+    def changed_keys(self) -> list[tuple[str, Any, Any]]:
+        """(key, then, now) of what config.toml says otherwise than the file and may not change later."""
+        if self.begun_with is None or self.written is None:
+            return []
+        if not changed_keys(self.begun_with, self.written):
+            return []
+        # Texts from the file are cleaned, and so is then what they are compared with.
+        cleaned = parse_toml(clean_long_text(to_toml(self.written)), CONFIG_FILE)
+        return changed_keys(self.begun_with, parse_config(cleaned, CONFIG_FILE))
+
+    @cached_property
+    def start(self) -> Start:
+        """What only its start gave, as its file keeps it.
+
+        Of a run of before that was kept: θ(0) where it began with weights from a file and recorded them.
+        """
+        kept = self.reader.start
+        if kept is not None:
+            return kept
+        recorded = self._recorded
+        if (
+            isinstance(self.config.init, FileInit)
+            and "parent" not in self.reader.attributes
+            and self.reader.has("theta")
+            and len(recorded)
+            and recorded[0] == 0
+        ):
+            return Start(theta=np.asarray(self._record("theta", 0), dtype=np.float64))
+        return Start()
 
     @cached_property
     def dataset(self) -> Dataset:
@@ -239,19 +299,57 @@ class StoredRun:
         require_trust(config, trust, self.folder.name)
         from workbench.run.network import network_of
 
-        return network_of(config, self.dataset)
+        return network_of(config, self.dataset, self.start.fixed)
 
     def experiment(self, config: RunConfig | None = None, *, trust: bool = False) -> Experiment:
         """The run ready to be stepped, from its start; with another `config` a fork of it.
 
-        Where [data] is the run's its own samples are taken. Raises BadInput when the configuration names
-        classes that are not trusted, or a key does not fit.
+        Where [data] is the run's its own samples are taken, and its own start likewise. Raises BadInput when
+        the configuration names classes that are not trusted, a key does not fit, or a file that is read
+        again has changed.
         """
         config = config or self.config
         require_trust(config, trust, self.folder.name)
         from workbench.run.experiment import experiment_of
+        from workbench.run.sources import require_unchanged
 
-        return experiment_of(config, self.dataset if config.data == self.config.data else None)
+        kept = self._kept_for(config)
+        made = experiment_of(
+            config, self.dataset if config.data == self.config.data else None, kept
+        )
+        require_unchanged(self.start.sources, made.start.sources, self.folder.name)
+        if config.init == self.config.init and kept.theta is None:
+            self._require_recorded_start(made)
+        return made
+
+    def _kept_for(self, config: RunConfig) -> Start:
+        """What of its start is also that of a run with `config`."""
+        from workbench.run.sources import of_tables
+
+        own = self.config
+        same = config.data == own.data
+        network = same and config.model == own.model and config.init.seed == own.init.seed
+        theta = network and config.init == own.init
+        return Start(
+            theta=self.start.theta if theta else None,
+            fixed=self.start.fixed if network else None,
+            sources=of_tables(self.start.sources, data=same, init=theta, model=network),
+        )
+
+    def _require_recorded_start(self, made: Experiment) -> None:
+        """Refuse weights read from a file again whose norm is not the one recorded at the start."""
+        recorded = self._recorded
+        known = len(recorded) and recorded[0] == 0 and self.reader.has("rho")
+        if not (isinstance(made.config.init, FileInit) and known):
+            return
+        was = float(self.reader.read("rho", slice(0, 1))[0])
+        now = float(np.linalg.norm(made.state.theta.detach().cpu().double().numpy()))
+        if not np.isclose(now, was, rtol=1e-6 if made.config.device.dtype == "float32" else 1e-12):
+            raise BadInput(
+                f"init.path: '{clean_text(made.config.init.path, 200)}' is not what run "
+                f"{clean_text(self.folder.name, 120)} began with: ‖θ‖ = {now:.12g}, and {was:.12g} was "
+                "recorded at step 0."
+            )
 
     # --- reading ---
 

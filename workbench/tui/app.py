@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import asyncio
 import os
-import signal
 import sys
 import threading
 import traceback
 import warnings
 from collections.abc import Callable, Iterable
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
@@ -20,6 +20,7 @@ from textual.screen import Screen
 
 from workbench.errors import ExitCode, WorkbenchError, clean_text
 from workbench.presets import load_config
+from workbench.run.signals import given_to
 from workbench.tui.driver import AcknowledgedDriver
 from workbench.tui.help import HelpScreen
 from workbench.tui.messages import SessionRefused
@@ -73,6 +74,9 @@ class WorkbenchApp(Unbroken, App[int]):
         self.contains_errors: bool | None = None
         self._stumbles: set[tuple[str, str]] = set()
         self._leaving = False
+        # Held while a session is made: who leaves meanwhile ends it, and leaves no half of one.
+        self._making = threading.Lock()
+        self._asked_early = ""
         # The page whose place is taken by a run that starts from it.
         self._giving_way: Screen[Any] | None = None
 
@@ -109,17 +113,26 @@ class WorkbenchApp(Unbroken, App[int]):
     # --- life ---
 
     def on_mount(self) -> None:
-        """Show the first screen and take over the signals that would kill without a farewell."""
+        """Show the first screen, or leave at once if a signal asked for it before."""
+        asyncio.get_running_loop().set_default_executor(_Workers())
         self.push_screen(self.first(self))
-        loop = asyncio.get_running_loop()
-        if threading.current_thread() is threading.main_thread():
-            for number in (signal.SIGTERM, signal.SIGHUP, signal.SIGINT):
-                loop.add_signal_handler(number, self._signalled, number)
+        if self._asked_early:
+            self._signalled(self._asked_early)
 
-    def _signalled(self, number: int) -> None:
-        """Checkpoint and leave; a hang-up leaves no terminal to say good-bye to."""
-        if number == signal.SIGHUP:
-            self._end_without_terminal()
+    def tell_signal(self, name: str) -> None:
+        """A signal asks to leave; called in the main thread at any moment of the app's life."""
+        loop = self._loop
+        if loop is None or not loop.is_running():
+            self._asked_early = name
+        else:
+            loop.call_soon_threadsafe(self._signalled, name)
+
+    def _signalled(self, name: str) -> None:
+        """Checkpoint and leave; a terminal that hung up or is stopped holds the process only so long."""
+        if not self.screen_stack:
+            self._asked_early = name
+            return
+        self._end_without_terminal()
         self.leave(ExitCode.INTERRUPTED)
 
     def on_terminal_lost(self) -> None:
@@ -134,8 +147,7 @@ class WorkbenchApp(Unbroken, App[int]):
         """
 
         def end() -> None:
-            if self.session is not None:
-                self.session.close(CLOSE_SECONDS)
+            self.close_session()
             timer = threading.Event()
             timer.wait(LOST_SECONDS)
             os._exit(int(ExitCode.INTERRUPTED))
@@ -155,11 +167,18 @@ class WorkbenchApp(Unbroken, App[int]):
         self.close_session()
         self.call_from_thread(self.exit, int(code), int(code))
 
-    def close_session(self) -> None:
-        """Stop the session with a checkpoint and remember what to say about it; blocks."""
-        session = self.session
+    def close_session(self, for_good: bool = False) -> None:
+        """Stop the session with a checkpoint and remember what to say about it; blocks.
+
+        `for_good`: none is made from now on.
+        """
+        self._leaving = self._leaving or for_good
+        with self._making:
+            session = self.session
         if session is None:
             return
+        # One that was made as we left is started, that it ends as any other.
+        session.start()
         if not session.close(CLOSE_SECONDS):
             self.farewell.append(f"{session.folder.name}: the engine did not stop in time.")
             return
@@ -176,6 +195,8 @@ class WorkbenchApp(Unbroken, App[int]):
     def on_session_refused(self, message: SessionRefused) -> None:
         """A run could not be made: back to browsing if we came from there, else out with the sentence."""
         error = message.error
+        if self._leaving:
+            return
         if len(self.screen_stack) > 2 and isinstance(error, WorkbenchError):
             self.pop_screen()
             self.notify(str(error), title="cannot run", severity="error", timeout=12, markup=False)
@@ -289,8 +310,11 @@ class WorkbenchApp(Unbroken, App[int]):
         from workbench.tui.run.screen import RunScreen
 
         def made() -> Session:
-            self.session = make()
-            return self.session
+            with self._making:
+                if self._leaving:
+                    raise WorkbenchError("left before the run began.")
+                self.session = session = make()
+            return session
 
         return RunScreen(made)
 
@@ -390,17 +414,25 @@ def _fork(
     return make
 
 
+class _Workers(ThreadPoolExecutor):
+    """The threads of the screens' looks. Leaving waits for none: what they look for nobody will see."""
+
+    def shutdown(self, wait: bool = True, *, cancel_futures: bool = False) -> None:
+        """End without waiting; the process then ends with a thread still at work."""
+        super().shutdown(wait=False, cancel_futures=True)
+
+
 def run_app(app: WorkbenchApp) -> None:
     """Run the app, then say on the restored terminal what became of the run; exits with its code."""
-    with warnings.catch_warnings():
+    with warnings.catch_warnings(), given_to(app.tell_signal):
         # Printed while the screen stands, a warning would be drawn over it.
         warnings.simplefilter("ignore")
         try:
             code = app.run()
         finally:
-            # Whatever ended the drawing: no run goes on training with nobody to stop it.
-            app.close_session()
-    for line in app.farewell:
+            # Whatever ended the drawing: no run goes on training, or begins to, with nobody to stop it.
+            app.close_session(for_good=True)
+    for line in dict.fromkeys(app.farewell):
         sys.stdout.write(line + "\n")
     if app.session is not None:
         # Its engine did not stop: waiting for its thread would leave a process behind.

@@ -10,12 +10,15 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from rich.text import Text
 from textual.pilot import Pilot
 from textual.widgets import Input, OptionList
 
 from tui.fake_app import SIZES, FakeApp, make_run, screen_lines, until
 from workbench.record.delete import delete_run
 from workbench.record.lock import RunLock
+from workbench.record.summary import RunSummary
+from workbench.tui.browse import table as table_module
 from workbench.tui.browse.compare import (
     DiffScreen,
     Overlaid,
@@ -31,9 +34,10 @@ from workbench.tui.browse.files import (
     check_target,
     read_fork_points,
 )
+from workbench.tui.browse.header import HeaderModel, header_parts
 from workbench.tui.browse.scan import Shelf, scan_runs
 from workbench.tui.browse.screen import BrowseScreen
-from workbench.tui.browse.table import COLUMNS, fitted, sorted_runs
+from workbench.tui.browse.table import COLUMNS, Column, RowStyle, draw_cell, fitted, sorted_runs
 from workbench.tui.dialogs import Ask, Choose, Confirm
 from workbench.tui.routes import OpenReplay, ResumeRun
 from workbench.tui.widgets.chart import LineChart
@@ -430,7 +434,9 @@ async def test_delete_the_marked_runs(runs_dir: Path) -> None:
 
 
 def test_scan_tells_only_what_changed(tmp_path: Path) -> None:
-    first, second = (make_run(tmp_path, name, number=k) for k, name in enumerate("ab"))
+    first, second = (
+        make_run(tmp_path, name, number=k, status="running") for k, name in enumerate("ab")
+    )
     shelf = Shelf()
     shelf.take(scan_runs(tmp_path, shelf.known))
     assert {run.name for run in shelf.summaries()} == {"a", "b"}
@@ -527,3 +533,38 @@ def test_fork_points_know_the_stored_steps(tmp_path: Path) -> None:
     assert "60" in (points.check_step("60") or "")
     assert points.check_step("x") is not None
     assert points.nearest(1e9) == 59
+
+
+async def test_of_many_runs_only_those_in_sight_are_drawn(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    drawn: list[str] = []
+
+    def counting(column: Column, width: int, run: RunSummary, style: RowStyle) -> Text:
+        drawn.append(run.run_id)
+        return draw_cell(column, width, run, style)
+
+    monkeypatch.setattr(table_module, "draw_cell", counting)
+    many = [RunSummary(f"run-{k:04}", tmp_path / str(k), name=f"name {k}") for k in range(3000)]
+    screen = BrowseScreen(tmp_path)
+    app = FakeApp(screen, tmp_path)
+    async with app.run_test(size=(120, 40)) as pilot:
+        await until(pilot, lambda: screen.has_class("empty"))
+        screen.remove_class("empty")
+        style = RowStyle(Palette())
+        screen.table.show_runs([(run, style) for run in many])
+        await pilot.pause()
+        assert screen.table.current == "run-0000"
+        screen.table.show_runs([(run, style) for run in many[::-1]])
+        await pilot.pause()
+        assert screen.table.current == "run-0000"
+        assert screen.table.run_ids[0] == "run-2999"
+        screen.table.show_runs([(run, style) for run in many[1000:]])
+        await pilot.pause()
+        assert screen.table.run_ids == [run.run_id for run in many[1000:]]
+        assert 0 < len(set(drawn)) < 200
+
+
+def test_the_header_shows_how_far_reading_is() -> None:
+    (_, text, _), *_ = header_parts(HeaderModel(stored=10_000, read=3_120))
+    assert text == "reading ███░░░░░░░ 3,120 of 10,000"

@@ -11,6 +11,9 @@ from workbench.tui.widgets.keyline import KeyHint
 from workbench.tui.widgets.painted import Painted
 from workbench.tui.widgets.palette import Palette
 
+BAR = 10
+"""Cells of the bar that says how many runs are read."""
+
 
 @dataclass(frozen=True)
 class HeaderModel:
@@ -28,14 +31,15 @@ class HeaderModel:
 
 def header_parts(model: HeaderModel) -> list[tuple[int, str, str]]:
     """(rank, text, colour) in the order shown; the highest rank goes first when it is narrow."""
-    stored = f"{model.stored} stored"
+    stored = f"{model.stored:,} stored"
     if model.read < model.stored:
-        stored = f"reading {model.read} of {model.stored}"
+        done = BAR * model.read // model.stored
+        stored = f"reading {'█' * done}{'░' * (BAR - done)} {model.read:,} of {model.stored:,}"
     elif model.filter:
-        stored = f"{model.shown} of {model.stored} stored"
+        stored = f"{model.shown:,} of {model.stored:,} stored"
     parts = [(0, stored, "text")]
     if model.marked:
-        parts.append((2, f"{model.marked} marked", "bright"))
+        parts.append((2, f"{model.marked:,} marked", "bright"))
     if model.job:
         parts.append((1, model.job, "warn"))
     if model.sort:

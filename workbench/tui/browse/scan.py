@@ -9,24 +9,31 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from workbench.protocol.status import RunStatus
 from workbench.record.folder import run_folders
+from workbench.record.index import Look, RunIndex, look_of
 from workbench.record.lock import is_alive
-from workbench.record.schema import RUN_FILE
-from workbench.record.summary import RunSummary, summarize
+from workbench.record.summary import RunSummary
 from workbench.tui.browse.compare import Overlaid, RunCurves, short_labels
 from workbench.tui.browse.table import run_title, series_color, twin_tail
 
 CURVES_KEPT = 24
-
-Stamp = tuple[int, int, bool]
 
 
 @dataclass(frozen=True)
 class Known:
     """A summary, and the look of the run's files when it was made."""
 
-    stamp: Stamp
+    look: Look | None
     summary: RunSummary
+
+    def holds(self, folder: Path) -> bool:
+        """Whether it still is what the run's files say, and who writes them."""
+        status = self.summary.status
+        if self.look != look_of(folder):
+            return False
+        writer = status.needs_writer or status is RunStatus.LOST
+        return not writer or is_alive(folder) == status.needs_writer
 
 
 @dataclass(frozen=True)
@@ -38,16 +45,10 @@ class Change:
     total: int
 
 
-def _stamp(folder: Path) -> Stamp:
-    try:
-        found = (folder / RUN_FILE).stat()
-    except OSError:
-        return 0, 0, is_alive(folder)
-    return found.st_mtime_ns, found.st_size, is_alive(folder)
-
-
-def scan_runs(runs_dir: Path, known: Mapping[str, Known]) -> Iterator[Change]:
-    """What is different in the runs folder from what is known.
+def scan_runs(
+    runs_dir: Path, known: Mapping[str, Known], index: RunIndex | None = None
+) -> Iterator[Change]:
+    """What is different in the runs folder from what is known; summaries come from the index and go there.
 
     Raises:
         WorkbenchError: the folder cannot be listed.
@@ -57,11 +58,15 @@ def scan_runs(runs_dir: Path, known: Mapping[str, Known]) -> Iterator[Change]:
     names = {folder.name for folder in folders}
     for name in [name for name in known if name not in names]:
         yield Change(name, None, total)
-    for folder in folders:
-        stamp = _stamp(folder)
-        before = known.get(folder.name)
-        if before is None or before.stamp != stamp:
-            yield Change(folder.name, Known(stamp, summarize(folder)), total)
+    index = RunIndex(runs_dir) if index is None else index
+    try:
+        for folder in folders:
+            before = known.get(folder.name)
+            if before is None or not before.holds(folder):
+                look = look_of(folder)
+                yield Change(folder.name, Known(look, index.summary(folder)), total)
+    finally:
+        index.save(names)
 
 
 class Shelf:
@@ -70,6 +75,7 @@ class Shelf:
     def __init__(self) -> None:
         self.known: dict[str, Known] = {}
         self.total: int | None = None
+        self.index: RunIndex | None = None
         self._curves: dict[str, tuple[Known, RunCurves | None]] = {}
 
     def take(self, changes: Iterable[Change]) -> set[str]:

@@ -18,11 +18,12 @@ from textual.widgets import DataTable, Input, Static
 from textual.worker import get_current_worker
 
 from workbench.errors import WorkbenchError, clean_text
+from workbench.record.filter import Predicate, read_filter
+from workbench.record.index import RunIndex
 from workbench.record.summary import RunSummary
 from workbench.tui.browse.actions import JobDone, RunActions
 from workbench.tui.browse.charts import OverlayCharts
 from workbench.tui.browse.compare import RunCurves, read_curves
-from workbench.tui.browse.filter import Predicate, read_filter
 from workbench.tui.browse.header import BrowseHeader, HeaderModel, empty_text, key_hints
 from workbench.tui.browse.scan import Change, Known, Shelf, scan_runs
 from workbench.tui.browse.table import SORTS, RowStyle, RunsTable, sort_note, sorted_runs
@@ -34,6 +35,8 @@ from workbench.tui.widgets.keyline import KeyLine
 from workbench.tui.widgets.palette import SERIES, Depth
 
 TICK, REDRAW, RESCAN = 0.1, 0.5, 2.0
+SHARE = 10
+"""Drawing all rows and looking at the folder take at most a tenth of the time each, however many runs."""
 
 
 class Scanned(Message):
@@ -93,6 +96,7 @@ class BrowseScreen(Unbroken, Screen[None]):
         self._reading = False
         self._dirty = False
         self._scanned_at = self._drawn_at = 0.0
+        self._scan_took = self._draw_took = 0.0
 
     # --- life ---
 
@@ -146,13 +150,15 @@ class BrowseScreen(Unbroken, Screen[None]):
             return
         now = time.monotonic()
         # Any new row makes all be drawn again: while many come in, that is done now and then.
-        due = not self.scanning or now - self._drawn_at > REDRAW
+        wait = max(REDRAW, SHARE * self._draw_took)
+        due = not self.scanning or now - self._drawn_at > wait
         if self._dirty and due and frame_ready(self.app):
             self._drawn_at = now
             self._show_table()
+            self._draw_took = time.monotonic() - now
         self._show_header()
         self._read_curves()
-        if now - self._scanned_at > RESCAN:
+        if now - self._scanned_at > max(RESCAN, SHARE * self._scan_took):
             self.rescan()
 
     # --- reading ---
@@ -166,11 +172,15 @@ class BrowseScreen(Unbroken, Screen[None]):
     def _scan(self) -> None:
         """In a thread: report what changed, some at a time."""
         worker = get_current_worker()
-        runs_dir, known = self.runs_dir, dict(self.shelf.known)
+        runs_dir, shelf, known = self.runs_dir, self.shelf, dict(self.shelf.known)
         batch: list[Change] = []
-        sent, mistake = time.monotonic(), ""
+        began = sent = time.monotonic()
+        mistake = ""
         try:
-            for change in scan_runs(runs_dir, known):
+            shelf.index = shelf.index or RunIndex(
+                runs_dir
+            )  # one scan at a time: nobody else has it
+            for change in scan_runs(runs_dir, known, shelf.index):
                 if worker.is_cancelled:
                     return
                 batch.append(change)
@@ -179,6 +189,7 @@ class BrowseScreen(Unbroken, Screen[None]):
                     batch, sent = [], time.monotonic()
         except WorkbenchError as error:
             mistake = str(error)
+        self._scan_took = time.monotonic() - began if len(known) else 0.0
         self.post_message(Scanned(batch, last=True, mistake=mistake))
 
     def on_scanned(self, message: Scanned) -> None:

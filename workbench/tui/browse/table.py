@@ -15,6 +15,7 @@ import numpy as np
 from rich.text import Text
 from textual.binding import Binding, BindingType
 from textual.widgets import DataTable
+from textual.widgets.data_table import RowKey
 
 from workbench.errors import clean_text
 from workbench.protocol.status import RunStatus
@@ -189,6 +190,18 @@ def draw_cell(column: Column, width: int, run: RunSummary, style: RowStyle) -> T
     return Text(text + " " * gap, style=f"#{style.palette.ink(ink):06x}", end="", no_wrap=True)
 
 
+class Cell:
+    """A cell of a run's row, drawn when it comes into sight."""
+
+    __slots__ = ("column", "run", "style", "width")
+
+    def __init__(self, column: Column, width: int, run: RunSummary, style: RowStyle) -> None:
+        self.column, self.width, self.run, self.style = column, width, run, style
+
+    def __rich__(self) -> Text:
+        return draw_cell(self.column, self.width, self.run, self.style)
+
+
 def sorted_runs(runs: Iterable[RunSummary], key: str, reverse: bool) -> list[RunSummary]:
     """Runs in the order of a column, ties newest first; what is not known comes last either way."""
     order = _BY_KEY[key].order
@@ -215,8 +228,11 @@ def sort_note(key: str, reverse: bool) -> str:
 # --- the widget ---------------------------------------------------------------------------------
 
 
-class RunsTable(DataTable[Text], inherit_bindings=False):
-    """Runs as rows. ←/→ are left to the screen; a second click on a row opens it."""
+class RunsTable(DataTable[Cell], inherit_bindings=False):
+    """Runs as rows, ten thousand as well as ten: only those in sight are drawn.
+
+    ←/→ are left to the screen; a second click on a row opens it.
+    """
 
     HELP_NAME: ClassVar[str] = "in the table"
     BINDINGS: ClassVar[list[BindingType]] = [
@@ -239,7 +255,7 @@ class RunsTable(DataTable[Text], inherit_bindings=False):
         )
         self.palette = palette
         self._fitted: list[tuple[Column, int]] = []
-        self._drawn: dict[str, list[Text]] = {}
+        self._drawn: dict[str, list[Cell]] = {}
         self._from: dict[str, tuple[RunSummary, RowStyle]] = {}
 
     @property
@@ -255,8 +271,9 @@ class RunsTable(DataTable[Text], inherit_bindings=False):
     @property
     def current(self) -> str | None:
         """The run under the cursor."""
-        rows = self.run_ids
-        return rows[self.cursor_row] if 0 <= self.cursor_row < len(rows) else None
+        rows = self.ordered_rows
+        inside = 0 <= self.cursor_row < len(rows)
+        return str(rows[self.cursor_row].key.value) if inside else None
 
     def fit(self, width: int) -> bool:
         """Choose the columns for a width; whether they changed (then the rows are gone)."""
@@ -277,12 +294,12 @@ class RunsTable(DataTable[Text], inherit_bindings=False):
             self.add_column(Text(label, end=""), width=size, key=column.key)
         return True
 
-    def draw_row(self, run: RunSummary, style: RowStyle) -> list[Text]:
+    def draw_row(self, run: RunSummary, style: RowStyle) -> list[Cell]:
         """The cells of a run, those drawn before if nothing has changed."""
         before = self._from.get(run.run_id)
         if before is not None and before[0] is run and before[1] == style:
             return self._drawn[run.run_id]
-        return [draw_cell(column, size, run, style) for column, size in self._fitted]
+        return [Cell(column, size, run, style) for column, size in self._fitted]
 
     def show_runs(self, runs: Sequence[tuple[RunSummary, RowStyle]]) -> Literal["cells", "rows"]:
         """Show runs in this order; only what differs from before is touched.
@@ -295,32 +312,40 @@ class RunsTable(DataTable[Text], inherit_bindings=False):
         if wanted[: len(present)] != present:
             self._lay_out(cells, present)
         else:
-            for run_id in present:
-                self._update_row(run_id, cells[run_id])
-            for run_id in wanted[len(present) :]:
-                self.add_row(*cells[run_id], key=run_id)
+            self._fill(cells, present)
         self._drawn = cells
         self._from = {run.run_id: (run, style) for run, style in runs}
         return "cells" if wanted == present else "rows"
 
-    def _update_row(self, run_id: str, cells: list[Text]) -> None:
-        drawn = self._drawn.get(run_id)
-        if drawn is cells:
-            return
-        for place, (column, _) in enumerate(self._fitted):
-            old, new = drawn[place] if drawn is not None else None, cells[place]
-            if old is None or old.plain != new.plain or old.style != new.style:
-                self.update_cell(run_id, column.key, new)
-
-    def _lay_out(self, cells: dict[str, list[Text]], present: list[str]) -> None:
-        """Make the rows again and put the cursor back on its run, or near it."""
-        current, place, top = self.current, self.cursor_row, self.scroll_offset.y
-        self.clear()
+    def _fill(self, cells: dict[str, list[Cell]], present: list[str]) -> None:
+        """Change the rows that are there and add the others behind them."""
+        for run_id in present:
+            if self._drawn.get(run_id) is not cells[run_id]:
+                for cell in cells[run_id]:
+                    self.update_cell(run_id, cell.column.key, cell)
+        here = set(present)
         for run_id, row in cells.items():
-            self.add_row(*row, key=run_id)
+            if run_id not in here:
+                self.add_row(*row, key=run_id)
+
+    def _lay_out(self, cells: dict[str, list[Cell]], present: list[str]) -> None:
+        """Put the rows in another order and the cursor back on its run, or near it."""
+        current, place, top = self.current, self.cursor_row, self.scroll_offset.y
+        before = list(present)
+        if not cells.keys() >= set(present):
+            self.clear()
+            present = []
+        self._fill(cells, present)
+        rank = {run_id: row for row, run_id in enumerate(cells)}
+        if present:
+            self.sort(key=lambda row: rank[row[0].run.run_id])
         if current in cells:
-            place = list(cells).index(current)
+            place = rank[current]
         if cells:
-            moved = current not in cells or not present or present.index(current) != place
+            moved = current not in cells or not before or before.index(current) != place
             self.move_cursor(row=min(place, len(cells) - 1), animate=False, scroll=moved)
             self.scroll_to(y=top, animate=False, force=True)
+
+    def _update_dimensions(self, new_rows: Iterable[RowKey]) -> None:
+        """Nothing is measured: columns have the widths given to them, and rows one line."""
+        super()._update_dimensions(())

@@ -32,6 +32,8 @@ class SharedX:
         # Chosen over what suits the run; None: nothing yet.
         self._quantity: Quantity | None = None
         self._log: bool | None = None
+        # The record under the cursor: its row changes when the history is thinned.
+        self._record: int | None = None
 
     @property
     def cursor(self) -> int | None:
@@ -46,6 +48,13 @@ class SharedX:
         reduction = config.loss.reduction if config is not None else "sum"
         self.values, kind = x_values(history, quantity, self._log, n, reduction)
         self.axis = replace(self.axis, quantity=quantity, kind=kind)
+        if self.cursor is not None and history.length:
+            record = history.record
+            row = min(self.cursor, history.length - 1)
+            if self._record is not None and record[row] != self._record:
+                row = min(int(np.searchsorted(record, self._record)), history.length - 1)
+                self.axis = replace(self.axis, cursor=row)
+            self._record = int(record[row])
 
     def shown(self, lines: tuple[VLine, ...]) -> XAxis:
         """The axis with the part of it that is in sight, and vertical lines."""
@@ -69,7 +78,7 @@ class SharedX:
 
     def put_cursor(self, row: int | None) -> None:
         """Put the cursor on a record, or away."""
-        self.axis = replace(self.axis, cursor=row)
+        self.axis, self._record = replace(self.axis, cursor=row), None
 
     def beside(self, by: int, plot: PlotArea | None) -> int | None:
         """The record `by` columns of a chart from the cursor, at least one record; None: there are none."""

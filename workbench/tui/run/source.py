@@ -98,7 +98,7 @@ class LiveSource:
         self.folder = session.folder
         self.config: RunConfig | None = session.config
         self.name = session.name
-        self.history = session.history
+        self.history = session.history.still()
         self._keeper = CircleKeeper()
         self._surfaces = SurfaceKeeper()
         self._seen: tuple[object, int] = (None, -1)
@@ -106,6 +106,7 @@ class LiveSource:
     def refresh(self) -> bool:
         """Whether the engine has published a new snapshot, or gone on."""
         engine, (snapshot, step) = self.session.engine, self._seen
+        self.history = self.session.history.still()
         self._seen = (engine.snapshot, engine.state.step)
         return self._seen[0] is not snapshot or self._seen[1] != step
 
@@ -256,7 +257,7 @@ class StoredSource:
             reason = "loading the network …" if loading else "θ was not recorded"
             self._moment = recorded_moment(self.history, row, reason, waiting=loading)
             return self._moment
-        theta = np.asarray(self.reader.read("theta", slice(row, row + 1)), dtype=np.float64)[0]
+        theta = np.asarray(self._recorded_theta(row), dtype=np.float64)
         outputs = self._risk.outputs(theta)
         values = recorded_moment(self.history, row, "").values
         self._moment = moment_of(self.network, step, theta, outputs, values, self._keeper, now=True)
@@ -281,13 +282,17 @@ class StoredSource:
         row = self.history.length - 1 if row is None else min(row, self.history.length - 1)
         step = int(self.history.step[row])
         if "theta" in self.reader.series_names():
-            theta = np.asarray(self.reader.read("theta", slice(row, row + 1)))[0]
-            return self._surfaces.of(self.network, step, theta, now=True)
+            return self._surfaces.of(self.network, step, self._recorded_theta(row), now=True)
         before = self.run.steps[self.run.steps <= step]
         if not before.size:
             return Surface(step, reason="no checkpoint before this step")
         at = int(before[-1])
         return self._surfaces.of(self.network, at, self.run.theta(at), now=True)
+
+    def _recorded_theta(self, row: int) -> Float[np.ndarray, " P"]:
+        """θ at a row of the history."""
+        record = int(self.history.record[row])
+        return np.asarray(self.reader.read("theta", slice(record, record + 1)))[0]
 
     def _can_prepare(self) -> bool:
         return (

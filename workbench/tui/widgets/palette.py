@@ -8,9 +8,7 @@ Without colour they are greys, and series are told apart by `mark` and `dash` as
 
 from __future__ import annotations
 
-import locale
 import os
-import unicodedata
 from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import StrEnum
@@ -18,6 +16,8 @@ from functools import lru_cache
 
 import numpy as np
 from numpy.typing import NDArray
+
+from workbench.tui.widgets.plain import asked_encoding, plain
 
 NO_INK = -1
 """An ink or background that is not set: the widget's own shows."""
@@ -110,52 +110,6 @@ _DENSITY_16 = (0x000000, 0x0000AA, 0x5555FF, 0xAA00AA, 0xAA00AA, 0xFF55FF, 0xFFF
 _DENSITY_NONE = (0x303030, 0x555555, 0x6C6C6C, 0x6C6C6C, 0xAAAAAA, 0xAAAAAA, 0xFFFFFF, 0xFFFFFF)
 _SHADES, _SHADES_PLAIN = " ░░▒▓▒▓█", " .:-=+*#"
 
-_PLAIN = str.maketrans(
-    {"γ": "g", "θ": "theta", "π": "pi", "‖": "|", "∞": "inf", "─": "-", "━": "-", "│": "|"}
-    | {"·": "-", "—": "-", "–": "-", "…": "~", "×": "x", "°": "deg", "−": "-", "≤": "<=", "≥": ">="}
-    | {
-        "●": "*",
-        "○": "o",
-        "•": "o",
-        "▲": "^",
-        "▼": "v",
-        "◆": "#",
-        "▬": "=",
-        "◀": "<",
-        "▶": ">",
-        "❚": "|",
-    }
-    | {
-        "←": "<",
-        "→": ">",
-        "↑": "^",
-        "↓": "v",
-        "┤": "+",
-        "┊": ":",
-        "⋅": ".",
-        "λ": "lambda",
-        "η": "eta",
-        "Φ": "Phi",
-    }
-    | {"ū": "u", "′": "'", "σ": "sigma", "₂": "2"}
-    | {"ρ": "rho", "ε": "eps", "δ": "delta", "Δ": "D", "∇": "grad", "𝓛": "L", "█": "#", "░": "."}
-    | {"▒": ":", "▓": "%", "✓": "+", "✗": "x", "⁻": "-", "₀": "0", "₁": "1", "ⱼ": "j", "ᵢ": "i"}
-    | {c: str(i) for i, c in enumerate("⁰¹²³⁴⁵⁶⁷⁸⁹")}
-    | {
-        "η": "eta",
-        "Φ": "Phi",
-        "²": "^2",
-        "³": "^3",
-        "╹": "'",
-        "╵": ".",
-        "∝": "~",
-        "ᵀ": "T",
-        "⟨": "<",
-        "⟩": ">",
-    }
-    | {c: str(i) for i, c in enumerate("₀₁₂₃₄₅₆₇₈₉")}
-)
-
 
 def theme_colours() -> dict[str, str]:
     """Every colour name with its full colour, `#rrggbb`, for style sheets."""
@@ -215,8 +169,7 @@ class Palette:
         """Text in characters this terminal has."""
         if not self.ascii or text.isascii():
             return text
-        text = "".join(c for c in text if not unicodedata.combining(c))
-        return text.translate(_PLAIN).encode("ascii", "replace").decode("ascii")
+        return plain(text)
 
 
 @lru_cache(maxsize=512)
@@ -302,12 +255,4 @@ def detect(environ: Mapping[str, str], encoding: str) -> Palette:
 
 def default_palette() -> Palette:
     """The palette of this process's terminal."""
-    return detect(os.environ, _encoding(os.environ))
-
-
-def _encoding(environ: Mapping[str, str]) -> str:
-    """The encoding asked for. Python itself makes UTF-8 of the C locale; who asks for C wants ASCII."""
-    ctype = environ.get("LC_CTYPE", "")
-    # What Python puts there for a C locale (PEP 538) says nothing of the terminal.
-    asked = environ.get("LC_ALL") or ("" if ctype == "C.UTF-8" else ctype) or environ.get("LANG")
-    return "ascii" if asked in ("C", "POSIX") else locale.getpreferredencoding(False)
+    return detect(os.environ, asked_encoding(os.environ))

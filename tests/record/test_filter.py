@@ -9,8 +9,8 @@ from pathlib import Path
 
 import pytest
 
+from workbench.record.filter import read_filter
 from workbench.record.summary import RunSummary
-from workbench.tui.browse.filter import read_filter
 
 RUN = RunSummary(
     "20260101-000000-relu-2d-abcd",
