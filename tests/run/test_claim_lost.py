@@ -35,7 +35,10 @@ def test_it_ends_as_failed_and_leaves_the_files_alone(tmp_path, monkeypatch, pau
             run.engine.send(Pause())
         until = time.monotonic() + 60
         wanted = RunStatus.PAUSED if paused else RunStatus.RUNNING
-        while run.engine.status is not wanted or (paused and len(run.events) < 2):
+        # Its event is told once it is in the file.
+        while run.engine.status is not wanted or (
+            paused and "paused" not in {event.kind for event in run.events}
+        ):
             assert time.monotonic() < until
             time.sleep(0.01)
         other = Heartbeat(run.folder)
