@@ -241,8 +241,9 @@ class Heartbeat:
     def _write(self, path: Path) -> None:
         descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o644)
         try:
-            if os.write(descriptor, self._text()) != SIZE:
-                raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+            left = memoryview(self._text())
+            while left:  # a short write goes on, and says by itself when there is no room
+                left = left[os.write(descriptor, left) :]
         finally:
             os.close(descriptor)
 
