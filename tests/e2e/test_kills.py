@@ -63,7 +63,7 @@ def test_killed_runs_end_as_if_nobody_had_killed_them(tmp_path, kind, kills):
 
 
 # Seeds whose kills fall between two checkpoints.
-LATE = {"flow": 7, "loss-based": 12, "normalized": 25, "smoothness": 7}
+LATE = {"flow": 9, "loss-based": 12, "normalized": 25, "smoothness": 7}
 
 
 def test_killed_runs_of_late_rules_end_as_if_nobody_had_killed_them(tmp_path):
