@@ -53,6 +53,7 @@ def test_kills_at_single_calls_change_no_bit(tmp_path: Path) -> None:
     check(reports(tmp_path, "minibatch", "run,resume", KILLS, 2), 12)
 
 
+@pytest.mark.full
 def test_damaged_checkpoints_are_gone_back_from_or_named(tmp_path: Path) -> None:
     found = reports(tmp_path, "minibatch", "resume", DAMAGES, 1)
     check(found, 3)

@@ -116,7 +116,7 @@ def test_in_tmux_a_cut_connection_stops_nothing(tmp_path, server):
 @pytest.mark.parametrize(
     ("columns", "rows", "keys"),
     [
-        (80, 24, 8),
+        pytest.param(80, 24, 8, marks=pytest.mark.full),
         (120, 40, 8),
         pytest.param(80, 24, 20, marks=pytest.mark.full),
         pytest.param(120, 40, 20, marks=pytest.mark.full),

@@ -272,7 +272,7 @@ def test_flipped_bits_are_seen(tmp_path: Path) -> None:
                 writer.append(sample_run.rows(0, 200))
         content = (folder / "run.h5").read_bytes()
         seen = 0
-        for place in rng.choice(len(content), 150, replace=False):
+        for place in rng.choice(len(content), 80, replace=False):
             broken = bytearray(content)
             broken[place] ^= 1 << int(rng.integers(8))
             (folder / "run.h5").write_bytes(broken)
