@@ -168,14 +168,7 @@ class Session:
                 "preset": preset,
                 "config": text,
                 "created": datetime.now(UTC).isoformat(timespec="milliseconds"),
-                "device": _device_name(experiment.device),
-                "dtype": config.device.dtype,
-                "torch": torch.__version__,
-                "engine": experiment.program.name,
-                "homogeneity": float("nan")
-                if experiment.panel.order is None
-                else experiment.panel.order,
-                "steps": config.train.steps,
+                **_made_of(experiment),
                 **(parent or {}),
             }
             store = RunStore.create(
@@ -389,6 +382,19 @@ class Session:
         if isinstance(event, Finished | Failed):
             # The files are closed: another process, or this one, may go on with the run.
             self.lock.release()
+
+
+def _made_of(experiment: Experiment) -> dict[str, str | int | float]:
+    """What a run's file says of how it is trained."""
+    config, order = experiment.config, experiment.panel.order
+    return {
+        "device": _device_name(experiment.device),
+        "dtype": config.device.dtype,
+        "torch": torch.__version__,
+        "engine": experiment.program.name,
+        "homogeneity": float("nan") if order is None else order,
+        "steps": config.train.steps,
+    }
 
 
 def _device_name(device: torch.device) -> str:
