@@ -137,7 +137,9 @@ def catches(pid: int, number: signal.Signals) -> bool:
     return all(caught >> each - 1 & 1 for each in (number, signal.SIGUSR2))
 
 
-def interrupted(process: subprocess.Popen[str], after: float, number: signal.Signals) -> str:
+def interrupted(
+    process: subprocess.Popen[str], after: float, number: signal.Signals, own: int = 0
+) -> str:
     """Signal a command some seconds after it has begun; what it said, if that ended it, and as it should."""
     wait_until(lambda: process.poll() is not None or catches(process.pid, number), 30)
     time.sleep(after)
@@ -145,7 +147,7 @@ def interrupted(process: subprocess.Popen[str], after: float, number: signal.Sig
     out, err = process.communicate(timeout=60)
     assert "Traceback" not in err + out, err
     assert "ignored" not in err, err
-    assert process.returncode in (0, 130), (process.returncode, err)
+    assert process.returncode in (own, 130), (process.returncode, err)
     return err if process.returncode == 130 else ""
 
 
@@ -185,10 +187,12 @@ def test_a_command_that_is_interrupted_leaves_nothing(
 ) -> None:
     draw = random.Random(command[0])
     arguments = [part.format(run=twin, place=tmp_path) for part in command]
+    # The run's samples are not separated, as `optimal` says where the signal comes too late.
+    own = 2 if command[0] == "optimal" else 0
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         for _ in range(3):
             process = started([*arguments], env={"TMPDIR": str(tmp_path)})
-            said = interrupted(process, draw.uniform(0.0, 3.0), number)
+            said = interrupted(process, draw.uniform(0.0, 3.0), number, own)
             assert not said or f"interrupted by {number.name}" in said
             assert not list(tmp_path.rglob("*.tmp"))
     assert not list(twin.rglob("*.tmp"))
