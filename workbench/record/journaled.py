@@ -7,7 +7,8 @@ disk. So a process may end between any two calls or inside one, and the file wit
 it was after some commit. HDF5 itself never sees a write fail: a full disk is met in `append`, and
 `discard` makes it let go of what could not be kept.
 
-Measured on a run of 25 series: a commit rewrites 1.6 MB of chunks and changes 60 kB of pages.
+Measured, medians of a commit: of 462 kB that HDF5 writes 348 kB of pages differ in a run of 12 series with
+many records, and of 463 kB 85 kB in one of 20 series with few.
 """
 
 from __future__ import annotations
