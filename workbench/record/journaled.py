@@ -14,7 +14,6 @@ many records, and of 463 kB 85 kB in one of 20 series with few.
 from __future__ import annotations
 
 import contextlib
-import io
 import os
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -25,6 +24,7 @@ import numpy as np
 from workbench.errors import RecordingGone, clean_text
 from workbench.record.atomic import sync_folder
 from workbench.record.journal import JOURNAL_NAME, NO_GUARD, PAGE, frame, header, pending
+from workbench.record.positioned import Positioned
 
 APPLY_BYTES = 16 * 1024 * 1024
 """A journal this long is put into the file at once."""
@@ -32,7 +32,7 @@ APPLY_BYTES = 16 * 1024 * 1024
 _COPY_BYTES = 4 * 1024 * 1024
 
 
-class JournaledFile(io.RawIOBase):
+class JournaledFile(Positioned):
     """An existing file, opened for changes; what a journal beside it holds is put into it first.
 
     Attributes:
@@ -52,7 +52,7 @@ class JournaledFile(io.RawIOBase):
         self.amend: Callable[[bytes], bytes] = bytes
         self._journal = -1
         self._descriptor = os.open(path, os.O_RDWR | os.O_CLOEXEC)
-        self._position = self._journal_size = self._number = 0
+        self._journal_size = self._number = 0
         self._discarded = False
         self._changed: dict[int, bytes] = {}
         self._pages: dict[int, bytes] = {}
@@ -71,27 +71,9 @@ class JournaledFile(io.RawIOBase):
 
     # --- as HDF5 sees it ---
 
-    def readable(self) -> bool:
-        """Always."""
-        return True
-
     def writable(self) -> bool:
         """Always; after `discard` to no effect."""
         return True
-
-    def seekable(self) -> bool:
-        """Always."""
-        return True
-
-    def tell(self) -> int:
-        """The position in bytes."""
-        return self._position
-
-    def seek(self, offset: int, whence: int = os.SEEK_SET) -> int:
-        """Move to `offset` from the start, the position or the end."""
-        start = {os.SEEK_SET: 0, os.SEEK_CUR: self._position, os.SEEK_END: self._size}[whence]
-        self._position = start + offset
-        return self._position
 
     def readinto(self, buffer: Any) -> int:
         """Fill `buffer`; what lies past the end reads as zeros."""

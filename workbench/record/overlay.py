@@ -15,7 +15,6 @@ its true size as the end of file. h5py reads through it, so that
 
 from __future__ import annotations
 
-import io
 import os
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -24,6 +23,7 @@ from typing import Any
 
 from workbench.errors import StorageError, clean_text
 from workbench.record.journal import NOTHING, PAGE, pending
+from workbench.record.positioned import Positioned
 from workbench.record.schema import RUN_FILE
 from workbench.record.superblock import HEAD_SIZE, check_head, is_flagged, patched_head
 from workbench.record.torn import restored_headers
@@ -71,7 +71,7 @@ def check_global_heap(block: memoryview, beyond: Callable[[int], bytes]) -> None
         position += need
 
 
-class Overlay(io.RawIOBase):
+class Overlay(Positioned):
     """A file as HDF5 should see it: flags cleared, end of file at the size when opened.
 
     `restored`: torn headers as they were before, in a file without a journal.
@@ -84,7 +84,6 @@ class Overlay(io.RawIOBase):
     def __init__(self, path: Path, *, restored: bool = False) -> None:
         super().__init__()
         self._descriptor = -1
-        self._position = 0
         name = clean_text(str(path))
         try:
             self._descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK)
@@ -105,24 +104,6 @@ class Overlay(io.RawIOBase):
         except BaseException:
             self.close()
             raise
-
-    def readable(self) -> bool:
-        """Always: this is a reader."""
-        return True
-
-    def seekable(self) -> bool:
-        """Always."""
-        return True
-
-    def tell(self) -> int:
-        """The position in bytes."""
-        return self._position
-
-    def seek(self, offset: int, whence: int = os.SEEK_SET) -> int:
-        """Move to `offset` from the start, the position or the end."""
-        start = {os.SEEK_SET: 0, os.SEEK_CUR: self._position, os.SEEK_END: self._size}[whence]
-        self._position = start + offset
-        return self._position
 
     def readinto(self, buffer: Any) -> int:
         """Fill `buffer`; what lies past the end of the file reads as zeros."""

@@ -8,16 +8,17 @@ until it has closed the file in order. What lies on the disk by then is no file 
 
 from __future__ import annotations
 
-import io
 import os
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
+from workbench.record.positioned import Positioned
+
 _PAGE = 4096
 
 
-class Sink(io.RawIOBase):
+class Sink(Positioned):
     """An empty file at `path`, replacing what is there; raises OSError when it cannot be made.
 
     Attributes:
@@ -28,7 +29,6 @@ class Sink(io.RawIOBase):
         super().__init__()
         self.failure: OSError | None = None
         self._descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o666)
-        self._position = self._size = 0
         self._late: dict[int, bytearray] = {}
 
     def check(self) -> None:
@@ -36,27 +36,9 @@ class Sink(io.RawIOBase):
         if self.failure is not None:
             raise self.failure
 
-    def readable(self) -> bool:
-        """Always: HDF5 reads what it has written."""
-        return True
-
     def writable(self) -> bool:
         """Always."""
         return True
-
-    def seekable(self) -> bool:
-        """Always."""
-        return True
-
-    def tell(self) -> int:
-        """The position in bytes."""
-        return self._position
-
-    def seek(self, offset: int, whence: int = os.SEEK_SET) -> int:
-        """Move to `offset` from the start, the position or the end."""
-        start = {os.SEEK_SET: 0, os.SEEK_CUR: self._position, os.SEEK_END: self._size}[whence]
-        self._position = start + offset
-        return self._position
 
     def write(self, data: Any) -> int:
         """Write all of `data` at the position, into memory once the disk has refused some."""
