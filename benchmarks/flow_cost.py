@@ -19,8 +19,8 @@ import torch
 from scipy.integrate import LSODA
 
 from workbench.config.toml import parse_config
-from workbench.engine.flow_program import FlowProgram, Memory
 from workbench.engine.program import StopFlag
+from workbench.engine.programs.flow.program import FlowProgram, Memory
 from workbench.run.experiment import Experiment, experiment_of
 
 PLANE = {"kind": "gaussian-separable", "n": 50, "d": 2, "margin": 0.2, "seed": 1}

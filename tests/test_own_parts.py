@@ -13,7 +13,7 @@ from typer.testing import CliRunner
 
 from commands.main import app as commands
 from workbench.config.toml import parse_config, parse_toml, to_toml
-from workbench.engine.eager import EagerProgram
+from workbench.engine.programs.eager import EagerProgram
 from workbench.errors import BadInput
 from workbench.losses.registry import loss_of
 from workbench.measures.panel import Panel

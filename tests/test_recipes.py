@@ -130,7 +130,7 @@ RULE = '''
 
 from dataclasses import dataclass
 
-from workbench.engine.rules import Evaluated, Move, PlainRule
+from workbench.engine.rules.rule import Evaluated, Move, PlainRule
 from workbench.engine.state import EngineState
 
 
@@ -169,7 +169,7 @@ def test_a_step_rule_touches_three_files(house):
     house.insert("workbench/config/train.py", ('        "normalized",', '        "half",'))
     house.insert(
         "workbench/run/program.py",
-        ("from workbench.engine.loss_based", "from workbench.engine.half import HalfRule"),
+        ("from workbench.engine.rules.loss_based", "from workbench.engine.half import HalfRule"),
         ('    if train.rule == "normalized"', '    if train.rule == "half":'),
         ('    if train.rule == "normalized"', "        return HalfRule(train.lr)"),
     )

@@ -6,8 +6,8 @@ import numpy as np
 import torch
 
 from workbench.config.toml import parse_config
-from workbench.engine.flow_program import Memory
 from workbench.engine.program import RowBuffer, StopFlag
+from workbench.engine.programs.flow.program import Memory
 from workbench.run.experiment import experiment_of
 
 

@@ -7,9 +7,9 @@ import pytest
 import torch
 
 from workbench.config.toml import parse_config
-from workbench.engine import blocks
-from workbench.engine.blocks import gradients_of, outputs_of, samples_a_block
 from workbench.engine.program import RowBuffer, StopFlag
+from workbench.engine.programs import blocks
+from workbench.engine.programs.blocks import gradients_of, outputs_of, samples_a_block
 from workbench.run.experiment import experiment_of
 
 PICTURES = {

@@ -10,8 +10,8 @@ import pytest
 from scipy.integrate import solve_ivp
 
 from tests.engine.flows import MODELS, flow_of, follow, relative, scalar
-from workbench.engine.flow_program import Memory
 from workbench.engine.program import StopFlag
+from workbench.engine.programs.flow.program import Memory
 from workbench.errors import BadInput
 
 LN10 = np.log(10.0)

@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from tests.engine.flows import flow_of
-from workbench.engine.gates import SoftGates
+from workbench.engine.programs.flow.gates import SoftGates
 from workbench.losses.registry import loss_of
 
 LABELS = {

@@ -7,8 +7,8 @@ import numpy as np
 import pytest
 from scipy.integrate import solve_ivp
 
-from workbench.engine.flow_time import log_time
-from workbench.engine.rosenbrock import LowRank, rosenbrock_step
+from workbench.engine.programs.flow.rosenbrock import LowRank, rosenbrock_step
+from workbench.engine.programs.flow.time import log_time
 
 MIX = np.random.default_rng(2).standard_normal((3, 3))
 
@@ -49,7 +49,7 @@ def test_order_three_whatever_the_jacobian(which):
 
 def test_a_low_rank_step_equals_the_dense_one():
     """(I − hγJ) k = h f + hJ Σγk solved densely, stage by stage."""
-    from workbench.engine import rosenbrock as ros
+    from workbench.engine.programs.flow import rosenbrock as ros
 
     low = jacobians()["arbitrary"]
     back = (low.rows - np.outer(low.radial, low.slope)) / low.divisor

@@ -11,7 +11,7 @@ from pydantic import TypeAdapter
 
 from workbench.config.init import InitConfig
 from workbench.engine.program import RowBuffer, StopFlag
-from workbench.engine.smoothness import LOGISTIC_LIPSCHITZ, LOGISTIC_SMOOTH
+from workbench.engine.rules.smoothness import LOGISTIC_LIPSCHITZ, LOGISTIC_SMOOTH
 from workbench.errors import BadInput
 from workbench.models.start import first_theta
 from workbench.run.experiment import experiment_of

@@ -11,7 +11,7 @@ from pydantic import TypeAdapter
 from reference import squared_relu_tangent
 
 from workbench.config.run import ModelConfig
-from workbench.engine.gates import SoftGates
+from workbench.engine.programs.flow.gates import SoftGates
 from workbench.errors import BadInput
 from workbench.models.build import build_model
 from workbench.models.homogeneity import measure_homogeneity

@@ -8,7 +8,7 @@ import pytest
 from cases import finished, small
 
 from workbench.config.run import Engine
-from workbench.engine.eager import EagerProgram
+from workbench.engine.programs.eager import EagerProgram
 from workbench.errors import BadInput
 from workbench.record.checkpoint import latest_checkpoint
 from workbench.record.reader import RunReader

@@ -23,7 +23,7 @@ import torch
 from torch import Tensor, nn
 
 from workbench.arrays import Float, Int
-from workbench.engine.blocks import plain_outputs
+from workbench.engine.programs.blocks import plain_outputs
 from workbench.theory.numerics.nearest_in_polyhedron import nearest_in_polyhedron
 
 Report = Callable[[float], None]

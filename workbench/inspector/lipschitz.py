@@ -13,7 +13,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
-from workbench.engine.blocks import plain_outputs
+from workbench.engine.programs.blocks import plain_outputs
 from workbench.inspector.layer_chain import (
     SLACK,
     Chain,

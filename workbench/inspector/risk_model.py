@@ -40,7 +40,7 @@ class RiskModel:
     @cached_property
     def _block(self) -> int:
         """Samples evaluated at once."""
-        from workbench.engine.blocks import samples_a_block
+        from workbench.engine.programs.blocks import samples_a_block
 
         return samples_a_block(self._own[0], self._own[2])
 
@@ -60,7 +60,7 @@ class RiskModel:
         """Φ(θ; x_i), (n) or (n, C)."""
         import torch
 
-        from workbench.engine.blocks import outputs_of
+        from workbench.engine.programs.blocks import outputs_of
         from workbench.models.repeatable import looking
 
         model, own, x, _ = self._own
@@ -73,7 +73,7 @@ class RiskModel:
         """Φ(θ; x) of other inputs (m, …)."""
         import torch
 
-        from workbench.engine.blocks import outputs_of
+        from workbench.engine.programs.blocks import outputs_of
 
         model, own, _, _ = self._own
         with torch.no_grad():
@@ -90,8 +90,8 @@ class RiskModel:
         """(g, s) with ∇𝓛 = e^s g: one Clarke selection, kept from underflow."""
         import torch
 
-        from workbench.engine.blocks import gradients_of
         from workbench.engine.log_scale import log_scale_of, reduction_log
+        from workbench.engine.programs.blocks import gradients_of
         from workbench.models.repeatable import looking
 
         model, own, x, y = self._own

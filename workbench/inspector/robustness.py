@@ -119,7 +119,7 @@ def robustness(
     """
     import torch
 
-    from workbench.engine.blocks import outputs_of, samples_a_block
+    from workbench.engine.programs.blocks import outputs_of, samples_a_block
     from workbench.inspector.attack import Attack, margins
     from workbench.inspector.exact_distance import exact_distances, is_two_layers
     from workbench.inspector.layer_chain import chain_of

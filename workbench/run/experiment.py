@@ -14,9 +14,9 @@ from workbench.config.run import RunConfig
 from workbench.data.dataset import Dataset, require_labels
 from workbench.data.load import load_dataset
 from workbench.engine.program import StepProgram
+from workbench.engine.rules.steepest import STEEPEST
 from workbench.engine.saddle_watch import SaddleWatch
 from workbench.engine.state import EngineState
-from workbench.engine.steepest import STEEPEST
 from workbench.errors import BadInput, StorageError
 from workbench.inspector.risk_model import RiskModel
 from workbench.inspector.state import InspectedState

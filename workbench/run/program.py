@@ -9,16 +9,16 @@ from torch import Tensor
 
 from workbench.config.run import Engine
 from workbench.engine.batches import Minibatches
-from workbench.engine.eager import EagerProgram
-from workbench.engine.flow_field import FlowField
-from workbench.engine.flow_program import FlowProgram
-from workbench.engine.loss_based import LossBasedRule
-from workbench.engine.normalized import NormalizedRule
-from workbench.engine.own_rule import own_rule
 from workbench.engine.program import StepProgram
-from workbench.engine.rules import ConstantRule, StepRule
-from workbench.engine.smoothness import SmoothnessRule
-from workbench.engine.steepest import STEEPEST, SteepestRule
+from workbench.engine.programs.eager import EagerProgram
+from workbench.engine.programs.flow.field import FlowField
+from workbench.engine.programs.flow.program import FlowProgram
+from workbench.engine.rules.loss_based import LossBasedRule
+from workbench.engine.rules.normalized import NormalizedRule
+from workbench.engine.rules.own import own_rule
+from workbench.engine.rules.rule import ConstantRule, StepRule
+from workbench.engine.rules.smoothness import SmoothnessRule
+from workbench.engine.rules.steepest import STEEPEST, SteepestRule
 from workbench.errors import BadInput
 from workbench.losses.registry import names_where
 from workbench.models.repeatable import draws

@@ -9,7 +9,7 @@ from math import inf, log
 import numpy as np
 import torch
 
-from workbench.engine.rules import Evaluated, Move, PlainRule
+from workbench.engine.rules.rule import Evaluated, Move, PlainRule
 from workbench.engine.state import EngineState
 from workbench.models.structure import Structure
 from workbench.norms.l1 import L1

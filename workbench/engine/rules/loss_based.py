@@ -17,7 +17,7 @@ from math import isfinite, log
 import numpy as np
 import torch
 
-from workbench.engine.rules import Evaluated, Move, scaled_down
+from workbench.engine.rules.rule import Evaluated, Move, scaled_down
 from workbench.engine.state import EngineState
 from workbench.protocol.events import Ending
 from workbench.protocol.status import RunStatus

@@ -16,11 +16,11 @@ import numpy as np
 import torch
 
 from workbench.arrays import Float
-from workbench.engine.eager import EagerProgram
-from workbench.engine.flow_field import FlowField, Place
-from workbench.engine.flow_time import log_time
 from workbench.engine.program import RowBuffer, StopFlag
-from workbench.engine.rosenbrock import rosenbrock_step, step_factor
+from workbench.engine.programs.eager import EagerProgram
+from workbench.engine.programs.flow.field import FlowField, Place
+from workbench.engine.programs.flow.rosenbrock import rosenbrock_step, step_factor
+from workbench.engine.programs.flow.time import log_time
 from workbench.engine.state import EngineState
 from workbench.losses.loss import MarginLoss
 from workbench.protocol.events import Ending

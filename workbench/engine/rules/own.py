@@ -24,7 +24,7 @@ import torch
 from torch import Tensor
 
 from workbench.arrays import Array
-from workbench.engine.rules import Evaluated, Move, PlainRule
+from workbench.engine.rules.rule import Evaluated, Move, PlainRule
 from workbench.engine.state import EngineState
 from workbench.errors import BadInput, clean_text
 from workbench.models.imported import imported_class

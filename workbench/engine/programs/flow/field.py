@@ -24,9 +24,9 @@ import torch
 from torch import Tensor, nn
 
 from workbench.arrays import Float, Int
-from workbench.engine.blocks import plain_outputs
-from workbench.engine.gates import SoftGates
-from workbench.engine.rosenbrock import LowRank
+from workbench.engine.programs.blocks import plain_outputs
+from workbench.engine.programs.flow.gates import SoftGates
+from workbench.engine.programs.flow.rosenbrock import LowRank
 from workbench.losses.loss import Loss, Reduction
 from workbench.losses.pairs import PairWeights
 from workbench.models.network import flatten

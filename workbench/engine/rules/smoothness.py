@@ -17,7 +17,7 @@ from math import log
 import numpy as np
 import torch
 
-from workbench.engine.rules import Evaluated, Move, PlainRule
+from workbench.engine.rules.rule import Evaluated, Move, PlainRule
 from workbench.engine.state import EngineState
 
 LOGISTIC_SMOOTH, LOGISTIC_LIPSCHITZ = 0.25, 1.0

@@ -15,7 +15,9 @@ import torch
 from torch import Tensor, nn
 
 from workbench.engine.batches import Minibatches
-from workbench.engine.blocks import (
+from workbench.engine.log_scale import log_scale_of, reduction_log
+from workbench.engine.program import RowBuffer, StopFlag
+from workbench.engine.programs.blocks import (
     Gradients,
     gradients_of,
     outputs_of,
@@ -23,9 +25,7 @@ from workbench.engine.blocks import (
     pulled,
     samples_a_block,
 )
-from workbench.engine.log_scale import log_scale_of, reduction_log
-from workbench.engine.program import RowBuffer, StopFlag
-from workbench.engine.rules import Evaluated, StepRule
+from workbench.engine.rules.rule import Evaluated, StepRule
 from workbench.engine.state import EngineState
 from workbench.losses.loss import Loss, Reduction
 from workbench.models.repeatable import (

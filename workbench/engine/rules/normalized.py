@@ -7,7 +7,7 @@ from math import inf, log
 
 import torch
 
-from workbench.engine.rules import Evaluated, Move, PlainRule, scaled_down
+from workbench.engine.rules.rule import Evaluated, Move, PlainRule, scaled_down
 from workbench.engine.state import EngineState
 
 
