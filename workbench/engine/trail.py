@@ -21,9 +21,10 @@ class Trail:
     """The states since the last one whose distance has been added, the last such one first."""
 
     def __init__(self, theta: Tensor) -> None:
-        steps = int(np.clip(ROOM_NUMBERS // max(1, theta.numel()), 1, ROOM_STEPS))
-        self._states = theta.new_empty(steps + 1, theta.numel())
-        self._rows = tuple(self._states)
+        self._steps = int(np.clip(ROOM_NUMBERS // max(1, theta.numel()), 1, ROOM_STEPS))
+        # Whoever only holds a state, as of one member of many, needs no room.
+        self._states = theta.new_empty(0, theta.numel())
+        self._rows: tuple[Tensor, ...] = ()
         self._count = 0
 
     @property
@@ -33,6 +34,9 @@ class Trail:
 
     def begin(self, theta: Tensor) -> None:
         """Forget what waits: the trail goes on from here."""
+        if not self._rows:
+            self._states = theta.new_empty(self._steps + 1, theta.numel())
+            self._rows = tuple(self._states)
         self._count = 0
         self.add(theta)
 
