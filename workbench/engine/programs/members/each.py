@@ -51,7 +51,7 @@ class EachMember:
         buffer: MemberBuffer | None,
         stop_flag: StopFlag,
     ) -> int:
-        """See MemberProgram. How many steps a member takes in one go follows the clock, and changes no bit."""
+        """See MemberProgram. How many steps are taken in one go follows the clock, and changes no bit."""
         states = {int(k): members.state(int(k)) for k in np.flatnonzero(members.going)}
         taken, total = 0, records * every
         while taken < total and states and not stop_flag.raised:
