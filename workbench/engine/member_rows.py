@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 
 import numpy as np
 import torch
 from torch import Tensor
 
-from workbench.arrays import Array, Float, Int
+from workbench.arrays import Array, Bool, Float, Int
+from workbench.engine.members import Members
 from workbench.engine.program import RowBuffer
 from workbench.measures.rows import Rows
 
@@ -80,6 +81,32 @@ class MemberBuffer:
         What is left out here has room of its own there, to be written and forgotten.
         """
         return _OneMember(self, member)
+
+    def write(
+        self,
+        members: Members,
+        which: Bool[np.ndarray, " M"],
+        parts: Mapping[str, Tensor],
+        log_scale: Tensor,
+    ) -> None:
+        """The next row of those members, from `PARTS` (M, …) and the gradient's log scale (M)."""
+        chosen = np.flatnonzero(which)
+        row = self.written[chosen]
+        place = (
+            torch.from_numpy(chosen).to(log_scale.device),
+            torch.from_numpy(row).to(log_scale.device),
+        )
+        for name, values in parts.items():
+            held = getattr(self, name)
+            if held is not None:
+                held[place] = values[place[0]]
+        self.gradient_log_scale[place] = log_scale[place[0]]
+        path = members.travelled()
+        self.step[chosen, row] = [members.at(int(k)) for k in chosen]
+        self.path_length[chosen, row] = path[chosen]
+        for name in ("time", "time_log", "rate_log"):
+            getattr(self, name)[chosen, row] = getattr(members, name)[chosen]
+        self.written[chosen] += 1
 
     def take(self) -> MemberRows:
         """The rows written so far as float64 arrays of their own, and the buffer empty again.
