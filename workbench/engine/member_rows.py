@@ -40,6 +40,20 @@ class MemberRows:
         found[self.record, self.member] = values
         return found
 
+    def rows_of(self, member: int) -> Rows:
+        """Those of one member."""
+        rows, mine = self.rows, self.member == member
+        return Rows(
+            step=rows.step[mine],
+            time=rows.time[mine],
+            path_length=rows.path_length[mine],
+            theta=rows.theta[mine],
+            outputs=rows.outputs[mine],
+            gradient=rows.gradient[mine],
+            gradient_log_scale=rows.gradient_log_scale[mine],
+            rule_series={name: values[mine] for name, values in rows.rule_series.items()},
+        )
+
 
 class MemberBuffer:
     """Preallocated room for `capacity` records of each of M members, on the device of θ.
@@ -117,7 +131,6 @@ class MemberBuffer:
         self.written[:] = 0
         records = int(written.max(initial=0))
         record, member = np.nonzero(np.arange(records)[:, None] < written[None, :])
-        count = len(record)
 
         def placed(array: Array) -> Array:
             return np.asarray(array[member, record])
@@ -134,7 +147,6 @@ class MemberBuffer:
             path_length=placed(self.path_length),
             gradient_log_scale=scale,
             rule_series=known,
-            memory=({},) * count,
             **parts,
         )
         return MemberRows(rows, member, record, self.count, records)
