@@ -12,8 +12,8 @@ GROWTH = 16
 
 
 class Pace:
-    """Aims at chunks of `seconds`, keeping their records included: long enough to cost nothing, short enough to
-    feel live.
+    """Aims at chunks of `seconds`, keeping their records included: 60 ms are long enough to cost nothing, and
+    short enough to feel live.
 
     A chunk that went faster than those before is believed at once: short ones are slow a step, and a
     first one may have waited for a compiler. One that went slower is believed in part. The size

@@ -153,7 +153,7 @@ def _made(config: RunConfig, dataset: Dataset | None, kept: Start, taken: str | 
         theta.copy_(torch.from_numpy(start))
     x, y = (_on(device, dtype, part) for part in (dataset.x, dataset.y))
     program, remarks = program_of(network, theta, x, y, taken)
-    svm, more = _max_margin(network)
+    svm, more = max_margin_of(network)
     remarks += more
     layers = LayerMeasures(network.structure, theta.detach().cpu().double().numpy().copy(), svm)
     panel = _panel(network, orders, program, layers)
@@ -275,7 +275,7 @@ def _unit_margin(network: ConfiguredNetwork) -> UnitMargin | None:
     return UnitMargin(network.model, network.dataset.x, network.dataset.y)
 
 
-def _max_margin(network: ConfiguredNetwork) -> tuple[MaxMargin | None, tuple[str, ...]]:
+def max_margin_of(network: ConfiguredNetwork) -> tuple[MaxMargin | None, tuple[str, ...]]:
     """ū and γ for a linear network that separates binary labels, or why there is none, in a sentence."""
     dataset = network.dataset
     applies = network.structure.linear_chain is not None and network.loss.labels == "binary"

@@ -57,7 +57,7 @@ class _Samples:
 
 
 def _compiled(first: Experiment, networks: Sequence[ConfiguredNetwork]) -> list[StepProgram]:
-    """A kernel program for every member; of networks with nothing fixed of their own they share the kernel."""
+    """A kernel program for every member; those who share a module share the kernel."""
     from workbench.engine.programs.kernel.choose import kernel_of
     from workbench.engine.programs.kernel.program import KernelProgram
 

@@ -1,7 +1,7 @@
 """M members stepped to their end, with chosen series of all of them: what studies are made of.
 
-    found = run_members(config, [{"init.seed": k} for k in range(1000)], series=("log_risk", "rho"))
-    found.series["log_risk"]      # (T, M)
+found = run_members(config, [{"init.seed": k} for k in range(1000)], series=("log_risk", "rho"))
+found.series["log_risk"]      # (T, M)
 """
 
 from __future__ import annotations
@@ -37,9 +37,9 @@ MEMBERS, SERIES, STEPS = "members/", "series/", "recorded_steps"
 class MemberRecords:
     """What members came to. T records, the same steps for all of them.
 
-    `step` (T); `series`, (T, M, …) by name, NaN where a member has come to rest before; `last`, (M, …) by name, at
-    the step where each one is, `last_step` (M); `status` (M): finished, stalled, diverged, or running where
-    the block was stopped.
+    `step` (T); `series`, (T, M, …) by name, NaN where a member has come to rest before; `last`, (M, …) by
+    name, at the step where each one is, `last_step` (M), and `theta` (M, P) there; `status` (M): finished,
+    stalled, diverged, or running where the block was stopped.
     """
 
     step: Int[np.ndarray, " T"]
@@ -53,8 +53,8 @@ class MemberRecords:
 class MemberRun:
     """A block of members being trained: `advance` takes a chunk of steps, until `ended`.
 
-    `every`: steps between records, or "log"; None: as the configuration says. How steps fall into chunks, where
-    it was stopped, and `to_arrays` and `load` change no bit of anything.
+    `every`: steps between records, or "log"; None: as the configuration says. How steps fall into chunks,
+    where it was stopped, and `to_arrays` and `load` change no bit of anything.
     """
 
     def __init__(

@@ -106,15 +106,12 @@ def _looking_further(block: MemberBlock, panel: Panel) -> tuple[Measure, ...]:
 
 def _panels(block: MemberBlock, panel: Panel) -> Iterator[Panel]:
     """The panel of every member with the measures of `panel`."""
-    starts = block.starts.cpu().double().numpy()
     svm = panel.layers.svm if panel.layers is not None else None
-    for network, start in zip(block.networks, starts, strict=True):
+    for network, start in zip(block.networks, block.starts, strict=True):
         dataset, structure = network.dataset, network.structure
         if LAYERS in panel.measures and not block.one_dataset:
             svm, _ = max_margin_of(network)
         layers = LayerMeasures(structure, start, svm)
         unit = panel.unit and UnitMargin(network.model, dataset.x, dataset.y)
         own = tuple(replace(series, x=dataset.x, y=dataset.y) for series in panel.own)
-        yield replace(
-            panel, structure=structure, y=dataset.y, layers=layers, unit=unit, own=own
-        )
+        yield replace(panel, structure=structure, y=dataset.y, layers=layers, unit=unit, own=own)

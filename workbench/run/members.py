@@ -12,9 +12,10 @@ from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any
 
+import numpy as np
 import torch
-from torch import Tensor
 
+from workbench.arrays import Float
 from workbench.config.run import RunConfig
 from workbench.config.toml import parse_config
 from workbench.data.dataset import Dataset
@@ -40,13 +41,15 @@ class MemberBlock:
     """M runs of equal shapes, ready to be stepped together.
 
     `networks` (M): of every member, sharing one module where nothing fixed in it differs. `first` is the
-    experiment that member 0 would be alone; its network and its measures serve the others.
+    experiment that member 0 would be alone; its network and its measures serve the others. `starts` (M, P):
+    every θ(0), which some measures look back at.
     """
 
     first: Experiment
     networks: tuple[ConfiguredNetwork, ...]
     members: Members
     program: MemberProgram
+    starts: Float[np.ndarray, "M P"]
 
     @property
     def count(self) -> int:
@@ -63,11 +66,6 @@ class MemberBlock:
         """Whether all have the same samples."""
         return all(network.dataset is self.networks[0].dataset for network in self.networks)
 
-    @cached_property
-    def starts(self) -> Tensor:
-        """θ(0) of every member, (M, P): what some measures look back at."""
-        return self.members.theta.clone()
-
 
 def members_of(config: RunConfig, overrides: Sequence[Mapping[str, Any]]) -> MemberBlock:
     """M members of a configuration; `overrides` has, for each, values by key, as {"init.seed": 3}.
@@ -80,17 +78,12 @@ def members_of(config: RunConfig, overrides: Sequence[Mapping[str, Any]]) -> Mem
         datasets = _datasets(configs)
         first = experiment_of(configs[0], datasets[0])
         networks = _networks(first, configs, datasets)
-        starts = [
-            first.start.theta if k == 0 else first_theta(network.config.init, network.structure)
-            for k, network in enumerate(networks)
-        ]
-        like = first.state.theta
-        theta = like.new_empty(len(configs), like.numel())
-        for row, start in zip(theta, starts, strict=True):
-            row.copy_(torch.from_numpy(start))
+        starts = np.stack([first_theta(n.config.init, n.structure) for n in networks])
+        theta = torch.from_numpy(starts).to(first.state.theta, copy=True)
         members = Members(theta)
-        block = MemberBlock(first, networks, members, member_program(first, networks, theta))
-        _ = block.starts
+        block = MemberBlock(
+            first, networks, members, member_program(first, networks, theta), starts
+        )
         return block
 
 
@@ -105,7 +98,7 @@ def member_configs(
     for k, changes in enumerate(overrides):
         values = dict(base)
         for key, value in changes.items():
-            _set(values, base, key, value, k)
+            _set(values, key, value, k)
         member = parse_config(values, f"member {k}")
         if found:
             _require_alike(found[0], member, k)
@@ -113,20 +106,15 @@ def member_configs(
     return tuple(found)
 
 
-def _set(
-    values: dict[str, Any], base: Mapping[str, Any], key: str, value: object, member: int
-) -> None:
-    """One key of a member's table, which shares what is not changed with `base`."""
-    table, shared = values, base
+def _set(values: dict[str, Any], key: str, value: object, member: int) -> None:
+    """One key of a member's table; tables on the way are copied, as members share them."""
     *path, name = key.split(".")
+    table = values
     for part in path:
         inner = table.get(part, {})
-        if not isinstance(inner, Mapping):
+        if not isinstance(inner, dict):
             raise BadInput(f"member {member}: '{clean_text(part, 60)}' in '{key}' is not a table.")
-        if inner is shared.get(part):
-            table[part] = dict(inner)
-        shared = shared.get(part, {})
-        table = table.setdefault(part, {})
+        table[part] = table = dict(inner)
     table[name] = value
 
 
@@ -144,8 +132,8 @@ def _require_alike(first: RunConfig, member: RunConfig, k: int) -> None:
             if a == b or (section == "train" and name in FREE_RATES):
                 continue
             raise BadInput(
-                f"member {k}: {section}.{name} is {_shown(b)}, and {_shown(a)} for member 0; {ALLOWED}, of the "
-                "same kind."
+                f"member {k}: {section}.{name} is {_shown(b)}, and {_shown(a)} for member 0; "
+                f"{ALLOWED}, of the same kind."
             )
 
 

@@ -222,7 +222,7 @@ class _Rows:
             clocks[:, RATE_LOG],
             clocks[:, PATH_LENGTH],
         )
-        buffer.memory.extend(memories[:count])
+        buffer._memory.extend(memories[:count])
         buffer.count = self.first + count
 
 
