@@ -8,6 +8,7 @@ is nothing to record, and the work is done as it is.
 from __future__ import annotations
 
 from collections.abc import Callable, Hashable, Sequence
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -22,7 +23,7 @@ class Graphs:
         self.device, self.lasting = device, lasting
         self._graphs: dict[Hashable, torch.cuda.CUDAGraph] = {}
         self._warm: set[Hashable] = set()
-        self._pool: tuple[int, int] | None = None
+        self._pool: Any = None
         self._side: torch.cuda.Stream | None = None
 
     def forget(self) -> None:
@@ -83,5 +84,5 @@ class Graphs:
 
     def _side_stream(self) -> torch.cuda.Stream:
         if self._side is None:
-            self._side = torch.cuda.Stream(self.device)
+            self._side = torch.cuda.Stream(self.device)  # type: ignore[no-untyped-call]
         return self._side

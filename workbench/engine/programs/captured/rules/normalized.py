@@ -38,6 +38,4 @@ class NormalizedOnDevice(PlainDeviceRule):
         )
         log_rate = (self.learning_rate * shorter).log() - at.log_risk - log(at.share)
         number = (number * shorter).masked_fill(rests, 0.0)
-        return Step(
-            times(at.gradient, number), log_rate=log_rate.masked_fill(rests, -torch.inf)
-        )
+        return Step(times(at.gradient, number), log_rate=log_rate.masked_fill(rests, -torch.inf))

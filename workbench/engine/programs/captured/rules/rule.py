@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -54,7 +53,7 @@ class DeviceRule(Protocol):
 
     of_batch: bool
     of_epochs: bool
-    memory: Mapping[str, Tensor]
+    memory: dict[str, Tensor]
 
     def hold(self, at: Reached, missing: frozenset[str]) -> None:
         """At a chunk's start, where the state remembers none of `missing`."""

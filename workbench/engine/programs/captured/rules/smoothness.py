@@ -17,7 +17,7 @@ from workbench.engine.rules.smoothness import LOGISTIC_LIPSCHITZ, LOGISTIC_SMOOT
 
 
 class SmoothnessOnDevice(PlainDeviceRule):
-    """`layers`: where each W_k lies in θ. `longest` (M): X = max_i ‖x_i‖. The memory `radius` (M, 1) is R_t."""
+    """`layers`: where each W_k lies in θ. `longest` (M): X = max_i ‖x_i‖. Memory: `radius` (M, 1), R_t."""
 
     def __init__(self, layers: tuple[slice, ...], longest: Tensor) -> None:
         super().__init__()
@@ -40,4 +40,3 @@ class SmoothnessOnDevice(PlainDeviceRule):
         self.radius[:, 0].copy_(torch.maximum(self.radius[:, 0], needed))
         log_rate = -(self.first + self.power * self.radius[:, 0].log()).clamp(min=0.0)
         return Step(times(scaled(at), log_rate.exp() * at.share), log_rate=log_rate)
-

@@ -20,7 +20,9 @@ def signs(gradient: Tensor) -> Tensor:
 def one_coordinate(gradient: Tensor) -> Tensor:
     """−sign(g_j) e_j (M, P) for the first j with the largest |g_j|, as in `norms/l1.py`."""
     largest = gradient.abs().argmax(dim=1, keepdim=True)
-    return gradient.new_zeros(gradient.shape).scatter(1, largest, -gradient.gather(1, largest).sign())
+    return gradient.new_zeros(gradient.shape).scatter(
+        1, largest, -gradient.gather(1, largest).sign()
+    )
 
 
 DIRECTIONS: Mapping[type[Norm], Callable[[Tensor], Tensor]] = {LInf: signs, L1: one_coordinate}
