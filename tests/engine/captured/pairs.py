@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 
 from workbench.config.toml import override, parse_config
 from workbench.engine.program import RowBuffer, StopFlag
 from workbench.engine.programs.captured.program import CapturedProgram
-from workbench.run import program
 from workbench.run.experiment import experiment_of
 
 BINARY = {
@@ -36,16 +37,28 @@ LINEAR = {**BINARY, "model": {"kind": "deep-linear", "widths": [3, 3]},
           "loss": {"kind": "logistic", "reduction": "mean"}}  # fmt: skip
 
 
-def experiment_with(monkeypatch, engine, base, *settings):
-    """A run of the configuration stepped by that class of program."""
-    monkeypatch.setattr(program, "ENGINES", {"auto": engine})
-    found = experiment_of(parse_config(override(base, settings), "test"))
-    assert type(found.program) is engine
-    return found
+def eager(base, *settings):
+    """A run of the configuration stepped by the eager program."""
+    return experiment_of(parse_config(override(base, ["device.engine=eager", *settings]), "test"))
 
 
-def captured(monkeypatch, base, *settings):
-    return experiment_with(monkeypatch, CapturedProgram, base, *settings)
+def captured(base, *settings):
+    """The same run stepped by the captured one."""
+    found = eager(base, *settings)
+    return replace(found, program=captured_of(found.program))
+
+
+def captured_of(other):
+    """The captured program that is made as an eager one is."""
+    return CapturedProgram(
+        other.model,
+        other.x,
+        other.y,
+        loss=other.loss,
+        reduction=other.reduction,
+        rule=other.rule,
+        batches=other.batches,
+    )
 
 
 def stepped(experiment, chunks=(8,), every=5, flag=None):

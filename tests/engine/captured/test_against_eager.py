@@ -12,11 +12,11 @@ from engine.captured.pairs import (
     LINEAR,
     apart,
     captured,
-    experiment_with,
+    eager,
     stepped,
 )
 
-from workbench.engine.programs.eager import EagerProgram
+from workbench.engine.program import RowBuffer, StopFlag
 
 RULES = {
     "constant": ("train.rule=constant",),
@@ -30,7 +30,7 @@ LOSSES = ("logistic", "exponential", "logistic-cubed", "exponential-cubed")
 ROWS = ("theta", "outputs", "gradient", "gradient_log_scale", "path_length")
 ALLOWED = {"float64": 1e-12, "float32": 1e-4}
 LINE_SEARCH = {"loss-based": 12, "refused": 12}
-"""Records that are compared where steps are as long as the risk allows: rounding then grows from step to step."""
+"""Records that are compared where steps are as long as the risk allows: there rounding grows by the step."""
 
 
 def same(found, wanted, allowed):
@@ -65,60 +65,60 @@ def same(found, wanted, allowed):
 @pytest.mark.parametrize("dtype", ["float64", "float32"])
 @pytest.mark.parametrize("batch", [0, 5, 6])
 @pytest.mark.parametrize("rule", RULES)
-def test_every_rule(monkeypatch, rule, batch, dtype):
+def test_every_rule(rule, batch, dtype):
     settings = (*RULES[rule], f"train.batch={batch}", f"device.dtype={dtype}")
     records = LINE_SEARCH.get(rule, 40)
-    fast = stepped(captured(monkeypatch, BINARY, *settings), (7, records - 7))
-    slow = stepped(experiment_with(monkeypatch, EagerProgram, BINARY, *settings), (7, records - 7))
+    fast = stepped(captured(BINARY, *settings), (7, records - 7))
+    slow = stepped(eager(BINARY, *settings), (7, records - 7))
     same(fast, slow, ALLOWED[dtype])
     assert rule != "refused" or fast[1].memory["search"][3] > 3
 
 
 @pytest.mark.parametrize("rule", ["constant", "normalized", "loss-based"])
 @pytest.mark.parametrize("loss", LOSSES)
-def test_every_loss_of_margins(monkeypatch, loss, rule):
+def test_every_loss_of_margins(loss, rule):
     settings = (*RULES[rule], f"loss.kind={loss}")
     chunks = (LINE_SEARCH.get(rule, 40),)
-    fast = stepped(captured(monkeypatch, BINARY, *settings), chunks)
-    slow = stepped(experiment_with(monkeypatch, EagerProgram, BINARY, *settings), chunks)
+    fast = stepped(captured(BINARY, *settings), chunks)
+    slow = stepped(eager(BINARY, *settings), chunks)
     same(fast, slow, 1e-12)
 
 
 @pytest.mark.parametrize("batch", [0, 6])
 @pytest.mark.parametrize("rule", ["constant", "normalized", "loss-based", "sign"])
 @pytest.mark.parametrize("base", [CIRCLE, CLASSES], ids=["square", "cross-entropy"])
-def test_square_loss_and_cross_entropy(monkeypatch, base, rule, batch):
+def test_square_loss_and_cross_entropy(base, rule, batch):
     settings = (*RULES[rule], "train.lr=0.01", f"train.batch={batch}")
-    fast = stepped(captured(monkeypatch, base, *settings), (20,))
-    same(fast, stepped(experiment_with(monkeypatch, EagerProgram, base, *settings), (20,)), 1e-12)
+    fast = stepped(captured(base, *settings), (20,))
+    same(fast, stepped(eager(base, *settings), (20,)), 1e-12)
 
 
-def test_steps_of_proven_length(monkeypatch):
+def test_steps_of_proven_length():
     settings = ("train.rule=smoothness",)
-    fast = stepped(captured(monkeypatch, LINEAR, *settings), (40,))
-    same(fast, stepped(experiment_with(monkeypatch, EagerProgram, LINEAR, *settings), (40,)), 1e-12)
+    fast = stepped(captured(LINEAR, *settings), (40,))
+    same(fast, stepped(eager(LINEAR, *settings), (40,)), 1e-12)
 
 
 @pytest.mark.parametrize("rule", ["normalized", "loss-based"])
-def test_risks_far_below_a_float(monkeypatch, rule):
-    """θ grown until the risk is below 1e−800: nothing underflows, and steps stay the same."""
+def test_risks_far_below_a_float(rule):
+    """θ grown until the risk is below 1e−434: nothing underflows, and steps stay the same."""
     found = []
-    for engine in (captured, lambda *given: experiment_with(given[0], EagerProgram, *given[1:])):
-        experiment = engine(monkeypatch, BINARY, *RULES[rule], "train.max_update=1")
+    for engine in (captured, eager):
+        experiment = engine(BINARY, *RULES[rule], "train.max_update=1")
         stepped(experiment, (12,))
-        experiment.state.theta.mul_(150.0)
+        experiment.state.theta.mul_(250.0)
         experiment.state.memory.clear()
         found.append(stepped(experiment, (8,)))
-    assert found[0][0].gradient_log_scale[-1] < -1842.0
+    assert found[0][0].gradient_log_scale[-1] < -1000.0
     # What is off in an output is relative in the risk.
     same(found[0], found[1], 1e-12 + np.finfo(float).eps * float(abs(found[0][0].outputs).max()))
 
 
-def test_a_run_that_stalls_ends_at_its_step(monkeypatch):
+def test_a_run_that_stalls_ends_at_its_step():
     settings = ("train.rule=loss-based", "train.lr=1e3", "train.floor=500")
-    experiment = captured(monkeypatch, BINARY, *settings)
+    experiment = captured(BINARY, *settings)
     fast = stepped(experiment, (40,), every=2)
-    slow = stepped(experiment_with(monkeypatch, EagerProgram, BINARY, *settings), (40,), every=2)
+    slow = stepped(eager(BINARY, *settings), (40,), every=2)
     assert fast[1].step == slow[1].step < 80
     same(fast, slow, 1e-12)
     assert experiment.program.ended(fast[1])[0] == "stalled"
@@ -126,10 +126,10 @@ def test_a_run_that_stalls_ends_at_its_step(monkeypatch):
 
 @pytest.mark.parametrize("batch", [0, 5])
 @pytest.mark.parametrize("rule", RULES)
-def test_chunks_change_no_bit(monkeypatch, rule, batch):
+def test_chunks_change_no_bit(rule, batch):
     settings = (*RULES[rule], f"train.batch={batch}")
-    whole, state = stepped(captured(monkeypatch, BINARY, *settings), (40,), every=3)
-    parts, other = stepped(captured(monkeypatch, BINARY, *settings), (1, 17, 2, 20), every=3)
+    whole, state = stepped(captured(BINARY, *settings), (40,), every=3)
+    parts, other = stepped(captured(BINARY, *settings), (1, 17, 2, 20), every=3)
     for name in ("step", *ROWS):
         assert np.array_equal(getattr(whole, name), getattr(parts, name)), name
     assert torch.equal(state.theta, other.theta)
@@ -137,21 +137,19 @@ def test_chunks_change_no_bit(monkeypatch, rule, batch):
     assert all(np.array_equal(state.memory[n], other.memory[n]) for n in state.memory)
 
 
-def test_without_a_buffer_and_from_a_checkpoint(monkeypatch):
+def test_without_a_buffer_and_from_a_checkpoint():
     settings = (*RULES["loss-based"], "train.batch=5")
-    one, other = (captured(monkeypatch, BINARY, *settings) for _ in range(2))
+    one, other = (captured(BINARY, *settings) for _ in range(2))
     stepped(one, (30,), every=7)
-    from workbench.engine.program import StopFlag
-
     other.program.run_chunk(other.state, 0, 1, 101, None, StopFlag())
-    again = captured(monkeypatch, BINARY, *settings)
+    again = captured(BINARY, *settings)
     again.state.load(other.state.to_arrays())
     again.program.run_chunk(again.state, 101, 1, 109, None, StopFlag())
     assert torch.equal(one.state.theta, again.state.theta)
     assert one.state.path_length == again.state.path_length
 
 
-def test_a_raised_flag_ends_a_chunk_between_two_replays(monkeypatch):
+def test_a_raised_flag_ends_a_chunk_between_two_replays():
     class Later:
         def __init__(self, looks):
             self.looks = looks
@@ -161,7 +159,7 @@ def test_a_raised_flag_ends_a_chunk_between_two_replays(monkeypatch):
             self.looks -= 1
             return self.looks < 0
 
-    experiment = captured(monkeypatch, BINARY)
+    experiment = captured(BINARY)
     rows, state = stepped(experiment, (10,), every=7, flag=Later(3))
     assert state.step == 21
     assert list(rows.step) == [7, 14, 21]
@@ -170,12 +168,10 @@ def test_a_raised_flag_ends_a_chunk_between_two_replays(monkeypatch):
     assert len(rows) == 0
 
 
-def test_a_row_without_a_step_is_the_eager_one(monkeypatch):
-    from workbench.engine.program import RowBuffer
-
+def test_a_row_without_a_step_is_the_eager_one():
     found = []
-    for engine in (captured, lambda m, b: experiment_with(m, EagerProgram, b)):
-        experiment = engine(monkeypatch, CIRCLE)
+    for engine in (captured, eager):
+        experiment = engine(CIRCLE)
         buffer = RowBuffer(1, experiment.state.theta, experiment.output_shape)
         experiment.program.evaluate(experiment.state, buffer)
         found.append(buffer.take())

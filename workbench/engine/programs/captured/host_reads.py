@@ -16,7 +16,7 @@ READS = frozenset(
     {"cpu", "numpy", "tolist", "item", "__bool__", "__float__", "__int__", "__index__"}
     | {"__array__", "__complex__", "__contains__", "nonzero", "is_nonzero"}
 )
-"""Of a tensor: what gives the host a number of it. `cpu` does nothing on the CPU, and is a read all the same."""
+"""Of a tensor: what gives the host a number of it. `cpu` counts on the CPU too, where it does nothing."""
 TAGS = (torch.Tag.data_dependent_output, torch.Tag.dynamic_output_shape)
 INDEXED = (
     torch.ops.aten.index.Tensor,

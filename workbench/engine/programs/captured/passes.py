@@ -1,7 +1,7 @@
 """Outputs and gradients of M networks of one shape at once, as tensors that no number is read from.
 
-One member is evaluated as the eager program does it, by a module whose parameters are views of θ, in blocks of
-samples; several by `torch.func.vmap` over the members' weights, in one pass.
+One member is evaluated as the eager program does it, by a module whose parameters are views of θ, in blocks
+of samples; several by `torch.func.vmap` over the members' weights, in one pass.
 """
 
 from __future__ import annotations

@@ -1,9 +1,9 @@
 """The captured step program: on a GPU many steps are one CUDA graph, replayed; nothing waits for the host.
 
-The same steps as the eager program's, to the last digits: θ, what a rule remembers, times and records stay on
-the device for a whole chunk, and are read once at its end. On the CPU the same tensor operations run one by
-one, which is for tests: there the kernels and the eager program are faster. The stop flag is looked at between
-two replays, at most 64 steps apart.
+The same steps as the eager program's, to the last digits: θ, what a rule remembers, times and records stay
+on the device for a whole chunk, and are read once at its end. On the CPU the same tensor operations run one
+by one, which is for tests: there the kernels and the eager program are faster. The stop flag is looked at
+between two replays, at most 64 steps apart.
 """
 
 from __future__ import annotations
@@ -14,7 +14,6 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from workbench.arrays import Array
 from workbench.engine.batches import Minibatches
 from workbench.engine.log_scale import log_scale_of, reduction_log
 from workbench.engine.program import RowBuffer, StopFlag
@@ -86,7 +85,7 @@ class CapturedProgram:
         asked = stepper.advance(step0, records * every, every, stop_flag)
         taken = self._read(stepper, state, step0)
         if buffer is not None and rows is not None:
-            _fill(buffer, rows, state, step0, every, asked // every)
+            _fill(buffer, rows, step0, every, asked // every)
         return taken
 
     def _stepper(self, theta: Tensor) -> Stepper:
@@ -155,19 +154,15 @@ def _table(batches: Minibatches | None, device: torch.device) -> BatchTable | No
     return BatchTable([drawn], device)
 
 
-def _fill(
-    buffer: RowBuffer, rows: DeviceRows, state: EngineState, step0: int, every: int, written: int
-) -> None:
+def _fill(buffer: RowBuffer, rows: DeviceRows, step0: int, every: int, written: int) -> None:
     """What the buffer holds beside tensors, for as many of the rows written as the run has reached."""
     start = buffer.count
-    scalars, memory = rows.read(start, start + written)
-    reached = scalars[0, :, 4] == every * np.arange(1, written + 1)
-    count = int(reached.sum())
+    scalars, memory = rows.read(start + written)
+    steps = every * np.arange(1, written + 1)
+    count = int((scalars[0, start:, 4] == steps).sum())
     stop = start + count
     for column, name in enumerate(("time", "time_log", "rate_log", "path_length")):
-        getattr(buffer, name)[start:stop] = scalars[0, :count, column]
-    buffer.step[start:stop] = step0 + every * np.arange(1, count + 1)
-    for row in range(count):
-        held: dict[str, Array] = {name: array[0, row].copy() for name, array in memory.items()}
-        buffer.memory.append({**state.memory, **held})
+        getattr(buffer, name)[start:stop] = scalars[0, start:stop, column]
+    buffer.step[start:stop] = step0 + steps[:count]
     buffer.count = stop
+    buffer.remember({name: held[0, :stop] for name, held in memory.items()})

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-import numpy as np
 import torch
 from torch import Tensor
 
@@ -56,7 +55,7 @@ class DeviceRows:
             room.index_copy_(1, self.place, memory[name].unsqueeze(1))
         self.place.add_(1)
 
-    def read(self, start: int, stop: int) -> tuple[Array, dict[str, Array]]:
-        """Scalars (M, stop − start, 5) and the memory (M, stop − start, …) of these records."""
-        scalars = self.scalars[:, start:stop].cpu().numpy()
-        return scalars, {n: m[:, start:stop].cpu().numpy() for n, m in self.memory.items()}
+    def read(self, stop: int) -> tuple[Array, dict[str, Array]]:
+        """Scalars (M, stop, 5) and the memory (M, stop, …) of the first records."""
+        memory = {name: held[:, :stop].cpu().numpy() for name, held in self.memory.items()}
+        return self.scalars[:, :stop].cpu().numpy(), memory

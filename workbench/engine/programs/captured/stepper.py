@@ -173,7 +173,9 @@ class Stepper:
         """The pass at θ over all samples, and the risk of it."""
         outputs, gradient, top = self._gradients(self.x, self.y)
         if self._pass is None:
-            self._pass = outputs, gradient, top
+            # Room of its own: outputs may be many views of one number.
+            room = torch.empty_like(outputs, memory_format=torch.contiguous_format)
+            self._pass = room.copy_(outputs), gradient, top
         else:
             _copy(self._pass, (outputs, gradient, top))
         if self._needs_risk:

@@ -1,4 +1,4 @@
-"""Step rules as tensor code: the same decisions as `engine/rules`, for M members at once, without a branch."""
+"""Step rules as tensor code: the decisions of `engine/rules`, for M members at once, without a branch."""
 
 from __future__ import annotations
 
@@ -101,7 +101,7 @@ def scaled(at: At) -> Tensor:
 
 def times(gradient: Tensor, number: Tensor) -> Tensor:
     """−number · gradient, number (M) rounded to the precision of θ."""
-    return gradient * wide(-number).to(gradient)
+    return gradient * wide(-number).to(gradient.dtype)
 
 
 def scaled_down(log_scale: Tensor | None, log_by: Tensor) -> Tensor:

@@ -44,4 +44,4 @@ class SteepestOnDevice(PlainDeviceRule):
         found = at.gradient.where(wide(~finite), self.direction(at.gradient))
         moves = (found != 0.0).any(dim=1)
         length = self.length.masked_fill(~moves, 0.0)
-        return Step(found * wide(length).to(found), log_rate=length.log())
+        return Step(found * wide(length).to(found.dtype), log_rate=length.log())
