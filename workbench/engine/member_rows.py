@@ -157,6 +157,7 @@ class _OneMember(RowBuffer):
     """A single run's buffer whose rows lie in those of many members."""
 
     def __init__(self, all_of: MemberBuffer, member: int) -> None:
+        super().__init__(0, all_of.gradient_log_scale[:0, 0], all_of.output_shape)
         self.capacity = all_of.capacity
         self.count = int(all_of.written[member])
         for name in ROW_ARRAYS:
@@ -166,7 +167,6 @@ class _OneMember(RowBuffer):
             like = all_of.gradient_log_scale
             rows = like.new_empty(self.capacity, *shape) if held is None else held[member]
             setattr(self, name, rows)
-        self.memory = []
 
 
 def _host(tensor: Tensor) -> Array:
