@@ -112,10 +112,10 @@ def test_what_looks_back_at_a_start_is_measured_for_each_member(tmp_path):
     "settings",
     [
         ("train.rule=flow", "train.steps=60", "train.rtol=1e-4"),
-        (
-            "model.kind=torch",
-            "model.class=own_parts:Noisy",
-            "device.engine=eager",
+        ("train.rule=torch", "train.class=own_parts:Momentum"),
+        *(
+            ("model.kind=torch", f"model.class=tests.models.own_modules:{name}")
+            for name in ("Dropping", "Counting", "Deciding")
         ),
     ],
 )
@@ -200,7 +200,7 @@ def test_stopping_and_going_on_changes_no_bit(engine, rule):
         ([{}, {"train.rule": "normalized"}], r"member 1: train\.rule is 'normalized'"),
         ([{}, {"train.steps": 7}], r"member 1: train\.steps is 7"),
         ([{}, {}, {"init.kind": "he"}], r"member 2: init\.kind is 'he', and 'gaussian'"),
-        ([{"init.sed": 1}], r"init\.sed.*seed"),
+        ([{"init.sed": 1}], r"member 0: unknown key 'sed' .* Did you mean 'init.seed'"),
         ([{"init.seed.deeper": 1}], r"member 0: 'seed' in 'init\.seed\.deeper' is not a table"),
         ([], "at least one"),
     ],

@@ -138,7 +138,7 @@ class Members:
             time_log=float(self.time_log[member]),
             rate_log=float(self.rate_log[member]),
             path_length=float(self.path_length[member]),
-            memory={name: array[member].copy() for name, array in self.memory.items()},
+            memory={name: np.array(array[member]) for name, array in self.memory.items()},
         )
 
     def take_back(self, states: Mapping[int, EngineState]) -> None:
