@@ -36,6 +36,7 @@ from workbench.record.start import Start
 from workbench.run.memory import enough_memory
 from workbench.run.network import ConfiguredNetwork, network_of
 from workbench.run.program import program_of
+from workbench.run.record_every import settled
 from workbench.run.sources import class_sources, named_parts, unkept
 from workbench.theory.margin.svm import hard_margin_svm
 from workbench.theory.numerics.separability import Inseparable
@@ -48,6 +49,8 @@ SVM_NUMBERS = 1 << 20
 class Experiment:
     """A network on its device, ready to be stepped, and what is measured of it."""
 
+    config: RunConfig
+    """What it was made of, with a number where record.every was "auto"."""
     network: ConfiguredNetwork
     state: EngineState
     panel: Panel
@@ -60,11 +63,6 @@ class Experiment:
     """What a new run says of itself at its start."""
     built: tuple[object, ...] = ()
     """What `experiment_of` made of the configuration, to tell whether something else was put in its place."""
-
-    @property
-    def config(self) -> RunConfig:
-        """What it was made of."""
-        return self.network.config
 
     @property
     def dataset(self) -> Dataset:
@@ -151,6 +149,7 @@ def _made(config: RunConfig, dataset: Dataset | None, kept: Start) -> Experiment
     svm, remarks = _max_margin(network)
     layers = LayerMeasures(network.structure, theta.detach().cpu().double().numpy().copy(), svm)
     panel = _panel(network, orders, program, layers)
+    config, every = settled(config, panel)
     if config.train.class_path is not None:
         remarks += (
             f"steps are those of {config.train.class_path}; what is forecast is of gradient flow.",
@@ -162,6 +161,7 @@ def _made(config: RunConfig, dataset: Dataset | None, kept: Start) -> Experiment
         )
     shape = (dataset.n,) if network.outputs == 1 else (dataset.n, network.outputs)
     return Experiment(
+        config=config,
         network=network,
         state=EngineState(theta, watch=_watch(panel, shape, config.device.dtype)),
         panel=panel,
@@ -174,14 +174,16 @@ def _made(config: RunConfig, dataset: Dataset | None, kept: Start) -> Experiment
             kept.sources + read + class_sources(config),
             named_parts(network.structure),
         ),
-        remarks=remarks,
+        remarks=remarks + ((every,) if every else ()),
         built=_parts(network.model, program, panel),
     )
 
 
 def require_built(experiment: Experiment, config: RunConfig) -> None:
     """Refuse one whose run would be another than the one its file names, and be resumed as that."""
-    if experiment.config != config:
+    asked = config.record.every if config.record.every != "auto" else experiment.config.record.every
+    record = config.record.model_copy(update={"every": asked})
+    if experiment.config != config.model_copy(update={"record": record}):
         raise BadInput("the experiment given was made of another configuration than the one given.")
     if experiment.foreign:
         raise BadInput(
