@@ -56,21 +56,21 @@ def cosine(
     return np.where((lengths[0] > 0) & (lengths[1] > 0), product, np.nan)
 
 
-def chords(states: Float[np.ndarray, "K P"]) -> Float[np.ndarray, " K-1"]:
+def chords(states: Float[np.ndarray, "K ... P"]) -> Float[np.ndarray, "K-1 ..."]:
     """‖θ^_{k+1} − θ^_k‖ of neighbours; 0 where one of them is the origin."""
     with np.errstate(over="ignore", invalid="ignore"):
-        squares = np.sum(states * states, axis=1)
+        squares = np.sum(states * states, axis=-1)
         length = np.sqrt(squares)
     extreme = ~((squares > LEAST) & (squares < MOST))
     if extreme.any():
         length[extreme] = L2().norm(states[extreme])
     with np.errstate(invalid="ignore"):
-        directions = states / np.where(length > 0.0, length, 1.0)[:, None]
+        directions = states / np.where(length > 0.0, length, 1.0)[..., None]
         # A subnormal norm has few digits: what it gives is made a unit vector again.
         small = extreme & (length > 0.0)
         if small.any():
             directions[small] /= L2().norm(directions[small])[:, None]
         step = directions[1:] - directions[:-1]
-        found = np.sqrt(np.sum(step * step, axis=1))
+        found = np.sqrt(np.sum(step * step, axis=-1))
     found[~((length[1:] > 0.0) & (length[:-1] > 0.0))] = 0.0
     return found
