@@ -102,7 +102,7 @@ def compiled(signature: Any) -> Callable[[Callable[..., Any]], Compiled]:
     return declare
 
 
-part = numba.njit(**OPTIONS)
+part: Callable[[Callable[..., Any]], Any] = numba.njit(**OPTIONS)
 """Declare a part: compiled code calls it, for any types, and it is compiled with its caller."""
 
 
