@@ -39,14 +39,25 @@ class BatchTable:
             # Memory of its own, pinned: the host goes on while it is copied.
             pinned = self.indices.device.type == "cuda"
             here = torch.zeros(steps, *self.shape[1:], dtype=torch.int64, pin_memory=pinned)
-            for row in range(steps):
-                for member, drawn in enumerate(self.drawn):
-                    index = drawn.indices(step + row)
-                    here[row, member, : len(index)] = index
+            self._draw(here, step)
             self.indices[:steps].copy_(here, non_blocking=pinned)
             self.place.zero_()
             self._until = step + steps
         return self._until - step
+
+    def _draw(self, here: Tensor, step: int) -> None:
+        """The indices of the steps from `step` on, (T, M, size), a short last batch filled up with 0."""
+        row = 0
+        while row < len(here):
+            epoch, place = divmod(step + row, self.per_epoch)
+            stop = min(self.per_epoch, place + len(here) - row)
+            whole = stop - place if stop < self.per_epoch else self.per_epoch - 1 - place
+            for member, drawn in enumerate(self.drawn):
+                order = drawn.order(epoch)[place * self.size : stop * self.size]
+                here[row : row + whole, member] = order[: whole * self.size].view(whole, self.size)
+                if stop - place > whole:
+                    here[row + whole, member, : self.last] = order[whole * self.size :]
+            row += stop - place
 
     def samples(self, step: int) -> int:
         """How many samples the batch of that step has."""
