@@ -16,12 +16,21 @@ from workbench.protocol.events import Ending
 
 
 class StopFlag:
-    """Set from any thread; a running chunk looks at it before every step."""
+    """Set from any thread; a running chunk looks at it before every step, compiled code at `shared` (1)."""
 
-    __slots__ = ("raised",)
+    __slots__ = ("shared",)
 
     def __init__(self) -> None:
-        self.raised = False
+        self.shared = np.zeros(1, dtype=np.uint8)
+
+    @property
+    def raised(self) -> bool:
+        """Whether a chunk is to end."""
+        return bool(self.shared[0])
+
+    @raised.setter
+    def raised(self, value: bool) -> None:
+        self.shared[0] = value
 
 
 class RowBuffer:
