@@ -7,9 +7,13 @@ from these, not measured: no GPU was at hand.
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from typing import Any
+
 import torch
 from torch import Tensor, nn
-from torch.utils.flop_counter import FlopCounterMode
+from torch.utils._python_dispatch import TorchDispatchMode
+from torch.utils.flop_counter import flop_registry
 
 from workbench.config.run import RunConfig
 from workbench.errors import BadInput
@@ -21,18 +25,35 @@ PASSES = 3
 """A step's forward and backward pass, in forward passes."""
 
 
+class _Counted(TorchDispatchMode):  # type: ignore[no-untyped-call]
+    """Multiplications and additions of the products of matrices and the convolutions within."""
+
+    def __init__(self) -> None:
+        super().__init__()  # type: ignore[no-untyped-call]
+        self.operations = 0
+
+    def __torch_dispatch__(
+        self, func: Any, types: Any, args: tuple[Any, ...] = (), kwargs: Any = None
+    ) -> Any:
+        named = dict(kwargs or {})
+        found = func(*args, **named)
+        count = flop_registry.get(func.overloadpacket)
+        if count is not None:
+            self.operations += count(*args, **named, out_val=found)
+        return found
+
+
 def operations_a_step(model: nn.Module, x: Tensor, b: int, members: int = 1) -> float:
     """Multiplications and additions of one step on b of the samples x (n, …) of every member.
 
-    Counted are the products of matrices and the convolutions of a forward pass over one or two samples; a
-    network has at least two operations a weight and sample.
+    Counted is a forward pass over one or two samples; a network has at least two operations a weight and
+    sample.
     """
     few = x[:2]
-    counter = FlopCounterMode(display=False)
-    with torch.no_grad(), looking(model), counter:
+    with torch.no_grad(), looking(model), _Counted() as counted:
         model(few)
     weights = sum(p.numel() for p in model.parameters() if p.requires_grad)
-    each = max(counter.get_total_flops() / len(few), 2.0 * weights)
+    each = max(counted.operations / len(few), 2.0 * weights)
     return PASSES * each * b * members
 
 
@@ -45,34 +66,35 @@ def require_device(config: RunConfig) -> None:
 
 
 def device_of(
-    config: RunConfig, operations: float, before: str | None = None
+    config: RunConfig, operations: Callable[[], float], before: str | None = None
 ) -> tuple[torch.device, str]:
-    """The device, and what there is to say of its choice, a sentence or nothing.
+    """The device, and what a new run says of its choice, a sentence or nothing.
 
-    `operations`: of a step. `before`: "cpu" or "cuda", where the run's steps so far were taken; with
+    `operations()`: of a step. `before`: "cpu" or "cuda", where the run's steps so far were taken; with
     device.kind = 'auto' it stays there if it can.
     """
     kind, there = config.device.kind, torch.cuda.is_available()
     if kind != "auto":
-        moved = before is not None and before != kind
-        return torch.device(kind), _moved(before or "", kind) if moved else ""
-    if before == "cuda" and not there:
-        return torch.device("cpu"), _moved("cuda", "cpu")
-    if before is not None or not there:
-        return torch.device(before or "cpu"), ""
-    pays = operations >= PAYS
+        return torch.device(kind), ""
+    if not there or before is not None:
+        return torch.device("cuda" if there and before == "cuda" else "cpu"), ""
+    found = operations()
+    pays = found >= PAYS
     where = f"the GPU ({torch.cuda.get_device_name()})" if pays else "the CPU"
     return torch.device("cuda" if pays else "cpu"), (
-        f"trained on {where}: a step takes {operations:.1e} operations, and device.kind = 'auto' takes a GPU "
+        f"trained on {where}: a step takes {found:.1e} operations, and device.kind = 'auto' takes a GPU "
         f"from {PAYS:.0e} on."
     )
 
 
-def _moved(before: str, now: str) -> str:
+def moved(before: str | None, now: torch.device) -> str:
+    """A clause where the steps so far were taken on another kind of device, else nothing."""
+    if before is None or before == now.type:
+        return ""
     names = {"cpu": "the CPU", "cuda": "a GPU"}
     return (
-        f"the steps so far were taken on {names[before]}, and those from here on are on {names[now]}, whose "
-        "last digits are others."
+        f"the steps so far were taken on {names.get(before, before)}, and from here on they are on "
+        f"{names[now.type]}, whose last digits are others"
     )
 
 
