@@ -25,6 +25,7 @@ from workbench.engine.programs.kernel.rules import (
     PATH_LENGTH,
     RATE_LOG,
     TIME,
+    RuleKernel,
     rule_kernel,
 )
 from workbench.engine.rules.rule import StepRule
@@ -157,8 +158,7 @@ class KernelProgram:
         if taken:
             self._put(state, step0 + taken, clock, memory)
         if buffer is not None:
-            memories = [{**state.memory, **self._rule.given(m)} for m in rows.memories]
-            rows.finish(buffer, step0, every, taken // every, memories)
+            rows.finish(buffer, step0 + every * np.arange(1, taken // every + 1), self._rule)
         return taken
 
     def _put(self, state: EngineState, step: int, clock: Array, memory: Array) -> None:
@@ -186,7 +186,7 @@ class _Rows:
     """Where a chunk writes its rows: the buffer's own arrays, and the rest beside them."""
 
     def __init__(self, buffer: RowBuffer | None, records: int, numbers: int) -> None:
-        self.first = 0 if buffer is None else buffer.count
+        first = 0 if buffer is None else buffer.count
         count = 0 if buffer is None else records
         self.clocks = np.empty((count, 4))
         self.memories = np.empty((count, numbers))
@@ -194,36 +194,27 @@ class _Rows:
         if buffer is None:
             self.arrays = (0, self.clocks, none, none, none, np.empty(0), self.memories)
             return
-        part = slice(self.first, self.first + records)
+        rows = slice(first, first + count)
         self.arrays = (
             1,
             self.clocks,
-            buffer.theta[part].numpy(),
-            buffer.outputs[part].reshape(records, -1).numpy(),
-            buffer.gradient[part].numpy(),
-            buffer.gradient_log_scale[part].numpy(),
+            buffer.theta[rows].numpy(),
+            buffer.outputs[rows].reshape(count, -1).numpy(),
+            buffer.gradient[rows].numpy(),
+            buffer.gradient_log_scale[rows].numpy(),
             self.memories,
         )
 
-    def finish(
-        self,
-        buffer: RowBuffer,
-        step0: int,
-        every: int,
-        count: int,
-        memories: list[dict[str, Array]],
-    ) -> None:
-        """Count the rows that were written, with what is kept beside them."""
-        part = slice(self.first, self.first + count)
-        buffer.step[part] = step0 + every * np.arange(1, count + 1)
-        clocks = self.clocks[:count]
-        buffer.time[part], buffer.time_log[part] = clocks[:, TIME], clocks[:, CLOCK_LOG]
-        buffer.rate_log[part], buffer.path_length[part] = (
-            clocks[:, RATE_LOG],
-            clocks[:, PATH_LENGTH],
-        )
-        buffer.memory.extend(memories[:count])
-        buffer.count = self.first + count
+    def finish(self, buffer: RowBuffer, steps: Array, rule: RuleKernel) -> None:
+        """Count the rows that were written, at those steps, with what is kept beside them."""
+        rows = slice(buffer.count, buffer.count + len(steps))
+        clocks = self.clocks[: len(steps)]
+        buffer.step[rows] = steps
+        buffer.time[rows], buffer.time_log[rows] = clocks[:, TIME], clocks[:, CLOCK_LOG]
+        buffer.rate_log[rows] = clocks[:, RATE_LOG]
+        buffer.path_length[rows] = clocks[:, PATH_LENGTH]
+        buffer.remember(rule.given(self.memories[: len(steps)]))
+        buffer.count = rows.stop
 
 
 def _samples_a_call(kernel: NetworkKernel, n: int) -> int:

@@ -59,16 +59,16 @@ class RuleKernel:
             numbers[PATH] = memory["path"][0] if "path" in memory else np.nan
         return numbers
 
-    def given(self, numbers: Float[np.ndarray, " k"]) -> dict[str, Array]:
-        """The same for `state.memory`: parts of `numbers`, which nobody writes any more."""
+    def given(self, numbers: Float[np.ndarray, "... k"]) -> dict[str, Array]:
+        """The same for `state.memory`, or of many rows: parts of `numbers`, which nobody writes any more."""
         if self.code == SMOOTHNESS:
             return {"radius": numbers}
         if self.code != LOSS_BASED:
             return {}
         return {
-            "search": numbers[: REFUSED + 1],
-            "held": numbers[HELD:],
-            "path": numbers[PATH : PATH + 1],
+            "search": numbers[..., : REFUSED + 1],
+            "held": numbers[..., HELD:],
+            "path": numbers[..., PATH : PATH + 1],
         }
 
 
