@@ -70,7 +70,7 @@ class PauseConfig(Section):
     risk_below: NonNegative = Field(0.0, description="pause once the risk is below; 0: never")
 
 
-Engine = Literal["auto", "eager", "kernel"]
+Engine = Literal["auto", "eager", "kernel", "captured"]
 
 
 class DeviceConfig(Section):
@@ -82,8 +82,14 @@ class DeviceConfig(Section):
         "auto",
         description="what takes the steps of a rule; eager: torch autograd, step by step; kernel: compiled "
         "code, for float64 on the CPU, networks of the workbench, and the rules constant, normalized, "
-        "loss-based and smoothness; auto: the kernel where there is one; rule 'flow' integrates the flow "
-        "with autograd's gradients, and the file's engine is then 'flow'",
+        "loss-based and smoothness; captured: many steps recorded as one graph of a CUDA device, for "
+        "networks and rules that need no host at a step; auto: on a GPU captured, on the CPU the kernel, "
+        "each where it can be; rule 'flow' integrates the flow with autograd's gradients, and the file's "
+        "engine is then 'flow'",
+    )
+    tf32: bool = Field(
+        False,
+        description="let a GPU round the factors of float32 products to 10 bits (TF32), which is faster",
     )
     threads: Annotated[int, Field(ge=1, le=256)] = 1
 
@@ -123,6 +129,14 @@ class RunConfig(Section):
         plain = {"rule": "constant", "class_path": None, "arguments": None}
         train = self.train if self.train.rule != "torch" else self.train.model_copy(update=plain)
         return self.model_copy(update={"train": train, "measures": MeasuresConfig()})
+
+    @model_validator(mode="after")
+    def _rounding_fits(self) -> RunConfig:
+        if self.device.tf32 and self.device.dtype != "float32":
+            raise ValueError(
+                f"device.tf32 rounds the products of float32, and device.dtype is '{self.device.dtype}'"
+            )
+        return self
 
     @model_validator(mode="after")
     def _loss_fits_model(self) -> RunConfig:

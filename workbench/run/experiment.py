@@ -33,6 +33,12 @@ from workbench.models.repeatable import draws, is_steady
 from workbench.models.start import first_theta
 from workbench.models.structure import Structure
 from workbench.record.start import Start
+from workbench.run.device import (
+    device_of,
+    operations_a_step,
+    require_device,
+    set_precision,
+)
 from workbench.run.memory import enough_memory
 from workbench.run.network import ConfiguredNetwork, network_of
 from workbench.run.program import program_of
@@ -123,21 +129,29 @@ def experiment_of(
     dataset: Dataset | None = None,
     start: Start | None = None,
     taken: str | None = None,
+    before: str | None = None,
 ) -> Experiment:
     """Everything but the files: data, network, start, measures, step program; `dataset` None: as in [data].
 
     `start`: what a run has kept of its own, with the sources of that and of `dataset`. `taken`: the engine
-    that took its steps so far.
+    that took its steps so far, `before`: the kind of device it took them on.
 
     Raises:
         BadInput: a key does not fit the others, the samples or the network; it is named.
     """
     with enough_memory(config):
-        return _made(config, dataset, start or Start(), taken)
+        return _made(config, dataset, start or Start(), taken, before)
 
 
-def _made(config: RunConfig, dataset: Dataset | None, kept: Start, taken: str | None) -> Experiment:
-    device, dtype = _device(config), getattr(torch, config.device.dtype)
+def _made(
+    config: RunConfig,
+    dataset: Dataset | None,
+    kept: Start,
+    taken: str | None,
+    before: str | None,
+) -> Experiment:
+    require_device(config)
+    dtype = getattr(torch, config.device.dtype)
     read = unkept(config, kept, samples=dataset is not None)
     dataset = dataset or load_dataset(config.data)
     _require_samples(config, dataset)
@@ -146,13 +160,14 @@ def _made(config: RunConfig, dataset: Dataset | None, kept: Start, taken: str | 
     orders = network.homogeneity
     fixed = fixed_tensors(network.model)
     start = _first_theta(config, network.structure, kept)
+    device, chosen = _device(network, before)
     theta = flatten(network.model, dtype, device)
     with torch.no_grad():
         theta.copy_(torch.from_numpy(start))
     x, y = (_on(device, dtype, part) for part in (dataset.x, dataset.y))
     program, remarks = program_of(network, theta, x, y, taken)
     svm, more = _max_margin(network)
-    remarks += more
+    remarks += (*more, *chosen)
     layers = LayerMeasures(network.structure, theta.detach().cpu().double().numpy().copy(), svm)
     panel = _panel(network, orders, program, layers)
     config, every = settled(config, panel)
@@ -301,16 +316,17 @@ def _watch(panel: Panel, shape: tuple[int, ...], dtype: str) -> SaddleWatch:
     return SaddleWatch(log_risk_zero=zero, epsilon=float(np.finfo(np.dtype(dtype)).eps))
 
 
-def _device(config: RunConfig) -> torch.device:
-    """The device asked for; raises BadInput when CUDA is asked for and absent."""
-    kind = config.device.kind
-    if kind == "cuda" and not torch.cuda.is_available():
-        raise BadInput(
-            "device.kind = 'cuda', and torch finds no CUDA device here; allowed: auto, cpu."
-        )
-    if kind == "auto":
-        kind = "cuda" if torch.cuda.is_available() else "cpu"
-    return torch.device(kind)
+def _device(network: ConfiguredNetwork, before: str | None) -> tuple[torch.device, tuple[str, ...]]:
+    """Where the network is stepped, and what there is to say of that, in sentences."""
+    config, dataset = network.config, network.dataset
+    b = config.train.batch or dataset.n
+
+    def operations() -> float:
+        return operations_a_step(network.model, torch.from_numpy(dataset.x[:2]), b)
+
+    device, said = device_of(config, operations, before)
+    set_precision(config, device)
+    return device, (said,) if said else ()
 
 
 def _on(device: torch.device, dtype: torch.dtype, array: np.ndarray) -> Tensor:

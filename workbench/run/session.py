@@ -248,6 +248,9 @@ class Session:
             clauses = "; ".join(found.changed)
             said = f"{said}; {clauses}"
             notice = f"{notice} {clauses}: steps from here on are the new code's.".strip()
+        if found.moved:
+            said = f"{said}; {found.moved}"
+            notice = f"{notice} {found.moved}.".strip()
         text = to_toml(experiment.config)
         # First what people read: were it killed between, the next resume takes the end from there.
         if steps is not None:
