@@ -21,10 +21,11 @@ from workbench.engine.rules.steepest import STEEPEST, SteepestRule
 from workbench.errors import BadInput
 from workbench.losses.registry import names_where
 from workbench.models.repeatable import draws
+from workbench.run.captured import CAPTURED, captured_or_eager, not_captured
 from workbench.run.kernel import KERNEL, kernel_or_eager, no_kernel
 from workbench.run.network import ConfiguredNetwork
 
-ENGINES: tuple[Engine, ...] = ("eager", "kernel")
+ENGINES: tuple[Engine, ...] = ("eager", "kernel", "captured")
 """What takes the steps of a rule; "auto" is one of them."""
 
 
@@ -49,7 +50,11 @@ def program_of(
     )
     engine = taken if taken in ENGINES else config.device.engine
     if train.rule != "flow":
+        if engine == CAPTURED or (engine == "auto" and x.device.type == "cuda"):
+            return captured_or_eager(network, eager, taken)
         return (eager, ()) if engine == "eager" else kernel_or_eager(network, theta, eager, taken)
+    if engine == CAPTURED:
+        raise not_captured("train.rule 'flow' decides every step on the host", taken)
     if engine == KERNEL:
         raise no_kernel("train.rule 'flow' integrates the flow with autograd", taken)
     _require_flow(network)
