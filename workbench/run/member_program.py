@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 import torch
 from torch import Tensor
 
 from workbench.data.dataset import Dataset
+from workbench.engine.batches import Minibatches
 from workbench.engine.member_program import MemberProgram
 from workbench.engine.program import StepProgram
 from workbench.engine.programs.eager import EagerProgram
 from workbench.engine.programs.members.each import EachMember
 from workbench.engine.programs.members.stacked import StackedEager, members_a_pass
 from workbench.engine.rules.members.choose import member_rule
+from workbench.engine.rules.rule import StepRule
 from workbench.models.network import lay_out
 from workbench.models.repeatable import is_steady
 from workbench.run.experiment import Experiment
@@ -26,14 +29,17 @@ def member_program(
 ) -> MemberProgram:
     """Steps of the members whose θ are the rows of `theta` (M, P); `first` is the run of member 0 alone.
 
-    Compiled code steps each by the very program of a single run, in `device.threads` threads. Autograd steps
-    all at once where the network depends on weights and inputs alone; one that draws random numbers, changes
-    buffers or mixes samples, a flow, and a rule of the user's own are stepped one by one.
+    Compiled code steps each by the very program of a single run, in `device.threads` threads. A GPU steps all
+    inside one graph. Autograd steps all at once where the network depends on weights and inputs alone; one
+    that draws random numbers, changes buffers or mixes samples, a flow, and a rule of the user's own are
+    stepped one by one.
     """
     program = first.program
     if program.name == "kernel":
         programs = _compiled(first, networks)
         return EachMember(programs, first.config.device.threads)
+    if program.name == "captured":
+        return _captured(first, networks)
     if isinstance(program, EagerProgram):
         stacked = _stacked(first, program, networks)
         if stacked is not None and _possible(stacked, theta):
@@ -87,6 +93,51 @@ def _compiled(first: Experiment, networks: Sequence[ConfiguredNetwork]) -> list[
     return found
 
 
+@dataclass(frozen=True, eq=False)
+class _Together:
+    """What stepping all members of one network at once needs: samples, rules, batches, and what differs of
+    what is not trained."""
+
+    x: Tensor
+    y: Tensor
+    rules: tuple[StepRule, ...]
+    batches: tuple[Minibatches, ...] | None
+    fixed: dict[str, Tensor]
+
+
+def _together(first: Experiment, networks: Sequence[ConfiguredNetwork]) -> _Together:
+    """The same of these members."""
+    samples = _Samples(first.state.theta)
+    pairs = [samples.of(network.dataset) for network in networks]
+    batches = [batches_of(n.config, x) for n, (x, _) in zip(networks, pairs, strict=True)]
+    rules = tuple(
+        rule_of(network, x, each)
+        for network, (x, _), each in zip(networks, pairs, batches, strict=True)
+    )
+    x, y = pairs[0]
+    if len(samples.made) > 1:
+        x, y = (torch.stack([pair[part] for pair in pairs]) for part in (0, 1))
+    drawn = tuple(each for each in batches if each is not None)
+    return _Together(x, y, rules, drawn or None, _fixed(networks, first.state.theta))
+
+
+def _captured(first: Experiment, networks: Sequence[ConfiguredNetwork]) -> MemberProgram:
+    """All members inside one graph of the GPU's."""
+    from workbench.engine.programs.captured.members import CapturedMembers
+
+    found = _together(first, networks)
+    return CapturedMembers(
+        first.model,
+        found.x,
+        found.y,
+        loss=first.network.loss,
+        reduction=first.config.loss.reduction,
+        rules=found.rules,
+        batches=found.batches,
+        fixed=found.fixed,
+    )
+
+
 def _stacked(
     first: Experiment, program: EagerProgram, networks: Sequence[ConfiguredNetwork]
 ) -> StackedEager | None:
@@ -98,31 +149,21 @@ def _stacked(
         or first.config.train.rule == "torch"
     ):
         return None
-    samples = _Samples(first.state.theta)
-    pairs = [samples.of(network.dataset) for network in networks]
-    batches = [batches_of(n.config, x) for n, (x, _) in zip(networks, pairs, strict=True)]
-    drawn = [each for each in batches if each is not None]
-    rules = [
-        rule_of(network, x, each)
-        for network, (x, _), each in zip(networks, pairs, batches, strict=True)
-    ]
-    rule = member_rule(rules)
+    found = _together(first, networks)
+    rule = member_rule(found.rules)
     if rule is None:
         return None
-    x, y = pairs[0]
-    if len(samples.made) > 1:
-        x, y = (torch.stack([pair[part] for pair in pairs]) for part in (0, 1))
     return StackedEager(
         first.model,
-        x,
-        y,
+        found.x,
+        found.y,
         count=len(networks),
         loss=first.network.loss,
         reduction=first.config.loss.reduction,
         rule=rule,
-        batches=drawn or None,
-        fixed=_fixed(networks, first.state.theta),
-        a_pass=members_a_pass(first.model, pairs[0][0]),
+        batches=found.batches,
+        fixed=found.fixed,
+        a_pass=members_a_pass(first.model, program.x),
     )
 
 

@@ -7,7 +7,7 @@ import pytest
 import torch
 from cases import small
 from engine.captured.pairs import captured_of
-from member_cases import ARRAYS, RULES, experiments, of_member, theta_of
+from member_cases import ARRAYS, RULES, experiments, theta_of
 
 from workbench.engine.member_rows import MemberBuffer
 from workbench.engine.members import Members
@@ -60,7 +60,7 @@ def require_runs(found, allowed=1e-12, records=12, every=3, own_samples=False):
         own = captured_of(experiment.program)
         single = RowBuffer(records, experiment.state.theta, experiment.output_shape)
         own.run_chunk(experiment.state, 0, records, every, single, StopFlag())
-        mine, wanted = of_member(rows, k), single.take()
+        mine, wanted = rows.rows_of(k), single.take()
         for name in ARRAYS:
             close(getattr(mine, name), getattr(wanted, name), allowed, f"{k} {name}")
         state = members.state(k)
