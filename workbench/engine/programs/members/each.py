@@ -21,19 +21,18 @@ SHARES = 8
 
 
 class EachMember:
-    """Steps M members by M step programs of one kind; `threads` of them at a time."""
+    """Steps M members by M step programs of one kind; `threads` of them at a time.
+
+    A program is asked of `programs` for every chunk, and may be made then, so that the room of those who are
+    not being stepped need not be held.
+    """
 
     def __init__(self, programs: Sequence[StepProgram], threads: int = 1) -> None:
-        self.programs = tuple(programs)
-        self.name = self.programs[0].name
-        self.count = len(self.programs)
+        self.programs = programs
+        self.name, self.series = programs[0].name, programs[0].series
+        self.count = len(programs)
         self.threads = max(1, min(threads, self.count))
         self._pool: ThreadPoolExecutor | None = None
-
-    @property
-    def series(self) -> tuple[str, ...]:
-        """As the step rules say."""
-        return self.programs[0].series
 
     def run_chunk(
         self,
@@ -49,21 +48,21 @@ class EachMember:
         states = {int(k): members.state(int(k)) for k in np.flatnonzero(members.going)}
         if stop_flag.raised or not states:
             return 0
-        flag = StopFlag()
+        flag, endings = StopFlag(), {}
 
         def step(k: int) -> None:
-            rows = None if buffer is None else buffer.of(k)
-            self.programs[k].run_chunk(states[k], step0, records, every, rows, flag)
+            program, rows = self.programs[k], None if buffer is None else buffer.of(k)
+            program.run_chunk(states[k], step0, records, every, rows, flag)
             if rows is not None and buffer is not None:
                 buffer.written[k] += rows.count
+            if (found := program.ended(states[k])) is not None:
+                endings[k] = found[0]
 
         self._for_each(step, list(states))
         members.step = step0 + records * every
         members.take_back(states)
-        for k, state in states.items():
-            found = self.programs[k].ended(state)
-            if found is not None:
-                members.rest(k, state.step, found[0])
+        for k, ending in endings.items():
+            members.rest(k, states[k].step, ending)
         return records * every
 
     def evaluate(self, members: Members, buffer: MemberBuffer) -> None:
