@@ -18,6 +18,7 @@ from workbench.engine.log_scale import reduction_log
 from workbench.engine.program import RowBuffer, StopFlag
 from workbench.engine.programs.blocks import BLOCK_NUMBERS
 from workbench.engine.programs.kernel.chunk import chunk, look
+from workbench.engine.programs.kernel.compiled import make_ready
 from workbench.engine.programs.kernel.losses import code_of
 from workbench.engine.programs.kernel.network import NetworkKernel
 from workbench.engine.programs.kernel.rules import (
@@ -60,6 +61,7 @@ class KernelProgram:
         code, found = code_of(loss), rule_kernel(rule)
         if code is None or found is None:
             raise ValueError("this loss or step rule is not one of compiled code")
+        make_ready((kernel.forward, kernel.backward, look, chunk))
         self.x = x
         self.rule = rule
         self.batches = batches
