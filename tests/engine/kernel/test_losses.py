@@ -1,4 +1,4 @@
-"""Losses in compiled code against those of `workbench.losses`: weights, scale, log risk, far into the tails."""
+"""Losses in compiled code against those of `workbench.losses`: weights, scale, log risk, far in the tails."""
 
 from __future__ import annotations
 
