@@ -6,10 +6,9 @@ frozen: what a run was started with is what its file says.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from functools import reduce
 from operator import or_
-from typing import TYPE_CHECKING, Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Literal
 
 from pydantic import Field, model_validator
 
@@ -42,10 +41,10 @@ class LossConfig(Section):
 class RecordConfig(Section):
     """What goes to the file, and when."""
 
-    every: Count | Literal["log"] = Field(
-        10,
-        description="steps between records, or 'log': 1, 2, … then about 50 a decade; by default 100 with "
-        "minibatches, as a record looks at all samples",
+    every: Count | Literal["auto", "log"] = Field(
+        "auto",
+        description="steps between records, or 'log': 1, 2, … then about 50 a decade; 'auto' settles a "
+        "number at the start, by the steps, what a record weighs, and what a look at all samples costs",
     )
     theta: bool = Field(True, description="keep θ at every record when it has ≤ 4,096 numbers")
 
@@ -130,16 +129,6 @@ class RunConfig(Section):
         plain = {"rule": "constant", "class_path": None, "arguments": None}
         train = self.train if self.train.rule != "torch" else self.train.model_copy(update=plain)
         return self.model_copy(update={"train": train, "measures": MeasuresConfig()})
-
-    @model_validator(mode="before")
-    @classmethod
-    def _records_with_minibatches(cls, values: Any) -> Any:
-        if not isinstance(values, Mapping):
-            return values
-        train, record = values.get("train"), values.get("record", {})
-        if not (isinstance(train, Mapping) and train.get("batch") and isinstance(record, Mapping)):
-            return values
-        return {**values, "record": {"every": 100, **record}}
 
     @model_validator(mode="after")
     def _rounding_fits(self) -> RunConfig:

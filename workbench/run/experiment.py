@@ -42,6 +42,7 @@ from workbench.run.device import (
 from workbench.run.memory import enough_memory
 from workbench.run.network import ConfiguredNetwork, network_of
 from workbench.run.program import program_of
+from workbench.run.record_every import settled
 from workbench.run.sources import class_sources, named_parts, unkept
 from workbench.theory.margin.svm import hard_margin_svm
 from workbench.theory.numerics.separability import Inseparable
@@ -54,6 +55,8 @@ SVM_NUMBERS = 1 << 20
 class Experiment:
     """A network on its device, ready to be stepped, and what is measured of it."""
 
+    config: RunConfig
+    """What it was made of, with a number where record.every was "auto"."""
     network: ConfiguredNetwork
     state: EngineState
     panel: Panel
@@ -66,11 +69,6 @@ class Experiment:
     """What a new run says of itself at its start."""
     built: tuple[object, ...] = ()
     """What `experiment_of` made of the configuration, to tell whether something else was put in its place."""
-
-    @property
-    def config(self) -> RunConfig:
-        """What it was made of."""
-        return self.network.config
 
     @property
     def dataset(self) -> Dataset:
@@ -168,10 +166,11 @@ def _made(
         theta.copy_(torch.from_numpy(start))
     x, y = (_on(device, dtype, part) for part in (dataset.x, dataset.y))
     program, remarks = program_of(network, theta, x, y, taken)
-    svm, more = _max_margin(network)
+    svm, more = max_margin_of(network)
     remarks += (*more, *chosen)
     layers = LayerMeasures(network.structure, theta.detach().cpu().double().numpy().copy(), svm)
     panel = _panel(network, orders, program, layers)
+    config, every = settled(config, panel)
     if config.train.class_path is not None:
         remarks += (
             f"steps are those of {config.train.class_path}; what is forecast is of gradient flow.",
@@ -183,6 +182,7 @@ def _made(
         )
     shape = (dataset.n,) if network.outputs == 1 else (dataset.n, network.outputs)
     return Experiment(
+        config=config,
         network=network,
         state=EngineState(theta, watch=_watch(panel, shape, config.device.dtype)),
         panel=panel,
@@ -195,14 +195,16 @@ def _made(
             kept.sources + read + class_sources(config),
             named_parts(network.structure),
         ),
-        remarks=remarks,
+        remarks=remarks + ((every,) if every else ()),
         built=_parts(network.model, program, panel),
     )
 
 
 def require_built(experiment: Experiment, config: RunConfig) -> None:
     """Refuse one whose run would be another than the one its file names, and be resumed as that."""
-    if experiment.config != config:
+    asked = config.record.every if config.record.every != "auto" else experiment.config.record.every
+    record = config.record.model_copy(update={"every": asked})
+    if experiment.config != config.model_copy(update={"record": record}):
         raise BadInput("the experiment given was made of another configuration than the one given.")
     if experiment.foreign:
         raise BadInput(
@@ -290,7 +292,7 @@ def _unit_margin(network: ConfiguredNetwork) -> UnitMargin | None:
     return UnitMargin(network.model, network.dataset.x, network.dataset.y)
 
 
-def _max_margin(network: ConfiguredNetwork) -> tuple[MaxMargin | None, tuple[str, ...]]:
+def max_margin_of(network: ConfiguredNetwork) -> tuple[MaxMargin | None, tuple[str, ...]]:
     """ū and γ for a linear network that separates binary labels, or why there is none, in a sentence."""
     dataset = network.dataset
     applies = network.structure.linear_chain is not None and network.loss.labels == "binary"
