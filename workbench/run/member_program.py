@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import overload
+from typing import TYPE_CHECKING, overload
 
 import torch
 from torch import Tensor
@@ -20,9 +20,16 @@ from workbench.engine.rules.members.choose import member_rule
 from workbench.engine.rules.rule import StepRule
 from workbench.models.network import lay_out
 from workbench.models.repeatable import is_steady
+from workbench.run.captured import CAPTURED
 from workbench.run.experiment import Experiment
 from workbench.run.network import ConfiguredNetwork, network_of
 from workbench.run.program import batches_of, program_of, rule_of
+
+if TYPE_CHECKING:
+    from workbench.engine.programs.captured.members import CapturedMembers
+
+GPU_NUMBERS = 500_000_000
+"""Most numbers that the backward pass of members evaluated at once holds on a GPU: 4 GB in float64."""
 
 
 def member_program(
@@ -31,15 +38,17 @@ def member_program(
     """Steps of the members whose θ are the rows of `theta` (M, P); `first` is the run of member 0 alone.
 
     Compiled code steps each by the very program of a single run, in `device.threads` threads. A GPU steps all
-    inside one graph. Autograd steps all at once where the network depends on weights and inputs alone; one
-    that draws random numbers, changes buffers or mixes samples, a flow, and a rule of the user's own are
-    stepped one by one.
+    in one graph. Autograd steps all at once where the network depends on weights and inputs alone; one that
+    draws random numbers, changes buffers or mixes samples, a flow, and a rule of the user's own are stepped
+    one by one.
     """
     program = first.program
     if program.name == "kernel":
         return EachMember(_Compiled(first, networks), first.config.device.threads)
-    if program.name == "captured":
-        return _captured(first, networks)
+    if program.name == CAPTURED:
+        captured = _captured(first, networks)
+        if _possible(captured, theta):
+            return captured
     if isinstance(program, EagerProgram):
         stacked = _stacked(first, program, networks)
         if stacked is not None and _possible(stacked, theta):
@@ -108,51 +117,6 @@ class _Compiled(Sequence[StepProgram]):
         )
 
 
-@dataclass(frozen=True, eq=False)
-class _Together:
-    """What stepping all members of one network at once needs: samples, rules, batches, and what differs of
-    what is not trained."""
-
-    x: Tensor
-    y: Tensor
-    rules: tuple[StepRule, ...]
-    batches: tuple[Minibatches, ...] | None
-    fixed: dict[str, Tensor]
-
-
-def _together(first: Experiment, networks: Sequence[ConfiguredNetwork]) -> _Together:
-    """The same of these members."""
-    samples = _Samples(first.state.theta)
-    pairs = [samples.of(network.dataset) for network in networks]
-    batches = [batches_of(n.config, x) for n, (x, _) in zip(networks, pairs, strict=True)]
-    rules = tuple(
-        rule_of(network, x, each)
-        for network, (x, _), each in zip(networks, pairs, batches, strict=True)
-    )
-    x, y = pairs[0]
-    if len(samples.made) > 1:
-        x, y = (torch.stack([pair[part] for pair in pairs]) for part in (0, 1))
-    drawn = tuple(each for each in batches if each is not None)
-    return _Together(x, y, rules, drawn or None, _fixed(networks, first.state.theta))
-
-
-def _captured(first: Experiment, networks: Sequence[ConfiguredNetwork]) -> MemberProgram:
-    """All members inside one graph of the GPU's."""
-    from workbench.engine.programs.captured.members import CapturedMembers
-
-    found = _together(first, networks)
-    return CapturedMembers(
-        first.model,
-        found.x,
-        found.y,
-        loss=first.network.loss,
-        reduction=first.config.loss.reduction,
-        rules=found.rules,
-        batches=found.batches,
-        fixed=found.fixed,
-    )
-
-
 def _stacked(
     first: Experiment, program: EagerProgram, networks: Sequence[ConfiguredNetwork]
 ) -> StackedEager | None:
@@ -164,22 +128,66 @@ def _stacked(
         or first.config.train.rule == "torch"
     ):
         return None
-    found = _together(first, networks)
-    rule = member_rule(found.rules)
+    together = _together(first, networks)
+    rule = member_rule(together.rules)
     if rule is None:
         return None
     return StackedEager(
         first.model,
-        found.x,
-        found.y,
+        together.x,
+        together.y,
         count=len(networks),
         loss=first.network.loss,
         reduction=first.config.loss.reduction,
         rule=rule,
-        batches=found.batches,
-        fixed=found.fixed,
-        a_pass=members_a_pass(first.model, program.x),
+        batches=together.batches,
+        fixed=_fixed(networks, first.state.theta),
+        a_pass=members_a_pass(first.model, first.program.x),
     )
+
+
+def _captured(first: Experiment, networks: Sequence[ConfiguredNetwork]) -> CapturedMembers:
+    """All members in one graph."""
+    from workbench.engine.programs.captured.members import CapturedMembers
+
+    together = _together(first, networks)
+    return CapturedMembers(
+        first.model,
+        together.x,
+        together.y,
+        loss=first.network.loss,
+        reduction=first.config.loss.reduction,
+        rules=together.rules,
+        batches=together.batches,
+        fixed=_fixed(networks, first.state.theta),
+        a_pass=members_a_pass(first.model, first.program.x, GPU_NUMBERS),
+    )
+
+
+@dataclass(frozen=True)
+class _Together:
+    """What members are stepped with: x (n, …) and y (n), or with the member's axis in front where they
+    have samples of their own; a rule and a drawing of minibatches each."""
+
+    x: Tensor
+    y: Tensor
+    rules: list[StepRule]
+    batches: list[Minibatches] | None
+
+
+def _together(first: Experiment, networks: Sequence[ConfiguredNetwork]) -> _Together:
+    samples = _Samples(first.state.theta)
+    pairs = [samples.of(network.dataset) for network in networks]
+    batches = [batches_of(n.config, x) for n, (x, _) in zip(networks, pairs, strict=True)]
+    drawn = [each for each in batches if each is not None]
+    rules = [
+        rule_of(network, x, each)
+        for network, (x, _), each in zip(networks, pairs, batches, strict=True)
+    ]
+    x, y = pairs[0]
+    if len(samples.made) > 1:
+        x, y = (torch.stack([pair[part] for pair in pairs]) for part in (0, 1))
+    return _Together(x, y, rules, drawn or None)
 
 
 def _fixed(networks: Sequence[ConfiguredNetwork], like: Tensor) -> dict[str, Tensor]:
@@ -200,7 +208,7 @@ def _untrained(network: ConfiguredNetwork) -> dict[str, Tensor]:
     return {n: t.detach().cpu() for n, t in (frozen | dict(network.model.named_buffers())).items()}
 
 
-def _possible(program: StackedEager, theta: Tensor) -> bool:
+def _possible(program: StackedEager | CapturedMembers, theta: Tensor) -> bool:
     """Whether torch can step the network so."""
     try:
         program.tried(theta)

@@ -25,7 +25,6 @@ from workbench.engine.members import Members
 from workbench.errors import BadInput, clean_text
 from workbench.models.fixed import fixed_tensors
 from workbench.models.start import first_theta
-from workbench.run.device import device_of, operations_a_step
 from workbench.run.experiment import Experiment, experiment_of
 from workbench.run.member_program import member_program
 from workbench.run.memory import enough_memory
@@ -77,8 +76,7 @@ def members_of(config: RunConfig, overrides: Sequence[Mapping[str, Any]]) -> Mem
     configs = member_configs(config, overrides)
     with enough_memory(configs[0]):
         datasets = _datasets(configs)
-        configs = _placed(configs, datasets[0])
-        first = experiment_of(configs[0], datasets[0])
+        first = experiment_of(configs[0], datasets[0], members=len(configs))
         networks = _networks(first, configs, datasets)
         starts = np.stack([first_theta(n.config.init, n.structure) for n in networks])
         theta = torch.from_numpy(starts).to(first.state.theta, copy=True)
@@ -106,23 +104,6 @@ def member_configs(
             _require_alike(found[0], member, k)
         found.append(member)
     return tuple(found)
-
-
-def _placed(configs: tuple[RunConfig, ...], dataset: Dataset) -> tuple[RunConfig, ...]:
-    """The configurations with the device that M members together are worth, where it is to be chosen."""
-    first = configs[0]
-    if first.device.kind != "auto" or not torch.cuda.is_available():
-        return configs
-    network = network_of(first, dataset)
-
-    def operations() -> float:
-        b = first.train.batch or dataset.n
-        inputs = torch.from_numpy(dataset.x[:2])
-        return operations_a_step(network.model, inputs, b, len(configs))
-
-    device, _ = device_of(first, operations)
-    chosen = first.device.model_copy(update={"kind": device.type})
-    return tuple(config.model_copy(update={"device": chosen}) for config in configs)
 
 
 def _set(values: dict[str, Any], key: str, value: object, member: int) -> None:
