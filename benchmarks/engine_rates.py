@@ -239,7 +239,8 @@ def run_rate(config: RunConfig, guess: float) -> float:
     with tempfile.TemporaryDirectory(prefix="workbench-benchmark-") as name:
         folder = Path(name)
         least = cpu_seconds(config, short, folder)
-        return (long - short) / max(cpu_seconds(config, long, folder) - least, 1e-9)
+        beyond = cpu_seconds(config, long, folder) - least
+    return (long - short) / beyond if beyond > 0 else float("nan")
 
 
 def show_runs(rounds: int, medians: dict[str, dict[str, float]]) -> None:
