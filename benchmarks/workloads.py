@@ -36,9 +36,10 @@ WORKLOADS: dict[str, dict[str, Any]] = {
 }
 
 
-def config_of(name: str) -> RunConfig:
-    """A workload as the workbench's configuration."""
-    return parse_config(WORKLOADS[name], name)
+def config_of(name: str, every: int = 10) -> RunConfig:
+    """A workload as the workbench's configuration, recorded every so many steps."""
+    table = WORKLOADS[name]
+    return parse_config({**table, "record": {**table["record"], "every": every}}, name)
 
 
 class Squared(nn.Module):
