@@ -6,7 +6,7 @@ from math import log
 
 from torch import Tensor
 
-from workbench.config.run import Engine
+from workbench.config.run import Engine, RunConfig
 from workbench.engine.batches import Minibatches
 from workbench.engine.program import StepProgram
 from workbench.engine.programs.eager import EagerProgram
@@ -43,10 +43,8 @@ def program_of(
     """
     config = network.config
     train, reduction = config.train, config.loss.reduction
-    batches = None
-    if 0 < train.batch < len(y):
-        batches = Minibatches(len(y), train.batch, config.init.seed, x.device)
-    rule = _rule(network, x, batches)
+    batches = batches_of(config, x)
+    rule = rule_of(network, x, batches)
     eager = EagerProgram(
         network.model, x, y, loss=network.loss, reduction=reduction, rule=rule, batches=batches
     )
@@ -73,7 +71,13 @@ def program_of(
     return FlowProgram(field, eager, rtol=train.rtol, log_risk=goal), ()
 
 
-def _rule(network: ConfiguredNetwork, x: Tensor, batches: Minibatches | None) -> StepRule:
+def batches_of(config: RunConfig, x: Tensor) -> Minibatches | None:
+    """The batches of the samples x (n, …), None: all of them at every step."""
+    size, n = config.train.batch, len(x)
+    return Minibatches(n, size, config.init.seed, x.device) if 0 < size < n else None
+
+
+def rule_of(network: ConfiguredNetwork, x: Tensor, batches: Minibatches | None) -> StepRule:
     """How far a step goes; a flow's rows are evaluated by a program with the constant rule."""
     train = network.config.train
     if train.rule == "normalized":
