@@ -112,9 +112,11 @@ def table_of(name: str) -> dict[str, Any]:
 WORKLOADS = ("W1", "W2", "W3", "W4", "W5", "CNN")
 
 
-def config_of(name: str, **device: str) -> RunConfig:
-    """A workload as the workbench's configuration, with keys of [device]."""
-    return configured(table_of(name), **device)
+def config_of(name: str, every: int = 0, **device: str) -> RunConfig:
+    """A workload as the workbench's configuration, recorded `every` so many steps, with keys of [device]."""
+    table = table_of(name)
+    record = {**table["record"], "every": every or table["record"]["every"]}
+    return configured({**table, "record": record}, **device)
 
 
 def configured(table: dict[str, Any], **device: str) -> RunConfig:
