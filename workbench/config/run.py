@@ -83,8 +83,9 @@ class DeviceConfig(Section):
         "auto",
         description="what takes the steps of a rule; eager: torch autograd, step by step; kernel: compiled "
         "code, for float64 on the CPU, networks of the workbench, and the rules constant, normalized, "
-        "loss-based and smoothness; auto: the kernel where there is one; rule 'flow' integrates the flow "
-        "with autograd's gradients, and the file's engine is then 'flow'",
+        "loss-based and smoothness; auto: the kernel where there is one; rule 'flow' has "
+        "integrators of its own: 'flow-two-layer' for two-layer networks, in closed form, and 'flow', with "
+        "autograd's gradients, for the rest, or for all where it is eager",
     )
     threads: Annotated[int, Field(ge=1, le=256)] = 1
 

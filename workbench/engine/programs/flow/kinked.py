@@ -113,8 +113,9 @@ class KinkedField(TwoLayerField):
         """See Field: pairs that have passed their kink are on its other side."""
         s, sides = self.before(theta), self.piece.sides
         passed = (sides * s < 0.0) & ~self._dust(theta, s)
-        self.passed = np.nonzero(passed)
-        if len(self.passed[0]):
+        owner, sample = np.nonzero(passed)
+        self.passed = (owner, sample)
+        if len(owner):
             self.piece = Piece(np.where(passed, -sides, sides), self.x, self.leak)
 
     def overdue(self, place: Place, end: Place, h: float, allowed: float) -> float:
@@ -168,7 +169,7 @@ class KinkedField(TwoLayerField):
         alpha = least_pull(rest, (a * toward[samples])[:, None] * self.x[samples], self.leak)
         # A kink that draws to itself no more is left as the others drive.
         sides[k, piece.sides[k] == 0] = np.where(self.x[piece.sides[k] == 0] @ rest > 0.0, 1, -1)
-        for i, gate in zip(samples, alpha, strict=True):
+        for i, gate in zip(samples.tolist(), alpha.tolist(), strict=True):
             if self.leak < gate < 1.0:
                 sides[k, i] = 0
             elif piece.sides[k, i] == 0:
@@ -200,13 +201,9 @@ class KinkedField(TwoLayerField):
     ) -> Float[np.ndarray, " m"]:
         """(1 − leak)|c|‖x_i‖, by which the slope of y jumps over a kink."""
         c = place.point[self.inputs + owner] * place.pairs.toward[sample]
-        return (
-            (1.0 - self.leak) * np.abs(c) * self.lengths[sample] / (place.along * self.divisor)
-        )
+        return (1.0 - self.leak) * np.abs(c) * self.lengths[sample] / (place.along * self.divisor)
 
-    def _part(
-        self, place: Place, s: Float[np.ndarray, "H n"], h: float, allowed: float
-    ) -> float:
+    def _part(self, place: Place, s: Float[np.ndarray, "H n"], h: float, allowed: float) -> float:
         """See overrun, of a step that ends at s."""
         sides = place.seen.piece.sides
         owner, sample = np.nonzero(sides * s < 0.0)

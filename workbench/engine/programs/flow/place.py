@@ -72,7 +72,12 @@ class Place:
 
 
 class Field(ABC):
-    """The flow of one risk in both charts; counts its `evaluations`. Labels y (n)."""
+    """The flow of one risk in both charts; counts its `evaluations`. Labels y (n).
+
+    `engine`: what a run's file says of steps along it.
+    """
+
+    engine = "flow"
 
     def __init__(
         self, y: Float[np.ndarray, " n"], *, loss: Loss, reduction: Reduction, order: float | None
@@ -153,6 +158,7 @@ class Field(ABC):
 
     def restore(self, theta: Float[np.ndarray, " P"], kept: Array | None) -> None:
         """Be on the piece that θ lies on; `kept` is what `kinks` gave there."""
+        del theta, kept
 
     def kinks(self, place: Place) -> Array | None:
         """What of the piece of a place θ itself does not say; None where there is nothing."""
@@ -171,6 +177,7 @@ class Field(ABC):
 
     def land(self, theta: Float[np.ndarray, " P"]) -> None:
         """Be on the piece that a step ending at θ has come to."""
+        del theta
 
     def overdue(self, place: Place, end: Place, h: float, allowed: float) -> float:
         """As `overrun`, for kinks that let go."""

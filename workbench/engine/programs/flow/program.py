@@ -71,7 +71,6 @@ class Memory:
 class FlowProgram:
     """Integrates dθ/dt = −∇𝓛(θ); rows are evaluated by the eager program on the network itself."""
 
-    name = "flow"
     series: tuple[str, ...] = ("time_log",)
 
     def __init__(
@@ -80,6 +79,7 @@ class FlowProgram:
         """`rtol`: local error, relative to ‖θ‖ (near) or to ‖u‖ = 1 (far). `log_risk`: log 𝓛 at which the
         run is finished, natural, with the run's reduction."""
         self.field, self.rows, self.x = field, rows, rows.x
+        self.name = field.engine
         self.rtol = rtol
         self.goal = None if log_risk is None else -log_risk - field.log_mean
 

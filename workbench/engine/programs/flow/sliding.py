@@ -1,17 +1,19 @@
 """The pieces on which a two-layer (leaky) ReLU network is smooth, and motion along the kinks between them.
 
 A pair (k, i) of a neuron and a sample has its kink where s = ⟨u_k, x_i⟩ = 0. Across it du_k/dt jumps by
-(1 − leak) c x_i, c = a_k ∂F/∂Φ_i. Where c > 0 the flow goes through. Where c < 0 both sides may drive towards the
-kink: then the flow slides along it (A. F. Filippov, Differential equations with discontinuous right-hand
-sides, 1988, §4), with the element of least norm of Clarke's subdifferential (LL20 §3.1 takes any flow
-of it): gates α ∈ [leak, 1] of the pairs that slide such that ⟨du_k, x_i⟩ = 0 for all of them, that is the
-rest of the pull on u_k projected off their x_i. On a piece, sides and slides given, the field is analytic.
+(1 − leak) c x_i, c = a_k ∂F/∂Φ_i. Where c > 0 the flow goes through. Where c < 0 both sides may drive
+towards the kink: then the flow slides along it (A. F. Filippov, Differential equations with discontinuous
+right-hand sides, 1988, §4), with the element of least norm of Clarke's subdifferential (LL20 §3.1 takes
+any flow of it): gates α ∈ [leak, 1] of the pairs that slide such that ⟨du_k, x_i⟩ = 0 for all of them,
+that is the rest of the pull on u_k projected off their x_i. On a piece, sides and slides given, the field
+is analytic.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import cached_property
+from itertools import pairwise
 
 import numpy as np
 from scipy.linalg import solve_triangular
@@ -66,7 +68,7 @@ class Piece:
         basis = np.zeros((len(owner), self.x.shape[1]))
         parts = []
         starts = [*np.flatnonzero(np.diff(owner, prepend=-1)), len(owner)]
-        for begin, end in zip(starts[:-1], starts[1:], strict=True):
+        for begin, end in pairwise(starts):
             place = slice(int(begin), int(end))
             q, r = np.linalg.qr(self.x[sample[place]].T)
             basis[place] = q.T

@@ -15,6 +15,8 @@ from workbench.losses.loss import Loss, Reduction
 class TwoLayerField(Field):
     """Flow of Φ(x) = Σ_k a_k φ(⟨u_k, x⟩), 2-homogeneous; θ begins with u (H, d). Inputs x (n, d), y (n)."""
 
+    engine = "flow-two-layer"
+
     def __init__(
         self,
         x: Float[np.ndarray, "n d"],
