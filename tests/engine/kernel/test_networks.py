@@ -319,3 +319,11 @@ def test_products_have_the_same_bits_whatever_threads_blas_has(name: str) -> Non
     assert np.array_equal(found[0][0], found[1][0])
     for a, b in zip(found[0][1], found[1][1], strict=True):
         assert np.array_equal(a, b)
+
+
+def test_a_large_convolutional_network_has_no_kernel() -> None:
+    """The patches of VGG's pictures would fill the memory; one without a dense end has none either."""
+    conv = Convolution(64, 3, 1)
+    for plan in ((conv, conv, Dense(1)), (conv, Pool())):
+        model = Convolutional((3, 32, 32), plan, "none")
+        assert kernel_of(model, structure_of(model, 3 * 32 * 32)) is None
