@@ -11,6 +11,7 @@ import torch
 from torch import Tensor, nn
 
 from workbench.engine.programs.kernel.choose import FAMILIES, kernel_of
+from workbench.models.convolutional import Biases, Convolution, Convolutional, Dense, Pool
 from workbench.models.deep_linear import DeepLinear
 from workbench.models.deep_relu import DeepRelu
 from workbench.models.diagonal import Diagonal
@@ -89,6 +90,25 @@ def _two_trainable(leak: float) -> Draw:
     return draw
 
 
+def _pictures(biases: Biases) -> Draw:
+    def draw(rng: np.random.Generator) -> tuple[nn.Module, int]:
+        image = (int(rng.integers(1, 3)), int(rng.integers(3, 8)), int(rng.integers(3, 8)))
+        kernel = int(rng.integers(1, 4))
+        parts = (
+            Convolution(int(rng.integers(1, 6)), kernel, int(rng.integers(0, 3))),
+            Pool(),
+            Convolution(int(rng.integers(1, 6)), 3, 1),
+            Pool(),
+            Dense(int(rng.integers(1, 9))),
+            Dense(int(rng.integers(1, 4))),
+        )
+        left_out = int(rng.integers(0, 4))
+        plan = tuple(part for k, part in enumerate(parts) if k != left_out)
+        return Convolutional(image, plan, biases), image[0] * image[1] * image[2]
+
+    return draw
+
+
 def _squared(leak: float, d: int | None = None, width: int | None = None) -> Draw:
     def draw(rng: np.random.Generator) -> tuple[nn.Module, int]:
         inputs, neurons = (int(v) for v in rng.integers(1, 14, size=2))
@@ -132,6 +152,9 @@ NETWORKS: dict[str, Draw] = {
     "shared patches": _shared_patches("linear"),
     "shared patches relu": _shared_patches("relu"),
     "skip linear": _skip_linear,
+    "pictures": _pictures("none"),
+    "pictures, one bias": _pictures("first"),
+    "pictures, biases": _pictures("all"),
     "two trainable relu": _two_trainable(0.0),
     "two trainable leaky": _two_trainable(0.25),
 }
