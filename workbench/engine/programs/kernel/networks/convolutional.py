@@ -16,6 +16,7 @@ import numpy as np
 from torch import nn
 
 from workbench.arrays import Array
+from workbench.engine.programs.kernel.blas import in_one_thread
 from workbench.engine.programs.kernel.compiled import BACKWARD, FORWARD, compiled, part
 from workbench.engine.programs.kernel.network import NetworkKernel
 from workbench.engine.programs.kernel.networks.activation import activate, gate
@@ -258,6 +259,8 @@ def kernel(model: nn.Module, structure: Structure) -> NetworkKernel | None:
     room += 2 * most
     if room > MOST_NUMBERS:
         return None
+
+    in_one_thread()
 
     def shape(b: int) -> Array:
         return np.concatenate([[b, len(stages)], np.ravel(stages), biased]).astype(np.int64)
