@@ -10,6 +10,7 @@ gate would leave [leak, 1].
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 
@@ -28,12 +29,23 @@ PART = 0.5
 
 @dataclass(frozen=True, eq=False)
 class Seen:
-    """Of an evaluation: s, σ(s), the piece, and what its kinks held of du/dt (see Piece.project)."""
+    """Of an evaluation: s, σ(s), the piece, what its kinks held of du/dt (see Piece.project), a, and
+    `toward`, ∂F/∂Φ."""
 
     s: Float[np.ndarray, "H n"]
     hidden: Float[np.ndarray, "H n"]
     piece: Piece
     held: Float[np.ndarray, " m"]
+    a: Float[np.ndarray, " H"]
+    toward: Float[np.ndarray, " n"]
+
+    @cached_property
+    def gates(self) -> Float[np.ndarray, " m"]:
+        """α of the pairs that slide."""
+        owner, sample = self.piece.slides
+        force = self.piece.forces(self.held)
+        with np.errstate(divide="ignore", invalid="ignore"):
+            return force / (self.a[owner] * self.toward[sample])
 
 
 class KinkedField(TwoLayerField):
@@ -63,7 +75,8 @@ class KinkedField(TwoLayerField):
         u = ((piece.gates * pairs.toward) @ self.x) * a[:, None]
         held = piece.project(u)
         pull = np.concatenate([u.ravel(), hidden @ pairs.toward])
-        return Pull(pairs, outputs * pairs.cotangent, pull, Seen(s, hidden, piece, held))
+        seen = Seen(s, hidden, piece, held, a, pairs.toward)
+        return Pull(pairs, outputs * pairs.cotangent, pull, seen)
 
     def rows(self, place: Place, chosen: Int[np.ndarray, " k"]) -> NeuronRows:
         """See TwoLayerField."""
@@ -123,7 +136,7 @@ class KinkedField(TwoLayerField):
         owner, sample = place.seen.piece.slides
         if not len(owner):
             return 1.0
-        first, last = self._gates(place), self._gates(end)
+        first, last = place.seen.gates, end.seen.gates
         beyond = np.maximum(last - 1.0, self.leak - last)
         late = np.flatnonzero(beyond > 0.0)
         if not len(late):
@@ -143,7 +156,7 @@ class KinkedField(TwoLayerField):
         neurons = set(candidates)
         owner, _ = piece.slides
         if len(owner):
-            gates = self._gates(place)
+            gates = place.seen.gates
             neurons |= set(owner[~((gates >= self.leak) & (gates <= 1.0))].tolist())
         moved = False
         for k in sorted(neurons):
@@ -187,14 +200,6 @@ class KinkedField(TwoLayerField):
         for e in np.flatnonzero(concave & (sides * speed < 0.0)):
             found.setdefault(int(owner[e]), []).append(int(sample[e]))
         return found
-
-    def _gates(self, place: Place) -> Float[np.ndarray, " m"]:
-        """α of the pairs that slide."""
-        seen = place.seen
-        owner, sample = seen.piece.slides
-        force = seen.piece.forces(seen.held)
-        with np.errstate(divide="ignore", invalid="ignore"):
-            return force / (place.point[self.inputs + owner] * place.pairs.toward[sample])
 
     def _jumps(
         self, place: Place, owner: Int[np.ndarray, " m"], sample: Int[np.ndarray, " m"]

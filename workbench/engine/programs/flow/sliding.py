@@ -16,7 +16,6 @@ from functools import cached_property
 from itertools import pairwise
 
 import numpy as np
-from scipy.linalg import solve_triangular
 
 from workbench.arrays import Array, Float, Int
 
@@ -52,7 +51,7 @@ class Piece:
 
     @cached_property
     def parts(self) -> list[tuple[slice, Float[np.ndarray, "a a"]]]:
-        """Of every neuron that slides: where its pairs are among all that do, and R, xᵀ = QR."""
+        """Of every neuron that slides: where its pairs are among all that do, and R⁻¹, xᵀ = QR."""
         return self._factors[1]
 
     @cached_property
@@ -72,7 +71,7 @@ class Piece:
             place = slice(int(begin), int(end))
             q, r = np.linalg.qr(self.x[sample[place]].T)
             basis[place] = q.T
-            parts.append((place, r))
+            parts.append((place, np.linalg.inv(r)))
         return basis, parts
 
     def project(self, u: Float[np.ndarray, "H d"]) -> Float[np.ndarray, " m"]:
@@ -87,8 +86,8 @@ class Piece:
     def forces(self, held: Float[np.ndarray, " m"]) -> Float[np.ndarray, " m"]:
         """cα of the pairs that slide, where `held` was taken off the pull of the others."""
         found = np.zeros(len(held))
-        for place, r in self.parts:
-            found[place] = -solve_triangular(r, held[place], check_finite=False)
+        for place, inverse in self.parts:
+            found[place] = -(inverse @ held[place])
         return found
 
     def leaves_way(self, samples: Int[np.ndarray, " a"]) -> bool:
