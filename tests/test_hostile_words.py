@@ -12,7 +12,7 @@ from data.mutate import tried
 from workbench.config.toml import override, parse_config, parse_toml, read_toml
 from workbench.data.load import load_dataset
 from workbench.errors import BadInput, StorageError, WorkbenchError
-from workbench.run.experiment import experiment_of, evaluated_start
+from workbench.run.experiment import evaluated_start, experiment_of
 
 BASE = {"data": {"kind": "kh24-circle"}, "model": {"kind": "squared-relu"}}
 

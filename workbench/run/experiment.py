@@ -193,7 +193,7 @@ def require_built(experiment: Experiment, config: RunConfig) -> None:
 
 
 def evaluated_start(experiment: Experiment) -> Rows:
-    """The state that the run starts from, evaluated over all samples: the one pass that its first record needs.
+    """The state that the run starts from, evaluated over all samples: the pass that its first record needs.
 
     Raises:
         BadInput: outputs are not finite there, and no step would mend that.
