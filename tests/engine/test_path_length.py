@@ -140,11 +140,11 @@ def test_how_steps_are_grouped_changes_no_bit(size):
         trail.begin(states[0])
         for k in range(1, 40):
             if trail.full:
-                length = trail.added_to(length)
+                length = float(trail.added_to(length))
             trail.add(states[k])
             if k % group == 0:
-                length = trail.added_to(length)
-        lengths.append(trail.added_to(length))
+                length = float(trail.added_to(length))
+        lengths.append(float(trail.added_to(length)))
     assert len(set(lengths)) == 1
     assert lengths[0] > 0.25 or size == 1
 

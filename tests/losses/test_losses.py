@@ -228,3 +228,32 @@ def test_convexity_is_what_the_losses_say():
         weight = np.concatenate([loss.weight(q[i : i + 1], 0.0) for i in range(len(q))])
         bend = loss.bend(q, weight, 0.0) - (weight**2 if loss.joined else height)
         assert loss.convex == bool((bend >= -1e-12).all())
+
+
+@pytest.mark.parametrize("scale", [1e-9, 0.4, 3.0, 40.0, 1e4])
+@pytest.mark.parametrize("name", LOSSES)
+def test_the_risk_of_a_tensor_is_that_of_an_array(name, scale):
+    loss = loss_of(name)
+    rng = np.random.default_rng(3)
+    classes = loss.labels == "classes"
+    outputs = scale * rng.normal(size=(11, 3) if classes else 11)
+    y = rng.integers(0, 3, 11).astype(float) if classes else np.sign(rng.normal(size=11))
+    given = torch.from_numpy(outputs), torch.from_numpy(y)
+    losses = loss.log_losses(outputs[None], y)[0]
+    assert np.allclose(loss.log_losses_tensor(*given).numpy(), losses, rtol=1e-13, atol=1e-15)
+    wanted = loss.log_risk(outputs[None], y, "sum")[0]
+    assert float(loss.log_risk_tensor(*given)) == pytest.approx(wanted, rel=1e-13, abs=1e-15)
+
+
+@pytest.mark.parametrize("name", BINARY)
+def test_the_tensor_s_risk_sees_what_is_no_number(name):
+    loss = loss_of(name)
+    y = torch.ones(3, dtype=torch.float64)
+    for worst, wanted in ((np.nan, np.nan), (np.inf, None), (-np.inf, np.inf)):
+        outputs = torch.tensor([1.0, worst, 2.0], dtype=torch.float64)
+        slow = loss.log_risk(outputs.numpy()[None], y.numpy(), "sum")[0]
+        found = float(loss.log_risk_tensor(outputs, y))
+        assert np.array_equal(found, slow, equal_nan=True) or found == pytest.approx(slow)
+        assert wanted is None or np.array_equal(found, wanted, equal_nan=True)
+    everywhere = torch.full((3,), np.inf, dtype=torch.float64)
+    assert float(loss.log_risk_tensor(everywhere, y)) == -np.inf

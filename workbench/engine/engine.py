@@ -58,6 +58,8 @@ from workbench.protocol.events import (
 from workbench.protocol.status import RunStatus
 
 BUFFER_BYTES = 32 * 2**20
+BUFFER_RECORDS = 8192
+"""Most records of a chunk: keeping as many takes less than a pause may."""
 SNAPSHOT_SECONDS = 0.1
 SNAPSHOT_SHARE = 0.02
 """Of a run's time, what evaluating states between two records may take: with many samples that becomes rare,
@@ -95,7 +97,7 @@ class Engine:
         self.program, self.state, self.panel, self.plan = program, state, panel, plan
         self.recorder, self.viewers = recorder, tuple(viewers)
         numbers = 2 * state.theta.numel() + int(np.prod(output_shape)) + 2
-        capacity = int(np.clip(BUFFER_BYTES // (8 * numbers), 1, 512))
+        capacity = int(np.clip(BUFFER_BYTES // (8 * numbers), 1, BUFFER_RECORDS))
         self.buffer = RowBuffer(capacity, state.theta, output_shape)
         self.spare = RowBuffer(1, state.theta, output_shape)
         self.commands: queue.SimpleQueue[Command] = queue.SimpleQueue()
@@ -263,8 +265,8 @@ class Engine:
         taken = self.program.run_chunk(
             state, start, records, every, self.buffer if recorded else None, self.stop_flag
         )
-        self.pace.took(taken, time.perf_counter() - began)
         reason = self._keep(self.buffer.take()) if recorded else None
+        self.pace.took(taken, time.perf_counter() - began)
         if self.ended:
             return
         self._tell_notes()

@@ -2,18 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 
 import numpy as np
 import torch
 from torch import Tensor
 
-from workbench.arrays import Array, Float, Int
+from workbench.arrays import Array, Bool, Float, Int
+from workbench.engine.members import Members
+from workbench.engine.program import RowBuffer
 from workbench.measures.rows import Rows
 
 PARTS = ("theta", "outputs", "gradient")
 """What a row may leave out: with 10,000 members each takes as much room as all of their weights."""
+
+ROW_ARRAYS = ("step", "time", "time_log", "path_length", "rate_log", "gradient_log_scale")
 
 
 @dataclass(frozen=True, eq=False)
@@ -62,7 +66,7 @@ class MemberBuffer:
             for name, shape in shapes.items()
         }
         self.theta, self.outputs, self.gradient = (room[name] for name in PARTS)
-        self._shapes = shapes
+        self.shapes = shapes
         self.gradient_log_scale = theta.new_empty(count, capacity)
         self.step = np.zeros((count, capacity), dtype=np.int64)
         self.time = np.zeros((count, capacity))
@@ -70,6 +74,39 @@ class MemberBuffer:
         self.path_length = np.zeros((count, capacity))
         self.rate_log = np.zeros((count, capacity))
         self.written = np.zeros(count, dtype=np.int64)
+
+    def of(self, member: int) -> RowBuffer:
+        """The rows of one member as the buffer of a single run, whose next row is the first free one here.
+
+        What is left out here has room of its own there, to be written and forgotten.
+        """
+        return _OneMember(self, member)
+
+    def write(
+        self,
+        members: Members,
+        which: Bool[np.ndarray, " M"],
+        parts: Mapping[str, Tensor],
+        log_scale: Tensor,
+    ) -> None:
+        """The next row of those members, from `PARTS` (M, …) and the gradient's log scale (M)."""
+        chosen = np.flatnonzero(which)
+        row = self.written[chosen]
+        place = (
+            torch.from_numpy(chosen).to(log_scale.device),
+            torch.from_numpy(row).to(log_scale.device),
+        )
+        for name, values in parts.items():
+            held = getattr(self, name)
+            if held is not None:
+                held[place] = values[place[0]]
+        self.gradient_log_scale[place] = log_scale[place[0]]
+        path = members.travelled()
+        self.step[chosen, row] = [members.at(int(k)) for k in chosen]
+        self.path_length[chosen, row] = path[chosen]
+        for name in ("time", "time_log", "rate_log"):
+            getattr(self, name)[chosen, row] = getattr(members, name)[chosen]
+        self.written[chosen] += 1
 
     def take(self) -> MemberRows:
         """The rows written so far as float64 arrays of their own, and the buffer empty again.
@@ -87,7 +124,7 @@ class MemberBuffer:
 
         parts = {
             name: self._part(getattr(self, name), shape, member, record)
-            for name, shape in self._shapes.items()
+            for name, shape in self.shapes.items()
         }
         scale = placed(_host(self.gradient_log_scale[:, :records]))
         known = {"time_log": placed(self.time_log), "learning_rate_log": placed(self.rate_log)}
@@ -114,6 +151,22 @@ class MemberBuffer:
             return np.broadcast_to(np.array(np.nan), (len(member), *shape))
         place = torch.from_numpy(member * self.capacity + record).to(held.device)
         return _host(held.flatten(0, 1)[place])
+
+
+class _OneMember(RowBuffer):
+    """A single run's buffer whose rows lie in those of many members."""
+
+    def __init__(self, all_of: MemberBuffer, member: int) -> None:
+        super().__init__(0, all_of.gradient_log_scale[:0, 0], all_of.output_shape)
+        self.capacity = all_of.capacity
+        self.count = int(all_of.written[member])
+        for name in ROW_ARRAYS:
+            setattr(self, name, getattr(all_of, name)[member])
+        for name, shape in all_of.shapes.items():
+            held = getattr(all_of, name)
+            like = all_of.gradient_log_scale
+            rows = like.new_empty(self.capacity, *shape) if held is None else held[member]
+            setattr(self, name, rows)
 
 
 def _host(tensor: Tensor) -> Array:

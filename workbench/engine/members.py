@@ -1,4 +1,4 @@
-"""M copies of one network, stepped at once: their state, and the interface of what steps them.
+"""What M copies of one network are that are stepped at once.
 
 Member k is a run of its own, with its own start, rate, seeds and samples; it shares the absolute step with
 the others. One that diverges, stalls or reaches its goal *rests*: it is stepped no more and its state stays
@@ -9,16 +9,14 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Protocol
 
 import numpy as np
 import torch
 from torch import Tensor
 
 from workbench.arrays import Array, Bool, Float, Int
-from workbench.engine.member_rows import MemberBuffer
-from workbench.engine.program import StopFlag
-from workbench.engine.state import MEMORY, EngineState
+from workbench.engine.state import LARGEST_LOG, MEMORY, EngineState
+from workbench.engine.trail import Trail
 from workbench.protocol.events import Ending
 from workbench.protocol.status import RunStatus
 
@@ -53,6 +51,7 @@ class Members:
         self.path_length: Float[np.ndarray, " M"] = np.zeros(count)
         self.rest_step: Int[np.ndarray, " M"] = np.full(count, -1, dtype=np.int64)
         self.ending: Int[np.ndarray, " M"] = np.zeros(count, dtype=np.int64)
+        self._trail = Trail(self.theta)
 
     @property
     def count(self) -> int:
@@ -77,6 +76,43 @@ class Members:
         """A member's run has ended at a step; its θ and what is known of it are those of that step."""
         self.rest_step[member] = step
         self.ending[member] = ENDINGS.index(ending)
+
+    def set_out(self) -> None:
+        """A chunk of all members at once begins: the next step leads on from the present θ."""
+        self._trail.begin(self.theta)
+
+    def arrive(self) -> None:
+        """A step of all who go on has led to the present θ."""
+        if self._trail.full:
+            self.travelled()
+        self._trail.add(self.theta)
+
+    def travelled(self) -> Float[np.ndarray, " M"]:
+        """The paths' lengths up to the present θ; that of a member at rest stays what it was."""
+        found = self._trail.added_to(self.path_length)
+        self.path_length = np.where(self.going, found, self.path_length)
+        return self.path_length
+
+    def go_back(self, which: Bool[np.ndarray, " M"], path_length: Float[np.ndarray, " M"]) -> None:
+        """Those members' steps since their paths were that long are undone, their θ are put back already."""
+        self.path_length = np.where(which, path_length, self.path_length)
+        self._trail.begin(self.theta)
+
+    def add_time(self, log_amount: Float[np.ndarray, " M"]) -> None:
+        """Let e^{log_amount} of the flow's time pass for all who go on, in logarithms."""
+        with np.errstate(divide="ignore"):
+            first = (self.time_log == -np.inf) & (self.time > 0.0) & (self.time < np.inf)
+            begun = np.where(first, np.log(self.time), self.time_log)
+        self.set_time_log(np.logaddexp(begun, log_amount), self.going)
+
+    def set_time_log(
+        self, time_log: Float[np.ndarray, " M"], which: Bool[np.ndarray, " M"]
+    ) -> None:
+        """Set the time of some members by its logarithm."""
+        self.time_log = np.where(which, time_log, self.time_log)
+        with np.errstate(over="ignore"):
+            time = np.where(time_log < LARGEST_LOG, np.exp(time_log), np.inf)
+        self.time = np.where(which, time, self.time)
 
     def state(self, member: int) -> EngineState:
         """A member as the state of a single run; its θ is a view of the row here, the rest is copied."""
@@ -141,37 +177,3 @@ class Members:
             for name, array in arrays.items()
             if name.startswith(MEMORY)
         }
-
-
-class MemberProgram(Protocol):
-    """A way to take steps of all members; how they were cut into chunks changes no bit of any of them."""
-
-    name: str
-    count: int
-
-    @property
-    def series(self) -> tuple[str, ...]:
-        """The series that their step rule records besides those of every run."""
-        ...
-
-    def run_chunk(
-        self,
-        members: Members,
-        step0: int,
-        records: int,
-        every: int,
-        buffer: MemberBuffer | None,
-        stop_flag: StopFlag,
-    ) -> int:
-        """Take records × every steps from step0 and write a row of each member after each `every`; return
-        the steps taken, the same of all who go on.
-
-        Members that rest are left alone and have no row. One that its own rule ends is put to rest at that
-        step, with the row that was due there. A raised stop flag ends the chunk early, all members at one
-        step; without a buffer no row is written.
-        """
-        ...
-
-    def evaluate(self, members: Members, buffer: MemberBuffer) -> None:
-        """Write a row of every member as it is, those at rest too, without stepping."""
-        ...

@@ -6,16 +6,23 @@ import time
 
 CHUNK_SECONDS = 0.06
 WINDOW_SECONDS = 3.0
+FIRST_STEPS = 8
+GROWTH = 16
+"""Times the last chunk that the next may be: a glitch of the clock makes no endless one."""
 
 
 class Pace:
-    """Aims at chunks of 60 ms: long enough to cost nothing, short enough to feel live.
+    """Aims at chunks of 60 ms, keeping their records included: long enough to cost nothing, short enough to
+    feel live.
 
-    The size never changes a result, only when it is seen.
+    A chunk that went faster than those before is believed at once: short ones are slow a step, and a
+    first one may have waited for a compiler. One that went slower is believed in part. The size
+    never changes a result, only when it is seen.
     """
 
     def __init__(self) -> None:
         self._seconds_a_step = 0.0
+        self._last = 0
         self._marks: list[tuple[float, int]] = []
         self._steps = 0
 
@@ -31,18 +38,20 @@ class Pace:
         if not self._marks:
             self._marks.append((now - seconds, self._steps))
         self._steps += steps
+        self._last = steps
         self._marks.append((now, self._steps))
         while len(self._marks) > 2 and self._marks[0][0] < now - WINDOW_SECONDS:
             self._marks.pop(0)
         each = seconds / steps
         old = self._seconds_a_step
-        self._seconds_a_step = each if old == 0.0 else 0.7 * old + 0.3 * each
+        self._seconds_a_step = each if each < old or old == 0.0 else 0.7 * old + 0.3 * each
 
     def chunk_steps(self, most: int) -> int:
         """Steps of the next chunk, at least one, at most `most`."""
         if self._seconds_a_step == 0.0:
-            return max(1, min(most, 8))
-        return max(1, min(most, int(CHUNK_SECONDS / self._seconds_a_step)))
+            return max(1, min(most, FIRST_STEPS))
+        wanted = min(int(CHUNK_SECONDS / self._seconds_a_step), GROWTH * self._last)
+        return max(1, min(most, wanted))
 
     @property
     def steps_per_second(self) -> float:

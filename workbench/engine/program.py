@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from typing import Protocol
 
 import numpy as np
@@ -10,7 +11,7 @@ from torch import Tensor
 
 from workbench.arrays import Array
 from workbench.engine.state import EngineState
-from workbench.measures.rows import Rows
+from workbench.measures.rows import MemoryColumns, Rows
 from workbench.protocol.events import Ending
 
 
@@ -24,7 +25,11 @@ class StopFlag:
 
 
 class RowBuffer:
-    """Preallocated room for `capacity` records on the device of θ."""
+    """Preallocated room for `capacity` records on the device of θ.
+
+    A program writes a row with `note`, or many into the arrays themselves: then it sets `count`, and what its
+    rule remembers of them by `remember`.
+    """
 
     def __init__(self, capacity: int, theta: Tensor, output_shape: tuple[int, ...]) -> None:
         self.capacity = capacity
@@ -38,12 +43,12 @@ class RowBuffer:
         self.time_log = np.zeros(capacity)
         self.path_length = np.zeros(capacity)
         self.rate_log = np.zeros(capacity)
-        self.memory: list[dict[str, Array]] = []
+        self._memory: list[dict[str, Array]] = []
+        self._columns: Mapping[str, Array] = {}
 
     def take(self) -> Rows:
         """The records written so far as float64 arrays of their own, and the buffer empty again."""
         count, self.count = self.count, 0
-        memory, self.memory = self.memory, []
         arrays = [
             part[:count].to(device="cpu", dtype=torch.float64, copy=True).numpy()
             for part in (self.theta, self.outputs, self.gradient, self.gradient_log_scale)
@@ -55,7 +60,13 @@ class RowBuffer:
         }
         step, time = self.step[:count].copy(), self.time[:count].copy()
         path = self.path_length[:count].copy()
+        memory: Sequence[Mapping[str, Array]] = self._memory or MemoryColumns(self._columns, count)
+        self._memory, self._columns = [], {}
         return Rows(step, time, path, theta, outputs, gradient, scale, known, memory)
+
+    def remember(self, arrays: Mapping[str, Array]) -> None:
+        """What the step rule remembers at every row that was written at once, (count, …) each."""
+        self._columns = {name: np.array(array) for name, array in arrays.items()}
 
     def note(self, state: EngineState) -> int:
         """Write what the state says of itself into the next row; the row's index, counted from now on."""
@@ -65,7 +76,7 @@ class RowBuffer:
         self.path_length[row] = state.travelled()
         self.theta[row] = state.theta
         # Rules replace their arrays and never write into them, so that rows may share them.
-        self.memory.append(dict(state.memory))
+        self._memory.append(dict(state.memory))
         self.count = row + 1
         return row
 

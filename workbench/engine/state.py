@@ -73,7 +73,7 @@ class EngineState:
 
     def travelled(self) -> float:
         """The path's length up to the present θ."""
-        self.path_length = self._trail.added_to(self.path_length)
+        self.path_length = float(self._trail.added_to(self.path_length))
         return self.path_length
 
     def go_back(self, path_length: float) -> None:

@@ -10,6 +10,7 @@ from __future__ import annotations
 import numpy as np
 from torch import Tensor
 
+from workbench.arrays import Array, Float
 from workbench.measures.directions import chords
 
 ROOM_NUMBERS = 1 << 17
@@ -18,12 +19,16 @@ ROOM_STEPS = 128
 
 
 class Trail:
-    """The states since the last one whose distance has been added, the last such one first."""
+    """The states since the last one whose distance has been added, the last such one first.
+
+    A state is θ (P), or that of M members (M, P), and a length is one number, or (M).
+    """
 
     def __init__(self, theta: Tensor) -> None:
-        steps = int(np.clip(ROOM_NUMBERS // max(1, theta.numel()), 1, ROOM_STEPS))
-        self._states = theta.new_empty(steps + 1, theta.numel())
-        self._rows = tuple(self._states)
+        self._steps = int(np.clip(ROOM_NUMBERS // max(1, theta.numel()), 1, ROOM_STEPS))
+        # Whoever only holds a state, as of one member of many, needs no room.
+        self._states = theta.new_empty(0, *theta.shape)
+        self._rows: tuple[Tensor, ...] = ()
         self._count = 0
 
     @property
@@ -33,6 +38,9 @@ class Trail:
 
     def begin(self, theta: Tensor) -> None:
         """Forget what waits: the trail goes on from here."""
+        if not self._rows:
+            self._states = theta.new_empty(self._steps + 1, *theta.shape)
+            self._rows = tuple(self._states)
         self._count = 0
         self.add(theta)
 
@@ -41,13 +49,14 @@ class Trail:
         self._rows[self._count].copy_(theta)
         self._count += 1
 
-    def added_to(self, length: float) -> float:
+    def added_to(self, length: float | Float[np.ndarray, " M"]) -> Float[np.ndarray, "..."]:
         """The length with every waiting step added, one after the other: how they were grouped changes no
         bit. The last state remains."""
+        begin = np.asarray(length)
         if self._count < 2:
-            return length
+            return begin
         states = self._states[: self._count].cpu().double().numpy()
-        total = np.cumsum(np.concatenate([[length], chords(states)]))[-1]
+        total: Array = np.cumsum(np.concatenate([begin[None], chords(states)]), axis=0)[-1]
         self._rows[0].copy_(self._rows[self._count - 1])
         self._count = 1
-        return float(total)
+        return np.asarray(total)

@@ -43,11 +43,19 @@ class BinaryLoss(MarginLoss):
     ) -> Float[np.ndarray, " n"]:
         """ℓ''(q)/𝓛 where weight = −ℓ'(q)/𝓛 and 𝓛 = e^{−height}; without its part 𝓛 weight² if `joined`."""
 
+    @abstractmethod
+    def log_loss_tensor(self, q: Tensor) -> Tensor:
+        """log ℓ(q), in operations that stay on their device."""
+
     def log_losses(
         self, outputs: Float[np.ndarray, "T n"], y: Float[np.ndarray, " n"]
     ) -> Float[np.ndarray, "T n"]:
         """log ℓ(y_iΦ_i)."""
         return self.log_loss(y * outputs)
+
+    def log_losses_tensor(self, outputs: Tensor, y: Tensor) -> Tensor:
+        """log ℓ(y_iΦ_i)."""
+        return self.log_loss_tensor(y * outputs)
 
     def residual(
         self, outputs: Float[np.ndarray, " n"], y: Float[np.ndarray, " n"]

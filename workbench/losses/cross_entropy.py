@@ -69,6 +69,13 @@ class CrossEntropy(MarginLoss):
         weights = (log_size - top).exp()
         return weights.scatter(1, label, -weights.sum(dim=1, keepdim=True)), top
 
+    def log_losses_tensor(self, outputs: Tensor, y: Tensor) -> Tensor:
+        """log ln(1 + e^{−q})."""
+        label = y.long()[:, None]
+        difference = outputs - outputs.gather(1, label)
+        against = difference.scatter(1, label, float("-inf")).logsumexp(dim=1)
+        return softplus.log_softplus_tensor(-against)
+
     def risk(self, outputs: Tensor, y: Tensor) -> Tensor:
         """Σ −log softmax_y."""
         from torch.nn.functional import cross_entropy

@@ -61,6 +61,10 @@ class Exponential(BinaryLoss):
         """−y e^{−q}, scaled by the largest."""
         return signed_weights(-y * outputs, y)
 
+    def log_loss_tensor(self, q: Tensor) -> Tensor:
+        """−q."""
+        return -q
+
     def risk(self, outputs: Tensor, y: Tensor) -> Tensor:
         """Σ e^{−yΦ}."""
         return (-y * outputs).exp().sum()

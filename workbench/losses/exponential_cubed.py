@@ -65,6 +65,10 @@ class ExponentialCubed(BinaryLoss):
         weights, top = signed_weights(-(q * q * q), y)
         return 3.0 * q * q * weights, top
 
+    def log_loss_tensor(self, q: Tensor) -> Tensor:
+        """−q³."""
+        return -(q * q * q)
+
     def risk(self, outputs: Tensor, y: Tensor) -> Tensor:
         """Σ e^{−q³}."""
         q = y * outputs

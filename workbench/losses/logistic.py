@@ -64,6 +64,10 @@ class Logistic(BinaryLoss):
 
         return signed_weights(logsigmoid(-y * outputs), y)
 
+    def log_loss_tensor(self, q: Tensor) -> Tensor:
+        """log ln(1 + e^{−q})."""
+        return softplus.log_softplus_tensor(q)
+
     def risk(self, outputs: Tensor, y: Tensor) -> Tensor:
         """Σ ln(1 + e^{−yΦ})."""
         from torch.nn.functional import softplus as plus

@@ -70,6 +70,10 @@ class LogisticCubed(BinaryLoss):
         weights, top = signed_weights(logsigmoid(-(q * q * q)), y)
         return 3.0 * q * q * weights, top
 
+    def log_loss_tensor(self, q: Tensor) -> Tensor:
+        """log ln(1 + e^{−q³})."""
+        return softplus.log_softplus_tensor(q * q * q)
+
     def risk(self, outputs: Tensor, y: Tensor) -> Tensor:
         """Σ ln(1 + e^{−q³})."""
         from torch.nn.functional import softplus as plus

@@ -87,6 +87,15 @@ class Loss(ABC):
         """
 
     @abstractmethod
+    def log_losses_tensor(self, outputs: Tensor, y: Tensor) -> Tensor:
+        """log ℓ of every sample (n), natural, of outputs (n) or (n, C), in operations that stay on their
+        device."""
+
+    def log_risk_tensor(self, outputs: Tensor, y: Tensor) -> Tensor:
+        """log of the summed risk, natural, as a tensor of one number, which stays on its device."""
+        return self.log_losses_tensor(outputs, y).logsumexp(dim=0)
+
+    @abstractmethod
     def risk(self, outputs: Tensor, y: Tensor) -> Tensor:
         """The summed risk as a number that can be differentiated twice."""
 

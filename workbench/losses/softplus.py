@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 from math import exp
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from workbench.arrays import Float
+
+if TYPE_CHECKING:
+    from torch import Tensor
 
 LOG_AT_ZERO = float(np.log(np.log(2.0)))
 """log ln(1 + e^0)."""
@@ -22,6 +26,15 @@ def log_softplus(q: Float[np.ndarray, "..."]) -> Float[np.ndarray, "..."]:
         small = np.exp(-np.abs(q))
         near = np.log(np.where(q > 0, np.log1p(small), np.log1p(small) - np.minimum(q, 0.0)))
         return np.where(q > 30.0, -q - small / 2.0, near)
+
+
+def log_softplus_tensor(q: Tensor) -> Tensor:
+    """The same of a tensor, on its device."""
+    import torch
+
+    small = (-q.abs()).exp()
+    near = (small.log1p() - q.clamp(max=0.0)).log()
+    return torch.where(q > 30.0, -q - small / 2.0, near)
 
 
 def inverse(log_value: Float[np.ndarray, "..."]) -> Float[np.ndarray, "..."]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from math import log
 from typing import TYPE_CHECKING, ClassVar
 
 import numpy as np
@@ -47,6 +48,10 @@ class Square(Loss):
     def cotangent(self, outputs: Tensor, y: Tensor) -> tuple[Tensor, Tensor | None]:
         """Φ − y; its scale is one (None)."""
         return outputs - y, None
+
+    def log_losses_tensor(self, outputs: Tensor, y: Tensor) -> Tensor:
+        """2 log|Φ − y| − log 2."""
+        return 2.0 * (outputs - y).abs().log() - log(2.0)
 
     def risk(self, outputs: Tensor, y: Tensor) -> Tensor:
         """Σ ½(Φ − y)²."""

@@ -10,6 +10,7 @@ import numpy as np
 
 from workbench.arrays import Array, Float, Int
 from workbench.losses.loss import Loss, Reduction
+from workbench.measures.directions import divided
 from workbench.measures.layers import LayerMeasures
 from workbench.measures.margins import margin_normalized, sample_margins
 from workbench.measures.norms import layer_norms
@@ -24,6 +25,8 @@ WIDE_NEURONS = 4_096
 WIDE_DIRECTIONS = 256
 WIDE_DIRECTION_NUMBERS = 16_384
 WIDE_THETA = 4_096
+BLOCK_BYTES = 2 * 2**20
+"""Of the rows that are measured at once: what measures make of them stays in the processor's cache."""
 
 
 @dataclass(frozen=True)
@@ -133,6 +136,14 @@ class Panel:
 
     def compute(self, rows: Rows) -> dict[str, Array]:
         """Every series at every record of `rows`, (T, …) each."""
+        count = max(1, BLOCK_BYTES // rows.bytes_a_record)
+        if len(rows) <= count:
+            return self._measured(rows)
+        starts = range(0, len(rows), count)
+        parts = [self._measured(rows.part(start, start + count)) for start in starts]
+        return {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}
+
+    def _measured(self, rows: Rows) -> dict[str, Array]:
         records = Records(self, rows)
         values: dict[str, Array] = {}
         for measure in self.measures:
@@ -162,6 +173,16 @@ class Records:
         return L2().norm(self.rows.theta)
 
     @cached_property
+    def grad_norm(self) -> Float[np.ndarray, " T"]:
+        """‖∇𝓛‖ without its scale."""
+        return L2().norm(self.rows.gradient)
+
+    @cached_property
+    def directions(self) -> tuple[Float[np.ndarray, "T P"], Float[np.ndarray, "T P"]]:
+        """θ/‖θ‖ and ∇𝓛/‖∇𝓛‖; zero stays zero."""
+        return divided(self.rows.theta, self.rho), divided(self.rows.gradient, self.grad_norm)
+
+    @cached_property
     def log_risk(self) -> Float[np.ndarray, " T"]:
         """log 𝓛 with the run's reduction."""
         panel = self.panel
@@ -171,7 +192,7 @@ class Records:
     def grad_norm_log(self) -> Float[np.ndarray, " T"]:
         """log ‖∇𝓛‖ of that risk."""
         with np.errstate(divide="ignore"):
-            return np.asarray(np.log(L2().norm(self.rows.gradient)) + self.rows.gradient_log_scale)
+            return np.asarray(np.log(self.grad_norm) + self.rows.gradient_log_scale)
 
     @cached_property
     def layer_norm(self) -> Float[np.ndarray, "T m"]:

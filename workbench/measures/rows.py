@@ -4,10 +4,35 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import overload
 
 import numpy as np
 
 from workbench.arrays import Array, Float, Int
+
+
+class MemoryColumns(Sequence[Mapping[str, Array]]):
+    """What a step rule remembered at each of T rows, kept by name in arrays (T, …): a row's own is made
+    when it is asked for."""
+
+    def __init__(self, arrays: Mapping[str, Array], count: int) -> None:
+        self.arrays, self._count = arrays, count
+
+    def __len__(self) -> int:
+        return self._count
+
+    @overload
+    def __getitem__(self, row: int) -> Mapping[str, Array]: ...
+
+    @overload
+    def __getitem__(self, row: slice) -> MemoryColumns: ...
+
+    def __getitem__(self, row: int | slice) -> Mapping[str, Array] | MemoryColumns:
+        if isinstance(row, slice):
+            found = {name: array[row] for name, array in self.arrays.items()}
+            return MemoryColumns(found, len(range(self._count)[row]))
+        place = range(self._count)[row]
+        return {name: np.array(array[place]) for name, array in self.arrays.items()}
 
 
 @dataclass(frozen=True)
@@ -32,6 +57,12 @@ class Rows:
 
     def __len__(self) -> int:
         return int(self.step.shape[0])
+
+    @property
+    def bytes_a_record(self) -> int:
+        """Of θ, the outputs and the gradient of one."""
+        parts = (self.theta, self.outputs, self.gradient)
+        return sum(part.itemsize * int(np.prod(part.shape[1:])) for part in parts)
 
     def head(self, count: int) -> Rows:
         """The first `count` records."""

@@ -13,7 +13,7 @@ from workbench.record.column import Column
 from workbench.record.schema import STEP
 from workbench.record.texts import KIND_BYTES, TEXT_BYTES, truncated
 
-BUFFER_RECORDS = 256
+BUFFER_RECORDS = 4096
 BUFFER_SECONDS = 0.25
 BUFFER_BYTES = 8 * 1024 * 1024
 
@@ -42,7 +42,7 @@ class Buffer:
 
     @property
     def due(self) -> bool:
-        """Whether a bound is reached: 256 records, 8 MiB, or a quarter second."""
+        """Whether a bound is reached: 4,096 records, 8 MiB, or a quarter second."""
         return bool(self.rows) and (
             self.rows >= BUFFER_RECORDS
             or self._bytes >= BUFFER_BYTES

@@ -216,7 +216,7 @@ class RunStore:
             raise
 
     def append(self, rows: Mapping[str, Array]) -> None:
-        """Take records; they are written at 256 of them, 8 MiB or a quarter second.
+        """Take records; they are written at 4,096 of them, 8 MiB or a quarter second.
 
         `rows["step"]` has shape (T,), every other series (T, …); T = 0 does nothing. The arrays
         are copied. A quarter second is noticed at the next append: whoever pauses calls `commit`.

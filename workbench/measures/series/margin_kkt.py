@@ -16,7 +16,6 @@ import numpy as np
 
 from workbench.arrays import Array, Float
 from workbench.losses.loss import MarginLoss
-from workbench.measures.directions import unit
 from workbench.measures.panel import Measure, Records, SeriesSpec
 from workbench.norms.l2 import L2
 
@@ -67,7 +66,7 @@ def _margin_kkt(records: Records) -> Mapping[str, Array]:
         multipliers = np.exp(weights + exponent[:, None])
         delta = np.max(multipliers * (q / records.q_min[:, None] - 1.0), axis=1)
         # √(2 − 2β) as the chord between the two directions: near β = 1 the cosine has lost it.
-        chord = L2().norm(unit(rows.theta) + unit(rows.gradient))
+        chord = L2().norm(records.directions[0] + records.directions[1])
         epsilon = np.exp(log_rho - log_q / order) * chord
     known = (records.q_min > 0) & np.isfinite(log_gradient)
     return {

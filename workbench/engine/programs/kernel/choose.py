@@ -7,11 +7,27 @@ from collections.abc import Callable
 from torch import nn
 
 from workbench.engine.programs.kernel.network import NetworkKernel
-from workbench.engine.programs.kernel.networks import squared_relu
+from workbench.engine.programs.kernel.networks import (
+    deep_linear,
+    deep_relu,
+    diagonal,
+    shared_patches,
+    skip_linear,
+    sparse,
+    squared_relu,
+    two_trainable_relu,
+)
 from workbench.models.structure import Structure
 
 FAMILIES: tuple[Callable[[nn.Module, Structure], NetworkKernel | None], ...] = (
     squared_relu.kernel,
+    deep_relu.kernel,
+    two_trainable_relu.kernel,
+    deep_linear.kernel,
+    diagonal.kernel,
+    sparse.kernel,
+    shared_patches.kernel,
+    skip_linear.kernel,
 )
 """Each gives the kernel of the networks it is for and None for all others, a subclass of theirs included."""
 

@@ -1,0 +1,241 @@
+"""Every network's kernel against torch autograd: outputs and pull-back, kinks, NaN and ∞."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from itertools import pairwise
+
+import numpy as np
+import pytest
+import torch
+from torch import Tensor, nn
+
+from workbench.engine.programs.kernel.choose import FAMILIES, kernel_of
+from workbench.models.deep_linear import DeepLinear
+from workbench.models.deep_relu import DeepRelu
+from workbench.models.diagonal import Diagonal
+from workbench.models.network import flatten, structure_of
+from workbench.models.shared_patches import SharedPatches
+from workbench.models.skip_linear import SkipLinear
+from workbench.models.sparse import Sparse
+from workbench.models.two_trainable_relu import TwoTrainableRelu
+
+Draw = Callable[[np.random.Generator], tuple[nn.Module, int]]
+BOUND = 1e-12
+
+
+def _widths(rng: np.random.Generator, most: int) -> list[int]:
+    return [int(w) for w in rng.integers(1, 20, size=rng.integers(0, most))]
+
+
+def _deep_relu(leak: float, outputs: int) -> Draw:
+    def draw(rng: np.random.Generator) -> tuple[nn.Module, int]:
+        d = int(rng.integers(1, 12))
+        return DeepRelu(d, _widths(rng, 5), outputs, leak), d
+
+    return draw
+
+
+def _deep_linear(outputs: int) -> Draw:
+    def draw(rng: np.random.Generator) -> tuple[nn.Module, int]:
+        d = int(rng.integers(1, 12))
+        return DeepLinear(d, _widths(rng, 6), outputs), d
+
+    return draw
+
+
+def _diagonal(activation: str) -> Draw:
+    def draw(rng: np.random.Generator) -> tuple[nn.Module, int]:
+        d = int(rng.integers(1, 12))
+        return Diagonal(d, int(rng.integers(1, 6)), activation), d
+
+    return draw
+
+
+def _sparse(activation: str) -> Draw:
+    def draw(rng: np.random.Generator) -> tuple[nn.Module, int]:
+        sizes = [int(w) for w in rng.integers(1, 9, size=rng.integers(1, 5))] + [1]
+        masks = [
+            torch.from_numpy(rng.random((below, above)) < 0.6) for above, below in pairwise(sizes)
+        ]
+        for mask in masks:
+            mask[0, 0] = True
+        return Sparse(masks, activation), sizes[0]
+
+    return draw
+
+
+def _shared_patches(activation: str) -> Draw:
+    def draw(rng: np.random.Generator) -> tuple[nn.Module, int]:
+        patches, width = (int(v) for v in rng.integers(1, 7, size=2))
+        return SharedPatches(patches * width, patches, activation), patches * width
+
+    return draw
+
+
+def _skip_linear(rng: np.random.Generator) -> tuple[nn.Module, int]:
+    d = int(rng.integers(1, 12))
+    return SkipLinear(d, int(rng.integers(1, 12))), d
+
+
+def _two_trainable(leak: float) -> Draw:
+    def draw(rng: np.random.Generator) -> tuple[nn.Module, int]:
+        d, first, second = (int(v) for v in rng.integers(1, 14, size=3))
+        signs = torch.from_numpy(rng.choice([-1.0, 1.0], size=second))
+        return TwoTrainableRelu(d, (first, second), leak, signs), d
+
+    return draw
+
+
+NETWORKS: dict[str, Draw] = {
+    "deep relu": _deep_relu(0.0, 1),
+    "deep leaky": _deep_relu(0.25, 1),
+    "deep relu, leak 1": _deep_relu(1.0, 1),
+    "deep relu, 4 outputs": _deep_relu(0.0, 4),
+    "deep linear": _deep_linear(1),
+    "deep linear, 3 outputs": _deep_linear(3),
+    "diagonal": _diagonal("linear"),
+    "diagonal relu": _diagonal("relu"),
+    "sparse": _sparse("linear"),
+    "sparse relu": _sparse("relu"),
+    "shared patches": _shared_patches("linear"),
+    "shared patches relu": _shared_patches("relu"),
+    "skip linear": _skip_linear,
+    "two trainable relu": _two_trainable(0.0),
+    "two trainable leaky": _two_trainable(0.25),
+}
+each = pytest.mark.parametrize("name", NETWORKS)
+
+
+def by_torch(model: nn.Module, x: Tensor, weights: Tensor) -> tuple[Tensor, list[Tensor]]:
+    """Outputs (n, C) and the gradient of Σ weights · Φ, a tensor a parameter."""
+    outputs = model(x).reshape(len(x), -1)
+    found = torch.autograd.grad((outputs * weights).sum(), list(model.parameters()))
+    return outputs.detach(), list(found)
+
+
+def by_kernel(model: nn.Module, x: Tensor, weights: Tensor) -> tuple[np.ndarray, list[np.ndarray]]:
+    """The same from the network's kernel; nothing that was in its rooms before is seen."""
+    structure = structure_of(model, x.shape[1])
+    kernel = kernel_of(model, structure)
+    assert kernel is not None
+    n = len(x)
+    theta = torch.cat([p.detach().reshape(-1) for p in model.parameters()]).numpy()
+    columns, shape = np.ascontiguousarray(x.numpy().T), kernel.shape(n)
+    work, outputs = np.full(kernel.work(n), np.nan), np.full(n * kernel.outputs, np.nan)
+    gradient = np.full(theta.size, np.nan)
+    flat = weights.reshape(-1).numpy().copy()
+    kernel.forward(theta, columns, kernel.fixed, shape, work, outputs)
+    kernel.backward(theta, columns, kernel.fixed, shape, work, flat, gradient)
+    parts = [structure.view(gradient, p.name) for p in structure.parameters]
+    return outputs.reshape(n, -1), parts
+
+
+def drawn(name: str, seed: int, scale: float, n: int) -> tuple[nn.Module, Tensor, Tensor]:
+    """A network of random shape and weights, inputs (n, d) and weights of the outputs (n, C)."""
+    rng = np.random.default_rng(seed)
+    model, d = NETWORKS[name](rng)
+    theta = flatten(model, torch.float64, torch.device("cpu"))
+    theta.copy_(torch.from_numpy(scale * rng.normal(size=len(theta))))
+    outputs = model(torch.zeros(1, d, dtype=torch.float64)).numel()
+    x = torch.from_numpy(rng.normal(size=(n, d)))
+    return model, x, torch.from_numpy(rng.normal(size=(n, outputs)))
+
+
+def close(found: np.ndarray, wanted: Tensor) -> None:
+    """Within BOUND of the largest entry."""
+    most = float(wanted.abs().max())
+    assert np.abs(found - wanted.numpy()).max() <= BOUND * most
+
+
+@each
+@pytest.mark.parametrize("seed", range(12))
+def test_outputs_and_gradients_are_autograds(name: str, seed: int) -> None:
+    scale = (1e-8, 1e-3, 0.3, 1.0, 30.0, 1e3)[seed % 6]
+    n = (1, 2, 7, 50, 301)[seed % 5]
+    model, x, weights = drawn(name, seed, scale, n)
+    outputs, gradients = by_torch(model, x, weights)
+    found, parts = by_kernel(model, x, weights)
+    close(found, outputs)
+    for part, gradient in zip(parts, gradients, strict=True):
+        close(part, gradient)
+
+
+@each
+@pytest.mark.parametrize("seed", range(6))
+def test_at_kinks_the_gradient_is_torchs(name: str, seed: int) -> None:
+    """Inputs and weights of small whole numbers: sums are exact, and many are 0."""
+    model, x, weights = drawn(name, seed, 1.0, 40)
+    with torch.no_grad():
+        for parameter in model.parameters():
+            parameter.copy_(parameter.round())
+    x = x.round()
+    x[0] = 0.0
+    weights = weights.mul(4).round()
+    outputs, gradients = by_torch(model, x, weights)
+    found, parts = by_kernel(model, x, weights)
+    assert np.array_equal(found, outputs.numpy())
+    for part, gradient in zip(parts, gradients, strict=True):
+        assert np.array_equal(part, gradient.numpy())
+
+
+@each
+def test_with_all_weights_zero(name: str) -> None:
+    model, x, weights = drawn(name, 0, 0.0, 9)
+    outputs, gradients = by_torch(model, x, weights)
+    found, parts = by_kernel(model, x, weights)
+    close(found, outputs)
+    for part, gradient in zip(parts, gradients, strict=True):
+        close(part, gradient)
+
+
+@each
+@pytest.mark.parametrize("bad", [np.nan, np.inf, -np.inf])
+def test_a_weight_that_is_no_number_is_seen(name: str, bad: float) -> None:
+    """The last weight, above all gates: every output is NaN or infinite where torch's are."""
+    model, x, weights = drawn(name, 3, 1.0, 20)
+    last = list(model.parameters())[-1]
+    with torch.no_grad():
+        last.reshape(-1)[-1] = bad
+    outputs, gradients = by_torch(model, x, weights)
+    found, parts = by_kernel(model, x, weights)
+    seen = ~np.isfinite(outputs.numpy())
+    assert not np.isfinite(found[seen]).any()
+    lost = not all(bool(g.isfinite().all()) for g in gradients)
+    assert lost == (not all(np.isfinite(p).all() for p in parts))
+
+
+@each
+def test_a_nan_among_inputs_or_weights_reaches_the_gradient(name: str) -> None:
+    model, x, weights = drawn(name, 4, 1.0, 20)
+    x[3] = np.nan
+    found, _ = by_kernel(model, x, weights)
+    assert np.isnan(found[3]).all()
+    model, x, weights = drawn(name, 4, 1.0, 20)
+    _, parts = by_kernel(model, x, torch.full_like(weights, np.nan))
+    assert any(np.isnan(part).any() for part in parts)
+
+
+@each
+def test_the_same_call_gives_the_same_bits(name: str) -> None:
+    model, x, weights = drawn(name, 5, 1.0, 33)
+    first, second = by_kernel(model, x, weights), by_kernel(model, x, weights)
+    assert np.array_equal(first[0], second[0])
+    for a, b in zip(first[1], second[1], strict=True):
+        assert np.array_equal(a, b)
+
+
+@each
+def test_a_subclass_has_no_kernel(name: str) -> None:
+    """A user's forward may do anything."""
+    model, d = NETWORKS[name](np.random.default_rng(0))
+    assert sum(of(model, structure_of(model, d)) is not None for of in FAMILIES) == 1
+    model.__class__ = type("Own", (type(model),), {})
+    assert kernel_of(model, structure_of(model, d)) is None
+
+
+def test_a_negative_leak_has_no_kernel() -> None:
+    """σ(s) is positive on both sides of 0 then."""
+    signs = torch.ones(3, dtype=torch.float64)
+    for model in (DeepRelu(2, [3], 1, -0.5), TwoTrainableRelu(2, (3, 3), -0.5, signs)):
+        assert kernel_of(model, structure_of(model, 2)) is None
