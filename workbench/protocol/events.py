@@ -181,9 +181,9 @@ def without_the_oldest(events: Sequence[RunEvent]) -> list[RunEvent]:
 class Snapshot:
     """A state for a screen: replaced whole, polled, never queued.
 
-    `theta` (P), `outputs` (n) or (n, C) and `values`, its scalar series, belong to `step`. That is the present
-    step where the run stands still; while it trains it is the last record's where evaluating all samples
-    more often would cost too much, else it may lie between two records. `memory` is what the state
+    `theta` (P), `outputs` (n) or (n, C) and `values`, its scalar series, belong to `step`. That is the
+    present step where the run stands still. While it trains it may lie between two records, and is the last
+    record's where evaluating all samples more often would cost too much. `memory` is what the state
     remembers beside θ.
     """
 
