@@ -23,7 +23,7 @@ from workbench.engine.goals import Goals
 from workbench.engine.observer import NoObserver, SaddleObserver
 from workbench.engine.pace import Pace
 from workbench.engine.plan import Plan
-from workbench.engine.program import RowBuffer, StepProgram, StopFlag
+from workbench.engine.program import Evaluation, RowBuffer, StepProgram, StopFlag, evaluated
 from workbench.engine.saddle_watch import Confirm, seen
 from workbench.engine.state import EngineState
 from workbench.errors import RecordingGone, StorageError
@@ -91,7 +91,7 @@ class Engine:
         viewers: Sequence[Callable[[Event], None]] = (),
         confirm: Confirm | None = None,
         observer: SaddleObserver | None = None,
-        start: Rows | None = None,
+        start: Evaluation | None = None,
     ) -> None:
         self.confirm, self.observer = confirm, observer or NoObserver()
         self.program, self.state, self.panel, self.plan = program, state, panel, plan
@@ -346,11 +346,11 @@ class Engine:
     def _here(self) -> Measured:
         """The present state, evaluated and measured once, however many ask for it."""
         if self._measured is None or self._moved:
-            rows, self._start = self._start, None
-            if rows is None:
-                self.program.evaluate(self.state, self.spare)
-                rows = self.spare.take()
-            self._measured, self._moved = Measured(rows, self.panel.compute(rows)), False
+            found, self._start = self._start, None
+            found = found or evaluated(self.program, self.state, self.spare)
+            self._evaluation_due = time.monotonic() + found.seconds / SNAPSHOT_SHARE
+            self._measured = Measured(found.rows, self.panel.compute(found.rows))
+            self._moved = False
         return self._measured
 
     def _hold(self, rows: Rows, values: dict[str, Array]) -> None:
@@ -444,7 +444,6 @@ class Engine:
         shown = self._measured
         if shown is None or (self._moved and not (rarely and now < self._evaluation_due)):
             shown = self._here()
-            self._evaluation_due = now + (time.monotonic() - now) / SNAPSHOT_SHARE
         rows = shown.rows
         rate = self.pace.steps_per_second
         left = self.plan.steps - self.state.step

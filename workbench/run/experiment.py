@@ -13,7 +13,7 @@ from workbench.arrays import Array, Float
 from workbench.config.run import RunConfig
 from workbench.data.dataset import Dataset, require_labels
 from workbench.data.load import load_dataset
-from workbench.engine.program import RowBuffer, StepProgram
+from workbench.engine.program import Evaluation, RowBuffer, StepProgram, evaluated
 from workbench.engine.rules.steepest import STEEPEST
 from workbench.engine.saddle_watch import SaddleWatch
 from workbench.engine.state import EngineState
@@ -25,7 +25,6 @@ from workbench.measures.layers import LayerMeasures, MaxMargin
 from workbench.measures.own import own_series
 from workbench.measures.panel import Panel
 from workbench.measures.registry import MEASURES
-from workbench.measures.rows import Rows
 from workbench.measures.unit_margin import MOST_NUMBERS, UnitMargin
 from workbench.models.fixed import fixed_tensors
 from workbench.models.homogeneity import Homogeneity
@@ -192,7 +191,7 @@ def require_built(experiment: Experiment, config: RunConfig) -> None:
         )
 
 
-def evaluated_start(experiment: Experiment) -> Rows:
+def evaluated_start(experiment: Experiment) -> Evaluation:
     """The state that the run starts from, evaluated over all samples: the pass that its first record needs.
 
     Raises:
@@ -201,16 +200,15 @@ def evaluated_start(experiment: Experiment) -> Rows:
     buffer = RowBuffer(1, experiment.state.theta, experiment.output_shape)
     torch.set_num_threads(experiment.config.device.threads)
     with enough_memory(experiment.config):
-        experiment.program.evaluate(experiment.state, buffer)
-        rows = buffer.take()
+        found = evaluated(experiment.program, experiment.state, buffer)
     n = experiment.dataset.n
-    wrong = int((~np.isfinite(rows.outputs.reshape(n, -1))).any(axis=1).sum())
+    wrong = int((~np.isfinite(found.rows.outputs.reshape(n, -1))).any(axis=1).sum())
     if wrong:
         raise BadInput(
             f"The network's outputs at the start are not finite for {wrong} of {n} samples; "
             "change [model] or [init]."
         )
-    return rows
+    return found
 
 
 def _first_theta(config: RunConfig, structure: Structure, kept: Start) -> Float[Array, " P"]:

@@ -23,12 +23,12 @@ from workbench.config.run import RunConfig
 from workbench.config.toml import override, parse_config, parse_toml, to_toml
 from workbench.engine.engine import Engine
 from workbench.engine.plan import Plan
+from workbench.engine.program import Evaluation
 from workbench.engine.schedule import RecordSchedule
 from workbench.errors import BadInput, clean_text
 from workbench.inspector.inspect import Inspection
 from workbench.inspector.recording import recorded_inspection
 from workbench.inspector.state import InspectedState
-from workbench.measures.rows import Rows
 from workbench.presets import load_config
 from workbench.protocol.commands import Checkpoint, RecordInspection, Stop
 from workbench.protocol.events import (
@@ -88,7 +88,7 @@ class Session:
         attended: bool,
         kept: Sequence[RecordedInspection] = (),
         notice: str = "",
-        first: Rows | None = None,
+        first: Evaluation | None = None,
     ) -> None:
         self.experiment, self.store, self.lock, self.history = experiment, store, lock, history
         self.name = name
