@@ -60,7 +60,8 @@ def test_blocks_give_what_sample_by_sample_gives(size, grown):
 def test_square_loss_has_no_scale():
     experiment = experiment_of(
         parse_config({"data": {"kind": "kh24-circle", "n": 7}, "model": {"kind": "squared-relu"},
-                      "init": {"kind": "he"}, "device": {"kind": "cpu"}}, "test")
+                      "init": {"kind": "he"},
+                      "device": {"kind": "cpu", "engine": "eager"}}, "test")
     )  # fmt: skip
     program = experiment.program
     whole, cut = (blockwise(program, slice(None), size) for size in (7, 2))

@@ -1,4 +1,5 @@
-"""`normalized` and `loss-based` against 60-digit loops, at risks of order one and far below 1e−308."""
+"""`normalized` and `loss-based` against 60-digit loops, at risks of order one and far below 1e−308, by every
+engine."""
 
 from __future__ import annotations
 
@@ -10,13 +11,15 @@ import torch
 
 from workbench.config.toml import parse_config
 from workbench.engine.program import StopFlag
+from workbench.losses.registry import loss_of
 from workbench.run.experiment import experiment_of
+from workbench.run.program import ENGINES
 
 STEPS = 45
 ROWS = [[0.3, 0.2], [-0.1, 0.5], [0.4, -0.3], [-0.2, -0.4]]
 
 
-def experiment_for(rule, loss, scale, batch, **more):
+def experiment_for(rule, loss, scale, batch, engine="auto", **more):
     return experiment_of(
         parse_config(
             {
@@ -25,7 +28,7 @@ def experiment_for(rule, loss, scale, batch, **more):
                 "init": {"kind": "inline", "values": {"u": (scale * np.array(ROWS)).tolist()}},
                 "loss": {"kind": loss, "reduction": more.pop("reduction", "sum")},
                 "train": {"rule": rule, "batch": batch, **more},
-                "device": {"kind": "cpu"},
+                "device": {"kind": "cpu", "engine": engine},
             },
             "test",
         )
@@ -72,11 +75,12 @@ def compare(experiment, found, wanted):
     assert np.abs(found - wanted).max() <= 1e-10 * np.abs(wanted).max()
 
 
+@pytest.mark.parametrize("engine", ENGINES)
 @pytest.mark.parametrize("batch", [0, 3])
 @pytest.mark.parametrize("where", ["order one", "tiny"])
 @pytest.mark.parametrize(("loss", "reduction"), [("exponential", "sum"), ("logistic", "mean")])
-def test_normalized_equals_sixty_digits(loss, reduction, where, batch, separated):
-    more = {"lr": 0.2, "max_update": 0.3, "reduction": reduction}
+def test_normalized_equals_sixty_digits(loss, reduction, where, batch, engine, separated):
+    more = {"engine": engine, "lr": 0.2, "max_update": 0.3, "reduction": reduction}
     experiment = started("normalized", loss, where, batch, separated, **more)
     start = experiment.state.theta.clone()
     with mp.workdps(60):
@@ -84,19 +88,23 @@ def test_normalized_equals_sixty_digits(loss, reduction, where, batch, separated
             *problem(experiment), loss, batches_of(experiment), 0.2, mp.mpf(0.3)
         )
     if where == "tiny":
-        assert experiment.program._log_risk_here(0) < -900 * np.log(10)
+        outputs = experiment.risk().outputs(start.numpy())
+        y = experiment.dataset.y
+        assert loss_of(loss).log_risk(outputs[None], y, "sum")[0] < -900 * np.log(10)
     experiment.program.run_chunk(experiment.state, 0, 1, STEPS, None, StopFlag())
     compare(experiment, experiment.state.theta.numpy(), wanted)
     assert float((experiment.state.theta - start).norm()) > 0.1, "training moved nothing"
 
 
+@pytest.mark.parametrize("engine", ENGINES)
 @pytest.mark.parametrize("batch", [0, 3])
 @pytest.mark.parametrize("where", ["order one", "tiny"])
 @pytest.mark.parametrize(("loss", "reduction"), [("exponential", "sum"), ("logistic", "mean")])
-def test_loss_based_equals_sixty_digits(loss, reduction, where, batch, separated):
+def test_loss_based_equals_sixty_digits(loss, reduction, where, batch, engine, separated):
     # Within an epoch of three batches a large rate would leave every range but the exponent of mpmath's.
     alpha = 0.7 if batch == 0 and where == "order one" else 0.02
-    experiment = started("loss-based", loss, where, batch, separated, lr=alpha, reduction=reduction)
+    more = {"engine": engine, "lr": alpha, "reduction": reduction}
+    experiment = started("loss-based", loss, where, batch, separated, **more)
     per_epoch = 1 if batch == 0 else 3
     with mp.workdps(60):
         wanted, alpha, time = slow_rules.loss_based(

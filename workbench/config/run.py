@@ -71,7 +71,7 @@ class PauseConfig(Section):
     risk_below: NonNegative = Field(0.0, description="pause once the risk is below; 0: never")
 
 
-Engine = Literal["auto", "eager"]
+Engine = Literal["auto", "eager", "kernel"]
 
 
 class DeviceConfig(Section):
@@ -81,8 +81,10 @@ class DeviceConfig(Section):
     dtype: Literal["float64", "float32"] = "float64"
     engine: Engine = Field(
         "auto",
-        description="what takes the steps of a rule; eager: torch autograd, step by step; auto: eager; rule "
-        "'flow' integrates the flow with its gradients, and the file's engine is then 'flow'",
+        description="what takes the steps of a rule; eager: torch autograd, step by step; kernel: compiled "
+        "code, for float64 on the CPU, networks of the workbench, and the rules constant, normalized, "
+        "loss-based and smoothness; auto: the kernel where there is one; rule 'flow' integrates the flow "
+        "with autograd's gradients, and the file's engine is then 'flow'",
     )
     threads: Annotated[int, Field(ge=1, le=256)] = 1
 

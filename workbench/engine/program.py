@@ -18,12 +18,21 @@ from workbench.protocol.events import Ending
 
 
 class StopFlag:
-    """Set from any thread; a running chunk looks at it before every step."""
+    """Set from any thread; a running chunk looks at it before every step, compiled code at `shared` (1)."""
 
-    __slots__ = ("raised",)
+    __slots__ = ("shared",)
 
     def __init__(self) -> None:
-        self.raised = False
+        self.shared = np.zeros(1, dtype=np.uint8)
+
+    @property
+    def raised(self) -> bool:
+        """Whether a chunk is to end."""
+        return bool(self.shared[0])
+
+    @raised.setter
+    def raised(self, value: bool) -> None:
+        self.shared[0] = value
 
 
 class RowBuffer:
@@ -62,12 +71,14 @@ class RowBuffer:
         }
         step, time = self.step[:count].copy(), self.time[:count].copy()
         path = self.path_length[:count].copy()
-        memory: Sequence[Mapping[str, Array]] = self._memory or MemoryColumns(self._columns, count)
+        noted = self._memory
+        columns = MemoryColumns(self._columns, count - len(noted))
+        memory: Sequence[Mapping[str, Array]] = [*noted, *columns] if noted else columns
         self._memory, self._columns = [], {}
         return Rows(step, time, path, theta, outputs, gradient, scale, known, memory)
 
     def remember(self, arrays: Mapping[str, Array]) -> None:
-        """What the step rule remembers at every row that was written at once, (count, …) each."""
+        """What the step rule remembers at every row written at once, after those noted, (k, …) each."""
         self._columns = {name: np.array(array) for name, array in arrays.items()}
 
     def note(self, state: EngineState) -> int:

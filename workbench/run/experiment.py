@@ -121,20 +121,24 @@ class Experiment:
 
 
 def experiment_of(
-    config: RunConfig, dataset: Dataset | None = None, start: Start | None = None
+    config: RunConfig,
+    dataset: Dataset | None = None,
+    start: Start | None = None,
+    taken: str | None = None,
 ) -> Experiment:
     """Everything but the files: data, network, start, measures, step program; `dataset` None: as in [data].
 
-    `start`: what a run has kept of its own, with the sources of that and of `dataset`.
+    `start`: what a run has kept of its own, with the sources of that and of `dataset`. `taken`: the engine
+    that took its steps so far.
 
     Raises:
         BadInput: a key does not fit the others, the samples or the network; it is named.
     """
     with enough_memory(config):
-        return _made(config, dataset, start or Start())
+        return _made(config, dataset, start or Start(), taken)
 
 
-def _made(config: RunConfig, dataset: Dataset | None, kept: Start) -> Experiment:
+def _made(config: RunConfig, dataset: Dataset | None, kept: Start, taken: str | None) -> Experiment:
     device, dtype = _device(config), getattr(torch, config.device.dtype)
     read = unkept(config, kept, samples=dataset is not None)
     dataset = dataset or load_dataset(config.data)
@@ -147,8 +151,10 @@ def _made(config: RunConfig, dataset: Dataset | None, kept: Start) -> Experiment
     theta = flatten(network.model, dtype, device)
     with torch.no_grad():
         theta.copy_(torch.from_numpy(start))
-    program = program_of(network, _on(device, dtype, dataset.x), _on(device, dtype, dataset.y))
-    svm, remarks = _max_margin(network)
+    x, y = (_on(device, dtype, part) for part in (dataset.x, dataset.y))
+    program, remarks = program_of(network, theta, x, y, taken)
+    svm, more = _max_margin(network)
+    remarks += more
     layers = LayerMeasures(network.structure, theta.detach().cpu().double().numpy().copy(), svm)
     panel = _panel(network, orders, program, layers)
     if config.train.class_path is not None:

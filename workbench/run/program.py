@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from math import log
 
 from torch import Tensor
@@ -22,17 +21,24 @@ from workbench.engine.rules.steepest import STEEPEST, SteepestRule
 from workbench.errors import BadInput
 from workbench.losses.registry import names_where
 from workbench.models.repeatable import draws
+from workbench.run.kernel import KERNEL, kernel_or_eager, no_kernel
 from workbench.run.network import ConfiguredNetwork
 
-ENGINES: Mapping[Engine, type[EagerProgram]] = {"auto": EagerProgram, "eager": EagerProgram}
-"""The step program that every `device.engine` names."""
+ENGINES: tuple[Engine, ...] = ("eager", "kernel")
+"""What takes the steps of a rule; "auto" is one of them."""
 
 
-def program_of(network: ConfiguredNetwork, x: Tensor, y: Tensor) -> StepProgram:
+def program_of(
+    network: ConfiguredNetwork, theta: Tensor, x: Tensor, y: Tensor, taken: str | None = None
+) -> tuple[StepProgram, tuple[str, ...]]:
     """Steps of the network, whose flat θ is on the device of the samples x (n, …) and labels y (n).
 
+    `taken`: the engine that took the run's steps so far, which it keeps. Beside the program: what there is to
+    say of its choice, in sentences.
+
     Raises:
-        BadInput: the network does not allow the rule, or the batch is larger than the samples.
+        BadInput: the network does not allow the rule, the batch is larger than the samples, or there is no
+            engine of the kind that was asked for.
     """
     config = network.config
     train, reduction = config.train, config.loss.reduction
@@ -40,12 +46,14 @@ def program_of(network: ConfiguredNetwork, x: Tensor, y: Tensor) -> StepProgram:
     if 0 < train.batch < len(y):
         batches = Minibatches(len(y), train.batch, config.init.seed, x.device)
     rule = _rule(network, x, batches)
-    engine = ENGINES[config.device.engine]
-    stepping = engine(
+    eager = EagerProgram(
         network.model, x, y, loss=network.loss, reduction=reduction, rule=rule, batches=batches
     )
+    engine = taken if taken in ENGINES else config.device.engine
     if train.rule != "flow":
-        return stepping
+        return (eager, ()) if engine == "eager" else kernel_or_eager(network, theta, eager, taken)
+    if engine == KERNEL:
+        raise no_kernel("train.rule 'flow' integrates the flow with autograd", taken)
     _require_flow(network)
     field = FlowField(
         network.model,
@@ -57,7 +65,7 @@ def program_of(network: ConfiguredNetwork, x: Tensor, y: Tensor) -> StepProgram:
         gate_width=0.0 if network.structure.description.smooth_gates else train.gate_width,
     )
     goal = None if train.until is None else train.until.log10_risk * log(10.0)
-    return FlowProgram(field, stepping, rtol=train.rtol, log_risk=goal)
+    return FlowProgram(field, eager, rtol=train.rtol, log_risk=goal), ()
 
 
 def _rule(network: ConfiguredNetwork, x: Tensor, batches: Minibatches | None) -> StepRule:

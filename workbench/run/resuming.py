@@ -81,7 +81,7 @@ def forked(run: StoredRun, config: RunConfig, at: int, trust: bool) -> Experimen
 
     Raises BadInput when no state of that step is stored, or the configuration does not fit it.
     """
-    experiment = run.experiment(config, trust=trust)
+    experiment = run.experiment(config, trust=trust, fork=True)
     theta = run.theta(at)
     if theta.size != experiment.structure.size:
         raise BadInput(

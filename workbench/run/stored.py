@@ -174,6 +174,11 @@ class StoredRun:
             history.append({name: self.reader.read(name, rows) for name in names})
         return history
 
+    @property
+    def engine(self) -> str:
+        """What took its steps, as its file says."""
+        return str(self.reader.attributes.get("engine", "eager"))
+
     # --- its states ---
 
     @property
@@ -301,8 +306,11 @@ class StoredRun:
 
         return network_of(config, self.dataset, self.start.fixed)
 
-    def experiment(self, config: RunConfig | None = None, *, trust: bool = False) -> Experiment:
-        """The run ready to be stepped, from its start; with another `config` a fork of it.
+    def experiment(
+        self, config: RunConfig | None = None, *, trust: bool = False, fork: bool = False
+    ) -> Experiment:
+        """The run ready to be stepped, from its start, with its own engine; or a `fork` of it with `config`,
+        with the engine that this one asks for.
 
         Where [data] is the run's its own samples are taken, and its own start likewise. Raises BadInput when
         the configuration names classes that are not trusted, a key does not fit, or a file that is read
@@ -315,7 +323,10 @@ class StoredRun:
 
         kept = self._kept_for(config)
         made = experiment_of(
-            config, self.dataset if config.data == self.config.data else None, kept
+            config,
+            self.dataset if config.data == self.config.data else None,
+            kept,
+            None if fork else self.engine,
         )
         require_unchanged(self.start.sources, made.start.sources, self.folder.name)
         if config.init == self.config.init and kept.theta is None:

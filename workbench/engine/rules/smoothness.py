@@ -52,7 +52,16 @@ class SmoothnessRule(PlainRule):
 
     def log_rate(self, radius: float) -> float:
         """log min{1/β(R), 1}."""
-        depth, reach = len(self.layers), max(1.0, self.longest)
+        return min(0.0, -(self.log_smooth + self.power * log(radius)))
+
+    @property
+    def log_smooth(self) -> float:
+        """log β(1)."""
+        reach = max(1.0, self.longest)
         slopes = LOGISTIC_SMOOTH * reach**2 + LOGISTIC_LIPSCHITZ * reach
-        smooth = log(2.0 * depth**2 * slopes) + (2.0 * depth - 2.0) * log(radius)
-        return min(0.0, -smooth)
+        return log(2.0 * len(self.layers) ** 2 * slopes)
+
+    @property
+    def power(self) -> float:
+        """Of R in β(R)."""
+        return 2.0 * len(self.layers) - 2.0

@@ -15,12 +15,14 @@ from workbench.engine.programs.kernel.networks import (
     skip_linear,
     sparse,
     squared_relu,
+    two_layer_relu,
     two_trainable_relu,
 )
 from workbench.models.structure import Structure
 
 FAMILIES: tuple[Callable[[nn.Module, Structure], NetworkKernel | None], ...] = (
     squared_relu.kernel,
+    two_layer_relu.kernel,
     deep_relu.kernel,
     two_trainable_relu.kernel,
     deep_linear.kernel,

@@ -102,8 +102,9 @@ def compiled(signature: Any) -> Callable[[Callable[..., Any]], Compiled]:
     return declare
 
 
-part: Callable[[Callable[..., Any]], Any] = numba.njit(**OPTIONS)
-"""Declare a part: compiled code calls it, for any types, and it is compiled with its caller."""
+def part(function: Callable[..., Any]) -> Callable[..., Any]:
+    """Declare a part: compiled code calls it, with any types, and it is compiled with its caller."""
+    return numba.njit(**OPTIONS)(function)
 
 
 @contextmanager

@@ -7,7 +7,8 @@ With A_k = w_L ⋯ w_{k+1} (C, d_k) and the samples' sum S_0 = Σ_i r_i x_iᵀ (
 with one output every layer's gradient is the product of two vectors. A step costs
 O(C (n d + Σ d_k d_{k−1})) whatever n: layers never meet samples.
 
-shape: b, L, d_0, …, d_L with d_L = C. work: A_0, …, A_L, then S_0, …, S_{L−1}, each (C, d_k) in order.
+shape: b, L, d_0, …, d_L with d_L = C. work: A_0, …, A_L, then S_0, …, S_{L−1}, each (C, d_k) in order,
+and one number a sample.
 """
 
 from __future__ import annotations
@@ -18,10 +19,46 @@ import numpy as np
 from torch import nn
 
 from workbench.arrays import Array
-from workbench.engine.programs.kernel.compiled import BACKWARD, FORWARD, compiled
+from workbench.engine.programs.kernel.compiled import BACKWARD, FORWARD, compiled, part
 from workbench.engine.programs.kernel.network import NetworkKernel
 from workbench.models.deep_linear import DeepLinear
 from workbench.models.structure import Structure
+
+
+@part
+def pull(matrix: Any, v: Any, out: Any) -> None:
+    """out (columns) = vᵀ M, M (rows, columns) row by row."""
+    columns = out.size
+    out[:] = 0.0
+    for j in range(v.size):
+        row, factor = matrix[j * columns : (j + 1) * columns], v[j]
+        for m in range(columns):
+            out[m] += factor * row[m]
+
+
+@part
+def push(matrix: Any, v: Any, out: Any) -> None:
+    """out (rows) = M v."""
+    columns = v.size
+    for j in range(out.size):
+        row, total = matrix[j * columns : (j + 1) * columns], 0.0
+        for m in range(columns):
+            total += row[m] * v[m]
+        out[j] = total
+
+
+@part
+def outer(u: Any, v: Any, out: Any, first: bool) -> None:
+    """out (rows, columns) = u vᵀ, added to what is there unless it is the first."""
+    columns = v.size
+    for j in range(u.size):
+        row, factor = out[j * columns : (j + 1) * columns], u[j]
+        if first:
+            for m in range(columns):
+                row[m] = factor * v[m]
+        else:
+            for m in range(columns):
+                row[m] += factor * v[m]
 
 
 @compiled(FORWARD)
@@ -32,31 +69,29 @@ def forward(theta: Any, x: Any, fixed: Any, shape: Any, work: Any, outputs: Any)
     above = 0
     for k in range(depth):
         above += classes * shape[2 + k]
+    work[above : above + classes * classes] = 0.0
     for c in range(classes):
-        row = work[above + c * classes : above + (c + 1) * classes]
-        row[:] = 0.0
-        row[c] = 1.0
+        work[above + c * classes + c] = 1.0
     w = theta.size
     for k in range(depth, 0, -1):
         rows, columns = shape[2 + k], shape[1 + k]
         w -= rows * columns
         here = above - classes * columns
+        matrix = theta[w : w + rows * columns]
         for c in range(classes):
-            total = work[here + c * columns : here + (c + 1) * columns]
-            total[:] = 0.0
-            for j in range(rows):
-                factor = work[above + c * rows + j]
-                row = theta[w + j * columns : w + (j + 1) * columns]
-                for m in range(columns):
-                    total[m] += factor * row[m]
+            v = work[above + c * rows : above + (c + 1) * rows]
+            pull(matrix, v, work[here + c * columns : here + (c + 1) * columns])
         above = here
+    d = shape[2]
+    flat, own = x.reshape(d * b), work[work.size - b :]
     for c in range(classes):
-        product = work[c * shape[2] : (c + 1) * shape[2]]
-        for i in range(b):
-            outputs[i * classes + c] = 0.0
-        for k in range(shape[2]):
+        product = work[c * d : (c + 1) * d]
+        if classes == 1:
+            pull(flat, product, outputs)
+        else:
+            pull(flat, product, own)
             for i in range(b):
-                outputs[i * classes + c] += product[k] * x[k, i]
+                outputs[i * classes + c] = own[i]
 
 
 @compiled(BACKWARD)
@@ -69,33 +104,21 @@ def backward(
     below = 0
     for k in range(depth + 1):
         below += classes * shape[2 + k]
+    flat, own = x.reshape(d * b), work[work.size - b :]
     for c in range(classes):
-        for k in range(d):
-            total = 0.0
-            for i in range(b):
-                total += weights[i * classes + c] * x[k, i]
-            work[below + c * d + k] = total
+        for i in range(b):
+            own[i] = weights[i * classes + c]
+        push(flat, own, work[below + c * d : below + (c + 1) * d])
     w, above = 0, classes * d
     for k in range(1, depth + 1):
         rows, columns = shape[2 + k], shape[1 + k]
         here = below + classes * columns
-        for j in range(rows):
-            row = theta[w + j * columns : w + (j + 1) * columns]
-            out = gradient[w + j * columns : w + (j + 1) * columns]
-            for c in range(classes):
-                factor = work[above + c * rows + j]
-                part = work[below + c * columns : below + (c + 1) * columns]
-                if c == 0:
-                    for m in range(columns):
-                        out[m] = factor * part[m]
-                else:
-                    for m in range(columns):
-                        out[m] += factor * part[m]
-                if k < depth:
-                    total = 0.0
-                    for m in range(columns):
-                        total += row[m] * part[m]
-                    work[here + c * rows + j] = total
+        matrix, out = theta[w : w + rows * columns], gradient[w : w + rows * columns]
+        for c in range(classes):
+            total = work[below + c * columns : below + (c + 1) * columns]
+            outer(work[above + c * rows : above + (c + 1) * rows], total, out, c == 0)
+            if k < depth:
+                push(matrix, total, work[here + c * rows : here + (c + 1) * rows])
         w += rows * columns
         above += classes * rows
         below = here
@@ -111,4 +134,4 @@ def kernel(model: nn.Module, structure: Structure) -> NetworkKernel | None:
         return np.array([b, model.depth, *sizes], dtype=np.int64)
 
     room = model.outputs * (2 * sum(sizes) - model.outputs)
-    return NetworkKernel(forward, backward, shape, np.zeros(0), lambda b: room, model.outputs)
+    return NetworkKernel(forward, backward, shape, np.zeros(0), lambda b: room + b, model.outputs)
