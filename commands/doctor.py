@@ -92,9 +92,12 @@ def device() -> Check:
         return Check("device", "problem", "torch is missing", "pip install torch")
     import torch
 
+    from workbench.run.device import PAYS
+
     if torch.cuda.is_available():
         name = clean_text(torch.cuda.get_device_name(0), 60)
-        return Check("device", "ok", f"{name}, CUDA {torch.version.cuda}")
+        taken = f"device.kind = 'auto' takes it from {PAYS:.0e} operations a step"
+        return Check("device", "ok", f"{name}, CUDA {torch.version.cuda}; {taken}")
     if torch.version.cuda is None:
         return Check("device", "ok", "CPU; this torch was built without CUDA")
     return Check("device", "ok", f"CPU; torch has CUDA {torch.version.cuda} but finds no GPU")

@@ -6,7 +6,6 @@ import numpy as np
 import torch
 from cases import small
 
-from workbench.engine.member_rows import MemberRows
 from workbench.engine.members import Members
 from workbench.engine.program import RowBuffer, StopFlag
 from workbench.engine.programs.members.each import EachMember
@@ -64,14 +63,6 @@ def alone(experiment: Experiment, records: int, every: int):
     buffer = RowBuffer(records, experiment.state.theta, experiment.output_shape)
     experiment.program.run_chunk(experiment.state, 0, records, every, buffer, StopFlag())
     return experiment.state, buffer.take()
-
-
-def of_member(found: MemberRows, k: int) -> Rows:
-    """The rows of one member."""
-    rows, mine = found.rows, found.member == k
-    parts = {n: np.ascontiguousarray(getattr(rows, n)[mine]) for n in ARRAYS}
-    series = {n: np.ascontiguousarray(v[mine]) for n, v in rows.rule_series.items()}
-    return Rows(**parts, rule_series=series)
 
 
 def named(rows: Rows) -> dict[str, np.ndarray]:

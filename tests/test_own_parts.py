@@ -166,7 +166,7 @@ def test_measures_are_in_the_file_shown_and_exported(tmp_path):
 def test_looking_needs_neither_rule_nor_measures(tmp_path, monkeypatch):
     session = finished(tmp_path, *rule("Momentum"), BOTH)
     monkeypatch.setattr(
-        "workbench.engine.own_rule.imported_class", lambda *_: pytest.fail("imported to look")
+        "workbench.engine.rules.own.imported_class", lambda *_: pytest.fail("imported to look")
     )
     monkeypatch.setattr(
         "workbench.models.imported.imported_class", lambda *_: pytest.fail("imported to look")

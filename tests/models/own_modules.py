@@ -72,3 +72,11 @@ class Hidden(Plain):
 
     def forward(self, x: Tensor) -> Tensor:
         return super().forward(x) * random.random()
+
+
+class Deciding(Plain):
+    """Python decides by a number that depends on its weights."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        found = super().forward(x)
+        return found if float(found.detach().sum()) > 0.0 else 2.0 * found

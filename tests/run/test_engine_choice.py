@@ -17,6 +17,7 @@ from workbench.errors import BadInput
 from workbench.models.two_layer_relu import TwoLayerRelu
 from workbench.record.checkpoint import latest_checkpoint
 from workbench.record.reader import RunReader
+from workbench.run import captured
 from workbench.run.experiment import experiment_of
 from workbench.run.program import ENGINES
 from workbench.run.session import Session
@@ -116,7 +117,9 @@ def test_file_and_checkpoint_name_what_stepped(tmp_path, settings, name):
 
 
 @pytest.mark.parametrize("engine", ENGINES)
-def test_resuming_keeps_the_engine(tmp_path, engine):
+def test_resuming_keeps_the_engine(tmp_path, monkeypatch, engine):
+    # Without a GPU what is captured there is done operation by operation.
+    monkeypatch.setattr(captured, "DEVICES", ("cuda", "cpu"))
     whole = finished(tmp_path, f"device.engine={engine}", "train.steps=80")
     session = finished(tmp_path, f"device.engine={engine}", "train.steps=40")
     with Session.resume(session.folder, steps=80) as again:

@@ -6,10 +6,9 @@ frozen: what a run was started with is what its file says.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from functools import reduce
 from operator import or_
-from typing import TYPE_CHECKING, Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Literal
 
 from pydantic import Field, model_validator
 
@@ -42,10 +41,10 @@ class LossConfig(Section):
 class RecordConfig(Section):
     """What goes to the file, and when."""
 
-    every: Count | Literal["log"] = Field(
-        10,
-        description="steps between records, or 'log': 1, 2, … then about 50 a decade; by default 100 with "
-        "minibatches, as a record looks at all samples",
+    every: Count | Literal["auto", "log"] = Field(
+        "auto",
+        description="steps between records, or 'log': 1, 2, … then about 50 a decade; 'auto' settles a "
+        "number at the start, by the steps, what a record weighs, and what a look at all samples costs",
     )
     theta: bool = Field(True, description="keep θ at every record when it has ≤ 4,096 numbers")
 
@@ -71,7 +70,7 @@ class PauseConfig(Section):
     risk_below: NonNegative = Field(0.0, description="pause once the risk is below; 0: never")
 
 
-Engine = Literal["auto", "eager", "kernel"]
+Engine = Literal["auto", "eager", "kernel", "captured"]
 
 
 class DeviceConfig(Section):
@@ -83,8 +82,14 @@ class DeviceConfig(Section):
         "auto",
         description="what takes the steps of a rule; eager: torch autograd, step by step; kernel: compiled "
         "code, for float64 on the CPU, networks of the workbench, and the rules constant, normalized, "
-        "loss-based and smoothness; auto: the kernel where there is one; rule 'flow' integrates the flow "
-        "with autograd's gradients, and the file's engine is then 'flow'",
+        "loss-based and smoothness; captured: many steps recorded as one graph of a CUDA device, for "
+        "networks and rules that need no host at a step; auto: on a GPU captured, on the CPU the kernel, "
+        "each where it can be; rule 'flow' integrates the flow with autograd's gradients, and the file's "
+        "engine is then 'flow'",
+    )
+    tf32: bool = Field(
+        False,
+        description="let a GPU round the factors of float32 products to 10 bits (TF32), which is faster",
     )
     threads: Annotated[int, Field(ge=1, le=256)] = 1
 
@@ -125,15 +130,13 @@ class RunConfig(Section):
         train = self.train if self.train.rule != "torch" else self.train.model_copy(update=plain)
         return self.model_copy(update={"train": train, "measures": MeasuresConfig()})
 
-    @model_validator(mode="before")
-    @classmethod
-    def _records_with_minibatches(cls, values: Any) -> Any:
-        if not isinstance(values, Mapping):
-            return values
-        train, record = values.get("train"), values.get("record", {})
-        if not (isinstance(train, Mapping) and train.get("batch") and isinstance(record, Mapping)):
-            return values
-        return {**values, "record": {"every": 100, **record}}
+    @model_validator(mode="after")
+    def _rounding_fits(self) -> RunConfig:
+        if self.device.tf32 and self.device.dtype != "float32":
+            raise ValueError(
+                f"device.tf32 rounds the products of float32, and device.dtype is '{self.device.dtype}'"
+            )
+        return self
 
     @model_validator(mode="after")
     def _loss_fits_model(self) -> RunConfig:

@@ -21,10 +21,14 @@ class Minibatches:
     def indices(self, step: int) -> Tensor:
         """Samples (b) of the batch at that step."""
         epoch, place = divmod(step, self.per_epoch)
+        return self.order(epoch)[place * self.size : (place + 1) * self.size]
+
+    def order(self, epoch: int) -> Tensor:
+        """All samples (n) in the order of that epoch."""
         if epoch != self._epoch:
             # The golden-ratio multiple keeps the streams of neighbouring seeds apart.
             mixed = (self.seed * 0x9E3779B97F4A7C15 + epoch) % 2**63
             generator = torch.Generator().manual_seed(mixed)
             self._order = torch.randperm(self.n, generator=generator).to(self.device)
             self._epoch = epoch
-        return self._order[place * self.size : (place + 1) * self.size]
+        return self._order

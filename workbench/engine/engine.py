@@ -20,6 +20,7 @@ import torch
 
 from workbench.arrays import Array
 from workbench.engine.goals import Goals
+from workbench.engine.gpu_memory import in_words
 from workbench.engine.observer import NoObserver, SaddleObserver
 from workbench.engine.pace import Pace
 from workbench.engine.plan import Plan
@@ -149,7 +150,8 @@ class Engine:
     def _main(self) -> None:
         try:
             self._run()
-        except BaseException as error:  # noqa: BLE001  (a thread's top frame: silence would be worse)
+        except BaseException as raised:  # noqa: BLE001  (a thread's top frame: silence would be worse)
+            error = in_words(raised, self.state.step)
             self.error = error
             if isinstance(error, RecordingGone):
                 with suppress(StorageError):

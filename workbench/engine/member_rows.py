@@ -40,6 +40,20 @@ class MemberRows:
         found[self.record, self.member] = values
         return found
 
+    def rows_of(self, member: int) -> Rows:
+        """Those of one member."""
+        rows, mine = self.rows, self.member == member
+        return Rows(
+            step=rows.step[mine],
+            time=rows.time[mine],
+            path_length=rows.path_length[mine],
+            theta=rows.theta[mine],
+            outputs=rows.outputs[mine],
+            gradient=rows.gradient[mine],
+            gradient_log_scale=rows.gradient_log_scale[mine],
+            rule_series={name: values[mine] for name, values in rows.rule_series.items()},
+        )
+
 
 class MemberBuffer:
     """Preallocated room for `capacity` records of each of M members, on the device of θ.
@@ -76,9 +90,10 @@ class MemberBuffer:
         self.written = np.zeros(count, dtype=np.int64)
 
     def of(self, member: int) -> RowBuffer:
-        """The rows of one member as the buffer of a single run, whose next row is the first free one here.
+        """The room that is left for one member as the empty buffer of a single run.
 
-        What is left out here has room of its own there, to be written and forgotten.
+        What is left out here has room of its own there, to be written and forgotten. Its `count` is to be
+        added to `written`.
         """
         return _OneMember(self, member)
 
@@ -117,15 +132,13 @@ class MemberBuffer:
         self.written[:] = 0
         records = int(written.max(initial=0))
         record, member = np.nonzero(np.arange(records)[:, None] < written[None, :])
-        count = len(record)
 
         def placed(array: Array) -> Array:
             return np.asarray(array[member, record])
 
-        parts = {
-            name: self._part(getattr(self, name), shape, member, record)
-            for name, shape in self.shapes.items()
-        }
+        theta, outputs, gradient = (
+            self._part(getattr(self, name), self.shapes[name], member, record) for name in PARTS
+        )
         scale = placed(_host(self.gradient_log_scale[:, :records]))
         known = {"time_log": placed(self.time_log), "learning_rate_log": placed(self.rate_log)}
         rows = Rows(
@@ -134,8 +147,9 @@ class MemberBuffer:
             path_length=placed(self.path_length),
             gradient_log_scale=scale,
             rule_series=known,
-            memory=({},) * count,
-            **parts,
+            theta=theta,
+            outputs=outputs,
+            gradient=gradient,
         )
         return MemberRows(rows, member, record, self.count, records)
 
@@ -158,14 +172,14 @@ class _OneMember(RowBuffer):
 
     def __init__(self, all_of: MemberBuffer, member: int) -> None:
         super().__init__(0, all_of.gradient_log_scale[:0, 0], all_of.output_shape)
-        self.capacity = all_of.capacity
-        self.count = int(all_of.written[member])
+        first = int(all_of.written[member])
+        self.capacity = all_of.capacity - first
         for name in ROW_ARRAYS:
-            setattr(self, name, getattr(all_of, name)[member])
+            setattr(self, name, getattr(all_of, name)[member, first:])
         for name, shape in all_of.shapes.items():
-            held = getattr(all_of, name)
-            like = all_of.gradient_log_scale
-            rows = like.new_empty(self.capacity, *shape) if held is None else held[member]
+            held, like = getattr(all_of, name), all_of.gradient_log_scale
+            left_out = held is None
+            rows = like.new_empty(self.capacity, *shape) if left_out else held[member, first:]
             setattr(self, name, rows)
 
 

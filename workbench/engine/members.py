@@ -17,6 +17,7 @@ from torch import Tensor
 from workbench.arrays import Array, Bool, Float, Int
 from workbench.engine.state import LARGEST_LOG, MEMORY, EngineState
 from workbench.engine.trail import Trail
+from workbench.measures.rows import Rows
 from workbench.protocol.events import Ending
 from workbench.protocol.status import RunStatus
 
@@ -77,6 +78,20 @@ class Members:
         self.rest_step[member] = step
         self.ending[member] = ENDINGS.index(ending)
 
+    def fall_back(self, member: int, rows: Rows, row: int) -> None:
+        """A member has diverged: it rests at that record, whatever was stepped since.
+
+        What its rule remembered there is not kept: 0.
+        """
+        self.rest(member, int(rows.step[row]), RunStatus.DIVERGED)
+        with torch.no_grad():
+            self.theta[member] = torch.from_numpy(rows.theta[row].copy()).to(self.theta)
+        self.time[member], self.path_length[member] = rows.time[row], rows.path_length[row]
+        self.time_log[member] = rows.rule_series["time_log"][row]
+        self.rate_log[member] = rows.rule_series["learning_rate_log"][row]
+        for array in self.memory.values():
+            array[member] = 0
+
     def set_out(self) -> None:
         """A chunk of all members at once begins: the next step leads on from the present θ."""
         self._trail.begin(self.theta)
@@ -123,7 +138,7 @@ class Members:
             time_log=float(self.time_log[member]),
             rate_log=float(self.rate_log[member]),
             path_length=float(self.path_length[member]),
-            memory={name: array[member].copy() for name, array in self.memory.items()},
+            memory={name: np.array(array[member]) for name, array in self.memory.items()},
         )
 
     def take_back(self, states: Mapping[int, EngineState]) -> None:

@@ -12,15 +12,16 @@ GROWTH = 16
 
 
 class Pace:
-    """Aims at chunks of 60 ms, keeping their records included: long enough to cost nothing, short enough to
-    feel live.
+    """Aims at chunks of `seconds`, keeping their records included: 60 ms are long enough to cost nothing, and
+    short enough to feel live.
 
     A chunk that went faster than those before is believed at once: short ones are slow a step, and a
     first one may have waited for a compiler. One that went slower is believed in part. The size
     never changes a result, only when it is seen.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, seconds: float = CHUNK_SECONDS) -> None:
+        self._seconds = seconds
         self._seconds_a_step = 0.0
         self._last = 0
         self._marks: list[tuple[float, int]] = []
@@ -50,7 +51,7 @@ class Pace:
         """Steps of the next chunk, at least one, at most `most`."""
         if self._seconds_a_step == 0.0:
             return max(1, min(most, FIRST_STEPS))
-        wanted = min(int(CHUNK_SECONDS / self._seconds_a_step), GROWTH * self._last)
+        wanted = min(int(self._seconds / self._seconds_a_step), GROWTH * self._last)
         return max(1, min(most, wanted))
 
     @property

@@ -11,8 +11,10 @@ PER_DECADE = 50
 class RecordSchedule:
     """Records at multiples of `every`, or ("log") at 0, 1, 2, … then about 50 steps a decade."""
 
-    def __init__(self, every: int | Literal["log"]) -> None:
-        self.every = every
+    def __init__(self, every: int | Literal["auto", "log"]) -> None:
+        if every == "auto":
+            raise ValueError("record.every = auto is settled where the experiment is made")
+        self.every: int | Literal["log"] = every
 
     def after(self, step: int) -> int:
         """The first recorded step past `step`."""

@@ -86,11 +86,22 @@ def flatten(model: nn.Module, dtype: torch.dtype, device: torch.device) -> Tenso
     parameters. Buffers and frozen parameters follow to the device.
     """
     model.to(device=device, dtype=dtype)
-    parameters = [p for p in model.parameters() if p.requires_grad]
-    theta = torch.cat([p.detach().reshape(-1) for p in parameters])
-    start = 0
-    for parameter in parameters:
-        stop = start + parameter.numel()
-        parameter.data = theta[start:stop].view_as(parameter)
-        start = stop
+    theta = torch.cat([p.detach().reshape(-1) for p in model.parameters() if p.requires_grad])
+    _view(model, theta)
     return theta
+
+
+def lay_out(model: nn.Module, theta: Tensor) -> None:
+    """Make every trained parameter a view of a given θ (P), of its type and on its device; buffers and
+    frozen parameters follow there."""
+    model.to(device=theta.device, dtype=theta.dtype)
+    _view(model, theta)
+
+
+def _view(model: nn.Module, theta: Tensor) -> None:
+    start = 0
+    for parameter in model.parameters():
+        if parameter.requires_grad:
+            stop = start + parameter.numel()
+            parameter.data = theta[start:stop].view_as(parameter)
+            start = stop

@@ -24,6 +24,7 @@ from pathlib import Path
 
 import numpy as np
 
+from workbench.arrays import Array, Int
 from workbench.errors import StorageError, clean_text
 
 JOURNAL_NAME = "run.journal"
@@ -59,12 +60,15 @@ def header(token: bytes, guard: int, value: bytes) -> bytes:
     return head + zlib.crc32(head).to_bytes(4, "little")
 
 
-def frame(token: bytes, number: int, pages: Mapping[int, bytes], size: int) -> bytes:
-    """One commit: its pages in their order, and the file's size afterwards."""
-    numbers = np.fromiter(pages, dtype="<u8", count=len(pages))
-    body = numbers.tobytes() + b"".join(pages.values())
-    head = _FRAME.pack(_FRAME_MAGIC, len(pages), number, size, 0)[:-4]
-    return head + zlib.crc32(body, zlib.crc32(token + head)).to_bytes(4, "little") + body
+def frame(
+    token: bytes, number: int, numbers: Int[np.ndarray, " k"], bodies: Array, size: int
+) -> tuple[bytes, memoryview]:
+    """One commit: the pages' numbers and their (k, 512) bytes in their order, and the file's size
+    afterwards; as what stands before the pages, and the pages."""
+    listed, body = numbers.astype("<u8").tobytes(), bodies.reshape(-1).data
+    head = _FRAME.pack(_FRAME_MAGIC, len(numbers), number, size, 0)[:-4]
+    crc = zlib.crc32(body, zlib.crc32(listed, zlib.crc32(token + head)))
+    return head + crc.to_bytes(4, "little") + listed, body
 
 
 def pending(folder: Path, base: int) -> Pending:

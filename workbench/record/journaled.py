@@ -15,15 +15,18 @@ from __future__ import annotations
 
 import contextlib
 import os
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from workbench.arrays import Array
 from workbench.errors import RecordingGone, clean_text
 from workbench.record.atomic import sync_folder
 from workbench.record.journal import JOURNAL_NAME, NO_GUARD, PAGE, frame, header, pending
+from workbench.record.pages import Pages
 from workbench.record.positioned import Positioned
 
 APPLY_BYTES = 16 * 1024 * 1024
@@ -54,14 +57,13 @@ class JournaledFile(Positioned):
         self._descriptor = os.open(path, os.O_RDWR | os.O_CLOEXEC)
         self._journal_size = self._number = 0
         self._discarded = False
-        self._changed: dict[int, bytes] = {}
-        self._pages: dict[int, bytes] = {}
+        self._pages, self._framed = Pages(), 0
         try:
             self._size = self._applied_size = os.fstat(self._descriptor).st_size
             self._committed_size = self._size
             found = pending(path.parent, self._descriptor)
             if found.size is not None:
-                self._size, self._pages = found.size, dict(found.pages)
+                self._size, self._pages = found.size, Pages.of(found.pages)
                 self._put_in_place()
                 self.replayed = True
             (path.parent / JOURNAL_NAME).unlink(missing_ok=True)
@@ -80,7 +82,7 @@ class JournaledFile(Positioned):
         view = memoryview(buffer).cast("B")
         first, last = self._position // PAGE, -(-(self._position + len(view)) // PAGE)
         skipped = self._position - first * PAGE
-        view[:] = self._read(first, last)[skipped : skipped + len(view)]
+        view[:] = self._read(first, last).reshape(-1).data[skipped : skipped + len(view)]
         self._position += len(view)
         return len(view)
 
@@ -94,15 +96,12 @@ class JournaledFile(Positioned):
         first, last = self._position // PAGE, -(-(self._position + len(view)) // PAGE)
         skipped = self._position - first * PAGE
         old = self._read(first, last)
-        new = bytearray(old)
-        new[skipped : skipped + len(view)] = view
-        words = [np.frombuffer(part, "<u8").reshape(-1, PAGE // 8) for part in (old, new)]
-        for k in np.flatnonzero((words[0] != words[1]).any(axis=1)).tolist():
-            page = first + k
+        new = old.copy()
+        new.reshape(-1)[skipped : skipped + len(view)] = view
+        differs = np.flatnonzero((old.view("<u8") != new.view("<u8")).any(axis=1))
+        if len(differs):
             # In the order of their last change, as HDF5 means them to reach the disk.
-            for kept in (self._changed, self._pages):
-                kept.pop(page, None)
-                kept[page] = bytes(new[k * PAGE : (k + 1) * PAGE])
+            self._pages.put(first + differs, new[differs])
         self._position += len(view)
         self._size = max(self._size, self._position)
         return len(view)
@@ -116,21 +115,17 @@ class JournaledFile(Positioned):
     def flush(self) -> None:
         """Nothing: a flush of HDF5 is not yet a commit."""
 
-    def _read(self, first: int, last: int) -> bytearray:
-        """Pages `first` to `last` as they are with every change."""
-        found = bytearray((last - first) * PAGE)
-        wanted = min(len(found), max(0, self._applied_size - first * PAGE))
-        view, filled = memoryview(found), 0
+    def _read(self, first: int, last: int) -> Array:
+        """Pages `first` to `last`, (k, 512) bytes, as they are with every change."""
+        found = np.zeros((last - first, PAGE), np.uint8)
+        wanted = min(found.size, max(0, self._applied_size - first * PAGE))
+        view, filled = found.reshape(-1).data, 0
         while filled < wanted:
             count = os.preadv(self._descriptor, [view[filled:wanted]], first * PAGE + filled)
             if not count:
                 break
             filled += count
-        if self._pages:
-            for page in range(first, last):
-                kept = self._pages.get(page)
-                if kept is not None:
-                    view[(page - first) * PAGE : (page - first + 1) * PAGE] = kept
+        self._pages.lay_over(first, found)
         return found
 
     # --- as the store sees it ---
@@ -165,20 +160,22 @@ class JournaledFile(Positioned):
             OSError: the journal cannot be written; it is as it was.
         """
         self.require_in_place()
-        if not self._changed and self._size == self._committed_size:
+        if self._pages.changes == self._framed and self._size == self._committed_size:
             return
         if self._journal < 0:
             self._begin()
-        written = frame(self._token, self._number + 1, self._changed, self._size)
+        changed = self._pages.since(self._framed)
+        head, body = frame(self._token, self._number + 1, *changed, self._size)
         try:
-            _write_all(self._journal, written, self._journal_size)
+            _write_all(self._journal, head, self._journal_size)
+            _write_all(self._journal, body, self._journal_size + len(head))
         except OSError:
             os.ftruncate(self._journal, self._journal_size)
             raise
         self._number += 1
         self._committed_size = self._size
-        self._journal_size += len(written)
-        self._changed = {}
+        self._journal_size += len(head) + len(body)
+        self._framed = self._pages.changes
 
     @property
     def is_long(self) -> bool:
@@ -223,7 +220,7 @@ class JournaledFile(Positioned):
             for start in range(0, self._size, _COPY_BYTES):
                 size = min(_COPY_BYTES, self._size - start)
                 first, last = start // PAGE, -(-(start + size) // PAGE)
-                copy.write(memoryview(self._read(first, last))[:size])
+                copy.write(self._read(first, last).reshape(-1).data[:size])
             copy.flush()
             os.fsync(copy.fileno())
 
@@ -239,7 +236,7 @@ class JournaledFile(Positioned):
             os.close(descriptor)
         if journal >= 0:
             os.close(journal)
-            if not self._discarded and not self._pages:
+            if not self._discarded and not len(self._pages):
                 with contextlib.suppress(OSError):  # an empty one means nothing
                     os.unlink(self.path.parent / JOURNAL_NAME)
         super().close()
@@ -268,29 +265,21 @@ class JournaledFile(Positioned):
 
     def _put_in_place(self) -> None:
         """Write the pages to the file and fsync it."""
-        for place, run in _runs(self._pages):
+        numbers, bodies = self._pages.since(0)
+        # Those that follow each other are joined where they also lie together.
+        cuts = [0, *(np.flatnonzero(np.diff(numbers) != 1) + 1).tolist(), len(numbers)]
+        for first, last in pairwise(cuts):
+            place = int(numbers[first]) * PAGE if first < last else 0
+            run = bodies[first:last].reshape(-1).data
             _write_all(self._descriptor, run[: max(0, self._size - place)], place)
         if os.fstat(self._descriptor).st_size != self._size:
             os.ftruncate(self._descriptor, self._size)
         os.fsync(self._descriptor)
         self._applied_size = self._committed_size = self._size
-        self._pages = {}
+        self._pages.clear()
 
 
-def _runs(pages: Mapping[int, bytes]) -> list[tuple[int, bytes]]:
-    """(place, bytes) of pages, those that follow each other joined where they also lie together."""
-    found: list[tuple[int, list[bytes]]] = []
-    follows = -1
-    for page, content in pages.items():
-        if page == follows:
-            found[-1][1].append(content)
-        else:
-            found.append((page * PAGE, [content]))
-        follows = page + 1
-    return [(place, b"".join(parts)) for place, parts in found]
-
-
-def _write_all(descriptor: int, data: bytes, place: int) -> None:
+def _write_all(descriptor: int, data: bytes | memoryview, place: int) -> None:
     """Write every byte: a short write goes on."""
     view = memoryview(data)
     while view:

@@ -33,9 +33,16 @@ from workbench.models.repeatable import draws, is_steady
 from workbench.models.start import first_theta
 from workbench.models.structure import Structure
 from workbench.record.start import Start
+from workbench.run.device import (
+    device_of,
+    operations_a_step,
+    require_device,
+    set_precision,
+)
 from workbench.run.memory import enough_memory
 from workbench.run.network import ConfiguredNetwork, network_of
 from workbench.run.program import program_of
+from workbench.run.record_every import settled
 from workbench.run.sources import class_sources, named_parts, unkept
 from workbench.theory.margin.svm import hard_margin_svm
 from workbench.theory.numerics.separability import Inseparable
@@ -48,6 +55,8 @@ SVM_NUMBERS = 1 << 20
 class Experiment:
     """A network on its device, ready to be stepped, and what is measured of it."""
 
+    config: RunConfig
+    """What it was made of, with a number where record.every was "auto"."""
     network: ConfiguredNetwork
     state: EngineState
     panel: Panel
@@ -60,11 +69,6 @@ class Experiment:
     """What a new run says of itself at its start."""
     built: tuple[object, ...] = ()
     """What `experiment_of` made of the configuration, to tell whether something else was put in its place."""
-
-    @property
-    def config(self) -> RunConfig:
-        """What it was made of."""
-        return self.network.config
 
     @property
     def dataset(self) -> Dataset:
@@ -125,21 +129,29 @@ def experiment_of(
     dataset: Dataset | None = None,
     start: Start | None = None,
     taken: str | None = None,
+    before: str | None = None,
 ) -> Experiment:
     """Everything but the files: data, network, start, measures, step program; `dataset` None: as in [data].
 
     `start`: what a run has kept of its own, with the sources of that and of `dataset`. `taken`: the engine
-    that took its steps so far.
+    that took its steps so far, `before`: the kind of device it took them on.
 
     Raises:
         BadInput: a key does not fit the others, the samples or the network; it is named.
     """
     with enough_memory(config):
-        return _made(config, dataset, start or Start(), taken)
+        return _made(config, dataset, start or Start(), taken, before)
 
 
-def _made(config: RunConfig, dataset: Dataset | None, kept: Start, taken: str | None) -> Experiment:
-    device, dtype = _device(config), getattr(torch, config.device.dtype)
+def _made(
+    config: RunConfig,
+    dataset: Dataset | None,
+    kept: Start,
+    taken: str | None,
+    before: str | None,
+) -> Experiment:
+    require_device(config)
+    dtype = getattr(torch, config.device.dtype)
     read = unkept(config, kept, samples=dataset is not None)
     dataset = dataset or load_dataset(config.data)
     _require_samples(config, dataset)
@@ -148,15 +160,17 @@ def _made(config: RunConfig, dataset: Dataset | None, kept: Start, taken: str | 
     orders = network.homogeneity
     fixed = fixed_tensors(network.model)
     start = _first_theta(config, network.structure, kept)
+    device, chosen = _device(network, before)
     theta = flatten(network.model, dtype, device)
     with torch.no_grad():
         theta.copy_(torch.from_numpy(start))
     x, y = (_on(device, dtype, part) for part in (dataset.x, dataset.y))
     program, remarks = program_of(network, theta, x, y, taken)
-    svm, more = _max_margin(network)
-    remarks += more
+    svm, more = max_margin_of(network)
+    remarks += (*more, *chosen)
     layers = LayerMeasures(network.structure, theta.detach().cpu().double().numpy().copy(), svm)
     panel = _panel(network, orders, program, layers)
+    config, every = settled(config, panel)
     if config.train.class_path is not None:
         remarks += (
             f"steps are those of {config.train.class_path}; what is forecast is of gradient flow.",
@@ -168,6 +182,7 @@ def _made(config: RunConfig, dataset: Dataset | None, kept: Start, taken: str | 
         )
     shape = (dataset.n,) if network.outputs == 1 else (dataset.n, network.outputs)
     return Experiment(
+        config=config,
         network=network,
         state=EngineState(theta, watch=_watch(panel, shape, config.device.dtype)),
         panel=panel,
@@ -180,14 +195,16 @@ def _made(config: RunConfig, dataset: Dataset | None, kept: Start, taken: str | 
             kept.sources + read + class_sources(config),
             named_parts(network.structure),
         ),
-        remarks=remarks,
+        remarks=remarks + ((every,) if every else ()),
         built=_parts(network.model, program, panel),
     )
 
 
 def require_built(experiment: Experiment, config: RunConfig) -> None:
     """Refuse one whose run would be another than the one its file names, and be resumed as that."""
-    if experiment.config != config:
+    asked = config.record.every if config.record.every != "auto" else experiment.config.record.every
+    record = config.record.model_copy(update={"every": asked})
+    if experiment.config != config.model_copy(update={"record": record}):
         raise BadInput("the experiment given was made of another configuration than the one given.")
     if experiment.foreign:
         raise BadInput(
@@ -281,7 +298,7 @@ def _unit_margin(network: ConfiguredNetwork) -> UnitMargin | None:
     return UnitMargin(network.model, network.dataset.x, network.dataset.y)
 
 
-def _max_margin(network: ConfiguredNetwork) -> tuple[MaxMargin | None, tuple[str, ...]]:
+def max_margin_of(network: ConfiguredNetwork) -> tuple[MaxMargin | None, tuple[str, ...]]:
     """ū and γ for a linear network that separates binary labels, or why there is none, in a sentence."""
     dataset = network.dataset
     applies = network.structure.linear_chain is not None and network.loss.labels == "binary"
@@ -305,16 +322,17 @@ def _watch(panel: Panel, shape: tuple[int, ...], dtype: str) -> SaddleWatch:
     return SaddleWatch(log_risk_zero=zero, epsilon=float(np.finfo(np.dtype(dtype)).eps))
 
 
-def _device(config: RunConfig) -> torch.device:
-    """The device asked for; raises BadInput when CUDA is asked for and absent."""
-    kind = config.device.kind
-    if kind == "cuda" and not torch.cuda.is_available():
-        raise BadInput(
-            "device.kind = 'cuda', and torch finds no CUDA device here; allowed: auto, cpu."
-        )
-    if kind == "auto":
-        kind = "cuda" if torch.cuda.is_available() else "cpu"
-    return torch.device(kind)
+def _device(network: ConfiguredNetwork, before: str | None) -> tuple[torch.device, tuple[str, ...]]:
+    """Where the network is stepped, and what there is to say of that, in sentences."""
+    config, dataset = network.config, network.dataset
+    b = config.train.batch or dataset.n
+
+    def operations() -> float:
+        return operations_a_step(network.model, torch.from_numpy(dataset.x[:2]), b)
+
+    device, said = device_of(config, operations, before)
+    set_precision(config, device)
+    return device, (said,) if said else ()
 
 
 def _on(device: torch.device, dtype: torch.dtype, array: np.ndarray) -> Tensor:

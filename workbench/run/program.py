@@ -6,7 +6,7 @@ from math import log
 
 from torch import Tensor
 
-from workbench.config.run import Engine
+from workbench.config.run import Engine, RunConfig
 from workbench.engine.batches import Minibatches
 from workbench.engine.program import StepProgram
 from workbench.engine.programs.eager import EagerProgram
@@ -21,10 +21,11 @@ from workbench.engine.rules.steepest import STEEPEST, SteepestRule
 from workbench.errors import BadInput
 from workbench.losses.registry import names_where
 from workbench.models.repeatable import draws
+from workbench.run.captured import CAPTURED, captured_or_eager, not_captured
 from workbench.run.kernel import KERNEL, kernel_or_eager, no_kernel
 from workbench.run.network import ConfiguredNetwork
 
-ENGINES: tuple[Engine, ...] = ("eager", "kernel")
+ENGINES: tuple[Engine, ...] = ("eager", "kernel", "captured")
 """What takes the steps of a rule; "auto" is one of them."""
 
 
@@ -42,16 +43,18 @@ def program_of(
     """
     config = network.config
     train, reduction = config.train, config.loss.reduction
-    batches = None
-    if 0 < train.batch < len(y):
-        batches = Minibatches(len(y), train.batch, config.init.seed, x.device)
-    rule = _rule(network, x, batches)
+    batches = batches_of(config, x)
+    rule = rule_of(network, x, batches)
     eager = EagerProgram(
         network.model, x, y, loss=network.loss, reduction=reduction, rule=rule, batches=batches
     )
     engine = taken if taken in ENGINES else config.device.engine
     if train.rule != "flow":
+        if engine == CAPTURED or (engine == "auto" and x.device.type == "cuda"):
+            return captured_or_eager(network, eager, taken)
         return (eager, ()) if engine == "eager" else kernel_or_eager(network, theta, eager, taken)
+    if engine == CAPTURED:
+        raise not_captured("train.rule 'flow' decides every step on the host", taken)
     if engine == KERNEL:
         raise no_kernel("train.rule 'flow' integrates the flow with autograd", taken)
     _require_flow(network)
@@ -68,7 +71,13 @@ def program_of(
     return FlowProgram(field, eager, rtol=train.rtol, log_risk=goal), ()
 
 
-def _rule(network: ConfiguredNetwork, x: Tensor, batches: Minibatches | None) -> StepRule:
+def batches_of(config: RunConfig, x: Tensor) -> Minibatches | None:
+    """The batches of the samples x (n, …), None: all of them at every step."""
+    size, n = config.train.batch, len(x)
+    return Minibatches(n, size, config.init.seed, x.device) if 0 < size < n else None
+
+
+def rule_of(network: ConfiguredNetwork, x: Tensor, batches: Minibatches | None) -> StepRule:
     """How far a step goes; a flow's rows are evaluated by a program with the constant rule."""
     train = network.config.train
     if train.rule == "normalized":

@@ -14,6 +14,7 @@ from workbench.errors import BadInput, StorageError, clean_text
 from workbench.record.checkpoint import Checkpoint
 from workbench.record.history import History
 from workbench.record.own_files import require_own_files
+from workbench.run.device import moved
 from workbench.run.experiment import Experiment
 from workbench.run.going_back import GoingBack, going_on
 from workbench.run.sources import changed_classes
@@ -25,7 +26,8 @@ class Resumed:
     """A run at its newest good checkpoint: ready to be stepped, with the records up to there.
 
     `back`: where the run has more than that; what it has is to be set aside first.
-    `changed`: a clause for each class of the user's whose file is not what it was.
+    `changed`: a clause for each class of the user's whose file is not what it was. `moved`: a clause where
+    it goes on on another kind of device.
     """
 
     name: str
@@ -33,6 +35,7 @@ class Resumed:
     history: History
     back: GoingBack | None
     changed: tuple[str, ...] = ()
+    moved: str = ""
 
 
 def resumed(run: StoredRun, steps: int | None, trust: bool, restart: bool = False) -> Resumed:
@@ -64,7 +67,9 @@ def resumed(run: StoredRun, steps: int | None, trust: bool, restart: bool = Fals
     if not restart:
         _require_unfinished(run, config, at, back)
     layouts = {name: run.reader.shape(name)[1:] for name in run.reader.series_names()}
-    experiment = run.experiment(config, trust=trust)
+    before = run.device if checkpoint is None else checkpoint.attributes.get("device", run.device)
+    before = None if before is None else str(before)
+    experiment = run.experiment(config, trust=trust, before=before)
     if checkpoint is not None:
         _require_engine(experiment, checkpoint.attributes.get("engine"), run.folder.name)
     _require_series(experiment, layouts, run.folder.name)
@@ -73,7 +78,9 @@ def resumed(run: StoredRun, steps: int | None, trust: bool, restart: bool = Fals
     if checkpoint is not None:
         _load(experiment, checkpoint, run.folder.name)
     changed = changed_classes(run.start.sources, experiment.start.sources)
-    return Resumed(run.name, experiment, history, back, tuple(changed))
+    return Resumed(
+        run.name, experiment, history, back, tuple(changed), moved(before, experiment.device)
+    )
 
 
 def forked(run: StoredRun, config: RunConfig, at: int, trust: bool) -> Experiment:

@@ -158,6 +158,7 @@ class Session:
         experiment = experiment or experiment_of(config)
         require_built(experiment, config)
         first = evaluated_start(experiment)
+        asked, config = config.record.every, experiment.config
         name = config.name or preset or config.model.kind
         folder = create_run_folder(runs_dir, name)
         lock = RunLock(folder)
@@ -173,6 +174,7 @@ class Session:
                 "config": text,
                 "created": datetime.now(UTC).isoformat(timespec="milliseconds"),
                 **_made_of(experiment),
+                "record_every": f"{'auto: ' if asked == 'auto' else ''}{config.record.every}",
                 **(parent or {}),
             }
             store = RunStore.create(
@@ -257,6 +259,9 @@ class Session:
             clauses = "; ".join(found.changed)
             said = f"{said}; {clauses}"
             notice = f"{notice} {clauses}: steps from here on are the new code's.".strip()
+        if found.moved:
+            said = f"{said}; {found.moved}"
+            notice = f"{notice} {found.moved}.".strip()
         text = to_toml(experiment.config)
         # First what people read: were it killed between, the next resume takes the end from there.
         if steps is not None:
@@ -266,7 +271,11 @@ class Session:
             direction_width=direction_width_of(experiment),
             attributes=None
             if experiment.config == begun
-            else {"config": text, "steps": experiment.config.train.steps},
+            else {
+                "config": text,
+                "steps": experiment.config.train.steps,
+                **_moved(begun, experiment),
+            },
         )
         store.truncate(state.recorded_step + 1, past=state.step)
         with RunReader(folder) as reader:
@@ -393,6 +402,13 @@ class Session:
         if isinstance(event, Finished | Failed):
             # The files are closed: another process, or this one, may go on with the run.
             self.lock.release()
+
+
+def _moved(begun: RunConfig | None, experiment: Experiment) -> dict[str, str]:
+    """What a run's file says of the steps between records, where they change."""
+    every = experiment.config.record.every
+    same = begun is not None and every == begun.record.every
+    return {} if same else {"record_every": str(every)}
 
 
 def _made_of(experiment: Experiment) -> dict[str, str | int | float]:

@@ -179,6 +179,12 @@ class StoredRun:
         """What took its steps, as its file says."""
         return str(self.reader.attributes.get("engine", "eager"))
 
+    @property
+    def device(self) -> str | None:
+        """The kind of device its first steps were taken on, "cpu" or "cuda", as its file says."""
+        named = self.reader.attributes.get("device")
+        return None if named is None else "cpu" if named == "cpu" else "cuda"
+
     # --- its states ---
 
     @property
@@ -307,10 +313,16 @@ class StoredRun:
         return network_of(config, self.dataset, self.start.fixed)
 
     def experiment(
-        self, config: RunConfig | None = None, *, trust: bool = False, fork: bool = False
+        self,
+        config: RunConfig | None = None,
+        *,
+        trust: bool = False,
+        fork: bool = False,
+        before: str | None = None,
     ) -> Experiment:
         """The run ready to be stepped, from its start, with its own engine; or a `fork` of it with `config`,
-        with the engine that this one asks for.
+        with the engine that this one asks for. `before`: the kind of device that its last steps were taken
+        on, where it is known.
 
         Where [data] is the run's its own samples are taken, and its own start likewise. Raises BadInput when
         the configuration names classes that are not trusted, a key does not fit, or a file that is read
@@ -327,6 +339,7 @@ class StoredRun:
             self.dataset if config.data == self.config.data else None,
             kept,
             None if fork else self.engine,
+            None if fork else before or self.device,
         )
         require_unchanged(self.start.sources, made.start.sources, self.folder.name)
         if config.init == self.config.init and kept.theta is None:

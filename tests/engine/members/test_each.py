@@ -11,7 +11,6 @@ from member_cases import (
     each_of,
     experiments,
     named,
-    of_member,
     same_bits,
 )
 
@@ -33,7 +32,7 @@ def test_every_member_is_its_own_run(rule, threads):
     found = buffer.take()
     for k, experiment in enumerate(experiments(*settings)):
         state, rows = alone(experiment, records, every)
-        assert same_bits(named(of_member(found, k)), named(rows))
+        assert same_bits(named(found.rows_of(k)), named(rows))
         assert same_bits(members.state(k).to_arrays(), state.to_arrays())
 
 
@@ -66,7 +65,7 @@ def test_one_that_stalls_rests_where_its_run_does_and_the_others_go_on():
     assert members.going.tolist() == [True, True, False, True]
     assert (members.at(2), members.status(2)) == (state.step, "stalled")
     taken = buffer.take()
-    assert same_bits(named(of_member(taken, 2)), named(rows))
+    assert same_bits(named(taken.rows_of(2)), named(rows))
     assert (taken.member == 0).sum() == 20
     at_rest = members.state(2).to_arrays()
     program.run_chunk(members, 200, 1, 10, buffer, StopFlag())

@@ -11,7 +11,6 @@ from member_cases import (
     alone,
     experiments,
     named,
-    of_member,
     same_bits,
     theta_of,
 )
@@ -69,7 +68,7 @@ def test_every_member_is_its_own_run_up_to_rounding(rule):
     found = buffer.take()
     for k, experiment in enumerate(experiments(*settings)):
         state, rows = alone(experiment, records, every)
-        require_close(named(of_member(found, k)), named(rows), k)
+        require_close(named(found.rows_of(k)), named(rows), k)
         require_close(members.state(k).to_arrays(), state.to_arrays(), k)
 
 
@@ -85,7 +84,7 @@ def test_other_networks_losses_and_samples(model, loss):
     program.run_chunk(members, 0, 3, 5, buffer, StopFlag())
     rows = buffer.take()
     for k, experiment in enumerate(found):
-        require_close(named(of_member(rows, k)), named(alone(experiment, 3, 5)[1]), k)
+        require_close(named(rows.rows_of(k)), named(alone(experiment, 3, 5)[1]), k)
 
 
 @pytest.mark.parametrize("rule", sorted(RULES))

@@ -50,13 +50,19 @@ def samples_a_block(model: nn.Module, x: Tensor, numbers: int = BLOCK_NUMBERS) -
         or any(isinstance(m, nn.modules.batchnorm._NormBase) for m in model.modules())
     ):
         return n
+    a_sample = numbers_a_sample(model, x)
+    return n if a_sample <= 0 else max(1, min(n, numbers // a_sample))
+
+
+def numbers_a_sample(model: nn.Module, x: Tensor) -> int:
+    """How many numbers one of the samples x (n, …), n ≥ 2, adds to what the backward pass keeps."""
+    found = described(model)
     counted, times = model, 1
     if found is not None and found.counted[0]:
         # A network that differentiates inside its forward pass allows no hooks on what is kept.
         name, times = found.counted
         counted = copy.deepcopy(model.get_submodule(name)).requires_grad_(True)
-    a_sample = times * (_kept(counted, x[:2]) - _kept(counted, x[:1]))
-    return n if a_sample <= 0 else max(1, min(n, numbers // a_sample))
+    return times * (_kept(counted, x[:2]) - _kept(counted, x[:1]))
 
 
 def _kept(model: nn.Module, x: Tensor) -> int:

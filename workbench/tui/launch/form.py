@@ -53,7 +53,7 @@ _ABOUT: dict[str, str] = {
     "init.seed": "seed of the start",
     "data.n": "samples",
     "loss.kind": "",
-    "record.every": "steps, or log",
+    "record.every": "steps, auto or log",
 }
 _CHOICES = {"loss.kind": get_args(LossConfig.model_fields["kind"].annotation)}
 

@@ -23,9 +23,8 @@ class BatchTable:
         self.last = first.n - (first.per_epoch - 1) * first.size
         """Samples of an epoch's last batch."""
         self.steps = max(1, min(TABLE_STEPS, TABLE_NUMBERS // (len(drawn) * first.size)))
-        shape = (self.steps, len(drawn), self.size)
-        self._here = torch.zeros(shape, dtype=torch.int64)
-        self.indices = torch.zeros(shape, dtype=torch.int64, device=device)
+        self.shape = (self.steps, len(drawn), self.size)
+        self.indices = torch.zeros(self.shape, dtype=torch.int64, device=device)
         self.place = torch.zeros(1, dtype=torch.int64, device=device)
         self._until = -1
 
@@ -37,14 +36,28 @@ class BatchTable:
         """How many steps from `step` on lie on the device, after filling it where there are none."""
         if step >= self._until:
             steps = min(self.steps, most)
-            for row in range(steps):
-                for member, drawn in enumerate(self.drawn):
-                    index = drawn.indices(step + row)
-                    self._here[row, member, : len(index)] = index
-            self.indices[:steps].copy_(self._here[:steps])
+            # Memory of its own, pinned: the host goes on while it is copied.
+            pinned = self.indices.device.type == "cuda"
+            here = torch.zeros(steps, *self.shape[1:], dtype=torch.int64, pin_memory=pinned)
+            self._draw(here, step)
+            self.indices[:steps].copy_(here, non_blocking=pinned)
             self.place.zero_()
             self._until = step + steps
         return self._until - step
+
+    def _draw(self, here: Tensor, step: int) -> None:
+        """The indices of the steps from `step` on, (T, M, size), a short last batch filled up with 0."""
+        row = 0
+        while row < len(here):
+            epoch, place = divmod(step + row, self.per_epoch)
+            stop = min(self.per_epoch, place + len(here) - row)
+            whole = stop - place if stop < self.per_epoch else self.per_epoch - 1 - place
+            for member, drawn in enumerate(self.drawn):
+                order = drawn.order(epoch)[place * self.size : stop * self.size]
+                here[row : row + whole, member] = order[: whole * self.size].view(whole, self.size)
+                if stop - place > whole:
+                    here[row + whole, member, : self.last] = order[whole * self.size :]
+            row += stop - place
 
     def samples(self, step: int) -> int:
         """How many samples the batch of that step has."""

@@ -89,7 +89,7 @@ class EachMember:
             rows = buffer.of(k) if buffer is not None and recorded else None
             self.programs[k].run_chunk(states[k], step0, records, every, rows, flag)
             if rows is not None and buffer is not None:
-                buffer.written[k] = rows.count
+                buffer.written[k] += rows.count
 
         began = time.perf_counter()
         self._for_each(step, list(states))
@@ -106,7 +106,7 @@ class EachMember:
         def look(k: int) -> None:
             rows = buffer.of(k)
             self.programs[k].evaluate(members.state(k), rows)
-            buffer.written[k] = rows.count
+            buffer.written[k] += rows.count
 
         self._for_each(look, range(self.count))
 

@@ -22,7 +22,7 @@ from workbench.engine.log_scale import reduction_log
 from workbench.engine.member_rows import MemberBuffer
 from workbench.engine.members import Members
 from workbench.engine.program import StopFlag
-from workbench.engine.programs.blocks import plain_outputs
+from workbench.engine.programs.blocks import BLOCK_NUMBERS, numbers_a_sample, plain_outputs
 from workbench.engine.rules.members.rule import EvaluatedMembers, MemberRule
 from workbench.losses.loss import Loss, Reduction
 
@@ -31,7 +31,8 @@ class StackedEager:
     """Steps M members of a network whose outputs depend on weights and inputs alone (`is_steady`).
 
     `x` (n, …) and `y` (n) are those of all members, or have the member's axis in front. `fixed`: buffers and
-    frozen weights that differ, by name, (M, …) each. `batches`: one a member, None: the full batch.
+    frozen weights that differ, by name, (M, …) each. `batches`: one a member, None: the full batch. `a_pass`:
+    how many members are evaluated in one go, 0: all.
     """
 
     name = "eager"
@@ -48,6 +49,7 @@ class StackedEager:
         rule: MemberRule,
         batches: Sequence[Minibatches] | None = None,
         fixed: Mapping[str, Tensor] | None = None,
+        a_pass: int = 0,
     ) -> None:
         # Calling it puts tensors in the place of its weights: nobody else may look at it meanwhile.
         self.model = copy.deepcopy(model)
@@ -56,6 +58,8 @@ class StackedEager:
         self.n = y.shape[-1]
         self.labels = y.detach().cpu().double().numpy()
         self.fixed = dict(fixed or {})
+        size = a_pass or count
+        self.passes = tuple(slice(at, min(at + size, count)) for at in range(0, count, size))
         self._network = vmap(self._call, in_dims=(0, 0, 0 if self.own_samples else None))
         self._batch_network = vmap(self._call)
         self._scaled = loss.cotangent(*_probe(loss))[1] is not None
@@ -89,8 +93,11 @@ class StackedEager:
 
         def here() -> Float[np.ndarray, " M"]:
             with torch.no_grad():
-                outputs = self._outputs(self._leaves(members), None)
-            return self._log_risks(outputs, self.labels) + reduction_log(self.reduction, self.n)
+                parts = [
+                    self._outputs(self._leaves(members.theta[of]), of, None) for of in self.passes
+                ]
+            found = self._log_risks(torch.cat(parts), self.labels)
+            return found + reduction_log(self.reduction, self.n)
 
         while members.step < end and not stop_flag.raised and members.going.any():
             if due and buffer is not None and self.batches is not None:
@@ -130,15 +137,19 @@ class StackedEager:
 
     # --- evaluating ---
 
-    def _leaves(self, members: Members) -> dict[str, Tensor]:
-        """The trained weights by name, (M, …) each, views of θ that gradients can be asked of."""
+    def tried(self, theta: Tensor) -> None:
+        """A pass and its pull-back at θ (M, P); raises what torch says where the network allows none."""
+        self._gradients(Members(theta), None)
+
+    def _leaves(self, theta: Tensor) -> dict[str, Tensor]:
+        """The trained weights by name, (m, …) each, views of θ (m, P) that gradients can be asked of."""
         found, start = {}, 0
         for name, parameter in self.model.named_parameters():
             if not parameter.requires_grad or not parameter.numel():
                 continue
             stop = start + parameter.numel()
-            shape = (self.count, *parameter.shape)
-            found[name] = members.theta[:, start:stop].view(shape).detach().requires_grad_()
+            shape = (len(theta), *parameter.shape)
+            found[name] = theta[:, start:stop].view(shape).detach().requires_grad_()
             start = stop
         return found
 
@@ -146,17 +157,18 @@ class StackedEager:
         """Φ(x_i) of one member, (n) or (n, C)."""
         return plain_outputs(functional_call(self.model, {**weights, **fixed}, (x,)))
 
-    def _outputs(self, weights: dict[str, Tensor], index: Tensor | None) -> Tensor:
-        """Φ of every member, (M, b) or (M, b, C), on the samples `index` (M, b), None: on all."""
+    def _outputs(self, weights: dict[str, Tensor], of: slice, index: Tensor | None) -> Tensor:
+        """Φ of some members, (m, b) or (m, b, C), on the samples `index` (M, b), None: on all."""
+        fixed = {name: values[of] for name, values in self.fixed.items()}
         if index is None:
-            return self._network(weights, self.fixed, self.x)
-        return self._batch_network(weights, self.fixed, self._picked(self.x, index))
+            return self._network(weights, fixed, self.x[of] if self.own_samples else self.x)
+        return self._batch_network(weights, fixed, self._picked(self.x, index, of))
 
-    def _picked(self, of: Tensor, index: Tensor) -> Tensor:
-        """The samples `index` (M, b) of x or y, (M, b, …)."""
+    def _picked(self, samples: Tensor, index: Tensor, of: slice) -> Tensor:
+        """The samples `index` (M, b) of x or y, for some members, (m, b, …)."""
         if not self.own_samples:
-            return of[index]
-        return of[torch.arange(self.count, device=of.device)[:, None], index]
+            return samples[index[of]]
+        return samples[torch.arange(self.count, device=samples.device)[of, None], index[of]]
 
     def _batch(self, step: int) -> Tensor | None:
         """The samples of a step, (M, b); None: all."""
@@ -173,19 +185,30 @@ class StackedEager:
         self, members: Members, index: Tensor | None
     ) -> tuple[Tensor, Tensor, Tensor | None]:
         """Outputs (M, b, …), pulled-back weights (M, P), and the scale's logarithm (M), None: 0."""
-        weights = self._leaves(members)
-        outputs = self._outputs(weights, index)
+        parts = [self._pass(members.theta[of], of, index) for of in self.passes]
+        outputs, gradient, scale = (torch.cat(each) for each in zip(*parts, strict=True))
+        return outputs, gradient, scale if self._scaled else None
+
+    def _pass(
+        self, theta: Tensor, of: slice, index: Tensor | None
+    ) -> tuple[Tensor, Tensor, Tensor]:
+        """The same for the members of one pass, whose θ (m, P) is given."""
+        weights = self._leaves(theta)
+        outputs = self._outputs(weights, of, index)
         held = outputs.detach()
         if index is None:
-            cotangent, scale = self._cotangents(held, self.y)
+            cotangent, scale = self._cotangents(held, self.y[of] if self.own_samples else self.y)
         else:
-            cotangent, scale = self._batch_cotangents(held, self._picked(self.y, index))
-        leaves = list(weights.values())
+            cotangent, scale = self._batch_cotangents(held, self._picked(self.y, index, of))
         found = torch.autograd.grad(
-            outputs, leaves, cotangent, allow_unused=True, materialize_grads=True
+            outputs,
+            list(weights.values()),
+            cotangent,
+            allow_unused=True,
+            materialize_grads=True,
         )
-        gradient = torch.cat([g.reshape(self.count, -1) for g in found], dim=1)
-        return held, gradient, scale if self._scaled else None
+        gradient = torch.cat([g.reshape(len(theta), -1) for g in found], dim=1)
+        return held, gradient, scale
 
     def _log_risks(self, outputs: Tensor, labels: Array) -> Float[np.ndarray, " M"]:
         """log of every member's summed risk of those outputs; labels (b), or (M, b)."""
@@ -259,10 +282,15 @@ class StackedEager:
         def log_risks() -> Float[np.ndarray, " M"]:
             if index is None:
                 return self._log_risks(outputs, self.labels)
-            picked = self._picked(self.y, index).cpu().double().numpy()
+            picked = self._picked(self.y, index, slice(None)).cpu().double().numpy()
             return self._log_risks(outputs, picked)
 
         return log_risks
+
+
+def members_a_pass(model: nn.Module, x: Tensor, numbers: int = BLOCK_NUMBERS) -> int:
+    """How many members' passes over the samples x (n, …) hold no more than `numbers`; 0: of any count."""
+    return max(1, numbers // max(1, len(x) * numbers_a_sample(model, x))) if len(x) > 1 else 0
 
 
 def _probe(loss: Loss) -> tuple[Tensor, Tensor]:

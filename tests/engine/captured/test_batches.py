@@ -1,0 +1,27 @@
+"""The table of minibatches on the device holds what `Minibatches` draws, step by step."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+
+from workbench.engine.batches import Minibatches
+from workbench.engine.programs.captured import batches
+from workbench.engine.programs.captured.batches import BatchTable
+
+CPU = torch.device("cpu")
+
+
+@pytest.mark.parametrize("numbers", [1, 40, 1 << 22])
+@pytest.mark.parametrize(("n", "size"), [(12, 5), (12, 6), (7, 6), (5, 4), (9, 1)])
+def test_every_step_s_indices(monkeypatch, n, size, numbers):
+    monkeypatch.setattr(batches, "TABLE_NUMBERS", numbers)
+    table = BatchTable([Minibatches(n, size, seed, CPU) for seed in (1, 2, 3)], CPU)
+    slow = [Minibatches(n, size, seed, CPU) for seed in (1, 2, 3)]
+    for begin, end in ((0, 25), (25, 26), (13, 40)):
+        table.begin()
+        for step in range(begin, end):
+            assert 1 <= table.left(step, end - step) <= end - step
+            b = table.samples(step)
+            found = table.next(b)
+            assert torch.equal(found, torch.stack([drawn.indices(step) for drawn in slow]))
