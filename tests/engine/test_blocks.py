@@ -18,7 +18,7 @@ PICTURES = {
     "model": {"kind": "cnn", "channels": [3, 4], "width": 8},
     "init": {"kind": "he"},
     "loss": {"kind": "cross-entropy", "reduction": "mean"},
-    "device": {"kind": "cpu"},
+    "device": {"kind": "cpu", "engine": "eager"},
 }
 
 
