@@ -222,10 +222,18 @@ def check_waiting(device: str) -> list[str]:
         return taken
 
     experiment = captured(PICTURES, "data.n=200", *RULES["loss-based"], device=device)
-    stepped(experiment)
+    buffer = RowBuffer(10, experiment.state.theta, experiment.output_shape)
+
+    def chunk() -> None:
+        buffer.count = 0
+        at = experiment.state.step
+        experiment.program.run_chunk(experiment.state, at, 10, 6, buffer, StopFlag())
+
+    # What is recorded on the way may wait.
+    chunk()
     Stepper.advance = watched  # type: ignore[method-assign]
     try:
-        stepped(experiment)
+        chunk()
     except RuntimeError as error:
         found.append(str(error).splitlines()[0])
     finally:
@@ -272,8 +280,8 @@ def plain_loop(base: dict[str, Any], device: str) -> Callable[[], int]:
 
 
 def chunk_of(base: dict[str, Any], members: int, device: str, kind: str) -> Callable[[], int]:
-    """100 steps with a record at every 10th, by that engine; none with more than 100 members."""
-    flag = StopFlag()
+    """100 steps with a record at every 10th, by that engine; 10 of many members, with a record that fits."""
+    flag, records = StopFlag(), 10 if members <= 100 else 1
     if members == 1:
         alone = built(base, device=device)
         if kind == "captured":
@@ -290,13 +298,13 @@ def chunk_of(base: dict[str, Any], members: int, device: str, kind: str) -> Call
         return one
     state, program = members_of(base, members, device, eager=kind == "eager", alike=True)
     shape = built(base).output_shape
-    fits = 8 * 10 * state.theta.numel() <= BUFFER_BYTES
-    rows = MemberBuffer(10, state.theta, shape, parts=("theta",)) if fits else None
+    fits = 8 * records * state.theta.numel() <= 8 * BUFFER_BYTES
+    rows = MemberBuffer(records, state.theta, shape, parts=("theta",)) if fits else None
 
     def many() -> int:
         if rows is not None:
             rows.written[:] = 0
-        return int(program.run_chunk(state, state.step, 10, 10, rows, flag))
+        return int(program.run_chunk(state, state.step, records, 10, rows, flag))
 
     return many
 

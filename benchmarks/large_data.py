@@ -4,9 +4,10 @@
 
 Every run is `workbench run --headless` in a process of its own, one thread, and so is the plain loop
 (`plain_cnn.py`): nn.Module, minibatches by index, torch.optim.SGD, nothing recorded. Both are run for two
-lengths, in turn; what a step costs is the difference, so that imports and the start do not count, and records
-do; `whole` is the ratio of the longer runs with all of that. Pictures are synthetic, in files of the real ones'
-format and size. Runs of full size have no rival here: what is told is their time, and the most memory they took.
+lengths, in turn; what a step costs is the difference, so that imports and the start do not count, and
+records do; `whole` is the ratio of the longer runs with all of that. Pictures are synthetic, in files of
+the real ones' format and size. Runs of full size have no rival here: what is told is their time, and the
+most memory they took.
 """
 
 from __future__ import annotations

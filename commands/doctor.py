@@ -5,29 +5,40 @@ from __future__ import annotations
 import os
 import sys
 from dataclasses import asdict
+from typing import Annotated
 
 import typer
 
 from commands import formats
 from commands.checks import Check
 from commands.doctor_folder import runs_folder_checks
+from commands.doctor_kernels import kernels, warm_kernels
 from commands.options import Json, RunsDir, runs_folder
 from workbench.errors import ExitCode, clean_text
 
 STYLES = {"ok": "green", "warning": "yellow", "problem": "red"}
-PACKAGES = ("torch", "numpy", "scipy", "h5py", "textual", "matplotlib", "xarray")
+PACKAGES = ("torch", "numpy", "scipy", "numba", "h5py", "textual", "matplotlib", "xarray")
 OLDEST_PYTHON = (3, 11)
 SMALLEST_SCREEN = (80, 24)
 
 
-def doctor(runs_dir: RunsDir = None, as_json: Json = False) -> None:
-    """Check versions, device, threads, terminal, and the file system of the runs folder."""
+def doctor(
+    runs_dir: RunsDir = None,
+    warm: Annotated[
+        bool, typer.Option("--warm", help="Compile all kernels now, so that no run waits for it.")
+    ] = False,
+    as_json: Json = False,
+) -> None:
+    """Check versions, device, threads, kernels, terminal, and the file system of the runs folder."""
+    if warm:
+        warm_kernels()
     checks = [
         python_version(sys.version_info[:3]),
         *packages(),
         hdf5_library(),
         device(),
         threads(os.environ, os.cpu_count() or 1),
+        kernels(),
         *runs_folder_checks(runs_folder(runs_dir)),
         *terminal(os.environ, sys.stdout.encoding or "", _screen_size()),
     ]

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 import typer
 
 from commands.channels import lost_output
+from commands.patience import wait_for
 from workbench.errors import ExitCode, StorageError, WorkbenchError, clean_text
 from workbench.run import signals
 
@@ -28,9 +29,11 @@ def train_headless(make: Callable[[], Session], as_json: bool) -> None:
 
     A signal while it is made leaves nothing behind; from then on it stops the run with a checkpoint.
     """
+    from workbench.engine.programs.first_use import shown_by
     from workbench.protocol.commands import Stop
 
-    session = make()
+    with shown_by(wait_for):
+        session = make()
     with signals.given_to(lambda name: session.engine.send(Stop(name))):
         if session.notice:
             typer.echo(f"workbench: {session.notice}", err=True)

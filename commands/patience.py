@@ -28,6 +28,20 @@ def patience(text: str) -> Iterator[None]:
         timer.cancel()
 
 
+@contextmanager
+def wait_for(text: str) -> Iterator[None]:
+    """Say `text` on stderr at once, beside a spinner where that is a terminal, until the block is done."""
+    from rich.console import Console
+
+    console = Console(stderr=True)
+    if not console.is_terminal:
+        typer.echo(f"workbench: {text}", err=True)
+        yield
+        return
+    with console.status(text):
+        yield
+
+
 class Bar:
     """A progress bar on stderr that appears only when the work takes longer than a moment."""
 

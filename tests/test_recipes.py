@@ -154,7 +154,8 @@ from workbench.run.session import Session
 from pathlib import Path
 found = []
 for rule, rate in (("half", 2e-3), ("constant", 1e-3)):
-    settings = ["train.steps=30", "device.kind=cpu", f"train.rule={rule}", f"train.lr={rate}"]
+    settings = ["train.steps=30", "device.kind=cpu", "device.engine=eager"]
+    settings += [f"train.rule={rule}", f"train.lr={rate}"]
     with Session.create(load_config("two-layer-relu-logistic", settings), Path("runs")) as session:
         session.start()
         assert session.wait(60)

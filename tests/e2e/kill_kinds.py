@@ -1,6 +1,8 @@
-"""The runs that the kill tests kill, as TOML."""
+"""The runs that the kill tests kill, as TOML; after `KERNEL` before a kind, compiled code takes its steps."""
 
 from __future__ import annotations
+
+KERNEL = "kernel "
 
 BASE = """
 [data]
@@ -123,4 +125,7 @@ every = 150
 
 def settings(kind: str) -> str:
     """The TOML of a kind; those that name no data are of the usual network."""
-    return KINDS[kind] if "[data]" in KINDS[kind] else BASE + KINDS[kind]
+    text = KINDS[kind.removeprefix(KERNEL)]
+    engine = "kernel" if kind.startswith(KERNEL) else "eager"
+    whole = text if "[data]" in text else BASE + text
+    return whole.replace('kind = "cpu"', f'kind = "cpu"\nengine = "{engine}"')

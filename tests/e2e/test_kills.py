@@ -13,6 +13,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from e2e.kill_kinds import KERNEL
 
 from workbench.record.checkpoint import latest_checkpoint
 from workbench.record.folder import list_runs
@@ -64,20 +65,26 @@ def test_killed_runs_end_as_if_nobody_had_killed_them(tmp_path, kind, kills):
 
 # Seeds whose kills fall between two checkpoints.
 LATE = {"flow": 9, "loss-based": 12, "normalized": 25, "smoothness": 7}
+COMPILED = {f"{KERNEL}{kind}": seed for kind, seed in LATE.items() if kind != "flow"} | {
+    f"{KERNEL}minibatch": 5
+}
 
 
-def test_killed_runs_of_late_rules_end_as_if_nobody_had_killed_them(tmp_path):
+@pytest.mark.parametrize("seeds", [LATE, COMPILED], ids=["eager", "kernel"])
+def test_killed_runs_of_late_rules_end_as_if_nobody_had_killed_them(tmp_path, seeds):
     """The rule's own memory (α, its last epoch, the integrator's step) comes back to the last bit."""
     # Aimed at file calls, which are the same on a busy machine.
-    reports = tortures(tmp_path, LATE, 2, "call")
-    assert [report["kind"] for report in reports] == list(LATE)
+    reports = tortures(tmp_path, seeds, 2, "call")
+    assert [report["kind"] for report in reports] == list(seeds)
     for report in reports:
         check(report, 2)
         assert report["hits"].get("training", 0) >= 1, "no kill fell between two checkpoints"
 
 
 @pytest.mark.full
-@pytest.mark.parametrize("kind", ["short", "records", "minibatch", "log", *LATE])
+@pytest.mark.parametrize(
+    "kind", ["short", "records", "minibatch", "log", *LATE, f"{KERNEL}records", *COMPILED]
+)
 def test_two_hundred_kills_change_no_bit(tmp_path, kind):
     report = torture(tmp_path, kind, 50, 11)
     check(report, 50)

@@ -100,3 +100,38 @@ def test_not_worse_on_some():
     # Of no use were it a race that projected gradients cannot run.
     right = ours > 0
     assert np.median(plain[right] / ours[right]) < 1.01
+
+
+class Elsewhere(torch.nn.Module):
+    """What stands for a network on another device: its last digits are others."""
+
+    def __init__(self, own, off):
+        super().__init__()
+        self.own, self.off = own, off
+
+    def forward(self, x):
+        return self.own(x) * (1.0 + self.off)
+
+
+@pytest.mark.parametrize(("off", "sound"), [(1e-13, True), (-3.0, False)])
+def test_what_is_found_on_a_device_is_judged_by_the_network_itself(off, sound):
+    """Rounding changes nothing that is found; a device that computes something else finds nothing."""
+    table, x, y, box, steps = NETWORKS["two hidden layers"]()
+    common = {"init": {"kind": "he", "seed": 4}, "device": {"kind": "cpu", "engine": "eager"}}
+    experiment = experiment_of(parse_config({**table, **common}, "test"))
+    experiment.program.run_chunk(experiment.state, 0, 1, steps, None, StopFlag())
+    model = experiment.model.double()
+    for parameter in model.parameters():
+        parameter.requires_grad_(False)
+    given = torch.from_numpy(x[:5]).double(), torch.from_numpy(y[:5].astype(np.float64))
+    plain = Attack(model, *given, box).run(np.arange(5), 128)
+    there = Attack(model, *given, box, torch.device("cpu"))
+    assert there._there is not model
+    there._there = Elsewhere(model, off)
+    found = there.run(np.arange(5), 128)
+    finite = np.isfinite(found.distance)
+    q = margins(model(torch.from_numpy(found.found)), given[1]).numpy()
+    assert np.all(q[finite & (found.distance > 0)] < 0)
+    if sound:
+        assert np.allclose(found.distance, plain.distance, rtol=1e-6)
+        assert np.any(finite & (found.distance > 0))

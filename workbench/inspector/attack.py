@@ -15,6 +15,7 @@ whatever the search missed.
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Callable
 from dataclasses import dataclass
 
@@ -75,13 +76,21 @@ class Attack:
 
     `x` (n, …), `y` (n): all samples, among which the first adversarial examples are sought. `box`: the
     domain of inputs, LL20's [0, 1] for pictures, None for all of space. `evaluations`: how many inputs
-    the network has been shown so far, with or without a gradient.
+    the network has been shown so far, with or without a gradient. `device`: where it is shown them, None:
+    where it is; what is found is judged by the network itself.
     """
 
     def __init__(
-        self, model: nn.Module, x: Tensor, y: Tensor, box: tuple[float, float] | None
+        self,
+        model: nn.Module,
+        x: Tensor,
+        y: Tensor,
+        box: tuple[float, float] | None,
+        device: torch.device | None = None,
     ) -> None:
         self.model, self.x, self.y, self.box = model, x, y, box
+        self.device = device
+        self._there = model if device is None else copy.deepcopy(model).to(device)
         self.evaluations = 0
 
     def run(
@@ -106,8 +115,8 @@ class Attack:
 
     def attacked(self, best: Best) -> Attacked:
         """What is handed out, checked as it stands."""
-        first, at_start = self.judged(best.x, best.y)
-        q, wrong = self.judged(best.found, best.y, 0.5 * ROUNDING)
+        first, at_start = self._judged_here(best.x, best.y, ROUNDING)
+        q, wrong = self._judged_here(best.found, best.y, 0.5 * ROUNDING)
         at_start |= first <= 0
         wrong &= ~at_start
         distance = torch.where(wrong, _length(best.found - best.x), torch.inf)
@@ -150,7 +159,19 @@ class Attack:
     def judged(self, x: Tensor, y: Tensor, rounding: float = ROUNDING) -> tuple[Tensor, Tensor]:
         """q (k), and whether it is below zero by more than rounding (0 where no output is anything else)."""
         self.evaluations += len(x)
+        return _verdict(self._outputs(x), y, rounding)
+
+    @torch.no_grad()
+    def _judged_here(self, x: Tensor, y: Tensor, rounding: float) -> tuple[Tensor, Tensor]:
+        """The same by the network itself, whose rounding is what the result is about."""
+        self.evaluations += len(x)
         return _verdict(plain_outputs(self.model(x)), y, rounding)
+
+    def _outputs(self, x: Tensor) -> Tensor:
+        """Φ(x) (k) or (k, C), brought back from the device; differentiable."""
+        if self.device is None:
+            return plain_outputs(self.model(x))
+        return plain_outputs(self._there(x.to(self.device))).to(x.device)
 
     def slope(
         self, x: Tensor, y: Tensor, rival: Tensor | None = None
@@ -159,7 +180,7 @@ class Attack:
         alone where that is given."""
         self.evaluations += len(x)
         at = x.detach().requires_grad_(True)
-        outputs = plain_outputs(self.model(at))
+        outputs = self._outputs(at)
         q, wrong = _verdict(outputs, y, ROUNDING)
         if rival is not None:
             pair = torch.stack([y.long(), rival], dim=1)
@@ -173,7 +194,7 @@ class Attack:
     def _rivals(self, x: Tensor, y: Tensor) -> list[Tensor | None]:
         """The other classes (k), by the distance at which each would win if q were linear."""
         with torch.no_grad():
-            outputs = plain_outputs(self.model(x[:1]))
+            outputs = self._outputs(x[:1])
         if outputs.ndim == 1:
             return [None]
         far = []
@@ -189,9 +210,7 @@ class Attack:
     def _neighbours(self, x: Tensor, y: Tensor, block: int) -> list[Tensor]:
         """The nearest samples that the network takes for something else than y, each for another thing
         where there are several classes; x itself where there are no more."""
-        outputs = torch.cat(
-            [plain_outputs(self.model(part)) for part in torch.split(self.x, block)]
-        )
+        outputs = torch.cat([self._outputs(part) for part in torch.split(self.x, block)])
         taken = torch.sign(outputs) if outputs.ndim == 1 else outputs.argmax(dim=1).to(y)
         apart = torch.cdist(x.flatten(1), self.x.flatten(1))
         apart[taken[None, :] == y[:, None]] = torch.inf

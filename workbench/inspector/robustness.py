@@ -17,6 +17,7 @@ from workbench.arrays import Bool, Float, Int
 from workbench.errors import BadInput
 
 if TYPE_CHECKING:
+    import torch
     from torch import nn
 
     from workbench.inspector.state import InspectedState
@@ -110,12 +111,14 @@ def robustness(
     *,
     box: tuple[float, float] | None,
     layer_orders: tuple[float, ...] | None = None,
+    device: torch.device | None = None,
     report: Callable[[float], None] = lambda done: None,
 ) -> Robustness:
     """Attack and certify the samples `index` of a classifying state.
 
-    float64, on the CPU, on a copy of the network (batch statistics held). `layer_orders`: k_1..k_m, for
-    γ̄_m; `report` is told the share done. Raises BadInput for a network that does not look at its inputs.
+    float64, on the CPU, on a copy of the network (batch statistics held); the attack shows its inputs to
+    another copy on `device`, where one is given. `layer_orders`: k_1..k_m, for γ̄_m; `report` is told the
+    share done. Raises BadInput for a network that does not look at its inputs.
     """
     import torch
 
@@ -136,7 +139,7 @@ def robustness(
         )
     x = x.detach()
     q = margins(outputs_of(model, x[chosen], block), y[chosen]).numpy()
-    attack, chain = Attack(model, x, y, box), chain_of(model, tuple(x.shape[1:]))
+    attack, chain = Attack(model, x, y, box, device), chain_of(model, tuple(x.shape[1:]))
     cells = is_two_layers(chain)
     attacked = attack.run(chosen, block, lambda done: report(0.5 * done if cells else done))
     reason = why_no_bound(model, tuple(x.shape[1:])) or ""

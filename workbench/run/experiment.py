@@ -130,17 +130,19 @@ def experiment_of(
     start: Start | None = None,
     taken: str | None = None,
     before: str | None = None,
+    members: int = 1,
 ) -> Experiment:
     """Everything but the files: data, network, start, measures, step program; `dataset` None: as in [data].
 
     `start`: what a run has kept of its own, with the sources of that and of `dataset`. `taken`: the engine
-    that took its steps so far, `before`: the kind of device it took them on.
+    that took its steps so far, `before`: the kind of device it took them on. `members`: how many such runs
+    are stepped together, by which its device is chosen.
 
     Raises:
         BadInput: a key does not fit the others, the samples or the network; it is named.
     """
     with enough_memory(config):
-        return _made(config, dataset, start or Start(), taken, before)
+        return _made(config, dataset, start or Start(), taken, before, members)
 
 
 def _made(
@@ -149,6 +151,7 @@ def _made(
     kept: Start,
     taken: str | None,
     before: str | None,
+    members: int,
 ) -> Experiment:
     require_device(config)
     dtype = getattr(torch, config.device.dtype)
@@ -160,7 +163,7 @@ def _made(
     orders = network.homogeneity
     fixed = fixed_tensors(network.model)
     start = _first_theta(config, network.structure, kept)
-    device, chosen = _device(network, before)
+    device, chosen = _device(network, before, members)
     theta = flatten(network.model, dtype, device)
     with torch.no_grad():
         theta.copy_(torch.from_numpy(start))
@@ -322,13 +325,15 @@ def _watch(panel: Panel, shape: tuple[int, ...], dtype: str) -> SaddleWatch:
     return SaddleWatch(log_risk_zero=zero, epsilon=float(np.finfo(np.dtype(dtype)).eps))
 
 
-def _device(network: ConfiguredNetwork, before: str | None) -> tuple[torch.device, tuple[str, ...]]:
+def _device(
+    network: ConfiguredNetwork, before: str | None, members: int
+) -> tuple[torch.device, tuple[str, ...]]:
     """Where the network is stepped, and what there is to say of that, in sentences."""
     config, dataset = network.config, network.dataset
     b = config.train.batch or dataset.n
 
     def operations() -> float:
-        return operations_a_step(network.model, torch.from_numpy(dataset.x[:2]), b)
+        return operations_a_step(network.model, torch.from_numpy(dataset.x[:2]), b, members)
 
     device, said = device_of(config, operations, before)
     set_precision(config, device)

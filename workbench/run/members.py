@@ -76,7 +76,7 @@ def members_of(config: RunConfig, overrides: Sequence[Mapping[str, Any]]) -> Mem
     configs = member_configs(config, overrides)
     with enough_memory(configs[0]):
         datasets = _datasets(configs)
-        first = experiment_of(configs[0], datasets[0])
+        first = experiment_of(configs[0], datasets[0], members=len(configs))
         networks = _networks(first, configs, datasets)
         starts = np.stack([first_theta(n.config.init, n.structure) for n in networks])
         theta = torch.from_numpy(starts).to(first.state.theta, copy=True)

@@ -4,10 +4,20 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+import torch
+
 from workbench.config.data import ClassesData
 from workbench.errors import BadInput
-from workbench.inspector.robustness import PICTURES, Robustness, robustness, spread_samples
+from workbench.inspector.robustness import (
+    AT_ONCE,
+    PICTURES,
+    Robustness,
+    robustness,
+    spread_samples,
+)
 from workbench.losses.registry import names_where
+from workbench.run.device import PAYS, operations_a_step
+from workbench.run.network import ConfiguredNetwork
 from workbench.run.stored import StoredRun
 
 
@@ -47,5 +57,15 @@ def robustness_of(
         spread_samples(state.n, samples),
         box=box,
         layer_orders=network.homogeneity.layer_orders,
+        device=_attacked_on(run, network),
         report=report,
     )
+
+
+def _attacked_on(run: StoredRun, network: ConfiguredNetwork) -> torch.device | None:
+    """A GPU for the attack where the run allows one and it pays; None: the CPU."""
+    if run.config.device.kind == "cpu" or not torch.cuda.is_available():
+        return None
+    few = torch.from_numpy(run.dataset.x[:2])
+    pays = operations_a_step(network.model, few, AT_ONCE) >= PAYS
+    return torch.device("cuda") if pays else None

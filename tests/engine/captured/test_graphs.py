@@ -13,6 +13,7 @@ from member_cases import RULES, experiments
 from workbench.engine.member_rows import MemberBuffer
 from workbench.engine.program import RowBuffer, StopFlag
 from workbench.engine.programs.captured.graphs import Graphs
+from workbench.errors import WorkbenchError
 
 DEVICE = torch.device("cuda")
 
@@ -56,12 +57,31 @@ def test_work_is_tried_once_and_leaves_no_trace(monkeypatch):
 def test_what_was_forgotten_is_recorded_anew(monkeypatch):
     number = torch.zeros(1)
     graphs = Graphs(DEVICE, lambda: [number])
-    made, _ = install(monkeypatch, lambda: [number])
+    made, used = install(monkeypatch, lambda: [number])
     graphs.run("a", 1, lambda: number.add_(1.0))
     graphs.forget()
     graphs.run("a", 1, lambda: number.add_(10.0))
     assert float(number) == 11.0
     assert len(made) == 2
+    # The memory of graphs that are gone is gone too.
+    assert [pool for _, pool, _ in used] == [None, None]
+
+
+def test_a_step_that_cannot_be_recorded_is_told_in_a_sentence(monkeypatch):
+    number, calls = torch.zeros(1), []
+    graphs = Graphs(DEVICE, lambda: [number])
+    install(monkeypatch, lambda: [number])
+
+    def work():
+        calls.append(None)
+        if len(calls) > 1:
+            raise RuntimeError("CUDA error: operation not permitted when stream is capturing\nmore")
+
+    with pytest.raises(
+        WorkbenchError, match=r"cannot be recorded .*not permitted.*'eager'"
+    ) as told:
+        graphs.run("a", 1, work)
+    assert "more" not in str(told.value)
 
 
 def test_a_number_of_python_is_repeated_as_it_was(monkeypatch):

@@ -7,7 +7,7 @@ import pytest
 import torch
 from cases import small
 from engine.captured.pairs import captured_of
-from member_cases import ARRAYS, RULES, experiments, of_member, theta_of
+from member_cases import ARRAYS, RULES, experiments, theta_of
 
 from workbench.engine.member_rows import MemberBuffer
 from workbench.engine.members import Members
@@ -60,7 +60,7 @@ def require_runs(found, allowed=1e-12, records=12, every=3, own_samples=False):
         own = captured_of(experiment.program)
         single = RowBuffer(records, experiment.state.theta, experiment.output_shape)
         own.run_chunk(experiment.state, 0, records, every, single, StopFlag())
-        mine, wanted = of_member(rows, k), single.take()
+        mine, wanted = rows.rows_of(k), single.take()
         for name in ARRAYS:
             close(getattr(mine, name), getattr(wanted, name), allowed, f"{k} {name}")
         state = members.state(k)
@@ -183,3 +183,31 @@ def test_chunks_change_no_bit():
     one, two = whole.to_arrays(), parts.to_arrays()
     for name in one:
         assert one[name].tobytes() == two[name].tobytes(), name
+
+
+@pytest.mark.parametrize("own_samples", [False, True])
+@pytest.mark.parametrize("batch", [0, 5])
+def test_in_several_passes_every_bit_is_as_in_one(batch, own_samples):
+    settings = ("train.rule=normalized", f"train.batch={batch}")
+    whole, program = members_of(experiments(*settings), own_samples=own_samples)
+    parts, other = members_of(experiments(*settings), own_samples=own_samples)
+    other.a_pass = 3
+    for members, steps in ((whole, program), (parts, other)):
+        steps.run_chunk(members, 0, 2, 10, None, StopFlag())
+    assert len(other._steppers[0].passes.parts) == 2
+    assert np.allclose(whole.theta.numpy(), parts.theta.numpy(), rtol=1e-13, atol=1e-15)
+
+
+def test_a_configuration_s_members_on_a_gpu_are_in_one_graph(monkeypatch):
+    from workbench.run import captured
+    from workbench.run.members import members_of as members_of_configuration
+
+    monkeypatch.setattr(captured, "DEVICES", ("cuda", "cpu"))
+    config = small("device.engine=captured", "train.batch=5", "model.kind=squared-relu")
+    block = members_of_configuration(config, [{"init.seed": k} for k in range(3)])
+    assert type(block.program) is CapturedMembers
+    block.program.run_chunk(block.members, 0, 2, 10, None, StopFlag())
+    for k in range(3):
+        alone = experiment_of(small("train.batch=5", "model.kind=squared-relu", f"init.seed={k}"))
+        alone.program.run_chunk(alone.state, 0, 2, 10, None, StopFlag())
+        close(block.members.theta[k].numpy(), alone.state.theta.numpy(), 1e-12, f"{k}")

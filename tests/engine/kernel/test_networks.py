@@ -11,7 +11,7 @@ import torch
 from torch import Tensor, nn
 
 from workbench.engine.programs.kernel.choose import FAMILIES, kernel_of
-from workbench.models.convolutional import Convolution, Convolutional, Dense, Part, Pool
+from workbench.models.convolutional import Biases, Convolution, Convolutional, Dense, Part, Pool
 from workbench.models.deep_linear import DeepLinear
 from workbench.models.deep_relu import DeepRelu
 from workbench.models.diagonal import Diagonal
@@ -19,6 +19,8 @@ from workbench.models.network import flatten, structure_of
 from workbench.models.shared_patches import SharedPatches
 from workbench.models.skip_linear import SkipLinear
 from workbench.models.sparse import Sparse
+from workbench.models.squared_relu import SquaredRelu
+from workbench.models.two_layer_relu import TwoLayerRelu
 from workbench.models.two_trainable_relu import TwoTrainableRelu
 
 Draw = Callable[[np.random.Generator], tuple[nn.Module, int]]
@@ -104,7 +106,55 @@ def _two_trainable(leak: float) -> Draw:
     return draw
 
 
+def _pictures(biases: Biases) -> Draw:
+    def draw(rng: np.random.Generator) -> tuple[nn.Module, int]:
+        image = (int(rng.integers(1, 3)), int(rng.integers(3, 8)), int(rng.integers(3, 8)))
+        kernel = int(rng.integers(1, 4))
+        parts = (
+            Convolution(int(rng.integers(1, 6)), kernel, int(rng.integers(0, 3))),
+            Pool(),
+            Convolution(int(rng.integers(1, 6)), 3, 1),
+            Pool(),
+            Dense(int(rng.integers(1, 9))),
+            Dense(int(rng.integers(1, 4))),
+        )
+        left_out = int(rng.integers(0, 4))
+        plan = tuple(part for k, part in enumerate(parts) if k != left_out)
+        return Convolutional(image, plan, biases), image[0] * image[1] * image[2]
+
+    return draw
+
+
+def _squared(leak: float, d: int | None = None, width: int | None = None) -> Draw:
+    def draw(rng: np.random.Generator) -> tuple[nn.Module, int]:
+        inputs, neurons = (int(v) for v in rng.integers(1, 14, size=2))
+        inputs, neurons = d or inputs, width or neurons
+        signs = torch.from_numpy(rng.choice([-1.0, 1.0], size=neurons))
+        return SquaredRelu(inputs, neurons, leak, signs), inputs
+
+    return draw
+
+
+def _two_layer(leak: float, width: int | None = None) -> Draw:
+    def draw(rng: np.random.Generator) -> tuple[nn.Module, int]:
+        d, neurons = (int(v) for v in rng.integers(1, 14, size=2))
+        return TwoLayerRelu(
+            d if width is None else 3, width or neurons, leak
+        ), d if width is None else 3
+
+    return draw
+
+
 NETWORKS: dict[str, Draw] = {
+    "squared relu": _squared(0.0),
+    "squared leaky": _squared(0.25),
+    "squared relu of the plane": _squared(0.0, 2),
+    "squared leaky of the plane": _squared(0.25, 2),
+    # More pre-activations than are kept from the forward pass.
+    "squared, wide": _squared(0.25, 3, 701),
+    "two-layer relu": _two_layer(0.0),
+    "two-layer leaky": _two_layer(0.25),
+    "two-layer, wide": _two_layer(0.25, 701),
     "deep relu": _deep_relu(0.0, 1),
     "deep leaky": _deep_relu(0.25, 1),
     "deep relu, leak 1": _deep_relu(1.0, 1),
@@ -120,6 +170,9 @@ NETWORKS: dict[str, Draw] = {
     "skip linear": _skip_linear,
     "convolutional": _convolutional(4),
     "convolutional, 1 output": _convolutional(1),
+    "pictures": _pictures("none"),
+    "pictures, one bias": _pictures("first"),
+    "pictures, biases": _pictures("all"),
     "two trainable relu": _two_trainable(0.0),
     "two trainable leaky": _two_trainable(0.25),
 }

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, ClassVar
 
 from textual import work
@@ -10,6 +11,7 @@ from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 from textual.screen import Screen
 
+from workbench.engine.programs.first_use import shown_by
 from workbench.errors import WorkbenchError
 from workbench.protocol.status import RunStatus
 from workbench.tui.bridge import Bridge
@@ -63,7 +65,8 @@ class RunScreen(Unbroken, Screen[None]):
             # Slow to load, and wanted by the first frame: better here than while that is drawn.
             import workbench.theory.ncf.kkt  # noqa: F401
 
-            session = self.make()
+            with shown_by(self._waiting_for):
+                session = self.make()
         except WorkbenchError as error:
             self.post_message(SessionRefused(error))
             return
@@ -71,6 +74,16 @@ class RunScreen(Unbroken, Screen[None]):
             self.post_message(SessionRefused(error))
             return
         self.post_message(SessionReady(session))
+
+    @contextmanager
+    def _waiting_for(self, text: str) -> Iterator[None]:
+        """Say what takes a while in the status line; called in the worker."""
+        before, self.panel.waiting = self.panel.waiting, text
+        try:
+            self.app.call_from_thread(self.panel.touch)
+            yield
+        finally:
+            self.panel.waiting = before
 
     def on_session_ready(self, message: SessionReady) -> None:
         """Start training."""

@@ -13,6 +13,8 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from workbench.errors import WorkbenchError
+
 Work = Callable[[], None]
 
 
@@ -29,6 +31,8 @@ class Graphs:
     def forget(self) -> None:
         """What was recorded reads or writes memory that is no longer the one in use."""
         self._graphs.clear()
+        # Memory that no graph holds any more is given back, and its name with it.
+        self._pool = None
 
     def run(self, kind: Hashable, times: int, work: Work, then: Work | None = None) -> None:
         """`times` the work, and then the other; `kind` names both of them.
@@ -55,14 +59,23 @@ class Graphs:
             self._warm_up(side, work, then)
             self._warm.add(kind)
         graph = torch.cuda.CUDAGraph()
-        # Other threads go on using the GPU meanwhile: only this one's calls are to be fit for a recording.
-        with torch.cuda.graph(
-            graph, pool=self._pool, stream=side, capture_error_mode="thread_local"
-        ):
-            for _ in range(times):
-                work()
-            if then is not None:
-                then()
+        try:
+            # Other threads go on using the GPU: only this one's calls are to be fit for a recording.
+            with torch.cuda.graph(
+                graph, pool=self._pool, stream=side, capture_error_mode="thread_local"
+            ):
+                for _ in range(times):
+                    work()
+                if then is not None:
+                    then()
+        except RuntimeError as error:
+            if isinstance(error, torch.OutOfMemoryError):
+                raise
+            said = str(error).splitlines()[0]
+            raise WorkbenchError(
+                f"a step of this network cannot be recorded as a CUDA graph ({said}); set device.engine = "
+                "'eager'."
+            ) from error
         if self._pool is None:
             # Nothing that a graph leaves behind is read by another, so that all may share their memory.
             self._pool = graph.pool()

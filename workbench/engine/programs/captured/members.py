@@ -31,7 +31,7 @@ class CapturedMembers:
 
     `x` (n, …) and `y` (n) are those of all members, or have the member's axis in front. `rules`: one a
     member, of one kind. `batches`: one a member, None: the full batch. `fixed`: buffers and frozen weights
-    that differ, by name, (M, …) each.
+    that differ, by name, (M, …) each. `a_pass`: how many members are evaluated at once, 0: all.
     """
 
     name = "captured"
@@ -47,13 +47,14 @@ class CapturedMembers:
         rules: Sequence[StepRule],
         batches: Sequence[Minibatches] | None = None,
         fixed: Mapping[str, Tensor] | None = None,
+        a_pass: int = 0,
     ) -> None:
         # Calling it puts tensors in the place of its weights: nobody else may look at it meanwhile.
         self.model = copy.deepcopy(model)
         self.count, self.rules = len(rules), tuple(rules)
         self.x, self.y = (x, y) if y.ndim == 2 else (x[None], y[None])
         self.loss, self.reduction = loss, reduction
-        self.batches, self.fixed = batches, dict(fixed or {})
+        self.batches, self.fixed, self.a_pass = batches, dict(fixed or {}), a_pass
         self._steppers: list[Stepper] = []
 
     @property
@@ -87,6 +88,12 @@ class CapturedMembers:
                 members.rest(int(member), step0 + int(steps[member]), end[0])
         return taken
 
+    def tried(self, theta: Tensor) -> None:
+        """One pass of the first member on two samples; raises what torch does where it cannot do that."""
+        first = {name: values[:1] for name, values in self.fixed.items()}
+        passes = MemberPasses(self.model, self.loss, theta[:1], first)
+        passes.gradients(self.x[:1, :2], self.y[:1, :2])
+
     def evaluate(self, members: Members, buffer: MemberBuffer) -> None:
         """Write a row of every member as it is, those at rest too, without stepping."""
         passes = self._stepper(members.theta).passes
@@ -110,7 +117,7 @@ class CapturedMembers:
             self._steppers[:] = [
                 Stepper(
                     theta,
-                    MemberPasses(self.model, self.loss, theta, self.fixed),
+                    MemberPasses(self.model, self.loss, theta, self.fixed, self.a_pass),
                     self.x,
                     self.y,
                     loss=self.loss,

@@ -7,6 +7,7 @@ of samples; several by `torch.func.vmap` over the members' weights, in one pass.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from typing import Protocol
 
 import torch
@@ -59,51 +60,66 @@ class OnePass:
 
 
 class MemberPasses:
-    """M networks: θ (M, P), and what else a member has of its own, `fixed` (M, …) by name."""
+    """M networks: θ (M, P), and what else a member has of its own, `fixed` (M, …) by name.
+
+    `a_pass`: how many members are evaluated at once, which bounds the memory; 0: all.
+    """
 
     def __init__(
-        self, model: nn.Module, loss: Loss, theta: Tensor, fixed: Mapping[str, Tensor]
+        self,
+        model: nn.Module,
+        loss: Loss,
+        theta: Tensor,
+        fixed: Mapping[str, Tensor],
+        a_pass: int = 0,
     ) -> None:
-        self.model, self.loss, self.fixed = model, loss, dict(fixed)
-        self.weights: dict[str, Tensor] = {}
-        start = 0
-        for name, parameter in model.named_parameters():
-            if not parameter.requires_grad:
-                continue
-            stop = start + parameter.numel()
-            part = theta[:, start:stop].view(len(theta), *parameter.shape)
-            # The same memory as θ, and where autograd begins.
-            self.weights[name] = part.detach().requires_grad_(True)
-            start = stop
+        self.model, self.loss = model, loss
+        size = a_pass or len(theta)
+        self.parts = [
+            _Part(
+                slice(start, start + size),
+                _leaves(model, theta[start : start + size]),
+                {name: values[start : start + size] for name, values in fixed.items()},
+            )
+            for start in range(0, len(theta), size)
+        ]
 
     def gradients(self, x: Tensor, y: Tensor) -> Found:
         """See Passes."""
-        with torch.enable_grad():
-            outputs = self._outputs(x)
-        held = outputs.detach()
-        weights, top = self._weights(held, y)
-        parts = torch.autograd.grad(
-            outputs,
-            list(self.weights.values()),
-            weights,
-            allow_unused=True,
-            materialize_grads=True,
-        )
-        gradient = torch.cat([part.reshape(len(part), -1) for part in parts], dim=1)
-        return held, gradient, top
+        found = [self._gradients(part, part.of(x), part.of(y)) for part in self.parts]
+        if len(found) == 1:
+            return found[0]
+        outputs, gradients, tops = zip(*found, strict=True)
+        top = None if tops[0] is None else torch.cat(tops)
+        return torch.cat(outputs), torch.cat(gradients), top
 
     def outputs(self, x: Tensor) -> Tensor:
         """See Passes."""
         with torch.no_grad():
-            return self._outputs(x)
+            return torch.cat([self._outputs(part, part.of(x)) for part in self.parts])
 
-    def _outputs(self, x: Tensor) -> Tensor:
+    def _gradients(self, part: _Part, x: Tensor, y: Tensor) -> Found:
+        """Those of the members of a part."""
+        with torch.enable_grad():
+            outputs = self._outputs(part, x)
+        held = outputs.detach()
+        weights, top = self._weights(held, y)
+        gradients = torch.autograd.grad(
+            outputs,
+            list(part.weights.values()),
+            weights,
+            allow_unused=True,
+            materialize_grads=True,
+        )
+        return held, torch.cat([g.reshape(len(g), -1) for g in gradients], dim=1), top
+
+    def _outputs(self, part: _Part, x: Tensor) -> Tensor:
         samples, along = _shared(x)
 
         def one(given: dict[str, Tensor], inputs: Tensor) -> Tensor:
             return plain_outputs(functional_call(self.model, given, (inputs,)))
 
-        return vmap(one, in_dims=(0, along))({**self.weights, **self.fixed}, samples)
+        return vmap(one, in_dims=(0, along))({**part.weights, **part.fixed}, samples)
 
     def _weights(self, outputs: Tensor, y: Tensor) -> tuple[Tensor, Tensor | None]:
         """∂𝓛/∂Φ and its scale, member by member."""
@@ -118,6 +134,32 @@ class MemberPasses:
 
         found = vmap(one, in_dims=(0, along))(outputs, labels)
         return found[0], found[1] if scaled else None
+
+
+@dataclass(frozen=True)
+class _Part:
+    """Some of the members, their weights by name, where autograd begins, and what else is their own."""
+
+    members: slice
+    weights: dict[str, Tensor]
+    fixed: dict[str, Tensor]
+
+    def of(self, samples: Tensor) -> Tensor:
+        """Their samples (M, …), or (1, …) where all members share them."""
+        return samples if len(samples) == 1 else samples[self.members]
+
+
+def _leaves(model: nn.Module, theta: Tensor) -> dict[str, Tensor]:
+    """The trained weights of members by name, (M, …) each, in the very memory of θ (M, P)."""
+    found, start = {}, 0
+    for name, parameter in model.named_parameters():
+        if not parameter.requires_grad:
+            continue
+        stop = start + parameter.numel()
+        part = theta[:, start:stop].view(len(theta), *parameter.shape)
+        found[name] = part.detach().requires_grad_(True)
+        start = stop
+    return found
 
 
 def log_risks(loss: Loss, outputs: Tensor, y: Tensor) -> Tensor:

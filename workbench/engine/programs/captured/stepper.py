@@ -197,17 +197,15 @@ class Stepper:
 
     def _finish(self) -> Tensor:
         """An epoch has ended: which members (M) go back to its start, and who goes on."""
-        refused = self.rule.finish(self._reached(), self.alive)
-        memory = self.rule.memory
-        self.theta.copy_(torch.where(wide(refused), memory["held"], self.theta))
-        self.travelled.go_back(refused, self.theta, memory["path"][:, 0])
-        start = memory["search"][:, 2]
-        self.time_log.copy_(torch.where(refused, start, self.time_log))
-        self.time.copy_(torch.where(refused, _time(start), self.time))
+        back = self.rule.finish(self._reached(), self.alive)
+        self.theta.copy_(torch.where(wide(back.which), back.theta, self.theta))
+        self.travelled.go_back(back.which, self.theta, back.path)
+        self.time_log.copy_(torch.where(back.which, back.time_log, self.time_log))
+        self.time.copy_(torch.where(back.which, _time(back.time_log), self.time))
         going = self.rule.going_on()
         if going is not None:
             self.alive.logical_and_(going)
-        return refused
+        return back.which
 
     def write_row(self) -> None:
         """A record of every member as it is."""

@@ -15,7 +15,7 @@ import hashlib
 import os
 import tempfile
 import warnings
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from functools import cache
 from pathlib import Path
@@ -26,6 +26,8 @@ from typing import Any
 import numba
 from numba import types
 from numba.core.caching import CompileResultCacheImpl, FunctionCache, _CacheLocator
+
+from workbench.engine.programs import first_use
 
 F = types.float64[::1]
 I = types.int64[::1]  # noqa: E741  (the names of the signatures below)
@@ -42,6 +44,8 @@ OPTIONS: dict[str, Any] = {
     "error_model": "numpy",
 }
 PACKAGE = Path(__file__).parent
+ENTRIES: list[Compiled] = []
+"""All that were declared in the modules that have been imported."""
 
 
 class Compiled:
@@ -55,6 +59,7 @@ class Compiled:
         self._dispatcher._cache = self._cache
         self._lock = Lock()
         self._ready = False
+        ENTRIES.append(self)
 
     def __call__(self, *arguments: Any) -> Any:
         """Its value."""
@@ -91,6 +96,18 @@ class Compiled:
         if not self._dispatcher.signatures:
             self._cache.disable()
             self._dispatcher.compile(self.signature)
+
+
+def make_ready(entries: Iterable[Compiled]) -> None:
+    """Compile those that are on no disk yet, saying so, and read the others."""
+    entries = tuple(entries)
+    if all(entry.on_disk for entry in entries):
+        for entry in entries:
+            entry.ready()
+        return
+    with first_use.compiling():
+        for entry in entries:
+            entry.ready()
 
 
 def compiled(signature: Any) -> Callable[[Callable[..., Any]], Compiled]:

@@ -17,7 +17,9 @@ from workbench.engine.batches import Minibatches
 from workbench.engine.log_scale import reduction_log
 from workbench.engine.program import RowBuffer, StopFlag
 from workbench.engine.programs.blocks import BLOCK_NUMBERS
+from workbench.engine.programs.kernel.aligned import aligned
 from workbench.engine.programs.kernel.chunk import chunk, look
+from workbench.engine.programs.kernel.compiled import make_ready
 from workbench.engine.programs.kernel.losses import code_of
 from workbench.engine.programs.kernel.network import NetworkKernel
 from workbench.engine.programs.kernel.rules import (
@@ -60,6 +62,7 @@ class KernelProgram:
         code, found = code_of(loss), rule_kernel(rule)
         if code is None or found is None:
             raise ValueError("this loss or step rule is not one of compiled code")
+        make_ready((kernel.forward, kernel.backward, look, chunk))
         self.x = x
         self.rule = rule
         self.batches = batches
@@ -70,24 +73,26 @@ class KernelProgram:
         samples = np.ascontiguousarray(x.reshape(n, -1).numpy(), dtype=np.float64)
         batch = 0 if batches is None else batches.size
         block = _samples_a_call(kernel, n)
+        columns = aligned(samples.size).reshape(-1, n)
+        columns[:] = samples.T
         left, last = n % batch if batch else 0, n % block
         most = max(block, batch)
         self._batch = batch
         self._network = (
-            np.ascontiguousarray(samples.T),
+            columns,
             samples,
             y.numpy().astype(np.float64),
             np.ascontiguousarray(kernel.fixed, dtype=np.float64),
             np.stack([kernel.shape(b) for b in (block, batch or n, left or n, last or n)]),
             block,
-            np.empty(most * samples.shape[1] if batch or block < n else 0),
-            np.empty(kernel.work(most)),
+            aligned(most * samples.shape[1] if batch or block < n else 0),
+            aligned(kernel.work(most)),
         )
         self._loss = (code, classes)
         extra = reduction_log(reduction, n)
         self._mean = (int(reduction == "mean"), extra)
         self._extra = extra
-        self._outputs, self._ahead, self._weights = (np.empty(n * classes) for _ in range(3))
+        self._outputs, self._ahead, self._weights = (aligned(n * classes) for _ in range(3))
         self._labels = np.empty(batch)
         self._of_theta = (np.empty(size), np.empty(size), np.empty(size))
 

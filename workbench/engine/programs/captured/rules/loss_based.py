@@ -9,6 +9,7 @@ from workbench.engine.programs.captured.rules.rule import (
     At,
     Reached,
     Step,
+    TakenBack,
     scaled_down,
     times,
     wide,
@@ -47,7 +48,7 @@ class LossBasedOnDevice:
         number = alpha * scaled_down(at.log_scale, log_risk - self.log_n) / at.b
         return Step(times(at.gradient, number), log_rate=alpha.log() - log_risk)
 
-    def finish(self, reached: Reached, alive: Tensor) -> Tensor:
+    def finish(self, reached: Reached, alive: Tensor) -> TakenBack:
         """Keep the epoch where the risk has fallen; else take it back, and lower α."""
         now = reached.log_risk
         fell = now.isfinite() & (now < self.search[:, LOG_RISK]) & alive
@@ -60,7 +61,7 @@ class LossBasedOnDevice:
         self._put(self.search[:, TIME_LOG], fell, reached.time_log)
         self._put(self.path[:, 0], fell, reached.path)
         self._put(self.held, wide(fell), reached.theta)
-        return refused
+        return TakenBack(refused, self.held, self.search[:, TIME_LOG], self.path[:, 0])
 
     def going_on(self) -> Tensor | None:
         """Those whose α is not below its floor."""

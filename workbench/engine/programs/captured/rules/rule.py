@@ -44,6 +44,16 @@ class Reached:
     path: Tensor
 
 
+@dataclass(frozen=True)
+class TakenBack:
+    """The members `which` (M) are where an epoch began: θ (M, P), log time (M), path (M)."""
+
+    which: Tensor
+    theta: Tensor
+    time_log: Tensor
+    path: Tensor
+
+
 class DeviceRule(Protocol):
     """`memory` holds (M, …) tensors that stay where they are, named as in a checkpoint of the run.
 
@@ -63,8 +73,8 @@ class DeviceRule(Protocol):
         """The step to take."""
         ...
 
-    def finish(self, reached: Reached, alive: Tensor) -> Tensor:
-        """At an epoch's end of the members that are `alive` (M): which of them it takes back (M)."""
+    def finish(self, reached: Reached, alive: Tensor) -> TakenBack:
+        """At an epoch's end of the members that are `alive` (M): which of them it takes back."""
         ...
 
     def going_on(self) -> Tensor | None:
@@ -84,10 +94,10 @@ class PlainDeviceRule:
     def hold(self, at: Reached, missing: frozenset[str]) -> None:
         """Nothing."""
 
-    def finish(self, reached: Reached, alive: Tensor) -> Tensor:
-        """Nothing."""
-        del reached
-        return torch.zeros_like(alive)
+    def finish(self, reached: Reached, alive: Tensor) -> TakenBack:
+        """None."""
+        none = torch.zeros_like(alive)
+        return TakenBack(none, reached.theta, reached.time_log, reached.path)
 
     def going_on(self) -> Tensor | None:
         """All."""
