@@ -8,6 +8,7 @@ from itertools import pairwise
 import numpy as np
 import pytest
 import torch
+from threadpoolctl import threadpool_limits
 from torch import Tensor, nn
 
 from workbench.engine.programs.kernel.choose import FAMILIES, kernel_of
@@ -312,3 +313,28 @@ def test_a_negative_leak_has_no_kernel() -> None:
     signs = torch.ones(3, dtype=torch.float64)
     for model in (DeepRelu(2, [3], 1, -0.5), TwoTrainableRelu(2, (3, 3), -0.5, signs)):
         assert kernel_of(model, structure_of(model, 2)) is None
+
+
+@pytest.mark.parametrize("name", ["deep", "two trainable", "pictures"])
+def test_products_have_the_same_bits_whatever_threads_blas_has(name: str) -> None:
+    """Of sizes that BLAS shares between threads where it may, which changes last bits."""
+    made: dict[str, Callable[[], nn.Module]] = {
+        "deep": lambda: DeepRelu(64, [300, 257], 1, 0.0),
+        "two trainable": lambda: TwoTrainableRelu(64, (300, 257), 0.0, torch.ones(257).double()),
+        "pictures": lambda: Convolutional(
+            (1, 8, 8), (Convolution(9, 3, 1), Dense(257), Dense(1)), "none"
+        ),
+    }
+    model = made[name]()
+    theta = flatten(model, torch.float64, torch.device("cpu"))
+    rng = np.random.default_rng(1)
+    theta.copy_(torch.from_numpy(rng.normal(size=len(theta))))
+    x = torch.from_numpy(rng.normal(size=(301, 64)))
+    weights = torch.from_numpy(rng.normal(size=(301, 1)))
+    found = []
+    for threads in (1, 3):
+        with threadpool_limits(threads, user_api="blas"):
+            found.append(by_kernel(model, x, weights))
+    assert np.array_equal(found[0][0], found[1][0])
+    for a, b in zip(found[0][1], found[1][1], strict=True):
+        assert np.array_equal(a, b)
