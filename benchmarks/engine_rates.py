@@ -1,8 +1,8 @@
 """Steps a second of the engine against a user's plain loop, interleaved in one process.
 
-    python benchmarks/engine_rates.py [--rounds 7]
+    python benchmarks/engine_rates.py [--rounds 7] [--engine kernel]
 
-`eager` steps without records; `eager+records` writes a row of all measures at every 10th step.
+`steps` are without records; `with records` writes a row of all measures at every 10th step.
 """
 
 from __future__ import annotations
@@ -33,13 +33,19 @@ def main() -> None:
     """Measure, print the table."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--rounds", type=int, default=7)
-    rounds = parser.parse_args().rounds
+    parser.add_argument("--engine", default="auto", choices=("auto", "eager", "kernel"))
+    given = parser.parse_args()
+    rounds = given.rounds
     torch.set_num_threads(1)
     print(
-        f"{'':4} {'plain':>10} {'eager':>10} {'eager+records':>14}   eager/plain   with records/plain"
+        f"{'':4} {'engine':>8} {'plain':>10} {'steps':>10} {'with records':>14}"
+        "   steps/plain   with records/plain"
     )
     for name in WORKLOADS:
-        experiment, plain = experiment_of(config_of(name)), PlainLoop(name)
+        config = config_of(name)
+        device = config.device.model_copy(update={"engine": given.engine})
+        experiment = experiment_of(config.model_copy(update={"device": device}))
+        plain = PlainLoop(name)
         buffer = RowBuffer(20, experiment.state.theta, experiment.output_shape)
         flag = StopFlag()
 
@@ -69,7 +75,10 @@ def main() -> None:
             for column, run in zip(found, (loop, bare, recorded), strict=True):
                 column.append(rate(run))
         medians = [statistics.median(column) for column in found]
-        print(f"{name:4} {medians[0]:10,.0f} {medians[1]:10,.0f} {medians[2]:14,.0f}", end="")
+        print(
+            f"{name:4} {experiment.program.name:>8} {medians[0]:10,.0f} {medians[1]:10,.0f} {medians[2]:14,.0f}",
+            end="",
+        )
         for column in found[1:]:
             ratios = sorted(a / b for a, b in zip(column, found[0], strict=True))
             print(f"   {statistics.median(ratios):.2f} ({ratios[0]:.2f}–{ratios[-1]:.2f})", end="")
