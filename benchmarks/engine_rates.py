@@ -75,10 +75,9 @@ def main() -> None:
             for column, run in zip(found, (loop, bare, recorded), strict=True):
                 column.append(rate(run))
         medians = [statistics.median(column) for column in found]
-        print(
-            f"{name:4} {experiment.program.name:>8} {medians[0]:10,.0f} {medians[1]:10,.0f} {medians[2]:14,.0f}",
-            end="",
-        )
+        engine = experiment.program.name
+        print(f"{name:4} {engine:>8} {medians[0]:10,.0f} {medians[1]:10,.0f}", end="")
+        print(f" {medians[2]:14,.0f}", end="")
         for column in found[1:]:
             ratios = sorted(a / b for a, b in zip(column, found[0], strict=True))
             print(f"   {statistics.median(ratios):.2f} ({ratios[0]:.2f}–{ratios[-1]:.2f})", end="")
