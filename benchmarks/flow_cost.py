@@ -58,16 +58,23 @@ NETWORKS: dict[str, dict[str, Any]] = {
         "model": {"kind": "two-layer-relu", "width": 24},
         "init": SMALL,
     },
+    "leaky ReLU 200, d=20": {
+        "data": WIDE,
+        "model": {"kind": "two-layer-relu", "width": 200, "leak": 0.1},
+        "init": {"kind": "gaussian", "scale": 1e-2},
+    },
 }
 MOST_DENSE = 200
 MOST_EVALUATIONS = 40_000
-MOST_SECONDS = 60.0
+MOST_SECONDS = 600.0
+LONG = 60.0
+"""Seconds after which a flow is followed once only."""
 
 
-def made(name: str, log10_risk: float, rtol: float) -> Experiment:
+def made(name: str, log10_risk: float, rtol: float, engine: str = "auto") -> Experiment:
     """A network with its flow."""
     train = {"rule": "flow", "rtol": rtol, "until": {"log10_risk": log10_risk}}
-    loss, device = {"kind": "exponential"}, {"kind": "cpu"}
+    loss, device = {"kind": "exponential"}, {"kind": "cpu", "engine": engine}
     table = {**NETWORKS[name], "loss": loss, "train": train, "device": device}
     return experiment_of(parse_config(table, name))
 
@@ -87,7 +94,8 @@ def followed(name: str, log10_risk: float, rtol: float) -> tuple[float, Experime
 
 def lsoda(name: str, log10_risk: float, rtol: float) -> str:
     """Evaluations of LSODA from the place where the far chart begins to the same risk."""
-    experiment = made(name, log10_risk, rtol)
+    # Autograd's field has its kinks smoothed, and so is one that LSODA can follow.
+    experiment = made(name, log10_risk, rtol, "eager")
     program = experiment.program
     if experiment.structure.size > MOST_DENSE or not isinstance(program, FlowProgram):
         return "–"
@@ -120,11 +128,14 @@ def main() -> None:
     )
     for name in NETWORKS:
         for risk in (-800.0, -100_000.0):
-            runs = [followed(name, risk, given.rtol) for _ in range(given.rounds)]
+            runs = [followed(name, risk, given.rtol)]
+            while len(runs) < given.rounds and runs[0][0] < LONG:
+                runs.append(followed(name, risk, given.rtol))
             seconds, experiment = min(runs, key=lambda run: run[0])
             memory = Memory.of(experiment.state)
             assert isinstance(experiment.program, FlowProgram)
             theta = experiment.state.theta.numpy()
+            experiment.program.field.restore(theta, None)
             place = experiment.program.field.near(theta)
             print(
                 f"{name:24} {-place.height / np.log(10.0):9.0f} {experiment.state.step:7,} "

@@ -1,12 +1,12 @@
 """What the screen costs the training it shows.
 
-    python benchmarks/screen_cost.py [--rounds 5] [--seconds 5]
+    python benchmarks/screen_cost.py [--rounds 5] [--seconds 5] [--every 10] [WORKLOAD …]
 
 Three ways to train the same workload, each in a process of its own, interleaved round by round so that
 whatever else the machine does falls on all of them alike:
 
     plain      a user's loop: nn.Module, autograd, SGD, nothing recorded
-    headless   the workbench without a screen: everything recorded, every 10th step
+    headless   the workbench without a screen: everything recorded, every 10th step or as --every says
     screen     the workbench with its run screen on a pseudo-terminal of 120×40 that is read at once
 
 Printed are medians of steps a second and, per round, the ratios of neighbours with their spread; by the
@@ -31,7 +31,9 @@ import time
 from pathlib import Path
 from typing import NamedTuple
 
-from workloads import WORKLOADS, PlainLoop, config_of
+from workloads import PlainLoop, config_of
+
+from workbench.config.run import RunConfig
 
 MODES = ("plain", "headless", "screen")
 WARM_SECONDS = 2.0
@@ -63,7 +65,7 @@ class Rates(NamedTuple):
         return cls(steps / (last.wall - first.wall), steps / (last.cpu - first.cpu))
 
 
-def worker(mode: str, name: str, seconds: float, out: Path) -> None:
+def worker(mode: str, name: str, seconds: float, every: int, out: Path) -> None:
     """Train for a while in this process and write the steps a second."""
     import torch
 
@@ -72,14 +74,14 @@ def worker(mode: str, name: str, seconds: float, out: Path) -> None:
         if mode == "plain":
             rates = _plain(name, seconds)
         elif mode == "headless":
-            rates = _headless(name, seconds, Path(folder))
+            rates = _headless(config_of(name, every), seconds, Path(folder))
         else:
-            rates = _screen(name, seconds, Path(folder))
+            rates = _screen(config_of(name, every), seconds, Path(folder))
     out.write_text(f"{rates.wall} {rates.cpu}")
 
 
 def _plain(name: str, seconds: float) -> Rates:
-    loop = PlainLoop(name)
+    loop = PlainLoop(config_of(name))
     end = time.perf_counter() + WARM_SECONDS
     while time.perf_counter() < end:
         loop.step()
@@ -90,10 +92,10 @@ def _plain(name: str, seconds: float) -> Rates:
     return Rates.between(first, Mark.at(steps))
 
 
-def _headless(name: str, seconds: float, folder: Path) -> Rates:
+def _headless(config: RunConfig, seconds: float, folder: Path) -> Rates:
     from workbench.run.session import Session
 
-    with Session.create(config_of(name), folder) as session:
+    with Session.create(config, folder) as session:
         session.start()
         time.sleep(WARM_SECONDS)
         first = Mark.at(session.engine.state.step)
@@ -101,12 +103,12 @@ def _headless(name: str, seconds: float, folder: Path) -> Rates:
         return Rates.between(first, Mark.at(session.engine.state.step))
 
 
-def _screen(name: str, seconds: float, folder: Path) -> Rates:
+def _screen(config: RunConfig, seconds: float, folder: Path) -> Rates:
     from workbench.config.toml import to_toml
     from workbench.tui.app import WorkbenchApp
 
     path = folder / "run.toml"
-    path.write_text(to_toml(config_of(name)))
+    path.write_text(to_toml(config))
     app = WorkbenchApp.to_run(str(path), [], folder / "runs")
     found: list[Rates] = []
     marks: list[Mark] = []
@@ -125,11 +127,12 @@ def _screen(name: str, seconds: float, folder: Path) -> Rates:
     return found[0]
 
 
-def measure(mode: str, name: str, seconds: float) -> Rates:
+def measure(mode: str, name: str, seconds: float, every: int) -> Rates:
     """Run a worker; the screen's gets a pseudo-terminal whose output is read and dropped."""
     with tempfile.TemporaryDirectory() as folder:
         out = Path(folder) / "rate"
-        command = [sys.executable, __file__, "--worker", mode, name, str(seconds), str(out)]
+        numbers = [str(seconds), str(every)]
+        command = [sys.executable, __file__, "--worker", mode, name, *numbers, str(out)]
         env = os.environ | {
             "OMP_NUM_THREADS": "1",
             "TERM": "xterm-256color",
@@ -172,20 +175,22 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--seconds", type=float, default=5.0)
-    parser.add_argument("--worker", nargs=4, help=argparse.SUPPRESS)
+    parser.add_argument("--every", type=int, default=10, help="steps between records")
+    parser.add_argument("workloads", nargs="*", default=["W1", "W2"])
+    parser.add_argument("--worker", nargs=5, help=argparse.SUPPRESS)
     options = parser.parse_args()
     if options.worker:
-        mode, name, seconds, out = options.worker
-        worker(mode, name, float(seconds), Path(out))
+        mode, name, seconds, every, out = options.worker
+        worker(mode, name, float(seconds), int(every), Path(out))
         return
     print(f"{'':4} {'by':4} " + " ".join(f"{mode:>9}" for mode in MODES), end="")
     print("   screen/headless       headless/plain")
-    for name in WORKLOADS:
+    for name in options.workloads:
         found: dict[str, list[Rates]] = {mode: [] for mode in MODES}
         for turn in range(options.rounds):
             # The order turns round by round: no mode always follows the same other.
             for mode in MODES[turn % 3 :] + MODES[: turn % 3]:
-                found[mode].append(measure(mode, name, options.seconds))
+                found[mode].append(measure(mode, name, options.seconds, options.every))
         for clock in Rates._fields:
             column = {mode: [getattr(r, clock) for r in rates] for mode, rates in found.items()}
             row = " ".join(f"{statistics.median(column[mode]):9,.0f}" for mode in MODES)

@@ -163,3 +163,16 @@ def test_terminals(environment, encoding, screen, levels):
 def test_threads():
     assert doctor.threads({}, 8).level == "ok"
     assert doctor.threads({"OMP_NUM_THREADS": "many"}, 8).level == "warning"
+
+
+def test_a_gpu_is_named_with_the_size_from_which_it_is_taken(monkeypatch):
+    import torch
+
+    from commands import doctor
+
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
+    monkeypatch.setattr(torch.cuda, "get_device_name", lambda place: "Some GPU")
+    found = doctor.device()
+    assert found.level == "ok"
+    assert found.found.startswith("Some GPU, CUDA")
+    assert "takes it from 2e+07 operations a step" in found.found

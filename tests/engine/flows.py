@@ -62,7 +62,16 @@ MODELS = {
 }
 
 
-def flow_of(model, log10_risk=None, *, loss="exponential", reduction="sum", rtol=1e-6, **more):
+def flow_of(
+    model,
+    log10_risk=None,
+    *,
+    loss="exponential",
+    reduction="sum",
+    rtol=1e-6,
+    engine="auto",
+    **more,
+):
     """A set-up of a flow; `more` goes to [train]."""
     data, network, init = MODELS[model] if isinstance(model, str) else model
     train = {"rule": "flow", "rtol": rtol, "steps": 10**6, **more}
@@ -76,7 +85,7 @@ def flow_of(model, log10_risk=None, *, loss="exponential", reduction="sum", rtol
                 "init": init,
                 "loss": {"kind": loss, "reduction": reduction},
                 "train": train,
-                "device": {"kind": "cpu"},
+                "device": {"kind": "cpu", "engine": engine},
             },
             "test",
         )

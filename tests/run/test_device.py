@@ -9,6 +9,8 @@ from cases import finished, small
 
 from workbench.config.run import RunConfig
 from workbench.errors import BadInput
+from workbench.protocol.commands import Resume
+from workbench.protocol.events import Paused
 from workbench.record.checkpoint import latest_checkpoint
 from workbench.record.reader import RunReader
 from workbench.run import captured as captured_module
@@ -198,3 +200,26 @@ def test_who_needs_the_host_is_stepped_by_the_eager_engine(on_any_device):
     assert "spectral norm" in said[0]
     with pytest.raises(BadInput, match=r"device\.engine = 'captured', and the direction"):
         experiment_of(small("train.rule=spectral", "device.engine=captured"))
+
+
+@pytest.mark.parametrize("rule", ["loss-based", "normalized"])
+def test_a_captured_run_goes_back_to_the_record_of_its_goal(tmp_path, on_any_device, rule):
+    """The chunk that passes the goal is undone on the device too: θ, times, the rule's memory."""
+    settings = ("device.engine=captured", f"train.rule={rule}", "train.steps=120", "record.every=3")
+    whole = finished(tmp_path / "whole", *settings)
+    with RunReader(whole.folder) as reader:
+        risks = reader.read("log_risk")
+    goal = float(np.exp(0.5 * (risks[18] + risks[19])))
+    session = Session.create(
+        small(*settings, f"pause.risk_below={goal!r}"), tmp_path / "goal", attended=True
+    )
+    with session:
+        session.engine.viewers += (
+            lambda event: session.engine.send(Resume()) if isinstance(event, Paused) else None,
+        )
+        session.start()
+        assert session.wait(60)
+    assert any(kind == "paused" for _, kind, _ in session.events)
+    with RunReader(whole.folder) as a, RunReader(session.folder) as b:
+        for series in a.series_names():
+            assert a.read(series).tobytes() == b.read(series).tobytes(), series

@@ -76,7 +76,7 @@ def test_an_unknown_engine_is_refused_by_name():
 def test_without_a_kernel_auto_is_eager_and_asking_for_one_is_refused(what):
     settings = NO_KERNEL[what]
     experiment = experiment_of(small(*settings))
-    assert experiment.program.name == ("flow" if what == "flow" else "eager")
+    assert experiment.program.name == ("flow-two-layer" if what == "flow" else "eager")
     assert not any("kernel" in remark for remark in experiment.remarks)
     key = {"model": "model.kind 'ntk'", "dtype": "device.dtype", "flow": "train.rule 'flow'"}
     with pytest.raises(BadInput, match=rf"device\.engine = 'kernel'.*{key.get(what, 'rule')}"):
@@ -110,7 +110,11 @@ def test_looking_for_a_kernel_leaves_theta_as_it_was():
 
 @pytest.mark.parametrize(
     ("settings", "name"),
-    [(("train.steps=40",), "kernel"), (("device.engine=eager",), "eager"), (FLOW, "flow")],
+    [
+        (("train.steps=40",), "kernel"),
+        (("device.engine=eager",), "eager"),
+        (FLOW, "flow-two-layer"),
+    ],
 )
 def test_file_and_checkpoint_name_what_stepped(tmp_path, settings, name):
     assert named(finished(tmp_path, *settings)) == (name, name)

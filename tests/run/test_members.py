@@ -8,10 +8,12 @@ from cases import small
 
 from workbench.config.toml import override, parse_config
 from workbench.engine.program import StopFlag
+from workbench.engine.programs.captured.members import CapturedMembers
 from workbench.engine.programs.members.each import EachMember
 from workbench.engine.programs.members.stacked import StackedEager
 from workbench.errors import BadInput
 from workbench.record.reader import RunReader
+from workbench.run.member_program import member_program
 from workbench.run.member_run import MemberRun, run_members
 from workbench.run.members import members_of
 from workbench.run.session import Session
@@ -137,6 +139,20 @@ def test_a_member_that_autograd_steps_is_its_run_up_to_rounding(tmp_path):
             np.testing.assert_allclose(
                 found.series[name][:, k], wanted[name], rtol=1e-9, atol=1e-12
             )
+
+
+def test_on_a_gpu_all_are_inside_one_graph(monkeypatch):
+    config = small(*STEPS, "train.batch=5", "model.kind=squared-relu", "model.signs=random")
+    block = members_of(config, SEEDS)
+    # No GPU is needed for what steps them to be made.
+    monkeypatch.setattr(type(block.first.program), "name", "captured")
+    found = member_program(block.first, block.networks, block.members.theta)
+    assert type(found) is CapturedMembers
+    assert found.count == len(SEEDS)
+    assert [batches.seed for batches in found.batches] == [0, 1, 2, 3]
+    assert [rule.learning_rate for rule in found.rules] == [0.01, 0.02, 0.03, 0.04]
+    assert set(found.fixed) == {"signs"}
+    assert found.fixed["signs"].shape[0] == len(SEEDS)
 
 
 def test_one_that_diverges_rests_where_its_run_ends_and_the_others_go_on(tmp_path):

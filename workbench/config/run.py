@@ -84,8 +84,9 @@ class DeviceConfig(Section):
         "code, for float64 on the CPU, networks of the workbench, and the rules constant, normalized, "
         "loss-based and smoothness; captured: many steps recorded as one graph of a CUDA device, for "
         "networks and rules that need no host at a step; auto: on a GPU captured, on the CPU the kernel, "
-        "each where it can be; rule 'flow' integrates the flow with autograd's gradients, and the file's "
-        "engine is then 'flow'",
+        "each where it can be; rule 'flow' has integrators of its own: 'flow-two-layer' for two-layer "
+        "networks, in closed form, and 'flow', with autograd's gradients, for the rest, or for all where "
+        "it is eager",
     )
     tf32: bool = Field(
         False,

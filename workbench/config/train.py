@@ -51,7 +51,9 @@ class TrainConfig(Section):
         1e-6, description="flow: error of a step, relative to ‖θ‖"
     )
     gate_width: Annotated[float, Field(ge=0, le=0.1)] = Field(
-        1e-4, description="flow: part of a neuron's range over which a ReLU's gate opens; 0: sharp"
+        1e-4,
+        description="flow: part of a neuron's range over which a ReLU's gate opens; 0: sharp; the engine "
+        "'flow-two-layer' slides along the kinks themselves",
     )
     until: UntilConfig | None = Field(None, description="flow: where to finish before `steps`")
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, overload
 
 import torch
 from torch import Tensor
@@ -38,14 +38,13 @@ def member_program(
     """Steps of the members whose θ are the rows of `theta` (M, P); `first` is the run of member 0 alone.
 
     Compiled code steps each by the very program of a single run, in `device.threads` threads. A GPU steps all
-    in the same graph. Autograd steps
-    all at once where the network depends on weights and inputs alone; one that draws random numbers, changes
-    buffers or mixes samples, a flow, and a rule of the user's own are stepped one by one.
+    in one graph. Autograd steps all at once where the network depends on weights and inputs alone; one that
+    draws random numbers, changes buffers or mixes samples, a flow, and a rule of the user's own are stepped
+    one by one.
     """
     program = first.program
     if program.name == "kernel":
-        programs = _compiled(first, networks)
-        return EachMember(programs, first.config.device.threads)
+        return EachMember(_Compiled(first, networks), first.config.device.threads)
     if program.name == CAPTURED:
         captured = _captured(first, networks)
         if _possible(captured, theta):
@@ -72,35 +71,50 @@ class _Samples:
         return self.made[id(dataset)]
 
 
-def _compiled(first: Experiment, networks: Sequence[ConfiguredNetwork]) -> list[StepProgram]:
-    """A kernel program for every member; those who share a module share the kernel."""
-    from workbench.engine.programs.kernel.choose import kernel_of
-    from workbench.engine.programs.kernel.program import KernelProgram
+class _Compiled(Sequence[StepProgram]):
+    """A kernel program for every member, made when it is asked for: it has room for a pass of its own, which
+    for many members of a wide network is more than there is."""
 
-    size, samples = first.structure.size, _Samples(first.state.theta)
-    kernels = {}
-    found: list[StepProgram] = []
-    for network in networks:
-        if id(network.model) not in kernels:
-            kernels[id(network.model)] = kernel_of(network.model, network.structure)
-        kernel = kernels[id(network.model)]
+    def __init__(self, first: Experiment, networks: Sequence[ConfiguredNetwork]) -> None:
+        from workbench.engine.programs.kernel.choose import kernel_of
+
+        self.networks, self.size = networks, first.structure.size
+        samples = _Samples(first.state.theta)
+        self.samples = [samples.of(network.dataset) for network in networks]
+        models = {id(network.model): network for network in networks}
+        self.kernels = {
+            key: kernel_of(network.model, network.structure) for key, network in models.items()
+        }
+
+    def __len__(self) -> int:
+        return len(self.networks)
+
+    @overload
+    def __getitem__(self, member: int) -> StepProgram: ...
+
+    @overload
+    def __getitem__(self, member: slice) -> Sequence[StepProgram]: ...
+
+    def __getitem__(self, member: int | slice) -> StepProgram | Sequence[StepProgram]:
+        if isinstance(member, slice):
+            return [self[k] for k in range(len(self))[member]]
+        from workbench.engine.programs.kernel.program import KernelProgram
+
+        network, (x, y) = self.networks[member], self.samples[member]
+        kernel = self.kernels[id(network.model)]
         if kernel is None:
             raise RuntimeError("a member's network has no kernel, and that of the first has one")
-        x, y = samples.of(network.dataset)
         batches = batches_of(network.config, x)
-        found.append(
-            KernelProgram(
-                kernel,
-                size,
-                x,
-                y,
-                loss=network.loss,
-                reduction=network.config.loss.reduction,
-                rule=rule_of(network, x, batches),
-                batches=batches,
-            )
+        return KernelProgram(
+            kernel,
+            self.size,
+            x,
+            y,
+            loss=network.loss,
+            reduction=network.config.loss.reduction,
+            rule=rule_of(network, x, batches),
+            batches=batches,
         )
-    return found
 
 
 def _stacked(

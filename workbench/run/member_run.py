@@ -28,7 +28,9 @@ from workbench.run.members import MemberBlock, members_of
 BUFFER_BYTES = 128 * 2**20
 MOST_RECORDS = 512
 CHUNK_SECONDS = 1.0
-"""How long a chunk is to take: how often progress is told."""
+"""How long a chunk is to take, at least: how often progress is told, and how soon a block stops."""
+MEMBER_SECONDS = 5e-3
+"""How long one member is to be stepped in one go: beginning it costs up to 1e−4 s."""
 MEMBERS, SERIES, STEPS = "members/", "series/", "recorded_steps"
 """In what is kept to go on from: prefixes of the members' state and of the series; the records' steps."""
 
@@ -67,7 +69,8 @@ class MemberRun:
         self.series = MemberSeries(block, series)
         self.steps = block.config.train.steps
         self.schedule = RecordSchedule(block.config.record.every if every is None else every)
-        self.pace = Pace(CHUNK_SECONDS)
+        threads = block.config.device.threads
+        self.pace = Pace(max(CHUNK_SECONDS, MEMBER_SECONDS * block.count / threads))
         shape = block.first.output_shape
         each = (2 * self.members.theta.shape[1] + int(np.prod(shape)) + 8) * block.count
         capacity = int(np.clip(BUFFER_BYTES // (8 * each), 1, MOST_RECORDS))

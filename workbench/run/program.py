@@ -10,18 +10,14 @@ from workbench.config.run import Engine, RunConfig
 from workbench.engine.batches import Minibatches
 from workbench.engine.program import StepProgram
 from workbench.engine.programs.eager import EagerProgram
-from workbench.engine.programs.flow.field import FlowField
-from workbench.engine.programs.flow.program import FlowProgram
 from workbench.engine.rules.loss_based import LossBasedRule
 from workbench.engine.rules.normalized import NormalizedRule
 from workbench.engine.rules.own import own_rule
 from workbench.engine.rules.rule import ConstantRule, StepRule
 from workbench.engine.rules.smoothness import SmoothnessRule
 from workbench.engine.rules.steepest import STEEPEST, SteepestRule
-from workbench.errors import BadInput
-from workbench.losses.registry import names_where
-from workbench.models.repeatable import draws
 from workbench.run.captured import CAPTURED, captured_or_eager, not_captured
+from workbench.run.flow import flow_program
 from workbench.run.kernel import KERNEL, kernel_or_eager, no_kernel
 from workbench.run.network import ConfiguredNetwork
 
@@ -56,19 +52,8 @@ def program_of(
     if engine == CAPTURED:
         raise not_captured("train.rule 'flow' decides every step on the host", taken)
     if engine == KERNEL:
-        raise no_kernel("train.rule 'flow' integrates the flow with autograd", taken)
-    _require_flow(network)
-    field = FlowField(
-        network.model,
-        x,
-        y,
-        loss=network.loss,
-        reduction=reduction,
-        order=network.homogeneity.order,
-        gate_width=0.0 if network.structure.description.smooth_gates else train.gate_width,
-    )
-    goal = None if train.until is None else train.until.log10_risk * log(10.0)
-    return FlowProgram(field, eager, rtol=train.rtol, log_risk=goal), ()
+        raise no_kernel("train.rule 'flow' has integrators of its own", taken)
+    return flow_program(network, eager, taken), ()
 
 
 def batches_of(config: RunConfig, x: Tensor) -> Minibatches | None:
@@ -94,24 +79,3 @@ def rule_of(network: ConfiguredNetwork, x: Tensor, batches: Minibatches | None) 
         parts = tuple(slice(p.start, p.stop) for p in network.structure.parameters)
         return SmoothnessRule(parts, float(x.flatten(1).norm(dim=1).max()))
     return ConstantRule(train.lr)
-
-
-def _require_flow(network: ConfiguredNetwork) -> None:
-    """Refuse networks whose flow is not one of ordinary differential equations, or has no far chart."""
-    kind, loss = network.config.model.kind, network.loss
-    if draws(network.model):
-        raise BadInput(
-            f"train.rule 'flow' follows one risk, and the network of model.kind '{kind}' draws "
-            "random numbers, another risk at every step; allowed here: the other rules."
-        )
-    if network.mixes_samples:
-        raise BadInput(
-            "train.rule 'flow' follows every sample by itself, and model.batch_norm = true mixes them; "
-            "allowed here: the rules constant, normalized, loss-based."
-        )
-    if network.homogeneity.order is None and not loss.regression:
-        raise BadInput(
-            f"train.rule 'flow' with loss.kind '{loss.name}' needs a homogeneous network, and model.kind "
-            f"'{kind}' is not; allowed here: loss.kind {names_where(lambda loss: loss.regression)}, or the "
-            "rules constant, normalized, loss-based."
-        )

@@ -7,7 +7,7 @@ import math
 import pytest
 import torch
 from engine.captured.pairs import BINARY, CIRCLE, CLASSES, LINEAR, captured, eager
-from engine.captured.test_members import members_of
+from engine.captured.test_members import MODELS, members_of
 from member_cases import RULES, experiments
 
 from workbench.engine.member_rows import MemberBuffer
@@ -176,11 +176,17 @@ def test_networks_that_need_the_host_say_why(made, words):
     assert words in network_needs_host(model, x)
 
 
-def test_the_workbench_s_networks_do_not():
-    for base in (BINARY, CIRCLE, CLASSES, LINEAR):
-        experiment = eager(base)
-        assert network_needs_host(experiment.model, experiment.program.x) is None
-        assert rule_needs_host(experiment.program.rule) is None
+@pytest.mark.parametrize("base", [BINARY, CIRCLE, CLASSES, LINEAR])
+def test_the_workbench_s_rules_and_losses_do_not(base):
+    experiment = eager(base)
+    assert network_needs_host(experiment.model, experiment.program.x) is None
+    assert rule_needs_host(experiment.program.rule) is None
+
+
+@pytest.mark.parametrize("model", sorted(MODELS))
+def test_the_workbench_s_networks_do_not(model):
+    experiment = experiments(*MODELS[model], count=1)[0]
+    assert network_needs_host(experiment.model, experiment.program.x) is None
 
 
 def test_rules_that_need_the_host_say_why():

@@ -21,6 +21,8 @@ MODELS = {
     "sparse": ("model.kind=sparse", "model.masks=[[[1,1],[1,0],[0,1]],[[1,1,1]]]"),
     "hat": ("model.kind=mexican-hat", "data.n=3"),
     "ntk": ("model.kind=ntk", "model.base.kind=two-layer-relu", "model.base.width=6"),
+    "normed": ("model.kind=residual", "model.width=5", "model.blocks=1", "model.batch_norm=true"),
+    "patches": ('model={kind="shared-patches",patches=2}',),
     "residual": ("model.kind=residual", "model.width=5", "model.blocks=1"),
 }
 

@@ -18,7 +18,7 @@ import torch
 from workbench.arrays import Float
 from workbench.engine.program import RowBuffer, StopFlag
 from workbench.engine.programs.eager import EagerProgram
-from workbench.engine.programs.flow.field import FlowField, Place
+from workbench.engine.programs.flow.place import Field, Place
 from workbench.engine.programs.flow.rosenbrock import rosenbrock_step, step_factor
 from workbench.engine.programs.flow.time import log_time
 from workbench.engine.state import EngineState
@@ -31,6 +31,8 @@ ENTER_FAR = 1.0
 LONGEST = 0.25
 """Longest step in log ρ."""
 ATTEMPTS = 60
+SETTLING = 8
+"""Most rounds in which kinks are passed, slid on and let go after a step."""
 FALL = 1e-12
 """Relative fall of γ~ in a step that is beyond rounding."""
 GOING, REACHED, STALLED = 0.0, 1.0, 2.0
@@ -69,15 +71,15 @@ class Memory:
 class FlowProgram:
     """Integrates dθ/dt = −∇𝓛(θ); rows are evaluated by the eager program on the network itself."""
 
-    name = "flow"
     series: tuple[str, ...] = ("time_log",)
 
     def __init__(
-        self, field: FlowField, rows: EagerProgram, *, rtol: float, log_risk: float | None
+        self, field: Field, rows: EagerProgram, *, rtol: float, log_risk: float | None
     ) -> None:
         """`rtol`: local error, relative to ‖θ‖ (near) or to ‖u‖ = 1 (far). `log_risk`: log 𝓛 at which the
         run is finished, natural, with the run's reduction."""
         self.field, self.rows, self.x = field, rows, rows.x
+        self.name = field.engine
         self.rtol = rtol
         self.goal = None if log_risk is None else -log_risk - field.log_mean
 
@@ -119,6 +121,7 @@ class FlowProgram:
             else:
                 place = self._step(state, memory, place)
             memory.keep(state)
+            self._keep_kinks(state, place)
             if memory.ended != GOING:
                 break
             state.step += 1
@@ -131,6 +134,7 @@ class FlowProgram:
     def _place(self, state: EngineState, memory: Memory) -> Place:
         """The field at θ in the chart that suits its risk."""
         theta = state.theta.detach().cpu().double().numpy().copy()
+        self.field.restore(theta, state.memory.get("flow_kinks"))
         return self._chart(theta, bool(memory.far))
 
     def _chart(self, theta: Float[np.ndarray, " P"], was_far: bool) -> Place:
@@ -168,24 +172,35 @@ class FlowProgram:
         speed = float(np.sqrt(place.slope @ place.slope)) * self.rtol / allowed
         for _ in range(ATTEMPTS):
             tried = min(h, last, LONGEST) if place.far else min(h, last)
+            tried = field.begin(place, tried, allowed)
             with np.errstate(over="ignore", invalid="ignore"):
                 y, error = rosenbrock_step(
                     slope, place.point, place.log_norm, place.slope, tried, jacobian
                 )
                 factor = step_factor(float(np.sqrt(error @ error)) / allowed)
-            after = self._arrive(y, place, tried) if factor >= 0.9 else None
+            after, part = None, 1.0
+            if factor >= 0.9:
+                part = field.overrun(place, y, tried, allowed)
+            if factor >= 0.9 and part == 1.0:
+                after = self._arrive(y, place, tried)
+                part = field.overdue(place, after[1], tried, allowed)
             # A fall of γ~ beyond the tolerance is an error that the estimate has missed.
-            if after is not None and after[1].finite and self._fall(place, after[1]) <= self.rtol:
+            if (
+                after is not None
+                and part == 1.0
+                and after[1].finite
+                and self._fall(place, after[1]) <= self.rtol
+            ):
                 break
             memory.rejected += 1
-            h = tried * min(factor, 0.5)
+            h = tried * (part if part < 1.0 else min(factor, 0.5))
             if h * speed < 1e-15:
                 memory.h, memory.ended = h, STALLED
                 return place
         else:
             memory.h, memory.ended = h, STALLED
             return place
-        theta, end = after
+        theta, end = self._settle(*after)
         with torch.no_grad():
             state.theta.copy_(torch.from_numpy(theta))
         memory.h = max(tried * factor, h if tried < h else 0.0)
@@ -210,7 +225,26 @@ class FlowProgram:
     ) -> tuple[Float[np.ndarray, " P"], Place]:
         """θ at the step's end, and the field there as a next step would find it."""
         theta = exp(place.log_norm + h) * (y / np.sqrt(y @ y)) if place.far else y
+        self.field.land(theta)
         return theta, self._chart(theta, place.far)
+
+    def _settle(
+        self, theta: Float[np.ndarray, " P"], place: Place
+    ) -> tuple[Float[np.ndarray, " P"], Place]:
+        """θ and the field there on the piece on which the flow goes on."""
+        for _ in range(SETTLING):
+            moved = self.field.settled(place)
+            if moved is None:
+                break
+            theta = exp(place.log_norm) * moved if place.far else moved
+            place = self._chart(theta, place.far)
+        return theta, place
+
+    def _keep_kinks(self, state: EngineState, place: Place) -> None:
+        """Into the state, what θ does not say of the piece it is on."""
+        kinks = self.field.kinks(place)
+        if kinks is not None:
+            state.memory["flow_kinks"] = kinks
 
     @staticmethod
     def _climb(at: Place, chart: Place) -> float:

@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cached_property
+from typing import Protocol
 
 import numpy as np
 from scipy.linalg import lu_factor, lu_solve
@@ -41,12 +42,33 @@ ORDER = 3
 Slope = Callable[[Float[np.ndarray, " P"], float], Float[np.ndarray, " P"]]
 
 
+class Stiffness(Protocol):
+    """∂f/∂y ≈ Bᵀ core rows and ∂f/∂x ≈ Bᵀ core drift; core (k, k), drift (k); k = 0: no Jacobian."""
+
+    @property
+    def core(self) -> Float[np.ndarray, "k k"]:
+        """What moves along the rows do."""
+
+    @property
+    def drift(self) -> Float[np.ndarray, " k"]:
+        """What x does, as a move along the rows."""
+
+    @property
+    def cross(self) -> Float[np.ndarray, "k k"]:
+        """rows · Bᵀ: what a motion along Bᵀ does to the rows."""
+
+    def along(self, stage: Float[np.ndarray, " P"]) -> Float[np.ndarray, " k"]:
+        """rows · stage."""
+
+    def back(self, c: Float[np.ndarray, " k"]) -> Float[np.ndarray, " P"]:
+        """Bᵀc."""
+
+
 @dataclass(frozen=True, eq=False)
 class LowRank:
-    """∂f/∂y ≈ Bᵀ core rows and ∂f/∂x ≈ Bᵀ core drift, B = (rows − radial ⊗ slope)/divisor.
+    """Stiffness of given rows: B = (rows − radial ⊗ slope)/divisor.
 
-    rows (k, P), core (k, k), drift (k), radial (k), slope (P); k = 0 stands for no Jacobian. `cross`
-    is rows · Bᵀ.
+    rows (k, P), core (k, k), drift (k), radial (k), slope (P).
     """
 
     rows: Float[np.ndarray, "k P"]
@@ -58,9 +80,13 @@ class LowRank:
 
     @cached_property
     def cross(self) -> Float[np.ndarray, "k k"]:
-        """What a motion along Bᵀ does to the rows."""
+        """rows · Bᵀ."""
         products = self.rows @ self.rows.T
         return (products - np.outer(self.rows @ self.slope, self.radial)) / self.divisor
+
+    def along(self, stage: Float[np.ndarray, " P"]) -> Float[np.ndarray, " k"]:
+        """rows · stage."""
+        return self.rows @ stage
 
     def back(self, c: Float[np.ndarray, " k"]) -> Float[np.ndarray, " P"]:
         """Bᵀc."""
@@ -73,7 +99,7 @@ def rosenbrock_step(
     x: float,
     first: Float[np.ndarray, " P"],
     h: float,
-    jacobian: LowRank,
+    jacobian: Stiffness,
 ) -> tuple[Float[np.ndarray, " P"], Float[np.ndarray, " P"]]:
     """y(x + h) and the estimate of its error, for y' = slope(y, x) with first = slope(y, x).
 
@@ -97,7 +123,7 @@ def rosenbrock_step(
             mixed = (h * sum(gamma)) * jacobian.drift
             mixed = mixed + sum((g * v for g, v in zip(gamma, seen, strict=True)), 0.0)
             push = h * (jacobian.core @ mixed)
-            moved = jacobian.rows @ stage
+            moved = jacobian.along(stage)
             total = jacobian.core @ (moved + jacobian.cross @ push + h * jacobian.drift)
             push = push + (h * DIAGONAL) * lu_solve(factors, total, check_finite=False)
             stage = stage + jacobian.back(push)

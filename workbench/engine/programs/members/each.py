@@ -7,7 +7,6 @@ keep all threads busy; for others one thread is as fast as several.
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 
@@ -16,31 +15,24 @@ import numpy as np
 from workbench.engine.member_rows import MemberBuffer
 from workbench.engine.members import Members
 from workbench.engine.program import StepProgram, StopFlag
-from workbench.engine.state import EngineState
 
-SLICE_SECONDS = 0.1
-"""How long all members are stepped between two looks at the stop flag."""
-CALL_SECONDS = 1e-3
-"""How long one member is stepped at least, times the members a thread has: a call costs some 1e−4 s."""
 SHARES = 8
 """Parts that each thread's members come in, so that none waits long for the others."""
 
 
 class EachMember:
-    """Steps M members by M step programs of one kind; `threads` of them at a time."""
+    """Steps M members by M step programs of one kind; `threads` of them at a time.
+
+    A program is asked of `programs` for every chunk, and may be made then, so that the room of those who are
+    not being stepped need not be held.
+    """
 
     def __init__(self, programs: Sequence[StepProgram], threads: int = 1) -> None:
-        self.programs = tuple(programs)
-        self.name = self.programs[0].name
-        self.count = len(self.programs)
+        self.programs = programs
+        self.name, self.series = programs[0].name, programs[0].series
+        self.count = len(programs)
         self.threads = max(1, min(threads, self.count))
         self._pool: ThreadPoolExecutor | None = None
-        self._seconds_a_step = 0.0
-
-    @property
-    def series(self) -> tuple[str, ...]:
-        """As the step rules say."""
-        return self.programs[0].series
 
     def run_chunk(
         self,
@@ -51,54 +43,27 @@ class EachMember:
         buffer: MemberBuffer | None,
         stop_flag: StopFlag,
     ) -> int:
-        """See MemberProgram. How many steps are taken in one go follows the clock, and changes no bit."""
+        """See MemberProgram. A chunk that has begun is ended by all, as nobody may stay behind: whoever asks
+        for it chooses its length by how soon it must stop."""
         states = {int(k): members.state(int(k)) for k in np.flatnonzero(members.going)}
-        taken, total = 0, records * every
-        while taken < total and states and not stop_flag.raised:
-            part = self._part(total - taken, every - taken % every, every)
-            self._steps(members, states, step0 + taken, part, buffer)
-            taken += part[0] * part[1]
-        members.step = step0 + taken
-        members.take_back(states)
-        return taken
-
-    def _part(self, left: int, gap: int, every: int) -> tuple[int, int, bool]:
-        """(records, every, recorded) of the next part of a chunk, `gap` steps before its next record."""
-        if self._seconds_a_step == 0.0:
-            most = 8
-        else:
-            seconds = max(SLICE_SECONDS, CALL_SECONDS * self.count / self.threads)
-            most = max(1, int(seconds / self._seconds_a_step))
-        if gap > most:
-            return 1, most, False
-        return (1, gap, True) if gap < every else (max(1, min(most, left) // every), every, True)
-
-    def _steps(
-        self,
-        members: Members,
-        states: dict[int, EngineState],
-        step0: int,
-        part: tuple[int, int, bool],
-        buffer: MemberBuffer | None,
-    ) -> None:
-        """A part of a chunk for all who go on; those whose rule ends them leave `states`."""
-        records, every, recorded = part
-        flag = StopFlag()
+        if stop_flag.raised or not states:
+            return 0
+        flag, endings = StopFlag(), {}
 
         def step(k: int) -> None:
-            rows = buffer.of(k) if buffer is not None and recorded else None
-            self.programs[k].run_chunk(states[k], step0, records, every, rows, flag)
+            program, rows = self.programs[k], None if buffer is None else buffer.of(k)
+            program.run_chunk(states[k], step0, records, every, rows, flag)
             if rows is not None and buffer is not None:
                 buffer.written[k] += rows.count
+            if (found := program.ended(states[k])) is not None:
+                endings[k] = found[0]
 
-        began = time.perf_counter()
         self._for_each(step, list(states))
-        self._seconds_a_step = (time.perf_counter() - began) / (records * every)
-        for k, state in list(states.items()):
-            found = self.programs[k].ended(state)
-            if found is not None:
-                members.rest(k, state.step, found[0])
-                members.take_back({k: states.pop(k)})
+        members.step = step0 + records * every
+        members.take_back(states)
+        for k, ending in endings.items():
+            members.rest(k, states[k].step, ending)
+        return records * every
 
     def evaluate(self, members: Members, buffer: MemberBuffer) -> None:
         """See MemberProgram."""
