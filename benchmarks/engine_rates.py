@@ -5,7 +5,7 @@
 `table`: every workload by the plain loop, the eager program, the kernel, jax's scan (the extra `bench`)
 and the bare compiled loop without rows, path or risk. Each has a process of its own, and all are asked in
 turn; programs step without records, in chunks of some 60 ms.
-`growth`: squared-ReLU neurons in the plane by width and samples, drawn into a figure beside this file.
+`growth`: squared-ReLU neurons in the plane by width, samples and members; a figure beside this file.
 `runs`: `workbench run --headless`, records to HDF5, all of it a process of its own; of two runs of different
 length the difference of CPU seconds over that of steps, so that start and end cancel. One thread everywhere.
 """
@@ -44,6 +44,7 @@ from workbench.config.toml import to_toml
 from workbench.engine.program import StopFlag
 from workbench.errors import BadInput
 from workbench.run.experiment import experiment_of
+from workbench.run.members import members_of
 
 HERE = Path(__file__).parent
 COLUMNS = ("plain", "eager", "kernel", "jax", "bare")
@@ -52,6 +53,7 @@ CALL = 0.06
 """Seconds that one call takes about, as a chunk of a run does."""
 WIDTHS = (5, 20, 80, 320, 1280, 5120)
 SAMPLES = (10, 50, 200, 1000, 5000)
+MEMBERS = (1, 10, 100, 1000)
 RUN_SECONDS = 3.0
 MOST_STEPS = 3_000_000
 
@@ -59,11 +61,13 @@ MOST_STEPS = 3_000_000
 class Rival:
     """Steps of one kind on one workload, in a process of its own: nobody inherits another's heap."""
 
-    def __init__(self, column: str, table: dict[str, Any]) -> None:
+    def __init__(self, column: str, table: dict[str, Any], members: int = 0) -> None:
         self._pipe, theirs = multiprocessing.Pipe()
         # A fork has all imports done, and no thread has been started yet.
         context = multiprocessing.get_context("fork")
-        self._process = context.Process(target=work, args=(column, table, theirs), daemon=True)
+        self._process = context.Process(
+            target=work, args=(column, table, members, theirs), daemon=True
+        )
         self._process.start()
         theirs.close()
         self.exists: bool = self._pipe.recv()
@@ -81,9 +85,9 @@ class Rival:
         self._pipe.close()
 
 
-def work(column: str, table: dict[str, Any], pipe: Connection) -> None:
+def work(column: str, table: dict[str, Any], members: int, pipe: Connection) -> None:
     """What a rival's process does until the pipe says so."""
-    found = steps_of(column, table)
+    found = members_of_run(column, table, members) if members else steps_of(column, table)
     pipe.send(found is not None)
     if found is None:
         return
@@ -103,7 +107,7 @@ def work(column: str, table: dict[str, Any], pipe: Connection) -> None:
         began, cpu, steps = time.perf_counter(), time.process_time(), 0
         while time.perf_counter() - began < seconds:
             run(count)
-            steps += count
+            steps += count * max(members, 1)
         pipe.send(steps / (time.process_time() - cpu))
 
 
@@ -126,6 +130,18 @@ def steps_of(column: str, table: dict[str, Any]) -> tuple[Steps, int] | None:
     return None if run is None else (run, 1)
 
 
+def members_of_run(column: str, table: dict[str, Any], count: int) -> tuple[Steps, int]:
+    """As many members with seeds of their own, stepped at once."""
+    block = members_of(configured(table, engine=column), [{"init.seed": k} for k in range(count)])
+    flag = StopFlag()
+
+    def run(steps: int) -> None:
+        block.program.run_chunk(block.members, block.members.step, 1, steps, None, flag)
+
+    # A call of one by one costs some 1e−4 s a member beside its steps.
+    return run, 1000 if column == "kernel" else 1
+
+
 def stepping(config: RunConfig) -> Steps | None:
     """The engine's step program as [device] asks for it, without records; None where there is none."""
     try:
@@ -140,9 +156,9 @@ def stepping(config: RunConfig) -> Steps | None:
     return run
 
 
-def rivals(table: dict[str, Any], columns: Sequence[str]) -> dict[str, Rival]:
-    """Those there are of the columns for a workload."""
-    found = {column: Rival(column, table) for column in columns}
+def rivals(table: dict[str, Any], columns: Sequence[str], members: int = 0) -> dict[str, Rival]:
+    """Those there are of the columns for a workload, or for so many members of it."""
+    found = {column: Rival(column, table, members) for column in columns}
     return {column: rival for column, rival in found.items() if rival.exists}
 
 
@@ -185,18 +201,20 @@ def show_table(rounds: int, seconds: float) -> dict[str, dict[str, float]]:
 
 
 def show_growth(rounds: int, seconds: float, figure: Path) -> None:
-    """Rates by width and by number of samples: printed, and drawn."""
+    """Rates by width, number of samples and of members: printed, and drawn."""
     curves: dict[str, dict[str, list[tuple[int, float]]]] = {}
-    sweeps = {
-        "width (50 samples)": [(w, squared(width=w)) for w in WIDTHS],
-        "samples (20 neurons)": [(n, squared(n=n)) for n in SAMPLES],
+    sweeps: dict[str, list[tuple[int, dict[str, Any], int]]] = {
+        "width (50 samples)": [(w, squared(width=w), 0) for w in WIDTHS],
+        "samples (20 neurons)": [(n, squared(n=n), 0) for n in SAMPLES],
+        "members (20 neurons, 50 samples; steps of all)": [(m, squared(), m) for m in MEMBERS],
     }
     for title, sweep in sweeps.items():
         print(f"\nsteps a CPU second by {title}\n")
         print(f"{'':6} " + " ".join(f"{name:>12}" for name in COLUMNS))
         curve: dict[str, list[tuple[int, float]]] = {name: [] for name in COLUMNS}
-        for size, table in sweep:
-            rates = measured(rivals(table, COLUMNS), rounds, seconds)
+        for size, table, members in sweep:
+            columns = ("eager", "kernel") if members else COLUMNS
+            rates = measured(rivals(table, columns, members), rounds, seconds)
             for name, each in rates.items():
                 curve[name].append((size, statistics.median(each)))
             cells = (

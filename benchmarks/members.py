@@ -18,7 +18,7 @@ from collections.abc import Callable
 from functools import partial
 
 import torch
-from workloads import WORKLOADS
+from workloads import table_of
 
 from workbench.config.run import RunConfig
 from workbench.config.toml import parse_config
@@ -34,11 +34,11 @@ EAGER_STEPS = 200
 
 def config_of(steps: int, engine: str, threads: int, every: int | str) -> RunConfig:
     """W1 with so many steps."""
-    values = {name: dict(table) for name, table in WORKLOADS["W1"].items()}
-    values["train"]["steps"] = steps
-    values["record"]["every"] = every
-    values["device"] |= {"engine": engine, "threads": threads}
-    return parse_config(values, "W1")
+    table = table_of("W1")
+    table["train"] = {**table["train"], "steps": steps}
+    table["record"] = {**table["record"], "every": every}
+    table["device"] = {**table["device"], "engine": engine, "threads": threads}
+    return parse_config(table, "W1")
 
 
 def block(config: RunConfig, count: int, built: list[float] | None = None) -> None:

@@ -146,7 +146,7 @@ def _update(progress: Progress, task: TaskID, session: Session) -> None:
     risk = snapshot.values.get("log_risk", math.nan) / math.log(10.0)
     progress.update(
         task,
-        completed=snapshot.step,
+        completed=session.engine.state.step,
         rate=f"{snapshot.steps_per_second:,.0f} steps/s",
         risk=f"log10 risk {risk:.3f}",
     )

@@ -12,7 +12,7 @@ from data.mutate import tried
 from workbench.config.toml import override, parse_config, parse_toml, read_toml
 from workbench.data.load import load_dataset
 from workbench.errors import BadInput, StorageError, WorkbenchError
-from workbench.run.experiment import experiment_of, require_finite_start
+from workbench.run.experiment import evaluated_start, experiment_of
 
 BASE = {"data": {"kind": "kh24-circle"}, "model": {"kind": "squared-relu"}}
 
@@ -112,7 +112,7 @@ def test_memory_that_ends_is_a_sentence_with_the_largest_keys(tmp_path):
     def attempt(number):
         settings = SAMPLES if number else ["model.width=5000000"]
         try:
-            require_finite_start(experiment_of(parse_config(override(BASE, settings), "--set")))
+            evaluated_start(experiment_of(parse_config(override(BASE, settings), "--set")))
         except BadInput as error:
             (tmp_path / str(number)).write_text(str(error))
             raise
@@ -130,7 +130,7 @@ def test_weights_whose_products_overflow_are_refused_at_the_start():
         "loss": {"kind": "logistic"},
     }
     with pytest.raises(BadInput, match="not finite for 12 of 12 samples"):
-        require_finite_start(experiment_of(parse_config(table, "t")))
+        evaluated_start(experiment_of(parse_config(table, "t")))
 
 
 def test_hopeless_margins_end():

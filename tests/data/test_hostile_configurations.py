@@ -9,7 +9,7 @@ from data.mutate import rewritten, tried
 from data.samples import FILES
 
 from workbench.config.toml import parse_config, read_toml
-from workbench.run.experiment import experiment_of, require_finite_start
+from workbench.run.experiment import evaluated_start, experiment_of
 
 SHAPES = {"w0": (4, 3), "w5": (1, 4), "b5": (1,)}
 SHAPES |= {f"w{k}": (4, 4) for k in range(1, 5)}
@@ -30,7 +30,7 @@ def attempts(folder):
         for _ in range(int(rng.integers(1, 3))):
             text = rewritten(text, CONFIGURATIONS, rng)
         path.write_text(text, encoding="utf-8", errors="surrogateescape")
-        require_finite_start(experiment_of(parse_config(read_toml(path), str(path))))
+        evaluated_start(experiment_of(parse_config(read_toml(path), str(path))))
 
     return attempt
 

@@ -11,7 +11,7 @@ import torch
 from cases import finished, small
 
 from workbench.engine.program import RowBuffer, StopFlag
-from workbench.engine.trail import Trail
+from workbench.engine.trail import ROOM_NUMBERS, Trail
 from workbench.measures.directions import chords
 from workbench.record.checkpoint import latest_checkpoint, save_checkpoint
 from workbench.record.reader import RunReader
@@ -147,6 +147,30 @@ def test_how_steps_are_grouped_changes_no_bit(size):
         lengths.append(float(trail.added_to(length)))
     assert len(set(lengths)) == 1
     assert lengths[0] > 0.25 or size == 1
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
+@pytest.mark.parametrize("size", [2 * ROOM_NUMBERS, 2 * ROOM_NUMBERS + 77_773])
+def test_a_wide_state_travels_as_far_as_a_narrow_one_bit_for_bit(size, dtype):
+    generator = torch.Generator().manual_seed(size)
+    states = [torch.randn(size, generator=generator, dtype=torch.float64)]
+    for scale in (1e-3, 1e-3, 0.0, 1e-7):
+        states.append(states[-1] + scale * torch.randn(size, generator=generator))
+    # The origin, numbers whose squares leave the range, and what is no number.
+    states += [0.0 * states[0], states[0], 1e-30 * states[0], 1e30 * states[0], states[0] / 0.0]
+    states = [
+        s.to(dtype) * (1e-130 if dtype is torch.float64 and k == 7 else 1.0)
+        for k, s in enumerate(states)
+    ]
+    trail, steps = Trail(states[0]), []
+    trail.begin(states[0])
+    for state in states[1:]:
+        assert not trail.full
+        trail.add(state)
+        steps.append(float(trail.added_to(0.0)))
+    every = chords(torch.stack(states).double().numpy())
+    assert np.array_equal(steps, every, equal_nan=True)
+    assert np.isfinite(every[:8]).all()
 
 
 def test_a_run_whose_path_was_summed_over_records_goes_on_with_a_sentence(tmp_path):

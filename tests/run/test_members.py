@@ -102,6 +102,7 @@ def test_what_looks_back_at_a_start_is_measured_for_each_member(tmp_path):
         "model.widths=[4,3]",
         "train.rule=smoothness",
         "loss.reduction=mean",
+        "device.threads=2",
     )
     changes = [{"init.seed": k, "data.seed": 3 + k} for k in range(3)]
     names = ("balance_drift", "layer_rank1_slack", "svm_alignment", "log_risk")

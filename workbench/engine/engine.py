@@ -13,7 +13,7 @@ import threading
 import time
 from collections.abc import Callable, Iterable, Sequence
 from contextlib import suppress
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
 import numpy as np
 import torch
@@ -24,7 +24,7 @@ from workbench.engine.gpu_memory import in_words
 from workbench.engine.observer import NoObserver, SaddleObserver
 from workbench.engine.pace import Pace
 from workbench.engine.plan import Plan
-from workbench.engine.program import RowBuffer, StepProgram, StopFlag
+from workbench.engine.program import Evaluation, RowBuffer, StepProgram, StopFlag, evaluated
 from workbench.engine.saddle_watch import Confirm, seen
 from workbench.engine.state import EngineState
 from workbench.errors import RecordingGone, StorageError
@@ -62,12 +62,24 @@ BUFFER_BYTES = 32 * 2**20
 BUFFER_RECORDS = 8192
 """Most records of a chunk: keeping as many takes less than a pause may."""
 SNAPSHOT_SECONDS = 0.1
-SNAPSHOT_SHARE = 0.05
-"""Of a run's time, what looking at it may take: with many samples snapshots become rarer."""
+SNAPSHOT_SHARE = 0.02
+"""Of a run's time, what evaluating states between two records may take: with many samples that becomes rare,
+and what is shown meanwhile is the last record."""
+
+
+@dataclass(frozen=True)
+class Measured:
+    """One state of the run, evaluated over all samples, and its series, (1, …) each."""
+
+    rows: Rows
+    values: dict[str, Array]
 
 
 class Engine:
-    """Runs a step program to the plan's end in a thread of its own."""
+    """Runs a step program to the plan's end in a thread of its own.
+
+    `start`: the first state, where it has been evaluated already.
+    """
 
     def __init__(
         self,
@@ -80,6 +92,7 @@ class Engine:
         viewers: Sequence[Callable[[Event], None]] = (),
         confirm: Confirm | None = None,
         observer: SaddleObserver | None = None,
+        start: Evaluation | None = None,
     ) -> None:
         self.confirm, self.observer = confirm, observer or NoObserver()
         self.program, self.state, self.panel, self.plan = program, state, panel, plan
@@ -96,7 +109,9 @@ class Engine:
         self.snapshot: Snapshot | None = None
         self.error: BaseException | None = None
         self.viewer_error: Exception | None = None
-        self._snapshot_due = 0.0
+        self._start, self._moved = start, False
+        self._measured: Measured | None = None
+        self._snapshot_due = self._evaluation_due = 0.0
         self._starting = threading.Lock()
         self._thread = threading.Thread(target=self._main, name="engine", daemon=False)
 
@@ -209,6 +224,7 @@ class Engine:
                 state.watch.disturb()
                 # A line search must not go back to a θ from before.
                 state.memory.pop("held", None)
+                self._moved = True
                 self._tell(Perturbed(state.step, text))
                 self._tell_all(self.observer.perturbed(state.step))
                 # Without it a kill would undo what the events tell.
@@ -247,6 +263,7 @@ class Engine:
         records = min(records, self.buffer.capacity)
         began = time.perf_counter()
         start = state.step
+        self._moved = True
         taken = self.program.run_chunk(
             state, start, records, every, self.buffer if recorded else None, self.stop_flag
         )
@@ -290,6 +307,7 @@ class Engine:
         if stop < len(rows):
             values = {name: array[: stop + 1] for name, array in values.items()}
             self._rewind(rows, stop)
+        self._hold(rows, values)
         self.state.recorded_step = int(values["step"][-1])
         self._tell(Recorded(self.panel.kept(values)))
         found = [SaddleFound(s.step, s.evidence, rows.theta[s.row]) for s in saddles]
@@ -315,9 +333,8 @@ class Engine:
 
     def _record_here(self) -> bool:
         """A record of the present state; whether it is a saddle, if it is the first."""
-        self.program.evaluate(self.state, self.spare)
-        rows = self.spare.take()
-        values = self.panel.compute(rows)
+        here = self._here()
+        rows, values = here.rows, here.values
         saddles = []
         if self.state.recorded_step < 0:
             # The record at a run's end may lie off the schedule: the watch must not depend on it.
@@ -327,6 +344,23 @@ class Engine:
         found = [SaddleFound(s.step, s.evidence, rows.theta[s.row]) for s in saddles]
         self._tell_all(self.observer.recorded(values, found))
         return bool(saddles)
+
+    def _here(self) -> Measured:
+        """The present state, evaluated and measured once, however many ask for it."""
+        if self._measured is None or self._moved:
+            found, self._start = self._start, None
+            found = found or evaluated(self.program, self.state, self.spare)
+            self._evaluation_due = time.monotonic() + found.seconds / SNAPSHOT_SHARE
+            self._measured = Measured(found.rows, self.panel.compute(found.rows))
+            self._moved = False
+        return self._measured
+
+    def _hold(self, rows: Rows, values: dict[str, Array]) -> None:
+        """Keep the last record: the run is still there unless its chunk was cut short."""
+        last = len(values["step"]) - 1
+        measured = {name: array[last : last + 1] for name, array in values.items()}
+        self._measured = Measured(rows.part(last, last + 1), measured)
+        self._moved = int(rows.step[last]) != self.state.step
 
     def _checkpoint(self) -> None:
         """Hand the whole state over; never one that has diverged between two records."""
@@ -396,9 +430,11 @@ class Engine:
                 self.viewer_error = error
 
     def _publish(self, *, rarely: bool = False, note: str = "") -> None:
-        """Replace the snapshot; `rarely` leaves it when the last is young."""
+        """Replace the snapshot; `rarely` leaves it when the last is young, and shows the last record where
+        evaluating the present state would cost too much."""
         now = time.monotonic()
-        if rarely and now < self._snapshot_due and self.status is RunStatus.RUNNING:
+        rarely = rarely and self.status is RunStatus.RUNNING
+        if rarely and now < self._snapshot_due:
             return
         if (
             note
@@ -407,24 +443,24 @@ class Engine:
         ):
             self.snapshot = replace(self.snapshot, status=self.status, note=note)
             return
-        self.program.evaluate(self.state, self.spare)
-        rows = self.spare.take()
-        values = self.panel.compute(rows)
+        shown = self._measured
+        if shown is None or (self._moved and not (rarely and now < self._evaluation_due)):
+            shown = self._here()
+        rows = shown.rows
         rate = self.pace.steps_per_second
         left = self.plan.steps - self.state.step
         self.snapshot = Snapshot(
-            step=self.state.step,
+            step=int(rows.step[0]),
             status=self.status,
             theta=rows.theta[0],
             outputs=rows.outputs[0],
-            values=_scalars(values),
+            values=_scalars(shown.values),
             memory=rows.memory[0],
             steps_per_second=rate,
             eta_seconds=left / rate if rate > 0 and self.status is RunStatus.RUNNING else None,
             note=note,
         )
-        cost = time.monotonic() - now
-        self._snapshot_due = now + max(SNAPSHOT_SECONDS, cost / SNAPSHOT_SHARE)
+        self._snapshot_due = now + SNAPSHOT_SECONDS
 
 
 def _scalars(values: dict[str, Array]) -> dict[str, float]:

@@ -7,7 +7,7 @@ what it was, while the others go on.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Container, Mapping, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -28,6 +28,8 @@ ENDINGS: tuple[RunStatus, ...] = (
     RunStatus.DIVERGED,
 )
 """What `Members.ending` holds is a place in this; a checkpoint keeps the number, so the order stands."""
+APART = "apart/"
+"""Prefix, in a checkpoint, of the arrays in `apart`; the member's number follows."""
 SCALARS = ("time", "time_log", "rate_log", "path_length")
 
 
@@ -37,7 +39,8 @@ class Members:
 
     `theta` (M, P) is on the device, the rest in NumPy arrays: `time`, `time_log`, `rate_log`, `path_length`
     (M) and `memory` as in `EngineState`, `rest_step` (M) the step at which a member came to rest, −1 while
-    it goes on, and `ending` (M) why, a place in `ENDINGS`. `step` is that of all who go on.
+    it goes on, and `ending` (M) why, a place in `ENDINGS`. `step` is that of all who go on. What members
+    remember that is not of one shape for all, as a flow's kinks, lies in `apart`, by member and name.
     """
 
     theta: Tensor
@@ -52,6 +55,7 @@ class Members:
         self.path_length: Float[np.ndarray, " M"] = np.zeros(count)
         self.rest_step: Int[np.ndarray, " M"] = np.full(count, -1, dtype=np.int64)
         self.ending: Int[np.ndarray, " M"] = np.zeros(count, dtype=np.int64)
+        self.apart: dict[int, dict[str, Array]] = {}
         self._trail = Trail(self.theta)
 
     @property
@@ -91,6 +95,7 @@ class Members:
         self.rate_log[member] = rows.rule_series["learning_rate_log"][row]
         for array in self.memory.values():
             array[member] = 0
+        self.apart.pop(member, None)
 
     def set_out(self) -> None:
         """A chunk of all members at once begins: the next step leads on from the present θ."""
@@ -138,33 +143,36 @@ class Members:
             time_log=float(self.time_log[member]),
             rate_log=float(self.rate_log[member]),
             path_length=float(self.path_length[member]),
-            memory={name: np.array(array[member]) for name, array in self.memory.items()},
+            memory={
+                **{name: np.array(array[member]) for name, array in self.memory.items()},
+                **self.apart.get(member, {}),
+            },
         )
 
     def take_back(self, states: Mapping[int, EngineState]) -> None:
-        """What states of members who go on say of them besides θ, which is here already, and the step.
-
-        Raises:
-            ValueError: one remembers other arrays than the others do.
-        """
+        """What states of members who go on say of them besides θ, which is here already, and the step."""
         for member, state in states.items():
             for name in SCALARS:
                 getattr(self, name)[member] = getattr(state, name)
-        names = {name for state in states.values() for name in state.memory}
-        for name in sorted(names):
+        shared = _shared([state.memory for state in states.values()])
+        for name in self.memory.keys() | shared:
+            known = self.memory.get(name)
+            if known is None or (known.shape[1:], known.dtype) != shared.get(name):
+                self._part(name, states)
+        for name, (shape, dtype) in shared.items():
+            # 0 for members who came to rest without one.
+            array = self.memory.setdefault(name, np.zeros((self.count, *shape), dtype=dtype))
             for member, state in states.items():
-                self._remember(name, member, state.memory)
+                array[member] = state.memory[name]
+        for member, state in states.items():
+            self.apart[member] = {n: a for n, a in state.memory.items() if n not in shared}
 
-    def _remember(self, name: str, member: int, memory: Mapping[str, Array]) -> None:
-        """An array of one member into that of all; it is 0 for members who came to rest without one."""
-        array = memory.get(name)
-        if array is not None and name not in self.memory:
-            self.memory[name] = np.zeros((self.count, *array.shape), dtype=array.dtype)
-        if array is None or self.memory[name].shape[1:] != array.shape:
-            raise ValueError(
-                f"the rule remembers another '{name}' of member {member} than of others"
-            )
-        self.memory[name][member] = array
+    def _part(self, name: str, going: Container[int]) -> None:
+        """An array that all had alike is one of each member's own from here on, also of those at rest."""
+        array = self.memory.pop(name, None)
+        for member in range(self.count if array is not None else 0):
+            if member not in going and array is not None:
+                self.apart.setdefault(member, {})[name] = np.array(array[member])
 
     def to_arrays(self) -> dict[str, Array]:
         """All members as plain arrays; `load` gives the same bits back."""
@@ -175,6 +183,11 @@ class Members:
             "ending": self.ending.copy(),
             **{name: getattr(self, name).copy() for name in SCALARS},
             **{f"{MEMORY}{name}": array.copy() for name, array in self.memory.items()},
+            **{
+                f"{APART}{member}/{name}": array.copy()
+                for member, memory in self.apart.items()
+                for name, array in memory.items()
+            },
         }
 
     def load(self, arrays: Mapping[str, Array]) -> None:
@@ -192,3 +205,18 @@ class Members:
             for name, array in arrays.items()
             if name.startswith(MEMORY)
         }
+        self.apart = {}
+        for key, array in arrays.items():
+            if key.startswith(APART):
+                member, _, name = key.removeprefix(APART).partition("/")
+                self.apart.setdefault(int(member), {})[name] = np.array(array)
+
+
+def _shared(memories: Sequence[Mapping[str, Array]]) -> dict[str, tuple[tuple[int, ...], np.dtype]]:
+    """The shape and type of every array that all have alike, by name."""
+    found: dict[str, tuple[tuple[int, ...], np.dtype]] = {}
+    for name in memories[0] if memories else ():
+        kinds = {(m[name].shape, m[name].dtype) if name in m else None for m in memories}
+        if len(kinds) == 1 and (kind := kinds.pop()) is not None:
+            found[name] = kind
+    return found

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from typing import Protocol
 
 import numpy as np
@@ -90,6 +92,22 @@ class RowBuffer:
         self._memory.append(dict(state.memory))
         self.count = row + 1
         return row
+
+
+@dataclass(frozen=True)
+class Evaluation:
+    """The row of one state, and how many seconds it took to evaluate it."""
+
+    rows: Rows
+    seconds: float
+
+
+def evaluated(program: StepProgram, state: EngineState, buffer: RowBuffer) -> Evaluation:
+    """The state as it is, by way of an empty buffer."""
+    began = time.monotonic()
+    program.evaluate(state, buffer)
+    rows = buffer.take()
+    return Evaluation(rows, time.monotonic() - began)
 
 
 class StepProgram(Protocol):

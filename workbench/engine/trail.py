@@ -12,6 +12,7 @@ from torch import Tensor
 
 from workbench.arrays import Array, Float
 from workbench.measures.directions import chords
+from workbench.measures.wide_chord import length_of, wide_chord
 
 ROOM_NUMBERS = 1 << 17
 """Numbers of the states that wait to be added; 1 MB, so that they stay in the processor's cache."""
@@ -30,6 +31,8 @@ class Trail:
         self._states = theta.new_empty(0, *theta.shape)
         self._rows: tuple[Tensor, ...] = ()
         self._count = 0
+        self._wide = theta.ndim == 1 and self._steps == 1
+        self._length: float | None = None
 
     @property
     def full(self) -> bool:
@@ -41,7 +44,7 @@ class Trail:
         if not self._rows:
             self._states = theta.new_empty(self._steps + 1, *theta.shape)
             self._rows = tuple(self._states)
-        self._count = 0
+        self._count, self._length = 0, None
         self.add(theta)
 
     def add(self, theta: Tensor) -> None:
@@ -55,8 +58,17 @@ class Trail:
         begin = np.asarray(length)
         if self._count < 2:
             return begin
+        if self._wide:
+            return np.asarray(begin + self._wide_step())
         states = self._states[: self._count].cpu().double().numpy()
         total: Array = np.cumsum(np.concatenate([begin[None], chords(states)]), axis=0)[-1]
         self._rows[0].copy_(self._rows[self._count - 1])
         self._count = 1
         return np.asarray(total)
+
+    def _wide_step(self) -> float:
+        """The one step that waits, where there is room for no more."""
+        before, after = (row.detach().cpu().numpy() for row in self._rows)
+        old = length_of(before) if self._length is None else self._length
+        self._length, self._rows, self._count = length_of(after), self._rows[::-1], 1
+        return wide_chord(before, after, (old, self._length))

@@ -179,10 +179,12 @@ def without_the_oldest(events: Sequence[RunEvent]) -> list[RunEvent]:
 
 @dataclass(frozen=True)
 class Snapshot:
-    """The latest state for a screen: replaced whole, polled, never queued.
+    """A state for a screen: replaced whole, polled, never queued.
 
-    `theta` (P) and `outputs` (n) or (n, C) belong to `step`; `values` are that state's scalar series,
-    though it may lie between two records. `memory` is what the state remembers beside θ.
+    `theta` (P), `outputs` (n) or (n, C) and `values`, its scalar series, belong to `step`. That is the
+    present step where the run stands still. While it trains it may lie between two records, and is the last
+    record's where evaluating all samples more often would cost too much. `memory` is what the state
+    remembers beside θ.
     """
 
     step: int

@@ -13,7 +13,7 @@ from workbench.arrays import Array, Float
 from workbench.config.run import RunConfig
 from workbench.data.dataset import Dataset, require_labels
 from workbench.data.load import load_dataset
-from workbench.engine.program import StepProgram
+from workbench.engine.program import Evaluation, RowBuffer, StepProgram, evaluated
 from workbench.engine.rules.steepest import STEEPEST
 from workbench.engine.saddle_watch import SaddleWatch
 from workbench.engine.state import EngineState
@@ -217,18 +217,24 @@ def require_built(experiment: Experiment, config: RunConfig) -> None:
         )
 
 
-def require_finite_start(experiment: Experiment) -> None:
-    """Raises BadInput where the outputs at the first θ are not finite: no step would mend that."""
-    theta = experiment.state.theta.detach().cpu().double().numpy()
-    n = experiment.dataset.n
+def evaluated_start(experiment: Experiment) -> Evaluation:
+    """The state that the run starts from, evaluated over all samples: the pass that its first record needs.
+
+    Raises:
+        BadInput: outputs are not finite there, and no step would mend that.
+    """
+    buffer = RowBuffer(1, experiment.state.theta, experiment.output_shape)
+    torch.set_num_threads(experiment.config.device.threads)
     with enough_memory(experiment.config):
-        outputs = experiment.risk().outputs(theta).reshape(n, -1)
-    wrong = int((~np.isfinite(outputs)).any(axis=1).sum())
+        found = evaluated(experiment.program, experiment.state, buffer)
+    n = experiment.dataset.n
+    wrong = int((~np.isfinite(found.rows.outputs.reshape(n, -1))).any(axis=1).sum())
     if wrong:
         raise BadInput(
             f"The network's outputs at the start are not finite for {wrong} of {n} samples; "
             "change [model] or [init]."
         )
+    return found
 
 
 def _first_theta(config: RunConfig, structure: Structure, kept: Start) -> Float[Array, " P"]:

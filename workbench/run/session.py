@@ -23,6 +23,7 @@ from workbench.config.run import RunConfig
 from workbench.config.toml import override, parse_config, parse_toml, to_toml
 from workbench.engine.engine import Engine
 from workbench.engine.plan import Plan
+from workbench.engine.program import Evaluation
 from workbench.engine.schedule import RecordSchedule
 from workbench.errors import BadInput, clean_text
 from workbench.inspector.inspect import Inspection
@@ -53,9 +54,9 @@ from workbench.record.store import RunStore
 from workbench.run.confirmation import confirmation
 from workbench.run.experiment import (
     Experiment,
+    evaluated_start,
     experiment_of,
     require_built,
-    require_finite_start,
 )
 from workbench.run.ledger import direction_width_of, ledger_of, step_size_at
 from workbench.run.resuming import forked, resumed
@@ -73,6 +74,7 @@ class Session:
 
     Whoever makes one calls `close`, or uses it as a context manager; that stops the engine with a
     checkpoint and releases the run's lock. `notice`: what whoever resumes a run is to be told, or empty.
+    `first`: its first state, evaluated.
     """
 
     def __init__(
@@ -86,6 +88,7 @@ class Session:
         attended: bool,
         kept: Sequence[RecordedInspection] = (),
         notice: str = "",
+        first: Evaluation | None = None,
     ) -> None:
         self.experiment, self.store, self.lock, self.history = experiment, store, lock, history
         self.name = name
@@ -129,6 +132,7 @@ class Session:
             [self._view],
             confirmation(experiment),
             ledger_of(experiment, history, kept),
+            first,
         )
         # Writing one is refused, and so ends the run: at once, and not at its next record.
         lock.when_lost = lambda: self.engine.send(Checkpoint())
@@ -153,7 +157,7 @@ class Session:
         """
         experiment = experiment or experiment_of(config)
         require_built(experiment, config)
-        require_finite_start(experiment)
+        first = evaluated_start(experiment)
         asked, config = config.record.every, experiment.config
         name = config.name or preset or config.model.kind
         folder = create_run_folder(runs_dir, name)
@@ -189,7 +193,14 @@ class Session:
                 if remark
             )
             return cls(
-                experiment, store, lock, History(), name, attended=attended, notice=lock.notice
+                experiment,
+                store,
+                lock,
+                History(),
+                name,
+                attended=attended,
+                notice=lock.notice,
+                first=first,
             )
         except BaseException:
             remove_start(folder)

@@ -8,10 +8,11 @@ from itertools import pairwise
 import numpy as np
 import pytest
 import torch
+from threadpoolctl import threadpool_limits
 from torch import Tensor, nn
 
 from workbench.engine.programs.kernel.choose import FAMILIES, kernel_of
-from workbench.models.convolutional import Biases, Convolution, Convolutional, Dense, Pool
+from workbench.models.convolutional import Biases, Convolution, Convolutional, Dense, Part, Pool
 from workbench.models.deep_linear import DeepLinear
 from workbench.models.deep_relu import DeepRelu
 from workbench.models.diagonal import Diagonal
@@ -81,6 +82,22 @@ def _skip_linear(rng: np.random.Generator) -> tuple[nn.Module, int]:
     return SkipLinear(d, int(rng.integers(1, 12))), d
 
 
+def _convolutional(outputs: int) -> Draw:
+    def draw(rng: np.random.Generator) -> tuple[nn.Module, int]:
+        channels, height, width = (int(v) for v in rng.integers(1, 8, size=3))
+        plan: list[Part] = []
+        for _ in range(int(rng.integers(1, 4))):
+            kernel = int(rng.integers(0, 3))
+            plan.append(Convolution(int(rng.integers(1, 10)), 2 * kernel + 1, kernel))
+            plan += [Pool()] if rng.random() < 0.7 else []
+        plan += [Dense(int(w)) for w in rng.integers(1, 10, size=rng.integers(0, 2))]
+        biases = ("none", "first", "all")[int(rng.integers(3))]
+        image = (channels, height, width)
+        return Convolutional(image, (*plan, Dense(outputs)), biases), channels * height * width
+
+    return draw
+
+
 def _two_trainable(leak: float) -> Draw:
     def draw(rng: np.random.Generator) -> tuple[nn.Module, int]:
         d, first, second = (int(v) for v in rng.integers(1, 14, size=3))
@@ -102,7 +119,8 @@ def _pictures(biases: Biases) -> Draw:
             Dense(int(rng.integers(1, 9))),
             Dense(int(rng.integers(1, 4))),
         )
-        left_out = int(rng.integers(0, 4))
+        # A pool stands behind a convolution.
+        left_out = (1, 3, 4, 6)[int(rng.integers(0, 4))]
         plan = tuple(part for k, part in enumerate(parts) if k != left_out)
         return Convolutional(image, plan, biases), image[0] * image[1] * image[2]
 
@@ -152,6 +170,8 @@ NETWORKS: dict[str, Draw] = {
     "shared patches": _shared_patches("linear"),
     "shared patches relu": _shared_patches("relu"),
     "skip linear": _skip_linear,
+    "convolutional": _convolutional(4),
+    "convolutional, 1 output": _convolutional(1),
     "pictures": _pictures("none"),
     "pictures, one bias": _pictures("first"),
     "pictures, biases": _pictures("all"),
@@ -293,3 +313,28 @@ def test_a_negative_leak_has_no_kernel() -> None:
     signs = torch.ones(3, dtype=torch.float64)
     for model in (DeepRelu(2, [3], 1, -0.5), TwoTrainableRelu(2, (3, 3), -0.5, signs)):
         assert kernel_of(model, structure_of(model, 2)) is None
+
+
+@pytest.mark.parametrize("name", ["deep", "two trainable", "pictures"])
+def test_products_have_the_same_bits_whatever_threads_blas_has(name: str) -> None:
+    """Of sizes that BLAS shares between threads where it may, which changes last bits."""
+    made: dict[str, Callable[[], nn.Module]] = {
+        "deep": lambda: DeepRelu(64, [300, 257], 1, 0.0),
+        "two trainable": lambda: TwoTrainableRelu(64, (300, 257), 0.0, torch.ones(257).double()),
+        "pictures": lambda: Convolutional(
+            (1, 8, 8), (Convolution(9, 3, 1), Dense(257), Dense(1)), "none"
+        ),
+    }
+    model = made[name]()
+    theta = flatten(model, torch.float64, torch.device("cpu"))
+    rng = np.random.default_rng(1)
+    theta.copy_(torch.from_numpy(rng.normal(size=len(theta))))
+    x = torch.from_numpy(rng.normal(size=(301, 64)))
+    weights = torch.from_numpy(rng.normal(size=(301, 1)))
+    found = []
+    for threads in (1, 3):
+        with threadpool_limits(threads, user_api="blas"):
+            found.append(by_kernel(model, x, weights))
+    assert np.array_equal(found[0][0], found[1][0])
+    for a, b in zip(found[0][1], found[1][1], strict=True):
+        assert np.array_equal(a, b)

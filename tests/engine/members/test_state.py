@@ -62,12 +62,34 @@ def test_arrays_give_the_same_bits_back():
         Members(torch.zeros(2, 4, dtype=torch.float64)).load(members.to_arrays())
 
 
-def test_members_that_remember_different_things_are_refused():
-    states = some_states(2)
+def test_what_is_not_of_one_shape_is_kept_apart():
+    states = some_states()
     del states[1].memory["held"]
-    members = Members(torch.stack([state.theta for state in states]))
-    with pytest.raises(ValueError, match="'held' of member 1"):
-        members.take_back(dict(enumerate(states)))
+    states[2].memory["search"] = np.arange(2.0)
+    members = of(states)
+    members.rest(0, 7, RunStatus.STALLED)
+    other = Members(torch.zeros(3, 4, dtype=torch.float64))
+    other.load(members.to_arrays())
+    for k, state in enumerate(states):
+        assert arrays_equal(other.state(k).to_arrays(), state.to_arrays())
+    going = {k: other.state(k) for k in (1, 2)}
+    for state in going.values():
+        state.memory = {"search": np.ones(4)}
+    other.take_back(going)
+    assert arrays_equal(other.state(0).to_arrays(), states[0].to_arrays())
+    assert [other.state(k).memory["search"].tolist() for k in (1, 2)] == [[1.0] * 4] * 2
+
+
+def test_a_shape_that_parts_later_leaves_those_at_rest_what_they_had():
+    states = some_states()
+    members = of(states)
+    members.rest(0, 7, RunStatus.STALLED)
+    going = {k: members.state(k) for k in (1, 2)}
+    going[1].memory["held"] = np.zeros(9)
+    members.take_back(going)
+    assert arrays_equal(members.state(0).to_arrays(), states[0].to_arrays())
+    assert arrays_equal(members.state(1).to_arrays(), going[1].to_arrays())
+    assert arrays_equal(members.state(2).to_arrays(), going[2].to_arrays())
 
 
 def test_rows_come_out_record_by_record():

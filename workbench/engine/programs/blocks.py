@@ -82,7 +82,7 @@ def _kept(model: nn.Module, x: Tensor) -> int:
     return count
 
 
-def outputs_of(model: nn.Module, x: Tensor, size: int) -> Tensor:
+def outputs_of(model: Callable[[Tensor], Tensor], x: Tensor, size: int) -> Tensor:
     """Φ(x_i), (n) or (n, C), without a graph."""
     with torch.no_grad():
         if size >= len(x):
@@ -99,13 +99,24 @@ def gradients_of(
     size: int,
 ) -> Gradients:
     """The gradient of the summed risk as exp(log scale) · pull-back, over blocks of `size` samples."""
+
+    def of_block(part: Tensor, labels: Tensor) -> Gradients:
+        return pulled(plain_outputs(model(part)), parameters, labels, cotangent)
+
+    return summed(of_block, x, y, size)
+
+
+def summed(
+    of_block: Callable[[Tensor, Tensor], Gradients], x: Tensor, y: Tensor, size: int
+) -> Gradients:
+    """The same from the gradients of one block, its samples and labels given."""
     if size >= len(x):
-        return pulled(plain_outputs(model(x)), parameters, y, cotangent)
+        return of_block(x, y)
     outputs: list[Tensor] = []
     total: tuple[Tensor, ...] = ()
     top: Tensor | None = None
     for part, labels in zip(torch.split(x, size), torch.split(y, size), strict=True):
-        held, gradients, scale = pulled(plain_outputs(model(part)), parameters, labels, cotangent)
+        held, gradients, scale = of_block(part, labels)
         outputs.append(held)
         if not total:
             total, top = gradients, scale

@@ -3,7 +3,8 @@
 Measured (float64, one thread, 20 squared-ReLU neurons, n = 50): within a few per cent of a bare loop
 over `torch.autograd.grad`; `torch.func.grad` takes twice as long. Gradients are asked of parameters
 that are views of θ, so nothing is copied per step. What looks at all samples goes through them in blocks
-(`blocks.py`), so that the number of samples costs time and no memory.
+(`blocks.py`), so that the number of samples costs time and no memory. Convolutional networks on the processor
+are pulled through by hand (`chain.py`), to the same bits.
 """
 
 from __future__ import annotations
@@ -24,7 +25,9 @@ from workbench.engine.programs.blocks import (
     plain_outputs,
     pulled,
     samples_a_block,
+    summed,
 )
+from workbench.engine.programs.chain import chain_of
 from workbench.engine.rules.rule import Evaluated, StepRule
 from workbench.engine.state import EngineState
 from workbench.losses.loss import Loss, Reduction
@@ -65,6 +68,7 @@ class EagerProgram:
         self.batches = batches
         self.block = samples_a_block(model, x)
         self.steady = is_steady(model)
+        self.chain = chain_of(model, x)
 
     @property
     def series(self) -> tuple[str, ...]:
@@ -73,6 +77,8 @@ class EagerProgram:
 
     def _gradients(self, x: Tensor, y: Tensor) -> Gradients:
         """Outputs, the weights' pull-back through the network, and the scale's logarithm."""
+        if self.chain is not None:
+            return summed(self.chain.gradients_by(self.cotangent), x, y, self.block)
         return gradients_of(self.model, self.parameters, x, y, self.cotangent, self.block)
 
     def _write(
@@ -213,7 +219,11 @@ class EagerProgram:
     def _log_risk_here(self, step: int) -> float:
         """log 𝓛 over all samples at the present θ, with the run's reduction."""
         with looking(self.model, step):
-            return self._whole_risk(outputs_of(self.model, self.x, self.block))
+            return self._whole_risk(self._outputs())
+
+    def _outputs(self) -> Tensor:
+        """Those of all samples, without a graph."""
+        return outputs_of(self.chain or self.model, self.x, self.block)
 
     def _whole_risk(self, outputs: Tensor) -> float:
         """log 𝓛 from the outputs of all samples, with the run's reduction."""
@@ -236,7 +246,7 @@ class _Ahead:
         """log 𝓛 at the present θ."""
         program = self.program
         if program.block < len(program.x):
-            return program._whole_risk(outputs_of(program.model, program.x, program.block))
+            return program._whole_risk(program._outputs())
         self.outputs = plain_outputs(program.model(program.x))
         return program._whole_risk(self.outputs.detach())
 

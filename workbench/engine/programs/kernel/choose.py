@@ -8,7 +8,7 @@ from torch import nn
 
 from workbench.engine.programs.kernel.network import NetworkKernel
 from workbench.engine.programs.kernel.networks import (
-    convolutional,
+    cnn,
     deep_linear,
     deep_relu,
     diagonal,
@@ -31,7 +31,7 @@ FAMILIES: tuple[Callable[[nn.Module, Structure], NetworkKernel | None], ...] = (
     sparse.kernel,
     shared_patches.kernel,
     skip_linear.kernel,
-    convolutional.kernel,
+    cnn.kernel,
 )
 """Each gives the kernel of the networks it is for and None for all others, a subclass of theirs included."""
 

@@ -15,6 +15,7 @@ import numpy as np
 from torch import nn
 
 from workbench.arrays import Array
+from workbench.engine.programs.kernel.blas import in_one_thread
 from workbench.engine.programs.kernel.compiled import BACKWARD, FORWARD, compiled
 from workbench.engine.programs.kernel.network import NetworkKernel
 from workbench.engine.programs.kernel.networks.activation import activate, gate
@@ -81,6 +82,7 @@ def kernel(model: nn.Module, structure: Structure) -> NetworkKernel | None:
     """That of a DeepRelu with leak ≥ 0: σ(s) of a negative one does not say on which side of 0 s was."""
     if type(model) is not DeepRelu or model.leak < 0.0:
         return None
+    in_one_thread()
     sizes = [structure.parameters[0].shape[1], *(p.shape[0] for p in structure.parameters)]
 
     def shape(b: int) -> Array:

@@ -12,6 +12,7 @@ import numpy as np
 from torch import nn
 
 from workbench.arrays import Array
+from workbench.engine.programs.kernel.blas import in_one_thread
 from workbench.engine.programs.kernel.compiled import BACKWARD, FORWARD, compiled
 from workbench.engine.programs.kernel.network import NetworkKernel
 from workbench.engine.programs.kernel.networks.activation import activate, gate
@@ -60,6 +61,7 @@ def kernel(model: nn.Module, structure: Structure) -> NetworkKernel | None:
     """That of a TwoTrainableRelu with leak ≥ 0."""
     if type(model) is not TwoTrainableRelu or model.leak < 0.0:
         return None
+    in_one_thread()
     first, d = model.w1.shape
     second = len(model.w2)
 
