@@ -1,5 +1,5 @@
-"""`normalized` and `loss-based` against 60-digit loops, at risks of order one and far below 1e−308, by every
-engine."""
+"""`normalized` and `loss-based` against 60-digit loops, at risks of order one and far below 1e−308, by
+autograd and by compiled code."""
 
 from __future__ import annotations
 
@@ -13,7 +13,6 @@ from workbench.config.toml import parse_config
 from workbench.engine.program import StopFlag
 from workbench.losses.registry import loss_of
 from workbench.run.experiment import experiment_of
-from workbench.run.program import ENGINES
 
 STEPS = 45
 ROWS = [[0.3, 0.2], [-0.1, 0.5], [0.4, -0.3], [-0.2, -0.4]]
@@ -75,7 +74,7 @@ def compare(experiment, found, wanted):
     assert np.abs(found - wanted).max() <= 1e-10 * np.abs(wanted).max()
 
 
-@pytest.mark.parametrize("engine", ENGINES)
+@pytest.mark.parametrize("engine", ["eager", "kernel"])
 @pytest.mark.parametrize("batch", [0, 3])
 @pytest.mark.parametrize("where", ["order one", "tiny"])
 @pytest.mark.parametrize(("loss", "reduction"), [("exponential", "sum"), ("logistic", "mean")])
@@ -96,7 +95,7 @@ def test_normalized_equals_sixty_digits(loss, reduction, where, batch, engine, s
     assert float((experiment.state.theta - start).norm()) > 0.1, "training moved nothing"
 
 
-@pytest.mark.parametrize("engine", ENGINES)
+@pytest.mark.parametrize("engine", ["eager", "kernel"])
 @pytest.mark.parametrize("batch", [0, 3])
 @pytest.mark.parametrize("where", ["order one", "tiny"])
 @pytest.mark.parametrize(("loss", "reduction"), [("exponential", "sum"), ("logistic", "mean")])

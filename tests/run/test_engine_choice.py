@@ -120,7 +120,7 @@ def test_file_and_checkpoint_name_what_stepped(tmp_path, settings, name):
     assert named(finished(tmp_path, *settings)) == (name, name)
 
 
-@pytest.mark.parametrize("engine", ENGINES)
+@pytest.mark.parametrize("engine", ["eager", "kernel"])
 def test_resuming_keeps_the_engine(tmp_path, monkeypatch, engine):
     # Without a GPU what is captured there is done operation by operation.
     monkeypatch.setattr(captured, "DEVICES", ("cuda", "cpu"))

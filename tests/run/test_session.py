@@ -250,7 +250,7 @@ def test_a_perturbation_moves_theta_and_is_told(tmp_path):
 
 
 def test_a_recorder_that_fails_fails_the_run(tmp_path):
-    session = Session.create(small("train.steps=100000"), tmp_path)
+    session = Session.create(small("train.steps=100000000"), tmp_path)
     session.start()
     wait_for(lambda: session.engine.state.step > 100)
 
@@ -287,7 +287,7 @@ def test_an_attended_run_waits_for_room_on_the_disk(tmp_path):
 
 
 def test_stop_from_another_thread_leaves_a_checkpoint_of_the_last_step(tmp_path):
-    session = attended(tmp_path, "train.steps=10000000")
+    session = attended(tmp_path, "train.steps=100000000")
     session.start()
     wait_for(lambda: session.engine.state.step > 500)
     session.engine.send(Stop("SIGTERM"))

@@ -31,7 +31,7 @@ async def until(condition, seconds=60.0):
 
 def app_for(folder: Path, *settings: str) -> WorkbenchApp:
     path = folder / "run.toml"
-    path.write_text(to_toml(small("train.steps=1000000", *settings)))
+    path.write_text(to_toml(small("train.steps=100000000", *settings)))
     return WorkbenchApp.to_run(str(path), [], folder / "runs")
 
 

@@ -124,7 +124,7 @@ def test_a_run_goes_on_from_its_arrays_to_the_last_bit(name):
 def test_blocks_of_samples_are_summed(name, monkeypatch):
     """Where a call's room takes five of the twelve samples, up to rounding all is as before."""
     _, wanted = run(made(name), (8,), 3)
-    monkeypatch.setattr(kernel_program, "BLOCK_NUMBERS", 5 * 6)
+    monkeypatch.setattr(kernel_program, "BLOCK_NUMBERS", 5 * (2 + 6))
     experiment = made(name)
     assert experiment.program._network[5] == 5
     _, found = run(experiment, (8,), 3)

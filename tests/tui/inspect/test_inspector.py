@@ -241,7 +241,7 @@ async def test_any_record_of_a_stored_run_is_looked_into(stored):
 
 
 async def test_what_the_theory_cannot_say_is_said_and_the_rest_is_shown(tmp_path):
-    app = WorkbenchApp.to_run("digits-mlp", ["train.steps=1000000", "pause.at=[20]"], tmp_path)
+    app = WorkbenchApp.to_run("digits-mlp", ["train.steps=100000000", "pause.at=[20]"], tmp_path)
     async with app.run_test(size=(120, 40)) as pilot:
         await until(lambda: paused(app))
         await pilot.press("i")

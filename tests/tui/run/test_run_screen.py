@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 import asyncio
+import threading
 from pathlib import Path
 
 import pytest
 from cases import finished, small
 
+from tui.fake_app import screen_lines
 from workbench.config.toml import to_toml
+from workbench.engine.programs import first_use
 from workbench.protocol.commands import Resume
+from workbench.run import experiment
 from workbench.tui.app import WorkbenchApp
 from workbench.tui.dialogs import Ask, Confirm
 from workbench.tui.help import HelpScreen
@@ -35,7 +39,7 @@ async def until(condition, seconds=30.0):
 
 def app_for(folder: Path, *settings: str) -> WorkbenchApp:
     path = folder / "run.toml"
-    path.write_text(to_toml(small("train.steps=1000000", *settings)))
+    path.write_text(to_toml(small("train.steps=100000000", *settings)))
     return WorkbenchApp.to_run(str(path), [], folder / "runs")
 
 
@@ -215,3 +219,23 @@ def test_until_is_read(text, step, log10_risk):
     found = parse_until(text)
     assert found.step == step
     assert found.log10_risk == pytest.approx(log10_risk)
+
+
+async def test_that_something_is_compiled_is_said_until_it_is_done(tmp_path, monkeypatch):
+    real, done = experiment.program_of, threading.Event()
+
+    def slow(*arguments):
+        with first_use.compiling():
+            assert done.wait(30)
+        return real(*arguments)
+
+    monkeypatch.setattr(experiment, "program_of", slow)
+    app = app_for(tmp_path, "pause.at=[300]")
+    async with app.run_test(size=(80, 24)):
+        try:
+            await until(lambda: status_of(app).extra == first_use.SENTENCE)
+            await until(lambda: first_use.SENTENCE in "\n".join(screen_lines(app)))
+        finally:
+            done.set()
+        await paused_at(app, 300)
+        await until(lambda: status_of(app).extra != first_use.SENTENCE)

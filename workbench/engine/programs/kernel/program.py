@@ -72,9 +72,9 @@ class KernelProgram:
         self._classes = classes
         samples = np.ascontiguousarray(x.reshape(n, -1).numpy(), dtype=np.float64)
         batch = 0 if batches is None else batches.size
-        block = _samples_a_call(kernel, n)
-        columns = aligned(samples.size).reshape(-1, n)
-        columns[:] = samples.T
+        block = _samples_a_call(kernel, samples.shape[1], n)
+        columns = aligned(samples.size if block == n else 0).reshape(-1, n)
+        columns[:] = samples.T[: len(columns)]
         left, last = n % batch if batch else 0, n % block
         most = max(block, batch)
         self._batch = batch
@@ -222,12 +222,16 @@ class _Rows:
         buffer.count = rows.stop
 
 
-def _samples_a_call(kernel: NetworkKernel, n: int) -> int:
-    """The most samples, from 1 to n, whose room is within that of a block."""
-    if kernel.work(n) <= BLOCK_NUMBERS:
+def _samples_a_call(kernel: NetworkKernel, d: int, n: int) -> int:
+    """The most samples, from 1 to n, of which one call needs no more room than a block has."""
+
+    def fit(b: int) -> bool:
+        return d * b + kernel.work(b) <= BLOCK_NUMBERS
+
+    if fit(n):
         return n
     low, high = 1, n
     while high - low > 1:
         middle = (low + high) // 2
-        low, high = (middle, high) if kernel.work(middle) <= BLOCK_NUMBERS else (low, middle)
+        low, high = (middle, high) if fit(middle) else (low, middle)
     return low
