@@ -29,6 +29,7 @@ def inspect(
     as_json: Json = False,
 ) -> None:
     """Is a state a saddle? KKT points, and who leaves when; late in a run, how near to a KKT point of (P)."""
+    from commands.notices import tell_changed
     from commands.patience import patience
     from workbench.inspector.inspect import certified, inspect_state
     from workbench.record.folder import resolve_run
@@ -37,6 +38,7 @@ def inspect(
     folder = resolve_run(run, runs_folder(runs_dir))
     with StoredRun(folder) as stored:
         state = stored.state(step_of(at), trust=trust)
+        tell_changed(stored)
     with patience(f"workbench: looking inside step {state.step:,}…"):
         found = certified(inspect_state(state), state)
     if as_json:

@@ -36,6 +36,7 @@ def optimal(
     as_json: Json = False,
 ) -> None:
     """Is the KKT point of max-margin that a run goes to an optimum: global, local, or not even local?"""
+    from commands.notices import tell_changed
     from commands.patience import patience
     from workbench.inspector.optimality import optimality_verdict
     from workbench.record.folder import resolve_run
@@ -44,6 +45,7 @@ def optimal(
     folder = resolve_run(run, runs_folder(runs_dir))
     with StoredRun(folder) as stored:
         state = stored.state(step_of(at), trust=trust)
+        tell_changed(stored)
     with patience(f"workbench: looking for shorter points near step {state.step:,}…"):
         found = optimality_verdict(state)
     if as_json:

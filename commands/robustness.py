@@ -41,6 +41,7 @@ def robustness(
     What is found is kept with the run: workbench plot RUN --figure robustness draws it for every step
     looked at.
     """
+    from commands.notices import tell_changed
     from workbench.record.folder import resolve_run
     from workbench.record.robustness_file import keep_robustness
     from workbench.run.robustness import robustness_of
@@ -56,6 +57,7 @@ def robustness(
             trust=trust,
             report=report,
         )
+        tell_changed(stored)
     table: dict[str, Any] = formats.finite(found.as_json())
     if as_json:
         import json

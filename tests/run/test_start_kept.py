@@ -139,7 +139,9 @@ class Net(torch.nn.Module):
 """
 
 
-def test_a_module_that_changed_is_told_and_its_buffers_are_the_starts(tmp_path, monkeypatch):
+def test_a_module_that_changed_is_told_and_its_buffers_are_the_starts(
+    tmp_path, monkeypatch, capsys
+):
     monkeypatch.syspath_prepend(tmp_path)
     file = tmp_path / "changing_net.py"
     file.write_text(MODULE.replace("SCALE", "2.0"))
@@ -154,6 +156,12 @@ def test_a_module_that_changed_is_told_and_its_buffers_are_the_starts(tmp_path, 
     with RunReader(folder) as reader:
         assert any("has changed since" in e.text for e in reader.events() if e.kind == "resumed")
     assert recorded(folder) == recorded(twin)
+    fork = trained(Session.fork(folder, 40, tmp_path, settings=["train.steps=60"], trust=True))
+    assert any("the fork's steps are the new code's" in e.text for e in fork.events)
+    from commands.inspect import inspect
+
+    inspect(str(folder), at="40", runs_dir=tmp_path, trust=True, as_json=True)
+    assert "has changed since the run began" in capsys.readouterr().err
     sys.modules.pop("changing_net")
 
 

@@ -105,7 +105,9 @@ def forked(run: StoredRun, config: RunConfig, at: int, trust: bool) -> Experimen
     state.step, state.time, state.time_log = at, run.time(at), run.time_log(at)
     if config.model == run.config.model:
         state.memory.update(run.buffers(at, experiment.model))
-    return experiment
+    changed = changed_classes(run.start.sources, experiment.start.sources)
+    told = tuple(f"{clause}: the fork's steps are the new code's." for clause in changed)
+    return replace(experiment, remarks=experiment.remarks + told)
 
 
 def _require_unfinished(run: StoredRun, config: RunConfig, at: int, back: GoingBack | None) -> None:

@@ -53,6 +53,7 @@ class StoredRun:
         self._given = reader
         self._opened: RunReader | None = None
         self._loaded: Checkpoint | None = None
+        self.changed: tuple[str, ...] = ()
 
     @property
     def reader(self) -> RunReader:
@@ -304,13 +305,17 @@ class StoredRun:
     def network(self, *, trust: bool = False) -> ConfiguredNetwork:
         """The network, to look at its states; no step rule and no measure of the user's is imported.
 
-        A model class of the user's is imported only with `trust`: raises BadInput without.
+        A model class of the user's is imported only with `trust`: raises BadInput without. Where its file is
+        not what the run began with, `changed` says so afterwards.
         """
         config = self.config.for_looking()
         require_trust(config, trust, self.folder.name)
         from workbench.run.network import network_of
+        from workbench.run.sources import changed_classes, class_sources
 
-        return network_of(config, self.dataset, self.start.fixed)
+        found = network_of(config, self.dataset, self.start.fixed)
+        self.changed = tuple(changed_classes(self.start.sources, class_sources(config)))
+        return found
 
     def experiment(
         self,
