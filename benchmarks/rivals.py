@@ -10,7 +10,7 @@ from numba import types
 
 from workbench.config.run import RunConfig
 from workbench.engine.programs.kernel.choose import kernel_of
-from workbench.engine.programs.kernel.compiled import BACKWARD, FORWARD, F, I, X, compiled
+from workbench.engine.programs.kernel.compiled import BACKWARD, COUNTED, FORWARD, F, I, X, compiled
 from workbench.engine.programs.kernel.losses import code_of, cotangent
 from workbench.losses.registry import loss_of
 from workbench.run.experiment import Experiment, experiment_of
@@ -122,7 +122,8 @@ def _forward(kind: str) -> Callable[[Any, Any], Any]:
         types.FunctionType(BACKWARD),
         *(F, X, F, F, I, F),
         *(types.int64, types.int64, types.float64, types.int64),
-    )
+    ),
+    COUNTED,
 )
 def _bare(
     forward: Any,

@@ -21,6 +21,7 @@ from typing import Any
 from numba import types
 
 from workbench.engine.programs.kernel.compiled import BACKWARD, FORWARD, F, I, X, compiled, part
+from workbench.engine.programs.kernel.copying import copy
 from workbench.engine.programs.kernel.losses import cotangent, log_risk
 from workbench.engine.programs.kernel.passes import (
     ALL,
@@ -28,7 +29,7 @@ from workbench.engine.programs.kernel.passes import (
     LAST_BATCH,
     all_gradients,
     all_outputs,
-    drawn,
+    draw,
 )
 from workbench.engine.programs.kernel.path import turned
 from workbench.engine.programs.kernel.rules import (
@@ -137,7 +138,8 @@ def chunk(
         b = n
         if not full:
             b = min(batch, n - step % -(-n // batch) * batch)
-            columns = drawn(samples, y, order[used : used + b], room, labels)
+            columns = room[: samples.shape[1] * b].reshape((samples.shape[1], b))
+            draw(samples, y, order[used : used + b], columns, labels)
             used += b
             shape = shapes[BATCH] if b == batch else shapes[LAST_BATCH]
             here, target = outputs[: b * classes], labels[:b]
@@ -180,7 +182,7 @@ def chunk(
                 turned(theta, direction)
                 stands = full
             elif full and whole:
-                outputs[:] = ahead
+                copy(ahead, outputs)
                 fresh = True
         due = (step - origin) % every == 0
         # Read once: were it raised between two looks at it, a row would be lost.
@@ -218,12 +220,12 @@ def _write(
     memories: Any,
 ) -> None:
     """A row of the state at the θ of the gradient."""
-    clocks[row, :] = clock
-    thetas[row, :] = theta
-    row_outputs[row, :] = outputs
-    gradients[row, :] = gradient
+    copy(clock, clocks[row])
+    copy(theta, thetas[row])
+    copy(outputs, row_outputs[row])
+    copy(gradient, gradients[row])
     scales[row] = log_scale
-    memories[row, :] = memory
+    copy(memory, memories[row])
 
 
 @compiled(types.float64(*NETWORK, N, N, F, F, F, F))

@@ -15,7 +15,7 @@ import hashlib
 import os
 import tempfile
 import warnings
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from functools import cache
 from pathlib import Path
@@ -42,7 +42,12 @@ OPTIONS: dict[str, Any] = {
     "nogil": True,
     "fastmath": {"contract", "reassoc"},
     "error_model": "numpy",
+    "_nrt": False,
 }
+"""`_nrt`: without it no part of an array is counted as a reference to it, a call each time, and neither can
+arrays be made, returned or assigned to arrays: what is compiled works in the room that it is given."""
+COUNTED: dict[str, Any] = {**OPTIONS, "_nrt": True}
+"""For what calls BLAS or hands parts of arrays about: there references are counted."""
 PACKAGE = Path(__file__).parent
 ENTRIES: list[Compiled] = []
 """All that were declared in the modules that have been imported."""
@@ -51,10 +56,12 @@ ENTRIES: list[Compiled] = []
 class Compiled:
     """A function that is compiled for one signature, or read from disk, when it is first needed."""
 
-    def __init__(self, function: Callable[..., Any], signature: Any) -> None:
+    def __init__(
+        self, function: Callable[..., Any], signature: Any, options: Mapping[str, Any] = OPTIONS
+    ) -> None:
         self.name = f"{function.__module__.rpartition('.')[2]}.{function.__name__}"
         self.signature = signature
-        self._dispatcher = numba.njit(**OPTIONS)(function)
+        self._dispatcher = numba.njit(**options)(function)
         self._cache = SourcesCache(function)
         self._dispatcher._cache = self._cache
         self._lock = Lock()
@@ -110,11 +117,13 @@ def make_ready(entries: Iterable[Compiled]) -> None:
             entry.ready()
 
 
-def compiled(signature: Any) -> Callable[[Callable[..., Any]], Compiled]:
+def compiled(
+    signature: Any, options: Mapping[str, Any] = OPTIONS
+) -> Callable[[Callable[..., Any]], Compiled]:
     """Declare an entry."""
 
     def declare(function: Callable[..., Any]) -> Compiled:
-        return Compiled(function, signature)
+        return Compiled(function, signature, options)
 
     return declare
 
@@ -122,6 +131,16 @@ def compiled(signature: Any) -> Callable[[Callable[..., Any]], Compiled]:
 def part(function: Callable[..., Any]) -> Callable[..., Any]:
     """Declare a part: compiled code calls it, with any types, and it is compiled with its caller."""
     return numba.njit(**OPTIONS)(function)
+
+
+def counted_part(function: Callable[..., Any]) -> Callable[..., Any]:
+    """Declare a part that makes, returns or assigns arrays, see `COUNTED`."""
+    return numba.njit(**COUNTED)(function)
+
+
+def exact_part(function: Callable[..., Any]) -> Callable[..., Any]:
+    """Declare a part whose sums keep their order, in whatever entry it is compiled."""
+    return numba.njit(**{**OPTIONS, "fastmath": {"contract"}}, forceinline=True)(function)
 
 
 @contextmanager

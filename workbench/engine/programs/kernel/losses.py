@@ -9,7 +9,11 @@ from __future__ import annotations
 from math import exp, inf, isinf, isnan, log, log1p, nan
 from typing import Any
 
+import numpy as np
+
+from workbench.engine.programs.kernel.bits import bits_of, float_of
 from workbench.engine.programs.kernel.compiled import part
+from workbench.engine.programs.kernel.exponential import exponential
 from workbench.losses.loss import Loss
 from workbench.losses.registry import LOSSES
 
@@ -24,8 +28,8 @@ CODES = {
 }
 """By the name of the loss."""
 
-STEEP = 30.0
-"""Logistic: with a margin below it the largest slope is no small number, and slopes are no logarithms."""
+LEAST_SLOPE = exp(-30.0)
+"""Logistic: with a largest slope above it slopes are taken as they are, not as logarithms."""
 TINY = 700.0
 """e^{−TINY} is a float of full precision."""
 LOG_2 = log(2.0)
@@ -48,13 +52,9 @@ def cotangent(code: Any, outputs: Any, y: Any, classes: Any, weights: Any) -> An
     if code == CROSS_ENTROPY:
         return _class_weights(outputs, y, classes, weights)
     if code == LOGISTIC:
-        least = inf
-        for i in range(y.size):
-            q = y[i] * outputs[i]
-            if q < least:
-                least = q
-        if -TINY < least < STEEP:
-            return _plain_logistic(outputs, y, weights)
+        top = _plain_logistic(outputs, y, weights)
+        if not top < LEAST_SLOPE:
+            return log(top)
     return _margin_weights(code, outputs, y, weights)
 
 
@@ -69,12 +69,12 @@ def _margin_weights(code: Any, outputs: Any, y: Any, weights: Any) -> Any:
         s = q * q * q if cubed else q
         size = -s
         if logistic:
-            size = -(s + log1p(exp(-s))) if s > 0.0 else -log1p(exp(s))
+            size = -(s + log1p(exponential(-s))) if s > 0.0 else -log1p(exponential(s))
         weights[i] = size
         if size > top or isnan(size):
             top = size
     for i in range(y.size):
-        weights[i] = -y[i] * exp(weights[i] - top)
+        weights[i] = -y[i] * exponential(weights[i] - top)
         if cubed:
             q = y[i] * outputs[i]
             weights[i] = 3.0 * q * q * weights[i]
@@ -83,18 +83,20 @@ def _margin_weights(code: Any, outputs: Any, y: Any, weights: Any) -> Any:
 
 @part
 def _plain_logistic(outputs: Any, y: Any, weights: Any) -> Any:
-    """−y σ(−q) over the largest, without a logarithm a sample."""
-    top = 0.0
+    """−y σ(−q) over the largest, without a logarithm a sample; the largest."""
+    # Of floats with NaN among them the largest is not found many at once; of their bits it is, see `bits_of`.
+    top = np.int64(0)
     for i in range(y.size):
         q = y[i] * outputs[i]
-        small = exp(-abs(q))
+        small = exponential(-abs(q))
         slope = (small if q > 0.0 else 1.0) / (1.0 + small)
         weights[i] = slope
-        if slope > top or isnan(slope):
-            top = slope
+        top = max(top, bits_of(slope))
+    largest = float_of(top)
+    factor = 1.0 / largest
     for i in range(y.size):
-        weights[i] = -y[i] * (weights[i] / top)
-    return log(top)
+        weights[i] = -y[i] * (weights[i] * factor)
+    return largest
 
 
 @part
@@ -106,7 +108,7 @@ def _class_weights(outputs: Any, y: Any, classes: Any, weights: Any) -> Any:
         largest = _largest(outputs, first, classes)
         total = 0.0
         for j in range(classes):
-            total += exp(outputs[first + j] - largest)
+            total += exponential(outputs[first + j] - largest)
         log_total = largest + log(total)
         for j in range(classes):
             size = outputs[first + j] - log_total
@@ -118,7 +120,7 @@ def _class_weights(outputs: Any, y: Any, classes: Any, weights: Any) -> Any:
         others = 0.0
         for j in range(classes):
             if j != label:
-                weights[first + j] = exp(weights[first + j] - top)
+                weights[first + j] = exponential(weights[first + j] - top)
                 others += weights[first + j]
         weights[first + label] = -others
     return top
@@ -174,10 +176,10 @@ def _log_sum(straight: Any, q: Any) -> Any:
     if straight or least > TINY:
         # Where every margin is large, ln(1 + e^{−q}) is e^{−q} to the last bit.
         for i in range(q.size):
-            total += exp(least - q[i])
+            total += exponential(least - q[i])
         return log(total) - least
     for i in range(q.size):
-        total += log1p(exp(-abs(q[i]))) - min(q[i], 0.0)
+        total += log1p(exponential(-abs(q[i]))) - min(q[i], 0.0)
     return log(total)
 
 
@@ -195,7 +197,7 @@ def _class_margin(outputs: Any, first: Any, classes: Any, label: Any) -> Any:
     total = 0.0
     for j in range(classes):
         if j != label:
-            total += exp(outputs[first + j] - own - top)
+            total += exponential(outputs[first + j] - own - top)
     return -(top + log(total))
 
 

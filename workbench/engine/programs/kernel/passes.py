@@ -24,26 +24,22 @@ ALL, BATCH, LAST_BATCH, LAST_BLOCK = range(4)
 
 
 @part
-def gathered(samples: Any, first: Any, count: Any, room: Any) -> Any:
-    """(d, count): some samples as columns."""
-    d = samples.shape[1]
-    columns = room[: d * count].reshape((d, count))
+def gather(samples: Any, first: Any, columns: Any) -> None:
+    """Write samples from the first on as columns (d, count)."""
+    d, count = columns.shape
     for i in range(count):
         for j in range(d):
             columns[j, i] = samples[first + i, j]
-    return columns
 
 
 @part
-def drawn(samples: Any, y: Any, indices: Any, room: Any, labels: Any) -> Any:
-    """(d, b): a batch as columns; its labels are written."""
-    b, d = indices.size, samples.shape[1]
-    columns = room[: d * b].reshape((d, b))
+def draw(samples: Any, y: Any, indices: Any, columns: Any, labels: Any) -> None:
+    """Write a batch as columns (d, b), and its labels."""
+    d, b = columns.shape
     for i in range(b):
         labels[i] = y[indices[i]]
         for j in range(d):
             columns[j, i] = samples[indices[i], j]
-    return columns
 
 
 @part
@@ -61,14 +57,15 @@ def all_outputs(
     outputs: Any,
 ) -> None:
     """Φ of all samples."""
-    n = samples.shape[0]
+    n, d = samples.shape
     if block >= n:
         forward(theta, x, fixed, shapes[ALL], work, outputs)
         return
     for first in range(0, n, block):
         count = min(block, n - first)
         shape = shapes[ALL] if count == block else shapes[LAST_BLOCK]
-        columns = gathered(samples, first, count, room)
+        columns = room[: d * count].reshape((d, count))
+        gather(samples, first, columns)
         into = outputs[first * classes : (first + count) * classes]
         forward(theta, columns, fixed, shape, work, into)
 
@@ -97,7 +94,7 @@ def all_gradients(
 
     `other` (P): room for one block's gradient.
     """
-    n = samples.shape[0]
+    n, d = samples.shape
     if block >= n:
         forward(theta, x, fixed, shapes[ALL], work, outputs)
         log_scale = cotangent(loss, outputs, y, classes, weights)
@@ -107,7 +104,8 @@ def all_gradients(
     for first in range(0, n, block):
         count = min(block, n - first)
         shape = shapes[ALL] if count == block else shapes[LAST_BLOCK]
-        columns = gathered(samples, first, count, room)
+        columns = room[: d * count].reshape((d, count))
+        gather(samples, first, columns)
         here = slice(first * classes, (first + count) * classes)
         forward(theta, columns, fixed, shape, work, outputs[here])
         scale = cotangent(loss, outputs[here], y[first : first + count], classes, weights[here])

@@ -94,7 +94,7 @@ class KernelProgram:
         self._extra = extra
         self._outputs, self._ahead, self._weights = (aligned(n * classes) for _ in range(3))
         self._labels = np.empty(batch)
-        self._of_theta = (np.empty(size), np.empty(size), np.empty(size))
+        self._of_theta = (aligned(size), aligned(size), aligned(size))
 
     @property
     def series(self) -> tuple[str, ...]:

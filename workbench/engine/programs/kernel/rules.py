@@ -15,6 +15,7 @@ import numpy as np
 
 from workbench.arrays import Array, Float, Int
 from workbench.engine.programs.kernel.compiled import part
+from workbench.engine.programs.kernel.copying import copy
 from workbench.engine.rules.loss_based import LOWER, RAISE, LossBasedRule
 from workbench.engine.rules.normalized import NormalizedRule
 from workbench.engine.rules.rule import ConstantRule, StepRule
@@ -161,7 +162,7 @@ def finish(settings: Any, memory: Any, theta: Any, clock: Any, risk: Any) -> Any
         memory[ALPHA] *= settings[RAISED_BY]
         _hold(memory, theta, clock, risk)
         return False
-    theta[:] = memory[HELD:]
+    copy(memory[HELD:], theta)
     clock[PATH_LENGTH] = memory[PATH]
     _set_time_log(clock, memory[TIME_LOG])
     memory[ALPHA] /= settings[LOWERED_BY]
@@ -189,7 +190,7 @@ def _hold(memory: Any, theta: Any, clock: Any, risk: Any) -> None:
     """Remember this state as the one to go back to."""
     memory[LOG_RISK], memory[TIME_LOG] = risk, clock[CLOCK_LOG]
     memory[PATH], memory[HOLDS] = clock[PATH_LENGTH], 1.0
-    memory[HELD:] = theta
+    copy(theta, memory[HELD:])
 
 
 @part

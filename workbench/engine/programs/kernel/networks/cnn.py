@@ -19,7 +19,13 @@ import numpy as np
 from torch import nn
 
 from workbench.arrays import Array
-from workbench.engine.programs.kernel.compiled import BACKWARD, FORWARD, compiled, part
+from workbench.engine.programs.kernel.compiled import (
+    BACKWARD,
+    COUNTED,
+    FORWARD,
+    compiled,
+    counted_part,
+)
 from workbench.engine.programs.kernel.network import NetworkKernel
 from workbench.engine.programs.kernel.networks.cnn_tables import (
     BEHIND,
@@ -47,7 +53,7 @@ TILE = 128
 DEAD = 4.0
 
 
-@compiled(FORWARD)
+@compiled(FORWARD, COUNTED)
 def forward(theta: Any, x: Any, fixed: Any, shape: Any, work: Any, outputs: Any) -> None:
     """Outputs (b·C)."""
     b, count, d = shape[0], shape[1], x.shape[0]
@@ -77,7 +83,7 @@ def forward(theta: Any, x: Any, fixed: Any, shape: Any, work: Any, outputs: Any)
                 outputs[(low + i) * classes + c] = source[c, i]
 
 
-@compiled(BACKWARD)
+@compiled(BACKWARD, COUNTED)
 def backward(
     theta: Any, x: Any, fixed: Any, shape: Any, work: Any, weights: Any, gradient: Any
 ) -> None:
@@ -97,13 +103,13 @@ def backward(
             _pull(theta, tile[room - d :], shape, k, tile[: room - d], gradient)
 
 
-@part
+@counted_part
 def _stage(shape: Any, k: Any) -> Any:
     """The integers of a stage."""
     return shape[HEADER + k * FIELDS : HEADER + (k + 1) * FIELDS]
 
 
-@part
+@counted_part
 def _relu(rows: Any) -> None:
     for row in range(rows.shape[0]):
         h = rows[row]
@@ -111,7 +117,7 @@ def _relu(rows: Any) -> None:
             h[i] = 0.0 if h[i] <= 0.0 else h[i]
 
 
-@part
+@counted_part
 def _pull(theta: Any, given: Any, shape: Any, k: Any, tile: Any, gradient: Any) -> None:
     """Through one stage: its weights' gradient, and the pull-back before the ReLU of the stage before."""
     at = _stage(shape, k)
@@ -139,7 +145,7 @@ def _pull(theta: Any, given: Any, shape: Any, k: Any, tile: Any, gradient: Any) 
             h[i] = 0.0 if h[i] <= 0.0 else g[i]
 
 
-@part
+@counted_part
 def _pool(rows: Any, tile: Any, at: Any, shape: Any) -> Any:
     """ReLU and pool: the rows behind it; where in its window each of their numbers was is noted."""
     size = at[OUTPUTS] * at[POOLED]
@@ -165,7 +171,7 @@ def _pool(rows: Any, tile: Any, at: Any, shape: Any) -> Any:
     return pooled
 
 
-@part
+@counted_part
 def _spread(pooled: Any, tile: Any, at: Any, shape: Any) -> None:
     """The pull-back behind a pool to where its numbers came from; all others are zero."""
     for o in range(at[OUTPUTS]):

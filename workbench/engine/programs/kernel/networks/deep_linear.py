@@ -27,10 +27,16 @@ from workbench.models.structure import Structure
 
 @part
 def pull(matrix: Any, v: Any, out: Any) -> None:
-    """out (columns) = vᵀ M, M (rows, columns) row by row."""
+    """out (columns) = vᵀ M, M (rows, columns) row by row; four rows at once, as `out` is read and written."""
     columns = out.size
     out[:] = 0.0
-    for j in range(v.size):
+    fours = v.size - v.size % 4
+    for j in range(0, fours, 4):
+        r0, r1, r2, r3 = _four_rows(matrix, j, columns)
+        f0, f1, f2, f3 = v[j], v[j + 1], v[j + 2], v[j + 3]
+        for m in range(columns):
+            out[m] += (f0 * r0[m] + f1 * r1[m]) + (f2 * r2[m] + f3 * r3[m])
+    for j in range(fours, v.size):
         row, factor = matrix[j * columns : (j + 1) * columns], v[j]
         for m in range(columns):
             out[m] += factor * row[m]
@@ -38,13 +44,34 @@ def pull(matrix: Any, v: Any, out: Any) -> None:
 
 @part
 def push(matrix: Any, v: Any, out: Any) -> None:
-    """out (rows) = M v."""
+    """out (rows) = M v; four rows at once, as each is short."""
     columns = v.size
-    for j in range(out.size):
+    fours = out.size - out.size % 4
+    for j in range(0, fours, 4):
+        r0, r1, r2, r3 = _four_rows(matrix, j, columns)
+        t0 = t1 = t2 = t3 = 0.0
+        for m in range(columns):
+            t0 += r0[m] * v[m]
+            t1 += r1[m] * v[m]
+            t2 += r2[m] * v[m]
+            t3 += r3[m] * v[m]
+        out[j], out[j + 1], out[j + 2], out[j + 3] = t0, t1, t2, t3
+    for j in range(fours, out.size):
         row, total = matrix[j * columns : (j + 1) * columns], 0.0
         for m in range(columns):
             total += row[m] * v[m]
         out[j] = total
+
+
+@part
+def _four_rows(matrix: Any, j: Any, columns: Any) -> Any:
+    """Rows j, …, j + 3."""
+    return (
+        matrix[j * columns : (j + 1) * columns],
+        matrix[(j + 1) * columns : (j + 2) * columns],
+        matrix[(j + 2) * columns : (j + 3) * columns],
+        matrix[(j + 3) * columns : (j + 4) * columns],
+    )
 
 
 @part

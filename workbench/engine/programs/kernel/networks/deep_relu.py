@@ -16,14 +16,14 @@ from torch import nn
 
 from workbench.arrays import Array
 from workbench.engine.programs.kernel.blas import in_one_thread
-from workbench.engine.programs.kernel.compiled import BACKWARD, FORWARD, compiled
+from workbench.engine.programs.kernel.compiled import BACKWARD, COUNTED, FORWARD, compiled
 from workbench.engine.programs.kernel.network import NetworkKernel
 from workbench.engine.programs.kernel.networks.activation import activate, gate
 from workbench.models.deep_relu import DeepRelu
 from workbench.models.structure import Structure
 
 
-@compiled(FORWARD)
+@compiled(FORWARD, COUNTED)
 def forward(theta: Any, x: Any, fixed: Any, shape: Any, work: Any, outputs: Any) -> None:
     """See `compiled.FORWARD`."""
     b, depth, leak = shape[0], shape[1], fixed[0]
@@ -45,7 +45,7 @@ def forward(theta: Any, x: Any, fixed: Any, shape: Any, work: Any, outputs: Any)
             outputs[i * shape[2 + depth] + c] = below[c, i]
 
 
-@compiled(BACKWARD)
+@compiled(BACKWARD, COUNTED)
 def backward(
     theta: Any, x: Any, fixed: Any, shape: Any, work: Any, weights: Any, gradient: Any
 ) -> None:

@@ -13,14 +13,14 @@ from torch import nn
 
 from workbench.arrays import Array
 from workbench.engine.programs.kernel.blas import in_one_thread
-from workbench.engine.programs.kernel.compiled import BACKWARD, FORWARD, compiled
+from workbench.engine.programs.kernel.compiled import BACKWARD, COUNTED, FORWARD, compiled
 from workbench.engine.programs.kernel.network import NetworkKernel
 from workbench.engine.programs.kernel.networks.activation import activate, gate
 from workbench.models.structure import Structure
 from workbench.models.two_trainable_relu import TwoTrainableRelu
 
 
-@compiled(FORWARD)
+@compiled(FORWARD, COUNTED)
 def forward(theta: Any, x: Any, fixed: Any, shape: Any, work: Any, outputs: Any) -> None:
     """See `compiled.FORWARD`."""
     b, d, first, second = shape[0], shape[1], shape[2], shape[3]
@@ -37,7 +37,7 @@ def forward(theta: Any, x: Any, fixed: Any, shape: Any, work: Any, outputs: Any)
             outputs[i] += v * values[i]
 
 
-@compiled(BACKWARD)
+@compiled(BACKWARD, COUNTED)
 def backward(
     theta: Any, x: Any, fixed: Any, shape: Any, work: Any, weights: Any, gradient: Any
 ) -> None:
