@@ -1,8 +1,8 @@
 """What recording costs, stage by stage: `python benchmarks/recording_cost.py [--rounds 5] [--records 7000]`.
 
-Synthetic rows of W1 and W2 (`workloads.py`) go through what a run's records go through, in blocks as chunks
-of 60 ms give them: out of the buffer, panel, watch, forecasts, history, recorder and run folder. What is
-recorded is committed every fourth block, as a quarter second passes in a run, and at the end synced.
+Synthetic rows of W1, W2 and W3 (`workloads.py`) go through what a run's records go through, in blocks as
+chunks of 60 ms give them: out of the buffer, panel, watch, forecasts, history, recorder and run folder. What
+is recorded is committed every fourth block, as a quarter second passes in a run, and at the end synced.
 Printed are microseconds of processor time a record and stage, medians over interleaved rounds, beside the
 rival: the panel's arrays appended to an HDF5 file by plain h5py, in the same blocks, with a flush each.
 """
@@ -143,7 +143,7 @@ def main() -> None:
     options = parser.parse_args()
     torch.set_num_threads(1)
     made = {}
-    for name in ("W1", "W2"):
+    for name in ("W1", "W2", "W3"):
         config = config_of(name, EVERY)
         experiment = experiment_of(config)
         rows = walk(experiment, options.records, 0)

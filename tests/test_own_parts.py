@@ -49,7 +49,7 @@ def test_the_steps_are_those_of_the_class(tmp_path):
         tmp_path, *rule("Momentum", "train.arguments={rate=2e-3, decay=0.5}"), "record.every=1"
     )
     assert session.engine.error is None
-    experiment = experiment_of(small())
+    experiment = experiment_of(small("device.engine='eager'"))
     theta = experiment.state.theta.clone().requires_grad_(True)
     structure, x, y = experiment.structure, experiment.program.x, experiment.program.y
     u, v = (structure.parameter(name) for name in ("u", "v"))
@@ -212,7 +212,7 @@ class MorePanel(Panel):
 
 
 def test_an_experiment_that_is_not_its_configurations_is_refused(tmp_path):
-    config = small("train.steps=50")
+    config = small("train.steps=50", "device.engine='eager'")
     made = experiment_of(config)
     old = made.program
     program = SignProgram(

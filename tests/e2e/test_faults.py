@@ -69,7 +69,7 @@ def test_failing_calls_are_survived_or_named(tmp_path: Path) -> None:
 
 def test_records_acknowledged_before_they_are_written_are_noticed(tmp_path: Path) -> None:
     """The checks can fail: a writer that is wrong on purpose is caught."""
-    found = reports(tmp_path, "records", "run", "killed before a call", 8, "--too-soon")
+    found = reports(tmp_path, "records", "run", "killed before a call", 16, "--too-soon")
     said = [line for report in found for *_, lines in report["what"] for line in lines]
     assert any("was acknowledged" in line for line in said)
 

@@ -22,6 +22,9 @@ NUMBERS = 2e9
 """Most samples × parameters × products; one product is always made, a step down the gradient."""
 SOLVED = 1e-3
 """Share of the gradient at which a Newton step counts as solved."""
+FLAT = 1e-12
+"""Share of the largest curvature met, that along θ included, up to which a direction's own is rounding:
+along one the gradient is rounding as well, and a Newton step of any length."""
 LONGEST = 0.5
 """Most of ‖θ‖ that a step may go."""
 SHARES = (1.0, 0.5, 0.25, 0.1)
@@ -85,13 +88,16 @@ def _newton(state: InspectedState, most: int) -> tuple[Float[np.ndarray, " P"], 
         return d, 0.0
     # On the gradient's own scale, so that squares of tiny gradients are numbers.
     left, bend = gradient / size, 0.0
+    top = _curvature(state, state.theta)
     p, square = -left, 1.0
     for k in range(most):
         image = state.risk.hessian_products(state.theta, p[None])[0]
         along = float(p @ image)
         if k == 0:
             bend = along if np.isfinite(along) else 0.0
-        if not along > 1e-12 * float(np.linalg.norm(image) * np.linalg.norm(p)):
+        square_p = float(p @ p)
+        top = max(top, float(np.linalg.norm(image)) / np.sqrt(square_p))
+        if not along > FLAT * top * square_p:
             break
         d = d + (square / along) * p
         left = left + (square / along) * image
@@ -100,6 +106,16 @@ def _newton(state: InspectedState, most: int) -> tuple[Float[np.ndarray, " P"], 
             break
         p, square = -left + (after / square) * p, after
     return size * d, bend
+
+
+def _curvature(state: InspectedState, direction: Float[np.ndarray, " P"]) -> float:
+    """‖∇²𝓛 v‖/‖v‖; 0 for v = 0."""
+    length = float(np.linalg.norm(direction))
+    if not length > 0.0:
+        return 0.0
+    image = state.risk.hessian_products(state.theta, (direction / length)[None])[0]
+    found = float(np.linalg.norm(image))
+    return found if np.isfinite(found) else 0.0
 
 
 def _descended(state: InspectedState, step: Float[np.ndarray, " P"]) -> InspectedState | None:

@@ -24,13 +24,6 @@ def divided(
     return np.asarray(a / np.where(length > 0, length, 1.0)[..., None])
 
 
-def neuron_directions(
-    theta: Float[np.ndarray, "T P"], structure: Structure
-) -> Float[np.ndarray, "T H d"]:
-    """u_k/‖u_k‖ of every neuron's incoming weights."""
-    return unit(structure.incoming(theta))
-
-
 def neuron_angles(
     theta: Float[np.ndarray, "T P"], structure: Structure
 ) -> Float[np.ndarray, "T H"]:

@@ -20,8 +20,13 @@ def layer_norms(theta: Float[np.ndarray, "T P"], structure: Structure) -> Float[
     return np.stack(columns, axis=1)
 
 
-def neuron_norms(theta: Float[np.ndarray, "T P"], structure: Structure) -> Float[np.ndarray, "T H"]:
-    """√(‖u_k‖² + v_k²), or ‖u_k‖ where no outgoing weight is trained."""
-    incoming = L2().norm(structure.incoming(theta))
+def neuron_norms(
+    theta: Float[np.ndarray, "T P"],
+    structure: Structure,
+    incoming: Float[np.ndarray, "T H"] | None = None,
+) -> Float[np.ndarray, "T H"]:
+    """√(‖u_k‖² + v_k²), or ‖u_k‖ where no outgoing weight is trained; `incoming`: ‖u_k‖, if known."""
+    if incoming is None:
+        incoming = L2().norm(structure.incoming(theta))
     outgoing = structure.outgoing(theta)
     return incoming if outgoing is None else np.hypot(incoming, outgoing)

@@ -139,9 +139,14 @@ class Panel:
         count = max(1, BLOCK_BYTES // rows.bytes_a_record)
         if len(rows) <= count:
             return self._measured(rows)
-        starts = range(0, len(rows), count)
-        parts = [self._measured(rows.part(start, start + count)) for start in starts]
-        return {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}
+        whole: dict[str, Array] = {}
+        for start in range(0, len(rows), count):
+            # At once to its place, so that the next block finds this one's memory.
+            for name, part in self._measured(rows.part(start, start + count)).items():
+                if start == 0:
+                    whole[name] = np.empty((len(rows), *part.shape[1:]), part.dtype)
+                whole[name][start : start + count] = part
+        return whole
 
     def _measured(self, rows: Rows) -> dict[str, Array]:
         records = Records(self, rows)

@@ -224,9 +224,14 @@ def evaluated_start(experiment: Experiment) -> Evaluation:
         BadInput: outputs are not finite there, and no step would mend that.
     """
     buffer = RowBuffer(1, experiment.state.theta, experiment.output_shape)
+    threads = torch.get_num_threads()
+    # As many as the run has: sums of several threads have other last bits.
     torch.set_num_threads(experiment.config.device.threads)
-    with enough_memory(experiment.config):
-        found = evaluated(experiment.program, experiment.state, buffer)
+    try:
+        with enough_memory(experiment.config):
+            found = evaluated(experiment.program, experiment.state, buffer)
+    finally:
+        torch.set_num_threads(threads)
     n = experiment.dataset.n
     wrong = int((~np.isfinite(found.rows.outputs.reshape(n, -1))).any(axis=1).sum())
     if wrong:

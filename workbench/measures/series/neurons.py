@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from workbench.arrays import Array
-from workbench.measures.directions import neuron_angles, neuron_directions
+from workbench.measures.directions import divided, neuron_angles
 from workbench.measures.norms import neuron_norms
 from workbench.measures.panel import Measure, Records, SeriesSpec
+from workbench.norms.l2 import L2
 
 _SERIES = (
     SeriesSpec("neuron_norm", ("neuron",), "1", "norm of each neuron's weights", "KH24 Cor. 5.4.1"),
@@ -29,11 +30,13 @@ def _neurons(records: Records) -> Mapping[str, Array]:
     structure = panel.structure
     if structure.neurons is None:
         return {}
-    values: dict[str, Array] = {"neuron_norm": neuron_norms(theta, structure)[:, panel.neurons]}
-    if structure.incoming(theta).shape[-1] == 2:
+    incoming = structure.incoming(theta)
+    length = L2().norm(incoming)
+    norms = neuron_norms(theta, structure, length)
+    values: dict[str, Array] = {"neuron_norm": norms[:, panel.neurons]}
+    if incoming.shape[-1] == 2:
         values["neuron_angle"] = neuron_angles(theta, structure)[:, panel.neurons]
-    directions = neuron_directions(theta, structure)
-    values["neuron_direction"] = directions[:, panel.direction_neurons]
+    values["neuron_direction"] = divided(incoming, length)[:, panel.direction_neurons]
     return values
 
 
