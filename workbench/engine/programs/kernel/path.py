@@ -16,25 +16,23 @@ def turned(theta: Any, direction: Any) -> Any:
     """‖θ^ − direction‖, and `direction` is θ^ from here on; 0 from and to the origin, which has none (0)."""
     scale, length = _length(theta)
     factor = 1.0 / length if length > 0.0 else 0.0
-    if scale == 1.0:
-        # Said as a constant: a division of each number would cost as much as all the rest.
-        total, old = _apart(theta, 1.0, factor, direction)
-    else:
-        total, old = _apart(theta, scale, factor, direction)
-    return sqrt(total) if old > 0.0 and length > 0.0 else 0.0
-
-
-@part
-def _apart(theta: Any, scale: Any, factor: Any, direction: Any) -> Any:
-    """‖θ^ − direction‖² and ‖direction‖² as it was; `direction` is θ^ from here on."""
     total = old = 0.0
-    for p in range(theta.size):
-        new = theta[p] / scale * factor
-        moved = new - direction[p]
-        total += moved * moved
-        old += direction[p] * direction[p]
-        direction[p] = new
-    return total, old
+    if scale == 1.0:
+        # Apart: a division of each number would cost as much as all the rest.
+        for p in range(theta.size):
+            new = theta[p] * factor
+            moved = new - direction[p]
+            total += moved * moved
+            old += direction[p] * direction[p]
+            direction[p] = new
+    else:
+        for p in range(theta.size):
+            new = theta[p] / scale * factor
+            moved = new - direction[p]
+            total += moved * moved
+            old += direction[p] * direction[p]
+            direction[p] = new
+    return sqrt(total) if old > 0.0 and length > 0.0 else 0.0
 
 
 @part
