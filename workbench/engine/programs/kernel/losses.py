@@ -14,19 +14,23 @@ import numpy as np
 from workbench.engine.programs.kernel.bits import bits_of, float_of
 from workbench.engine.programs.kernel.compiled import part
 from workbench.engine.programs.kernel.exponential import exponential
+from workbench.losses.cross_entropy import CrossEntropy
+from workbench.losses.exponential import Exponential
+from workbench.losses.exponential_cubed import ExponentialCubed
+from workbench.losses.logistic import Logistic
+from workbench.losses.logistic_cubed import LogisticCubed
 from workbench.losses.loss import Loss
-from workbench.losses.registry import LOSSES
+from workbench.losses.square import Square
 
 SQUARE, LOGISTIC, EXPONENTIAL, CROSS_ENTROPY, EXPONENTIAL_CUBED, LOGISTIC_CUBED = range(6)
-CODES = {
-    "square": SQUARE,
-    "logistic": LOGISTIC,
-    "exponential": EXPONENTIAL,
-    "cross-entropy": CROSS_ENTROPY,
-    "exponential-cubed": EXPONENTIAL_CUBED,
-    "logistic-cubed": LOGISTIC_CUBED,
+CODES: dict[type[Loss], int] = {
+    Square: SQUARE,
+    Logistic: LOGISTIC,
+    Exponential: EXPONENTIAL,
+    CrossEntropy: CROSS_ENTROPY,
+    ExponentialCubed: EXPONENTIAL_CUBED,
+    LogisticCubed: LOGISTIC_CUBED,
 }
-"""By the name of the loss."""
 
 LEAST_SLOPE = exp(-30.0)
 """Logistic: with a largest slope above it slopes are taken as they are, not as logarithms."""
@@ -39,7 +43,7 @@ SMALL, LARGE = 1e-280, 1e280
 
 def code_of(loss: Loss) -> int | None:
     """The number of a loss, None where compiled code does not know it."""
-    return CODES.get(loss.name) if LOSSES.get(loss.name) is loss else None
+    return CODES.get(type(loss))
 
 
 @part
