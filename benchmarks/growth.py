@@ -20,5 +20,5 @@ def draw(curves: dict[str, dict[str, list[tuple[int, float]]]], path: Path) -> N
         axes.set_xlabel(title)
         axes.grid(alpha=0.3)
     panels[0].set_ylabel("steps a CPU second")
-    panels[-1].legend(frameon=False)
+    panels[0].legend(frameon=False)
     figure.savefig(path, dpi=150)
