@@ -45,6 +45,13 @@ def test_nonsense_is_refused_with_key_value_and_what_is_allowed(settings, parts)
     assert "\n" not in str(caught.value)
 
 
+@pytest.mark.parametrize("section", ["data", "model", "init"])
+def test_a_table_without_its_kind_names_those_there_are(section):
+    table = {**BASE, section: {"seed": 1}}
+    with pytest.raises(BadInput, match=rf"{section}\.kind is missing; allowed: \w[\w-]+, \w"):
+        parse_config(table, "run.toml")
+
+
 @pytest.mark.parametrize("name", preset_names())
 def test_presets_parse_and_go_round_through_toml(name):
     config = load_config(name)

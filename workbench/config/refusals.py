@@ -22,7 +22,8 @@ def sentence(error: ValidationError, root: type[BaseModel], where: str) -> str:
     if kind == "missing":
         return f"{where}: the key {key} is missing."
     if kind == "union_tag_not_found":
-        return f"{where}: the key {key}.kind is missing; allowed: {_kinds(first)}."
+        allowed = [tag for tag in _members(section or root, key.rpartition(".")[2]) if tag]
+        return f"{where}: the key {key}.kind is missing; allowed: {', '.join(allowed)}."
     if kind == "union_tag_invalid":
         tag = clean_text(str(first["ctx"]["tag"]), 60)
         options = [o.strip().strip("'") for o in _kinds(first).split(",")]
@@ -42,7 +43,7 @@ def _lower(message: str) -> str:
 
 
 def _kinds(first: Any) -> str:
-    return str(first["ctx"].get("expected_tags") or "see the README").replace("'", "")
+    return str(first["ctx"]["expected_tags"]).replace("'", "")
 
 
 def _key(location: tuple[Any, ...], root: type[BaseModel]) -> tuple[str, type[BaseModel] | None]:
