@@ -19,7 +19,11 @@ from workbench.tui.run.source import LiveSource
 from workbench.tui.widgets.chart import LineChart
 from workbench.tui.widgets.compass import Compass
 
-TOML = to_toml(small("train.steps=100000000", "record.every=1000", "pause.at_saddle=false"))
+TOML = to_toml(
+    small(
+        "train.steps=100000000", "record.every=1000", "pause.at_saddle=false", "device.engine=eager"
+    )
+)
 
 
 async def until(condition, seconds=30.0):
