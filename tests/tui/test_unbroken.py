@@ -21,7 +21,10 @@ from workbench.tui.widgets.compass import Compass
 
 TOML = to_toml(
     small(
-        "train.steps=100000000", "record.every=1000", "pause.at_saddle=false", "device.engine=eager"
+        "train.steps=100000000",
+        "record.every=1000",
+        "checkpoint.every=100000000",
+        "pause.at_saddle=false",
     )
 )
 
