@@ -96,7 +96,11 @@ class MemberSeries:
             except Exception as error:  # noqa: BLE001  (as above)
                 faults[int(k)] = Fault(int(record), said(error))
                 good[row] = False
-        return self.compute(found.only(good)), faults
+        if good.any():
+            return self.compute(found.only(good)), faults
+        shape = found.records, found.members
+        names = dict.fromkeys((*self.names, RISK))
+        return {n: np.full((*shape, *self.shapes.get(n, ())), np.nan) for n in names}, faults
 
 
 def said(error: Exception) -> str:

@@ -26,7 +26,8 @@ from workbench.errors import BadInput, StorageError, clean_text
 from workbench.protocol.status import RunStatus
 from workbench.record.lock import is_alive
 from workbench.record.shard_file import OUTCOME, ShardRecord, read_shard, series_names, stamp
-from workbench.study.folder import STUDY_FILE, claim_folder, shard_path
+from workbench.record.subject import shard_subject
+from workbench.study.folder import STUDY_FILE, shard_path, shards_folder
 from workbench.study.grid import Grid, grid_of
 from workbench.study.outcome import MemberStatus, Outcome
 from workbench.study.outcomes import outcomes_of
@@ -45,6 +46,15 @@ class StudyProgress:
     shards_done: int
     shards: int
     seconds: float
+
+
+def _of(plan: ShardPlan, record: ShardRecord) -> ShardRecord:
+    """The record, if it is of the members that the plan has in this shard; raises StorageError."""
+    if tuple(record.member["number"].tolist()) != plan.members:
+        raise StorageError(
+            f"shard {plan.number} holds other members than the study's plan has in it."
+        )
+    return record
 
 
 @dataclass(frozen=True, eq=False)
@@ -260,14 +270,8 @@ class StoredStudy:
                 f"study '{self.study_id}' has no member {member}; allowed: 0 to {self.count - 1}."
             )
         plan = self.plan
-        if self._where[0] is not plan:
-            self.__dict__.pop("_where", None)
-        return self._where[1].get(member)
-
-    @cached_property
-    def _where(self) -> tuple[Plan, dict[int, ShardPlan]]:
-        plan = self.plan
-        return plan, {member: shard for shard in plan.shards for member in shard.members}
+        number = plan.shard_of.get(member)
+        return None if number is None else next(s for s in plan.shards if s.number == number)
 
     @property
     def _steps_of_shards(self) -> dict[int, int]:
@@ -282,7 +286,7 @@ class StoredStudy:
         return known
 
     def _claimed(self, number: int) -> bool:
-        return is_alive(claim_folder(self.folder, number))
+        return is_alive(shards_folder(self.folder), shard_subject(number))
 
     def _shard(self, plan: ShardPlan) -> _Shard:
         """A shard as it is now, read again only where its file or its claim has changed."""
@@ -295,7 +299,7 @@ class StoredStudy:
             record, problem = known.record, known.problem
         elif here is not None:
             try:
-                record = read_shard(path, OUTCOME)
+                record = _of(plan, read_shard(path, OUTCOME))
             except StorageError as error:
                 problem = str(error)
         made = outcomes_of(plan, self.plan.settings, record, problem, claimed)
