@@ -76,9 +76,9 @@ class MemberRun:
 
     `every`: steps between records, or "log"; None: as the configuration says. `thinned`: of the records about
     50 a decade are kept, and the last. `observe` is told of all, with the series `watched` besides those
-    that are kept; `last` names what `result` has of where each one is, all those
-    that are measured if it names none. How steps fall into chunks, where it was stopped, and `to_arrays` and `load` change no bit
-    of anything.
+    that are kept; `last` names what `result` has of where each one is, all those that are measured if it
+    names none. How steps fall into chunks, where it was stopped, and `to_arrays` and `load` change no bit of
+    anything.
 
     A member whose step rule, network or measure raises fails alone, at the last record before: `reasons`
     says why, by member. Where all are stepped as one, and raise as one, all do.
@@ -160,8 +160,8 @@ class MemberRun:
             bad[faults[k].at :, k] = False
         upto = np.bincount(found.member, minlength=found.members)
         for k in np.flatnonzero(bad.any(axis=0)):
-            upto[k] = first = int(np.argmax(bad[:, k]))
-            self._end(found, tables, int(k), first, RunStatus.DIVERGED)
+            upto[k] = np.argmax(bad[:, k])
+            self._end(found, tables, int(k), int(upto[k]), RunStatus.DIVERGED)
         for k, fault in faults.items():
             if self.members.status(k) is not RunStatus.DIVERGED or fault.at <= upto[k]:
                 upto[k] = fault.at

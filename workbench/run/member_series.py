@@ -77,7 +77,6 @@ class MemberSeries:
                 tables[name][found.record[which], k] = array
         return tables
 
-
     def compute_apart(self, found: MemberRows) -> tuple[dict[str, Array], dict[int, Fault]]:
         """The same; who has a record that a measure raises for has none from there on, and its fault is told
         by member, `at` a record of the table."""

@@ -140,7 +140,7 @@ class SaddleTable:
     def columns(self) -> dict[str, Array]:
         """The table, a column a name, (S, …)."""
         rows = [self.rows[key] for key in sorted(self.rows)]
-        found = {
+        found: dict[str, Array] = {
             name: np.array([getattr(row, name) for row in rows], dtype=_type_of(name))
             for name in SCALARS
         }
@@ -159,8 +159,8 @@ class SaddleTable:
         counts = [len(value) for _, value, _ in sets]
         return {
             "saddle": np.repeat(np.arange(len(sets)), counts).astype(np.int64),
-            "direction": np.concatenate([np.zeros((0, self.width)), *(d for d, _, _ in self._points)]),
-            "value": np.concatenate([np.zeros(0), *(value for _, value, _ in self._points)]),
+            "direction": np.concatenate([np.zeros((0, self.width)), *(d for d, _, _ in sets)]),
+            "value": np.concatenate([np.zeros(0), *(value for _, value, _ in sets)]),
             "kind": np.array([kind for _, _, kinds in sets for kind in kinds], dtype=str),
         }
 

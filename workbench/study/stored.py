@@ -59,7 +59,7 @@ def _of(plan: ShardPlan, record: ShardRecord) -> ShardRecord:
 
 @dataclass(frozen=True, eq=False)
 class _Shard:
-    """A shard as it was read: its file's stamp, its claim, its record (None: no file), or why there is none."""
+    """A shard as it was read: its file's stamp, its claim, its record or why there is none."""
 
     stamp: tuple[int, int, int] | None
     claimed: bool
@@ -221,7 +221,9 @@ class StoredStudy:
                 parts.append((plan, self.steps(plan.number), values))
         if not parts:
             kept = ", ".join(self.series_names()) or "none yet"
-            raise BadInput(f"no series '{clean_text(name, 60)}' is kept of this study; kept: {kept}.")
+            raise BadInput(
+                f"no series '{clean_text(name, 60)}' is kept of this study; kept: {kept}."
+            )
         shape = self._one_shape(name, [values.shape[2:] for _, _, values in parts])
         step = np.unique(np.concatenate([steps for _, steps, _ in parts]))
         found = np.full((self.count, len(step), *shape), np.nan)
@@ -280,9 +282,7 @@ class StoredStudy:
         for shard in plan.shards:
             if shard.number not in known:
                 settings = plan.settings[shard.members[0]]
-                known[shard.number] = int(
-                    settings.get("train.steps", self.config.base.train.steps)
-                )
+                known[shard.number] = int(settings.get("train.steps", self.config.base.train.steps))
         return known
 
     def _claimed(self, number: int) -> bool:
@@ -291,7 +291,11 @@ class StoredStudy:
     def _shard(self, plan: ShardPlan) -> _Shard:
         """A shard as it is now, read again only where its file or its claim has changed."""
         path = shard_path(self.folder, plan.number)
-        known, here, claimed = self._shards.get(plan.number), stamp(path), self._claimed(plan.number)
+        known, here, claimed = (
+            self._shards.get(plan.number),
+            stamp(path),
+            self._claimed(plan.number),
+        )
         if known is not None and (known.stamp, known.claimed) == (here, claimed):
             return known
         record, problem = None, ""
@@ -330,7 +334,9 @@ class StoredStudy:
             )
         shape = self._one_shape(name, [column.shape[1:] for column in known.values()])
         text = any(column.dtype.kind == "U" for column in known.values())
-        found = np.full((self.count, *shape), "" if text else np.nan, dtype=object if text else float)
+        found = np.full(
+            (self.count, *shape), "" if text else np.nan, dtype=object if text else float
+        )
         for plan in self.plan.shards:
             if plan.number in known:
                 found[np.array(plan.members)] = known[plan.number]

@@ -9,7 +9,7 @@ import numpy as np
 
 from workbench.arrays import Array, Float, Int
 from workbench.engine.member_rows import MemberRows
-from workbench.engine.saddle_watch import SCALARS, Answer, Candidate, SaddleWatch, seen
+from workbench.engine.saddle_watch import SCALARS, Answer, Candidate, seen
 from workbench.inspector.forecast_ledger import MOST_AT_SADDLES
 from workbench.losses.loss import MarginLoss
 from workbench.measures.norms import neuron_norms
