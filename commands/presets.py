@@ -11,7 +11,7 @@ def presets(
     name: Annotated[str | None, typer.Argument(help="Print this preset's TOML.")] = None,
 ) -> None:
     """List the presets with what to look for, or print one as TOML to start a file of your own."""
-    from workbench.presets import preset_names, preset_text, read_preset, read_study, study_names
+    from workbench.presets import preset_names, preset_text, read_preset, study_names
 
     if name is not None:
         typer.echo(preset_text(name), nl=False)
@@ -22,4 +22,4 @@ def presets(
         typer.echo(f"{preset:<{width}}  {read_preset(preset).get('description', '')}")
     typer.echo("\nstudies, many runs each: workbench sweep NAME")
     for preset in studies:
-        typer.echo(f"{preset:<{width}}  {read_study(preset).get('description', '')}")
+        typer.echo(f"{preset:<{width}}  {read_preset(preset).get('description', '')}")

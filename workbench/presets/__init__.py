@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from workbench.config.run import RunConfig
+from workbench.config.study import is_study
 from workbench.config.toml import override, parse_config, parse_toml, read_toml
 from workbench.errors import BadInput, clean_text, unknown
 
@@ -30,18 +31,8 @@ def study_names() -> list[str]:
 
 
 def read_preset(name: str) -> dict[str, Any]:
-    """A run's table as written; raises BadInput with the nearest name when there is none."""
-    if name in study_names():
-        raise BadInput(f"preset {name} is a study, many runs; workbench sweep {name} runs them.")
-    if name not in preset_names():
-        raise unknown("preset", clean_text(name, 60), preset_names())
-    return parse_toml(preset_text(name), f"preset {name}")
-
-
-def read_study(name: str) -> dict[str, Any]:
-    """A study's table as written; raises BadInput with the nearest name when there is none."""
-    if name not in study_names():
-        raise unknown("study", clean_text(name, 60), study_names())
+    """The table of a preset, a run's or a study's, as written; raises BadInput with the nearest name when
+    there is none."""
     return parse_toml(preset_text(name), f"preset {name}")
 
 
@@ -59,14 +50,25 @@ def _names(folder: Traversable) -> list[str]:
     )
 
 
-def load_config(source: str, settings: Iterable[str] = ()) -> RunConfig:
-    """The configuration of a preset name or a TOML file, with `section.key=value` settings on top.
+def read_source(source: str) -> tuple[dict[str, Any], str]:
+    """The table of a preset by its name or of a TOML file, and what messages call it.
 
-    Raises BadInput when there is no such preset or file, or a setting does not fit.
+    Raises BadInput when there is no such preset or file.
     """
-    is_file = source.endswith(".toml") or "/" in source
-    values = read_toml(Path(source).expanduser()) if is_file else read_preset(source)
-    where = source if is_file else f"preset {source}"
+    if source.endswith(".toml") or "/" in source:
+        return read_toml(Path(source).expanduser()), source
+    return read_preset(source), f"preset {source}"
+
+
+def load_config(source: str, settings: Iterable[str] = ()) -> RunConfig:
+    """The configuration of a run's preset or TOML file, with `section.key=value` settings on top.
+
+    Raises BadInput when there is no such preset or file, it is a study, or a setting does not fit.
+    """
+    values, where = read_source(source)
+    if is_study(values):
+        shown = clean_text(source, 200)
+        raise BadInput(f"{shown} is a study, many runs; `workbench sweep {shown}` runs them.")
     settings = list(settings)
     if not settings:
         return parse_config(values, where)
