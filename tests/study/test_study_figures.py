@@ -26,8 +26,9 @@ def texts(figure):
     return [*found, figure.get_supxlabel()]
 
 
-@pytest.mark.parametrize("name", STUDY_FIGURES)
-@pytest.mark.parametrize("size", ["column", "page"])
+@pytest.mark.parametrize(
+    ("name", "size"), [*((name, "column") for name in STUDY_FIGURES), ("escape", "page")]
+)
 def test_every_figure_lies_within_its_page(name, size, tmp_path):
     dataset = studied(seeds=25, widths=(5, 10), never=[(0, 3, 0)])
     figure = draw_study_figure(dataset, name, StudyFigureOptions(size=size))

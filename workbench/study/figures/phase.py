@@ -88,9 +88,9 @@ def draw(dataset: Dataset, figure: Figure, options: StudyFigureOptions) -> None:
     # Upright beside its bar, a name has the height of a panel.
     label = label_of(dataset, name, options.saddle, 44 if is_text(values) else 30)
     if is_text(values):
-        _shares(axes, _word_shares(cells), label)
+        _shares(axes, _word_shares(cells), label, options)
     elif _few_counts(cells):
-        _shares(axes, _count_shares(cells), label)
+        _shares(axes, _count_shares(cells), label, options)
     else:
         scaled = cells / math.log(10.0) if is_logarithm(name) else cells
         _medians(axes, scaled, label, LETTERED[options.size])
@@ -208,7 +208,7 @@ def _count_shares(cells: Array) -> _Shares:
     return _Shares([f"{number:g}" for number in numbers], list(shades[: len(numbers)]), counts)
 
 
-def _shares(axes: Axes, shares: _Shares, label: str) -> None:
+def _shares(axes: Axes, shares: _Shares, label: str, options: StudyFigureOptions) -> None:
     """Each cell cut into upright stripes as wide as the shares."""
     axes.set_facecolor(NOTHING)
     total = shares.counts.sum(axis=0)
@@ -239,23 +239,18 @@ def _shares(axes: Axes, shares: _Shares, label: str) -> None:
     handles = [Patch(color=c, label=w) for c, w in zip(shares.colours, shares.words, strict=True)]
     if (total == 0).any():
         handles.append(Patch(facecolor=NOTHING, edgecolor=GREY, linewidth=0.4, label="none"))
-    _legend(axes, handles, f"{label} ({_n(total)} a cell)")
-
-
-def _legend(axes: Axes, handles: list[Any], title: str) -> None:
-    wide = axes.figure.get_size_inches()[0] > 5
-    legend = axes.legend(
+    one_row = options.size == "page" or len(handles) < 4
+    axes.legend(
         handles=handles,
-        title=title,
+        title=f"{label} ({_n(total)} a cell)",
         title_fontsize=8,
         alignment="left",
         loc="lower left",
         bbox_to_anchor=(0.0, 1.0),
         borderaxespad=0.2,
         handlelength=1.0,
-        ncols=len(handles) if wide or len(handles) < 4 else 3,
+        ncols=len(handles) if one_row else 3,
     )
-    legend.get_title().set_color(INK)
 
 
 def _n(total: Array) -> str:
