@@ -51,9 +51,10 @@ def _names(folder: Traversable) -> list[str]:
 
 
 def read_source(source: str) -> tuple[dict[str, Any], str]:
-    """The table of a preset by its name or of a TOML file, and what messages call it.
+    """The table of a preset name or a TOML file, and how messages call it.
 
-    Raises BadInput when there is no such preset or file.
+    Raises:
+        BadInput: there is no such preset or file.
     """
     if source.endswith(".toml") or "/" in source:
         return read_toml(Path(source).expanduser()), source
