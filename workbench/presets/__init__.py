@@ -32,14 +32,23 @@ def preset_text(name: str) -> str:
     return (resources.files(__name__) / f"{name}.toml").read_text(encoding="utf-8")
 
 
+def read_source(source: str) -> tuple[dict[str, Any], str]:
+    """The table of a preset name or a TOML file, and how messages call it.
+
+    Raises:
+        BadInput: there is no such preset or file.
+    """
+    if source.endswith(".toml") or "/" in source:
+        return read_toml(Path(source).expanduser()), source
+    return read_preset(source), f"preset {source}"
+
+
 def load_config(source: str, settings: Iterable[str] = ()) -> RunConfig:
     """The configuration of a preset name or a TOML file, with `section.key=value` settings on top.
 
     Raises BadInput when there is no such preset or file, or a setting does not fit.
     """
-    is_file = source.endswith(".toml") or "/" in source
-    values = read_toml(Path(source).expanduser()) if is_file else read_preset(source)
-    where = source if is_file else f"preset {source}"
+    values, where = read_source(source)
     settings = list(settings)
     if not settings:
         return parse_config(values, where)
