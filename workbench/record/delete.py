@@ -43,7 +43,9 @@ def delete_study(folder: Path, runs_dir: Path) -> None:
     for lock in (folder / "shards").glob("[0-9]*.lock"):
         if lock.stem.isdecimal() and is_alive(lock.parent, shard_subject(int(lock.stem))):
             name = clean_text(folder.name, 120)
-            raise RunBusy(f"shard {int(lock.stem)} of study '{name}' is being run by another process.")
+            raise RunBusy(
+                f"shard {int(lock.stem)} of study '{name}' is being run by another process."
+            )
     _delete(folder, runs_dir, STUDY)
 
 
