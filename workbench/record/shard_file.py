@@ -40,11 +40,16 @@ OUTCOME = ("member", "last", "saddle", "point", "end")
 """What is read for outcomes: no series, no θ, no state."""
 
 
+class NewerShard(StorageError):
+    """A shard's file that another version of the workbench wrote."""
+
+
 @dataclass(frozen=True, eq=False)
 class ShardRecord:
     """M members of a shard, T kept records, S saddles, K points; texts are arrays of str.
 
-    `attributes`: study_id, shard, status ("running" or "done"), engine, device, dtype, workbench, torch, host.
+    `attributes`: study_id, shard, status ("running" or "done"), engine, device, dtype, workbench, torch,
+    host.
     `member` (M): number (in the study), status, reason, last_step, seconds, settings (JSON).
     `series`: step (T), and (T, M, …) by name. `last`: (M, …) by name, at `last_step`. `theta` (M, P) there.
     `saddle` (S) and `point` (K): columns of tables, see docs/files.md. `end` (M): one value a member.
@@ -89,7 +94,8 @@ def remove_unfinished(path: Path) -> None:
 
 
 def read_shard(path: Path, parts: Collection[str] | None = None) -> ShardRecord:
-    """A shard's file, or parts of it: names of groups (`OUTCOME`), of datasets ("series/rho"), "theta", "state".
+    """A shard's file, or parts of it: names of groups (`OUTCOME`), of datasets ("series/rho"), "theta", or
+    "state".
 
     What is not asked for is left empty.
 
@@ -167,7 +173,7 @@ def _head(file: Any, path: Path) -> tuple[dict[str, Value], dict[str, int]]:
     if said != _head_crc(attributes, text):
         raise StorageError(f"shard '{name}' is damaged: its checksum does not hold.")
     if attributes["schema_version"] != SCHEMA_VERSION:
-        raise StorageError(
+        raise NewerShard(
             f"shard '{name}' is of schema version {attributes['schema_version']}; "
             f"this workbench reads version {SCHEMA_VERSION}."
         )
@@ -214,7 +220,11 @@ def _texts(array: Array) -> Array:
     for raw in set(array.ravel().tolist()):
         known[raw] = text_value(raw, WIDEST_TEXT)
     texts = [known[raw] for raw in array.ravel().tolist()]
-    return np.array(texts, dtype=object).reshape(array.shape).astype(str) if texts else array.astype(str)
+    return (
+        np.array(texts, dtype=object).reshape(array.shape).astype(str)
+        if texts
+        else array.astype(str)
+    )
 
 
 def _packed(arrays: Mapping[str, Array]) -> Array:
@@ -242,7 +252,7 @@ def _unpacked(packed: Array) -> dict[str, Array]:
 
 
 def stamp(path: Path) -> tuple[int, int, int] | None:
-    """What changes whenever a shard's file is replaced; None where there is none. Costs one look at its name."""
+    """What changes whenever a file is replaced; None where there is none. One look at its name."""
     try:
         found = os.stat(path)
     except OSError:

@@ -76,8 +76,9 @@ class MemberRun:
 
     `every`: steps between records, or "log"; None: as the configuration says. `thinned`: of the records about
     50 a decade are kept, and the last. `observe` is told of all, with the series `watched` besides those
-    that are kept. How steps fall into chunks, where it was stopped, and `to_arrays` and `load` change no bit
-    of anything.
+    that are kept; `last` names what `result` has of where each one is, all those that are measured if it
+    names none. How steps fall into chunks, where it was stopped, and `to_arrays` and `load` change no bit of
+    anything.
 
     A member whose step rule, network or measure raises fails alone, at the last record before: `reasons`
     says why, by member. Where all are stepped as one, and raise as one, all do.
@@ -90,11 +91,13 @@ class MemberRun:
         every: int | Literal["log"] | None = None,
         *,
         watched: Collection[str] = (),
+        last: Collection[str] = (),
         thinned: bool = False,
         observe: Observe | None = None,
     ) -> None:
         self.block, self.members, self.program = block, block.members, block.program
         self.series = MemberSeries(block, (*series, *watched))
+        self.last = MemberSeries(block, last) if last else self.series
         self.observe = observe
         self.reasons: dict[int, str] = {}
         self.steps = block.config.train.steps
@@ -123,7 +126,7 @@ class MemberRun:
         """The next chunk of steps and its records, up to step `limit`; the first call records the start."""
         members = self.members
         if not self._steps:
-            self._evaluate()
+            self._fail_here(self._evaluate())
             self._keep(self.spare.take(), [members.step])
             return
         self._end_due()
@@ -157,8 +160,8 @@ class MemberRun:
             bad[faults[k].at :, k] = False
         upto = np.bincount(found.member, minlength=found.members)
         for k in np.flatnonzero(bad.any(axis=0)):
-            upto[k] = first = int(np.argmax(bad[:, k]))
-            self._end(found, tables, int(k), first, RunStatus.DIVERGED)
+            upto[k] = np.argmax(bad[:, k])
+            self._end(found, tables, int(k), int(upto[k]), RunStatus.DIVERGED)
         for k, fault in faults.items():
             if self.members.status(k) is not RunStatus.DIVERGED or fault.at <= upto[k]:
                 upto[k] = fault.at
@@ -233,34 +236,39 @@ class MemberRun:
                 self.members.rest(k, self.members.step, RunStatus.FAILED)
                 self.reasons[k] = fault.reason
 
-    def _evaluate(self) -> None:
-        """A row of every member that has not failed, in the spare buffer; who cannot be evaluated fails."""
-        failed = RunStatus.FAILED
-        whole = np.array([self.members.status(k) is not failed for k in range(self.block.count)])
+    def _evaluate(self) -> dict[int, str]:
+        """A row of every member that has not failed, in the spare buffer; why some cannot be evaluated."""
+        count, failed = self.block.count, RunStatus.FAILED
+        whole = np.array([self.members.status(k) is not failed for k in range(count)])
         try:
             self.program.evaluate(self.members, self.spare, whole)
-            return
+            return {}
         except Exception:  # noqa: BLE001  (as above)
             self.spare.take()
+        reasons: dict[int, str] = {}
         for k in np.flatnonzero(whole):
-            one = np.arange(self.block.count) == k
             try:
-                self.program.evaluate(self.members, self.spare, one)
+                self.program.evaluate(self.members, self.spare, np.arange(count) == k)
             except Exception as error:  # noqa: BLE001  (as above)
                 self.spare.written[k] = 0
-                self.members.rest(int(k), self.members.at(int(k)), failed)
-                self.reasons[int(k)] = said(error)
+                reasons[int(k)] = said(error)
+        return reasons
+
+    def _fail_here(self, reasons: Mapping[int, str]) -> None:
+        for k, reason in reasons.items():
+            self.members.rest(k, self.members.at(k), RunStatus.FAILED)
+            self.reasons[k] = reason
 
     # --- what there is ---
 
     def result(self) -> MemberRecords:
         """What there is by now."""
         members = self.members
-        self._evaluate()
-        tables, faults = self.series.compute_apart(self.spare.take())
-        for k, fault in faults.items():
-            members.rest(k, members.at(k), RunStatus.FAILED)
-            self.reasons[k] = fault.reason
+        faults = self._evaluate()
+        tables, more = self.last.compute_apart(self.spare.take())
+        if self.ended:
+            # Before the end it is the clock's where each one is.
+            self._fail_here(faults | {k: fault.reason for k, fault in more.items()})
         done = members.step >= self.steps
         status = tuple(
             RunStatus.FINISHED
@@ -271,7 +279,7 @@ class MemberRun:
         return MemberRecords(
             step=np.array(self._steps, dtype=np.int64),
             series={name: self._joined(name) for name in self._tables},
-            last={name: tables[name][0] for name in self.series.names},
+            last={name: tables[name][0] for name in self.last.names},
             last_step=np.array([members.at(k) for k in range(members.count)]),
             status=status,
             theta=members.theta.detach().cpu().double().numpy().copy(),

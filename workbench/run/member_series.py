@@ -77,7 +77,6 @@ class MemberSeries:
                 tables[name][found.record[which], k] = array
         return tables
 
-
     def compute_apart(self, found: MemberRows) -> tuple[dict[str, Array], dict[int, Fault]]:
         """The same; who has a record that a measure raises for has none from there on, and its fault is told
         by member, `at` a record of the table."""
@@ -96,7 +95,11 @@ class MemberSeries:
             except Exception as error:  # noqa: BLE001  (as above)
                 faults[int(k)] = Fault(int(record), said(error))
                 good[row] = False
-        return self.compute(found.only(good)), faults
+        if good.any():
+            return self.compute(found.only(good)), faults
+        shape = found.records, found.members
+        names = dict.fromkeys((*self.names, RISK))
+        return {n: np.full((*shape, *self.shapes.get(n, ())), np.nan) for n in names}, faults
 
 
 def said(error: Exception) -> str:

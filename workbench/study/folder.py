@@ -8,11 +8,11 @@ STUDY_FILE = "study.toml"
 SHARDS = "shards"
 
 
+def shards_folder(folder: Path) -> Path:
+    """Where the shards lie, and the claims on them."""
+    return Path(folder) / SHARDS
+
+
 def shard_path(folder: Path, number: int) -> Path:
     """The file of a shard."""
-    return Path(folder) / SHARDS / f"{number:04d}.h5"
-
-
-def claim_folder(folder: Path, number: int) -> Path:
-    """Where the claim of who steps a shard lies: its lock and its heartbeat, as in a run's folder."""
-    return Path(folder) / SHARDS / f"{number:04d}.lock"
+    return shards_folder(folder) / f"{number:04d}.h5"

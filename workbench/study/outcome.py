@@ -7,8 +7,6 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any
 
-import numpy as np
-
 from workbench.arrays import Array, Float, Int
 
 
@@ -43,6 +41,11 @@ class MemberStatus(StrEnum):
     def ended(self) -> bool:
         """Whether there is nothing left to do for it: a failed one is tried again."""
         return self in (MemberStatus.FINISHED, MemberStatus.STALLED, MemberStatus.DIVERGED)
+
+
+def status_of(text: str) -> MemberStatus:
+    """The status a file names; `MISSING` for a word that this version has not."""
+    return next((status for status in MemberStatus if status == text), MemberStatus.MISSING)
 
 
 @dataclass(frozen=True, eq=False)

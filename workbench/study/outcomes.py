@@ -9,10 +9,19 @@ import numpy as np
 
 from workbench.arrays import Array
 from workbench.record.shard_file import ShardRecord
-from workbench.study.outcome import MemberStatus, Outcome, Saddle
+from workbench.study.outcome import MemberStatus, Outcome, Saddle, status_of
 from workbench.study.plan import ShardPlan
 
-NUMBERS = ("step", "time", "log_risk", "leaver", "escape_step", "escape_time", "target", "target_value")
+NUMBERS = (
+    "step",
+    "time",
+    "log_risk",
+    "leaver",
+    "escape_step",
+    "escape_time",
+    "target",
+    "target_value",
+)
 TEXTS = ("verdict", "evidence", "target_kind")
 
 
@@ -66,7 +75,7 @@ def outcomes_of(
 
 def _status(said: str, claimed: bool) -> MemberStatus:
     """A member's status by its file's word; one who still goes on is lost where nobody is at the shard."""
-    status = MemberStatus(said) if said in set(MemberStatus) else MemberStatus.MISSING
+    status = status_of(said)
     if status is MemberStatus.RUNNING and not claimed:
         return MemberStatus.LOST
     return status
@@ -74,7 +83,10 @@ def _status(said: str, claimed: bool) -> MemberStatus:
 
 def _columns(table: Mapping[str, Array]) -> dict[str, Sequence[Any]]:
     """Columns by name, those of one number a member as Python's own."""
-    return {name: c.tolist() if c.ndim == 1 else c for name, c in table.items()}
+    found: dict[str, Any] = {}
+    for name, column in table.items():
+        found[name] = column.tolist() if column.ndim == 1 else column
+    return found
 
 
 def saddles_of(record: ShardRecord) -> dict[int, list[Saddle]]:

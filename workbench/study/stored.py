@@ -26,7 +26,8 @@ from workbench.errors import BadInput, StorageError, clean_text
 from workbench.protocol.status import RunStatus
 from workbench.record.lock import is_alive
 from workbench.record.shard_file import OUTCOME, ShardRecord, read_shard, series_names, stamp
-from workbench.study.folder import STUDY_FILE, claim_folder, shard_path
+from workbench.record.subject import shard_subject
+from workbench.study.folder import STUDY_FILE, shard_path, shards_folder
 from workbench.study.grid import Grid, grid_of
 from workbench.study.outcome import MemberStatus, Outcome
 from workbench.study.outcomes import outcomes_of
@@ -47,9 +48,18 @@ class StudyProgress:
     seconds: float
 
 
+def _of(plan: ShardPlan, record: ShardRecord) -> ShardRecord:
+    """The record, if it is of the members that the plan has in this shard; raises StorageError."""
+    if tuple(record.member["number"].tolist()) != plan.members:
+        raise StorageError(
+            f"shard {plan.number} holds other members than the study's plan has in it."
+        )
+    return record
+
+
 @dataclass(frozen=True, eq=False)
 class _Shard:
-    """A shard as it was read: its file's stamp, its claim, its record (None: no file), or why there is none."""
+    """A shard as it was read: its file's stamp, its claim, its record or why there is none."""
 
     stamp: tuple[int, int, int] | None
     claimed: bool
@@ -211,7 +221,9 @@ class StoredStudy:
                 parts.append((plan, self.steps(plan.number), values))
         if not parts:
             kept = ", ".join(self.series_names()) or "none yet"
-            raise BadInput(f"no series '{clean_text(name, 60)}' is kept of this study; kept: {kept}.")
+            raise BadInput(
+                f"no series '{clean_text(name, 60)}' is kept of this study; kept: {kept}."
+            )
         shape = self._one_shape(name, [values.shape[2:] for _, _, values in parts])
         step = np.unique(np.concatenate([steps for _, steps, _ in parts]))
         found = np.full((self.count, len(step), *shape), np.nan)
@@ -260,14 +272,8 @@ class StoredStudy:
                 f"study '{self.study_id}' has no member {member}; allowed: 0 to {self.count - 1}."
             )
         plan = self.plan
-        if self._where[0] is not plan:
-            self.__dict__.pop("_where", None)
-        return self._where[1].get(member)
-
-    @cached_property
-    def _where(self) -> tuple[Plan, dict[int, ShardPlan]]:
-        plan = self.plan
-        return plan, {member: shard for shard in plan.shards for member in shard.members}
+        number = plan.shard_of.get(member)
+        return None if number is None else next(s for s in plan.shards if s.number == number)
 
     @property
     def _steps_of_shards(self) -> dict[int, int]:
@@ -276,18 +282,20 @@ class StoredStudy:
         for shard in plan.shards:
             if shard.number not in known:
                 settings = plan.settings[shard.members[0]]
-                known[shard.number] = int(
-                    settings.get("train.steps", self.config.base.train.steps)
-                )
+                known[shard.number] = int(settings.get("train.steps", self.config.base.train.steps))
         return known
 
     def _claimed(self, number: int) -> bool:
-        return is_alive(claim_folder(self.folder, number))
+        return is_alive(shards_folder(self.folder), shard_subject(number))
 
     def _shard(self, plan: ShardPlan) -> _Shard:
         """A shard as it is now, read again only where its file or its claim has changed."""
         path = shard_path(self.folder, plan.number)
-        known, here, claimed = self._shards.get(plan.number), stamp(path), self._claimed(plan.number)
+        known, here, claimed = (
+            self._shards.get(plan.number),
+            stamp(path),
+            self._claimed(plan.number),
+        )
         if known is not None and (known.stamp, known.claimed) == (here, claimed):
             return known
         record, problem = None, ""
@@ -295,7 +303,7 @@ class StoredStudy:
             record, problem = known.record, known.problem
         elif here is not None:
             try:
-                record = read_shard(path, OUTCOME)
+                record = _of(plan, read_shard(path, OUTCOME))
             except StorageError as error:
                 problem = str(error)
         made = outcomes_of(plan, self.plan.settings, record, problem, claimed)
@@ -326,7 +334,9 @@ class StoredStudy:
             )
         shape = self._one_shape(name, [column.shape[1:] for column in known.values()])
         text = any(column.dtype.kind == "U" for column in known.values())
-        found = np.full((self.count, *shape), "" if text else np.nan, dtype=object if text else float)
+        found = np.full(
+            (self.count, *shape), "" if text else np.nan, dtype=object if text else float
+        )
         for plan in self.plan.shards:
             if plan.number in known:
                 found[np.array(plan.members)] = known[plan.number]

@@ -9,7 +9,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from workbench.arrays import Array
+from workbench.arrays import Array, Bool
 from workbench.engine.batches import Minibatches
 from workbench.engine.log_scale import reduction_log
 from workbench.engine.member_rows import PARTS, MemberBuffer
