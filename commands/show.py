@@ -21,8 +21,8 @@ LONGEST_LINE = 10_000
 
 
 def show(run: RunOrStudy, runs_dir: RunsDir = None, as_json: Json = False) -> None:
-    """Show a run's configuration, status, last values, events, checkpoints and files; or a study's grid, members
-    by status, who failed and why, and what they came to."""
+    """Show a run's configuration, status, last values, events, checkpoints and files; or a study's grid,
+    members by status, who failed and why, and what they came to."""
     from workbench.record.folder import find_run_or_study, holds_study
     from workbench.record.reader import RunReader
 

@@ -1,4 +1,4 @@
-"""What `workbench show` says of a study: its grid, its members by status, who failed and why, what they came to."""
+"""What `workbench show` says of a study: its grid, its members by status, who failed and why, outcomes."""
 
 from __future__ import annotations
 
@@ -97,7 +97,7 @@ def _saddles(outcomes: Sequence[Outcome]) -> dict[str, Any]:
 
 
 def _targets(study: StoredStudy) -> list[dict[str, Any]]:
-    """The KKT points that first leavers of the first saddle go to, by their share; none where none is known."""
+    """The KKT points that first leavers of the first saddle go to, by share; none where none is known."""
     from workbench.study.gather import study_dataset
 
     from workbench.study.targets import targets_of

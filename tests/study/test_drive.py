@@ -84,15 +84,9 @@ def test_the_second_death_costs_the_shard_and_nothing_else(folder: Path) -> None
     why = "its process was killed by signal 9"
     assert members(folder, 1) == {2: ("finished", ""), 3: ("lost", why)}
     assert members(folder, 0) == {0: ("lost", why), 1: ("lost", why)}
-    # What there is to go on from is kept, and where there is nothing the shard begins anew.
+    # What there is to go on from is kept.
     assert list(read_shard(shard_path(folder, 1)).state) == ["members/theta"]
-
-    def begins_anew(number: int) -> Report:
-        assert not shard_path(folder, 0).exists()
-        write(folder, number)
-        return Ended(number)
-
-    end, launcher = driven(folder, {0: [begins_anew]})
+    end, launcher = driven(folder)
     assert launcher.given == [0, 1]
     assert end.exit_code is ExitCode.DONE
 
@@ -102,19 +96,10 @@ def test_failed_members_are_tried_again_when_asked_and_no_others(folder: Path) -
     assert launcher.given == [0, 1, 2]
     assert end.members == {"finished": 5, "failed": 1}
     assert end.exit_code is ExitCode.FAILED
-    end, launcher = driven(folder)
-    assert launcher.given == [3]
-    assert [shard.members for shard in read_plan(folder).shards] == [(0, 1), (2,), (4, 5), (3,)]
-    assert end.members == {"finished": 6}
-    assert members(folder, 1)[2] == ("finished", "")
-
-
-def test_a_shard_all_of_whose_members_failed_begins_anew(folder: Path) -> None:
-    driven(folder, {1: [leaves(folder, {2: "failed", 3: "failed"})]})
+    assert members(folder, 1)[3] == ("failed", "it raised")
     end, launcher = driven(folder)
     assert launcher.given == [1]
-    assert end.exit_code is ExitCode.DONE
-    assert len(read_plan(folder).shards) == 3
+    assert end.members == {"finished": 6}
 
 
 def test_a_member_that_failed_in_a_shard_not_yet_done_is_tried_again_after_it(folder: Path) -> None:
@@ -127,10 +112,8 @@ def test_a_member_that_failed_in_a_shard_not_yet_done_is_tried_again_after_it(fo
     end, _ = driven(folder, {0: [stopped]}, stop=flag)
     assert end.exit_code is ExitCode.INTERRUPTED
     end, launcher = driven(folder, {0: [leaves(folder, {0: "failed"})]})
-    assert launcher.given == [0, 1, 2, 3]
+    assert launcher.given == [0, 1, 2, 0]
     assert end.exit_code is ExitCode.DONE
-    # One that fails anew is not tried for ever.
-    driven(folder, {3: [leaves(folder, {0: "failed"})]})
 
 
 def test_a_stop_leaves_the_rest_for_later(folder: Path) -> None:
@@ -178,15 +161,14 @@ def test_a_shard_that_somebody_has_is_given_out_again(
     assert end.exit_code is ExitCode.DONE
 
 
-def test_a_file_that_cannot_be_read_is_kept_aside(folder: Path) -> None:
+def test_a_shard_whose_file_cannot_be_read_begins_anew(folder: Path) -> None:
     driven(folder)
     path = shard_path(folder, 1)
-    path.write_bytes(whole := path.read_bytes()[:1000])
+    path.write_bytes(path.read_bytes()[:1000])
     told: list[str] = []
     end, launcher = driven(folder, tell=told.append)
     assert launcher.given == [1]
     assert end.exit_code is ExitCode.DONE
-    assert path.with_name("0001.damaged.h5").read_bytes() == whole
     assert len(told) == 1
     assert "shard 1 begins anew" in told[0]
 

@@ -6,7 +6,7 @@ from there.
 - A shard is given out, runs in some process, and its file says what its members came to.
 - Where that process dies, the shard goes on in another one; at the second death its members are marked lost,
   with the reason, and the rest of the study goes on. Which member it was that killed it is not looked for.
-- Members that failed before are tried again, in a shard of their own once what else is in theirs is done.
+- Members that failed before are tried again, once what else is in their shard is done.
 - A disk that is full stops the study as a signal does: what is running is written as far as it fits.
 """
 
@@ -23,12 +23,10 @@ from workbench.config.study import StudyConfig, parse_study
 from workbench.config.toml import read_toml
 from workbench.engine.program import StopFlag
 from workbench.errors import ExitCode, WorkbenchError, clean_text
-from workbench.record.atomic import remove_quietly, write_error
 from workbench.record.lock import RunLock
 from workbench.record.logfile import LogFile
 from workbench.record.schema import STUDY_FILE
 from workbench.record.subject import STUDY
-from workbench.study.folder import shard_path
 from workbench.study.grid import grid_of
 from workbench.study.launchers.choose import launcher_of
 from workbench.study.launchers.launcher import (
@@ -41,15 +39,14 @@ from workbench.study.launchers.launcher import (
     Trouble,
 )
 from workbench.study.marks import OVER, mark
-from workbench.study.outcome import MemberStatus
-from workbench.study.plan import Plan, ShardPlan, extended, read_plan, write_plan
-from workbench.study.todo import AGAIN, shard_state, split
+from workbench.study.outcome import MemberStatus, status_of
+from workbench.study.plan import Plan, extended, read_plan, write_plan
+from workbench.study.todo import AGAIN, shard_state
 
 POLL = 0.2
 """Seconds between looks at the stop flag."""
 BUSY_AGAIN = 1.0
 """Seconds before a shard that another process has is given out again."""
-_STATUSES = {status.value: status for status in MemberStatus}
 DEATHS = 2
 """Processes that a shard may cost."""
 
@@ -183,47 +180,14 @@ class _Drive:
     # --- what is to do ---
 
     def _left_to_do(self) -> Iterator[int]:
-        """The shards that are to be given out; the plan gets those of members that failed in done ones."""
-        for shard in list(self.shards.values()):
-            state = self.states[shard.number]
+        """The shards that are to be given out: not done, or with members that failed."""
+        for number, state in self.states.items():
             if state.damaged:
-                self._set_aside(shard, state.damaged)
-                yield shard.number
-            elif not state.done:
+                self._say("damaged", f"shard {number} begins anew: {state.damaged}")
+            if not state.done:
                 self.again.update(state.having((MemberStatus.FAILED,)))
-                if state.fresh:
-                    remove_quietly(shard_path(self.folder, shard.number))
-                yield shard.number
-            elif failed := state.having(AGAIN):
-                yield self._anew(shard, failed)
-
-    def _anew(self, shard: ShardPlan, failed: list[int]) -> int:
-        """The shard in which failed members of a done one are tried again, from their start."""
-        if len(failed) == len(shard.members):
-            remove_quietly(shard_path(self.folder, shard.number))
-            number = shard.number
-        else:
-            self.claim.check()
-            plan, new = split(self.plan, shard, failed)
-            write_plan(self.folder, plan)
-            self.plan, number = plan, new.number
-            self.shards = {s.number: s for s in plan.shards}
-            self._look(shard.number)
-        self._look(number)
-        return number
-
-    def _set_aside(self, shard: ShardPlan, why: str) -> None:
-        """A file that cannot be read is kept under another name; its shard begins anew."""
-        path = shard_path(self.folder, shard.number)
-        place = path.with_name(f"{path.stem}.damaged.h5")
-        try:
-            os.replace(path, place)
-        except OSError as error:
-            raise write_error(place, error) from error
-        self._say(
-            "damaged", f"shard {shard.number} begins anew, its file is kept as {place.name}: {why}"
-        )
-        self._look(shard.number)
+            if not state.done or state.having(AGAIN):
+                yield number
 
     # --- what came of it ---
 
@@ -252,10 +216,10 @@ class _Drive:
 
     def _try_again(self, number: int) -> None:
         """Members that had failed before this drive, while their shard was not done, get their second try."""
-        failed = [k for k in self.states[number].having(AGAIN) if k in self.again]
-        self.again.difference_update(failed)
+        failed = self.again.intersection(self.states[number].having(AGAIN))
+        self.again -= failed
         if failed and not self.cancelled:
-            self.launcher.submit(self._anew(self.shards[number], failed))
+            self.launcher.submit(number)
 
     def _died(self, number: int, reason: str) -> None:
         self.deaths[number] += 1
@@ -312,7 +276,7 @@ class _Drive:
         said = (
             state.statuses.get(k, MemberStatus.WAITING.value) for k in self.shards[number].members
         )
-        self.counts[number] = Counter(_STATUSES.get(word, MemberStatus.MISSING) for word in said)
+        self.counts[number] = Counter(status_of(word) for word in said)
         self.steps[number] = sum(
             each if state.statuses[k] in OVER else min(each, step)
             for k, step in state.last_steps.items()

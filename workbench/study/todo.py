@@ -1,4 +1,4 @@
-"""What is left to do of a study: shards that are not done, and members of done ones that failed."""
+"""What is left to do of a shard, by its file: whether it is done, and which of its members failed."""
 
 from __future__ import annotations
 
@@ -11,23 +11,19 @@ from workbench.errors import StorageError
 from workbench.record.shard_file import read_shard
 from workbench.study.folder import shard_path
 from workbench.study.outcome import MemberStatus
-from workbench.study.plan import Plan, ShardPlan
+from workbench.study.plan import ShardPlan
 
 AGAIN = (MemberStatus.FAILED, MemberStatus.LOST)
-"""What is tried again when the user asks to go on."""
+"""Members that are tried again when the user asks to go on."""
 
 
 @dataclass(frozen=True)
 class ShardState:
-    """A shard as its file says: whether it is done, and of every member its status and its last step.
-
-    `fresh`: there is nothing in it to go on from. `damaged`: why its file cannot be read, or empty.
-    """
+    """`statuses` and `last_steps` of the members that have begun; `damaged`: why the file cannot be read."""
 
     done: bool
     statuses: Mapping[int, str]
     last_steps: Mapping[int, int]
-    fresh: bool
     damaged: str = ""
 
     def having(self, statuses: Iterable[str]) -> list[int]:
@@ -36,34 +32,25 @@ class ShardState:
         return [k for k, said in self.statuses.items() if said in wanted]
 
 
-NOT_BEGUN = ShardState(False, {}, {}, True)
+NOT_BEGUN = ShardState(False, {}, {})
 
 
 def shard_state(folder: Path, shard: ShardPlan) -> ShardState:
-    """A shard's state, with only those members that the plan gives it; never raises."""
+    """What a shard's file says; never raises."""
     path = shard_path(folder, shard.number)
     if not os.path.lexists(path):
         return NOT_BEGUN
     try:
         found = read_shard(path, ("member",))
-        member = found.member
-        rows = {int(k): row for row, k in enumerate(member["number"].tolist())}
-        mine = {k: rows[k] for k in shard.members}
+        numbers = found.member["number"].tolist()
+        statuses = [str(status) for status in found.member["status"].tolist()]
+        steps = [int(step) for step in found.member["last_step"].tolist()]
+        if tuple(numbers) != shard.members:
+            return replace(NOT_BEGUN, damaged="it has other members than the plan.")
         return ShardState(
             found.attributes["status"] == "done",
-            {k: str(member["status"][row]) for k, row in mine.items()},
-            {k: int(member["last_step"][row]) for k, row in mine.items()},
-            "engine" not in found.attributes,
+            dict(zip(numbers, statuses, strict=True)),
+            dict(zip(numbers, steps, strict=True)),
         )
-    except (StorageError, KeyError, IndexError) as error:
-        return replace(NOT_BEGUN, damaged=str(error) or "its members are not the plan's")
-
-
-def split(plan: Plan, shard: ShardPlan, apart: Iterable[int]) -> tuple[Plan, ShardPlan]:
-    """The plan with some members of a shard in a new one, and that one."""
-    leaving = set(apart)
-    number = max(s.number for s in plan.shards) + 1
-    new = ShardPlan(number, tuple(k for k in shard.members if k in leaving))
-    rest = replace(shard, members=tuple(k for k in shard.members if k not in leaving))
-    shards = tuple(rest if s.number == shard.number else s for s in plan.shards)
-    return replace(plan, shards=(*shards, new)), new
+    except (StorageError, KeyError) as error:
+        return replace(NOT_BEGUN, damaged=str(error))
