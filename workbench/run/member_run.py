@@ -159,9 +159,10 @@ class MemberRun:
         for k in faults:
             bad[faults[k].at :, k] = False
         upto = np.bincount(found.member, minlength=found.members)
-        for k in np.flatnonzero(bad.any(axis=0)):
-            upto[k] = np.argmax(bad[:, k])
-            self._end(found, tables, int(k), int(upto[k]), RunStatus.DIVERGED)
+        for k in np.flatnonzero(bad.any(axis=0)).tolist():
+            first = int(np.argmax(bad[:, k]))
+            upto[k] = first
+            self._end(found, tables, k, first, RunStatus.DIVERGED)
         for k, fault in faults.items():
             if self.members.status(k) is not RunStatus.DIVERGED or fault.at <= upto[k]:
                 upto[k] = fault.at
