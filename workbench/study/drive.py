@@ -151,7 +151,8 @@ class _Drive:
         self.cancelled = False
         for number in self.shards:
             self._count(number)
-        self.first_steps, self.began = sum(self.steps.values()), time.monotonic()
+        self.done_before = sum(self.steps.values())
+        self.first: tuple[int, float] | None = None
 
     def run(self, on_progress: Callable[[DriveProgress], None] | None, stop: StopFlag) -> StudyEnd:
         """Until nothing is left to do, or nothing can be."""
@@ -293,8 +294,11 @@ class _Drive:
     def progress(self) -> DriveProgress:
         """For who watches."""
         total = sum(self._steps_of(n) * len(s.members) for n, s in self.shards.items())
-        done, passed = sum(self.steps.values()), time.monotonic() - self.began
-        gained = done - self.first_steps
+        done, now = sum(self.steps.values()), time.monotonic()
+        if self.first is None and done > self.done_before:
+            # From here on: workers that import what they need take no steps.
+            self.first = done, now
+        gained, passed = (done - self.first[0], now - self.first[1]) if self.first else (0, 0.0)
         found = self.members()
         return DriveProgress(
             members_over=sum(n for status, n in found.items() if status.ended),
