@@ -1,0 +1,123 @@
+"""The [launcher] table: where a study's shards are run, and what is asked for there.
+
+`local` is a pool of worker processes on this machine. On a cluster a *pilot* is a job of the scheduler
+that starts workers on its nodes; they take shards until none is left or the pilot's time is over.
+"""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+from pydantic import Field
+
+from workbench.config.section import Count, Natural, Section
+
+Name = Annotated[str, Field(pattern=r"^[\w.@:/+=-]*$", max_length=200)]
+"""A partition, a queue, an account: one word, as it goes into a batch script."""
+Walltime = Annotated[str, Field(pattern=r"^\d{1,4}:[0-5]\d:[0-5]\d$")]
+Line = Annotated[str, Field(pattern=r"^[^\n\r\x00]*$", max_length=2_000)]
+SHORTEST_GRACE, LONGEST_GRACE = 15, 120
+
+
+class LocalLauncher(Section):
+    """Worker processes of this machine."""
+
+    kind: Literal["local"] = "local"
+    jobs: Natural = Field(0, description="shards at a time; 0: as many as this machine has cores")
+
+
+class _Pilots(Section):
+    """What the pilots of every cluster have."""
+
+    pilots: Count = Field(1, description="jobs of the scheduler at a time, at most")
+    cores: Count = Field(1, description="cores of a node")
+    workers: Natural = Field(
+        0, description="worker processes of a node, each with a shard; 0: one a core"
+    )
+    gpus: Natural = Field(0, description="GPUs of a node; then a worker has one")
+    memory: Natural = Field(0, description="GB of a node; 0: what the scheduler gives unasked")
+    init: tuple[Line, ...] = Field(
+        (), description="shell commands before the workers start, as 'module load python'"
+    )
+    python: Line = Field("", description="Python on the nodes; empty: the one that runs this")
+    address: Name = Field(
+        "",
+        description="name or address of this machine at which the nodes reach it; "
+        "empty: what its host name stands for",
+    )
+
+    @property
+    def worker_count(self) -> int:
+        """Workers of a node."""
+        wanted = self.workers or self.cores
+        return min(wanted, self.gpus) if self.gpus else wanted
+
+
+class _Batch(_Pilots):
+    """What the pilots of a batch system have."""
+
+    nodes: Count = Field(1, description="nodes of a pilot")
+    walltime: Walltime = Field("01:00:00", description="time of a pilot, hours:minutes:seconds")
+    grace: Natural = Field(
+        0,
+        description="seconds before the end of the walltime at which shards are written and left; "
+        f"0: a tenth of the walltime, at least {SHORTEST_GRACE} and at most {LONGEST_GRACE}",
+    )
+    account: Name = ""
+    options: tuple[Line, ...] = Field(
+        (), description="further lines for the scheduler, as '#SBATCH --constraint=skylake'"
+    )
+
+    @property
+    def seconds(self) -> int:
+        """The walltime."""
+        hours, minutes, seconds = map(int, self.walltime.split(":"))
+        return 3600 * hours + 60 * minutes + seconds
+
+    @property
+    def life(self) -> int:
+        """Seconds after a pilot's start at which its shards are written and left."""
+        grace = self.grace or min(max(self.seconds // 10, SHORTEST_GRACE), LONGEST_GRACE)
+        return max(self.seconds - grace, 1)
+
+
+class SlurmLauncher(_Batch):
+    """Jobs of Slurm."""
+
+    kind: Literal["slurm"]
+    partition: Name = ""
+    qos: Name = ""
+    exclusive: bool = Field(False, description="nodes that no other job shares")
+
+
+class PbsLauncher(_Batch):
+    """Jobs of PBS Pro or OpenPBS."""
+
+    kind: Literal["pbs"]
+    queue: Name = ""
+
+
+class LsfLauncher(_Batch):
+    """Jobs of IBM's LSF."""
+
+    kind: Literal["lsf"]
+    queue: Name = ""
+
+
+class KubernetesLauncher(_Pilots):
+    """Pods of Kubernetes: an image that has the workbench, with the studies' folder at the same path as here."""
+
+    kind: Literal["kubernetes"]
+    image: Line
+    namespace: Name = "default"
+    volumes: dict[Name, Line] = Field(
+        {}, description="where persistent volumes are mounted, by the name of their claim"
+    )
+    service_account: Name = ""
+    secret: Name = Field("", description="the secret with which the image is pulled")
+
+
+BatchLauncher = SlurmLauncher | PbsLauncher | LsfLauncher
+ClusterLauncher = BatchLauncher | KubernetesLauncher
+LauncherTable = LocalLauncher | ClusterLauncher
+KINDS = ("local", "slurm", "pbs", "lsf", "kubernetes")
