@@ -113,7 +113,9 @@ class Slurm:
         wait_until((place / "munge.sock").exists, 20.0, "for munged")
         self._daemon("slurmctld", "-D", "-f", str(self.configuration))
         self._daemon("slurmd", "-D", "-f", str(self.configuration))
-        wait_until(lambda: "idle" in self.ask("sinfo", "-h", "-o", "%T"), 40.0, "for Slurm\n" + self.logs())
+        wait_until(
+            lambda: "idle" in self.ask("sinfo", "-h", "-o", "%T"), 40.0, "for Slurm\n" + self.logs()
+        )
 
     def _daemon(self, name: str, *arguments: str) -> None:
         with (self.place / f"{name}.out").open("wb") as output:

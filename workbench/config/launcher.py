@@ -6,16 +6,36 @@ that starts workers on its nodes; they take shards until none is left or the pil
 
 from __future__ import annotations
 
+import re
 from typing import Annotated, Literal
 
-from pydantic import Field
+from pydantic import AfterValidator, Field
 
 from workbench.config.section import Count, Natural, Section
 
-Name = Annotated[str, Field(pattern=r"^[\w.@:/+=-]*$", max_length=200)]
-"""A partition, a queue, an account: one word, as it goes into a batch script."""
-Walltime = Annotated[str, Field(pattern=r"^\d{1,4}:[0-5]\d:[0-5]\d$")]
-Line = Annotated[str, Field(pattern=r"^[^\n\r\x00]*$", max_length=2_000)]
+
+def _word(text: str) -> str:
+    if re.fullmatch(r"[\w.@:/+=-]*", text) is None:
+        raise ValueError("needed is one word, of letters, digits and . _ - @ : / + =")
+    return text
+
+
+def _line(text: str) -> str:
+    if not text.isprintable():
+        raise ValueError("needed is one line")
+    return text
+
+
+def _walltime(text: str) -> str:
+    if re.fullmatch(r"\d{1,4}:[0-5]\d:[0-5]\d", text) is None:
+        raise ValueError("needed is hours:minutes:seconds, as 01:30:00")
+    return text
+
+
+Name = Annotated[str, Field(max_length=200), AfterValidator(_word)]
+"""A partition, a queue, an account, as it goes into a batch script."""
+Line = Annotated[str, Field(max_length=2_000), AfterValidator(_line)]
+Walltime = Annotated[str, AfterValidator(_walltime)]
 SHORTEST_GRACE, LONGEST_GRACE = 15, 120
 
 
@@ -24,6 +44,11 @@ class LocalLauncher(Section):
 
     kind: Literal["local"] = "local"
     jobs: Natural = Field(0, description="shards at a time; 0: as many as this machine has cores")
+
+    @property
+    def at_once(self) -> int:
+        """Shards at a time; 0: as many as this machine has cores."""
+        return self.jobs
 
 
 class _Pilots(Section):
@@ -52,6 +77,11 @@ class _Pilots(Section):
         wanted = self.workers or self.cores
         return min(wanted, self.gpus) if self.gpus else wanted
 
+    @property
+    def at_once(self) -> int:
+        """Shards at a time, at most."""
+        return self.pilots * self.worker_count
+
 
 class _Batch(_Pilots):
     """What the pilots of a batch system have."""
@@ -67,6 +97,11 @@ class _Batch(_Pilots):
     options: tuple[Line, ...] = Field(
         (), description="further lines for the scheduler, as '#SBATCH --constraint=skylake'"
     )
+
+    @property
+    def at_once(self) -> int:
+        """Shards at a time, at most."""
+        return self.pilots * self.nodes * self.worker_count
 
     @property
     def seconds(self) -> int:
@@ -108,7 +143,7 @@ class KubernetesLauncher(_Pilots):
     """Pods of Kubernetes: an image that has the workbench, with the studies' folder at the same path as here."""
 
     kind: Literal["kubernetes"]
-    image: Line
+    image: Annotated[Line, Field(min_length=1)]
     namespace: Name = "default"
     volumes: dict[Name, Line] = Field(
         {}, description="where persistent volumes are mounted, by the name of their claim"
@@ -119,5 +154,5 @@ class KubernetesLauncher(_Pilots):
 
 BatchLauncher = SlurmLauncher | PbsLauncher | LsfLauncher
 ClusterLauncher = BatchLauncher | KubernetesLauncher
-LauncherTable = LocalLauncher | ClusterLauncher
+LauncherTable = Annotated[LocalLauncher | ClusterLauncher, Field(discriminator="kind")]
 KINDS = ("local", "slurm", "pbs", "lsf", "kubernetes")

@@ -229,7 +229,9 @@ class ParslLauncher:
             left = isinstance(report, Ended) and report.stopped and not self._cancelled
             return self._left(number, "its pilot's time was over") if left else report
         if isinstance(error, WorkerLost):
-            return Died(number, f"its worker process on {clean_text(error.hostname, 80)} was killed")
+            return Died(
+                number, f"its worker process on {clean_text(error.hostname, 80)} was killed"
+            )
         if isinstance(error, ManagerLost):
             return self._left(number, f"its pilot on {clean_text(error.hostname, 80)} was lost")
         if isinstance(error, BadStateException):

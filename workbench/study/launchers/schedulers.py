@@ -121,7 +121,9 @@ def submit_job(table: BatchLauncher, command: str, name: str, log: str) -> str:
     Raises:
         BadInput: the scheduler does not take it, with what it says.
     """
-    shell = "\n".join(("#!/bin/bash", *_lines(table, name, log), *table.init, f"exec {command}", ""))
+    shell = "\n".join(
+        ("#!/bin/bash", *_lines(table, name, log), *table.init, f"exec {command}", "")
+    )
     submit = {"slurm": ("sbatch", "--parsable"), "pbs": ("qsub",), "lsf": ("bsub",)}[table.kind]
     done = subprocess.run(
         submit, input=shell, capture_output=True, text=True, timeout=PATIENCE, check=False
