@@ -1,4 +1,4 @@
-"""A real Slurm on 127.0.0.1: munged, slurmctld and slurmd, started as root from a configuration of its own."""
+"""A real Slurm on 127.0.0.1: munged, slurmctld and slurmd, run as root from a configuration of its own."""
 
 from __future__ import annotations
 

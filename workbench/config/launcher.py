@@ -140,7 +140,7 @@ class LsfLauncher(_Batch):
 
 
 class KubernetesLauncher(_Pilots):
-    """Pods of Kubernetes: an image that has the workbench, with the studies' folder at the same path as here."""
+    """Pods of Kubernetes, of an image with the workbench; the study's folder lies where it lies here."""
 
     kind: Literal["kubernetes"]
     image: Annotated[Line, Field(min_length=1)]

@@ -11,6 +11,7 @@ from workbench.record.lock import RunLock
 from workbench.record.subject import shard_subject
 from workbench.study.launchers.launcher import Ended, Report
 from workbench.study.launchers.pilot import shard_in_hand
+from workbench.study.launchers.worker import PILOT, Left
 
 STEPS = 100
 SECONDS = 0.01
@@ -33,16 +34,19 @@ def starts(study: Path, number: int) -> list[list[str]]:
     return [line.split() for line in path.read_text().splitlines()] if path.exists() else []
 
 
-def run_here(folder: str, number: int) -> Report:
+def run_here(folder: str, number: int) -> Report | Left:
     """Steps of a hundredth of a second, or as many as `study.toml` says; its words: `kill N`, `raise N`."""
     study = Path(folder)
     settings = dict(line.split() for line in (study / "study.toml").read_text().splitlines())
     steps, seconds = int(settings.get("steps", STEPS)), float(settings.get("seconds", SECONDS))
     told: list[bool] = []
+    pilot = os.environ.get(PILOT, "")
     with (
-        shard_in_hand(lambda: told.append(True)),
+        shard_in_hand(lambda: told.append(True)) as welcome,
         RunLock(shards_of(study), subject=shard_subject(number)),
     ):
+        if not welcome:
+            return Left(number, pilot, begun=False)
         step = stand(study, number)
         with (shards_of(study) / f"{number:04d}.starts").open("a") as log:
             log.write(f"{step} {os.getpid()} {os.uname().nodename}\n")
@@ -56,4 +60,4 @@ def run_here(folder: str, number: int) -> Report:
             written = shards_of(study) / f".{number:04d}.tmp"
             written.write_text(str(step))
             written.replace(shards_of(study) / f"{number:04d}.h5")
-    return Ended(number, stopped=step < steps)
+    return Ended(number) if step == steps else Left(number, pilot, begun=True)

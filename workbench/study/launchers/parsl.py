@@ -1,12 +1,12 @@
-"""Shards on the nodes of a cluster: Parsl's HighThroughputExecutor with pilots of Slurm, PBS, LSF or Kubernetes.
+"""Shards on the nodes of a cluster: Parsl's HighThroughputExecutor on Slurm, PBS, LSF or Kubernetes.
 
 A pilot is a job that starts workers on its nodes; they report to an interchange beside the driver, over an
 encrypted connection to one address of this machine, and take shards from it. The study's folder is the
 truth and all of them share it: a shard is claimed by who runs it, goes on from its file, and says there
 what came of it. So all that is lost with a pilot is what its shards have not written yet:
 
-- a pilot whose time is over, or that the scheduler takes away, leaves its shards (`pilot`); they are handed out
-  again here, and nobody else hears of it unless they never come further;
+- a pilot whose time is over, or that the scheduler takes away, leaves its shards (`pilot`); they are handed
+  out again here, and nobody else hears of it unless they never come further;
 - a worker that dies is its shard's death, and is reported;
 - pilots of which none comes to life end it all with what the scheduler says.
 """
@@ -31,7 +31,7 @@ from workbench.record.subject import shard_subject
 from workbench.study.launchers.launcher import Died, Ended, Raised, Report, Trouble
 from workbench.study.launchers.providers import provider_of
 from workbench.study.launchers.schedulers import require_scheduler
-from workbench.study.launchers.worker import run_here
+from workbench.study.launchers.worker import Left, run_here
 
 PLACE = "pilots"
 """The folder, in the study's, of all that Parsl and the pilots write; also the name of Parsl's executor."""
@@ -79,11 +79,11 @@ class ParslLauncher:
         self,
         folder: Path,
         table: ClusterLauncher,
-        task: Callable[[str, int], Report] = run_here,
+        task: Callable[[str, int], Report | Left] = run_here,
     ) -> None:
         self.folder, self.table, self.task = Path(folder).resolve(), table, task
         self._shards: dict[int, _Shard] = {}
-        self._done: queue.SimpleQueue[tuple[int, Future[Report]]] = queue.SimpleQueue()
+        self._done: queue.SimpleQueue[tuple[int, Future[Report | Left]]] = queue.SimpleQueue()
         self._kernel: Any = None
         self._cancelled = False
 
@@ -201,7 +201,7 @@ class ParslLauncher:
                 reports.append(report)
 
     def _look_after(self) -> None:
-        """Hand out again what was left; notice that nothing goes any more; after `cancel`, what was dropped."""
+        """Hand out again what was left, forget what `cancel` dropped, and see that anything still goes."""
         now = time.monotonic()
         for number, shard in list(self._shards.items()):
             if self._cancelled:
@@ -212,13 +212,14 @@ class ParslLauncher:
             elif shard.again is not None and now >= shard.again:
                 shard.again = None
                 self._hand_out(number)
-        if self._shards and not self._cancelled and _interchange(self._kernel).poll() is not None:
+        interchange = self._kernel.executors[PLACE].interchange_proc
+        if self._shards and not self._cancelled and interchange.poll() is not None:
             raise PilotsFailed(
                 "what the pilots report to has ended by itself; "
                 f"see {self.folder / PLACE / 'interchange.out'}."
             )
 
-    def _report(self, number: int, done: Future[Report]) -> Report | None:
+    def _report(self, number: int, done: Future[Report | Left]) -> Report | None:
         """What came of a shard, None where it is to be handed out again."""
         from parsl.executors.errors import BadStateException
         from parsl.executors.high_throughput.errors import ManagerLost, WorkerLost
@@ -226,31 +227,40 @@ class ParslLauncher:
         error = done.exception()
         if error is None:
             report = done.result()
-            left = isinstance(report, Ended) and report.stopped and not self._cancelled
-            return self._left(number, "its pilot's time was over") if left else report
+            return self._left(report) if isinstance(report, Left) else report
         if isinstance(error, WorkerLost):
             return Died(
                 number, f"its worker process on {clean_text(error.hostname, 80)} was killed"
             )
         if isinstance(error, ManagerLost):
-            return self._left(number, f"its pilot on {clean_text(error.hostname, 80)} was lost")
+            return self._again(number, f"its pilot on {clean_text(error.hostname, 80)} was lost")
         if isinstance(error, BadStateException):
             raise PilotsFailed(_why(error, self.folder / PLACE)) from error
         sentence = clean_text(f"shard {number}: {type(error).__name__}: {error}", 400)
         return Raised(number, Trouble.ERROR, sentence)
 
-    def _left(self, number: int, how: str) -> Report | None:
-        """A shard that came back from a pilot goes to another; the times that it came no further are few."""
+    def _left(self, left: Left) -> Report | None:
+        """A pilot that leaves its shards is given no more: it would do nothing with them."""
+        if self._cancelled:
+            return Ended(left.number, stopped=True)
+        executor = self._kernel.executors[PLACE]
+        if executor.interchange_proc.poll() is None:
+            executor._hold_manager(left.pilot)
+        return self._again(left.number, "its pilot's time was over", counts=left.begun)
+
+    def _again(self, number: int, how: str, *, counts: bool = True) -> Report | None:
+        """Hand a shard out again soon, unless it came back so a few times and came no further."""
+        if self._cancelled:
+            return Died(number, how)
         shard = self._shards.get(number)
         if shard is None:
             return None
-        stand = self._stand(number)
-        shard.left = 1 if stand != shard.stand else shard.left + 1
-        shard.stand = stand
+        if counts:
+            stand = self._stand(number)
+            shard.left = 1 if stand != shard.stand else shard.left + 1
+            shard.stand = stand
         if shard.left >= MOST_LEFT:
             return Died(number, f"{how} {shard.left} times before it had come any further")
-        if self._cancelled:
-            return Died(number, how)
         shard.again = time.monotonic() + AGAIN
         return None
 
@@ -314,10 +324,6 @@ def _stop_scaling(kernel: Any) -> None:
     from parsl.utils import Timer
 
     Timer.close(kernel.job_status_poller)
-
-
-def _interchange(kernel: Any) -> Any:
-    return kernel.executors[PLACE].interchange_proc
 
 
 def _why(error: Exception, place: Path) -> str:

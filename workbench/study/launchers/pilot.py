@@ -1,8 +1,9 @@
 """A pilot on its node: the pool of workers, and an end in good time.
 
 `python -m workbench.study.launchers.pilot --life SECONDS -- COMMAND…` runs the command, Parsl's pool of
-workers. When the pilot's time is nearly over, or the scheduler says that it is (signals USR1 and TERM), every
-worker that has a shard is told to write it and to leave it; then the pool is ended, and with it the job.
+workers. When the pilot's time is nearly over (by its own clock, as a scheduler's warning may be a minute
+early), or when the scheduler says so (signals USR1 and TERM), every worker that has a shard is told to write
+it and to leave it; then the pool is ended, and with it the job.
 The pool itself does not hear those signals, which schedulers send to all processes of a job: it has
 still to say what came of the shards.
 """
@@ -24,6 +25,8 @@ from types import FrameType
 
 PLACE = "WORKBENCH_PILOT"
 """The environment's name for the folder, on the node, in which the workers of a pilot say what they do."""
+SINCE = "WORKBENCH_PILOT_SINCE"
+"""The environment's name for when the pilot's job began, in seconds since 1970."""
 ENDING = "ending"
 ENOUGH = 60.0
 """Seconds for the shards to be written; the scheduler may give fewer."""
@@ -35,10 +38,10 @@ ENDS = (signal.SIGTERM, signal.SIGUSR1)
 
 
 @contextlib.contextmanager
-def shard_in_hand(leave: Callable[[], object]) -> Iterator[None]:
+def shard_in_hand(leave: Callable[[], object]) -> Iterator[bool]:
     """In a worker: a shard is being run; `leave` is called, in a signal's handler, when the pilot ends.
 
-    It is called at once where the pilot is ending already. Outside a pilot only the signals count.
+    Gives False where the pilot is ending already. Outside a pilot only the signals count.
     """
 
     def told(number: int, frame: FrameType | None) -> None:
@@ -50,9 +53,7 @@ def shard_in_hand(leave: Callable[[], object]) -> Iterator[None]:
     try:
         if mark is not None:
             mark.touch()
-            if (mark.parent / ENDING).exists():
-                leave()
-        yield
+        yield mark is None or not (mark.parent / ENDING).exists()
     finally:
         if mark is not None:
             mark.unlink(missing_ok=True)
@@ -64,6 +65,7 @@ def main(arguments: Sequence[str]) -> int:
     """Run the pool until it ends or its time is over; returns its exit status."""
     split = arguments.index("--")
     life = float(arguments[arguments.index("--life") + 1])
+    since = float(os.environ.get(SINCE, time.time()))
     told: list[int] = []
     for number in ENDS:
         signal.signal(number, lambda number, frame: told.append(number))
@@ -76,7 +78,7 @@ def main(arguments: Sequence[str]) -> int:
         process_group=0,
     )
     try:
-        until = time.monotonic() + (life or float("inf"))
+        until = time.monotonic() + (life + since - time.time() if life else float("inf"))
         while pool.poll() is None and time.monotonic() < until and not told:
             time.sleep(LOOK)
         if pool.poll() is None:

@@ -16,6 +16,7 @@ from workbench.config.launcher import (
     SlurmLauncher,
 )
 from workbench.errors import BadInput
+from workbench.study.launchers.pilot import SINCE
 
 STATUS_SECONDS = 15
 """Seconds between looks at the scheduler's queue for what became of the pilots."""
@@ -54,10 +55,11 @@ def _common(table: ClusterLauncher, before: Sequence[str] = ()) -> dict[str, Any
 
 
 def _batch(table: BatchLauncher, before: Sequence[str] = ()) -> dict[str, Any]:
-    # User's own classes are found beside where the study was started, as they are there.
+    # A user's own classes are found from where the study was started, as they are there.
     here = f"cd {shlex.quote(os.getcwd())}"
+    began = f"export {SINCE}=$(date +%s)"
     return {
-        **_common(table, (*before, here)),
+        **_common(table, (*before, began, here)),
         "nodes_per_block": table.nodes,
         "walltime": table.walltime,
     }
@@ -67,8 +69,6 @@ def _slurm(table: SlurmLauncher) -> Any:
     from parsl.launchers import SrunLauncher
     from parsl.providers import SlurmProvider
 
-    # To all processes of the pilot's step: the pilot and its workers, not the batch script.
-    warning = f"#SBATCH --signal=USR1@{table.seconds - table.life}"
     return _polled(SlurmProvider)(
         **_batch(table),
         partition=table.partition or None,
@@ -78,7 +78,7 @@ def _slurm(table: SlurmLauncher) -> Any:
         mem_per_node=table.memory or None,
         gpus_per_node=table.gpus or None,
         exclusive=table.exclusive,
-        scheduler_options="\n".join((warning, *table.options)),
+        scheduler_options="\n".join(table.options),
         cmd_timeout=60,
         # Only as a step does a pilot outlive the signal that says that its job is ended.
         launcher=SrunLauncher(debug=False),

@@ -1,4 +1,4 @@
-"""What is asked of a cluster's scheduler before anything is submitted, so that a wrong word is refused at once."""
+"""What a scheduler is asked before anything is submitted, so that a wrong word is refused at once."""
 
 from __future__ import annotations
 
