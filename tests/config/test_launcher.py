@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from workbench.config.launcher import LocalLauncher, SlurmLauncher
+from workbench.config.launcher import LocalTable, SlurmTable
 from workbench.config.launchers import launcher_values
 from workbench.config.study import StudyConfig, parse_study, study_to_toml
 from workbench.errors import BadInput
@@ -27,7 +27,7 @@ def own(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 def test_a_table_without_a_kind_is_local() -> None:
-    assert study(jobs=3).launcher == LocalLauncher(jobs=3)
+    assert study(jobs=3).launcher == LocalTable(jobs=3)
     assert study().launcher.at_once == 0
 
 
@@ -44,7 +44,7 @@ def test_a_cluster_s_table_is_written_as_it_was_read() -> None:
     [("00:01:00", 0, 45), ("01:00:00", 0, 3480), ("00:10:00", 0, 540), ("24:00:00", 7, 86393)],
 )
 def test_shards_are_left_before_the_walltime_is_over(walltime: str, grace: int, life: int) -> None:
-    assert SlurmLauncher(kind="slurm", walltime=walltime, grace=grace).life == life
+    assert SlurmTable(kind="slurm", walltime=walltime, grace=grace).life == life
 
 
 @pytest.mark.parametrize(

@@ -39,7 +39,7 @@ Walltime = Annotated[str, AfterValidator(_walltime)]
 SHORTEST_GRACE, LONGEST_GRACE = 15, 120
 
 
-class LocalLauncher(Section):
+class LocalTable(Section):
     """Worker processes of this machine."""
 
     kind: Literal["local"] = "local"
@@ -116,7 +116,7 @@ class _Batch(_Pilots):
         return max(self.seconds - grace, 1)
 
 
-class SlurmLauncher(_Batch):
+class SlurmTable(_Batch):
     """Jobs of Slurm."""
 
     kind: Literal["slurm"]
@@ -125,21 +125,21 @@ class SlurmLauncher(_Batch):
     exclusive: bool = Field(False, description="nodes that no other job shares")
 
 
-class PbsLauncher(_Batch):
+class PbsTable(_Batch):
     """Jobs of PBS Pro or OpenPBS."""
 
     kind: Literal["pbs"]
     queue: Name = ""
 
 
-class LsfLauncher(_Batch):
+class LsfTable(_Batch):
     """Jobs of IBM's LSF."""
 
     kind: Literal["lsf"]
     queue: Name = ""
 
 
-class KubernetesLauncher(_Pilots):
+class KubernetesTable(_Pilots):
     """Pods of Kubernetes, of an image with the workbench; the study's folder lies where it lies here."""
 
     kind: Literal["kubernetes"]
@@ -152,7 +152,7 @@ class KubernetesLauncher(_Pilots):
     secret: Name = Field("", description="the secret with which the image is pulled")
 
 
-BatchLauncher = SlurmLauncher | PbsLauncher | LsfLauncher
-ClusterLauncher = BatchLauncher | KubernetesLauncher
-LauncherTable = Annotated[LocalLauncher | ClusterLauncher, Field(discriminator="kind")]
+BatchTable = SlurmTable | PbsTable | LsfTable
+ClusterTable = BatchTable | KubernetesTable
+LauncherTable = Annotated[LocalTable | ClusterTable, Field(discriminator="kind")]
 KINDS = ("local", "slurm", "pbs", "lsf", "kubernetes")

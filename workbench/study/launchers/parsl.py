@@ -24,7 +24,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from workbench.config.launcher import ClusterLauncher, KubernetesLauncher
+from workbench.config.launcher import ClusterTable, KubernetesTable
 from workbench.errors import BadInput, WorkbenchError, clean_text
 from workbench.record.lock import is_alive
 from workbench.record.subject import shard_subject
@@ -78,7 +78,7 @@ class ParslLauncher:
     def __init__(
         self,
         folder: Path,
-        table: ClusterLauncher,
+        table: ClusterTable,
         task: Callable[[str, int], Report | Left] = run_here,
     ) -> None:
         self.folder, self.table, self.task = Path(folder).resolve(), table, task
@@ -130,7 +130,7 @@ class ParslLauncher:
 
         table = self.table
         python = table.python or sys.executable
-        life = 0 if isinstance(table, KubernetesLauncher) else table.life
+        life = 0 if isinstance(table, KubernetesTable) else table.life
         arguments = DEFAULT_LAUNCH_CMD.partition(" ")[2]
         return HighThroughputExecutor(
             label=PLACE,

@@ -8,12 +8,12 @@ from collections.abc import Sequence
 from typing import Any
 
 from workbench.config.launcher import (
-    BatchLauncher,
-    ClusterLauncher,
-    KubernetesLauncher,
-    LsfLauncher,
-    PbsLauncher,
-    SlurmLauncher,
+    BatchTable,
+    ClusterTable,
+    KubernetesTable,
+    LsfTable,
+    PbsTable,
+    SlurmTable,
 )
 from workbench.errors import BadInput
 from workbench.study.launchers.pilot import SINCE
@@ -22,20 +22,20 @@ STATUS_SECONDS = 15
 """Seconds between looks at the scheduler's queue for what became of the pilots."""
 
 
-def provider_of(table: ClusterLauncher) -> Any:
+def provider_of(table: ClusterTable) -> Any:
     """What submits the pilots.
 
     Raises:
         BadInput: Kubernetes has no client here, or no cluster to speak to.
     """
     match table:
-        case SlurmLauncher():
+        case SlurmTable():
             return _slurm(table)
-        case PbsLauncher():
+        case PbsTable():
             return _pbs(table)
-        case LsfLauncher():
+        case LsfTable():
             return _lsf(table)
-        case KubernetesLauncher():
+        case KubernetesTable():
             return _kubernetes(table)
 
 
@@ -44,7 +44,7 @@ def _polled(provider: type) -> Any:
     return type(provider.__name__, (provider,), {"status_polling_interval": STATUS_SECONDS})
 
 
-def _common(table: ClusterLauncher, before: Sequence[str] = ()) -> dict[str, Any]:
+def _common(table: ClusterTable, before: Sequence[str] = ()) -> dict[str, Any]:
     """What all providers are told; pilots are asked for as shards are there for them."""
     return {
         "init_blocks": 0,
@@ -54,7 +54,7 @@ def _common(table: ClusterLauncher, before: Sequence[str] = ()) -> dict[str, Any
     }
 
 
-def _batch(table: BatchLauncher, before: Sequence[str] = ()) -> dict[str, Any]:
+def _batch(table: BatchTable, before: Sequence[str] = ()) -> dict[str, Any]:
     # A user's own classes are found from where the study was started, as they are there.
     here = f"cd {shlex.quote(os.getcwd())}"
     began = f"export {SINCE}=$(date +%s)"
@@ -65,7 +65,7 @@ def _batch(table: BatchLauncher, before: Sequence[str] = ()) -> dict[str, Any]:
     }
 
 
-def _slurm(table: SlurmLauncher) -> Any:
+def _slurm(table: SlurmTable) -> Any:
     from parsl.launchers import SrunLauncher
     from parsl.providers import SlurmProvider
 
@@ -89,7 +89,7 @@ def _slurm(table: SlurmLauncher) -> Any:
 _DEAF = ("trap '' TERM USR1 USR2",)
 
 
-def _pbs(table: PbsLauncher) -> Any:
+def _pbs(table: PbsTable) -> Any:
     from parsl.launchers import MpiExecLauncher, SingleNodeLauncher
     from parsl.providers import PBSProProvider
 
@@ -107,7 +107,7 @@ def _pbs(table: PbsLauncher) -> Any:
     )
 
 
-def _lsf(table: LsfLauncher) -> Any:
+def _lsf(table: LsfTable) -> Any:
     from parsl.launchers import MpiRunLauncher, SingleNodeLauncher
     from parsl.providers import LSFProvider
 
@@ -128,7 +128,7 @@ def _lsf(table: LsfLauncher) -> Any:
     )
 
 
-def _kubernetes(table: KubernetesLauncher) -> Any:
+def _kubernetes(table: KubernetesTable) -> Any:
     from parsl.errors import OptionalModuleMissing
     from parsl.providers import KubernetesProvider
 

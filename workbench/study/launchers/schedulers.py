@@ -7,12 +7,12 @@ import subprocess
 from collections.abc import Sequence
 
 from workbench.config.launcher import (
-    BatchLauncher,
-    ClusterLauncher,
-    KubernetesLauncher,
-    LsfLauncher,
-    PbsLauncher,
-    SlurmLauncher,
+    BatchTable,
+    ClusterTable,
+    KubernetesTable,
+    LsfTable,
+    PbsTable,
+    SlurmTable,
 )
 from workbench.errors import BadInput, clean_text, unknown
 
@@ -20,7 +20,7 @@ PATIENCE = 30.0
 """Seconds to wait for a scheduler's answer."""
 
 
-def require_scheduler(table: ClusterLauncher) -> None:
+def require_scheduler(table: ClusterTable) -> None:
     """Refuse what the scheduler here could not take.
 
     Raises:
@@ -28,16 +28,16 @@ def require_scheduler(table: ClusterLauncher) -> None:
             gives no job that much time.
     """
     match table:
-        case SlurmLauncher():
+        case SlurmTable():
             _require_commands(table.kind, "sbatch", "squeue", "scancel", "sinfo")
             _require_partition(table)
-        case PbsLauncher():
+        case PbsTable():
             _require_commands(table.kind, "qsub", "qstat", "qdel")
             _require_queue(table.queue, ("qstat", "-Q"), skip=2)
-        case LsfLauncher():
+        case LsfTable():
             _require_commands(table.kind, "bsub", "bjobs", "bkill", "bqueues")
             _require_queue(table.queue, ("bqueues",), skip=1)
-        case KubernetesLauncher():
+        case KubernetesTable():
             pass  # its client answers when the first pod is asked for
 
 
@@ -65,7 +65,7 @@ def _answer(command: Sequence[str]) -> list[str]:
     return done.stdout.splitlines()
 
 
-def _require_partition(table: SlurmLauncher) -> None:
+def _require_partition(table: SlurmTable) -> None:
     """One of the partitions that sinfo names, or the default, whose limit the walltime keeps."""
     limits: dict[str, str] = {}
     default = ""
@@ -113,7 +113,7 @@ def _require_queue(queue: str, command: Sequence[str], skip: int) -> None:
         raise unknown("launcher.queue", queue, queues, "this cluster")
 
 
-def submit_job(table: BatchLauncher, command: str, name: str, log: str) -> str:
+def submit_job(table: BatchTable, command: str, name: str, log: str) -> str:
     """Hand one command to the scheduler as a job of its own; returns the job's number.
 
     The job has one core and the walltime of a pilot, and writes what it prints to `log`.
@@ -136,9 +136,9 @@ def submit_job(table: BatchLauncher, command: str, name: str, log: str) -> str:
     return number.partition(";")[0]
 
 
-def _lines(table: BatchLauncher, name: str, log: str) -> list[str]:
+def _lines(table: BatchTable, name: str, log: str) -> list[str]:
     match table:
-        case SlurmLauncher():
+        case SlurmTable():
             asked = {"partition": table.partition, "account": table.account, "qos": table.qos}
             return [
                 f"#SBATCH --job-name={name}",
@@ -149,7 +149,7 @@ def _lines(table: BatchLauncher, name: str, log: str) -> list[str]:
                 *(f"#SBATCH --{key}={value}" for key, value in asked.items() if value),
                 *table.options,
             ]
-        case PbsLauncher():
+        case PbsTable():
             asked = {"q": table.queue, "A": table.account}
             return [
                 f"#PBS -N {name[:200]}",
@@ -159,7 +159,7 @@ def _lines(table: BatchLauncher, name: str, log: str) -> list[str]:
                 *(f"#PBS -{key} {value}" for key, value in asked.items() if value),
                 *table.options,
             ]
-        case LsfLauncher():
+        case LsfTable():
             asked = {"q": table.queue, "G": table.account}
             hours, minutes, _ = table.walltime.split(":")
             return [
