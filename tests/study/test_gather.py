@@ -4,18 +4,20 @@ from __future__ import annotations
 
 import subprocess
 import sys
+import tomllib
 
 import numpy as np
 import pytest
 
 import workbench
-from tests.study.made import study_folder
+from tests.study.made import small_config, study_folder
 from tests.study.written import drawn_record, written_study
-from workbench.config.study import parse_study
+from workbench.config.study import parse_study, study_to_toml
 from workbench.errors import BadInput, StorageError
 from workbench.record.shard_file import read_shard, write_shard
 from workbench.study.folder import shard_path
 from workbench.study.gather import coordinate, study_dataset
+from workbench.study.grid import grid_of
 from workbench.study.plan import extended, read_plan, write_plan
 from workbench.study.stored import StoredStudy
 
@@ -63,8 +65,10 @@ def test_every_member_lies_at_its_settings(folder):
             assert met.saddle_verdict.item() == "saddle"
             none = saddle.neuron_target < 0
             assert (np.isnan(met.saddle_neuron_target.values) == none).all()
-            assert np.isnan(met.saddle_leaver) if saddle.leaver < 0 else (
-                met.saddle_leaver == saddle.leaver
+            assert (
+                np.isnan(met.saddle_leaver)
+                if saddle.leaver < 0
+                else (met.saddle_leaver == saddle.leaver)
             )
         beyond = here.isel(saddle=slice(len(outcome.saddles), None))
         assert np.isnan(beyond.saddle_step).all()
@@ -107,9 +111,7 @@ def test_attributes_say_what_is_what(folder):
         assert ("units" in variable.attrs) == (variable.dtype.kind != "O"), name
     assert dataset.log_risk.attrs["source"] == "LL20 App. K.2"
     assert dataset.attrs["study_id"] == folder.name
-    stored = parse_study(
-        __import__("tomllib").loads(dataset.attrs["configuration"]), "the attribute"
-    )
+    stored = parse_study(tomllib.loads(dataset.attrs["configuration"]), "the attribute")
     assert stored.grid["init.scale"] == (0.01, 0.3)
 
 
@@ -126,7 +128,7 @@ def test_keys_that_go_together_share_a_dimension(tmp_path):
     assert list(dataset["init.seed"].values) == [4, 7]
     risk = dataset.log_risk.sel({"init.seed": 7, "train.lr": 1e-5})
     number = int(dataset.member.sel({"init.seed": 7, "train.lr": 1e-5}).item())
-    step, values = StoredStudy(folder).series("log_risk")
+    _, values = StoredStudy(folder).series("log_risk")
     assert np.array_equal(risk.values.ravel(), values[number], equal_nan=True)
 
 
@@ -176,10 +178,6 @@ def test_damage_after_opening_is_refused_not_read(tmp_path):
 
 
 def test_a_grid_that_has_grown_and_one_that_has_shrunk(tmp_path):
-    from tests.study.made import small_config
-    from workbench.config.study import study_to_toml
-    from workbench.study.grid import grid_of
-
     folder = written_study(tmp_path)
     grown = small_config(grid={"init.seed": "range(0, 7)"})
     (folder / "study.toml").write_text(study_to_toml(grown))
@@ -198,8 +196,6 @@ def test_a_grid_that_has_grown_and_one_that_has_shrunk(tmp_path):
 
 
 def test_nothing_has_begun(tmp_path):
-    from tests.study.made import small_config
-
     dataset = workbench.open_study(study_folder(tmp_path, small_config()))
     assert set(dataset.status.values.ravel()) == {"waiting"}
     assert "step" not in dataset.dims

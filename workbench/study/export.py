@@ -1,7 +1,7 @@
 """A study as one file for other tools: netCDF, HDF5, CSV or NPZ, chosen by the suffix.
 
-What is large is read and written in blocks of members, so a study larger than memory can be exported. The file
-is written under another name and renamed.
+What is large is read and written in blocks of members, so a study larger than memory can be exported. The
+file is written under another name and renamed.
 """
 
 from __future__ import annotations
@@ -30,11 +30,15 @@ from workbench.study.values import SADDLE, grid_dims
 Progress = Callable[[float], None]
 BLOCK_BYTES = 64 * 2**20
 """Of one quantity that are in memory at once."""
+TEXT = np.dtype("O", metadata={"vlen": str})
+"""HDF5's text of any length, as h5py marks it in a type of numpy."""
 CSV_WIDEST = 64
 """What has more numbers a member than this is left out of CSV files."""
 
 
-def export_study(study: StoredStudy, target: Path, *, progress: Progress | None = None) -> list[str]:
+def export_study(
+    study: StoredStudy, target: Path, *, progress: Progress | None = None
+) -> list[str]:
     """Write a study as far as it has come to `target`; an existing file is replaced.
 
     Args:
@@ -90,7 +94,7 @@ class _Done:
 
 
 def blocks_of(shape: tuple[int, ...], itemsize: int) -> Iterator[tuple[slice, ...]]:
-    """Slices of the leading axes that part an array in C order into blocks of `BLOCK_BYTES` or one row each."""
+    """Slices of the leading axes that part an array, in C order, into blocks of at most `BLOCK_BYTES`."""
     row = math.prod(shape[1:]) * itemsize
     if not shape or row * shape[0] <= BLOCK_BYTES:
         yield ()
@@ -111,7 +115,9 @@ def _is_text(variable: Variable) -> bool:
 def _ordered(dataset: Dataset) -> list[str]:
     """Coordinates first, then what one has of a member, then the rest."""
     names = [str(name) for name in dataset.variables]
-    return sorted(names, key=lambda n: (n not in dataset.coords, dataset[n].ndim > len(grid_dims(dataset))))
+    return sorted(
+        names, key=lambda n: (n not in dataset.coords, dataset[n].ndim > len(grid_dims(dataset)))
+    )
 
 
 def _write_nc(dataset: Dataset, target: Path, done: _Done) -> list[str]:
@@ -123,15 +129,26 @@ def _write_nc(dataset: Dataset, target: Path, done: _Done) -> list[str]:
             file.attrs[key] = value
         for name in _ordered(dataset):
             variable = dataset.variables[name]
-            _write_variable(file, name, variable, done, plain.check)
+            written = _write_variable(file, name, variable, done, plain.check)
+            # What belongs to an axis besides the one that is called like it, as CF has it.
+            if name not in dataset.coords and (beside := _beside(dataset, variable)):
+                written.attrs["coordinates"] = beside
     return []
+
+
+def _beside(dataset: Dataset, variable: Variable) -> str:
+    return " ".join(
+        str(name)
+        for name, array in dataset.coords.items()
+        if name not in dataset.dims and set(array.dims) <= set(variable.dims)
+    )
 
 
 def _write_variable(
     file: Any, name: str, variable: Variable, done: _Done, check: Callable[[], None]
-) -> None:
+) -> Any:
     text, truth = _is_text(variable), variable.dtype.kind == "b"
-    kind: Any = str if text else np.dtype("i1") if truth else variable.dtype
+    kind: Any = TEXT if text else np.dtype("i1") if truth else variable.dtype
     options: dict[str, Any] = {}
     if variable.ndim and not text:
         options = {"fletcher32": True}
@@ -147,6 +164,7 @@ def _write_variable(
         written[block or ...] = values.astype(kind) if truth else values
         check()
         done.add(np.asarray(values))
+    return written
 
 
 def _write_csv(dataset: Dataset, target: Path, done: _Done) -> list[str]:

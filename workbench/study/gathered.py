@@ -11,8 +11,8 @@ from workbench.arrays import Array, Int
 from workbench.errors import StorageError
 from workbench.record.lock import is_alive
 from workbench.record.shard_file import OUTCOME, ShardRecord, read_shard, series_names
-from workbench.study.columns import END, LAST, SADDLE_PREFIX
 from workbench.record.subject import shard_subject
+from workbench.study.columns import END, LAST, SADDLE_PREFIX
 from workbench.study.folder import shard_path, shards_folder
 from workbench.study.lazy import Cells, Rows, ShardArray
 from workbench.study.outcome import MemberStatus
@@ -179,7 +179,9 @@ class Gathered:
         for name in self.series:
             last = self._tails.get(f"{LAST}{name}", ())
             tail = (len(self.step), *last)
-            found[name] = ShardArray(cells, tail, (STEPS, f"series/{name}"), self._series(name))
+            found[name] = ShardArray(
+                cells, tail, ("member/number", STEPS, f"series/{name}"), self._series(name)
+            )
         for name, tail in self._tails.items():
             part, rows = _part_of(name)
             found[name] = ShardArray(cells, tail, part, rows)
@@ -205,7 +207,9 @@ class Gathered:
 def _read(path: Path, plan: ShardPlan) -> ShardRecord:
     record = read_shard(path, (*OUTCOME, STEPS, "theta"))
     if tuple(record.member["number"].tolist()) != plan.members:
-        raise StorageError(f"shard {plan.number} holds other members than the study's plan has in it.")
+        raise StorageError(
+            f"shard {plan.number} holds other members than the study's plan has in it."
+        )
     return record
 
 

@@ -31,7 +31,7 @@ class Cells:
     paths: Mapping[int, Path]
 
 
-class ShardArray(BackendArray):  # type: ignore[misc]
+class ShardArray(BackendArray):
     """One quantity over the grid and its own axes `tail`, NaN where a member has none.
 
     `parts`: what to read of a shard; `rows` makes the members' rows of it, axes up to as long as in `tail`.

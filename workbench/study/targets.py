@@ -40,7 +40,8 @@ class Target:
 @dataclass(frozen=True, eq=False)
 class Targets:
     """Points by how many members go there, most first. `met`: True over the grid where a member has come to
-    that saddle; `left`: where a neuron has left it; `aimed`: where it is known for which point that one has."""
+    that saddle; `left`: where a neuron has left it; `aimed`: where it is also known for which point.
+    """
 
     points: tuple[Target, ...]
     met: Array
