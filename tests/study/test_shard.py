@@ -11,7 +11,6 @@ import numpy as np
 import pytest
 from study.made import finished_study, half_done_study, small_config, study_folder
 
-
 from workbench.engine.pace import Pace
 from workbench.errors import RunBusy, StorageError
 from workbench.presets import read_preset
@@ -21,7 +20,6 @@ from workbench.record.reader import RunReader
 from workbench.record.shard_file import read_shard, write_shard
 from workbench.record.subject import shard_subject
 from workbench.run.session import Session
-
 from workbench.study import shard as shard_module
 from workbench.study.folder import shard_path, shards_folder
 from workbench.study.outcome import MemberStatus
@@ -266,6 +264,79 @@ def test_what_raises_costs_its_member_alone(finished, tmp_path, monkeypatch):
     monkeypatch.undo()
     assert run_shard(folder, 1).members == {MemberStatus.FINISHED: 4}
     require_same(shard_path(folder, 1), shard_path(finished, 1))
+
+
+OWN = {
+    "rule": {
+        "train": {
+            "rule": "torch",
+            "lr": None,
+            "class": "tests.study.own_raising:Rule",
+            "steps": 60,
+        }
+    },
+    "measure": {
+        "train": {"steps": 60},
+        "measures": {"classes": ["tests.study.own_raising:Measure"]},
+        "study": {"keep": ["log_risk", "size"]},
+    },
+}
+
+
+@pytest.mark.parametrize("own", sorted(OWN))
+def test_somebodys_code_that_raises_costs_its_member_alone(tmp_path, own):
+    tables = {"device": {"engine": "eager"}, "grid": {"init.seed": "range(0, 2)"}, **OWN[own]}
+    study = StoredStudy(finished_study(tmp_path, **tables))
+    assert [outcome.status for outcome in study.outcomes()] == [
+        MemberStatus.FINISHED,
+        MemberStatus.FAILED,
+    ] * 2
+    failed = study.outcome(1)
+    assert "too large to" in failed.reason
+    assert failed.last_step == 20
+    step, risk = study.series("log_risk")
+    last = step <= (20 if own == "rule" else 19)
+    assert np.isfinite(risk[[0, 2]]).all()
+    assert np.isfinite(risk[1][last]).all()
+    assert np.isnan(risk[1][~last]).all()
+    alone = StoredStudy(
+        finished_study(
+            tmp_path / "alone",
+            **tables | {"grid": {"init.seed": "range(0, 2)", "init.scale": [0.01]}},
+        )
+    )
+    np.testing.assert_array_equal(study.theta(2), alone.theta(1))
+
+
+def test_a_member_that_diverges_or_cannot_be_made_costs_itself_alone(tmp_path, monkeypatch):
+    from workbench.run import members
+
+    first_theta = members.first_theta
+
+    def made(init, structure):
+        if init.seed == 1:
+            raise ValueError("no start")
+        return first_theta(init, structure)
+
+    monkeypatch.setattr(members, "first_theta", made)
+    grid = {"init.seed": "range(0, 2)", "init.scale": None, "train.lr": [0.005, 50.0]}
+    study = StoredStudy(finished_study(tmp_path, grid=grid, train={"steps": 60, "lr": None}))
+    found = {(o.settings["init.seed"], o.settings["train.lr"]): o for o in study.outcomes()}
+    assert found[0, 0.005].status is MemberStatus.FINISHED
+    assert found[0, 50.0].status is MemberStatus.DIVERGED
+    assert "no longer a finite number" in found[0, 50.0].reason
+    for rate in (0.005, 50.0):
+        assert found[1, rate].status is MemberStatus.FAILED
+        assert (found[1, rate].reason, found[1, rate].last_step) == ("ValueError: no start.", 0)
+    assert np.isnan(study.last("rho")[found[1, 0.005].number])
+    monkeypatch.undo()
+    folder = study.folder
+    for plan in study.plan.shards:
+        run_shard(folder, plan.number)
+    again = StoredStudy(folder).outcome(found[1, 0.005].number)
+    assert again.status is MemberStatus.FINISHED
+    small = [found[seed, 0.005].number for seed in (0, 1)]
+    assert np.isfinite(StoredStudy(folder).last("rho")[small]).all()
 
 
 def test_the_record_of_the_writer_is_read_back(tmp_path, finished):
