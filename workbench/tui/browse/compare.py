@@ -11,6 +11,7 @@ import numpy as np
 from rich.text import Text
 from textual.binding import Binding, BindingType
 
+from workbench.config.flat import flatten
 from workbench.config.toml import parse_toml
 from workbench.errors import clean_text
 from workbench.record.reader import RunReader
@@ -163,18 +164,6 @@ class Difference:
     key: str
     left: str
     right: str
-
-
-def flatten(table: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
-    """A configuration as dotted keys: `{"train": {"lr": 1}}` gives `{"train.lr": 1}`."""
-    found: dict[str, Any] = {}
-    for key, value in table.items():
-        name = f"{prefix}{key}"
-        if isinstance(value, Mapping):
-            found.update(flatten(value, f"{name}."))
-        else:
-            found[name] = value
-    return found
 
 
 def config_diff(left: Mapping[str, Any], right: Mapping[str, Any]) -> list[Difference]:
