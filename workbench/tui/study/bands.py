@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import warnings
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -53,7 +52,7 @@ def quantiles(values: Floats) -> tuple[Floats, Array]:
     high = np.minimum(low + 1, np.maximum(count - 1, 0))
     part = at - low
     column = np.arange(values.shape[1])
-    with np.errstate(invalid="ignore"), warnings.catch_warnings():
+    with np.errstate(invalid="ignore"):
         below, above = ordered[low, column], ordered[high, column]
         # Between equal values, infinite ones too, lies that value.
         found = np.where(below == above, below, below * (1 - part) + above * part)
@@ -70,7 +69,7 @@ def group_of(label: str, x: Floats, values: Floats) -> Group:
 
 
 def drawn(
-    groups: Sequence[Group], cursor: float | None = None, text: object = None
+    groups: Sequence[Group], cursor: float | None, text: Callable[[float], str]
 ) -> tuple[tuple[Curve, ...], tuple[Band, ...]]:
     """Medians as curves, and bands: 10–90 % and 25–75 % of a single group, 25–75 % of several.
 
@@ -81,7 +80,7 @@ def drawn(
         color = "bright" if len(groups) == 1 else SERIES[place]
         at = group.at(cursor) if cursor is not None else None
         count = group.size if at is None else int(group.count[at])
-        value = f"{text(float(group.levels[2, at]))} " if at is not None and callable(text) else ""
+        value = f"{text(float(group.levels[2, at]))} " if at is not None else ""
         label = f"{group.label} {value}N {thousands(count)}".strip()
         curves.append(Curve(group.x, group.levels[2], color, label))
         if len(groups) == 1:

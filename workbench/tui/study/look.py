@@ -63,7 +63,7 @@ class StudyLook:
 
     `place` (M, D): every member's choice in each dimension, −1 where the grid has it no more. `status`,
     `reason` (M) words, `step` (M), NaN for members not begun. `last` and `end` by name, (M), numbers or
-    words. `done` of `total` steps were taken, in `seconds`; `series` are those kept.
+    words. `series` are those kept. `steps_done` of `steps_total` were taken by all members.
     """
 
     folder: Path
@@ -79,8 +79,8 @@ class StudyLook:
     end: Mapping[str, Array]
     saddles: Saddles
     series: tuple[str, ...] = ()
-    eta: float | None = None
-    mistake: str = ""
+    steps_done: int = 0
+    steps_total: int = 0
 
     @property
     def count(self) -> int:
@@ -121,7 +121,8 @@ def look_at(study: StoredStudy) -> StudyLook:
         end=_columns([outcome.end for outcome in outcomes]),
         saddles=_saddles(outcomes),
         series=tuple(study.config.study.keep),
-        eta=getattr(progress, "eta", None),
+        steps_done=progress.steps_done,
+        steps_total=progress.steps_total,
     )
 
 

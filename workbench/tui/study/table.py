@@ -155,12 +155,11 @@ def _field(of: Measured) -> TextField[int] | NumberField[int]:
     return NumberField(lambda k: None if np.isnan(of.values[k]) else float(of.values[k]))
 
 
-def detail(look: StudyLook, found: dict[str, Measured], member: int) -> list[Cell]:
-    """A member in a line: its settings, state, and why it ended."""
+def detail(look: StudyLook, member: int) -> list[Cell]:
+    """A member in a line: its settings, and why it ended."""
     settings = "  ".join(f"{key} {choice_text(value)}" for key, value in look.settings[member].items())
     parts: list[Cell] = [(f"member {thousands(member)}  {settings}", "bright")]
     reason = str(look.reason[member])
     if reason:
-        parts.append((f"  {look.status[member]}: {reason}", "min"))
-    del found
+        parts.insert(0, (f"{look.status[member]}: {reason}  ", "min"))
     return parts

@@ -33,10 +33,18 @@ from workbench.tui.widgets.statusline import log_risk_text, number_text
 RISK = "log_risk"
 
 
+@dataclass(frozen=True, eq=False)
+class Tile:
+    """A tile that was entered: its choices in words, and its members."""
+
+    name: str
+    members: Array
+
+
 @dataclass(frozen=True)
 class Choices:
     """What keys choose. `asked`: the outcome shown; `by`: the dimension of the bands, None for one band;
-    `series` drawn; `which` saddle: 0 the first, −1 the last; `tile`: only members of that cell."""
+    `series` drawn; `which` saddle: 0 the first, −1 the last; `tile`: only its members."""
 
     asked: str = ""
     axes: Axes | None = None
@@ -44,7 +52,7 @@ class Choices:
     series: str = RISK
     which: int = 0
     cursor: tuple[int, int] | None = None
-    tile: tuple[int, int] | None = None
+    tile: Tile | None = None
     filter: str = ""
     sort: str = "member"
     reverse: bool = False
@@ -78,8 +86,8 @@ class StudyView:
         return StudyView(self.look, replace(self.choices, **changes))  # type: ignore[arg-type]
 
     def of(self, look: StudyLook) -> StudyView:
-        """Another look through the same choices; a tile that is no more is let go."""
-        return StudyView(look, self.choices if self.look.dimensions else None)
+        """Another look through the same choices."""
+        return StudyView(look, self.choices)
 
     # --- members ---
 
@@ -109,12 +117,11 @@ class StudyView:
             return None
         return pooled(self.look, self.choices.axes, room)
 
-    def members(self, room: tuple[int, int]) -> Array:
-        """The members that fit the filter and lie in the chosen tile, in the table's order."""
-        chosen = np.arange(self.look.count)
-        cells = self.cells(room) if self.choices.tile is not None else None
-        if cells is not None and self.choices.tile is not None:
-            chosen = cells.members(self.choices.tile)
+    @cached_property
+    def members(self) -> Array:
+        """The members that fit the filter and lie in the tile that was entered, in the table's order."""
+        tile = self.choices.tile
+        chosen = np.arange(self.look.count) if tile is None else tile.members
         if self.choices.filter:
             chosen = np.array([k for k in chosen.tolist() if self.fits(k)], dtype=np.int64)
         column = next((c for c in self.columns if c.key == self.choices.sort), self.columns[0])
@@ -132,21 +139,27 @@ class StudyView:
             cursor = min(cursor[0], cells.shape[0] - 1), min(cursor[1], cells.shape[1] - 1)
         return heat(cells, self.asked, cursor, focused)
 
-    def rose(self, members: Array) -> CompassModel:
+    @property
+    def limited(self) -> str:
+        """What keeps members out of sight, in words; empty: nothing does."""
+        tile = "" if self.choices.tile is None else self.choices.tile.name
+        return "  ".join(part for part in (tile, self.choices.filter) if part)
+
+    def rose(self) -> CompassModel:
         """Where these members' saddles are left for, in the plane."""
-        return rose(self.targets, members, self.look.count, self.choices.which)
+        return rose(self.targets, self.members, self.look.count, self.choices.which)
 
-    def shares(self, members: Array) -> BarsModel:
+    def shares(self) -> BarsModel:
         """The same, counted."""
-        return shares_of(self.targets, members, self.look.count, self.choices.which)
+        return shares_of(self.targets, self.members, self.look.count, self.choices.which)
 
-    def table(self, members: Array) -> Listed:
+    def table(self) -> Listed:
         """Rows of these members."""
-        return listed(self.columns, members, self.choices.sort, self.choices.reverse)
+        return listed(self.columns, self.members, self.choices.sort, self.choices.reverse)
 
-    def groups(self, members: Array) -> list[tuple[str, Array]]:
-        """Members by band: a choice of the key that bands are by, several where they are many."""
-        by = self.choices.by
+    def groups(self) -> list[tuple[str, Array]]:
+        """The members by band: a choice of the key that bands are by, several where they are many."""
+        by, members = self.choices.by, self.members
         if by is None:
             return [("all", members)]
         dimension = self.look.dimensions[by]
