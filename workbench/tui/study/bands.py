@@ -73,15 +73,18 @@ def drawn(
 ) -> tuple[tuple[Curve, ...], tuple[Band, ...]]:
     """Medians as curves, and bands: 10–90 % and 25–75 % of a single group, 25–75 % of several.
 
-    A label says the median at the cursor, where there is one, and of how many it is.
+    A label says the median at the cursor, where there is one, and of how many it is, where they differ.
     """
     curves, bands = [], []
+    sizes = {group.size for group in groups}
     for place, group in enumerate(groups[:MOST_GROUPS]):
         color = "bright" if len(groups) == 1 else SERIES[place]
         at = group.at(cursor) if cursor is not None else None
         count = group.size if at is None else int(group.count[at])
-        value = f"{text(float(group.levels[2, at]))} " if at is not None else ""
-        label = f"{group.label} {value}N {thousands(count)}".strip()
+        parts = [group.label]
+        parts += [text(float(group.levels[2, at]))] if at is not None else []
+        parts += [f"N={thousands(count)}"] if len(sizes) > 1 else []
+        label = " ".join(part for part in parts if part)
         curves.append(Curve(group.x, group.levels[2], color, label))
         if len(groups) == 1:
             bands.append(Band(group.x, group.levels[0], group.levels[4], "outer"))
@@ -91,8 +94,10 @@ def drawn(
 
 
 def what_is_drawn(groups: Sequence[Group]) -> str:
-    """The bands in words, for a title."""
-    return "median, 10–90 %, 25–75 %" if len(groups) == 1 else "median, 25–75 %"
+    """The bands in words, for a title; of how many they are, if all are of equally many."""
+    sizes = {group.size for group in groups}
+    count = f"  N={thousands(max(sizes))}" if len(sizes) == 1 and max(sizes) else ""
+    return f"{'10, 25, 50, 75, 90 %' if len(groups) == 1 else '25, 50, 75 %'}{count}"
 
 
 def on_common_x(curves: Sequence[tuple[Floats, Floats]], most: int = 600) -> tuple[Floats, Floats]:

@@ -53,7 +53,7 @@ def measured(look: StudyLook, targets: Targets) -> dict[str, Measured]:
     """All there is, by name, what says most first; what no member has is left out."""
     found = [
         _saddles(look),
-        _words("target", "KKT point left for first", *_target_words(look, targets)),
+        _words("target", "where the first saddle leads", *_target_words(look, targets)),
         _first(look, "escape step", "escape step of the first saddle", look.saddles.escape_step),
         _first(look, "saddle step", "step of the first saddle", look.saddles.step),
         _state(look),
@@ -102,7 +102,7 @@ def _first(look: StudyLook, key: str, title: str, of: Array) -> Measured:
 
 
 def _target_words(look: StudyLook, targets: Targets) -> tuple[Array, tuple[str, ...]]:
-    words = tuple(target.label for target in targets.points)
+    words = tuple(target.word for target in targets.points)
     place = targets.of_members(0, look.count)
     values = np.array([words[k] if k >= 0 else "" for k in place], dtype=object)
     return values, tuple(target.color for target in targets.points)
@@ -128,4 +128,4 @@ def _words(key: str, title: str, values: Array, colors: tuple[str, ...] = ()) ->
 
 
 def _target_number(word: str) -> int:
-    return int(word.split()[0])
+    return int(word.split()[0].removeprefix("#"))

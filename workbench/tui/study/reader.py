@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import threading
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from workbench.study.stored import StoredStudy
 from workbench.tui.study.look import StudyLook, look_at
 from workbench.tui.widgets.scale import Floats
+
+if TYPE_CHECKING:
+    from workbench.study.stored import StoredStudy
 
 
 class StudyReader:
@@ -32,5 +35,7 @@ class StudyReader:
 
     def _opened(self) -> StoredStudy:
         if self._study is None:
+            from workbench.study.stored import StoredStudy
+
             self._study = StoredStudy(self.folder)
         return self._study

@@ -238,20 +238,27 @@ class StudyScreen(Unbroken, Screen[None]):
         view = self.view
         if view is None:
             return
+        brief = self.query_one("#members").size.width < 70
+        if brief != view.choices.brief:
+            self.view = view = view.having(brief=brief)
         self.set_class(not view.targets.planar, "flat")
         self._draw_header()
         self._draw_heat()
         self._draw_bands()
-        self.query_one("#compass", Compass).show(view.rose())
+        self.query_one("#compass", Compass).show(view.rose(self._mark("rose")))
         shares = self.query_one("#shares", Bars)
-        model = view.shares()
+        model = view.shares(self._mark("rose"))
         if not self.has_class("flat"):
-            shares.styles.height = min(7, 1 + max(1, len(model.bars)))
+            shares.styles.height = min(7, max(1, len(model.bars)))
         shares.show(model)
         self.query_one("#members", Listing).show_rows(view.table())
         self._draw_detail()
         self._draw_keys()
         self._read_bands()
+
+    def _mark(self, part: str) -> str:
+        """What stands before the title of the part that keys go to."""
+        return "▸ " if part == self.part and not self.has_class("single") else ""
 
     def _draw_header(self) -> None:
         view = self.view
@@ -276,14 +283,14 @@ class StudyScreen(Unbroken, Screen[None]):
 
     def _draw_heat(self) -> None:
         if self.view is not None:
-            picture = self.view.heat(self.room, self.part == "heat")
+            picture = self.view.heat(self.room, self.part == "heat", self._mark("heat"))
             self.query_one(HeatMap).show(picture)
 
     def _draw_bands(self) -> None:
         view = self.view
         if view is not None:
             empty = self.bands_mistake or nothing_yet(view.look)
-            self.query_one("#bands", LineChart).show(view.bands(self.groups, empty))
+            self.query_one("#bands", LineChart).show(view.bands(self.groups, empty, self._mark("bands")))
 
     def _draw_detail(self) -> None:
         view, palette = self.view, palette_of(self)

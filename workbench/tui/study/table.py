@@ -56,12 +56,24 @@ class MemberRows(Sequence[tuple[Cell, ...]]):
         return tuple(column.cell(member) for column in self.columns)
 
 
-def columns_of(look: StudyLook, found: dict[str, Measured], asked: str) -> list[MemberColumn]:
-    """All columns: number, state, the grid's keys, what is asked, other outcomes, and why it ended."""
+def columns_of(
+    look: StudyLook, found: dict[str, Measured], asked: str, brief: bool
+) -> list[MemberColumn]:
+    """All columns: number, state, the grid's keys, what is asked, other outcomes, and why it ended.
+
+    `brief`: of the state its glyph alone.
+    """
     numbers = np.arange(look.count)
     columns = [
-        MemberColumn("member", "member", lambda k: (str(k), "text"), numbers, 0),
-        MemberColumn("state", "state", lambda k: _state(look, k), _order(look.status), 1, False),
+        MemberColumn("member", "#", lambda k: (str(k), "text"), numbers, 0),
+        MemberColumn(
+            "state",
+            "" if brief else "state",
+            lambda k: _state(look, k, brief),
+            _order(look.status),
+            1,
+            False,
+        ),
     ]
     for place, dimension in enumerate(look.dimensions):
         for key in dimension.keys:
@@ -77,11 +89,11 @@ def columns_of(look: StudyLook, found: dict[str, Measured], asked: str) -> list[
     return columns
 
 
-def _state(look: StudyLook, member: int) -> Cell:
+def _state(look: StudyLook, member: int, brief: bool) -> Cell:
     word = str(look.status[member])
     state = status_of(word)
     glyph = {"waiting": "○", "missing": "·"}.get(word, state.glyph)
-    return f"{glyph} {word}", state.ink
+    return glyph if brief else f"{glyph} {word}", state.ink
 
 
 def _setting(look: StudyLook, key: str, place: int) -> MemberColumn:

@@ -40,10 +40,15 @@ class Target:
         return math.atan2(self.direction[1], self.direction[0])
 
     @property
+    def word(self) -> str:
+        """Its number, and where it is in the plane, elsewhere its kind."""
+        planar = math.isfinite(self.angle)
+        return f"#{self.number} {f'{math.degrees(self.angle):.0f}°' if planar else self.kind}"
+
+    @property
     def label(self) -> str:
-        """Its number, its place where it is an angle, and N."""
-        place = f" {math.degrees(self.angle):.0f}°" if math.isfinite(self.angle) else f" {self.kind}"
-        return f"{self.number}{place} N {self.value:.3g}"
+        """The same, and N there."""
+        return f"{self.word}  N={self.value:.3g}"
 
     @property
     def color(self) -> str:
@@ -107,7 +112,7 @@ def rose(targets: Targets, members: Sequence[int] | Array, count: int, which: in
     """Rays as long as the shares of members that go there; all KKT points around."""
     shares = _shares(targets, members, count, which)
     saddles = targets.saddles
-    title = f"{_which(which)} saddle left for"
+    title = f"where the {_which(which)} saddle leads"
     if not targets.planar:
         return CompassModel(title=title, empty="")
     around = [
@@ -121,6 +126,7 @@ def rose(targets: Targets, members: Sequence[int] | Array, count: int, which: in
         directions=np.stack([target.direction for target in targets.points]),
         norms=shares.astype(np.float64),
         kkt=(*around, *marks),
+        note="ray ∝ members",
     )
 
 
@@ -134,12 +140,12 @@ def shares_of(targets: Targets, members: Sequence[int] | Array, count: int, whic
     bars = sorted((bar for bar in bars if bar.count), key=lambda bar: -bar.count)
     rest = total - int(shares.sum())
     if rest and bars:
-        bars.append(Bar("·", "none, or not known", "dim", rest))
+        bars.append(Bar("·", "nowhere known", "dim", rest))
     return BarsModel(
-        title=f"KKT point that the {_which(which)} saddle is left for",
+        title="" if targets.planar else f"where the {_which(which)} saddle leads",
         bars=tuple(bars),
         total=total,
-        note=f"of {short(total)}",
+        note=f"of {short(total)} members",
         empty="no member has left a saddle for a KKT point",
     )
 

@@ -44,7 +44,8 @@ class Tile:
 @dataclass(frozen=True)
 class Choices:
     """What keys choose. `asked`: the outcome shown; `by`: the dimension of the bands, None for one band;
-    `series` drawn; `which` saddle: 0 the first, −1 the last; `tile`: only its members."""
+    `series` drawn; `which` saddle: 0 the first, −1 the last; `tile`: only its members; `brief`: a narrow
+    table."""
 
     asked: str = ""
     axes: Axes | None = None
@@ -56,6 +57,7 @@ class Choices:
     filter: str = ""
     sort: str = "member"
     reverse: bool = False
+    brief: bool = False
     log_x: bool = True
     log_y: bool = True
     x: float | None = None
@@ -76,7 +78,7 @@ class StudyView:
         axes = first_axes(look) if look.dimensions else None
         groups = sorted(
             (k for k, d in enumerate(look.dimensions) if not is_seed(d) and len(d.labels) > 1),
-            key=lambda k: len(look.dimensions[k].labels),
+            key=lambda k: _best_bands(len(look.dimensions[k].labels)),
         )
         series = RISK if RISK in look.series or not look.series else look.series[0]
         return Choices(axes=axes, by=groups[0] if groups else None, series=series)
@@ -109,7 +111,7 @@ class StudyView:
     @cached_property
     def columns(self) -> list[MemberColumn]:
         """The table's columns."""
-        return columns_of(self.look, self.found, self.choices.asked)
+        return columns_of(self.look, self.found, self.choices.asked, self.choices.brief)
 
     def cells(self, room: tuple[int, int]) -> Pooled | None:
         """Members by tile, of which (rows, columns) fit; None without a grid."""
@@ -129,15 +131,16 @@ class StudyView:
 
     # --- pictures ---
 
-    def heat(self, room: tuple[int, int], focused: bool) -> HeatModel:
-        """The outcome over two keys."""
+    def heat(self, room: tuple[int, int], focused: bool, mark: str = "") -> HeatModel:
+        """The outcome over two keys; `mark` before the title."""
         cells = self.cells(room)
         if cells is None:
             return HeatModel(empty="this study has one member: its grid has no key")
         cursor = self.choices.cursor
         if cursor is not None:
             cursor = min(cursor[0], cells.shape[0] - 1), min(cursor[1], cells.shape[1] - 1)
-        return heat(cells, self.asked, cursor, focused)
+        picture = heat(cells, self.asked, cursor, focused)
+        return replace(picture, title=mark + picture.title)
 
     @property
     def limited(self) -> str:
@@ -145,13 +148,15 @@ class StudyView:
         tile = "" if self.choices.tile is None else self.choices.tile.name
         return "  ".join(part for part in (tile, self.choices.filter) if part)
 
-    def rose(self) -> CompassModel:
-        """Where these members' saddles are left for, in the plane."""
-        return rose(self.targets, self.members, self.look.count, self.choices.which)
+    def rose(self, mark: str = "") -> CompassModel:
+        """Where these members' saddles lead, in the plane."""
+        found = rose(self.targets, self.members, self.look.count, self.choices.which)
+        return replace(found, title=mark + found.title)
 
-    def shares(self) -> BarsModel:
+    def shares(self, mark: str = "") -> BarsModel:
         """The same, counted."""
-        return shares_of(self.targets, self.members, self.look.count, self.choices.which)
+        found = shares_of(self.targets, self.members, self.look.count, self.choices.which)
+        return replace(found, title=mark + found.title if found.title else "")
 
     def table(self) -> Listed:
         """Rows of these members."""
@@ -173,7 +178,7 @@ class StudyView:
             found.append((label, members[place == group]))
         return found
 
-    def bands(self, groups: Sequence[Group], empty: str) -> ChartModel:
+    def bands(self, groups: Sequence[Group], empty: str, mark: str = "") -> ChartModel:
         """Medians and quantiles of the series."""
         choices = self.choices
         log_risk = choices.series == RISK and choices.log_y
@@ -183,10 +188,11 @@ class StudyView:
         name = {True: "risk  log₁₀ L", False: "risk  L"}[log_risk] if choices.series == RISK else None
         by = "" if choices.by is None else f" by {self.look.dimensions[choices.by].name}"
         return ChartModel(
-            title=f"{name or choices.series}{by}  {what_is_drawn(groups)}",
+            title=f"{mark}{name or choices.series}{by}  {what_is_drawn(groups)}",
             curves=curves,
             bands=bands,
             x_kind=Kind.LOG if choices.log_x else Kind.LINEAR,
+            y_kind=Kind.POWER if log_risk else Kind.LINEAR,
             least=LEAST_DECADES if log_risk else 0.0,
             x_name="step",
             cursor=choices.x,
@@ -211,6 +217,11 @@ def read_groups(
             break
         found.append(group_of(label, step, values[members]))
     return found
+
+
+def _best_bands(choices: int) -> tuple[bool, int]:
+    """Sorts dimensions by how well bands tell their choices apart: many, but no more than there are colours."""
+    return choices > MOST_GROUPS, choices if choices > MOST_GROUPS else -choices
 
 
 def _plain(value: float) -> str:

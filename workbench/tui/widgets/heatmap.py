@@ -211,8 +211,8 @@ def _draw_tiles(
         value = float(model.values[row, column])
         said = palette.say(model.words[int(value)][0] if model.words else model.text(value))
         if model.words and text_width(said) > solid - 2:
-            said = clip(said, solid - 2) if solid >= 8 and not palette.ascii else ""
-        if said and text_width(said) <= solid - (0 if solid < 4 else 1):
+            said = clip(said, solid - 1) if solid >= 6 and not palette.ascii else ""
+        if said and solid >= 3 and text_width(said) < solid:
             start = left + (solid - text_width(said)) // 2
             dark = _bright(ink) and palette.fine
             ink_name = "bg" if dark else "bright"
@@ -282,17 +282,14 @@ def _draw_names(grid: Grid, model: HeatModel) -> None:
 
 
 def _draw_labels(grid: Grid, plot: HeatPlot, model: HeatModel) -> None:
-    """Choices at the left and below; of those without room every second, fourth … is left out."""
+    """Choices at the left and below, those without room left out; that of the chosen tile is there."""
     say = grid.palette.say
     chosen = model.cursor or (-1, -1)
     for row in range(plot.rows):
         top, _ = plot.corner(row, 0)
         line = top + (plot.tall - 1) // 2
-        every = max(1, -(-1 // plot.tall))
-        if row % every == 0 or row == chosen[0]:
-            label = clip(say(model.y_labels[row]), plot.left - 2)
-            here = row == chosen[0]
-            grid.right(line, plot.left - 1, label, "bright" if here else "dim", bold=here)
+        label, here = clip(say(model.y_labels[row]), plot.left - 2), row == chosen[0]
+        grid.right(line, plot.left - 1, label, "bright" if here else "dim", bold=here)
     line = plot.top + plot.rows * plot.tall
     if _foot(grid.height):
         order = sorted(range(plot.columns), key=lambda column: column != chosen[1])
