@@ -103,15 +103,20 @@ def what_is_drawn(groups: Sequence[Group]) -> str:
 def on_common_x(curves: Sequence[tuple[Floats, Floats]], most: int = 600) -> tuple[Floats, Floats]:
     """Curves (x, y) with x of their own at common x: (T), and (M, T), linear between their own points,
     NaN beyond their ends."""
-    every = np.unique(np.concatenate([x for x, _ in curves])) if curves else np.empty(0)
-    if every.size > most:
-        # As many near the start as near the end of a logarithmic axis, and of a linear one.
-        places = np.linspace(0, every.size - 1, most // 2)
-        logs = np.geomspace(1, every.size, most // 2) - 1
-        every = every[np.unique(np.concatenate([places, logs]).round().astype(np.int64))]
+    parts = [_thinned(x, most) for x, _ in curves]
+    every = _thinned(np.unique(np.concatenate(parts)), most) if parts else np.empty(0)
     values = np.full((len(curves), every.size), np.nan)
     for row, (x, y) in enumerate(curves):
         size = min(x.size, y.size)
         if size:
             values[row] = np.interp(every, x[:size], y[:size], left=np.nan, right=np.nan)
     return every, values
+
+
+def _thinned(x: Floats, most: int) -> Floats:
+    """So many of ascending x as suit a linear and a logarithmic axis alike."""
+    if x.size <= most:
+        return x
+    even = np.linspace(0, x.size - 1, most // 2)
+    logs = np.geomspace(1, x.size, most // 2) - 1
+    return x[np.unique(np.concatenate([even, logs]).round().astype(np.int64))]

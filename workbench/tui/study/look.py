@@ -37,6 +37,11 @@ class Dimension:
         """The first key."""
         return self.keys[0]
 
+    @property
+    def short(self) -> str:
+        """Its last part, as `scale` of `init.scale`."""
+        return self.name.split(".")[-1]
+
 
 @dataclass(frozen=True, eq=False)
 class Saddles:

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
 import threading
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
+from workbench.record.summary import short_settings
 from workbench.tui.study.look import StudyLook, look_at
 from workbench.tui.widgets.scale import Floats
 
@@ -20,12 +22,37 @@ class StudyReader:
         self.folder = folder
         self._one = threading.Lock()
         self._study: StoredStudy | None = None
+        self._last: StudyLook | None = None
 
     def look(self) -> StudyLook | None:
         """The study as it is now; None: it is as it was at the last call."""
         with self._one:
             study = self._opened()
-            return look_at(study) if study.changed() else None
+            if not study.changed():
+                return None
+            self._last = look_at(study)
+            return self._last
+
+    def read(self) -> StudyLook:
+        """The last look; the first one if there was none."""
+        if self._last is None:
+            self.look()
+        assert self._last is not None
+        return self._last
+
+    def base(self) -> dict[str, Any]:
+        """What members have in common, short values by dotted key: those that the grid chooses are left out."""
+        with self._one:
+            config = self._opened().config
+        return {k: v for k, v in short_settings(config.table).items() if k not in config.keys}
+
+    def modified(self) -> float:
+        """When a file of the study last changed, in seconds since 1970."""
+        found = 0.0
+        with contextlib.suppress(OSError):
+            for place in (self.folder, self.folder / "shards"):
+                found = max(found, place.stat().st_mtime)
+        return found
 
     def series(self, name: str) -> tuple[Floats, Floats]:
         """Steps (T) and values (M, T) of a scalar series kept of all members."""

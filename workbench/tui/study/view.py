@@ -186,7 +186,7 @@ class StudyView:
         shown = [replace(group, levels=self._as_drawn(group.levels)) for group in groups]
         curves, bands = drawn(shown, choices.x, text)
         name = {True: "risk  log₁₀ L", False: "risk  L"}[log_risk] if choices.series == RISK else None
-        by = "" if choices.by is None else f" by {self.look.dimensions[choices.by].name}"
+        by = "" if choices.by is None else f" by {self.look.dimensions[choices.by].short}"
         return ChartModel(
             title=f"{mark}{name or choices.series}{by}  {what_is_drawn(groups)}",
             curves=curves,
