@@ -217,7 +217,7 @@ def _number(name: str, field: NumberField[T], sign: str, value: str) -> Callable
 
 
 def _setting(name: str, field: _KeyField[T], sign: str, value: str) -> Callable[[T], bool]:
-    """A value of a configuration: numbers in their order, texts by = and != only; alternatives as of texts."""
+    """A value of a configuration: numbers in their order, texts by = and != alone; with alternatives."""
     compare, equal = _COMPARE[sign], sign in ("=", "==")
     whole = value.startswith('"') or _GROUPED.fullmatch(value) is not None
     numbers = [_number_in(part) for part in ([value] if whole else value.split(","))]

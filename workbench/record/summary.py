@@ -32,7 +32,7 @@ class RunSummary:
     `trend` holds up to 32 values of the natural log of the risk, evenly spaced over the records.
     `modified` is the file's time in seconds since 1970, `made` that of the run's start. `n` counts
     samples, `H` neurons, `steps` the steps planned. `settings` are the configuration's short values by dotted
-    key. `reason` says why a run is `unreadable`. `members` of a study, of which `ended` have; None: it is a run.
+    key. `reason` says why a run is `unreadable`. A study has `members`, of which `ended` have; a run None.
     """
 
     run_id: str

@@ -56,13 +56,19 @@ def fake_look(
         dimensions=tuple(dims),
         place=place,
         settings=tuple(
-            {d.name: d.values[k] if d.name != "init.seed" else int(d.values[k]) for d, k in zip(dims, row, strict=True)}
+            {
+                d.name: d.values[k] if d.name != "init.seed" else int(d.values[k])
+                for d, k in zip(dims, row, strict=True)
+            }
             for row in place.tolist()
         ),
         status=status,
         reason=reason.astype(object),
         step=np.where(waiting, np.nan, 50_000.0),
-        last={"log_risk": risk, "margin_normalized": np.where(waiting, np.nan, 0.2 + 0.02 * draw.random(count))},
+        last={
+            "log_risk": risk,
+            "margin_normalized": np.where(waiting, np.nan, 0.2 + 0.02 * draw.random(count)),
+        },
         end={"separated_step": first * 2},
         saddles=Saddles(
             member=member,

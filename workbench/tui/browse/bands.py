@@ -37,7 +37,7 @@ def differing(settings: Sequence[Mapping[str, Any]]) -> list[str]:
 
 
 def bands_of(runs: Sequence[tuple[RunSummary, RunCurves]]) -> Bands:
-    """Runs in groups: those that differ in nothing but seeds and names are one; all, where groups are many."""
+    """Runs in groups: those that differ in seeds and names alone are one; all, where groups are many."""
     settings = [run.settings for run, _ in runs]
     keys = [k for k in differing(settings) if k not in ASIDE and not k.endswith("seed")]
     groups: dict[tuple[Any, ...], list[RunCurves]] = {}

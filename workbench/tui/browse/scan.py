@@ -176,7 +176,7 @@ class Shelf:
         return found
 
     def bands(self, run_ids: Sequence[str], *, of_runs: bool) -> Bands | None:
-        """The bands of the first study among these; `of_runs`: where there is none, of the runs themselves."""
+        """The bands of the first study among these; `of_runs`: without one, of the runs themselves."""
         for run_id in run_ids:
             curves = self._curves[run_id][1] if run_id in self._curves else None
             if isinstance(curves, Bands):

@@ -22,8 +22,8 @@ from workbench.record.filter import Predicate, read_filter
 from workbench.record.index import RunIndex
 from workbench.record.summary import RunSummary
 from workbench.tui.browse.actions import JobDone, RunActions
-from workbench.tui.browse.charts import OverlayCharts
 from workbench.tui.browse.bands import MOST_RUNS, differing
+from workbench.tui.browse.charts import OverlayCharts
 from workbench.tui.browse.header import BrowseHeader, HeaderModel, empty_text, key_hints
 from workbench.tui.browse.scan import Change, Drawn, Known, Shelf, scan_runs
 from workbench.tui.browse.table import SORTS, RowStyle, RunsTable, sort_note, sorted_runs

@@ -1,4 +1,4 @@
-"""Studies among the runs: each a row that says how many of its members have ended, and bands of its groups."""
+"""Studies among the runs: a row each, that says how many members have ended, and bands of their groups."""
 
 from __future__ import annotations
 
@@ -32,7 +32,9 @@ class StudyShelf:
         try:
             look = reader.look()
         except WorkbenchError as error:
-            row = RunSummary(folder.name, folder, made=made_at(folder), members=0, reason=str(error))
+            row = RunSummary(
+                folder.name, folder, made=made_at(folder), members=0, reason=str(error)
+            )
             before = self._rows.get(folder.name)
             self._rows[folder.name] = row
             return None if before is not None and before.reason == row.reason else row
@@ -92,4 +94,3 @@ def _row(look: StudyLook, reader: StudyReader) -> RunSummary:
 def _median(values: Array | None) -> float | None:
     known = values[~np.isnan(values)] if values is not None and values.dtype != object else None
     return float(np.median(known)) if known is not None and known.size else None
-

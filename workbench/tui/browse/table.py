@@ -199,7 +199,7 @@ def setting_text(value: Any) -> str:
 
 
 def fitted(width: int, extra: Column | None = None) -> list[tuple[Column, int]]:
-    """The columns for a width in cells, each with its own width, the gap included; `extra` behind the name."""
+    """The columns for a width in cells, each with its width, the gap included; `extra` behind the name."""
     state = 13 if width >= 60 else 2
     kept = list(COLUMNS)
     if extra is not None:

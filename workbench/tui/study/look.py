@@ -120,7 +120,9 @@ def look_at(study: StoredStudy) -> StudyLook:
         place=place,
         settings=settings,
         status=np.array([str(outcome.status) for outcome in outcomes], dtype=object),
-        reason=np.array([clean_text(outcome.reason or "", 300) for outcome in outcomes], dtype=object),
+        reason=np.array(
+            [clean_text(outcome.reason or "", 300) for outcome in outcomes], dtype=object
+        ),
         step=_numbers([outcome.last_step for outcome in outcomes]),
         last=_columns([outcome.last for outcome in outcomes]),
         end=_columns([outcome.end for outcome in outcomes]),
@@ -150,7 +152,9 @@ def choice_text(value: Any) -> str:
 
 
 def _numbers(values: Sequence[Any]) -> Array:
-    return np.array([np.nan if value is None else float(value) for value in values], dtype=np.float64)
+    return np.array(
+        [np.nan if value is None else float(value) for value in values], dtype=np.float64
+    )
 
 
 def _columns(rows: Sequence[Mapping[str, Any]]) -> dict[str, Array]:

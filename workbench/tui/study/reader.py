@@ -41,7 +41,7 @@ class StudyReader:
         return self._last
 
     def base(self) -> dict[str, Any]:
-        """What members have in common, short values by dotted key: those that the grid chooses are left out."""
+        """What members have in common, short values by dotted key; what the grid chooses is left out."""
         with self._one:
             config = self._opened().config
         return {k: v for k, v in short_settings(config.table).items() if k not in config.keys}

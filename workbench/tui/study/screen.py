@@ -290,7 +290,9 @@ class StudyScreen(Unbroken, Screen[None]):
         view = self.view
         if view is not None:
             empty = self.bands_mistake or nothing_yet(view.look)
-            self.query_one("#bands", LineChart).show(view.bands(self.groups, empty, self._mark("bands")))
+            self.query_one("#bands", LineChart).show(
+                view.bands(self.groups, empty, self._mark("bands"))
+            )
 
     def _draw_detail(self) -> None:
         view, palette = self.view, palette_of(self)

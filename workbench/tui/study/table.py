@@ -76,15 +76,16 @@ def columns_of(
         ),
     ]
     for place, dimension in enumerate(look.dimensions):
-        for key in dimension.keys:
-            columns.append(_setting(look, key, place))
+        columns += [_setting(look, key, place) for key in dimension.keys]
     for place, key in enumerate(dict.fromkeys((asked, *SHOWN))):
         if key in found and key != "state":
             columns.append(_outcome(found[key], 2 + place))
     reasons = look.reason
     if any(reasons):
         columns.append(
-            MemberColumn("reason", "reason", lambda k: (reasons[k], "dim"), _order(reasons), 9, False)
+            MemberColumn(
+                "reason", "reason", lambda k: (reasons[k], "dim"), _order(reasons), 9, False
+            )
         )
     return columns
 
@@ -169,7 +170,9 @@ def _field(of: Measured) -> TextField[int] | NumberField[int]:
 
 def detail(look: StudyLook, member: int) -> list[Cell]:
     """A member in a line: its settings, and why it ended."""
-    settings = "  ".join(f"{key} {choice_text(value)}" for key, value in look.settings[member].items())
+    settings = "  ".join(
+        f"{key} {choice_text(value)}" for key, value in look.settings[member].items()
+    )
     parts: list[Cell] = [(f"member {thousands(member)}  {settings}", "bright")]
     reason = str(look.reason[member])
     if reason:

@@ -75,7 +75,7 @@ class Targets:
         return bool(self.points) and self.points[0].direction.size == 2
 
     def of_members(self, which: int, count: int) -> Array:
-        """Where each of `count` members' saddle number `which` (−1: its last one) was left for, −1: nowhere."""
+        """Where each of `count` members' saddle number `which` (−1: its last) leads, −1: nowhere."""
         found = np.full(count, -1, dtype=np.int64)
         # Saddles of a member stand in order: the last one written stays.
         rows = np.ones(self.place.size, dtype=bool) if which < 0 else self.saddles.order == which
@@ -93,7 +93,11 @@ def targets_of(saddles: Saddles) -> Targets:
     nearest, groups = math.cos(math.radians(SAME_DEGREES)), []
     while left.any():
         first = int(np.argmax(left))
-        near = left & (unit @ unit[first] >= nearest) & (saddles.target_kind == saddles.target_kind[first])
+        near = (
+            left
+            & (unit @ unit[first] >= nearest)
+            & (saddles.target_kind == saddles.target_kind[first])
+        )
         near[first] = True
         groups.append(near)
         left &= ~near
@@ -118,7 +122,9 @@ def rose(targets: Targets, members: Sequence[int] | Array, count: int, which: in
     around = [
         KktPoint(math.atan2(y, x), "point", float(value))
         for (x, y), value in zip(saddles.point_direction, saddles.point_value, strict=True)
-        if not any(math.hypot(x - t.direction[0], y - t.direction[1]) < 0.09 for t in targets.points)
+        if not any(
+            math.hypot(x - t.direction[0], y - t.direction[1]) < 0.09 for t in targets.points
+        )
     ]
     marks = [KktPoint(t.angle, _kind(t.kind), t.value) for t in targets.points]
     return CompassModel(
@@ -130,7 +136,9 @@ def rose(targets: Targets, members: Sequence[int] | Array, count: int, which: in
     )
 
 
-def shares_of(targets: Targets, members: Sequence[int] | Array, count: int, which: int) -> BarsModel:
+def shares_of(
+    targets: Targets, members: Sequence[int] | Array, count: int, which: int
+) -> BarsModel:
     """How many of the members go to each point; those that stayed, or of which it is not known, last."""
     shares = _shares(targets, members, count, which)
     total = len(members)

@@ -185,7 +185,9 @@ class StudyView:
         text = log_risk_text if log_risk else _plain
         shown = [replace(group, levels=self._as_drawn(group.levels)) for group in groups]
         curves, bands = drawn(shown, choices.x, text)
-        name = {True: "risk  log₁₀ L", False: "risk  L"}[log_risk] if choices.series == RISK else None
+        name = (
+            {True: "risk  log₁₀ L", False: "risk  L"}[log_risk] if choices.series == RISK else None
+        )
         by = "" if choices.by is None else f" by {self.look.dimensions[choices.by].short}"
         return ChartModel(
             title=f"{mark}{name or choices.series}{by}  {what_is_drawn(groups)}",
@@ -220,7 +222,7 @@ def read_groups(
 
 
 def _best_bands(choices: int) -> tuple[bool, int]:
-    """Sorts dimensions by how well bands tell their choices apart: many, but no more than there are colours."""
+    """Sorts dimensions: those of many choices, but of no more than there are colours."""
     return choices > MOST_GROUPS, choices if choices > MOST_GROUPS else -choices
 
 

@@ -228,7 +228,9 @@ def _draw_title(grid: Grid, model: HeatModel) -> None:
     """What is shown at the left, how it is coloured at the right."""
     say, width = grid.palette.say, grid.width
     column = grid.text(0, 0, clip(say(model.title), width), "text", bold=True)
-    legend = _word_legend(model, grid.palette) if model.words else _scale_legend(model, grid.palette)
+    legend = (
+        _word_legend(model, grid.palette) if model.words else _scale_legend(model, grid.palette)
+    )
     note = say(f"  {model.note}") if model.note else ""
     shown = len(legend)
 
