@@ -127,7 +127,7 @@ def look_at(study: StoredStudy) -> StudyLook:
         last=_columns([outcome.last for outcome in outcomes]),
         end=_columns([outcome.end for outcome in outcomes]),
         saddles=_saddles(outcomes),
-        series=tuple(study.config.study.keep),
+        series=study.series_names(),
         steps_done=progress.steps_done,
         steps_total=progress.steps_total,
     )

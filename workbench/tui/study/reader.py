@@ -7,6 +7,8 @@ import threading
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+
 from workbench.record.summary import short_settings
 from workbench.tui.study.look import StudyLook, look_at
 from workbench.tui.widgets.scale import Floats
@@ -55,10 +57,12 @@ class StudyReader:
         return found
 
     def series(self, name: str) -> tuple[Floats, Floats]:
-        """Steps (T) and values (M, T) of a scalar series kept of all members."""
+        """Steps (T) and values (M, T) of a series kept of all members; the largest of several numbers."""
         with self._one:
             step, values = self._opened().series(name)
-        return step.astype(float), values.reshape(values.shape[0], -1)[:, : step.size]
+        # fmax: NaN only where all are.
+        flat = values.reshape(*values.shape[:2], -1)
+        return step.astype(float), np.fmax.reduce(flat, axis=2)
 
     def _opened(self) -> StoredStudy:
         if self._study is None:
