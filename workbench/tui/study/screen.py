@@ -353,6 +353,11 @@ class StudyScreen(Unbroken, Screen[None]):
             column = min(max(0, column + right), cells.shape[1] - 1)
             self._choose(cursor=(row, column))
 
+    @on(HeatMap.Resized)
+    def _tiles_fit(self, event: HeatMap.Resized) -> None:
+        event.stop()
+        self._draw_heat()
+
     @on(HeatMap.Pointed)
     def _pointed(self, event: HeatMap.Pointed) -> None:
         event.stop()

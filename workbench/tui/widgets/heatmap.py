@@ -133,7 +133,7 @@ def draw_heat(
         _draw_names(grid, model)
     _draw_labels(grid, plot, model)
     if model.cursor is not None:
-        _draw_cursor(grid, plot, model)
+        _draw_cursor(grid, plot, model, inks)
     if _foot(height) > 1:
         grid.text(height - 1, 0, clip(palette.say(model.readout), width), "bright")
     return grid, plot
@@ -310,7 +310,9 @@ def _x_label(grid: Grid, line: int, plot: HeatPlot, column: int, label: str, her
         grid.text(line, start, label, "bright" if here else "dim", bold=here)
 
 
-def _draw_cursor(grid: Grid, plot: HeatPlot, model: HeatModel) -> None:
+def _draw_cursor(
+    grid: Grid, plot: HeatPlot, model: HeatModel, inks: NDArray[np.int64]
+) -> None:
     """The chosen tile between two bars, or a cross on it where tiles are narrow."""
     assert model.cursor is not None
     row, column = model.cursor
@@ -319,6 +321,8 @@ def _draw_cursor(grid: Grid, plot: HeatPlot, model: HeatModel) -> None:
     top, left = plot.corner(row, column)
     ink = "bright" if model.focused else "dim"
     if plot.wide < 4:
+        dark = grid.palette.fine and _bright(int(inks[row, column]))
+        ink = "bg" if dark else ink
         grid.text(top + (plot.tall - 1) // 2, left + (plot.wide - 1) // 2, "╳", ink, bold=True)
         return
     tall = plot.tall - int(plot.tall >= 3)
@@ -337,7 +341,14 @@ class HeatMap(Painted[HeatModel], can_focus=True):
             super().__init__()
             self.cell = cell
 
+    class Resized(Message):
+        """Another number of tiles may fit."""
+
     plot: HeatPlot | None = None
+
+    def on_resize(self) -> None:
+        """What chooses the tiles has to know."""
+        self.post_message(self.Resized())
 
     def draw(self, model: HeatModel | None, width: int, height: int) -> Grid:
         grid, self.plot = draw_heat(model, width, height, self.palette)
