@@ -43,7 +43,7 @@ class Target:
     def word(self) -> str:
         """Its number, and where it is in the plane, elsewhere its kind."""
         planar = math.isfinite(self.angle)
-        return f"#{self.number} {f'{math.degrees(self.angle):.0f}°' if planar else self.kind}"
+        return f"#{self.number} {f'{round(math.degrees(self.angle))}°' if planar else self.kind}"
 
     @property
     def label(self) -> str:
@@ -132,7 +132,7 @@ def rose(targets: Targets, members: Sequence[int] | Array, count: int, which: in
         directions=np.stack([target.direction for target in targets.points]),
         norms=shares.astype(np.float64),
         kkt=(*around, *marks),
-        note="ray ∝ members",
+        note="∝ members",
     )
 
 
@@ -146,9 +146,11 @@ def shares_of(
         Bar(t.glyph, t.label, t.color, int(n)) for t, n in zip(targets.points, shares, strict=True)
     ]
     bars = sorted((bar for bar in bars if bar.count), key=lambda bar: -bar.count)
-    rest = total - int(shares.sum())
-    if rest and bars:
-        bars.append(Bar("·", "nowhere known", "dim", rest))
+    passed = np.isin(np.asarray(members), targets.saddles.member)
+    unknown = int(passed.sum()) - int(shares.sum())
+    for label, many in (("not known", unknown), ("no saddle", total - int(passed.sum()))):
+        if many and bars:
+            bars.append(Bar("·", label, "dim", many))
     return BarsModel(
         title="" if targets.planar else f"where the {_which(which)} saddle leads",
         bars=tuple(bars),
