@@ -18,12 +18,13 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
 from pydantic import Field, ValidationError
 
+from workbench.config.later import leaves
 from workbench.config.launcher import LauncherTable
 from workbench.config.refusals import sentence
 from workbench.config.run import RunConfig
@@ -119,15 +120,7 @@ def _choices(values: Mapping[str, Any], name: str, origin: str) -> Choices:
     table = values.get(name, {})
     if not isinstance(table, Mapping):
         raise BadInput(f"{origin}: {name} is no table; needed are choices by key.")
-    return {key: _values(key, given, f"{origin}: [{name}]") for key, given in _leaves(table)}
-
-
-def _leaves(table: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:
-    for key, value in table.items():
-        if isinstance(value, Mapping):
-            yield from _leaves(value, f"{prefix}{key}.")
-        else:
-            yield f"{prefix}{key}", value
+    return {key: _values(key, given, f"{origin}: [{name}]") for key, given in leaves(table)}
 
 
 def _values(key: str, given: Any, where: str) -> tuple[Any, ...]:

@@ -21,10 +21,8 @@ from workbench.config.study import StudyConfig, member_config
 from workbench.errors import StorageError, clean_text
 from workbench.record.atomic import write_text
 from workbench.study.grid import ABSENT, Grid, setting_of
-from workbench.study.groups import free_settings, groups_of
 from workbench.study.settings import Settings, settings_of
 from workbench.study.unchanged import require_unchanged
-from workbench.study.weight import members_a_shard, weight_of
 
 PLAN_FILE = "plan.json"
 SCHEMA = 1
@@ -116,6 +114,10 @@ def _shards(
     study: StudyConfig, settings: Settings, first: int, number: int
 ) -> tuple[ShardPlan, ...]:
     """The members from number `first` on, cut into shards that are counted from `number` on."""
+    # Reading a plan needs no torch.
+    from workbench.study.groups import groups_of
+    from workbench.study.weight import members_a_shard, weight_of
+
     found: list[ShardPlan] = []
     for group in groups_of(study, settings, first):
         members = group.members.tolist()
@@ -131,6 +133,8 @@ def shard_configs(
     study: StudyConfig, plan: Plan, shard: ShardPlan
 ) -> tuple[RunConfig, list[dict[str, Any]]]:
     """The first member's configuration, and what every member changes of it, as `members_of` takes them."""
+    from workbench.study.groups import free_settings
+
     first = shard.members[0]
     config = member_config(study, plan.settings[first], f"member {first}")
     return config, [free_settings(plan.settings[member]) for member in shard.members]
