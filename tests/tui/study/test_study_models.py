@@ -30,7 +30,9 @@ def view(**changes) -> StudyView:
 
 @pytest.mark.parametrize("axes", [Axes(0, 1), Axes(2, 0), Axes(1, 2)])
 @pytest.mark.parametrize("key", ["risk", "saddles", "target"])
-def test_a_tile_is_the_median_or_the_most_frequent_word_of_its_members(axes: Axes, key: str) -> None:
+def test_a_tile_is_the_median_or_the_most_frequent_word_of_its_members(
+    axes: Axes, key: str
+) -> None:
     shown = view(seeds=7)
     of, cells = shown.found[key], pooled(shown.look, axes, ROOM)
     picture = heat(cells, of, None)
@@ -97,7 +99,10 @@ def test_bands_hold_the_members_of_their_choice() -> None:
 
 def test_curves_of_their_own_steps_meet_on_common_ones() -> None:
     x, values = on_common_x(
-        [(np.array([0.0, 10.0]), np.array([0.0, 1.0])), (np.array([5.0, 20.0]), np.array([2.0, 2.0]))]
+        [
+            (np.array([0.0, 10.0]), np.array([0.0, 1.0])),
+            (np.array([5.0, 20.0]), np.array([2.0, 2.0])),
+        ]
     )
     assert x.tolist() == [0, 5, 10, 20]
     group = group_of("", x, values)
@@ -135,7 +140,10 @@ def test_without_saddles_nothing_is_counted() -> None:
 @pytest.mark.parametrize(
     ("text", "fits"),
     [
-        ("init.scale>=1e-2 model.width=20", lambda s, k: s["init.scale"] >= 1e-2 and s["model.width"] == 20),
+        (
+            "init.scale>=1e-2 model.width=20",
+            lambda s, k: s["init.scale"] >= 1e-2 and s["model.width"] == 20,
+        ),
         ("init.seed=3,5", lambda s, k: s["init.seed"] in (3, 5)),
     ],
 )
@@ -168,7 +176,9 @@ def test_what_is_not_known_sorts_last_both_ways() -> None:
 # --- pictures at any size ---
 
 
-@pytest.mark.parametrize("palette", [Palette(), Palette(Depth.C16), Palette(Depth.NONE, Glyphs.ASCII)])
+@pytest.mark.parametrize(
+    "palette", [Palette(), Palette(Depth.C16), Palette(Depth.NONE, Glyphs.ASCII)]
+)
 def test_tiles_and_bars_are_drawn_at_any_size(palette: Palette) -> None:
     shown = view(seeds=9)
     bars = replace(shown.shares(), title="where")

@@ -310,9 +310,7 @@ def _x_label(grid: Grid, line: int, plot: HeatPlot, column: int, label: str, her
         grid.text(line, start, label, "bright" if here else "dim", bold=here)
 
 
-def _draw_cursor(
-    grid: Grid, plot: HeatPlot, model: HeatModel, inks: NDArray[np.int64]
-) -> None:
+def _draw_cursor(grid: Grid, plot: HeatPlot, model: HeatModel, inks: NDArray[np.int64]) -> None:
     """The chosen tile between two bars, or a cross on it where tiles are narrow."""
     assert model.cursor is not None
     row, column = model.cursor
