@@ -90,6 +90,10 @@ def test_a_refused_member_is_named(tmp_path: Path) -> None:
         planned({"init.sed": [0]})
     with pytest.raises(BadInput, match=r"member 1: .*missing.csv"):
         planned({"data.kind": ["csv"], "data.path": [str(there), "/missing.csv"]})
+    with pytest.raises(BadInput, match=r"member 1: train\.batch = 9 is more than the 8 samples"):
+        planned({"train.batch": [0, 9]})
+    with pytest.raises(BadInput, match=r"member 1: .*cross-entropy"):
+        planned({"loss.kind": ["square", "cross-entropy"]}, model={"kind": "deep-relu"})
 
 
 @pytest.mark.parametrize("axis", ["init.seed", "init.scale"])
