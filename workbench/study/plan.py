@@ -95,6 +95,8 @@ def extended(plan: Plan, study: StudyConfig, grid: Grid) -> Plan:
         if place not in known
     ]
     keys = tuple(dict.fromkeys((*plan.settings.values, *grid.keys)))
+    if not new and len(keys) == len(plan.settings.values):
+        return plan
     before = (_filled(settings, keys, study.table) for settings in plan.settings)
     settings = settings_of((*before, *new), keys)
     first = max((shard.number for shard in plan.shards), default=-1) + 1
