@@ -107,4 +107,4 @@ def members_a_shard(weight: Weight, count: int, study: StudyTable, launcher: Lau
 
 def jobs_of(launcher: LauncherTable) -> int:
     """Shards at a time; by default one a core that this process may use."""
-    return launcher.jobs or len(os.sched_getaffinity(0))
+    return launcher.at_once or len(os.sched_getaffinity(0))
