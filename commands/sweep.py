@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -37,7 +38,9 @@ def sweep(
     ] = None,
     settings: Settings = None,
     name: Annotated[str, typer.Option("--name", help="Name of the study.")] = "",
-    jobs: Annotated[int | None, typer.Option("--jobs", help="Shards at a time.")] = None,
+    jobs: Annotated[
+        int | None, typer.Option("--jobs", min=1, help="Shards at a time on this machine.")
+    ] = None,
     launcher: Annotated[
         str | None, typer.Option("--on", help="local, slurm, pbs, lsf or kubernetes.")
     ] = None,
@@ -70,8 +73,6 @@ def sweep(
     changes = list(settings or [])
     if launcher is not None:
         changes.append(f"launcher.kind={launcher}")
-    if jobs is not None:
-        changes.append(f"launcher.jobs={jobs}")
     for key, given in (("study.keep", keep), ("study.finish", finish)):
         if given is not None:
             changes.append(f"{key}={json.dumps(_names(given))}")
@@ -80,7 +81,7 @@ def sweep(
 
         validate_name(name)
         changes.append(f"name={json.dumps(name, ensure_ascii=False)}")
-    study = load_study(source, words or [], together or [], changes)
+    study = _with_jobs(load_study(source, words or [], together or [], changes), jobs)
     grid = grid_of(study)
     if not grid.dimensions:
         raise BadInput(
@@ -105,6 +106,18 @@ def sweep(
 
 def _names(given: str) -> list[str]:
     return [name.strip() for name in given.split(",") if name.strip()]
+
+
+def _with_jobs(study: StudyConfig, jobs: int | None) -> StudyConfig:
+    if jobs is None:
+        return study
+    kind = study.launcher.kind
+    if kind != "local":
+        raise BadInput(
+            f"--jobs is for worker processes of this machine, and launcher.kind is '{kind}'; how much it "
+            "runs at a time say launcher.pilots, launcher.nodes and launcher.workers, set with --set."
+        )
+    return replace(study, launcher=study.launcher.model_copy(update={"jobs": jobs}))
 
 
 def _require_yes(grid: Grid, yes: bool) -> None:
