@@ -71,5 +71,5 @@ def test_a_member_is_named_after_its_study(tmp_path: Path) -> None:
     assert origin == f"{folder.name}/7"
     assert run_source(f"{folder}/7", (), tmp_path)[0].train.steps == 400
     assert run_source("kh24-fig1", (), tmp_path)[1] == "kh24-fig1"
-    with pytest.raises(BadInput, match="no study"):
+    with pytest.raises(BadInput, match=r"unknown study .smal.*Did you mean .small"):
         run_source("smal/7", (), tmp_path)
