@@ -272,7 +272,7 @@ class WorkbenchApp(Unbroken, App[int]):
             case StartRun(source, settings):
                 self._push_run(_create(source, list(settings), self.runs_dir))
             case RunMember(folder, number):
-                self._push_run(_member(folder, number, self.runs_dir))
+                self._push_run(_create(f"{folder}/{number}", [], self.runs_dir))
             case ResumeRun(folder, steps):
                 self._push_run(_resume(folder, steps, False))
             case ForkRun():
@@ -404,16 +404,6 @@ def _create(source: str, settings: list[str], runs_dir: Path) -> Callable[[], Se
 
         config, preset = run_source(source, settings, runs_dir)
         return Session.create(config, runs_dir, preset=preset, attended=True)
-
-    return make
-
-
-def _member(folder: Path, number: int, runs_dir: Path) -> Callable[[], Session]:
-    def make() -> Session:
-        from workbench.run.session import Session
-        from workbench.study.stored import StoredStudy
-
-        return Session.create(StoredStudy(folder).member_config(number), runs_dir, attended=True)
 
     return make
 
