@@ -10,7 +10,7 @@ import pytest
 
 from workbench.config.launcher import LsfTable, PbsTable, SlurmTable
 from workbench.errors import BadInput, ExitCode
-from workbench.study.launchers.schedulers import require_scheduler, slurm_seconds, submit_job
+from workbench.study.launchers.schedulers import require_scheduler, slurm_seconds, submit_driver
 
 SINFO = "echo 'short*  1:00:00'; echo 'long 7-00:00:00'; echo 'free  infinite'"
 QSTAT = "printf 'Queue  Max\\n------ ---\\nworkq   0\\nbig     0\\n'"
@@ -68,7 +68,7 @@ def test_partitions_and_their_limits(commands: Any) -> None:
     assert "unknown launcher.partition 'lnog' in this Slurm; allowed: free, long, short." in message
     assert "Did you mean 'long'?" in message
     message = refused(slurm(walltime="01:00:01"))
-    assert "more than partition 'short' gives a job; allowed: up to 1:00:00." in message
+    assert "more than the default partition gives a job; allowed: up to 1:00:00." in message
 
 
 def test_a_slurm_without_a_default_partition_asks_for_one(commands: Any) -> None:
@@ -119,7 +119,7 @@ def test_a_command_as_a_job_of_its_own(
     commands: Any, tmp_path: Path, table: Any, command: str, said: str, line: str
 ) -> None:
     commands(**{command: f"cat > {tmp_path}/script; echo '{said}'"})
-    number = submit_job(table, "workbench resume x", "study", "/a/log")
+    number = submit_driver(table, "workbench resume x", "study", "/a/log")
     assert number.partition(".")[0] == "17"
     script = (tmp_path / "script").read_text().splitlines()
     assert script[0] == "#!/bin/bash"
@@ -130,4 +130,4 @@ def test_a_command_as_a_job_of_its_own(
 def test_a_job_that_is_not_taken_says_why(commands: Any) -> None:
     commands(sbatch="echo 'sbatch: error: Invalid account' >&2; exit 1")
     with pytest.raises(BadInput, match=r"sbatch does not take the job: .*Invalid account"):
-        submit_job(slurm(account="x"), "workbench resume x", "study", "/a/log")
+        submit_driver(slurm(account="x"), "workbench resume x", "study", "/a/log")
