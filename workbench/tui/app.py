@@ -33,9 +33,11 @@ from workbench.tui.routes import (
     OpenLaunch,
     OpenLayers,
     OpenReplay,
+    OpenStudy,
     OpenVerdict,
     ResumeRun,
     Route,
+    RunMember,
     StartRun,
 )
 from workbench.tui.theme import use_theme
@@ -109,6 +111,11 @@ class WorkbenchApp(Unbroken, App[int]):
     def to_browse(cls, runs_dir: Path) -> WorkbenchApp:
         """Look at the stored runs."""
         return cls(lambda app: app.screen_of(OpenBrowse()), runs_dir)
+
+    @classmethod
+    def to_study(cls, folder: Path, runs_dir: Path) -> WorkbenchApp:
+        """Look at a study."""
+        return cls(lambda app: app.screen_of(OpenStudy(folder)), runs_dir)
 
     # --- life ---
 
@@ -262,6 +269,8 @@ class WorkbenchApp(Unbroken, App[int]):
         match route:
             case StartRun(source, settings):
                 self._push_run(_create(source, list(settings), self.runs_dir))
+            case RunMember(folder, number):
+                self._push_run(_member(folder, number, self.runs_dir))
             case ResumeRun(folder, steps):
                 self._push_run(_resume(folder, steps, False))
             case ForkRun():
@@ -287,6 +296,10 @@ class WorkbenchApp(Unbroken, App[int]):
                 from workbench.tui.launch.screen import LaunchScreen
 
                 return LaunchScreen()
+            case OpenStudy(folder):
+                from workbench.tui.study.screen import StudyScreen
+
+                return StudyScreen(folder)
             case OpenReplay(folder):
                 from workbench.tui.run.replay import ReplayScreen
 
@@ -388,6 +401,16 @@ def _create(source: str, settings: list[str], runs_dir: Path) -> Callable[[], Se
 
         preset = "" if source.endswith(".toml") or "/" in source else source
         return Session.create(load_config(source, settings), runs_dir, preset=preset, attended=True)
+
+    return make
+
+
+def _member(folder: Path, number: int, runs_dir: Path) -> Callable[[], Session]:
+    def make() -> Session:
+        from workbench.run.session import Session
+        from workbench.study.stored import StoredStudy
+
+        return Session.create(StoredStudy(folder).member_config(number), runs_dir, attended=True)
 
     return make
 

@@ -30,7 +30,7 @@ from workbench.study.figures.options import StudyFigureOptions
 from workbench.study.figures.words import is_logarithm, label_of
 from workbench.study.values import grid_dims, is_text, outcome_names, values_of
 
-FIRST_CHOICE = ("end_verdict", "saddle_escape_step")
+FIRST_CHOICE = ("end_optimality", "end_verdict", "saddle_escape_step")
 """What is drawn unasked, where the study has it; else the status."""
 COLOURS = {
     "finished": BLUE,

@@ -141,13 +141,15 @@ def _name(point: Target) -> str:
 
 
 def _note(found: Targets, saddle: int) -> str:
-    total, met, aimed = found.met.size, int(found.met.sum()), int(found.aimed.sum())
+    total = found.met.size
+    met, left, aimed = (int(mask.sum()) for mask in (found.met, found.left, found.aimed))
     lines = [f"N = {aimed:,} of {total:,} members: where the first to leave saddle {saddle} goes."]
     rest = [
         f"{count:,} {what}"
         for count, what in (
             (total - met, "met no such saddle"),
-            (met - aimed, "have no known target"),
+            (met - left, "have not left it"),
+            (left - aimed, "left for no known point"),
         )
         if count
     ]
