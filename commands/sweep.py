@@ -97,9 +97,8 @@ def sweep(
         typer.echo(json.dumps(as_table(study, grid, cost)) if as_json else cost.sentence)
         return
     typer.echo(f"workbench: {cost.sentence}", err=True)
-    from workbench.study.create import create_study
-
     from commands.drive_study import detach, drive_headless
+    from workbench.study.create import create_study
 
     folder = create_study(study, runs_folder(runs_dir), plan)
     if detached:
