@@ -22,6 +22,7 @@ from workbench.record.handle import created
 from workbench.record.inspections import tables_of
 from workbench.record.layout import build
 from workbench.record.overlay import H5_ERRORS, Overlay, reading
+from workbench.record.packing import write_packed
 from workbench.record.plain import require_plain
 from workbench.record.reader import RunReader
 from workbench.record.schema import STEP
@@ -162,7 +163,10 @@ def _fill(
         dataset = file["series"][layout.name]
         dataset.resize(reader.n_records, axis=0)
         for start, block in reader.blocks(layout.name):
-            dataset[start : start + len(block)] = block
+            if packed:
+                write_packed(dataset, start, block)
+            else:
+                dataset[start : start + len(block)] = block
             file.check()
             if progress is not None:
                 progress((place * reader.n_records + start + len(block)) / total)
