@@ -116,9 +116,15 @@ def compare(source: Path, copy: Path) -> None:
         for name in one.series_names() if same else []:
             for start, block in one.blocks(name):
                 found = other.read(name, slice(start, start + len(block)))
-                same = same and block.tobytes() == found.tobytes()
+                same = same and block.dtype == found.dtype and block.shape == found.shape
+                same = same and np.array_equal(_bytes_of(block), _bytes_of(found))
         if not same:
             raise StorageError(f"'{clean_text(str(copy))}' is not what was to be copied.")
+
+
+def _bytes_of(block: Array) -> Array:
+    """The same memory as bytes."""
+    return np.ascontiguousarray(block).reshape(-1).view(np.uint8)
 
 
 def _same_inspections(one: RunReader, other: RunReader) -> bool:
