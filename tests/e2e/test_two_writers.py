@@ -130,7 +130,7 @@ def test_where_locks_hold_on_one_machine_only_a_second_writer_is_refused(tmp_pat
     os.kill(writer.pid, signal.SIGCONT)
     code, _, err = second.do("resume", "last", "--headless")
     assert code == 2, err
-    assert f"pid {writer.pid} on node7, last seen 20" in err
+    assert f"pid {writer.pid} on node7, since 20" in err
     assert second.status() == "running"
     writer.send_signal(signal.SIGTERM)
     _, err = writer.communicate(timeout=60)
@@ -149,7 +149,7 @@ def test_where_there_are_no_locks_the_heartbeat_serves(tmp_path: Path, kind: str
     writer, folder = machine.run()
     code, _, err = machine.do("resume", "last", "--headless")
     assert code == 2, err
-    assert f"pid {writer.pid} on node7, last seen 20" in err
+    assert f"pid {writer.pid} on node7, since 20" in err
     assert machine.status() == "running"
     writer.kill()
     wait_for(
@@ -174,7 +174,7 @@ def test_a_writer_that_was_stopped_for_too_long_writes_nothing_more(tmp_path: Pa
     os.kill(writer.pid, signal.SIGSTOP)
     code, _, err = second.do("resume", "last", "--headless")
     assert code == 0, err
-    assert f"was lost (pid {writer.pid} on node7, last seen 20" in err
+    assert f"was lost (pid {writer.pid} on node7, since 20" in err
     files = contents(folder)
     os.kill(writer.pid, signal.SIGCONT)
     out, err = writer.communicate(timeout=60)

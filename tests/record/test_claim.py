@@ -28,6 +28,7 @@ from workbench.record.lock import CLAIM_FILES, RunLock, claim_on, is_alive, lock
 from workbench.record.process import Presence, presence, this_process
 from workbench.record.reader import RunReader
 from workbench.record.store import RunStore
+from workbench.record.subject import STUDY, Subject, shard_subject
 
 
 @pytest.fixture(autouse=True)
@@ -208,7 +209,7 @@ def test_a_pid_that_was_given_again_is_another_process() -> None:
 
 def test_a_writer_on_another_machine_is_never_joined(tmp_path: Path, beating: Heartbeat) -> None:
     told: list[str] = []
-    with pytest.raises(RunBusy, match="pid 4711 on node7, last seen 20"):
+    with pytest.raises(RunBusy, match=r"pid 4711 on node7, since 20.*, last seen 20"):
         RunLock(tmp_path, tell=told.append).acquire()
     assert is_alive(tmp_path)
     stands = read_beat(tmp_path)
@@ -238,7 +239,7 @@ def test_a_silent_writer_on_another_machine_can_be_succeeded(tmp_path: Path) -> 
     content = (tmp_path / "run.h5").read_bytes()
     assert is_alive(tmp_path)  # a single look cannot know
     with RunLock(tmp_path, tell=told.append) as lock:
-        assert str(lock.took_over).startswith("pid 4711 on node7, last seen 20")
+        assert str(lock.took_over).startswith("pid 4711 on node7, since 20")
         assert is_alive(tmp_path)
         assert (tmp_path / "run.h5").stat().st_ino != before
         assert (tmp_path / "run.h5").read_bytes() == content
@@ -318,7 +319,7 @@ def test_who_lost_the_run_writes_nothing_more(tmp_path: Path) -> None:
     other = take_over(tmp_path)
     before = (tmp_path / "run.h5").read_bytes()
     assert lost.wait(20.0)
-    store_sentence = "taken over by another process .pid 815 on node8, last seen 20.*nothing more"
+    store_sentence = "taken over by another process .pid 815 on node8, since 20.*nothing more"
     with pytest.raises(ClaimLost, match=store_sentence):
         store.append(sample_run.rows(5, 7))
     for refused in (
@@ -578,3 +579,40 @@ def test_what_is_set_aside_holds_no_claim(tmp_path: Path) -> None:
 def test_a_pipe_in_the_place_of_the_lock_is_not_waited_for(tmp_path: Path) -> None:
     os.mkfifo(tmp_path / "run.lock")
     assert lock_holder(tmp_path) is None
+
+
+@pytest.mark.parametrize("subject", [STUDY, shard_subject(7)])
+def test_a_study_and_a_shard_are_claimed_by_files_of_their_own(
+    tmp_path: Path, subject: Subject
+) -> None:
+    folder = tmp_path / "a-study" / "shards"
+    folder.mkdir(parents=True)
+    with RunLock(folder), RunLock(folder, subject=shard_subject(8)):
+        assert not is_alive(folder, subject)
+        with RunLock(folder, subject=subject) as lock:
+            assert claim_on(folder, subject) is lock
+            assert set(subject.files) < {path.name for path in folder.iterdir()}
+            holder = lock_holder(folder, subject)
+            assert holder is not None
+            assert holder.since is not None
+            assert abs(holder.since - time.time()) < 60.0
+            name = "shards" if subject is STUDY else "a-study"
+            who = f"{subject.noun} '{name}' is being .* by another process .pid {os.getpid()} on .*, since 20"
+            with pytest.raises(RunBusy, match=who):
+                RunLock(folder, subject=subject).acquire()
+        assert not is_alive(folder, subject)
+        assert is_alive(folder)
+
+
+def test_what_is_replaced_whole_is_neither_fenced_nor_guarded(tmp_path: Path) -> None:
+    (tmp_path / "0003.h5").write_bytes(b"as it was")
+    before = (tmp_path / "0003.h5").stat().st_ino
+    beat = Heartbeat(tmp_path, shard_subject(3).heartbeat_name)
+    beat._process = replace(this_process(), host="node7", boot="another")
+    assert beat.put_first()
+    with RunLock(tmp_path, subject=shard_subject(3)) as lock:
+        assert lock.took_over is not None
+        assert (tmp_path / "0003.h5").stat().st_ino == before
+        (tmp_path / "0003.heartbeat").unlink()
+        wait_for((tmp_path / "0003.heartbeat").exists)
+        lock.check()

@@ -35,7 +35,7 @@ def gone_on_with(begun: RunConfig, written: RunConfig) -> RunConfig:
 
 def changed_keys(begun: RunConfig, written: RunConfig) -> list[tuple[str, Any, Any]]:
     """(key, then, now) of everything else in which the two differ; None: not there."""
-    one, other = (dict(_leaves(c.model_dump(mode="json", by_alias=True))) for c in (begun, written))
+    one, other = (dict(leaves(c.model_dump(mode="json", by_alias=True))) for c in (begun, written))
     return [
         (key, one.get(key), other.get(key))
         for key in dict.fromkeys((*one, *other))
@@ -43,9 +43,10 @@ def changed_keys(begun: RunConfig, written: RunConfig) -> list[tuple[str, Any, A
     ]
 
 
-def _leaves(table: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:
+def leaves(table: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:
+    """Every value of nested tables by its dotted key."""
     for key, value in table.items():
         if isinstance(value, Mapping):
-            yield from _leaves(value, f"{prefix}{key}.")
+            yield from leaves(value, f"{prefix}{key}.")
         else:
             yield f"{prefix}{key}", value

@@ -114,7 +114,7 @@ def override(values: Mapping[str, Any], settings: Iterable[str]) -> dict[str, An
             raise BadInput(
                 f"--set '{clean_text(setting, 80)}' is not of the form section.key=value."
             )
-        value = _value(text.strip())
+        value = setting_value(text.strip())
         if len(path) == 2 and path[1] == "kind":
             known = result.get(path[0])
             if isinstance(known, dict) and known.get("kind") != value:
@@ -160,8 +160,8 @@ def split_settings(text: str) -> list[str]:
     return settings
 
 
-def _value(text: str) -> Any:
-    """The TOML value in `text`, or the text itself where it is a bare word."""
+def setting_value(text: str) -> Any:
+    """The TOML value in a setting's text, or the text itself where it is a bare word."""
     try:
         return _loaded(f"value = {text}", f"the setting '{clean_text(text, 60)}'")["value"]
     except tomllib.TOMLDecodeError:

@@ -1,6 +1,6 @@
 """`run.heartbeat`: who writes a run, renewed every two seconds for as long as the claim on it stands.
 
-    {"token": …, "host": …, "boot": …, "space": …, "pid": …, "started": …, "beats": …, "time": …}
+    {"token": …, "host": …, "boot": …, "space": …, "pid": …, "started": …, "since": …, "beats": …, "time": …}
 
 The file appears whole, by a link that fails where there is one, and is taken over by a rename. A renewal
 writes in place, through the descriptor in which the token was just read: it needs no room on a full disk,
@@ -26,8 +26,9 @@ from typing import Any
 
 from workbench.errors import clean_text
 from workbench.record.process import LONGEST_HOST, Process, this_process
+from workbench.record.subject import RUN
 
-HEARTBEAT_NAME = "run.heartbeat"
+HEARTBEAT_NAME = RUN.heartbeat_name
 BEAT = 2.0
 """Seconds between renewals."""
 TRUST = 10.0
@@ -51,6 +52,7 @@ class Beat:
         token: the claim it belongs to; "unreadable" where the file does not say.
         process: who holds that claim, None where the file does not say.
         time: when it was written by the writer's clock, nan where the file does not say.
+        since: when that claim was taken by the same clock, None where the file does not say.
         changed: the file's own time by whichever clock its file system goes.
     """
 
@@ -59,6 +61,7 @@ class Beat:
     process: Process | None
     time: float
     changed: float
+    since: float | None = None
 
     @property
     def seen(self) -> float:
@@ -68,32 +71,40 @@ class Beat:
 
 @dataclass(frozen=True)
 class LockHolder:
-    """Who claimed a run last, and the last sign of life in seconds since 1970, None without a heartbeat.
+    """Who claimed a run last: since when, and the last sign of life, in seconds since 1970.
 
-    Alive or not is `is_alive`'s to say.
+    Both are None without a heartbeat. Alive or not is `is_alive`'s to say.
     """
 
     pid: int
     host: str
     seen: float | None = None
+    since: float | None = None
 
     def __str__(self) -> str:
-        """`pid 12 on node7, last seen 2026-01-31 12:00:00`."""
-        return f"pid {self.pid} on {self.host}" + (f", {last_seen(self.seen)}" if self.seen else "")
+        """`pid 12 on node7, since 2026-01-31 11:00:00, last seen 2026-01-31 12:00:00`."""
+        since = f", since {_moment(self.since)}" if self.since else ""
+        return f"pid {self.pid} on {self.host}{since}" + (
+            f", {last_seen(self.seen)}" if self.seen else ""
+        )
 
 
 def last_seen(seen: float) -> str:
     """`last seen 2026-01-31 12:00:00`, in local time."""
+    return f"last seen {_moment(seen)}"
+
+
+def _moment(seconds: float) -> str:
     try:
-        return f"last seen {datetime.fromtimestamp(seen):%Y-%m-%d %H:%M:%S}"
+        return f"{datetime.fromtimestamp(seconds):%Y-%m-%d %H:%M:%S}"
     except (ValueError, OverflowError, OSError):
-        return "last seen at no time that can be told"
+        return "at no time that can be told"
 
 
 def holder_of(beat: Beat) -> LockHolder | None:
     """Whose heartbeat it is; None where the file does not say."""
     process = beat.process
-    return None if process is None else LockHolder(process.pid, process.host, beat.seen)
+    return None if process is None else LockHolder(process.pid, process.host, beat.seen, beat.since)
 
 
 def now() -> float:
@@ -132,22 +143,25 @@ def _read(descriptor: int) -> Beat:
         boot, space = str(found["boot"]), str(found["space"])
         process = Process(host, boot, space, int(found["pid"]), int(found["started"]))
         written = float(found["time"])
+        since = found.get("since")
+        since = float(since) if isinstance(since, float | int) and since > 0 else None
         if not _TOKEN.fullmatch(token) or not 0 < process.pid < 2**31 or not math.isfinite(written):
             raise ValueError
     except (ValueError, TypeError, KeyError, RecursionError, OverflowError):
         return Beat(raw, "unreadable", None, math.nan, changed)
-    return Beat(raw, token, process, written, changed)
+    return Beat(raw, token, process, written, changed, since)
 
 
 class Heartbeat:
     """One claim's own heartbeat: put into a run's folder once, renewed, taken away at the end."""
 
-    def __init__(self, folder: Path) -> None:
-        self.folder = folder
-        self.path = folder / HEARTBEAT_NAME
+    def __init__(self, folder: Path, name: str = HEARTBEAT_NAME) -> None:
+        self.folder, self.name = folder, name
+        self.path = folder / name
         self.token = secrets.token_hex(16)
         self.written = False
         self._process = this_process()
+        self._since = round(time.time(), 3)
         self._beats = 0
 
     def put_first(self) -> bool:
@@ -173,7 +187,7 @@ class Heartbeat:
         try:
             with self._whole() as temporary:
                 while True:
-                    name = f".{HEARTBEAT_NAME}.after-{beat.token}"
+                    name = f".{self.name}.after-{beat.token}"
                     if self._exclusively(temporary, self.folder / name):
                         break
                     other = read_beat(self.folder, name)
@@ -182,7 +196,7 @@ class Heartbeat:
                     require_dead(other)
                     names.append(name)
                     beat = other
-                stands = read_beat(self.folder)
+                stands = read_beat(self.folder, self.name)
                 succeeded = stands is not None and stands.raw == last.raw
                 if succeeded:
                     os.replace(temporary, self.path)
@@ -218,20 +232,20 @@ class Heartbeat:
     def remove(self) -> None:
         """Take it away, if it is this claim's, and what was left over from making one."""
         with contextlib.suppress(OSError):
-            stands = read_beat(self.folder)
+            stands = read_beat(self.folder, self.name)
             if stands is not None and stands.token == self.token:
                 os.unlink(self.path)
-                self._remove(*(p.name for p in self.folder.glob(f".{HEARTBEAT_NAME}.*")))
+                self._remove(*(p.name for p in self.folder.glob(f".{self.name}.*")))
 
     def _text(self) -> bytes:
         found: dict[str, Any] = {"token": self.token, **asdict(self._process)}
-        found |= {"beats": self._beats, "time": round(time.time(), 3)}
+        found |= {"since": self._since, "beats": self._beats, "time": round(time.time(), 3)}
         return json.dumps(found).encode().ljust(SIZE - 1)[: SIZE - 1] + b"\n"
 
     @contextlib.contextmanager
     def _whole(self) -> Any:
         """The heartbeat under a name of its own; not synced, as what a power cut leaves is nobody's."""
-        temporary = self.folder / f".{HEARTBEAT_NAME}.{self.token}"
+        temporary = self.folder / f".{self.name}.{self.token}"
         try:
             self._write(temporary)
             yield temporary

@@ -1,5 +1,7 @@
 """Who is writing a run: the claim on it, a lock and a heartbeat, held for as long as the run is live.
 
+A study and a shard of one are claimed like a run (`workbench.record.subject`), by files of their own.
+
 `flock` on `run.lock` excludes every other process of this machine, and the kernel drops it however the
 process dies. But on some network file systems it excludes nobody on another machine, and some have no locks.
 So a claim also puts its heartbeat (`workbench.record.heartbeat`) into the run's folder, and:
@@ -32,7 +34,6 @@ from workbench.record import heartbeat
 from workbench.record.atomic import write_error
 from workbench.record.fence import fence
 from workbench.record.heartbeat import (
-    HEARTBEAT_NAME,
     Beat,
     Heartbeat,
     LockHolder,
@@ -41,13 +42,13 @@ from workbench.record.heartbeat import (
     read_beat,
 )
 from workbench.record.process import Presence, host_name, presence
-from workbench.record.schema import RUN_FILE
+from workbench.record.subject import RUN, Subject
 
-LOCK_NAME = "run.lock"
-CLAIM_FILES = (LOCK_NAME, HEARTBEAT_NAME)
+LOCK_NAME = RUN.lock_name
+CLAIM_FILES = RUN.files
 """What belongs to who writes a run, and not to the run."""
 NO_LOCKS = (
-    "the file system has no locks; the run's heartbeat alone keeps a second writer out: "
+    "the file system has no locks; the heartbeat alone keeps a second writer out: "
     "after a crash on another machine it takes half a minute to go on."
 )
 _PATIENCE = 0.3
@@ -57,6 +58,8 @@ _MOST_WATCHED = 20_000
 
 _NOBODY = (errno.ENOENT, errno.ENOTDIR, errno.ELOOP)
 """There is no lock file: nobody can hold it."""
+_Place = tuple[int, int, str]
+"""Device and inode of the folder, and what in it is claimed."""
 _UNSUPPORTED = (errno.ENOLCK, errno.ENOSYS, errno.EOPNOTSUPP)
 
 
@@ -69,6 +72,7 @@ class RunLock:
     Args:
         beats: False for a moment's claim that needs no room on the disk, as to delete a run.
         tell: told a sentence when it takes a while to see whether another machine's writer lives.
+        subject: what in the folder is claimed.
 
     Attributes:
         took_over: whose claim was taken over without proof that its process is gone, or None.
@@ -81,15 +85,20 @@ class RunLock:
     """
 
     def __init__(
-        self, folder: Path, *, beats: bool = True, tell: Callable[[str], None] | None = None
+        self,
+        folder: Path,
+        *,
+        beats: bool = True,
+        tell: Callable[[str], None] | None = None,
+        subject: Subject = RUN,
     ) -> None:
-        self.folder = Path(folder)
+        self.folder, self.subject = Path(folder), subject
         self.took_over: LockHolder | None = None
         self.notice = ""
         self.when_lost: Callable[[], None] = lambda: None
         self._beats, self._tell = beats, tell
         self._descriptor = -1
-        self._place: tuple[int, int] | None = None
+        self._place: _Place | None = None
         self._heartbeat: Heartbeat | None = None
         self._renewing = threading.Lock()
         self._renewed = 0.0
@@ -112,13 +121,13 @@ class RunLock:
 
     @property
     def _name(self) -> str:
-        return clean_text(self.folder.resolve().name, 120)
+        return self.subject.named(self.folder)
 
     def acquire(self) -> None:
         """Take the claim; see the class for what it raises."""
         if self.held:
             return
-        path = self.folder / LOCK_NAME
+        path = self.folder / self.subject.lock_name
         try:
             descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o644)
         except OSError as error:
@@ -126,12 +135,12 @@ class RunLock:
             raise StorageError(f"cannot lock '{name}': {error.strerror}.") from error
         self._lost, self._gone, self.took_over = "", False, None
         try:
-            self._place = _place(self.folder)
+            self._place = _place(self.folder, self.subject)
             self.notice = "" if self._take(descriptor) else NO_LOCKS
             self._claim()
-            if self.took_over is not None and self._beats:
-                fence(self.folder, CLAIM_FILES)
-            self._run_file = _identity(self.folder / RUN_FILE)
+            if self.took_over is not None and self._beats and self.subject.fenced:
+                fence(self.folder, self.subject.files)
+            self._run_file = self._identity()
         except BaseException:
             self._end_heartbeat()
             os.close(descriptor)
@@ -153,20 +162,18 @@ class RunLock:
                 if error.errno in _UNSUPPORTED:
                     return False
                 if error.errno not in (errno.EWOULDBLOCK, errno.EACCES):
-                    raise StorageError(
-                        f"cannot lock run '{self._name}': {error.strerror}."
-                    ) from error
+                    raise StorageError(f"cannot lock {self._name}: {error.strerror}.") from error
                 if time.monotonic() > deadline:
-                    raise self._busy(lock_holder(self.folder)) from None
+                    raise self._busy(lock_holder(self.folder, self.subject)) from None
             time.sleep(0.01)
 
     def _claim(self) -> None:
         """Put the heartbeat in place, or only see that nobody else's beats."""
-        own = Heartbeat(self.folder)
+        own = Heartbeat(self.folder, self.subject.heartbeat_name)
         try:
             for _ in range(_TRIES):
                 self.took_over = None
-                last = read_beat(self.folder)
+                last = self._read_beat()
                 if last is not None:
                     self._require_dead(last)
                 if not self._beats:
@@ -177,7 +184,7 @@ class RunLock:
                     return
         except OSError as error:
             raise write_error(own.path, error) from error
-        raise self._busy(lock_holder(self.folder))
+        raise self._busy(lock_holder(self.folder, self.subject))
 
     def _start(self, own: Heartbeat) -> None:
         self._heartbeat, self._stop = own, threading.Event()
@@ -195,7 +202,7 @@ class RunLock:
             alive = self._changes(beat)
             self.took_over = holder_of(beat)
         if alive:
-            raise self._busy(holder_of(read_beat(self.folder) or beat))
+            raise self._busy(holder_of(self._read_beat() or beat))
 
     def _changes(self, beat: Beat) -> bool:
         """Whether a heartbeat changes while it is watched for a whole life; one that goes away does not."""
@@ -203,7 +210,7 @@ class RunLock:
         while now() - began < heartbeat.LIFE:
             time.sleep(heartbeat.BEAT / 4)
             try:
-                found = read_beat(self.folder)
+                found = self._read_beat()
             except OSError:
                 continue
             if found is None:
@@ -213,14 +220,27 @@ class RunLock:
             if not told and self._tell and now() - began > heartbeat.BEAT / 2:
                 told = True
                 self._tell(
-                    f"looking for up to {heartbeat.LIFE:.0f} s whether run '{self._name}' is still "
-                    f"written ({holder_of(beat)}) …"
+                    f"looking for up to {heartbeat.LIFE:.0f} s whether {self._name} is still "
+                    f"{self.subject.doing} ({holder_of(beat)}) …"
                 )
         return False
 
     def _busy(self, holder: LockHolder | None) -> RunBusy:
         who = f" ({holder})" if holder else ""
-        return RunBusy(f"run '{self._name}' is being written by another process{who}.")
+        return RunBusy(f"{self._name} is being {self.subject.doing} by another process{who}.")
+
+    def _read_beat(self) -> Beat | None:
+        return read_beat(self.folder, self.subject.heartbeat_name)
+
+    def _identity(self) -> tuple[int, int] | None:
+        """Device and inode of the guarded file; None where there is none, or that is not told."""
+        if not self.subject.guarded:
+            return None
+        try:
+            found = os.stat(self.folder / self.subject.guarded)
+        except OSError:
+            return None
+        return found.st_dev, found.st_ino
 
     # --- while it is held ---
 
@@ -248,17 +268,17 @@ class RunLock:
             elif stands.token != own.token:
                 who = holder_of(stands) or "a process that does not say which"
                 self._lost = (
-                    f"run '{self._name}' was taken over by another process ({who}): "
+                    f"{self._name} was taken over by another process ({who}): "
                     "this one writes nothing more to it."
                 )
             else:
-                self._run_file = _identity(self.folder / RUN_FILE)
+                self._run_file = self._identity()
                 self._renewed = began if own.written else self._renewed
 
     def _without_heartbeat(self, own: Heartbeat) -> None:
         """It was removed, which is no harm; or another took the run over, with new files, and has ended."""
-        found = _identity(self.folder / RUN_FILE)
-        if found is None or self._run_file is None:
+        found = self._identity()
+        if self.subject.guarded and (found is None or self._run_file is None):
             return  # the folder is gone, as the store will see, or the run has not begun
         if found != self._run_file:
             self._gone = True
@@ -279,13 +299,13 @@ class RunLock:
             if self._problem is not None:
                 reason = clean_text(self._problem.strerror or str(self._problem), 160)
                 raise StorageError(
-                    f"cannot see whether run '{self._name}' is still this process's to write: {reason}."
+                    f"cannot see whether {self._name} is still this process's to write: {reason}."
                 )
         if self._lost:
             raise ClaimLost(self._lost)
         if self._gone:
             raise RecordingGone(
-                f"run.h5 of run {self._name} was replaced while the run was written."
+                f"{self.subject.guarded} of {self._name} was replaced while it was written."
             )
 
     def release(self) -> None:
@@ -326,9 +346,9 @@ class RunLock:
         self.release()
 
 
-_CLAIMS: dict[tuple[int, int], RunLock] = {}
-"""The claims of this process by device and inode of the run's folder."""
-_watched: dict[tuple[int, int], tuple[bytes, float]] = {}
+_CLAIMS: dict[_Place, RunLock] = {}
+"""The claims of this process."""
+_watched: dict[_Place, tuple[bytes, float]] = {}
 """Heartbeats that were looked at, and since when they have not changed: for who looks again and again."""
 
 
@@ -343,22 +363,24 @@ def _drop_in_child() -> None:
 os.register_at_fork(after_in_child=_drop_in_child)
 
 
-def claim_on(folder: Path) -> RunLock | None:
+def claim_on(folder: Path, subject: Subject = RUN) -> RunLock | None:
     """This process's claim on a run, None where there is none, as in a test."""
     try:
-        return _CLAIMS.get(_place(folder))
+        return _CLAIMS.get(_place(folder, subject))
     except OSError:
         return None
 
 
-def is_alive(folder: Path) -> bool:
+def is_alive(folder: Path, subject: Subject = RUN) -> bool:
     """Whether some process is writing the run in `folder`, or may be; never waits, never writes.
 
     Where the system does not say (a lock or a heartbeat that cannot be read) nobody is called dead.
     """
     locks = True
     try:
-        descriptor = os.open(Path(folder) / LOCK_NAME, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK)
+        descriptor = os.open(
+            Path(folder) / subject.lock_name, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK
+        )
     except OSError as error:
         if error.errno not in _NOBODY:
             return True
@@ -372,26 +394,26 @@ def is_alive(folder: Path) -> bool:
         finally:
             os.close(descriptor)
     try:
-        beat = read_beat(folder)
+        beat = read_beat(folder, subject.heartbeat_name)
         if beat is None:
             return False
-        place = _place(folder)
+        place = _place(folder, subject)
     except OSError:
         return True
     alive = _known_alive(place, beat, locks=locks)
     return not _silent(place, beat) if alive is None else alive
 
 
-def lock_holder(folder: Path) -> LockHolder | None:
-    """Who claimed the run last, by its heartbeat or else by `run.lock`; None if neither says."""
+def lock_holder(folder: Path, subject: Subject = RUN) -> LockHolder | None:
+    """Who claimed the run last, by its heartbeat or else by its lock file; None if neither says."""
     with contextlib.suppress(OSError):
-        beat = read_beat(folder)
+        beat = read_beat(folder, subject.heartbeat_name)
         if beat is not None and beat.process is not None:
             return holder_of(beat)
     try:
         # A pipe in its place must not be waited for.
         flags = os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK | os.O_NOFOLLOW
-        descriptor = os.open(Path(folder) / LOCK_NAME, flags)
+        descriptor = os.open(Path(folder) / subject.lock_name, flags)
         with open(descriptor, encoding="utf-8", errors="replace") as stream:
             pid, _, host = stream.read(200).strip().partition(" ")
         return LockHolder(int(pid), clean_text(host, 100))
@@ -399,20 +421,12 @@ def lock_holder(folder: Path) -> LockHolder | None:
         return None
 
 
-def _place(folder: Path) -> tuple[int, int]:
+def _place(folder: Path, subject: Subject) -> _Place:
     found = os.stat(folder)
-    return found.st_dev, found.st_ino
+    return found.st_dev, found.st_ino, subject.stem
 
 
-def _identity(path: Path) -> tuple[int, int] | None:
-    """Device and inode of a file; None where there is none, or that is not told."""
-    try:
-        return _place(path)
-    except OSError:
-        return None
-
-
-def _known_alive(place: tuple[int, int] | None, beat: Beat, *, locks: bool) -> bool | None:
+def _known_alive(place: _Place | None, beat: Beat, *, locks: bool) -> bool | None:
     """Whether a heartbeat's writer lives, as far as this machine knows processes; None: it has to be watched.
 
     `locks` says that the lock was asked for and is free.
@@ -432,7 +446,7 @@ def _known_alive(place: tuple[int, int] | None, beat: Beat, *, locks: bool) -> b
     return None
 
 
-def _silent(place: tuple[int, int], beat: Beat) -> bool:
+def _silent(place: _Place, beat: Beat) -> bool:
     """Whether another machine's heartbeat counts as a dead one's at a single look.
 
     It does when it has not changed since this process first saw it, `LIFE` seconds ago or more, or when it

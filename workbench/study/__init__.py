@@ -1,0 +1,1 @@
+"""One question over many runs: a grid of settings, its members in shards, one folder."""
