@@ -47,6 +47,10 @@ REFUSALS = [
     ),
     ([STUDY, "--figure", "bands", "--x", "time"], "--x is an option for figures of a run"),
     ([STUDY, "--figure", "phaze"], "Did you mean 'phase'"),
+    (
+        [STUDY, "--figure", "phase", "--only", "init.seed=9"],
+        "unknown value of init.seed '9' in --only",
+    ),
     ([STUDY, "--figure", "phase", "--over", "init.sede"], "Did you mean 'init.seed'"),
 ]
 
