@@ -241,8 +241,9 @@ class _Drive:
 
     def _stuck(self, problem: str) -> None:
         """Nothing can be written any more: what runs is asked to stop."""
-        self.problem = self.problem or problem
-        self._say("stopped", problem)
+        if not self.problem:
+            self.problem = problem
+            self._log.line(None, "stopped", problem)
         self._cancel()
 
     def _stop_if_asked(self, stop: StopFlag) -> None:
