@@ -89,6 +89,10 @@ def sweep(
             "'init.seed=range(0,100)', or give the file a [grid]."
         )
     _require_yes(grid, yes)
+    if not dry_run:
+        from workbench.study.launchers.choose import require_launcher
+
+        require_launcher(study.launcher, detached=detached)
     with patience(f"workbench: checking {grid.count:,} members"):
         plan = plan_of(study, grid)
     with shown_by(wait_for):
