@@ -145,7 +145,7 @@ def test_many_who_list_disturb_nobody(tmp_path: Path) -> None:
     folder = slow_study(tmp_path, train={"steps": 20_000})
     process = driving(folder)
     wait_until(lambda: is_alive(folder, STUDY), 120, "for the driver to begin")
-    listers = [started(["list", "--json"], env={"WORKBENCH_RUNS": str(tmp_path)}) for _ in range(4)]
+    listers = [started(["list", "--json", "--runs-dir", tmp_path]) for _ in range(4)]
     script = (
         "import sys, time; from pathlib import Path\n"
         "from workbench.record.study_summary import study_summaries\n"
