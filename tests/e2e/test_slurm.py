@@ -188,6 +188,29 @@ def test_whatever_happens_nothing_is_lost_and_nothing_is_done_twice(
     wait_until(lambda: not slurm.jobs(), 30.0, "for the pilots to end")
 
 
+@pytest.mark.full
+def test_a_driver_is_killed_and_the_next_one_is_a_job(tmp_path: Path, slurm: Slurm) -> None:
+    here, there = tmp_path / "here", tmp_path / "there"
+    for place in (here, there):
+        place.mkdir()
+    reference = create_study(mortal(here, 3), here / "runs")
+    subprocess.run(resume(reference), cwd=ROOT, env=env(slurm), capture_output=True, check=True)
+    folder = create_study(mortal(there, 3, pause=0.2, cores=1), there / "runs")
+    with subprocess.Popen(resume(folder), cwd=ROOT, env=env(slurm)) as process:
+        wait_until(lambda: on_its_way(there / "notes", set()), 120.0, "for a shard")
+        process.kill()
+    wait_until(lambda: not slurm.jobs(), 120.0, "for the pilots to miss their driver")
+
+    send = [*resume(folder)[:-2], "--detach"]
+    done = subprocess.run(send, cwd=ROOT, env=env(slurm), capture_output=True, text=True)
+    assert (done.returncode, done.stdout) == (0, f"{folder.name}\n"), done.stderr
+    (number,) = slurm.jobs()
+    assert f"driven by job {number}, once it begins" in done.stderr
+    wait_until(lambda: not slurm.jobs(), 300.0, "for the driver's job")
+    assert [outcome.status for outcome in StoredStudy(folder).outcomes()] == ["finished"] * 3
+    assert [differences(folder, reference, member) for member in range(3)] == [[]] * 3
+
+
 def differences(one: Path, other: Path, number: int) -> list[str]:
     """Where two shards of one member differ, to the last bit."""
     mine, theirs = (read_shard(shard_path(folder, number)) for folder in (one, other))
