@@ -144,8 +144,8 @@ def test_whatever_happens_nothing_is_lost_and_nothing_is_done_twice(
     reference = create_study(mortal(here), here / "runs")
     subprocess.run(resume(reference), cwd=ROOT, env=env(slurm), capture_output=True, check=False)
 
-    # A minute is too short for half of them: every pilot leaves what it has after three quarters.
-    config = mortal(there, pause=0.08, cores=2, walltime="00:01:00")
+    # Two minutes are too short for all: every pilot leaves what it has before they are over.
+    config = mortal(there, pause=0.1, cores=2, walltime="00:02:00")
     folder, notes = create_study(config, there / "runs"), there / "notes"
     process = subprocess.Popen(
         resume(folder),

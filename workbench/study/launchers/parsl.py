@@ -147,8 +147,6 @@ class ParslLauncher:
             available_accelerators=table.gpus,
             heartbeat_period=BEAT,
             heartbeat_threshold=SILENCE,
-            # At this age a pilot is given no more; it leaves what it has a moment later.
-            drain_period=life or None,
             block_error_handler=windowed_error_handler,
         )
 
@@ -233,7 +231,7 @@ class ParslLauncher:
                 number, f"its worker process on {clean_text(error.hostname, 80)} was killed"
             )
         if isinstance(error, ManagerLost):
-            return self._again(number, f"its pilot on {clean_text(error.hostname, 80)} was lost")
+            return self._lost(number, f"its pilot on {clean_text(error.hostname, 80)} was lost")
         if isinstance(error, BadStateException):
             raise PilotsFailed(_why(error, self.folder / PLACE)) from error
         sentence = clean_text(f"shard {number}: {type(error).__name__}: {error}", 400)
@@ -246,19 +244,26 @@ class ParslLauncher:
         executor = self._kernel.executors[PLACE]
         if executor.interchange_proc.poll() is None:
             executor._hold_manager(left.pilot)
-        return self._again(left.number, "its pilot's time was over", counts=left.begun)
+        return self._again(left.number, "its pilot's time was over", left.steps)
 
-    def _again(self, number: int, how: str, *, counts: bool = True) -> Report | None:
-        """Hand a shard out again soon, unless it came back so a few times and came no further."""
+    def _lost(self, number: int, how: str) -> Report | None:
+        """Nobody says how far it came; its file does."""
+        shard, stand = self._shards.get(number), self._stand(number)
+        further = shard is not None and shard.stand != stand
+        if shard is not None:
+            shard.stand = stand
+        return self._again(number, how, int(further))
+
+    def _again(self, number: int, how: str, steps: int | None) -> Report | None:
+        """Hand a shard out again soon, unless it came back so a few times and came no further; `steps`: how
+        far it came, None where it was not begun."""
         if self._cancelled:
             return Died(number, how)
         shard = self._shards.get(number)
         if shard is None:
             return None
-        if counts:
-            stand = self._stand(number)
-            shard.left = 1 if stand != shard.stand else shard.left + 1
-            shard.stand = stand
+        if steps is not None:
+            shard.left = 0 if steps else shard.left + 1
         if shard.left >= MOST_LEFT:
             return Died(number, f"{how} {shard.left} times before it had come any further")
         shard.again = time.monotonic() + AGAIN
