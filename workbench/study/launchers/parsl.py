@@ -15,6 +15,7 @@ from __future__ import annotations
 
 import logging
 import queue
+import re
 import socket
 import sys
 import time
@@ -233,7 +234,7 @@ class ParslLauncher:
         if isinstance(error, ManagerLost):
             return self._lost(number, f"its pilot on {clean_text(error.hostname, 80)} was lost")
         if isinstance(error, BadStateException):
-            raise PilotsFailed(_why(error, self.folder / PLACE)) from error
+            raise PilotsFailed(why_no_pilot(error, self.folder / PLACE)) from error
         sentence = clean_text(f"shard {number}: {type(error).__name__}: {error}", 400)
         return Raised(number, Trouble.ERROR, sentence)
 
@@ -331,8 +332,17 @@ def _stop_scaling(kernel: Any) -> None:
     Timer.close(kernel.job_status_poller)
 
 
-def _why(error: Exception, place: Path) -> str:
-    """Why no pilot came to life, in a sentence: the last of what the scheduler or a pilot says."""
-    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
-    telling = [line for line in lines if "rror" in line] or lines
-    return f"no pilot comes to life: {clean_text(telling[-1], 300)}; what they print is in {place}."
+def why_no_pilot(error: Exception, place: Path) -> str:
+    """Why no pilot comes to life, in a sentence: what the scheduler says of the last one, or what it said."""
+    last = re.split(r"^Error \d+:", str(error), flags=re.MULTILINE)[-1]
+    _, refused, words = last.rpartition("stderr=")
+    if not refused:
+        _, _, words = last.partition("STDERR:")
+    # srun puts the task's number before a line, and bash its script's path.
+    lines = [
+        re.sub(r"^(\d+: )?(\S+\.sh: line \d+: )?", "", line.strip()) for line in words.splitlines()
+    ]
+    lines = [line for line in lines if line and not line.startswith("srun: ")]
+    telling = [line for line in lines if "rror" in line] or (lines[:1] if refused else lines)
+    why = clean_text(telling[-1], 300).rstrip(".") if telling else "its job ends before it reports"
+    return f"no pilot comes to life: {why}; what they print is in {place}."
