@@ -109,7 +109,7 @@ def sweep(
     from commands.drive_study import detach, drive_headless
     from workbench.study.create import create_study
 
-    folder = create_study(study, runs_folder(runs_dir))
+    folder = create_study(study, runs_folder(runs_dir), plan)
     if detached:
         detach(folder)
     else:

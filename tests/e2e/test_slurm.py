@@ -166,7 +166,7 @@ def test_whatever_happens_nothing_is_lost_and_nothing_is_done_twice(
     words, said = process.communicate(timeout=900)
     assert process.returncode == ExitCode.FAILED, said
     assert "Traceback" not in said
-    assert json.loads(words)["members"] == {"finished": 38, "failed": 1, "lost": 1}
+    assert json.loads(words)["members"] == {"finished": 38, "failed": 2}
 
     study, expected = StoredStudy(folder), StoredStudy(reference)
     for member in range(40):
@@ -179,9 +179,10 @@ def test_whatever_happens_nothing_is_lost_and_nothing_is_done_twice(
         if member not in (RAISES, KILLS):
             assert differences(folder, reference, member) == [], member
     assert "this one is to raise" in study.outcome(RAISES).reason
-    assert "was killed" in study.outcome(KILLS).reason
-    assert len({pid for _, pid in moves(notes, killed)}) == 2
-    assert len({pid for _, pid in moves(notes, requeued)}) == 2
+    assert "by signal SIGKILL" in study.outcome(KILLS).reason
+    # Whether it was its own code that ended the process is tried in a third one.
+    assert len({pid for _, pid in moves(notes, killed)}) >= 2
+    assert len({pid for _, pid in moves(notes, requeued)}) >= 2
     left = [m for m in range(40) if len({pid for _, pid in moves(notes, m)}) > 1]
     assert len(left) >= 4, "pilots whose time was over left shards, too"
     assert not (ROOT / "runinfo").exists()
