@@ -353,6 +353,16 @@ def test_somebodys_code_that_raises_costs_its_member_alone(tmp_path, own):
     np.testing.assert_array_equal(study.theta(2), alone.theta(1))
 
 
+def test_a_shard_of_which_nobody_is_left_is_done(tmp_path):
+    grid = {"init.seed": [1], "init.scale": [0.3]}
+    tables = {"device": {"engine": "eager"}, "grid": grid, **OWN["rule"]}
+    study = StoredStudy(finished_study(tmp_path, **tables))
+    (outcome,) = study.outcomes()
+    assert (outcome.status, outcome.last_step) == (MemberStatus.FAILED, 20)
+    assert "too large to go on" in outcome.reason
+    assert np.isnan(outcome.last["log_risk"])
+
+
 def test_a_member_that_diverges_or_cannot_be_made_costs_itself_alone(tmp_path, monkeypatch):
     from workbench.run import members
 
@@ -392,3 +402,24 @@ def test_the_record_of_the_writer_is_read_back(tmp_path, finished):
     assert set(again.series) == {"rho"}
     np.testing.assert_array_equal(again.series["rho"], record.series["rho"])
     np.testing.assert_array_equal(again.saddle["evidence"], record.saddle["evidence"])
+
+
+@pytest.mark.full
+def test_a_member_that_kills_its_process_costs_itself_alone(tmp_path):
+    tables = {"device": {"engine": "eager"}, "grid": {"init.seed": "range(0, 2)"}, **OWN["rule"]}
+    rule = {**OWN["rule"]["train"], "class": "tests.study.own_raising:Killing"}
+    folder = study_folder(tmp_path, small_config(**tables | {"train": rule}))
+    call = f"run_shard(Path({str(folder)!r}), 0)"
+    script = f"from pathlib import Path; from workbench.study.shard import run_shard; {call}"
+    killed = subprocess.run([sys.executable, "-c", script], env=dict(os.environ), check=False)
+    assert killed.returncode == -9
+    assert run_shard(folder, 0).members == {MemberStatus.FINISHED: 2, MemberStatus.FAILED: 2}
+    study = StoredStudy(folder)
+    for member in (1, 3):
+        outcome = study.outcome(member)
+        assert outcome.reason == "its own code ended the process it ran in, by signal SIGKILL."
+        assert outcome.last_step == 20
+    raised = StoredStudy(finished_study(tmp_path / "raised", **tables))
+    for member in (0, 2):
+        np.testing.assert_array_equal(study.theta(member), raised.theta(member))
+    np.testing.assert_array_equal(study.series("log_risk")[1], raised.series("log_risk")[1])
