@@ -136,8 +136,10 @@ async def test_a_live_study_is_read_again_where_it_changed() -> None:
 async def test_a_study_on_disk_is_listed_opened_and_a_member_run(tmp_path: Path) -> None:
     runs = tmp_path / "runs"
     folder = await asyncio.to_thread(finished_study, runs)
-    app = WorkbenchApp.to_browse(runs)
+    app = WorkbenchApp.to_look_at(folder, runs)
     async with app.run_test(size=(120, 40)) as pilot:
+        await until(pilot, lambda: isinstance(app.screen, StudyScreen))
+        await pilot.press("escape")
         browse = app.screen
         assert isinstance(browse, BrowseScreen)
         await until(pilot, lambda: browse.table.run_ids == [folder.name])

@@ -12,20 +12,11 @@ from workbench.errors import WorkbenchError
 from workbench.protocol.status import status_of
 from workbench.record.age import made_at
 from workbench.record.summary import RunSummary
-from workbench.study.folder import STUDY_FILE
 from workbench.tui.browse.bands import Bands
 from workbench.tui.study.look import StudyLook
 from workbench.tui.study.reader import StudyReader
 from workbench.tui.study.view import StudyView, read_groups
 from workbench.tui.widgets.scale import Floats
-
-
-def study_folders(runs_dir: Path) -> list[Path]:
-    """The studies of a folder."""
-    try:
-        return [folder for folder in runs_dir.iterdir() if (folder / STUDY_FILE).is_file()]
-    except OSError:
-        return []
 
 
 class StudyShelf:

@@ -307,8 +307,7 @@ class StudyScreen(Unbroken, Screen[None]):
 
     def _draw_keys(self) -> None:
         deep = self.view is not None and bool(self.view.limited)
-        first = len(self.app.screen_stack) <= 2
-        back = "all members" if deep else "all parts" if self.one else "quit" if first else "back"
+        back = "all members" if deep else "all parts" if self.one else "back"
         hints = key_hints(
             self.part,
             filtering=self.has_class("filtering"),
@@ -412,11 +411,8 @@ class StudyScreen(Unbroken, Screen[None]):
             self.action_leave()
 
     def action_leave(self) -> None:
-        """Back, or out where this page came first."""
-        if len(self.app.screen_stack) <= 2:
-            self.app.exit(0)
-        else:
-            self.dismiss()
+        """Back to where one came from."""
+        self.dismiss()
 
     # --- choosing ---
 
