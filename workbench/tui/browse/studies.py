@@ -72,7 +72,7 @@ def _row(look: StudyLook, reader: StudyReader) -> RunSummary:
     """A study as the table of runs shows it: its medians, and what its members share."""
     base, modified = reader.base(), reader.modified()
     risk = _median(look.last.get("log_risk"))
-    width = base.get("model.width")
+    width, samples = base.get("model.width"), base.get("data.n")
     return RunSummary(
         run_id=look.folder.name,
         path=look.folder,
@@ -83,6 +83,7 @@ def _row(look: StudyLook, reader: StudyReader) -> RunSummary:
         steps=look.steps_total,
         log10_risk=None if risk is None else risk / math.log(10),
         margin_normalized=_median(look.last.get("margin_normalized")),
+        n=samples if isinstance(samples, int) else None,
         H=width if isinstance(width, int) else None,
         loss=str(base.get("loss.kind", "")),
         settings=base,

@@ -105,7 +105,7 @@ def key_hints(part: str, *, filtering: bool, single: bool, back: str) -> Iterato
         yield KeyHint("a", "bands by", 1)
         yield KeyHint("y", "log x", 5)
     elif part == "rose":
-        yield KeyHint("d", "first / last saddle", 1)
+        yield KeyHint("d", "first / last / directions", 1)
     else:
         yield KeyHint("↑↓", "member", 4)
         yield KeyHint("enter", "open as a run", 0)

@@ -79,7 +79,7 @@ class StudyScreen(Unbroken, Screen[None]):
         Binding("V", "y_axis", "next key up"),
         Binding("C", "series", "choose the series"),
         Binding("a", "aggregate", "bands by the next key"),
-        Binding("d", "picture", "first / last saddle"),
+        Binding("d", "picture", "first, last saddle, directions"),
         Binding("y", "toggle_x", "log / linear x"),
         Binding("Y", "toggle_y", "log / linear risk"),
         Binding("t", "sort", "sort by next column"),
@@ -241,7 +241,7 @@ class StudyScreen(Unbroken, Screen[None]):
         brief = self.query_one("#members").size.width < 70
         if brief != view.choices.brief:
             self.view = view = view.having(brief=brief)
-        self.set_class(not view.targets.planar, "flat")
+        self.set_class(not view.planar, "flat")
         self._draw_header()
         self._draw_heat()
         self._draw_bands()
@@ -461,9 +461,10 @@ class StudyScreen(Unbroken, Screen[None]):
             self._choose(by=ways[(ways.index(self.view.choices.by) + 1) % len(ways)])
 
     def action_picture(self) -> None:
-        """Where the first saddle is left for, or the last one."""
+        """Where the first saddle leads, where the last one does, or the last directions."""
         if self.view is not None:
-            self._choose(which=-1 - self.view.choices.which)
+            self.view = self.view.other_picture()
+            self.draw()
 
     def action_toggle_x(self) -> None:
         """Steps on a log axis, or evenly."""

@@ -112,28 +112,45 @@ def targets_of(saddles: Saddles) -> Targets:
     return Targets(tuple(points), place, saddles)
 
 
+def last_directions(targets: Targets, angles: Array, norms: Array | None) -> CompassModel:
+    """All neurons of some members at their ends, (M, H), against the KKT points."""
+    flat = angles.ravel()
+    return CompassModel(
+        title="last directions",
+        directions=np.stack([np.cos(flat), np.sin(flat)], axis=1),
+        norms=None if norms is None else norms.ravel(),
+        kkt=_marks(targets),
+        scale="relative" if norms is None else "log",
+        note="all neurons" if norms is None else "log norm",
+    )
+
+
 def rose(targets: Targets, members: Sequence[int] | Array, count: int, which: int) -> CompassModel:
     """Rays as long as the shares of members that go there; all KKT points around."""
     shares = _shares(targets, members, count, which)
-    saddles = targets.saddles
     title = f"where the {_which(which)} saddle leads"
     if not targets.planar:
         return CompassModel(title=title, empty="")
-    around = [
-        KktPoint(math.atan2(y, x), "point", float(value))
-        for (x, y), value in zip(saddles.point_direction, saddles.point_value, strict=True)
-        if not any(
-            math.hypot(x - t.direction[0], y - t.direction[1]) < 0.09 for t in targets.points
-        )
-    ]
-    marks = [KktPoint(t.angle, _kind(t.kind), t.value) for t in targets.points]
     return CompassModel(
         title=title,
         directions=np.stack([target.direction for target in targets.points]),
         norms=shares.astype(np.float64),
-        kkt=(*around, *marks),
+        kkt=_marks(targets),
         note="∝ members",
     )
+
+
+def _marks(targets: Targets) -> tuple[KktPoint, ...]:
+    """The KKT points in the plane: those that nobody went to, then the others."""
+    if not targets.planar:
+        return ()
+    saddles, near = targets.saddles, 2 * math.sin(math.radians(SAME_DEGREES) / 2)
+    around = [
+        KktPoint(math.atan2(y, x), "point", float(value))
+        for (x, y), value in zip(saddles.point_direction, saddles.point_value, strict=True)
+        if all(math.hypot(x - t.direction[0], y - t.direction[1]) > near for t in targets.points)
+    ]
+    return (*around, *(KktPoint(t.angle, _kind(t.kind), t.value) for t in targets.points))
 
 
 def shares_of(
