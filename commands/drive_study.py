@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import json
 import os
+import shlex
 import subprocess
 import sys
 import time
@@ -20,11 +21,13 @@ from commands.patience import wait_for
 from workbench.errors import ExitCode, StorageError, WorkbenchError, clean_text
 from workbench.record.lock import is_alive
 from workbench.record.logfile import LOG_FILE
+from workbench.record.schema import STUDY_FILE
 from workbench.record.subject import STUDY
 from workbench.run import signals
 from workbench.tui.widgets.numbers import duration
 
 if TYPE_CHECKING:
+    from workbench.config.launcher import BatchTable
     from workbench.study.drive import DriveProgress, StudyEnd
 
 LINE_SECONDS = 60.0
@@ -78,15 +81,28 @@ def _tell_end(folder: Path, end: StudyEnd, as_json: bool) -> None:
 
 
 def detach(folder: Path, jobs: int = 0) -> None:
-    """Send a driver off in a session of its own, which no hang-up reaches, and print the study's id.
+    """Send a driver off and print the study's id: as a job of its own where shards go to a batch system, else
+    in a session of its own, which no hang-up reaches.
 
     What it has to say goes to the study's log.
 
     Raises:
+        BadInput: the scheduler does not take it.
         WorkbenchError: it has ended before it could begin, with its own words.
     """
+    from workbench.config.launcher import BatchTable
+    from workbench.config.study import parse_study
+    from workbench.config.toml import read_toml
+
     log, name = folder / LOG_FILE, clean_text(folder.resolve().name, 120)
     command = [sys.executable, "-m", "commands.main", "resume", str(folder.resolve()), "--headless"]
+    path = folder / STUDY_FILE
+    launcher = parse_study(read_toml(path), str(path)).launcher
+    if isinstance(launcher, BatchTable):
+        number = _submit(launcher, command, name, log)
+        typer.echo(name)
+        typer.echo(f"workbench: driven by job {number}, once it begins; its log is {log}", err=True)
+        return
     with open(log, "ab") as words:
         begins = words.tell()
         process = subprocess.Popen(
@@ -108,6 +124,15 @@ def detach(folder: Path, jobs: int = 0) -> None:
         raise WorkbenchError(why)
     typer.echo(name)
     typer.echo(f"workbench: driven by pid {process.pid}; its log is {log}", err=True)
+
+
+def _submit(launcher: BatchTable, command: list[str], name: str, log: Path) -> str:
+    from workbench.study.launchers.parsl import require_parsl
+    from workbench.study.launchers.schedulers import require_scheduler, submit_driver
+
+    require_parsl(launcher.kind)
+    require_scheduler(launcher, detached=True)
+    return submit_driver(launcher, shlex.join(command), f"workbench-{name}", str(log.resolve()))
 
 
 Show = Callable[["DriveProgress"], None]

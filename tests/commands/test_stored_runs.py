@@ -46,7 +46,10 @@ def test_list_of_nothing_says_what_to_type(cli, tmp_path, name):
     assert done.returncode == 0
     assert done.stdout == ""
     assert "workbench run" in done.stderr
-    assert json.loads(cli("list", "--json", "--runs-dir", tmp_path / name).stdout) == {"runs": [], "studies": []}
+    assert json.loads(cli("list", "--json", "--runs-dir", tmp_path / name).stdout) == {
+        "runs": [],
+        "studies": [],
+    }
 
 
 def test_list_of_a_file_is_refused(cli, tmp_path):

@@ -100,3 +100,13 @@ def test_a_file_that_cannot_be_used_is_named(own: Path, text: str, words: str) -
     with pytest.raises(BadInput, match=words) as refused:
         launcher_values({}, "a")
     assert str(own) in str(refused.value)
+
+
+def test_a_new_study_has_all_that_was_said_anywhere(own: Path, tmp_path: Path) -> None:
+    from workbench.study.source import load_study
+
+    own.write_text('[gpu]\nkind = "slurm"\npartition = "gpu"\ngpus = 4\n')
+    words = ["init.seed=range(0,3)"]
+    assert load_study("kh24-fig1", words).launcher == LocalTable()
+    found = load_study("kh24-fig1", words, settings=["launcher.cores=8"], on="gpu").launcher
+    assert found == SlurmTable(kind="slurm", partition="gpu", gpus=4, cores=8)

@@ -31,12 +31,16 @@ TABLE: dict[str, Any] = {
 
 
 def small_config(**tables: Any) -> StudyConfig:
-    """The small study; keys of the tables given are set on top."""
+    """The small study; keys of the tables given are set on top, None takes one out."""
     values = {
         key: dict(value) if isinstance(value, dict) else value for key, value in TABLE.items()
     }
     for name, table in tables.items():
-        values[name] = {**values.get(name, {}), **table} if isinstance(table, dict) else table
+        if not isinstance(table, dict):
+            values[name] = table
+            continue
+        whole = {**values.get(name, {}), **table}
+        values[name] = {key: value for key, value in whole.items() if value is not None}
     return parse_study(values, "the small study")
 
 

@@ -39,6 +39,12 @@ Walltime = Annotated[str, AfterValidator(_walltime)]
 SHORTEST_GRACE, LONGEST_GRACE = 15, 120
 
 
+def seconds_of(walltime: str) -> int:
+    """The seconds of hours:minutes:seconds."""
+    hours, minutes, seconds = map(int, walltime.split(":"))
+    return 3600 * hours + 60 * minutes + seconds
+
+
 class LocalTable(Section):
     """Worker processes of this machine."""
 
@@ -93,6 +99,9 @@ class _Batch(_Pilots):
         description="seconds before the end of the walltime at which shards are written and left; "
         f"0: a tenth of the walltime, at least {SHORTEST_GRACE} and at most {LONGEST_GRACE}",
     )
+    driver_walltime: Walltime = Field(
+        "24:00:00", description="time of the driver's own job, which --detach submits"
+    )
     account: Name = ""
     options: tuple[Line, ...] = Field(
         (), description="further lines for the scheduler, as '#SBATCH --constraint=skylake'"
@@ -104,16 +113,11 @@ class _Batch(_Pilots):
         return self.pilots * self.nodes * self.worker_count
 
     @property
-    def seconds(self) -> int:
-        """The walltime."""
-        hours, minutes, seconds = map(int, self.walltime.split(":"))
-        return 3600 * hours + 60 * minutes + seconds
-
-    @property
     def life(self) -> int:
         """Seconds after a pilot's start at which its shards are written and left."""
-        grace = self.grace or min(max(self.seconds // 10, SHORTEST_GRACE), LONGEST_GRACE)
-        return max(self.seconds - grace, 1)
+        seconds = seconds_of(self.walltime)
+        grace = self.grace or min(max(seconds // 10, SHORTEST_GRACE), LONGEST_GRACE)
+        return max(seconds - grace, 1)
 
 
 class SlurmTable(_Batch):

@@ -9,7 +9,7 @@ import numpy as np
 
 from workbench.arrays import Array
 from workbench.engine.member_rows import PARTS, MemberRows
-from workbench.errors import clean_text, unknown
+from workbench.errors import WorkbenchError, clean_text, unknown
 from workbench.measures.layers import LayerMeasures
 from workbench.measures.panel import Measure, Panel
 from workbench.measures.series.layers import LAYERS
@@ -104,6 +104,8 @@ class MemberSeries:
 
 def said(error: Exception) -> str:
     """What somebody's code raised, in a sentence."""
+    if isinstance(error, WorkbenchError):
+        return clean_text(str(error), 400)
     words = clean_text(str(error), 300).rstrip(".")
     kind = type(error).__name__
     return f"{kind}: {words}." if words else f"{kind} was raised."

@@ -18,7 +18,7 @@ import numpy as np
 from workbench import __version__
 from workbench.config.run import RunConfig
 from workbench.config.study import StudyConfig, member_config
-from workbench.errors import StorageError, clean_text
+from workbench.errors import BadInput, StorageError, clean_text
 from workbench.record.atomic import write_text
 from workbench.study.grid import ABSENT, Grid, setting_of
 from workbench.study.settings import Settings, settings_of
@@ -95,6 +95,8 @@ def extended(plan: Plan, study: StudyConfig, grid: Grid) -> Plan:
         if place not in known
     ]
     keys = tuple(dict.fromkeys((*plan.settings.values, *grid.keys)))
+    if not new and len(keys) == len(plan.settings.values):
+        return plan
     before = (_filled(settings, keys, study.table) for settings in plan.settings)
     settings = settings_of((*before, *new), keys)
     first = max((shard.number for shard in plan.shards), default=-1) + 1
@@ -121,7 +123,10 @@ def _shards(
     found: list[ShardPlan] = []
     for group in groups_of(study, settings, first):
         members = group.members.tolist()
-        weight = weight_of(group, study.study)
+        try:
+            weight = weight_of(group, study.study)
+        except BadInput as error:
+            raise BadInput(f"member {members[0]}: {error}") from error
         size = members_a_shard(weight, len(members), study.study, study.launcher)
         for start in range(0, len(members), size):
             part = tuple(members[start : start + size])

@@ -19,7 +19,6 @@ from textual.dom import DOMNode
 from textual.screen import Screen
 
 from workbench.errors import ExitCode, WorkbenchError, clean_text
-from workbench.presets import load_config
 from workbench.record.folder import holds_study
 from workbench.run.signals import given_to
 from workbench.tui.driver import AcknowledgedDriver
@@ -38,7 +37,6 @@ from workbench.tui.routes import (
     OpenVerdict,
     ResumeRun,
     Route,
-    RunMember,
     StartRun,
 )
 from workbench.tui.theme import use_theme
@@ -88,8 +86,11 @@ class WorkbenchApp(Unbroken, App[int]):
 
     @classmethod
     def to_run(cls, source: str, settings: list[str], runs_dir: Path) -> WorkbenchApp:
-        """Train a preset or file. Raises BadInput before any drawing when it does not parse."""
-        load_config(source, settings)
+        """Train a preset, a file or a study's member. Raises BadInput before any drawing when it does not
+        parse."""
+        from workbench.study.member import run_source
+
+        run_source(source, settings, runs_dir)
         make = _create(source, settings, runs_dir)
         return cls(lambda app: app.run_screen(make), runs_dir)
 
@@ -275,8 +276,6 @@ class WorkbenchApp(Unbroken, App[int]):
         match route:
             case StartRun(source, settings):
                 self._push_run(_create(source, list(settings), self.runs_dir))
-            case RunMember(folder, number):
-                self._push_run(_member(folder, number, self.runs_dir))
             case ResumeRun(folder, steps):
                 self._push_run(_resume(folder, steps, False))
             case ForkRun():
@@ -404,19 +403,10 @@ def _runner(app: WorkbenchApp, action: str, node: DOMNode) -> Callable[[], None]
 def _create(source: str, settings: list[str], runs_dir: Path) -> Callable[[], Session]:
     def make() -> Session:
         from workbench.run.session import Session
+        from workbench.study.member import run_source
 
-        preset = "" if source.endswith(".toml") or "/" in source else source
-        return Session.create(load_config(source, settings), runs_dir, preset=preset, attended=True)
-
-    return make
-
-
-def _member(folder: Path, number: int, runs_dir: Path) -> Callable[[], Session]:
-    def make() -> Session:
-        from workbench.run.session import Session
-        from workbench.study.stored import StoredStudy
-
-        return Session.create(StoredStudy(folder).member_config(number), runs_dir, attended=True)
+        config, preset = run_source(source, settings, runs_dir)
+        return Session.create(config, runs_dir, preset=preset, attended=True)
 
     return make
 

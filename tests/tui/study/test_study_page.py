@@ -14,7 +14,7 @@ from workbench.tui.app import WorkbenchApp
 from workbench.tui.browse.screen import BrowseScreen
 from workbench.tui.dialogs import Choose
 from workbench.tui.help import HelpScreen
-from workbench.tui.routes import RunMember
+from workbench.tui.routes import StartRun
 from workbench.tui.run.screen import RunScreen
 from workbench.tui.study.header import PARTS
 from workbench.tui.study.screen import StudyScreen
@@ -65,7 +65,7 @@ async def test_tiles_lead_to_their_members_and_escape_back() -> None:
         await pilot.press("down")
         member = screen.member_here()
         await pilot.press("enter")
-        assert app.asked == [RunMember(screen.folder, member or 0)]
+        assert app.asked == [StartRun(f"{screen.folder}/{member}")]
         assert screen.view.look.settings[member or 0]["init.scale"] == 0.03
         await pilot.press("escape")
         assert screen.view.members.size == screen.view.look.count

@@ -4,12 +4,26 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from workbench.config.launcher import LauncherTable
+from workbench.config.launcher import LauncherTable, LocalTable
+from workbench.errors import BadInput
 from workbench.study.launchers.launcher import Launcher
 from workbench.study.launchers.local import LocalLauncher
 from workbench.study.weight import jobs_of
 
 
 def launcher_of(table: LauncherTable, folder: Path, jobs: int = 0) -> Launcher:
-    """What runs the shards of the study in `folder`, up to `jobs` at a time; 0: as many as the table says."""
-    return LocalLauncher(folder, jobs or jobs_of(table))
+    """What runs the shards of the study in `folder`, up to `jobs` at a time; 0: as many as the table says.
+
+    Raises:
+        BadInput: `jobs` is given for a cluster, where the table says how much runs at a time.
+    """
+    if isinstance(table, LocalTable):
+        return LocalLauncher(folder, jobs or jobs_of(table))
+    if jobs:
+        raise BadInput(
+            f"--jobs is for worker processes of this machine, and launcher.kind is '{table.kind}'; how much "
+            "it runs at a time say launcher.pilots, launcher.nodes and launcher.workers in study.toml."
+        )
+    from workbench.study.launchers.parsl import ParslLauncher
+
+    return ParslLauncher(folder, table)

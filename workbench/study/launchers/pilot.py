@@ -62,7 +62,7 @@ def shard_in_hand(leave: Callable[[], object]) -> Iterator[bool]:
 
 
 def main(arguments: Sequence[str]) -> int:
-    """Run the pool until it ends or its time is over; returns its exit status."""
+    """Run the pool until it ends or its time is over; returns its exit status, 0 where its time was over."""
     split = arguments.index("--")
     life = float(arguments[arguments.index("--life") + 1])
     since = float(os.environ.get(SINCE, time.time()))
@@ -81,9 +81,10 @@ def main(arguments: Sequence[str]) -> int:
         until = time.monotonic() + (life + since - time.time() if life else float("inf"))
         while pool.poll() is None and time.monotonic() < until and not told:
             time.sleep(LOOK)
-        if pool.poll() is None:
-            _end(pool, place)
-        return pool.wait()
+        if pool.poll() is not None:
+            return pool.returncode if pool.returncode >= 0 else 128 - pool.returncode
+        _end(pool, place)
+        return 0
     finally:
         shutil.rmtree(place, ignore_errors=True)
 

@@ -16,6 +16,7 @@ from workbench.config.launcher import (
     SlurmTable,
 )
 from workbench.errors import BadInput
+from workbench.study.launchers.local import ONE_THREAD
 from workbench.study.launchers.pilot import SINCE
 
 STATUS_SECONDS = 15
@@ -39,6 +40,9 @@ def provider_of(table: ClusterTable) -> Any:
             return _kubernetes(table)
 
 
+_ONE_THREAD = tuple(f"export {name}={count}" for name, count in ONE_THREAD.items())
+
+
 def _polled(provider: type) -> Any:
     """The provider with our period of looks: Parsl's is a minute, for which a dead pilot would be missed."""
     return type(provider.__name__, (provider,), {"status_polling_interval": STATUS_SECONDS})
@@ -50,7 +54,7 @@ def _common(table: ClusterTable, before: Sequence[str] = ()) -> dict[str, Any]:
         "init_blocks": 0,
         "min_blocks": 0,
         "max_blocks": table.pilots,
-        "worker_init": "\n".join((*before, *table.init)) + "\n",
+        "worker_init": "\n".join((*before, *_ONE_THREAD, *table.init)) + "\n",
     }
 
 

@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
+import os
+import shlex
 import shutil
 import subprocess
 from collections.abc import Sequence
 
 from workbench.config.launcher import (
+    LONGEST_GRACE,
     BatchTable,
     ClusterTable,
     KubernetesTable,
     LsfTable,
     PbsTable,
     SlurmTable,
+    seconds_of,
 )
 from workbench.errors import BadInput, clean_text, unknown
 
@@ -20,8 +24,8 @@ PATIENCE = 30.0
 """Seconds to wait for a scheduler's answer."""
 
 
-def require_scheduler(table: ClusterTable) -> None:
-    """Refuse what the scheduler here could not take.
+def require_scheduler(table: ClusterTable, *, detached: bool = False) -> None:
+    """Refuse what the scheduler here could not take; `detached`: the driver is to be a job, too.
 
     Raises:
         BadInput: its commands are not here or do not answer; the partition or queue is unknown, or
@@ -30,7 +34,9 @@ def require_scheduler(table: ClusterTable) -> None:
     match table:
         case SlurmTable():
             _require_commands(table.kind, "sbatch", "squeue", "scancel", "sinfo")
-            _require_partition(table)
+            limit = _limit_of_partition(table)
+            for key in ("walltime", "driver_walltime") if detached else ("walltime",):
+                _require_within(limit, key, getattr(table, key), table.partition)
         case PbsTable():
             _require_commands(table.kind, "qsub", "qstat", "qdel")
             _require_queue(table.queue, ("qstat", "-Q"), skip=2)
@@ -65,8 +71,8 @@ def _answer(command: Sequence[str]) -> list[str]:
     return done.stdout.splitlines()
 
 
-def _require_partition(table: SlurmTable) -> None:
-    """One of the partitions that sinfo names, or the default, whose limit the walltime keeps."""
+def _limit_of_partition(table: SlurmTable) -> str:
+    """The time that the partition, or the default one, gives a job; refuses one that sinfo does not name."""
     limits: dict[str, str] = {}
     default = ""
     for line in _answer(("sinfo", "--noheader", "--format", "%P %l")):
@@ -74,18 +80,23 @@ def _require_partition(table: SlurmTable) -> None:
         default = name.rstrip("*") if name.endswith("*") else default
         limits[name.rstrip("*")] = limit.strip()
     partition = table.partition or default
-    if partition not in limits:
-        if not partition:
-            raise BadInput(
-                "this Slurm has no default partition; launcher.partition is needed: "
-                f"{clean_text(', '.join(limits))}."
-            )
-        raise unknown("launcher.partition", partition, limits, "this Slurm")
-    most = slurm_seconds(limits[partition])
-    if most is not None and table.seconds > most:
+    if not partition:
         raise BadInput(
-            f"launcher.walltime = '{table.walltime}' is more than partition '{partition}' gives a job; "
-            f"allowed: up to {clean_text(limits[partition], 40)}."
+            "this Slurm has no default partition; launcher.partition is needed: "
+            f"{clean_text(', '.join(limits))}."
+        )
+    if partition not in limits:
+        raise unknown("launcher.partition", partition, limits, "this Slurm")
+    return limits[partition]
+
+
+def _require_within(limit: str, key: str, walltime: str, partition: str) -> None:
+    most = slurm_seconds(limit)
+    if most is not None and seconds_of(walltime) > most:
+        where = f"partition '{partition}'" if partition else "the default partition"
+        raise BadInput(
+            f"launcher.{key} = '{walltime}' is more than {where} gives a job; "
+            f"allowed: up to {clean_text(limit, 40)}."
         )
 
 
@@ -113,59 +124,69 @@ def _require_queue(queue: str, command: Sequence[str], skip: int) -> None:
         raise unknown("launcher.queue", queue, queues, "this cluster")
 
 
-def submit_job(table: BatchTable, command: str, name: str, log: str) -> str:
-    """Hand one command to the scheduler as a job of its own; returns the job's number.
+def submit_driver(table: BatchTable, command: str, name: str, log: str) -> str:
+    """Hand a driver's command to the scheduler as a job of its own; returns the job's number.
 
-    The job has one core and the walltime of a pilot, and writes what it prints to `log`.
+    The job has one core and `driver_walltime`, starts in this process's folder, is warned before its end, and
+    writes what it prints to `log`.
 
     Raises:
         BadInput: the scheduler does not take it, with what it says.
     """
-    shell = "\n".join(
-        ("#!/bin/bash", *_lines(table, name, log), *table.init, f"exec {command}", "")
+    here = f"cd {shlex.quote(os.getcwd())}"
+    lines = (
+        "#!/bin/bash",
+        *_asked(table, name, log),
+        _FORGET,
+        here,
+        *table.init,
+        f"exec {command}",
     )
     submit = {"slurm": ("sbatch", "--parsable"), "pbs": ("qsub",), "lsf": ("bsub",)}[table.kind]
-    done = subprocess.run(
-        submit, input=shell, capture_output=True, text=True, timeout=PATIENCE, check=False
-    )
-    said = clean_text((done.stderr or done.stdout).strip(), 300)
-    if done.returncode != 0:
-        raise BadInput(f"{submit[0]} does not take the job: {said}")
+    try:
+        done = subprocess.run(
+            submit, input="\n".join((*lines, "")), capture_output=True, text=True, timeout=PATIENCE
+        )
+    except (OSError, subprocess.TimeoutExpired) as error:
+        raise BadInput(f"{submit[0]} does not answer: {clean_text(str(error), 160)}.") from error
     words = done.stdout.split()
+    if done.returncode != 0 or not words:
+        said = clean_text((done.stderr or done.stdout).strip(), 300)
+        raise BadInput(f"{submit[0]} does not take the job: {said}")
     number = words[1].strip("<>") if table.kind == "lsf" and len(words) > 1 else words[0]
     return number.partition(";")[0]
 
 
-def _lines(table: BatchTable, name: str, log: str) -> list[str]:
+# The pilots' jobs are to know nothing of the driver's: what it was given is not theirs.
+_FORGET = 'for name in "${!SLURM_@}"; do [ "$name" = SLURM_CONF ] || unset "$name"; done'
+
+
+def _asked(table: BatchTable, name: str, log: str) -> list[str]:
+    """The lines of a batch script that say what its job is to have."""
+    time = table.driver_walltime
     match table:
         case SlurmTable():
-            asked = {"partition": table.partition, "account": table.account, "qos": table.qos}
+            given = {"partition": table.partition, "account": table.account, "qos": table.qos}
             return [
-                f"#SBATCH --job-name={name}",
-                f"#SBATCH --output={log}",
-                "#SBATCH --open-mode=append",
-                "#SBATCH --ntasks=1",
-                f"#SBATCH --time={table.walltime}",
-                *(f"#SBATCH --{key}={value}" for key, value in asked.items() if value),
+                *(f"#SBATCH --job-name={name}", f"#SBATCH --output={log}"),
+                *("#SBATCH --open-mode=append", "#SBATCH --ntasks=1", f"#SBATCH --time={time}"),
+                f"#SBATCH --signal=B:USR1@{LONGEST_GRACE}",
+                *(f"#SBATCH --{key}={value}" for key, value in given.items() if value),
                 *table.options,
             ]
         case PbsTable():
-            asked = {"q": table.queue, "A": table.account}
+            given = {"q": table.queue, "A": table.account}
             return [
-                f"#PBS -N {name[:200]}",
-                f"#PBS -o {log}",
-                "#PBS -j oe",
-                f"#PBS -l walltime={table.walltime}",
-                *(f"#PBS -{key} {value}" for key, value in asked.items() if value),
+                *(f"#PBS -N {name}", f"#PBS -o {log}", "#PBS -j oe", f"#PBS -l walltime={time}"),
+                *(f"#PBS -{key} {value}" for key, value in given.items() if value),
                 *table.options,
             ]
         case LsfTable():
-            asked = {"q": table.queue, "G": table.account}
-            hours, minutes, _ = table.walltime.split(":")
+            given = {"q": table.queue, "G": table.account}
+            limit = time.rpartition(":")[0]
             return [
-                f"#BSUB -J {name}",
-                f"#BSUB -o {log}",
-                f"#BSUB -W {hours}:{minutes}",
-                *(f"#BSUB -{key} {value}" for key, value in asked.items() if value),
+                *(f"#BSUB -J {name}", f"#BSUB -o {log}", f"#BSUB -W {limit}"),
+                f"#BSUB -wa USR1 -wt {LONGEST_GRACE // 60}",
+                *(f"#BSUB -{key} {value}" for key, value in given.items() if value),
                 *table.options,
             ]

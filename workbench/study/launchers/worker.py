@@ -6,7 +6,7 @@ import os
 from dataclasses import dataclass
 from pathlib import Path
 
-from workbench.study.launchers.launcher import Ended, Report
+from workbench.study.launchers.launcher import Ended, Report, raised
 from workbench.study.launchers.pilot import shard_in_hand
 
 PILOT = "PARSL_WORKER_POOL_ID"
@@ -35,5 +35,8 @@ def run_here(folder: str, number: int) -> Report | Left:
     with shard_in_hand(leave) as welcome:
         if not welcome:
             return Left(number, pilot, begun=False)
-        run_shard(Path(folder), number, stop_flag=flag, progress=None)
-    return Left(number, pilot, begun=True) if flag.raised else Ended(number)
+        try:
+            end = run_shard(Path(folder), number, stop_flag=flag)
+        except Exception as error:  # noqa: BLE001  (the driver is told, in plain values)
+            return raised(number, error)
+    return Left(number, pilot, begun=True) if end.stopped else Ended(number)

@@ -70,6 +70,7 @@ def _values(settings: Sequence[Mapping[str, Any]], key: str) -> str:
 
 def bands_of(runs: Sequence[tuple[RunSummary, RunCurves]]) -> Bands:
     """Runs in groups: those that differ in seeds and names alone are one; all, where groups are many."""
+    runs = [(run, curves) for run, curves in runs if curves.step.size]
     settings = [run.settings for run, _ in runs]
     keys = [k for k in differing(settings) if k not in ASIDE and not k.endswith("seed")]
     groups: dict[tuple[Any, ...], list[RunCurves]] = {}

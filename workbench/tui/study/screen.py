@@ -24,7 +24,7 @@ from textual.worker import get_current_worker
 from workbench.errors import WorkbenchError
 from workbench.tui.dialogs import Choose, palette_of
 from workbench.tui.driver import frame_ready
-from workbench.tui.routes import Go, RunMember
+from workbench.tui.routes import Go, StartRun
 from workbench.tui.run.layout import WIDE
 from workbench.tui.study.bands import Group
 from workbench.tui.study.header import PARTS, StudyHeader, key_hints, nothing_yet, study_line
@@ -387,7 +387,7 @@ class StudyScreen(Unbroken, Screen[None]):
         if self.part == "table":
             member = self.member_here()
             if member is not None:
-                self.post_message(Go(RunMember(self.folder, member)))
+                self.post_message(Go(StartRun(f"{self.folder}/{member}")))
             return
         cells, cursor = view.cells(self.room), view.choices.cursor
         if self.part == "heat" and cells is not None and cursor is not None:
