@@ -12,7 +12,9 @@ import pytest
 from study.made import finished_study, half_done_study, small_config, study_folder
 
 from workbench.engine.pace import Pace
+from workbench.engine.program import StopFlag
 from workbench.errors import RunBusy, StorageError
+from workbench.inspector.inspect import inspect_state
 from workbench.presets import read_preset
 from workbench.record import shard_file
 from workbench.record.lock import RunLock
@@ -20,6 +22,7 @@ from workbench.record.reader import RunReader
 from workbench.record.shard_file import read_shard, write_shard
 from workbench.record.subject import shard_subject
 from workbench.run.session import Session
+from workbench.run.stored import StoredRun
 from workbench.study import shard as shard_module
 from workbench.study.folder import shard_path, shards_folder
 from workbench.study.outcome import MemberStatus
@@ -81,16 +84,19 @@ def require_the_run(study, member, folder):
         if seen.outcome is not None and seen.outcome.kind == "left":
             assert saddle.leaver == seen.outcome.neuron
             assert saddle.escape_time == pytest.approx(seen.time + seen.outcome.time, rel=1e-12)
-            every = study.config.base.record.every
-            assert seen.outcome.step - every <= saddle.escape_step <= seen.outcome.step
+            before = series["step"][np.searchsorted(series["step"], seen.outcome.step) - 1]
+            assert before <= saddle.escape_step <= seen.outcome.step
             np.testing.assert_array_equal(saddle.target_direction, seen.direction(saddle.leaver))
     assert outcome.last_step == series["step"][-1]
     for name, value in outcome.last.items():
         assert value == series[name][-1] or np.isnan(value), name
     for name in study.series_names():
         step, values = study.series(name)
-        rows = np.searchsorted(series["step"], step)
-        np.testing.assert_array_equal(values[member], series[name][rows], err_msg=name)
+        here = np.isin(step, series["step"])
+        assert (step[~here] > outcome.last_step).all()
+        rows = np.searchsorted(series["step"], step[here])
+        np.testing.assert_array_equal(values[member][here], series[name][rows], err_msg=name)
+        assert np.isnan(values[member][~here]).all()
     return outcome, series
 
 
@@ -119,6 +125,45 @@ def test_when_samples_separate_is_told_and_what_does_not_apply_is_left_out(tmp_p
     first = int(np.argmax(separated))
     assert outcome.end["separated_step"] == series["step"][first]
     assert outcome.end["separated_time"] == series["time"][first]
+
+
+@pytest.mark.full
+def test_ends_are_looked_at_as_asked_and_gone_on_with(tmp_path):
+    tables = {**SEPARABLE, "study": {"members": 2, "finish": ["inspect", "optimal"]}}
+    whole = StoredStudy(finished_study(tmp_path / "whole", **tables))
+    for outcome in whole.outcomes():
+        assert outcome.end["verdict"] in ("diverging", "moving", "saddle", "plateau", "undecided")
+        assert outcome.end["optimality"] in ("global", "local", "not local", "undecided")
+        assert outcome.end["optimality_reason"]
+    state = stored_end(whole, 0, tmp_path / "runs")
+    assert whole.outcome(0).end["verdict"] == judgement_of(state)
+    folder = study_folder(tmp_path, small_config(**tables))
+    flag = StopFlag()
+
+    def stop(told):
+        # Both have taken their last step, and one of them was looked at.
+        flag.raised = told.going == 0
+        stops.append(flag.raised)
+
+    stops: list[bool] = []
+    assert run_shard(folder, 0, stop_flag=flag, progress=stop).stopped
+    flag.raised = False
+    while run_shard(folder, 0, stop_flag=flag, progress=stop).stopped:
+        flag.raised = False
+    assert sum(stops) >= 3
+    require_same(shard_path(folder, 0), shard_path(whole.folder, 0))
+
+
+def stored_end(study, member, folder):
+    with Session.create(study.member_config(member), folder) as session:
+        session.start()
+        assert session.wait(120)
+    with StoredRun(session.folder) as run:
+        return run.state(None)
+
+
+def judgement_of(state):
+    return inspect_state(state).judgement.verdict
 
 
 # --- kills, stops, claims ---

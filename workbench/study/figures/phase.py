@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import itertools
 import math
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -142,11 +144,16 @@ def _length(text: str) -> int:
 
 def _ticks(axis: Any, texts: list[str], most: int) -> None:
     """At most so many of the choices, evenly apart, in the middle of their cells."""
-    each = max(1, math.ceil(len(texts) / most))
+    each = next(n for n in _round_numbers() if n * most >= len(texts))
     places = range(0, len(texts), each)
     axis.set_major_locator(FixedLocator([k + 0.5 for k in places]))
     axis.set_ticklabels([texts[k] for k in places])
     axis.set_tick_params(length=0)
+
+
+def _round_numbers() -> Iterator[int]:
+    """1, 2, 5, 10, 20, …"""
+    return (digit * 10**k for k in itertools.count() for digit in (1, 2, 5))
 
 
 @dataclass(frozen=True, eq=False)
