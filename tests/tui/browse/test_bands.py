@@ -67,7 +67,7 @@ def test_settings_to_sort_by_say_how_runs_differ() -> None:
     settings = [{"train.lr": 1e-3, "a.b": 1}, {"train.lr": 1e-2, "a.b": 1}]
     keys = sort_choices(settings, ["a.b", "train.lr", "name"])
     assert [key for key, _ in keys] == ["train.lr", "a.b"]
-    assert keys[0][1].endswith("0.001 0.01")
+    assert keys[0][1].endswith("1e-3 0.01")
 
 
 def test_settings_are_short_and_the_index_keeps_them(tmp_path: Path) -> None:
@@ -95,7 +95,7 @@ async def test_runs_are_banded_sorted_and_filtered_by_keys(tmp_path: Path) -> No
         await pilot.press("a")
         await until(pilot, lambda: screen.charts.bands is not None)
         await until(pilot, lambda: sum(g.size for g in screen.charts.bands.log_risk) == 4)
-        assert "risk  log₁₀ L by steps  25–75 %  N=2" in "\n".join(screen_lines(app))
+        assert "risk  log₁₀ L by steps  25–75 % N=2" in "\n".join(screen_lines(app))
         await pilot.press("K")
         await pilot.pause()
         assert isinstance(app.screen, Choose)

@@ -46,7 +46,7 @@ async def test_every_size_shows_every_part_and_fits(size: tuple[int, int]) -> No
             seen += await shown(pilot, screen)
             assert all(len(line) <= size[0] for line in screen_lines(app))
             await pilot.press("tab")
-        for said in ("saddles passed", "init.scale", "25–75 %", "first saddle leads", "#1", "300"):
+        for said in ("escape step", "init.scale", "25–75 %", "first saddle leads", "#1", "300"):
             assert said in seen, said
         assert screen.part == "heat"
 

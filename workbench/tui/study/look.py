@@ -5,6 +5,7 @@ M members, D dimensions of the grid, S saddles of all members together.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -152,7 +153,10 @@ def choice_text(value: Any) -> str:
     if isinstance(value, bool):
         return str(value).lower()
     if isinstance(value, float):
-        return f"{value:g}"
+        plain = f"{value:g}"
+        mantissa, _, exponent = f"{value:.5e}".partition("e")
+        short = f"{float(mantissa):g}e{int(exponent)}" if math.isfinite(value) else plain
+        return plain if len(plain) <= len(short) else short
     return clean_text(str(value), 40)
 
 

@@ -52,9 +52,9 @@ class Measured:
 def measured(look: StudyLook, targets: Targets) -> dict[str, Measured]:
     """All there is, by name, what says most first; what no member has is left out."""
     found = [
+        _first(look, "escape step", "escape step of the first saddle", look.saddles.escape_step),
         _saddles(look),
         _words("target", "where the first saddle leads", *_target_words(look, targets)),
-        _first(look, "escape step", "escape step of the first saddle", look.saddles.escape_step),
         _first(look, "saddle step", "step of the first saddle", look.saddles.step),
         _state(look),
     ]

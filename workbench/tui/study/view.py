@@ -209,9 +209,7 @@ class StudyView:
         text = log_risk_text if log_risk else _plain
         shown = [replace(group, levels=self._as_drawn(group.levels)) for group in groups]
         curves, bands = drawn(shown, choices.x, text)
-        name = (
-            {True: "risk  log₁₀ L", False: "risk  L"}[log_risk] if choices.series == RISK else None
-        )
+        name = {True: "risk log₁₀ L", False: "risk L"}[log_risk] if choices.series == RISK else None
         by = "" if choices.by is None else f" by {self.look.dimensions[choices.by].short}"
         return ChartModel(
             title=f"{mark}{name or choices.series}{by}  {what_is_drawn(groups)}",
