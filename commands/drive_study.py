@@ -19,7 +19,7 @@ import typer
 from commands.channels import lost_output
 from commands.patience import wait_for
 from workbench.errors import ExitCode, StorageError, WorkbenchError, clean_text
-from workbench.record.lock import is_alive
+from workbench.record.lock import is_alive, lock_holder
 from workbench.record.logfile import LOG_FILE
 from workbench.record.schema import STUDY_FILE
 from workbench.record.subject import STUDY
@@ -114,7 +114,9 @@ def detach(folder: Path, jobs: int = 0) -> None:
         )
     with wait_for(f"sending a driver of {name} off …"):
         until = time.monotonic() + BEGIN_SECONDS
-        while process.poll() is None and not is_alive(folder, STUDY) and time.monotonic() < until:
+        while (
+            process.poll() is None and not _drives(folder, process.pid) and time.monotonic() < until
+        ):
             time.sleep(0.05)
     if process.poll() not in (None, int(ExitCode.DONE)):
         with open(log, "rb") as words:
@@ -124,6 +126,12 @@ def detach(folder: Path, jobs: int = 0) -> None:
         raise WorkbenchError(why)
     typer.echo(name)
     typer.echo(f"workbench: driven by pid {process.pid}; its log is {log}", err=True)
+
+
+def _drives(folder: Path, pid: int) -> bool:
+    """Whether a process of this machine has the study's claim; another's would be no sign of it."""
+    holder = lock_holder(folder, STUDY)
+    return holder is not None and holder.pid == pid and is_alive(folder, STUDY)
 
 
 def _submit(launcher: BatchTable, command: list[str], name: str, log: Path) -> str:
@@ -155,7 +163,7 @@ def _progress(folder: Path) -> Iterator[tuple[Show, Tell]]:
         nonlocal last
         if time.monotonic() - last > LINE_SECONDS:
             last = time.monotonic()
-            tell(_line(found))
+            typer.echo(f"workbench: {_line(found)}", err=True)
 
     is_log = _stderr_is(folder / LOG_FILE)
 

@@ -8,11 +8,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from commands import formats
-from workbench.errors import clean_text
+from workbench.errors import BadInput, StorageError, clean_text
 from workbench.record.study_summary import summarize_study
 
 if TYPE_CHECKING:
     from workbench.study.outcome import Outcome
+    from workbench.study.stored import StoredStudy
 
 NAMED = 20
 """Failed members that are named in the text; --json names all."""
@@ -54,6 +55,7 @@ def describe_study(folder: Path) -> dict[str, Any]:
         "unfinished": [_member(o) for o in outcomes if o.reason or o.status.value == "failed"],
         "shard_problems": {str(n): why for n, why in study.problems().items()},
         "saddles": _saddles(outcomes),
+        "targets": _targets(study),
         "config": dict(study.config.table),
     }
 
@@ -94,6 +96,30 @@ def _saddles(outcomes: Sequence[Outcome]) -> dict[str, Any]:
     return {"by_member": {str(n): counts[n] for n in sorted(counts)}}
 
 
+def _targets(study: StoredStudy) -> list[dict[str, Any]]:
+    """The KKT points that first leavers of the first saddle go to, by share; none where none is known."""
+    from workbench.study.gather import study_dataset
+    from workbench.study.targets import targets_of
+
+    try:
+        found = targets_of(study_dataset(study))
+    except (BadInput, StorageError):
+        return []
+    return [
+        {
+            "kind": point.kind,
+            "value": point.value,
+            "direction": point.direction.tolist(),
+            "members": share.count,
+            "of": share.total,
+            "share": share.value,
+            "low": share.low,
+            "high": share.high,
+        }
+        for point, share in zip(found.points, found.shares(), strict=True)
+    ]
+
+
 # --- for people ---
 
 
@@ -120,9 +146,12 @@ def study_lines(found: Mapping[str, Any]) -> list[str]:
             lines.append(f"  … {len(found['unfinished']) - NAMED:,} more: --json")
     lines += [f"  shard {n}: {why}" for n, why in found["shard_problems"].items()]
     met = {int(n): count for n, count in found["saddles"]["by_member"].items() if int(n)}
-    lines += ["", "saddles", *(f"  {count:,} members passed {n}" for n, count in met.items())]
+    lines += ["", "saddles", *(f"  {n}: {count:,} members" for n, count in met.items())]
     if not met:
         lines.append("  none")
+    if found["targets"]:
+        lines += ["", "KKT points that the first to leave the first saddle goes to"]
+        lines += [_target(target) for target in found["targets"][:NAMED]]
     # What is shown is somebody's.
     return [clean_text(line, LONGEST_LINE) for line in lines]
 
@@ -147,3 +176,11 @@ def _ending(member: Mapping[str, Any]) -> str:
     settings = ", ".join(f"{key}={_value(value)}" for key, value in member["settings"].items())
     reason = f": {member['reason']}" if member["reason"] else ""
     return f"  {member['member']:>7,}  {member['status']}  at step {member['step']:,}  {settings}{reason}"
+
+
+def _target(target: Mapping[str, Any]) -> str:
+    direction = ", ".join(f"{v:.3f}" for v in target["direction"][:LONG_LIST])
+    return (
+        f"  {target['share']:6.1%}  {target['members']:,} of {target['of']:,}  {target['kind']}  "
+        f"N = {target['value']:.4g}  at ({direction})"
+    )

@@ -89,6 +89,10 @@ def sweep(
             "'init.seed=range(0,100)', or give the file a [grid]."
         )
     _require_yes(grid, yes)
+    if not dry_run:
+        from workbench.study.launchers.choose import require_launcher
+
+        require_launcher(study.launcher, detached=detached)
     with patience(f"workbench: checking {grid.count:,} members"):
         plan = plan_of(study, grid)
     with shown_by(wait_for):
@@ -97,10 +101,14 @@ def sweep(
         typer.echo(json.dumps(as_table(study, grid, cost)) if as_json else cost.sentence)
         return
     typer.echo(f"workbench: {cost.sentence}", err=True)
-    from commands.drive_study import drive_headless
+    from commands.drive_study import detach, drive_headless
     from workbench.study.create import create_study
 
-    drive_headless(create_study(study, runs_folder(runs_dir)), as_json)
+    folder = create_study(study, runs_folder(runs_dir), plan)
+    if detached:
+        detach(folder)
+    else:
+        drive_headless(folder, as_json)
 
 
 def _names(given: str) -> list[str]:

@@ -69,6 +69,16 @@ def test_what_cannot_be_run_is_refused_in_a_sentence(
     assert not (tmp_path / "runs").exists()
 
 
+def test_a_cluster_that_cannot_be_reached_leaves_no_study_behind(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("PATH", str(tmp_path))
+    with pytest.raises(BadInput, match=r"slurm"):
+        sweep(SEEDS, "--on", "slurm", "--runs-dir", str(tmp_path / "runs"))
+    assert not (tmp_path / "runs").exists()
+    assert sweep(SEEDS, "--on", "slurm", "--dry-run").startswith("4 members in ")
+
+
 @pytest.mark.full
 def test_a_study_is_run_and_a_member_of_it_again(cli: Any, tmp_path: Path) -> None:
     words = (

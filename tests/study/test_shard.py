@@ -392,3 +392,24 @@ def test_the_record_of_the_writer_is_read_back(tmp_path, finished):
     assert set(again.series) == {"rho"}
     np.testing.assert_array_equal(again.series["rho"], record.series["rho"])
     np.testing.assert_array_equal(again.saddle["evidence"], record.saddle["evidence"])
+
+
+@pytest.mark.full
+def test_a_member_that_kills_its_process_costs_itself_alone(tmp_path):
+    tables = {"device": {"engine": "eager"}, "grid": {"init.seed": "range(0, 2)"}, **OWN["rule"]}
+    rule = {**OWN["rule"]["train"], "class": "tests.study.own_raising:Killing"}
+    folder = study_folder(tmp_path, small_config(**tables | {"train": rule}))
+    call = f"run_shard(Path({str(folder)!r}), 0)"
+    script = f"from pathlib import Path; from workbench.study.shard import run_shard; {call}"
+    killed = subprocess.run([sys.executable, "-c", script], env=dict(os.environ), check=False)
+    assert killed.returncode == -9
+    assert run_shard(folder, 0).members == {MemberStatus.FINISHED: 2, MemberStatus.FAILED: 2}
+    study = StoredStudy(folder)
+    for member in (1, 3):
+        outcome = study.outcome(member)
+        assert outcome.reason == "its own code ended the process it ran in, by signal SIGKILL."
+        assert outcome.last_step == 20
+    raised = StoredStudy(finished_study(tmp_path / "raised", **tables))
+    for member in (0, 2):
+        np.testing.assert_array_equal(study.theta(member), raised.theta(member))
+    np.testing.assert_array_equal(study.series("log_risk")[1], raised.series("log_risk")[1])

@@ -17,7 +17,7 @@ import torch
 from workbench.arrays import Array, Float, Int
 from workbench.config.run import RunConfig
 from workbench.engine.member_rows import MemberBuffer, MemberRows
-from workbench.engine.members import MemberEnding
+from workbench.engine.members import ENDINGS, MemberEnding
 from workbench.engine.pace import Pace
 from workbench.engine.program import StopFlag
 from workbench.engine.schedule import RecordSchedule
@@ -125,11 +125,11 @@ class MemberRun:
     def advance(self, stop_flag: StopFlag, limit: int | None = None) -> None:
         """The next chunk of steps and its records, up to step `limit`; the first call records the start."""
         members = self.members
+        self._end_due()
         if not self._steps:
             self._fail_here(self._evaluate())
             self._keep(self.spare.take(), [members.step])
             return
-        self._end_due()
         step = members.step
         end = min([self.steps if limit is None else limit, self.steps, *self._due_steps()])
         records, every, recorded = self.schedule.segment(
@@ -226,6 +226,29 @@ class MemberRun:
             except Exception as error:  # noqa: BLE001  (as above)
                 return Fault(step, said(error))
         return None
+
+    def try_alone(self, member: int, reached: Callable[[int], None]) -> None:
+        """Take one member to its end, the others resting, and go back to where this began.
+
+        `reached` is told the last record's step before every other one is made, −1 before the first: where
+        the member's own code ends the process, it was the last thing said. What `observe` noted stays noted.
+        """
+        before, others = self.to_arrays(), np.arange(self.block.count) != member
+        begun = bool(self._steps)
+        self.members.rest_step[others & self.members.going] = 0
+        self.members.ending[others] = ENDINGS.index(RunStatus.FAILED)
+        flag, step = StopFlag(), self.members.step if begun else -1
+        while not self.ended:
+            reached(step)
+            limit = self.schedule.after(max(step, 0))
+            self.advance(flag, limit)
+            step = self.members.step
+        self.load(before)
+        self.reasons.clear()
+
+    def doom(self, member: int, fault: Fault) -> None:
+        """A member is known to end the process in what follows record `fault.at`: it fails there instead."""
+        self._due[member] = fault
 
     def _due_steps(self) -> list[int]:
         return [fault.at for k, fault in self._due.items() if self.members.going[k]]

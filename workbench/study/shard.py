@@ -6,20 +6,17 @@ replaced whole, and what is gone on from is part of it.
 
 from __future__ import annotations
 
-import contextlib
 import os
 import time
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-
-import numpy as np
-import torch
 
 from workbench.engine.program import StopFlag
 from workbench.errors import BadInput, StorageError
 from workbench.record.atomic import sync_folder
+from workbench.record.heartbeat import read_beat
 from workbench.record.lock import RunLock
 from workbench.record.shard_file import (
     NewerShard,
@@ -34,7 +31,8 @@ from workbench.study.folder import shard_path, shards_folder
 from workbench.study.merged import merged
 from workbench.study.outcome import MemberStatus, status_of
 from workbench.study.plan import ShardPlan
-from workbench.study.shard_run import ShardMember, ShardRun
+from workbench.study.probe import killers
+from workbench.study.shard_run import ShardRun, members_left, shard_run, threads
 from workbench.study.stored import StoredStudy
 
 WRITE_SECONDS = 5.0
@@ -75,8 +73,11 @@ def run_shard(
 ) -> ShardEnd:
     """Run a shard, or go on with it; of one that is done the members that failed are run again.
 
-    `stop_flag`: raised from any thread or signal handler, it has the shard written and left, within a second
-    or two. `progress`: told after every chunk of steps.
+    A member whose own code ended the process that was at the shard before is looked for, and fails alone.
+
+    `stop_flag`: raised from any thread or signal handler, it has the shard written and left, once the chunk
+    of steps is done that has begun: a second or so, more where members are many. `progress`: told after every
+    chunk.
 
     Raises:
         RunBusy: another process is at it.
@@ -93,27 +94,19 @@ def run_shard(
         )
     folder = shards_folder(study.folder)
     _make(folder)
+    died = _left_behind(folder, number)
     with RunLock(folder, subject=shard_subject(number)) as claim:
         writer = _Writer(study, plan, claim)
         kept = writer.kept()
-        todo = _to_run(plan, kept)
-        if not todo:
-            assert kept is not None
+        if kept is not None and not members_left(plan, kept):
             return _ended(number, kept, stopped=False)
-        run = ShardRun(
-            [
-                ShardMember(k, study.plan.settings[k], study.member_config(k))
-                for k in plan.members
-                if k in todo
-            ],
-            study.config.study,
-        )
-        going_on = kept is not None and bool(kept.state)
-        if kept is not None and going_on:
-            run.load(kept)
-        writer.others = kept if kept is not None and len(todo) < len(plan.members) else None
-        with _threads(run.members[0].config.device.threads):
-            return _run(run, writer, stop_flag or StopFlag(), progress)
+        run, flag = shard_run(study, plan, kept), stop_flag or StopFlag()
+        whole = len(run.members) == len(plan.members)
+        writer.others = None if whole else kept
+        with threads(run.members[0].config.device.threads):
+            if died and run.members[0].config.own_classes:
+                run.doom(killers(study.folder, number, flag))
+            return _run(run, writer, flag, progress)
 
 
 def _run(
@@ -175,14 +168,12 @@ class _Writer:
         return found
 
 
-def _to_run(plan: ShardPlan, kept: ShardRecord | None) -> frozenset[int]:
-    """The members that are to be stepped: all, those whose state is kept, or those that failed."""
-    if kept is None:
-        return frozenset(plan.members)
-    if kept.state:
-        return frozenset(kept.state["number"].tolist())
-    again = ~np.isin(kept.member["status"], [s for s in MemberStatus if s.ended])
-    return frozenset(kept.member["number"][again].tolist())
+def _left_behind(folder: Path, number: int) -> bool:
+    """Whether a process that had the shard died: it has left its heartbeat."""
+    try:
+        return read_beat(folder, shard_subject(number).heartbeat_name) is not None
+    except OSError:
+        return False
 
 
 def _progress(run: ShardRun, plan: ShardPlan) -> ShardProgress:
@@ -211,14 +202,3 @@ def _make(folder: Path) -> None:
         sync_folder(folder.parent)
     except OSError as error:
         raise StorageError(f"cannot make the folder '{folder}': {error.strerror}.") from error
-
-
-@contextlib.contextmanager
-def _threads(count: int) -> Iterator[None]:
-    """As many as a single run has: sums of several threads have other last bits."""
-    before = torch.get_num_threads()
-    torch.set_num_threads(count)
-    try:
-        yield
-    finally:
-        torch.set_num_threads(before)

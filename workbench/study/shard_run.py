@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -21,10 +22,13 @@ from workbench.record.process import host_name
 from workbench.record.shard_file import ShardRecord
 from workbench.record.values import Value
 from workbench.run.member_run import MemberRecords, MemberRun
-from workbench.run.member_series import said
+from workbench.run.member_series import Fault, said
 from workbench.run.members import MemberBlock, block_of
 from workbench.study import finish
+from workbench.study.outcome import MemberStatus
+from workbench.study.plan import ShardPlan
 from workbench.study.saddle_table import SaddleTable
+from workbench.study.stored import StoredStudy
 from workbench.study.watching import WATCHED, Watching
 
 RUN, WATCHING = "run/", "watching/"
@@ -97,6 +101,18 @@ class ShardRun:
             elif ask := self._to_ask():
                 self._ask(ask[0])
         self.seconds += time.perf_counter() - began
+
+    # --- members that end the process ---
+
+    def try_alone(self, member: int, reached: Callable[[int], None]) -> None:
+        """Take a member to its end alone, as `MemberRun.try_alone`; nothing where it could not be made."""
+        if self.block is not None and member not in self.broken:
+            self.run.try_alone(self.stepped.index(member), reached)
+
+    def doom(self, faults: Mapping[int, Fault]) -> None:
+        """These members fail where they are said to."""
+        for member, fault in faults.items():
+            self.run.doom(self.stepped.index(member), fault)
 
     # --- ends ---
 
@@ -281,3 +297,40 @@ def _load_saddles(watching: Watching, kept: ShardRecord, mine: Array) -> None:
     if len(mine):
         points["saddle"] = renumbered[points["saddle"]]
     watching.table.load({name: column[mine] for name, column in kept.saddle.items()}, points)
+
+
+def members_left(plan: ShardPlan, kept: ShardRecord | None) -> tuple[int, ...]:
+    """The members that are to be stepped: all, those whose state is kept, or those that failed."""
+    if kept is None:
+        return plan.members
+    if kept.state:
+        left = kept.state["number"]
+    else:
+        left = kept.member["number"][
+            ~np.isin(kept.member["status"], [status for status in MemberStatus if status.ended])
+        ]
+    found = set(left.tolist())
+    return tuple(k for k in plan.members if k in found)
+
+
+def shard_run(study: StoredStudy, plan: ShardPlan, kept: ShardRecord | None) -> ShardRun:
+    """A shard's members that are left, as far as its file has them."""
+    members = [
+        ShardMember(k, study.plan.settings[k], study.member_config(k))
+        for k in members_left(plan, kept)
+    ]
+    run = ShardRun(members, study.config.study)
+    if kept is not None and kept.state:
+        run.load(kept)
+    return run
+
+
+@contextlib.contextmanager
+def threads(count: int) -> Iterator[None]:
+    """As many as a single run has: sums of several threads have other last bits."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(count)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before)

@@ -27,3 +27,18 @@ def launcher_of(table: LauncherTable, folder: Path, jobs: int = 0) -> Launcher:
     from workbench.study.launchers.parsl import ParslLauncher
 
     return ParslLauncher(folder, table)
+
+
+def require_launcher(table: LauncherTable, *, detached: bool = False) -> None:
+    """Refuse what could run no shard from here; `detached`: the driver is to be a job of the cluster, too.
+
+    Raises:
+        BadInput: what it needs is not installed, or the scheduler knows no such partition or queue.
+    """
+    if isinstance(table, LocalTable):
+        return
+    from workbench.study.launchers.parsl import require_parsl
+    from workbench.study.launchers.schedulers import require_scheduler
+
+    require_parsl(table.kind)
+    require_scheduler(table, detached=detached)

@@ -38,6 +38,8 @@ LAST = 5.0
 ONE_THREAD = dict.fromkeys(
     ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "NUMBA_NUM_THREADS"), "1"
 )
+WORKER = (sys.executable, "-m", "workbench.study.launchers.local_worker")
+"""What is started, with the study's folder and the pipe's descriptor."""
 STILLBORN = 2
 """Workers that end before they are ready, none having been so, after which no more are started."""
 
@@ -53,11 +55,10 @@ class _Worker:
         self.pipe, theirs = Pipe()
         self.shard: int | None = None
         self.ready = False
-        command = [sys.executable, "-m", "workbench.study.launchers.local_worker"]
         try:
             with theirs, _log(folder) as log:
                 self.process = subprocess.Popen(
-                    [*command, str(folder), str(theirs.fileno())],
+                    [*WORKER, str(folder), str(theirs.fileno())],
                     stdin=subprocess.DEVNULL,
                     stdout=log,
                     stderr=log,
