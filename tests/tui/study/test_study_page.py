@@ -130,7 +130,7 @@ async def test_a_live_study_is_read_again_where_it_changed() -> None:
         await until(pilot, lambda: screen.view is not None and not screen.view.look.live)
         assert screen.view is not None
         assert screen.view.choices.cursor == (0, 1)
-        assert "300 members done" in await shown(pilot, screen)
+        assert "296/300 members  4 failed" in await shown(pilot, screen)
 
 
 async def test_a_study_on_disk_is_listed_opened_and_a_member_run(tmp_path: Path) -> None:
@@ -164,6 +164,7 @@ async def test_a_study_left_half_way_says_so(tmp_path: Path) -> None:
         text = await shown(pilot, screen)
         assert "/12 members" in text
         assert "lost" in text
+        assert "workbench resume 20260101" in text
         assert screen.query_one(HeatMap).model is not None
 
 

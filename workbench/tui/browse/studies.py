@@ -88,7 +88,7 @@ def _row(look: StudyLook, reader: StudyReader) -> RunSummary:
         loss=str(base.get("loss.kind", "")),
         settings=base,
         members=look.count,
-        ended=look.how_many("finished", "stalled", "diverged", "failed"),
+        ended=int(look.over.sum()),
     )
 
 

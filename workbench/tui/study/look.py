@@ -20,8 +20,8 @@ if TYPE_CHECKING:
     from workbench.study.outcome import Outcome, Saddle
     from workbench.study.stored import StoredStudy
 
-NOT_DONE = ("waiting", "running")
-"""States of members that may still get somewhere by themselves."""
+ENDED = ("finished", "stalled", "diverged")
+"""States of members that have nothing left to do."""
 
 
 @dataclass(frozen=True)
@@ -99,6 +99,11 @@ class StudyLook:
     def how_many(self, *states: str) -> int:
         """Members in any of these states."""
         return int(np.isin(self.status, states).sum())
+
+    @property
+    def over(self) -> Array:
+        """Which members have come to an end, (M)."""
+        return np.isin(self.status, ENDED)
 
     @property
     def live(self) -> bool:

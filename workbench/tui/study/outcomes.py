@@ -11,7 +11,7 @@ import numpy as np
 
 from workbench.arrays import Array
 from workbench.protocol.status import status_of
-from workbench.tui.study.look import NOT_DONE, StudyLook
+from workbench.tui.study.look import StudyLook
 from workbench.tui.study.targets import Targets
 from workbench.tui.widgets.numbers import short
 from workbench.tui.widgets.palette import SERIES
@@ -89,8 +89,8 @@ def _number(value: float) -> str:
 
 def _saddles(look: StudyLook) -> Measured:
     count = np.bincount(look.saddles.member, minlength=look.count).astype(np.float64)
-    # Of a member that is not through, later saddles are not known.
-    count[np.isin(look.status, (*NOT_DONE, "missing", "lost", "failed")) & (count == 0)] = np.nan
+    # A member that is not through may pass one yet.
+    count[~look.over & (count == 0)] = np.nan
     return Measured("saddles", "saddles passed", count)
 
 

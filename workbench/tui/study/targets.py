@@ -154,18 +154,22 @@ def _marks(targets: Targets) -> tuple[KktPoint, ...]:
 
 
 def shares_of(
-    targets: Targets, members: Sequence[int] | Array, count: int, which: int
+    targets: Targets, members: Sequence[int] | Array, over: Array, which: int
 ) -> BarsModel:
-    """How many of the members go to each point; those that stayed, or of which it is not known, last."""
-    shares = _shares(targets, members, count, which)
+    """How many of the members go to each point, then those of whom it is not known, or who passed no saddle.
+
+    `over` (M) of all members: whether it has ended, as before that there may be a saddle yet.
+    """
+    shares = _shares(targets, members, over.size, which)
     total = len(members)
     bars = [
         Bar(t.glyph, t.label, t.color, int(n)) for t, n in zip(targets.points, shares, strict=True)
     ]
     bars = sorted((bar for bar in bars if bar.count), key=lambda bar: -bar.count)
-    passed = np.isin(np.asarray(members), targets.saddles.member)
-    unknown = int(passed.sum()) - int(shares.sum())
-    for label, many in (("not known", unknown), ("no saddle", total - int(passed.sum()))):
+    chosen = np.asarray(members, dtype=np.int64)
+    passed = np.isin(chosen, targets.saddles.member)
+    none = int((~passed & over[chosen]).sum())
+    for label, many in (("not known", total - none - int(shares.sum())), ("no saddle", none)):
         if many and bars:
             bars.append(Bar("·", label, "dim", many))
     return BarsModel(

@@ -179,7 +179,7 @@ class StudyView:
 
     def shares(self, mark: str = "") -> BarsModel:
         """The same, counted."""
-        found = shares_of(self.targets, self.members, self.look.count, self.choices.which)
+        found = shares_of(self.targets, self.members, self.look.over, self.choices.which)
         return replace(found, title=mark + found.title if found.title else "")
 
     def table(self) -> Listed:
