@@ -10,7 +10,7 @@ from workbench.errors import BadInput
 from workbench.protocol.status import RunStatus
 from workbench.record.lock import RunLock
 from workbench.record.shard_file import read_shard, write_shard
-from workbench.record.subject import shard_subject
+from workbench.record.subject import STUDY, shard_subject
 from workbench.study.folder import shard_path, shards_folder
 from workbench.study.outcome import MemberStatus
 from workbench.study.shard import run_shard
@@ -62,7 +62,10 @@ def test_who_runs_a_shard_makes_its_members_running(half_done):
 def test_what_a_shard_comes_to_is_seen_without_opening_anew(tmp_path):
     folder = study_folder(tmp_path, small_config(study={"members": 12}))
     study = StoredStudy(folder)
-    assert study.status is RunStatus.STARTING
+    assert study.status is RunStatus.STOPPED
+    with RunLock(folder, subject=STUDY):
+        assert study.changed()
+        assert study.status is RunStatus.RUNNING
     assert study.changed()
     run_shard(folder, 0)
     assert study.changed()

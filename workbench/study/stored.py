@@ -26,7 +26,7 @@ from workbench.errors import BadInput, StorageError, clean_text
 from workbench.protocol.status import RunStatus
 from workbench.record.lock import is_alive
 from workbench.record.shard_file import OUTCOME, ShardRecord, read_shard, series_names, stamp
-from workbench.record.subject import shard_subject
+from workbench.record.subject import STUDY, shard_subject
 from workbench.study.folder import STUDY_FILE, shard_path, shards_folder
 from workbench.study.grid import Grid, grid_of
 from workbench.study.outcome import MemberStatus, Outcome
@@ -119,17 +119,20 @@ class StoredStudy:
 
     @property
     def status(self) -> RunStatus:
-        """Running while a shard is claimed; finished, or failed, when every member has ended; else starting
-        where nothing has begun, and stopped."""
-        shards = [self._shard(plan) for plan in self.plan.shards]
-        if any(shard.claimed for shard in shards):
+        """Running while it is driven or a shard is claimed; finished when every member has ended; lost where
+        its driver is gone without a word; failed when all others failed or were lost; else
+        stopped."""
+        if self._driven() or any(self._shard(plan).claimed for plan in self.plan.shards):
             return RunStatus.RUNNING
-        found = self.progress().members
-        if sum(count for status, count in found.items() if status.ended) == self.count:
+        found = self.outcomes()
+        if all(outcome.status.ended for outcome in found):
             return RunStatus.FINISHED
-        if set(found) <= {*(s for s in MemberStatus if s.ended), MemberStatus.FAILED}:
-            return RunStatus.FAILED
-        return RunStatus.STARTING if set(found) == {MemberStatus.WAITING} else RunStatus.STOPPED
+        if (self.folder / STUDY.heartbeat_name).exists():
+            return RunStatus.LOST
+        # Who is lost for good has the reason beside it.
+        gone = (MemberStatus.FAILED, MemberStatus.LOST)
+        over = all(o.status.ended or (o.status in gone and o.reason) for o in found)
+        return RunStatus.FAILED if over else RunStatus.STOPPED
 
     def progress(self) -> StudyProgress:
         """How far it has come."""
@@ -185,6 +188,7 @@ class StoredStudy:
         look at names only, for who asks again and again."""
         seen = (
             stamp(self.folder / PLAN_FILE),
+            self._driven(),
             [
                 (stamp(shard_path(self.folder, plan.number)), self._claimed(plan.number))
                 for plan in self.plan.shards
@@ -284,6 +288,9 @@ class StoredStudy:
                 settings = plan.settings[shard.members[0]]
                 known[shard.number] = int(settings.get("train.steps", self.config.base.train.steps))
         return known
+
+    def _driven(self) -> bool:
+        return is_alive(self.folder, STUDY)
 
     def _claimed(self, number: int) -> bool:
         return is_alive(shards_folder(self.folder), shard_subject(number))

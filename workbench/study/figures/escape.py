@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.ticker import LogLocator
 from xarray import Dataset
 
 from workbench.arrays import Array
@@ -50,13 +51,28 @@ def draw(dataset: Dataset, figure: Figure, options: StudyFigureOptions) -> None:
         axes.set_xscale("log")
     power.set_ylabel(label)
     power.set_yscale("log")
-    logarithm.yaxis.set_major_formatter(lambda value, _: value_text(float(f"{value:.6g}")))
+    _few_ticks(power)
+    logarithm.yaxis.set_major_formatter(_said)
     logarithm.set_xlabel(plain(key))
     if options.size == "page":
         power.set_xlabel(plain(key))
     else:
         logarithm.set_ylabel(label)
     note_below(figure, _note(found), options.size)
+
+
+def _few_ticks(axes: Axes) -> None:
+    """Over one or two decades 2 and 5 have names, not every digit."""
+    low, high = axes.get_ylim()
+    if high / low < 100.0:
+        axes.yaxis.set_minor_locator(LogLocator(subs=(2, 5)))
+        for put in (axes.yaxis.set_major_formatter, axes.yaxis.set_minor_formatter):
+            put(_said)
+
+
+def _said(value: float, _: object) -> str:
+    """A tick's number without its last bits."""
+    return value_text(float(f"{value:.6g}"))
 
 
 def _key(dataset: Dataset, options: StudyFigureOptions) -> str:

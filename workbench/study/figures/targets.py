@@ -137,7 +137,7 @@ def _name(point: Target) -> str:
     """Its angle in the plane, else its correlation; and its kind."""
     kind = KINDS.get(point.kind, plain(point.kind, 20))
     if math.isfinite(point.angle):
-        return f"{kind}, {point.angle:.0f}°".replace("-", "−")
+        return f"{kind}, {round(point.angle)}°".replace("-", "−")
     return f"{kind}, $N={point.value:.3g}$"
 
 

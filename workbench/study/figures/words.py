@@ -19,7 +19,7 @@ LOGARITHMS = {
     "learning_rate_log": r"$\log_{10}\,\eta$",
 }
 """Natural logarithms that a page shows to the base ten, with their names there."""
-NOTE_WIDTH: dict[Size, int] = {"column": 68, "page": 150}
+NOTE_WIDTH: dict[Size, int] = {"column": 76, "page": 160}
 """Characters of a line of small letters."""
 SYMBOLS = {
     "margin_normalized": r"$\bar\gamma=q_{\min}/\rho^L$",
