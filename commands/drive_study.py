@@ -135,11 +135,10 @@ def _drives(folder: Path, pid: int) -> bool:
 
 
 def _submit(launcher: BatchTable, command: list[str], name: str, log: Path) -> str:
-    from workbench.study.launchers.parsl import require_parsl
-    from workbench.study.launchers.schedulers import require_scheduler, submit_driver
+    from workbench.study.launchers.choose import require_launcher
+    from workbench.study.launchers.schedulers import submit_driver
 
-    require_parsl(launcher.kind)
-    require_scheduler(launcher, detached=True)
+    require_launcher(launcher, detached=True)
     return submit_driver(launcher, shlex.join(command), f"workbench-{name}", str(log.resolve()))
 
 

@@ -42,8 +42,12 @@ def sweep(
         int | None, typer.Option("--jobs", min=1, help="Shards at a time on this machine.")
     ] = None,
     launcher: Annotated[
-        str | None, typer.Option("--on", help="local, slurm, pbs, lsf or kubernetes.")
-    ] = None,
+        str,
+        typer.Option(
+            "--on",
+            help="local, slurm, pbs, lsf, kubernetes, or a name in ~/.config/workbench/launchers.toml.",
+        ),
+    ] = "",
     keep: Annotated[
         str | None, typer.Option("--keep", help="Series kept of every member, with commas.")
     ] = None,
@@ -57,7 +61,10 @@ def sweep(
         bool, typer.Option("--yes", help=f"Also more than {UNASKED:,} members.")
     ] = False,
     detached: Annotated[
-        bool, typer.Option("--detach", help="Drive it in a session of its own, and come back.")
+        bool,
+        typer.Option(
+            "--detach", help="Drive it in a session or job of its own, and come back at once."
+        ),
     ] = False,
     runs_dir: RunsDir = None,
     as_json: Json = False,
@@ -71,8 +78,6 @@ def sweep(
     from workbench.study.source import load_study
 
     changes = list(settings or [])
-    if launcher is not None:
-        changes.append(f"launcher.kind={launcher}")
     for key, given in (("study.keep", keep), ("study.finish", finish)):
         if given is not None:
             changes.append(f"{key}={json.dumps(_names(given))}")
@@ -81,7 +86,7 @@ def sweep(
 
         validate_name(name)
         changes.append(f"name={json.dumps(name, ensure_ascii=False)}")
-    study = _with_jobs(load_study(source, words or [], together or [], changes), jobs)
+    study = _with_jobs(load_study(source, words or [], together or [], changes, launcher), jobs)
     grid = grid_of(study)
     if not grid.dimensions:
         raise BadInput(

@@ -52,7 +52,7 @@ def test_a_dry_run_says_what_it_costs_and_makes_nothing(tmp_path: Path) -> None:
         (["init.seed=range(0,2000)", "data.n=range(1,1000)"], "up to 1,000,000"),
         ([], "nothing to choose from"),
         (["seed=1,2"], "not of the form key=choices"),
-        (["init.seed=1", "--on", "slrm"], "launcher.kind"),
+        (["init.seed=1", "--on", "slrm"], "Did you mean 'slurm'"),
         (["init.seed=1", "--on", "slurm", "--jobs", "2"], "launcher.pilots"),
         (["init.seed=1", "--finish", "inspct"], "study.finish"),
         (["init.seed=1", "--keep", "log_rsk"], "Did you mean 'log_risk'"),

@@ -46,8 +46,8 @@ def run_here(folder: str, number: int) -> Report | Left:
         RunLock(shards, subject=shard_subject(number)),
     ):
         if not welcome:
-            return Left(number, pilot, begun=False)
-        step = stand(study, number)
+            return Left(number, pilot, None)
+        first = step = stand(study, number)
         with (shards / f"{number:04d}.starts").open("a") as log:
             log.write(f"{step} {os.getpid()}\n")
         if number == fail:
@@ -59,4 +59,4 @@ def run_here(folder: str, number: int) -> Report | Left:
                 os.kill(os.getpid(), signal.SIGKILL)
             (shards / f".{number:04d}.tmp").write_text(str(step))
             (shards / f".{number:04d}.tmp").replace(shards / f"{number:04d}.h5")
-    return Ended(number) if step == STEPS else Left(number, pilot, begun=True)
+    return Ended(number) if step == STEPS else Left(number, pilot, step - first)

@@ -353,6 +353,16 @@ def test_somebodys_code_that_raises_costs_its_member_alone(tmp_path, own):
     np.testing.assert_array_equal(study.theta(2), alone.theta(1))
 
 
+def test_a_shard_of_which_nobody_is_left_is_done(tmp_path):
+    grid = {"init.seed": [1], "init.scale": [0.3]}
+    tables = {"device": {"engine": "eager"}, "grid": grid, **OWN["rule"]}
+    study = StoredStudy(finished_study(tmp_path, **tables))
+    (outcome,) = study.outcomes()
+    assert (outcome.status, outcome.last_step) == (MemberStatus.FAILED, 20)
+    assert "too large to go on" in outcome.reason
+    assert np.isnan(outcome.last["log_risk"])
+
+
 def test_a_member_that_diverges_or_cannot_be_made_costs_itself_alone(tmp_path, monkeypatch):
     from workbench.run import members
 

@@ -303,10 +303,18 @@ class MemberRun:
         return MemberRecords(
             step=np.array(self._steps, dtype=np.int64),
             series={name: self._joined(name) for name in self._tables},
-            last={name: tables[name][0] for name in self.last.names},
+            last={name: self._last_of(name, tables[name]) for name in self.last.names},
             last_step=np.array([members.at(k) for k in range(members.count)]),
             status=status,
             theta=members.theta.detach().cpu().double().numpy().copy(),
+        )
+
+    def _last_of(self, name: str, table: Array) -> Array:
+        """(M, …): its only record, or NaN where every member has failed, and none can be looked at."""
+        return (
+            table[0]
+            if len(table)
+            else np.full((self.members.count, *self.last.shapes[name]), np.nan)
         )
 
     def _joined(self, name: str) -> Array:

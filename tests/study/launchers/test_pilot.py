@@ -16,7 +16,7 @@ from workbench.study.launchers.pilot import ENDING, PLACE, SINCE, shard_in_hand
 
 POOL = """
 import os, subprocess, sys, time
-place, count = sys.argv[1], int(sys.argv[2])
+place, count = sys.argv[1], int(sys.argv[2])  # and when it is to take no more
 for k in range(count):
     subprocess.Popen([sys.executable, "-c", WORKER, place, str(k)])
 time.sleep(60)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
 from pathlib import Path
 from typing import Any
 
@@ -15,22 +14,6 @@ from workbench.study.launchers.schedulers import require_scheduler, slurm_second
 SINFO = "echo 'short*  1:00:00'; echo 'long 7-00:00:00'; echo 'free  infinite'"
 QSTAT = "printf 'Queue  Max\\n------ ---\\nworkq   0\\nbig     0\\n'"
 BQUEUES = "printf 'QUEUE_NAME PRIO\\nnormal      30\\n'"
-
-
-@pytest.fixture
-def commands(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Any:
-    """Puts shell scripts on a PATH that has nothing else."""
-    monkeypatch.setenv("PATH", str(tmp_path))
-
-    def put(**scripts: str) -> None:
-        for name, script in scripts.items():
-            path = tmp_path / name
-            path.write_text(
-                f"#!{shutil.which('sh', path='/bin:/usr/bin')}\nPATH=/bin:/usr/bin\n{script}\n"
-            )
-            path.chmod(0o755)
-
-    return put
 
 
 def slurm(**keys: Any) -> SlurmTable:

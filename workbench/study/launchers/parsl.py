@@ -15,6 +15,7 @@ from __future__ import annotations
 
 import logging
 import queue
+import re
 import socket
 import sys
 import time
@@ -147,8 +148,6 @@ class ParslLauncher:
             available_accelerators=table.gpus,
             heartbeat_period=BEAT,
             heartbeat_threshold=SILENCE,
-            # At this age a pilot is given no more; it leaves what it has a moment later.
-            drain_period=life or None,
             block_error_handler=windowed_error_handler,
         )
 
@@ -233,9 +232,9 @@ class ParslLauncher:
                 number, f"its worker process on {clean_text(error.hostname, 80)} was killed"
             )
         if isinstance(error, ManagerLost):
-            return self._again(number, f"its pilot on {clean_text(error.hostname, 80)} was lost")
+            return self._lost(number, f"its pilot on {clean_text(error.hostname, 80)} was lost")
         if isinstance(error, BadStateException):
-            raise PilotsFailed(_why(error, self.folder / PLACE)) from error
+            raise PilotsFailed(why_no_pilot(error, self.folder / PLACE)) from error
         sentence = clean_text(f"shard {number}: {type(error).__name__}: {error}", 400)
         return Raised(number, Trouble.ERROR, sentence)
 
@@ -246,19 +245,26 @@ class ParslLauncher:
         executor = self._kernel.executors[PLACE]
         if executor.interchange_proc.poll() is None:
             executor._hold_manager(left.pilot)
-        return self._again(left.number, "its pilot's time was over", counts=left.begun)
+        return self._again(left.number, "its pilot's time was over", left.steps)
 
-    def _again(self, number: int, how: str, *, counts: bool = True) -> Report | None:
-        """Hand a shard out again soon, unless it came back so a few times and came no further."""
+    def _lost(self, number: int, how: str) -> Report | None:
+        """Nobody says how far it came; its file does."""
+        shard, stand = self._shards.get(number), self._stand(number)
+        further = shard is not None and shard.stand != stand
+        if shard is not None:
+            shard.stand = stand
+        return self._again(number, how, int(further))
+
+    def _again(self, number: int, how: str, steps: int | None) -> Report | None:
+        """Hand a shard out again soon, unless it came back so a few times and came no further; `steps`: how
+        far it came, None where it was not begun."""
         if self._cancelled:
             return Died(number, how)
         shard = self._shards.get(number)
         if shard is None:
             return None
-        if counts:
-            stand = self._stand(number)
-            shard.left = 1 if stand != shard.stand else shard.left + 1
-            shard.stand = stand
+        if steps is not None:
+            shard.left = 0 if steps else shard.left + 1
         if shard.left >= MOST_LEFT:
             return Died(number, f"{how} {shard.left} times before it had come any further")
         shard.again = time.monotonic() + AGAIN
@@ -326,8 +332,17 @@ def _stop_scaling(kernel: Any) -> None:
     Timer.close(kernel.job_status_poller)
 
 
-def _why(error: Exception, place: Path) -> str:
-    """Why no pilot came to life, in a sentence: the last of what the scheduler or a pilot says."""
-    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
-    telling = [line for line in lines if "rror" in line] or lines
-    return f"no pilot comes to life: {clean_text(telling[-1], 300)}; what they print is in {place}."
+def why_no_pilot(error: Exception, place: Path) -> str:
+    """Why no pilot comes to life, in a sentence: what the scheduler says of the last one, or what it said."""
+    last = re.split(r"^Error \d+:", str(error), flags=re.MULTILINE)[-1]
+    _, refused, words = last.rpartition("stderr=")
+    if not refused:
+        _, _, words = last.partition("STDERR:")
+    # srun puts the task's number before a line, and bash its script's path.
+    lines = [
+        re.sub(r"^(\d+: )?(\S+\.sh: line \d+: )?", "", line.strip()) for line in words.splitlines()
+    ]
+    lines = [line for line in lines if line and not line.startswith("srun: ")]
+    telling = [line for line in lines if "rror" in line] or (lines[:1] if refused else lines)
+    why = clean_text(telling[-1], 300).rstrip(".") if telling else "its job ends before it reports"
+    return f"no pilot comes to life: {why}; what they print is in {place}."

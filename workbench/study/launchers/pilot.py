@@ -28,6 +28,8 @@ PLACE = "WORKBENCH_PILOT"
 SINCE = "WORKBENCH_PILOT_SINCE"
 """The environment's name for when the pilot's job began, in seconds since 1970."""
 ENDING = "ending"
+DRAIN = 2.0
+"""Seconds for the driver to notice that the pool takes no more, before its shards are left."""
 ENOUGH = 60.0
 """Seconds for the shards to be written; the scheduler may give fewer."""
 TELL = 1.0
@@ -69,16 +71,20 @@ def main(arguments: Sequence[str]) -> int:
     told: list[int] = []
     for number in ENDS:
         signal.signal(number, lambda number, frame: told.append(number))
+    command, left = list(arguments[split + 1 :]), life + since - time.time()
+    if life:
+        # From then on the pool is given no more.
+        command.append(f"--drain_period={max(1, int(left - DRAIN))}")
     place = Path(tempfile.mkdtemp(prefix="workbench-pilot-"))
     _adopt()
     # The shell leaves the signals ignored to what it becomes.
     pool = subprocess.Popen(
-        ["/bin/sh", "-c", 'trap "" TERM USR1; exec "$@"', "sh", *arguments[split + 1 :]],
+        ["/bin/sh", "-c", 'trap "" TERM USR1; exec "$@"', "sh", *command],
         env={**os.environ, PLACE: str(place)},
         process_group=0,
     )
     try:
-        until = time.monotonic() + (life + since - time.time() if life else float("inf"))
+        until = time.monotonic() + (left if life else float("inf"))
         while pool.poll() is None and time.monotonic() < until and not told:
             time.sleep(LOOK)
         if pool.poll() is not None:
