@@ -21,7 +21,7 @@ from workbench.tui.widgets.painted import Painted
 from workbench.tui.widgets.palette import NO_INK, Depth, Palette
 from workbench.tui.widgets.scale import Floats
 
-TILE = (14, 5)
+TILE = (24, 9)
 """The widest and the tallest tile, in cells."""
 GUTTER = 12
 """The widest that labels at the left may be."""
