@@ -7,12 +7,10 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from scipy.stats import t
 
 from workbench.arrays import Float
 from workbench.claims.lab import Lab, TrainedMember
 from workbench.config.run import RunConfig
-from workbench.study.line import LEVEL
 from workbench.study.source import load_study
 
 FALLEN = 0.01
@@ -42,15 +40,6 @@ class EscapeTimes:
     def known(self) -> Float[np.ndarray, "s K"]:
         """Of the seeds that leave from every scale."""
         return self.steps[np.isfinite(self.steps).all(axis=1)]
-
-
-@dataclass(frozen=True)
-class Interval:
-    """A mean over seeds, and its interval at 95 % by Student's t."""
-
-    mean: float
-    low: float
-    high: float
 
 
 def escape_times(
@@ -100,16 +89,6 @@ def escape_step(
 
     part = (straight(FALLEN) - straight(before)) / (straight(here) - straight(before))
     return float(step[after - 1] + part * (step[after] - step[after - 1]))
-
-
-def over_seeds(values: Float[np.ndarray, " S"]) -> Interval:
-    """The mean of independent seeds' values; no interval from fewer than two, or where one is not known."""
-    mean = float(np.mean(values)) if len(values) else float("nan")
-    if len(values) < 2:
-        return Interval(mean, float("nan"), float("nan"))
-    reach = float(t.ppf(0.5 + LEVEL / 2.0, len(values) - 1) * np.std(values, ddof=1))
-    reach /= np.sqrt(len(values))
-    return Interval(mean, mean - reach, mean + reach)
 
 
 def slopes(x: Float[np.ndarray, " K"], y: Float[np.ndarray, "S K"]) -> Float[np.ndarray, " S"]:

@@ -16,9 +16,9 @@ from workbench.claims.escape_times import (
     EscapeTimes,
     escape_times,
     neighbouring_slopes,
-    over_seeds,
 )
 from workbench.claims.lab import Lab
+from workbench.claims.over_seeds import over_seeds
 from workbench.config.models import DeepReluModel
 from workbench.config.run import RunConfig
 from workbench.data.load import load_dataset
