@@ -4,7 +4,7 @@ VENV ?= .venv
 BIN := $(VENV)/bin
 INSTALLED := $(VENV)/.installed
 
-PAPERS := KH24 LL20 JT20 JT19 VSS22
+PAPERS := KH24 LL20 JT20 JT19 VSS22 KH24b
 
 .PHONY: run test test-full claims check format docs bench clean
 

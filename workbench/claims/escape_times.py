@@ -1,4 +1,5 @@
-"""How long members of a study stay near the origin, by the scale δ of their start, and what claims read of it."""
+"""How long members of a study stay near the origin, by the scale δ of their start, and what claims read of
+it."""
 
 from __future__ import annotations
 
@@ -97,7 +98,8 @@ def slopes(x: Float[np.ndarray, " K"], y: Float[np.ndarray, "S K"]) -> Float[np.
     return np.asarray((y - y.mean(axis=1, keepdims=True)) @ centred / (centred @ centred))
 
 
-def neighbouring_slopes(x: Float[np.ndarray, " K"], y: Float[np.ndarray, "S K"]) -> Float[np.ndarray, "S k"]:
+def neighbouring_slopes(
+    x: Float[np.ndarray, " K"], y: Float[np.ndarray, "S K"]
+) -> Float[np.ndarray, "S k"]:
     """Slopes between neighbouring scales."""
     return np.asarray(np.diff(y, axis=1) / np.diff(x))
-

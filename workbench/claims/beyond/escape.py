@@ -1,4 +1,5 @@
-"""Networks of order above 2 near the origin (Kumar, Haupt, arXiv 2403.08121): the time goes like δ^{−(L−2)}."""
+"""Networks of order above 2 near the origin (Kumar, Haupt, arXiv 2403.08121): the time goes like
+δ^{−(L−2)}."""
 
 from __future__ import annotations
 
@@ -40,8 +41,8 @@ SURELY = 0.8
 
 @dataclass(frozen=True, eq=False)
 class Law:
-    """Times of a network of order 3, and `blow_up` (S), the steps after which the flow of the NCF from θ(0)/δ is
-    infinite, ∞ where it never is. `last`: of the smallest scale, all of its steps."""
+    """Times of a network of order 3, and `blow_up` (S), the steps after which the flow of the NCF from
+    θ(0)/δ is infinite, ∞ where it never is. `last`: of the smallest scale, all of its steps."""
 
     times: EscapeTimes
     blow_up: Float[np.ndarray, " S"]
@@ -130,13 +131,13 @@ CLAIMS = (
         id="KH24b-ESCAPE",
         paper="KH24b",
         place="order above 2, over many starts",
-        statement="A network of order 3 from weights of scale δ stays near the origin for a time that grows "
-        "like δ^{−(L−2)} = 1/δ, which is the time in which the flow of its NCF from the same directions "
-        "blows up, over δ.",
-        method="Study escape-time-order-3: three layers of ReLU on KH24's circle, seeds by scales; steps until "
-        "the risk has fallen by 1 %. The slope of ln time over ln(1/δ) at the two smallest scales and the "
-        "time over that of the NCF's flow from θ(0)/δ, integrated to its KKT point; Student's intervals "
-        "over seeds.",
+        statement="A network of order 3 from weights of scale δ stays near the origin for a time that "
+        "grows like δ^{−(L−2)} = 1/δ, which is the time in which the flow of its NCF from the same "
+        "directions blows up, over δ.",
+        method="Study escape-time-order-3: three layers of ReLU on KH24's circle, seeds by scales; steps "
+        "until the risk has fallen by 1 %. The slope of ln time over ln(1/δ) at the two smallest scales "
+        "and the time over that of the NCF's flow from θ(0)/δ, integrated to its KKT point; Student's "
+        "intervals over seeds.",
         experiment=experiment,
         measure=measure,
         criterion=criterion,

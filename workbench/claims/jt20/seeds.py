@@ -24,14 +24,14 @@ SIZES: Mapping[Size, tuple[str, ...]] = {
     "full": ("model.width=6,12,24,48", "init.seed=range(0,50)"),
 }
 FIRST, ROUNDS, MET = 500, 50, 1e-9
-"""Drawn directions among which the program over all of them is solved first, how often the best others are added
-to them at most, and the relative gap at which its value and its bound count as one."""
+"""Drawn directions among which the program over all of them is solved first, how often the best others are
+added to them at most, and the relative gap at which its value and its bound count as one."""
 
 
 @dataclass(frozen=True, eq=False)
 class Late:
-    """A flow that separates: `depth` (T), ln(1/𝓛), at records from 𝓛 < 1/e on, with the margin γ̄ and the length
-    of the path of θ/‖θ‖ there. `value`: of the linear program over the last directions."""
+    """A flow that separates: `depth` (T), ln(1/𝓛), at records from 𝓛 < 1/e on, with the margin γ̄ and the
+    length of the path of θ/‖θ‖ there. `value`: of the linear program over the last directions."""
 
     width: int
     depth: Float[np.ndarray, " T"]
@@ -51,15 +51,16 @@ class Late:
 
     @property
     def gaps(self) -> tuple[float, float]:
-        """How far the margin is below the program's value at half of ln(1/𝓛) and in the end, over the value."""
+        """How far the margin is below the program's value at half of ln(1/𝓛) and in the end, over the
+        value."""
         middle, last = (self.at(self.margin, share) for share in (0.5, 1.0))
         return (self.value - middle) / self.value, (self.value - last) / self.value
 
 
 @dataclass(frozen=True, eq=False)
 class Seeds:
-    """Flows that separate, and how many others there are by width; `highest`: what no network of any width has
-    a larger margin than."""
+    """Flows that separate, and how many others there are by width; `highest`: what no network of any width
+    has a larger margin than."""
 
     late: Sequence[Late]
     others: Mapping[int, int]
@@ -106,10 +107,11 @@ def seeds_of(members: Sequence[TrainedMember]) -> Seeds:
 
 def greatest_margin(x: Float[np.ndarray, "n d"], y: Float[np.ndarray, " n"]) -> float:
     """max over networks of any width of γ̄, from above: any p in the simplex bounds it by max_θ |Σ_i p_i y_i
-    max(0, θ·x_i)²|, the largest |N| of the constrained NCF of z = p y, all of whose KKT points are enumerated.
+    max(0, θ·x_i)²|, the largest |N| of the constrained NCF of z = p y, all of whose KKT points are
+    enumerated.
 
-    p is the weights of the program over directions that the enumeration adds to, until both meet; NaN where an
-    enumeration is not complete.
+    p is the weights of the program over directions that the enumeration adds to, until both meet; NaN where
+    an enumeration is not complete.
     """
     rng = np.random.default_rng(0)
     directions = rng.standard_normal((FIRST, x.shape[1]))
@@ -174,7 +176,9 @@ def _by_width(widths: Mapping[int, Sequence[Late]], found: Seeds) -> dict[str, f
             margins = np.array([one.margin[-1] for one in some]) / found.highest
             paths = np.array([one.path[-1] for one in some])
             said[f"{width} neurons: margin over the greatest, mean"] = float(margins.mean())
-            said[f"{width} neurons: margin over the greatest, deviation"] = float(margins.std(ddof=1))
+            said[f"{width} neurons: margin over the greatest, deviation"] = float(
+                margins.std(ddof=1)
+            )
             said[f"{width} neurons: margin over the greatest, least"] = float(margins.min())
             said[f"{width} neurons: length of the path, mean"] = float(paths.mean())
             said[f"{width} neurons: length of the path, deviation"] = float(paths.std(ddof=1))
@@ -199,10 +203,11 @@ CLAIMS = (
         statement="From every start that separates the samples the path of θ/‖θ‖ grows by less with each "
         "doubling of ln(1/𝓛) and the margin goes to the linear program's value over the seed's own "
         "directions, which no network of any width exceeds.",
-        method="Study jt20-seeds: the flow of squared-ReLU neurons of either sign to 10^−3000 from seeds at "
-        "several widths; the last two doublings of ln(1/𝓛); the program over each seed's last directions, "
-        "and over all directions from above by weak duality with enumerated KKT points. Seeds that do not "
-        "separate are counted apart; what seeds have apart in margin and path is shown beside.",
+        method="Study jt20-seeds: the flow of squared-ReLU neurons of either sign to 10^−3000 from seeds "
+        "at several widths; the last two doublings of ln(1/𝓛); the program over each seed's last "
+        "directions, and over all directions from above by weak duality with enumerated KKT points. "
+        "Seeds that do not separate are counted apart; what seeds have apart in margin and path is shown "
+        "beside.",
         experiment=experiment,
         measure=measure,
         criterion=criterion,

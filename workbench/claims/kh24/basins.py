@@ -26,8 +26,8 @@ LEVEL = 0.99
 
 @dataclass(frozen=True, eq=False)
 class Arrivals:
-    """S networks of H neurons: angles of every neuron at the start and at the end (S·H), radians; `changed`: the
-    largest part by which a risk has changed meanwhile; `ncf`: with all KKT points and their basins."""
+    """S networks of H neurons: angles of every neuron at the start and at the end (S·H), radians; `changed`:
+    the largest part by which a risk has changed meanwhile; `ncf`: with all KKT points and their basins."""
 
     ncf: PlaneNcf
     start: Float[np.ndarray, " B"]
@@ -126,12 +126,13 @@ CLAIMS = (
         id="KH24-BASINS",
         paper="KH24",
         place="Lemma 5.3, Corollary 5.4.1, over many starts",
-        statement="Every neuron of a separable network near the origin turns to the KKT point that the flow of "
-        "its own constrained NCF takes its first direction to, so that the share of neurons that reach a "
-        "point is that point's basin.",
-        method="Study kh24-basins: Fig. 1's network from weights of 1e−12, summed risk, until just before the "
-        "first neuron leaves. Basins exactly, from the enumerated points on the circle; shares of all "
-        "neurons with Wilson's interval at 99 % for all points together; and neuron by neuron.",
+        statement="Every neuron of a separable network near the origin turns to the KKT point that the "
+        "flow of its own constrained NCF takes its first direction to, so that the share of neurons that "
+        "reach a point is that point's basin.",
+        method="Study kh24-basins: Fig. 1's network from weights of 1e−12, summed risk, until just "
+        "before the first neuron leaves. Basins exactly, from the enumerated points on the circle; "
+        "shares of all neurons with Wilson's interval at 99 % for all points together; and neuron by "
+        "neuron.",
         experiment=experiment,
         measure=measure,
         criterion=criterion,

@@ -84,7 +84,8 @@ FITTED = "training accuracy over the second half"
 
 
 def f1_measure(found: Growths) -> Measured:
-    """The factor with its interval over seeds, whether both grow, and how the factor depends on the length."""
+    """The factor with its interval over seeds, whether both grow, and how the factor depends on the
+    length."""
     factor, slow = found.factor(), over_seeds(found.rate(SLOW))
     half = int(np.searchsorted(found.step, found.step[-1] / 2.0))
     ends = {rule: margin[:, -1] for rule, margin in found.margin.items()}
@@ -102,7 +103,9 @@ def f1_measure(found: Growths) -> Measured:
             "the factor over the caption's 10": factor.mean / CAPTION,
             "the factor over that of the caption's numbers": factor.mean / NUMBERS,
             **earlier,
-            "γ̄_m at the end, loss-based over constant, mean": float(np.mean(ends[FAST] / ends[SLOW])),
+            "γ̄_m at the end, loss-based over constant, mean": float(
+                np.mean(ends[FAST] / ends[SLOW])
+            ),
         },
     )
 
@@ -132,7 +135,8 @@ Table 1 it is 0.0007: 99.3 % to 99.1 %."""
 
 @dataclass(frozen=True, eq=False)
 class Course:
-    """S seeds after K numbers of steps: accuracy on the training set and on all other digits, and γ̄_m, (S, K)."""
+    """S seeds after K numbers of steps: accuracy on the training set and on all other digits, and γ̄_m, (S,
+    K)."""
 
     steps: tuple[int, ...]
     training: Float[np.ndarray, "S K"]
@@ -225,27 +229,30 @@ CLAIMS = (
         id="LL20-F1-MEANS",
         paper="LL20",
         place="Fig. 1, App. J.1, means over seeds",
-        statement="Once the CNN without biases has fitted its training set the normalized margin keeps growing "
-        "under both learning rates, in the mean over seeds faster with the loss-based one.",
-        method="Study ll20-fig1-seeds: the CNN with 8 and 16 filters on handwritten digits, each seed with the "
-        "same start and batches under both rules; growth a step over the second half of the training; the "
-        "geometric mean of the factor with Student's interval over seeds.",
+        statement="Once the CNN without biases has fitted its training set the normalized margin keeps "
+        "growing under both learning rates, in the mean over seeds faster with the loss-based one.",
+        method="Study ll20-fig1-seeds: the CNN with 8 and 16 filters on handwritten digits, each seed "
+        "with the same start and batches under both rules; growth a step over the second half of the "
+        "training; the geometric mean of the factor with Student's interval over seeds.",
         experiment=f1_experiment,
         measure=f1_measure,
         criterion=f1_criterion,
-        erratum="The caption says 10×; the two margins that it prints, 1.2e−3 and 1.8e−4, are 6.7× apart. "
-        "LL20-F1 holds one run to the 10. The factor is no constant of the rule: −log 𝓛 grows like T with "
-        "the loss-based rate and like log T with a constant one, and the margin's growth dies out like T^−2 "
-        "and 1/(T log² T), so that it depends on the length, and what it is here stands beside.",
+        erratum="The caption says 10×; the two margins that it prints, 1.2e−3 and 1.8e−4, are 6.7× "
+        "apart. LL20-F1 holds one run to the 10. The factor is no constant of the rule: −log 𝓛 grows "
+        "like T with the loss-based rate and like log T with a constant one, and the margin's growth "
+        "dies out like T^−2 and 1/(T log² T), so that it depends on the length, and what it is here "
+        "stands beside.",
     ),
     Claim(
         id="LL20-F7",
         paper="LL20",
         place="Fig. 7 (left), App. J.1, means over seeds",
-        statement="Under the loss-based learning rate the accuracy on pictures that the CNN without biases never "
-        "saw changes only slightly once the training set is fitted, though the normalized margin grows a lot.",
-        method="Study ll20-fig7: ten seeds on 100 handwritten digits (quick: three on 30 of three classes), stopped "
-        "after ever more steps; the accuracy on all other digits; means with Student's interval over seeds.",
+        statement="Under the loss-based learning rate the accuracy on pictures that the CNN without "
+        "biases never saw changes only slightly once the training set is fitted, though the normalized "
+        "margin grows a lot.",
+        method="Study ll20-fig7: ten seeds on 100 handwritten digits (quick: three on 30 of three "
+        "classes), stopped after ever more steps; the accuracy on all other digits; means with Student's "
+        "interval over seeds.",
         experiment=f7_experiment,
         measure=f7_measure,
         criterion=f7_criterion,

@@ -1,4 +1,5 @@
-"""VSS22 over many random starts: how many end in a global, a local, no optimum of (P), or separate nothing."""
+"""VSS22 over many random starts: how many end in a global, a local, no optimum of (P), or separate
+nothing."""
 
 from __future__ import annotations
 
@@ -13,8 +14,8 @@ from workbench.claims.checks import Bound, judged, most
 from workbench.claims.claim import Check, Claim, Measured, Size
 from workbench.claims.exact_network import ExactNetwork, exact_network
 from workbench.claims.lab import Lab, TrainedMember
-from workbench.claims.vss22.certificates import least_height
 from workbench.claims.vss22.certificates import family as looked_at
+from workbench.claims.vss22.certificates import least_height
 from workbench.claims.vss22.judged import NEAR_ENOUGH
 from workbench.data.load import load_dataset
 from workbench.errors import BadInput
@@ -36,8 +37,8 @@ APART = 1e-6
 
 @dataclass(frozen=True, eq=False)
 class End:
-    """Where a member came to. `start` (P): θ(0). `verdict`: None where it separates nothing, for which there is no
-    KKT point of (P)."""
+    """Where a member came to. `start` (P): θ(0). `verdict`: None where it separates nothing, for which there
+    is no KKT point of (P)."""
 
     width: int
     network: ExactNetwork
@@ -51,8 +52,8 @@ class End:
 
     @cached_property
     def as_theorem_3_2(self) -> bool:
-        """Whether the start fulfils its conditions: of two neurons one is active on both samples and adds, the
-        other on none."""
+        """Whether the start fulfils its conditions: of two neurons one is active on both samples and adds,
+        the other on none."""
         if self.width != 2:
             return False
         u, v = self.start[:4].reshape(2, 2), self.start[4:]
@@ -97,8 +98,9 @@ def globally_least(x: Float[np.ndarray, "2 2"]) -> float:
 
 
 def probability_of_theorem_3_2(x: Float[np.ndarray, "2 2"]) -> float:
-    """How likely a Gaussian start of two neurons fulfils its conditions: a direction is active on both samples
-    with probability 1/2 − angle(x_1, x_2)/2π, and on none likewise; either neuron may be the first, v > 0."""
+    """How likely a Gaussian start of two neurons fulfils its conditions: a direction is active on both
+    samples with probability 1/2 − angle(x_1, x_2)/2π, and on none likewise; either neuron may be the first,
+    v > 0."""
     unit = x / np.linalg.norm(x, axis=1, keepdims=True)
     angle = float(np.arccos(np.clip(unit[0] @ unit[1], -1.0, 1.0)))
     both = 0.5 - angle / (2.0 * np.pi)
@@ -160,7 +162,8 @@ def _better(end: End) -> tuple[float, float, float]:
 
 
 def _shares(found: Sequence[End]) -> dict[str, float]:
-    """By width, of all starts the share that separates, and of these that of every verdict with its interval."""
+    """By width, of all starts the share that separates, and of these that of every verdict with its
+    interval."""
     said: dict[str, float] = {}
     for width in sorted({end.width for end in found}):
         called = [end.called for end in found if end.width == width]
@@ -178,8 +181,8 @@ def _shares(found: Sequence[End]) -> dict[str, float]:
 
 
 def criterion(measured: Measured) -> tuple[Check, ...]:
-    """Every start that the theorems speak of ends as they say, every kind of end is met, and what verdicts rest on
-    holds."""
+    """Every start that the theorems speak of ends as they say, every kind of end is met, and what verdicts
+    rest on holds."""
     bounds: list[Bound] = [
         (T32_SEEN, "≥", 1.0, ""),
         (T32, "=", 0.0, ""),
@@ -196,19 +199,18 @@ def criterion(measured: Measured) -> tuple[Check, ...]:
     return judged(measured, bounds)
 
 
-
 CLAIMS = (
     Claim(
         id="VSS22-STARTS",
         paper="VSS22",
         place="Theorems 3.2 and 4.3, over random starts",
-        statement="From random starts two ReLU neurons end in KKT points of (P) that are a global optimum, a "
-        "local one only, and no local optimum: every start that Theorem 3.2 speaks of in no local optimum, "
-        "and no end without a kink in one (Theorem 4.3).",
-        method="Study vss22-random-starts: Theorem 3.2's samples, Gaussian starts, normalized steps down to "
-        "ln 𝓛 of millions; the KKT point of (P) next to each end and its verdict, whose shorter points are "
-        "evaluated in exact arithmetic. Starts that separate nothing and verdicts left open are counted "
-        "apart; Wilson's intervals at 95 %.",
+        statement="From random starts two ReLU neurons end in KKT points of (P) that are a global "
+        "optimum, a local one only, and no local optimum: every start that Theorem 3.2 speaks of in no "
+        "local optimum, and no end without a kink in one (Theorem 4.3).",
+        method="Study vss22-random-starts: Theorem 3.2's samples, Gaussian starts, normalized steps down "
+        "to ln 𝓛 of millions; the KKT point of (P) next to each end and its verdict, whose shorter "
+        "points are evaluated in exact arithmetic. Starts that separate nothing and verdicts left open "
+        "are counted apart; Wilson's intervals at 95 %.",
         experiment=experiment,
         measure=measure,
         criterion=criterion,
