@@ -6,6 +6,8 @@ INSTALLED := $(VENV)/.installed
 
 PAPERS := KH24 LL20 JT20 JT19 VSS22 KH24b
 
+TERMINALS := $(addprefix tests/e2e/test_,tmux.py ssh.py terminals.py screen_signals.py)
+
 .PHONY: run test test-full claims check format docs bench clean
 
 run: $(INSTALLED)  ## install, then watch the first preset learn
@@ -24,13 +26,14 @@ check: $(INSTALLED)  ## style, types, layers
 	$(BIN)/mypy
 	$(BIN)/lint-imports --no-cache
 
-# What happens on terminals and to killed processes is run alone: it waits for other processes.
+# What happens on terminals is run alone, after the rest: its keys and screens wait for each other.
 test: check  ## the whole normal suite, under 15 minutes on two cores
-	$(BIN)/pytest -m "not full" -n 2 --dist loadfile --ignore tests/e2e
-	$(BIN)/pytest -m "not full" tests/e2e
+	$(BIN)/pytest -m "not full" -n 2 --dist loadfile $(TERMINALS:%=--ignore=%)
+	$(BIN)/pytest -m "not full" $(TERMINALS)
 
 test-full: check  ## with the slow, honest checks
-	$(BIN)/pytest
+	$(BIN)/pytest -n 2 --dist worksteal $(TERMINALS:%=--ignore=%)
+	$(BIN)/pytest $(TERMINALS)
 
 claims: $(PAPERS:%=claims-%)  ## every claim at the papers' size; make -j2 -O claims takes two cores
 

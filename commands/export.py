@@ -1,4 +1,4 @@
-"""`workbench export`: a run as a file for other tools."""
+"""`workbench export`: a run or a study as a file for other tools."""
 
 from __future__ import annotations
 
@@ -7,22 +7,30 @@ from typing import Annotated
 
 import typer
 
-from commands.options import Run, RunsDir, runs_folder
+from commands.options import RunOrStudy, RunsDir, runs_folder
 from commands.patience import Bar
 
 
 def export(
-    run: Run,
+    run: RunOrStudy,
     to: Annotated[Path, typer.Option("--to", help="FILE.h5, .nc, .csv or .npz.")],
     runs_dir: RunsDir = None,
 ) -> None:
-    """Write a run to one file: HDF5, netCDF, CSV or NPZ, by the suffix."""
-    from workbench.record.export import export_run
-    from workbench.record.folder import resolve_run
+    """Write a run or a study to one file: HDF5, netCDF, CSV or NPZ, by the suffix. A study's dimensions are
+    the keys of its grid; as CSV it has one row a member."""
+    from workbench.record.folder import find_run_or_study, holds_study
 
-    folder = resolve_run(run, runs_folder(runs_dir))
+    folder = find_run_or_study(runs_folder(runs_dir), run)
     with Bar(f"export {to.name}") as bar:
-        left_out = export_run(folder, to.expanduser(), progress=bar.update)
+        if holds_study(folder):
+            from workbench.study.export import export_study
+            from workbench.study.stored import StoredStudy
+
+            left_out = export_study(StoredStudy(folder), to.expanduser(), progress=bar.update)
+        else:
+            from workbench.record.export import export_run
+
+            left_out = export_run(folder, to.expanduser(), progress=bar.update)
     typer.echo(str(to))
     for sentence in left_out:
         typer.echo(f"left out: {sentence}", err=True)

@@ -1,8 +1,8 @@
-"""`workbench list`: the stored runs, newest first."""
+"""`workbench list`: the stored runs and studies, newest first."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
@@ -14,6 +14,7 @@ from workbench.errors import BadInput, unknown
 from workbench.protocol.status import RunStatus
 
 if TYPE_CHECKING:
+    from workbench.record.study_summary import StudySummary
     from workbench.record.summary import RunSummary
 
 HEADER = (
@@ -30,6 +31,8 @@ HEADER = (
 )
 RUN, STATUS, N, WIDTH, LOSS, STEP, RISK, MARGIN, TREND, WRITTEN = range(10)
 RIGHT = {N, WIDTH, STEP, RISK, MARGIN}
+STUDY_HEADER = ("study", "status", "name", "members", "failed", "last written")
+STUDY_RIGHT = {3, 4}
 LISTED = tuple(status.value for status in RunStatus if status is not RunStatus.REPLAYED)
 """What a stored run can be."""
 DROPPED_FIRST = (WRITTEN, TREND, LOSS, N, WIDTH, MARGIN, STEP)
@@ -58,8 +61,9 @@ def list_runs(
     runs_dir: RunsDir = None,
     as_json: Json = False,
 ) -> None:
-    """List the stored runs, newest first."""
+    """List the stored runs, and the studies below them, newest first."""
     from workbench.record.folder import summaries
+    from workbench.record.study_summary import study_summaries
 
     fits = _fitting(wanted or [], status)
     if everything and limit is not None:
@@ -68,23 +72,58 @@ def list_runs(
     with Bar("reading runs") as bar:
         stored = summaries(folder, bar.update)
     found = [summary for summary in stored if fits(summary)]
+    all_studies = study_summaries(folder)
+    studies = [study for study in all_studies if fits(_as_run(study))]
     if limit is None and formats.on_terminal() and not everything and not as_json:
         limit = NEWEST
-    shown = found[:limit]
+    shown, shown_studies = found[:limit], studies[:limit]
     if as_json:
         import json
 
-        typer.echo(json.dumps({"runs": [as_table(summary) for summary in shown]}))
-    elif not stored:
+        tables = {
+            "runs": [as_table(summary) for summary in shown],
+            "studies": [study_table(study) for study in shown_studies],
+        }
+        typer.echo(json.dumps(tables))
+    elif not stored and not all_studies:
         typer.echo(f"no runs in '{folder}' yet; start one with: workbench run", err=True)
-    elif not found:
-        typer.echo(f"none of the {len(stored):,} runs in '{folder}' fits.", err=True)
-    elif formats.on_terminal():
-        _print_rich([cells(summary) for summary in shown])
+    elif not found and not studies:
+        count = len(stored) + len(all_studies)
+        typer.echo(f"none of the {count:,} runs and studies in '{folder}' fits.", err=True)
     else:
-        typer.echo(formats.plain_table(HEADER, [cells(s) for s in shown], RIGHT))
-    if len(shown) < len(found):
-        typer.echo(f"… {len(found) - len(shown):,} more: --all", err=True)
+        _print_runs(shown)
+        _print_studies(shown_studies, bool(shown))
+    left = len(found) - len(shown) + len(studies) - len(shown_studies)
+    if left:
+        typer.echo(f"… {left:,} more: --all", err=True)
+
+
+def _as_run(study: StudySummary) -> RunSummary:
+    """What a filter of runs looks at; a study has no step, no risk and no widths."""
+    from workbench.record.summary import RunSummary
+
+    return RunSummary(
+        study.study_id, study.path, name=study.name, status=study.status, created=study.created
+    )
+
+
+def _print_runs(shown: list[RunSummary]) -> None:
+    rows = [cells(summary) for summary in shown]
+    if rows and formats.on_terminal():
+        _print_rich(HEADER, rows, RIGHT, shown_columns)
+    elif rows:
+        typer.echo(formats.plain_table(HEADER, rows, RIGHT))
+
+
+def _print_studies(shown: list[StudySummary], below: bool) -> None:
+    """The studies' table, an empty line below the runs'."""
+    rows = [study_cells(study) for study in shown]
+    if rows and below:
+        typer.echo()
+    if rows and formats.on_terminal():
+        _print_rich(STUDY_HEADER, rows, STUDY_RIGHT, lambda rows, width: list(range(6)))
+    elif rows:
+        typer.echo(formats.plain_table(STUDY_HEADER, rows, STUDY_RIGHT))
 
 
 def _fitting(wanted: list[str], status: str) -> Callable[[RunSummary], bool]:
@@ -105,6 +144,7 @@ def as_table(summary: RunSummary) -> dict[str, Any]:
     """A run's line as JSON values; what is unknown or not finite is null."""
     return {
         "run_id": summary.run_id,
+        "kind": "run",
         "path": str(summary.path),
         "name": summary.name,
         "status": summary.status,
@@ -140,6 +180,36 @@ def cells(summary: RunSummary) -> list[str]:
     ]
 
 
+def study_table(study: StudySummary) -> dict[str, Any]:
+    """A study's line as JSON values."""
+    return {
+        "study_id": study.study_id,
+        "kind": "study",
+        "path": str(study.path),
+        "name": study.name,
+        "status": study.status,
+        "created": study.created,
+        "modified": study.modified,
+        "members": study.members,
+        "ended": study.ended,
+        "failed": study.failed,
+        "by_status": dict(study.by_status),
+        "reason": study.reason,
+    }
+
+
+def study_cells(study: StudySummary) -> list[str]:
+    """A study's line as text, in the order of `STUDY_HEADER`."""
+    return [
+        study.study_id,
+        study.status,
+        study.name or formats.ABSENT,
+        formats.progress(study.ended, study.members),
+        formats.count(study.failed or None),
+        formats.moment(study.modified),
+    ]
+
+
 def shown_columns(rows: list[list[str]], width: int) -> list[int]:
     """Indices of the columns that fit into `width`, the least telling ones dropped first."""
     needed = [max(len(row[i]) for row in [list(HEADER), *rows]) + 3 for i in range(len(HEADER))]
@@ -151,22 +221,29 @@ def shown_columns(rows: list[list[str]], width: int) -> list[int]:
     return shown
 
 
-def _print_rich(rows: list[list[str]]) -> None:
+def _print_rich(
+    header: Sequence[str],
+    rows: list[list[str]],
+    right: set[int],
+    fitting: Callable[[list[list[str]], int], list[int]],
+) -> None:
+    """A table for a terminal, without the columns that do not fit."""
     from rich.box import SIMPLE_HEAD
     from rich.console import Console
     from rich.table import Table
     from rich.text import Text
 
     console = Console()
-    shown = shown_columns(rows, console.width)
+    shown = fitting(rows, console.width)
     table = Table(box=SIMPLE_HEAD, show_edge=False, header_style="bold", padding=(0, 1))
     for index in shown:
-        side: Literal["left", "right"] = "right" if index in RIGHT else "left"
-        table.add_column(HEADER[index], justify=side, no_wrap=index != RUN, overflow="fold")
+        side: Literal["left", "right"] = "right" if index in right else "left"
+        table.add_column(header[index], justify=side, no_wrap=index != RUN, overflow="fold")
     for row in rows:
         texts = {index: Text(row[index]) for index in shown}
         texts[STATUS].stylize(formats.status_style(row[STATUS]))
-        for index, style in ((TREND, "cyan"), (WRITTEN, "dim")):
+        for name, style in (("risk so far", "cyan"), ("last written", "dim")):
+            index = header.index(name) if name in header else -1
             if index in texts:
                 texts[index].stylize(style)
         table.add_row(*texts.values())

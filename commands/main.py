@@ -25,6 +25,7 @@ from commands import (
     robustness,
     run,
     show,
+    sweep,
 )
 from commands.channels import lost_output, open_channels
 from workbench.errors import ExitCode, WorkbenchError, unknown
@@ -41,6 +42,7 @@ app = typer.Typer(
 )
 
 app.command("run")(run.run)
+app.command("sweep")(sweep.sweep)
 app.command("resume")(resume.resume)
 app.command("fork")(fork.fork)
 app.command("browse")(browse.browse)

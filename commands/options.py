@@ -12,7 +12,16 @@ RunsDir = Annotated[
     Path | None,
     typer.Option("--runs-dir", help="Folder of the runs; else $WORKBENCH_RUNS, else ./runs."),
 ]
-Run = Annotated[str, typer.Argument(help="Run id, a unique prefix, a name, a path, or 'last'.")]
+Run = Annotated[
+    str, typer.Argument(help="Run id, a unique prefix, a name, a path, or 'last' (the newest run).")
+]
+RunOrStudy = Annotated[
+    str,
+    typer.Argument(
+        metavar="RUN|STUDY",
+        help="Id, a unique prefix, a name, a path, or 'last' (the newest run or study).",
+    ),
+]
 Json = Annotated[bool, typer.Option("--json", help="One JSON document on stdout.")]
 Settings = Annotated[
     list[str] | None,

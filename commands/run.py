@@ -15,7 +15,11 @@ DEFAULT_PRESET = "first-look"
 
 def run(
     source: Annotated[
-        str, typer.Argument(metavar="[PRESET|FILE.toml]", help="What to train; see `presets`.")
+        str,
+        typer.Argument(
+            metavar="[PRESET|FILE.toml|STUDY/MEMBER]",
+            help="What to train; see `presets`. STUDY/137: member 137 of a study, step for step.",
+        ),
     ] = DEFAULT_PRESET,
     settings: Settings = None,
     name: Annotated[str, typer.Option("--name", help="Name of the run.")] = "",
@@ -30,7 +34,7 @@ def run(
     ] = None,
     as_json: Json = False,
 ) -> None:
-    """Train a preset or a configuration file and watch it; without a terminal, headless."""
+    """Train a preset, a configuration file or a study's member and watch it; without a terminal, headless."""
     changes = list(settings or [])
     for key, value in (
         ("init.seed", seed),
@@ -55,8 +59,8 @@ def run(
         run_app(WorkbenchApp.to_run(source, changes, folder))
         return
     from commands.headless import train_headless
-    from workbench.run.session import Session, load_config
+    from workbench.run.session import Session
+    from workbench.study.member import run_source
 
-    config = load_config(source, changes)
-    preset = "" if source.endswith(".toml") or "/" in source else source
+    config, preset = run_source(source, changes, folder)
     train_headless(lambda: Session.create(config, folder, preset=preset), as_json)

@@ -1,4 +1,4 @@
-"""`workbench show`: everything about one run."""
+"""`workbench show`: everything about one run, or about a study."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import typer
 
 from commands import formats
-from commands.options import Json, Run, RunsDir, runs_folder
+from commands.options import Json, RunOrStudy, RunsDir, runs_folder
 from workbench.errors import clean_text
 
 if TYPE_CHECKING:
@@ -20,20 +20,28 @@ LONG_LIST = 12
 LONGEST_LINE = 10_000
 
 
-def show(run: Run, runs_dir: RunsDir = None, as_json: Json = False) -> None:
-    """Show a run's configuration, status, last values, events, checkpoints and files."""
-    from workbench.record.folder import resolve_run
+def show(run: RunOrStudy, runs_dir: RunsDir = None, as_json: Json = False) -> None:
+    """Show a run's configuration, status, last values, events, checkpoints and files; or a study's grid,
+    members by status, who failed and why, and what they came to."""
+    from workbench.record.folder import find_run_or_study, holds_study
     from workbench.record.reader import RunReader
 
-    folder = resolve_run(run, runs_folder(runs_dir))
-    with RunReader(folder) as reader:
-        found = describe(reader)
+    folder = find_run_or_study(runs_folder(runs_dir), run)
+    if holds_study(folder):
+        from commands.show_study import describe_study, study_lines
+
+        found = describe_study(folder)
+        lines = [] if as_json else study_lines(found)
+    else:
+        with RunReader(folder) as reader:
+            found = describe(reader)
+        lines = [] if as_json else as_lines(found)
     if as_json:
         import json
 
         typer.echo(json.dumps(formats.finite(found)))
     else:
-        typer.echo("\n".join(as_lines(found)))
+        typer.echo("\n".join(lines))
 
 
 def describe(reader: RunReader) -> dict[str, Any]:

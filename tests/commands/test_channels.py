@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -122,7 +123,7 @@ COMMANDS = [
     "inspect {run} --json",
     "optimal {run}",
     "robustness {run}",
-    "model torch.nn:Linear",
+    "model kh24-fig1",
     "show nothing-ä-γ",
     "run nothing-→",
     "export {run} --to {place}/out.csv",
@@ -169,4 +170,5 @@ def test_an_encoding_without_greek_gets_stand_ins(
 def test_every_command_in_every_locale(
     trained: Path, tmp_path: Path, words: str, locale: str
 ) -> None:
-    check_words(words, locale, trained, tmp_path)
+    runs = shutil.copytree(trained.parent, tmp_path / "runs")
+    check_words(words, locale, runs / trained.name, tmp_path)

@@ -46,7 +46,8 @@ def test_list_of_nothing_says_what_to_type(cli, tmp_path, name):
     assert done.returncode == 0
     assert done.stdout == ""
     assert "workbench run" in done.stderr
-    assert json.loads(cli("list", "--json", "--runs-dir", tmp_path / name).stdout) == {"runs": []}
+    listed = json.loads(cli("list", "--json", "--runs-dir", tmp_path / name).stdout)
+    assert listed == {"runs": [], "studies": []}
 
 
 def test_list_of_a_file_is_refused(cli, tmp_path):
@@ -118,8 +119,8 @@ REFUSALS = [
     ("20260101-000002", 1, "run.h5"),
     ("20260101-000003", 1, "no run"),
     ("20260101-000004", 1, "run.h5"),
-    ("./elsewhere", 2, "no run at"),
-    ("", 2, "a run is named by"),
+    ("./elsewhere", 2, "there is no run"),
+    ("", 2, "is named by its id"),
 ]
 
 

@@ -42,9 +42,10 @@ def started(
 
 
 def toml_of(place: Path, kind: str = "records") -> Path:
-    """A run's configuration in a file."""
-    path = place / f"{kind}.toml"
-    path.write_text(settings(kind) if kind in KINDS else kind)
+    """A run's configuration, of a kind or as it stands, in a file."""
+    known = kind in KINDS
+    path = place / (f"{kind}.toml" if known else "own.toml")
+    path.write_text(settings(kind) if known else kind)
     return path
 
 

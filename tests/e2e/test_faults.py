@@ -26,14 +26,13 @@ pytestmark = pytest.mark.skipif(
 
 
 def reports(place: Path, kinds: str, stages: str, faults: str, most: int, *more: str) -> list[dict]:
-    """What `fault_runs.py` says of every kind, stage and fault."""
+    """What `fault_runs.py` says of every kind (all that there are, unless named), stage and fault."""
     command = [sys.executable, str(HERE / "fault_runs.py"), str(place), "--kinds", kinds]
     command += ["--stages", stages, "--faults", faults, "--most", str(most), *more]
     done = subprocess.run(
         command,
         capture_output=True,
         text=True,
-        timeout=3600,
         env={**os.environ, "PYTHONPATH": str(ROOT), "NO_COLOR": "1"},
         check=False,
     )
@@ -77,23 +76,20 @@ def test_records_acknowledged_before_they_are_written_are_noticed(tmp_path: Path
 @pytest.mark.full
 @pytest.mark.parametrize("stage", ["run", "resume"])
 def test_a_thousand_kills_at_single_calls_change_no_bit(tmp_path: Path, stage: str) -> None:
-    from e2e.fault_kinds import KINDS
-
-    check(reports(tmp_path, ",".join(KINDS), stage, KILLS, 20), 520)
+    check(reports(tmp_path, "", stage, KILLS, 20), 520)
 
 
 @pytest.mark.full
-def test_every_call_of_a_run_may_fail(tmp_path: Path) -> None:
-    faults = f"{DISK},half of a write,fsync fails once"
-    check(reports(tmp_path, "records", "run,resume", faults, 2_000), 2_000)
+@pytest.mark.parametrize("stage", ["run", "resume"])
+@pytest.mark.parametrize("fault", [*DISK.split(","), "half of a write", "fsync fails once"])
+def test_every_call_of_a_run_may_fail(tmp_path: Path, fault: str, stage: str) -> None:
+    check(reports(tmp_path, "records", stage, fault, 2_000), 10)
 
 
 @pytest.mark.full
 def test_a_call_may_fail_in_every_kind_of_run(tmp_path: Path) -> None:
-    from e2e.fault_kinds import KINDS
-
     faults = f"{DISK},half of a write,fsync fails once"
-    check(reports(tmp_path, ",".join(KINDS), "run,resume", faults, 4), 500)
+    check(reports(tmp_path, "", "run,resume", faults, 4), 500)
 
 
 @pytest.mark.full

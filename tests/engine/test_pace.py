@@ -63,3 +63,25 @@ def test_a_chunk_is_never_longer_than_what_is_left(clock):
     chunks(pace, clock, 1e-6, 10)
     assert pace.chunk_steps(17) == 17
     assert pace.chunk_steps(1) == 1
+
+
+def test_the_rate_is_that_of_steps_with_their_records_however_long_one_takes(clock):
+    """A record of 20 s after every 600 steps of 10 ms: 600 steps in 26 s, seen at any moment."""
+    pace, seen = Pace(), []
+    for _ in range(6):
+        for chunk in range(100):
+            seconds = 6 * 0.01 + (20.0 if chunk == 99 else 0.0)
+            clock[0] += seconds
+            pace.took(6, seconds)
+            seen.append(pace.steps_per_second)
+    settled = seen[300:]
+    assert min(settled) > 0.5 * 600 / 26
+    assert max(settled) < 2.0 * 600 / 26
+
+
+def test_the_rate_forgets_a_slow_first_chunk_and_follows_what_changes(clock):
+    pace = Pace()
+    chunks(pace, clock, 1e-4, 10, first=5.0)
+    assert pace.steps_per_second == pytest.approx(1e4, rel=0.05)
+    chunks(pace, clock, 1e-3, 120)
+    assert pace.steps_per_second == pytest.approx(1e3, rel=0.05)

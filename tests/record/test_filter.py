@@ -152,3 +152,34 @@ def test_anything_typed_is_either_a_filter_or_a_sentence(seed: int) -> None:
         fits(RUN)
         assert mistake.isprintable()
         assert matches("state=*" + "a*" * 40, RUN) is False
+
+
+SETTINGS = {"train.lr": 1e-3, "train.steps": 20_000, "init.seed": 3, "data.kind": "kh24-circle"}
+
+
+@pytest.mark.parametrize(
+    ("text", "fits"),
+    [
+        ("train.lr>=1e-3", True),
+        ("train.lr>1e-3", False),
+        ("init.seed=3", True),
+        ("init.seed=2,3", True),
+        ("init.seed=2,4", False),
+        ("init.seed!=3", False),
+        ("train.steps=20,000", True),
+        ("train.steps=20k train.lr<1", True),
+        ("data.kind=KH24*", True),
+        ("data.kind>1", False),
+        ("model.width>=1", False),
+        ("model.width!=1", True),
+    ],
+)
+def test_any_key_of_the_configuration_filters(text: str, fits: bool) -> None:
+    assert matches(text, replace(RUN, settings=SETTINGS)) is fits
+
+
+def test_keys_that_no_run_has_are_refused_with_the_nearest() -> None:
+    _, mistake = read_filter("train.lrr=1", ("train.lr", "init.seed"))
+    assert "did you mean 'train.lr'" in mistake
+    _, mistake = read_filter("train.lr>many")
+    assert "'many' is none" in mistake

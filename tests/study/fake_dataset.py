@@ -45,6 +45,7 @@ def studied(seeds=30, scales=SCALES, widths=None, *, power=1.0, noise=0.05, neve
     deep = {
         "saddle_step": np.round(np.nan_to_num(saddles, nan=5.0) / 2),
         "saddle_escape_step": saddles,
+        "saddle_leaver": np.where(np.isfinite(saddles), 3.0, np.nan),
         "saddle_verdict": np.full(saddles.shape, "saddle", dtype=object),
         "saddle_target_kind": np.where(which == 2, "saddle", "max").astype(object),
         "saddle_target_value": np.array([2.0, 1.5, 0.4])[which],

@@ -47,6 +47,12 @@ def test_members_without_a_time_are_counted_by_what_became_of_them():
     assert fitted(found, power=True).members.count == 116
 
 
+def test_members_that_met_no_saddle_did_not_stay_at_it():
+    dataset = studied(never=[(0, 3), (1, 3)])
+    dataset["saddle_step"].values[0, 3] = np.nan
+    assert escape_times(dataset).census[0] == Census(escaped=28, stayed=1, unmet=1)
+
+
 def test_other_keys_are_taken_together_and_scales_that_nobody_leaves_stay_out_of_the_means():
     dataset = studied(widths=(5, 10), never=[(slice(None), 3)])
     found = escape_times(dataset)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -90,6 +91,10 @@ def test_a_refused_member_is_named(tmp_path: Path) -> None:
         planned({"init.sed": [0]})
     with pytest.raises(BadInput, match=r"member 1: .*missing.csv"):
         planned({"data.kind": ["csv"], "data.path": [str(there), "/missing.csv"]})
+    with pytest.raises(BadInput, match=r"member 1: train\.batch = 9 is more than the 8 samples"):
+        planned({"train.batch": [0, 9]})
+    with pytest.raises(BadInput, match=r"member 1: .*cross-entropy"):
+        planned({"loss.kind": ["square", "cross-entropy"]}, model={"kind": "deep-relu"})
 
 
 @pytest.mark.parametrize("axis", ["init.seed", "init.scale"])
@@ -146,6 +151,21 @@ def test_what_all_share_may_not_change() -> None:
     with pytest.raises(BadInput, match=r"study.theta is False, and was True"):
         grown(plan, {"init.seed": [0, 1]}, study={"theta": False})
     assert grown(plan, {"init.seed": [0, 1]}, launcher={"jobs": 9}, name="other").count == 2
+
+
+def test_a_key_that_a_later_workbench_has_got_changes_nothing() -> None:
+    plan = planned({"init.seed": [0]})
+    base: Any = {**plan.base, "train": {**plan.base["train"]}}
+    del base["train"]["batch"]
+    older = replace(plan, base=base, kept={k: v for k, v in plan.kept.items() if k != "theta"})
+    assert grown(older, {"init.seed": [0, 1]}).count == 2
+
+
+def test_a_rate_that_follows_from_the_rule_may_be_left_out() -> None:
+    rule = {"train.rule": ["constant", "normalized"]}
+    plan = planned(rule, train={"steps": 20})
+    assert grown(plan, {**rule, "init.seed": [0, 1]}, train={"steps": 20}).count == 4
+    assert grown(plan, {"init.seed": [0, 1]}, train={"steps": 20}).count == 3
 
 
 def test_a_plan_comes_back_from_its_file(tmp_path: Path) -> None:

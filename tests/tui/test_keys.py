@@ -12,6 +12,7 @@ from workbench.tui.run.events import EventsScreen
 from workbench.tui.run.panel import Panel
 from workbench.tui.run.replay import ReplayScreen
 from workbench.tui.run.screen import RunScreen
+from workbench.tui.study.screen import StudyScreen
 from workbench.tui.verdict.screen import VerdictScreen
 
 SCREENS = (
@@ -23,6 +24,7 @@ SCREENS = (
     VerdictScreen,
     LayersScreen,
     BrowseScreen,
+    StudyScreen,
     EventsScreen,
 )
 ALIKE = (

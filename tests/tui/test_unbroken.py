@@ -14,6 +14,7 @@ from workbench.config.toml import to_toml
 from workbench.record.checkpoint import latest_checkpoint
 from workbench.record.reader import RunReader
 from workbench.tui.app import WorkbenchApp
+from workbench.tui.messages import EngineTold
 from workbench.tui.run.screen import RunScreen
 from workbench.tui.run.source import LiveSource
 from workbench.tui.widgets.chart import LineChart
@@ -125,6 +126,22 @@ async def test_a_handler_that_fails_is_said(app, monkeypatch, handler):
         await goes_on(app)
         app.close_session()
     assert app.error is None
+
+
+async def test_of_tidings_that_wait_the_screen_takes_one(app, monkeypatch):
+    """Compiled steps can write hundreds of checkpoints a second, each of which is told."""
+    calls: list[int] = []
+    monkeypatch.setattr(RunScreen, "on_engine_told", lambda *_: calls.append(1))
+    async with app.run_test(size=(120, 40)) as pilot:
+        await running(app)
+        await pilot.pause()
+        calls.clear()
+        for _ in range(300):
+            app.screen.post_message(EngineTold())
+        await until(lambda: bool(calls))
+        await pilot.pause()
+        assert len(calls) < 10
+        app.close_session()
 
 
 async def test_tests_see_what_users_are_spared(app, monkeypatch):

@@ -25,7 +25,7 @@ from typing import Any, Literal
 from pydantic import Field, ValidationError
 
 from workbench.config.later import leaves
-from workbench.config.launcher import LauncherTable
+from workbench.config.launcher import LauncherTable, LocalTable
 from workbench.config.refusals import sentence
 from workbench.config.run import RunConfig
 from workbench.config.section import Count, Section
@@ -63,7 +63,7 @@ class StudyTable(Section):
 
 class _Beside(Section):
     study: StudyTable = StudyTable()
-    launcher: LauncherTable = LauncherTable()
+    launcher: LauncherTable = LocalTable()
 
 
 @dataclass(frozen=True)
@@ -100,6 +100,8 @@ def parse_study(values: Mapping[str, Any], origin: str) -> StudyConfig:
         BadInput: a key or a value does not fit; it is named, with what is allowed.
     """
     given = {name: values[name] for name in ("study", "launcher") if name in values}
+    if isinstance(launcher := given.get("launcher"), Mapping):
+        given["launcher"] = {"kind": "local", **launcher}
     try:
         beside = _Beside.model_validate(given)
     except ValidationError as error:

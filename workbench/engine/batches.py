@@ -23,6 +23,16 @@ class Minibatches:
         epoch, place = divmod(step, self.per_epoch)
         return self.order(epoch)[place * self.size : (place + 1) * self.size]
 
+    def run(self, step: int, steps: int) -> Tensor:
+        """Samples of the batches of so many steps from that one on, one batch after the other."""
+        parts, end = [], step + steps
+        while step < end:
+            epoch, place = divmod(step, self.per_epoch)
+            count = min(end - step, self.per_epoch - place)
+            parts.append(self.order(epoch)[place * self.size : (place + count) * self.size])
+            step += count
+        return torch.cat(parts)
+
     def order(self, epoch: int) -> Tensor:
         """All samples (n) in the order of that epoch."""
         if epoch != self._epoch:

@@ -4,6 +4,9 @@ from __future__ import annotations
 
 from typing import Protocol
 
+import numpy as np
+
+from workbench.arrays import Bool
 from workbench.engine.member_rows import MemberBuffer
 from workbench.engine.members import Members
 from workbench.engine.program import StopFlag
@@ -38,6 +41,8 @@ class MemberProgram(Protocol):
         """
         ...
 
-    def evaluate(self, members: Members, buffer: MemberBuffer) -> None:
-        """Write a row of every member as it is, those at rest too, without stepping."""
+    def evaluate(
+        self, members: Members, buffer: MemberBuffer, which: Bool[np.ndarray, " M"] | None = None
+    ) -> None:
+        """Write a row of those members as they are, None: all, those at rest too, without stepping."""
         ...

@@ -42,7 +42,16 @@ class MemberRows:
 
     def rows_of(self, member: int) -> Rows:
         """Those of one member."""
-        rows, mine = self.rows, self.member == member
+        return self._chosen(self.member == member)
+
+    def only(self, which: Bool[np.ndarray, " T"]) -> MemberRows:
+        """Some of the rows, in the same table."""
+        return MemberRows(
+            self._chosen(which), self.member[which], self.record[which], self.members, self.records
+        )
+
+    def _chosen(self, mine: Bool[np.ndarray, " T"]) -> Rows:
+        rows = self.rows
         return Rows(
             step=rows.step[mine],
             time=rows.time[mine],

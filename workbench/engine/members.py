@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Container, Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import Literal
 
 import numpy as np
 import torch
@@ -26,8 +27,10 @@ ENDINGS: tuple[RunStatus, ...] = (
     RunStatus.FINISHED,
     RunStatus.STALLED,
     RunStatus.DIVERGED,
+    RunStatus.FAILED,
 )
 """What `Members.ending` holds is a place in this; a checkpoint keeps the number, so the order stands."""
+MemberEnding = Ending | Literal[RunStatus.FAILED]
 APART = "apart/"
 """Prefix, in a checkpoint, of the arrays in `apart`; the member's number follows."""
 SCALARS = ("time", "time_log", "rate_log", "path_length")
@@ -77,17 +80,17 @@ class Members:
         rests = int(self.rest_step[member])
         return self.step if rests < 0 else rests
 
-    def rest(self, member: int, step: int, ending: Ending) -> None:
+    def rest(self, member: int, step: int, ending: MemberEnding) -> None:
         """A member's run has ended at a step; its θ and what is known of it are those of that step."""
         self.rest_step[member] = step
         self.ending[member] = ENDINGS.index(ending)
 
-    def fall_back(self, member: int, rows: Rows, row: int) -> None:
-        """A member has diverged: it rests at that record, whatever was stepped since.
+    def fall_back(self, member: int, rows: Rows, row: int, ending: MemberEnding) -> None:
+        """A member has diverged, or failed: it rests at that record, whatever was stepped since.
 
         What its rule remembered there is not kept: 0.
         """
-        self.rest(member, int(rows.step[row]), RunStatus.DIVERGED)
+        self.rest(member, int(rows.step[row]), ending)
         with torch.no_grad():
             self.theta[member] = torch.from_numpy(rows.theta[row].copy()).to(self.theta)
         self.time[member], self.path_length[member] = rows.time[row], rows.path_length[row]

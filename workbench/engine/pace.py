@@ -3,9 +3,17 @@
 from __future__ import annotations
 
 import time
+from bisect import bisect_left
+from collections import deque
+from itertools import pairwise
 
 CHUNK_SECONDS = 0.06
 WINDOW_SECONDS = 3.0
+WINDOW_CHUNKS = 10
+"""Times the longest chunk that the window is, at least: a record that takes long, and comes rarely, is spread
+over the steps that lead to it."""
+MARKS = 1024
+"""Chunks that are remembered: a minute of them, or more where they are long."""
 FIRST_STEPS = 8
 GROWTH = 16
 """Times the last chunk that the next may be: a glitch of the clock makes no endless one."""
@@ -24,7 +32,8 @@ class Pace:
         self._seconds = seconds
         self._seconds_a_step = 0.0
         self._last = 0
-        self._marks: list[tuple[float, int]] = []
+        self._fresh = True
+        self._marks: deque[tuple[float, int]] = deque(maxlen=MARKS)
         self._steps = 0
 
     def restart(self) -> None:
@@ -41,8 +50,9 @@ class Pace:
         self._steps += steps
         self._last = steps
         self._marks.append((now, self._steps))
-        while len(self._marks) > 2 and self._marks[0][0] < now - WINDOW_SECONDS:
-            self._marks.pop(0)
+        if self._fresh and len(self._marks) == 4:
+            self._marks.popleft()  # the first chunk, which may have waited
+            self._fresh = False
         each = seconds / steps
         old = self._seconds_a_step
         self._seconds_a_step = each if each < old or old == 0.0 else 0.7 * old + 0.3 * each
@@ -59,5 +69,9 @@ class Pace:
         """Over the last seconds, pauses left out."""
         if len(self._marks) < 2:
             return 0.0
-        (t0, s0), (t1, s1) = self._marks[0], self._marks[-1]
+        times = [time for time, _ in self._marks]
+        longest = max(after - before for before, after in pairwise(times))
+        window = max(WINDOW_SECONDS, WINDOW_CHUNKS * longest)
+        first = min(bisect_left(times, times[-1] - window), len(times) - 2)
+        (t0, s0), (t1, s1) = self._marks[first], self._marks[-1]
         return (s1 - s0) / (t1 - t0) if t1 > t0 else 0.0

@@ -21,6 +21,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, fields
 from math import exp, inf, isfinite, isnan, log, nan
+from typing import Protocol
 
 import numpy as np
 
@@ -75,6 +76,12 @@ class Candidate:
     row: int
     step: int
     evidence: str
+
+
+class ThetaRows(Protocol):
+    """θ (P) of every record of a chunk, by its row."""
+
+    def __getitem__(self, row: int, /) -> Array: ...
 
 
 Confirm = Callable[[Array, int], Answer]
@@ -293,12 +300,12 @@ def seen(
     watch: SaddleWatch,
     values: Mapping[str, Array],
     stop: int,
-    theta: Array,
+    theta: ThetaRows,
     confirm: Confirm | None,
     *,
     first: bool,
 ) -> list[Candidate]:
-    """Saddles in the rows 0 … stop − 1 of a chunk, θ (T, P); only up to the first where asked so."""
+    """Saddles in the rows 0 … stop − 1 of a chunk; only up to the first where asked so."""
     found: list[Candidate] = []
     start = 0
     while start < stop:

@@ -11,8 +11,8 @@ import numpy as np
 from torch import Tensor
 
 from workbench.arrays import Array, Float
+from workbench.engine.programs.kernel.wide_chord import length_of, wide_chord
 from workbench.measures.directions import chords
-from workbench.measures.wide_chord import length_of, wide_chord
 
 ROOM_NUMBERS = 1 << 17
 """Numbers of the states that wait to be added; 1 MB, so that they stay in the processor's cache."""

@@ -33,10 +33,13 @@ ROUNDING = 1e-10
 found is checked, as the last bits of an output depend on the samples beside it."""
 RIVALS, NEIGHBOURS = 4, 3
 """Descents towards the other classes that seem nearest, and from the nearest samples of other classes."""
-BALLS, PRESSES, PRESS_STEPS = 6, 10, 20
-"""How often the ball is searched, each time by how many random starts of how many steps."""
-INSIDE = 0.999
-"""Radius of the ball over the best distance."""
+PRESSES, PRESS_STEPS = 10, 20
+"""Random starts of a search of the ball, and steps from each."""
+INSIDE, CLOSE = 1e-3, 1e-6
+"""By how much of itself the ball's radius is less than the best distance; of a search of a part of it."""
+REACHES = (1.0, 1.0, 1.0, 1.0, 1.0, 1.0, 0.3, 0.1)
+"""How far each search of the ball goes, over its radius: all of it, then about what was found, where a
+boundary of many pieces has nearer corners beside the one that a polish ends in."""
 STEPS = 60
 """Of a descent."""
 FIRST_STEP, LAST_STEP = 0.7, 0.02
@@ -145,11 +148,12 @@ class Attack:
             self._polish(found, ROUNDS)
             best.offer(found.found)
             report(0.3 * (number + 1) / len(starts))
-        for number in range(BALLS):
+        for number, reach in enumerate(REACHES):
             for press in range(PRESSES):
-                self._press(best, random, best.found if press % 2 else x)
+                near = press % 2 or reach < 1.0
+                self._press(best, random, best.found if near else x, reach)
             self._polish(best, ROUNDS)
-            report(0.3 + 0.6 * (number + 1) / BALLS)
+            report(0.3 + 0.6 * (number + 1) / len(REACHES))
         self._polish(best, LAST_ROUNDS)
         best.halve(LAST_HALVINGS)
         report(1.0)
@@ -225,21 +229,22 @@ class Attack:
                 apart[taken[None, :] == taken[nearest.indices][:, None]] = torch.inf
         return found
 
-    def _press(self, best: Best, random: torch.Generator, around: Tensor) -> None:
+    def _press(self, best: Best, random: torch.Generator, around: Tensor, reach: float) -> None:
         """Down the margin within the ball of the best distance, from a random point of it: what is
         misclassified there is nearer."""
         x, y = best.x, best.y
-        radius = INSIDE * torch.where(torch.isfinite(best.distance), best.distance, self._spread())
+        radius = torch.where(torch.isfinite(best.distance), best.distance, self._spread())
+        radius = (1.0 - (INSIDE if reach == 1.0 else CLOSE)) * radius
         way = torch.randn(x.shape, generator=random, dtype=x.dtype)
         share = torch.rand(len(x), generator=random, dtype=x.dtype)
-        delta = around - x + _wide(radius * share / _length(way), x) * way
+        delta = around - x + _wide(reach * radius * share / _length(way), x) * way
         for step in range(PRESS_STEPS):
             size = _length(delta).clamp(min=1e-300)
             delta = _wide(torch.minimum(radius / size, torch.ones_like(size)), x) * delta
             delta = self.inside(x + delta) - x
             _, wrong, slope = self.slope(x + delta, y)
             best.take(x + delta, wrong)
-            stride = _stride(step / PRESS_STEPS) * radius
+            stride = reach * _stride(step / PRESS_STEPS) * radius
             delta = delta - _wide(stride / _length(slope).clamp(min=1e-300), x) * slope
 
     def _spread(self) -> float:

@@ -63,7 +63,7 @@ def compare(
             if wait is not None and np.isfinite(wait):
                 departures.append(Departure(k))
             continue
-        at, part = _crossing(time, norm[:, k], row, made.radius)
+        at, part = crossing(time, norm[:, k], row, made.radius)
         u = direction[row, k]
         if row > 0:
             u = part * u + (1.0 - part) * direction[row - 1, k]
@@ -98,7 +98,7 @@ def _first_row(mask: Array) -> int | None:
     return int(found[0]) if found.size else None
 
 
-def _crossing(time: Array, norm: Array, row: int, radius: float) -> tuple[float, float]:
+def crossing(time: Array, norm: Array, row: int, radius: float) -> tuple[float, float]:
     """(time, share of the way between two records) at which log norm, linear there, crosses log radius."""
     if row == 0 or norm[row - 1] <= 0:
         return float(time[row]), 1.0

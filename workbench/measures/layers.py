@@ -159,7 +159,8 @@ class LayerMeasures:
         one = self.structure.matrix(theta, before)
         two = self.structure.matrix(theta, behind)
         if self._whole(k):
-            return np.asarray(np.swapaxes(two, 1, 2) @ two - one @ np.swapaxes(one, 1, 2))
+            behind_it = np.swapaxes(two, 1, 2) @ two
+            return np.subtract(behind_it, one @ np.swapaxes(one, 1, 2), out=behind_it)
         return np.asarray(np.sum(two * two, axis=1) - np.sum(one * one, axis=2))
 
     @cached_property
@@ -173,9 +174,11 @@ class LayerMeasures:
         moved = []
         with np.errstate(over="ignore", invalid="ignore"):
             for k in self.balanced_pairs:
-                change = self._balance(theta, k) - self._first_balance[k]
+                # In place: fresh memory costs more than the arithmetic.
+                change = self._balance(theta, k)
+                change -= self._first_balance[k]
                 flat = change.reshape(len(theta), -1)
-                moved.append(np.sqrt(np.sum(flat * flat, axis=1)))
+                moved.append(np.sqrt(np.sum(np.multiply(flat, flat, out=flat), axis=1)))
             size = np.nanmax(self._columns(triples, "frobenius"), axis=1, initial=0.0) ** 2
             return np.where(size > 0, np.max(moved, axis=0) / np.where(size > 0, size, 1.0), 0.0)
 

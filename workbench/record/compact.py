@@ -22,6 +22,7 @@ from workbench.record.handle import created
 from workbench.record.inspections import tables_of
 from workbench.record.layout import build
 from workbench.record.overlay import H5_ERRORS, Overlay, reading
+from workbench.record.packing import write_packed
 from workbench.record.plain import require_plain
 from workbench.record.reader import RunReader
 from workbench.record.schema import STEP
@@ -115,9 +116,15 @@ def compare(source: Path, copy: Path) -> None:
         for name in one.series_names() if same else []:
             for start, block in one.blocks(name):
                 found = other.read(name, slice(start, start + len(block)))
-                same = same and block.tobytes() == found.tobytes()
+                same = same and block.dtype == found.dtype and block.shape == found.shape
+                same = same and np.array_equal(_bytes_of(block), _bytes_of(found))
         if not same:
             raise StorageError(f"'{clean_text(str(copy))}' is not what was to be copied.")
+
+
+def _bytes_of(block: Array) -> Array:
+    """The same memory as bytes."""
+    return np.ascontiguousarray(block).reshape(-1).view(np.uint8)
 
 
 def _same_inspections(one: RunReader, other: RunReader) -> bool:
@@ -162,7 +169,10 @@ def _fill(
         dataset = file["series"][layout.name]
         dataset.resize(reader.n_records, axis=0)
         for start, block in reader.blocks(layout.name):
-            dataset[start : start + len(block)] = block
+            if packed:
+                write_packed(dataset, start, block)
+            else:
+                dataset[start : start + len(block)] = block
             file.check()
             if progress is not None:
                 progress((place * reader.n_records + start + len(block)) / total)

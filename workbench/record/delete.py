@@ -1,4 +1,4 @@
-"""Deleting a stored run."""
+"""Deleting a stored run, or a study."""
 
 from __future__ import annotations
 
@@ -8,9 +8,10 @@ import shutil
 import stat
 from pathlib import Path
 
-from workbench.errors import BadInput, StorageError, clean_text
-from workbench.record.folder import holds_run
-from workbench.record.lock import LOCK_NAME, RunLock
+from workbench.errors import BadInput, RunBusy, StorageError, clean_text
+from workbench.record.folder import holds_run, holds_study
+from workbench.record.lock import RunLock, is_alive
+from workbench.record.subject import RUN, STUDY, Subject, shard_subject
 
 
 def delete_run(folder: Path, runs_dir: Path) -> None:
@@ -25,10 +26,32 @@ def delete_run(folder: Path, runs_dir: Path) -> None:
         RunBusy: it is being written.
         StorageError: it could not be deleted, or not all of it.
     """
+    _require_own(Path(folder), Path(runs_dir), RUN)
+    _delete(Path(folder), Path(runs_dir), RUN)
+
+
+def delete_study(folder: Path, runs_dir: Path) -> None:
+    """Delete a study's folder for good, as `delete_run` deletes a run's.
+
+    Raises:
+        BadInput: it is no study of this runs folder.
+        RunBusy: it is being driven, or a process is at one of its shards.
+        StorageError: it could not be deleted, or not all of it.
+    """
     folder, runs_dir = Path(folder), Path(runs_dir)
-    name = clean_text(folder.name, 120)
-    _require_own(folder, runs_dir, name)
-    lock = folder / LOCK_NAME
+    _require_own(folder, runs_dir, STUDY)
+    for lock in (folder / "shards").glob("[0-9]*.lock"):
+        if lock.stem.isdecimal() and is_alive(lock.parent, shard_subject(int(lock.stem))):
+            name = clean_text(folder.name, 120)
+            raise RunBusy(
+                f"shard {int(lock.stem)} of study '{name}' is being run by another process."
+            )
+    _delete(folder, runs_dir, STUDY)
+
+
+def _delete(folder: Path, runs_dir: Path, subject: Subject) -> None:
+    what = subject.named(folder)
+    lock = folder / subject.lock_name
     with contextlib.suppress(OSError):  # where that fails, taking the lock does too, and says why
         if lock.is_symlink():
             lock.unlink()
@@ -38,29 +61,30 @@ def delete_run(folder: Path, runs_dir: Path) -> None:
     except OSError as error:
         raise StorageError(f"cannot open the runs folder: {error.strerror}.") from error
     try:
-        with RunLock(folder, beats=False):
+        with RunLock(folder, beats=False, subject=subject):
             os.rename(folder.name, hidden, src_dir_fd=parent, dst_dir_fd=parent)
             left = f" What is left of it is in '{clean_text(hidden, 120)}'."
             shutil.rmtree(hidden, dir_fd=parent)
     except OSError as error:
-        what = clean_text(str(error.strerror or error), 120)
-        raise StorageError(f"run '{name}' could not be deleted: {what}.{left}") from error
+        why = clean_text(str(error.strerror or error), 120)
+        raise StorageError(f"{what} could not be deleted: {why}.{left}") from error
     finally:
         os.close(parent)
 
 
-def _require_own(folder: Path, runs_dir: Path, name: str) -> None:
-    """Refuse whatever is not a run folder lying directly in the runs folder."""
+def _require_own(folder: Path, runs_dir: Path, subject: Subject) -> None:
+    """Refuse whatever is not a folder of that kind lying directly in the runs folder."""
+    noun, name = subject.noun, clean_text(folder.name, 120)
     try:
         found = os.lstat(folder)
         inside = folder.parent.resolve(strict=True) == runs_dir.resolve(strict=True)
     except (FileNotFoundError, NotADirectoryError, RuntimeError):
-        raise BadInput(f"there is no run '{name}' any more.") from None
+        raise BadInput(f"there is no {noun} '{name}' any more.") from None
     except OSError as error:
-        raise StorageError(f"run '{name}' cannot be looked at: {error.strerror}.") from error
+        raise StorageError(f"{noun} '{name}' cannot be looked at: {error.strerror}.") from error
     if stat.S_ISLNK(found.st_mode):
         raise BadInput(f"'{name}' is a link; delete what it leads to yourself.")
     if not stat.S_ISDIR(found.st_mode) or not inside or folder.name in ("", ".", ".."):
-        raise BadInput(f"'{name}' is no run of '{clean_text(str(runs_dir))}'.")
-    if not holds_run(folder):
-        raise BadInput(f"'{name}' holds no run.")
+        raise BadInput(f"'{name}' is no {noun} of '{clean_text(str(runs_dir))}'.")
+    if not (holds_run(folder) if subject is RUN else holds_study(folder)):
+        raise BadInput(f"'{name}' holds no {noun}.")

@@ -1,9 +1,9 @@
-"""The language of the runs filter: `preset=kh24* H>=20 state=failed,lost risk<-3 some words`.
+"""The language of filters: `preset=kh24* H>=20 train.lr>=1e-3 state=failed,lost risk<-3 some words`.
 
-Terms are joined by *and*. A term is a field, an operator and a value, or a word looked for in the
-run's name, id and preset. Text is compared without case; its value may hold `*` and `?`, commas
-between alternatives, and double quotes around blanks. Numbers may end in k, M or G. A run in which
-a number is not known fits only `!=`.
+Terms are joined by *and*. A term is a field or a key of the configuration (`train.lr`), an operator and a
+value, or a word looked for in the run's name, id and preset. Text is compared without case; its value may
+hold `*` and `?`, commas between alternatives, and double quotes around blanks. Numbers may end in k, M or
+G. Where a number is not known, or the configuration has no such key, only `!=` fits.
 """
 
 from __future__ import annotations
@@ -12,13 +12,15 @@ import fnmatch
 import math
 import operator
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
 from difflib import get_close_matches
+from typing import Any, Generic, TypeVar
 
 from workbench.errors import BadInput, clean_text
 from workbench.record.summary import RunSummary
 
+T = TypeVar("T")
 Predicate = Callable[[RunSummary], bool]
 
 _TERM = re.compile(
@@ -34,33 +36,50 @@ _COMPARE: dict[str, Callable[[float, float], bool]] = {
     ">": operator.gt,
     ">=": operator.ge,
 }
+_GROUPED = re.compile(r"\d{1,3}(,\d{3})+")
+"""A number with separators, which are no alternatives."""
 _UNITS = {"k": 1e3, "m": 1e6, "g": 1e9}
 
 
 @dataclass(frozen=True)
-class _TextField:
-    get: Callable[[RunSummary], tuple[str, ...]]
+class TextField(Generic[T]):
+    """Texts of which one has to fit."""
+
+    get: Callable[[T], tuple[str, ...]]
 
 
 @dataclass(frozen=True)
-class _NumberField:
-    get: Callable[[RunSummary], float | int | None]
+class NumberField(Generic[T]):
+    """A number, None where it is not known."""
+
+    get: Callable[[T], float | int | None]
 
 
-_FIELDS: dict[str, _TextField | _NumberField] = {
-    "name": _TextField(lambda run: (run.name, run.run_id)),
-    "id": _TextField(lambda run: (run.run_id,)),
-    "preset": _TextField(lambda run: (run.preset,)),
-    "state": _TextField(lambda run: (run.status,)),
-    "loss": _TextField(lambda run: (run.loss,)),
-    "created": _TextField(lambda run: (run.created,)),
-    "n": _NumberField(lambda run: run.n),
-    "H": _NumberField(lambda run: run.H),
-    "step": _NumberField(lambda run: run.step),
-    "steps": _NumberField(lambda run: run.steps),
-    "records": _NumberField(lambda run: run.records),
-    "risk": _NumberField(lambda run: run.log10_risk),
-    "margin": _NumberField(lambda run: run.margin_normalized),
+@dataclass(frozen=True)
+class _KeyField(Generic[T]):
+    """A value of a configuration, None where it has no such key."""
+
+    get: Callable[[T], Any]
+
+
+Fields = dict[str, TextField[T] | NumberField[T]]
+
+_FIELDS: Fields[RunSummary] = {
+    "name": TextField(lambda run: (run.name, run.run_id)),
+    "id": TextField(lambda run: (run.run_id,)),
+    "preset": TextField(lambda run: (run.preset,)),
+    "state": TextField(lambda run: (run.status,)),
+    "loss": TextField(lambda run: (run.loss,)),
+    "kind": TextField(lambda run: ("run" if run.members is None else "study",)),
+    "created": TextField(lambda run: (run.created,)),
+    "n": NumberField(lambda run: run.n),
+    "H": NumberField(lambda run: run.H),
+    "step": NumberField(lambda run: run.step),
+    "steps": NumberField(lambda run: run.steps),
+    "members": NumberField(lambda run: run.members),
+    "records": NumberField(lambda run: run.records),
+    "risk": NumberField(lambda run: run.log10_risk),
+    "margin": NumberField(lambda run: run.margin_normalized),
 }
 _ALIASES = {"h": "H", "status": "state", "run": "name", "log10_risk": "risk", "width": "H"}
 
@@ -68,91 +87,167 @@ FIELD_NAMES = tuple(_FIELDS)
 """The fields, for help texts."""
 
 
-def read_filter(text: str) -> tuple[Predicate, str]:
+def read_filter(text: str, keys: Collection[str] = ()) -> tuple[Predicate, str]:
     """Whether a run fits the filter in `text`, as a function, and a sentence on what makes no sense in it.
 
-    Every run fits an empty one. `risk` is log₁₀ of the risk, as in the table. A term whose field is
-    unknown (the nearest name is given), whose number is none, that lacks a value, or that compares text
-    with < or >, is left out, and the sentence is on the first of these.
+    Every run fits an empty one. `risk` is log₁₀ of the risk, as in the table; `keys` are the dotted ones
+    that configurations are known to have, all others are refused; none given: any dotted key is taken.
     """
-    terms: list[Predicate] = []
+    return read_terms(
+        text,
+        _FIELDS,
+        keys=lambda run: run.settings,
+        known=keys,
+        words=lambda run: (run.name, run.run_id, run.preset),
+    )
+
+
+def read_terms(
+    text: str,
+    fields: Fields[T],
+    *,
+    keys: Callable[[T], Mapping[str, Any]],
+    known: Collection[str],
+    words: Callable[[T], tuple[str, ...]],
+) -> tuple[Callable[[T], bool], str]:
+    """Whether something fits the filter in `text`, and a sentence on the first term that makes no sense.
+
+    Args:
+        fields: by name.
+        keys: values by dotted key.
+        known: the dotted keys there are; empty: any.
+        words: texts in which a bare word is looked for.
+
+    A term whose field is unknown (the nearest name is given), whose number is none, that lacks a value, or
+    that compares text with < or >, is left out.
+    """
+    terms: list[Callable[[T], bool]] = []
     mistake = ""
     for match in _TERM.finditer(text):
         try:
-            terms.append(_term(match))
+            terms.append(_term(match, fields, keys, known, words))
         except BadInput as error:
             mistake = mistake or str(error)
-    return (lambda run: all(term(run) for term in terms)), mistake
+    return (lambda found: all(term(found) for term in terms)), mistake
 
 
-def _term(match: re.Match[str]) -> Predicate:
+def _term(
+    match: re.Match[str],
+    fields: Fields[T],
+    keys: Callable[[T], Mapping[str, Any]],
+    known: Collection[str],
+    words: Callable[[T], tuple[str, ...]],
+) -> Callable[[T], bool]:
     word = match["word"]
     if word is not None:
         if word[0] in "<>=!":
             raise BadInput(f"'{clean_text(word, 40)}' needs a field before it, as in H>=20.")
-        return _word(_unquoted(word))
+        wanted = _unquoted(word).casefold()
+        return lambda found: any(wanted in text.casefold() for text in words(found))
     given, sign, value = match["field"], match["op"], match["value"]
     name = _ALIASES.get(given.lower(), given)
-    name = name if name in _FIELDS else name.lower()
-    field = _FIELDS.get(name)
+    name = name if name in fields or "." in name else name.lower()
+    field = fields.get(name) or _key(name, keys, known)
     if field is None:
-        near = get_close_matches(name, FIELD_NAMES, n=1, cutoff=0.5)
+        near = get_close_matches(name, [*fields, *known], n=1, cutoff=0.5)
         hint = f"; did you mean '{near[0]}'?" if near else "."
         raise BadInput(
-            f"no field '{clean_text(given, 40)}'{hint} Fields: {', '.join(FIELD_NAMES)}."
+            f"no field '{clean_text(given, 40)}'{hint} Fields: {', '.join(fields)}, and keys as train.lr."
         )
     if not _unquoted(value):
-        raise BadInput(f"'{name}{sign}' needs a value after it.")
-    if isinstance(field, _NumberField):
+        raise BadInput(f"'{clean_text(name, 40)}{sign}' needs a value after it.")
+    if isinstance(field, NumberField):
         return _number(name, field, sign, _unquoted(value))
+    if isinstance(field, _KeyField):
+        return _setting(name, field, sign, value)
     return _text(name, field, sign, value)
+
+
+def _key(
+    name: str, keys: Callable[[T], Mapping[str, Any]], known: Collection[str]
+) -> _KeyField[T] | None:
+    """A key of the configuration, None for what is none."""
+    if "." not in name.strip(".") or (known and name not in known):
+        return None
+    return _KeyField(lambda found: keys(found).get(name))
 
 
 def _unquoted(text: str) -> str:
     return text.strip('"')
 
 
-def _word(word: str) -> Predicate:
-    wanted = word.casefold()
-    return lambda run: any(wanted in t.casefold() for t in (run.name, run.run_id, run.preset))
-
-
-def _text(name: str, field: _TextField, sign: str, value: str) -> Predicate:
+def _text(name: str, field: TextField[T], sign: str, value: str) -> Callable[[T], bool]:
     if name == "created" and sign not in ("=", "==", "!="):
         return _date(field, sign, _unquoted(value))
     if sign not in ("=", "==", "!="):
         raise BadInput(f"'{name}' is text and has no order; use {name}= or {name}!=.")
+    matches = _patterns(value)
+    return lambda found: matches(field.get(found)) != (sign == "!=")
+
+
+def _patterns(value: str) -> Callable[[tuple[str, ...]], bool]:
+    """Whether any of some texts is like one of the alternatives in a value."""
     parts = [value] if value.startswith('"') else value.split(",")
     patterns = [re.compile(fnmatch.translate(_unquoted(part).casefold())) for part in parts if part]
-
-    def fits(run: RunSummary) -> bool:
-        texts = [text.casefold() for text in field.get(run)]
-        found = any(pattern.match(text) for pattern in patterns for text in texts)
-        return found != (sign == "!=")
-
-    return fits
+    return lambda texts: any(
+        pattern.match(text.casefold()) for pattern in patterns for text in texts
+    )
 
 
-def _date(field: _TextField, sign: str, value: str) -> Predicate:
+def _date(field: TextField[T], sign: str, value: str) -> Callable[[T], bool]:
     """ISO times in the order of their text; `created<=2026-11-20` includes that day."""
 
-    def fits(run: RunSummary) -> bool:
-        text = field.get(run)[0][: len(value)]
+    def fits(found: T) -> bool:
+        text = field.get(found)[0][: len(value)]
         order = float((text > value) - (text < value))
         return bool(text) and _COMPARE[sign](order, 0.0)
 
     return fits
 
 
-def _number(name: str, field: _NumberField, sign: str, value: str) -> Predicate:
+def _number(name: str, field: NumberField[T], sign: str, value: str) -> Callable[[T], bool]:
     wanted = _parsed(name, value)
     compare = _COMPARE[sign]
 
-    def fits(run: RunSummary) -> bool:
-        found = field.get(run)
-        return sign == "!=" if found is None else compare(float(found), wanted)
+    def fits(found: T) -> bool:
+        number = field.get(found)
+        return sign == "!=" if number is None else compare(float(number), wanted)
 
     return fits
+
+
+def _setting(name: str, field: _KeyField[T], sign: str, value: str) -> Callable[[T], bool]:
+    """A value of a configuration: numbers in their order, texts by = and != alone; with alternatives."""
+    compare, equal = _COMPARE[sign], sign in ("=", "==")
+    whole = value.startswith('"') or _GROUPED.fullmatch(value) is not None
+    numbers = [_number_in(part) for part in ([value] if whole else value.split(","))]
+    matches = _patterns(value)
+    if not (equal or sign == "!="):
+        wanted = _parsed(name, _unquoted(value))
+        return lambda found: _is_number(have := field.get(found)) and compare(float(have), wanted)
+
+    def fits(found: T) -> bool:
+        have = field.get(found)
+        if have is None:
+            return not equal
+        if _is_number(have) and float(have) in numbers:
+            return equal
+        text = str(have).lower() if isinstance(have, bool) else str(have)
+        return matches((text,)) == equal
+
+    return fits
+
+
+def _is_number(value: Any) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool)
+
+
+def _number_in(text: str) -> float | None:
+    """The number that a text is, None for none."""
+    try:
+        return _parsed("", text)
+    except BadInput:
+        return None
 
 
 def _parsed(name: str, value: str) -> float:

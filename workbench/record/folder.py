@@ -1,7 +1,9 @@
-"""The runs folder: how runs are named, made, listed and found.
+"""The runs folder: how runs and studies are named, made, listed and found.
 
 <runs dir>/<yyyymmdd-hhmmss>-<slug>-<4 hex>/   config.toml  run.h5  run.lock  run.heartbeat  checkpoints/
                                              log.txt
+<runs dir>/<yyyymmdd-hhmmss>-<slug>-<4 hex>/   study.toml  plan.json  origin.json  study.lock  study.heartbeat
+                                             shards/  log.txt
 """
 
 from __future__ import annotations
@@ -10,8 +12,10 @@ import os
 import re
 import secrets
 import shutil
+import tomllib
 import unicodedata
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 
@@ -22,13 +26,15 @@ from workbench.record.checkpoint import FOLDER as CHECKPOINTS
 from workbench.record.index import RunIndex
 from workbench.record.lock import LOCK_NAME
 from workbench.record.reader import RunReader
-from workbench.record.schema import CONFIG_FILE, RUN_FILE
+from workbench.record.schema import CONFIG_FILE, RUN_FILE, STUDY_FILE
+from workbench.record.study_origin import study_made_at
 from workbench.record.summary import RunSummary
 
 LOG_FILE = "log.txt"
 LONGEST_NAME = 64
 LONGEST_SLUG = 40
 _CANDIDATES = 8
+_LARGEST_STUDY_FILE = 16 << 20
 _RUN_ID = re.compile(r"\d{8}-\d{6}-[a-z0-9-]+-[0-9a-f]{4}")
 
 
@@ -110,9 +116,19 @@ def remove_start(folder: Path) -> None:
     shutil.rmtree(folder, ignore_errors=True)
 
 
+def holds_study(folder: Path) -> bool:
+    """Whether a folder is a study's, by its study.toml."""
+    try:
+        return (folder / STUDY_FILE).exists()
+    except OSError:
+        return False
+
+
 def holds_run(folder: Path) -> bool:
     """Whether a folder is a run's, by its files or its name; one that cannot be looked into counts."""
     try:
+        if holds_study(folder):
+            return False
         files = any((folder / name).exists() for name in (RUN_FILE, CONFIG_FILE, LOCK_NAME))
     except OSError:
         return True
@@ -137,6 +153,13 @@ def _is_run(entry: Path, runs_dir: Path) -> bool:
     return is_folder and holds_run(entry)
 
 
+def _is_study(entry: Path, runs_dir: Path) -> bool:
+    try:
+        return not _leaves(entry, runs_dir) and entry.is_dir() and holds_study(entry)
+    except (OSError, RuntimeError):
+        return False
+
+
 def run_folders(runs_dir: Path) -> list[Path]:
     """The run folders, by name, backwards; none if the runs folder is missing.
 
@@ -147,7 +170,15 @@ def run_folders(runs_dir: Path) -> list[Path]:
         BadInput: the runs folder is a file.
         StorageError: it cannot be read.
     """
-    runs_dir = Path(runs_dir)
+    return _folders(Path(runs_dir), _is_run)
+
+
+def study_folders(runs_dir: Path) -> list[Path]:
+    """The studies' folders, by name, backwards; links and errors as `run_folders`."""
+    return _folders(Path(runs_dir), _is_study)
+
+
+def _folders(runs_dir: Path, wanted: Callable[[Path, Path], bool]) -> list[Path]:
     try:
         entries = [entry for entry in runs_dir.iterdir() if entry.name[0] != "."]
     except FileNotFoundError:
@@ -157,7 +188,7 @@ def run_folders(runs_dir: Path) -> list[Path]:
     except OSError as error:
         name = clean_text(str(runs_dir))
         raise StorageError(f"cannot list '{name}': {clean_text(str(error))}.") from error
-    return sorted((entry for entry in entries if _is_run(entry, runs_dir)), reverse=True)
+    return sorted((entry for entry in entries if wanted(entry, runs_dir)), reverse=True)
 
 
 def list_runs(runs_dir: Path) -> list[Path]:
@@ -167,6 +198,12 @@ def list_runs(runs_dir: Path) -> list[Path]:
     """
     index = RunIndex(runs_dir)
     return sorted(run_folders(runs_dir), key=lambda folder: _age(folder, index), reverse=True)
+
+
+def list_studies(runs_dir: Path) -> list[Path]:
+    """The studies' folders, newest first by what their files say; raises as `run_folders`."""
+    found = study_folders(runs_dir)
+    return sorted(found, key=lambda f: (study_made_at(f), not f.is_symlink(), f.name), reverse=True)
 
 
 def _age(folder: Path, index: RunIndex) -> tuple[float, bool, str]:
@@ -211,6 +248,18 @@ def run_name(folder: Path) -> str:
         return ""
 
 
+@dataclass(frozen=True)
+class _Kind:
+    """What is looked for: its names in a sentence, the folders that there are, which files lie in them."""
+
+    noun: str
+    plural: str
+    folders: Callable[[Path], list[Path]]
+    newest: Callable[[Path], list[Path]]
+    holds: Callable[[Path], bool]
+    files: tuple[str, ...]
+
+
 def resolve_run(reference: str, runs_dir: Path) -> Path:
     """The folder of the run a person means.
 
@@ -218,67 +267,136 @@ def resolve_run(reference: str, runs_dir: Path) -> Path:
     folder or its `run.h5`), a unique prefix of an id, a run's name.
 
     Raises:
-        BadInput: nothing fits (with the nearest known), several do (with the candidates), or the
-            id is a link that leads out of the runs folder.
+        BadInput: nothing fits (with the nearest known), several do (with the candidates), it is a study, or
+            the id is a link that leads out of the runs folder.
         StorageError: the runs folder cannot be read.
     """
-    runs_dir = Path(runs_dir)
-    shown = clean_text(reference, 80)
+    try:
+        return _resolved(reference, Path(runs_dir), _RUNS)
+    except BadInput:
+        if reference != "last" and (study := _if_study(reference, Path(runs_dir))):
+            raise BadInput(
+                f"'{clean_text(study.name, 120)}' is a study, and a run is needed; a member of it becomes "
+                f"a run by: workbench run {clean_text(study.name, 120)}/0"
+            ) from None
+        raise
+
+
+def find_study(runs_dir: Path, reference: str) -> Path:
+    """The folder of the study a person means; `last` is the newest one. As `resolve_run`."""
+    return _resolved(reference, Path(runs_dir), _STUDIES)
+
+
+def find_run_or_study(runs_dir: Path, reference: str) -> Path:
+    """The folder of the run or study a person means; `last` is the newest of both. As `resolve_run`."""
+    return _resolved(reference, Path(runs_dir), _EITHER)
+
+
+def _if_study(reference: str, runs_dir: Path) -> Path | None:
+    try:
+        return find_study(runs_dir, reference)
+    except (BadInput, StorageError):
+        return None
+
+
+def _resolved(reference: str, runs_dir: Path, kind: _Kind) -> Path:
+    shown, place = clean_text(reference, 80), clean_text(str(runs_dir))
     if not reference.strip() or "\0" in reference:
-        raise BadInput("a run is named by its id, a prefix of it, its name, a path, or 'last'.")
+        raise BadInput(
+            f"a {kind.noun} is named by its id, a prefix of it, its name, a path, or 'last'."
+        )
     if reference == "last":
-        newest = list_runs(runs_dir)
+        newest = kind.newest(runs_dir)
         if not newest:
-            raise BadInput(f"there are no runs in '{clean_text(str(runs_dir))}' yet.")
+            raise BadInput(f"there are no {kind.plural} in '{place}' yet.")
         return newest[0]
-    runs = run_folders(runs_dir)
-    for folder in runs:
+    found = kind.folders(runs_dir)
+    for folder in found:
         if folder.name == reference:
             return folder
-    by_path = _by_path(reference, runs_dir)
+    by_path = _by_path(reference, runs_dir, kind)
     if by_path is not None:
         return by_path
-    matches = [folder for folder in runs if folder.name.startswith(reference)]
-    names = [] if matches else _names(runs, runs_dir)
-    matches = matches or [run for run, name in zip(runs, names, strict=True) if name == reference]
+    matches = [folder for folder in found if folder.name.startswith(reference)]
+    names = [] if matches else _names(found, runs_dir)
+    matches = matches or [run for run, name in zip(found, names, strict=True) if name == reference]
     if len(matches) == 1:
         return matches[0]
     if matches:
-        raise _ambiguous(shown, matches)
-    if not runs:
-        raise BadInput(f"no run '{shown}': there are no runs in '{clean_text(str(runs_dir))}' yet.")
-    raise unknown("run", reference, {folder.name for folder in runs} | set(names) - {""})
+        raise _ambiguous(shown, matches, kind)
+    if not found:
+        raise BadInput(f"no {kind.noun} '{shown}': there are no {kind.plural} in '{place}' yet.")
+    raise unknown(kind.noun, reference, {folder.name for folder in found} | set(names) - {""})
 
 
-def _names(runs: list[Path], runs_dir: Path) -> list[str]:
-    """The runs' names, which stand in their files."""
+def study_name(folder: Path) -> str:
+    """The study's `name`, empty if it has none or study.toml cannot be read."""
+    try:
+        with (folder / STUDY_FILE).open("rb") as file:
+            raw = file.read(_LARGEST_STUDY_FILE)
+        return str(tomllib.loads(raw.decode().removeprefix("\ufeff")).get("name", ""))
+    except (OSError, ValueError, RecursionError):
+        return ""
+
+
+def _names(found: Sequence[Path], runs_dir: Path) -> list[str]:
+    """The names of runs and studies, which stand in their files."""
     index = RunIndex(runs_dir)
-    known = map(index.known, runs)
-    return [run_name(run) if of is None else of.name for run, of in zip(runs, known, strict=True)]
+    names = []
+    for folder in found:
+        if holds_study(folder):
+            names.append(study_name(folder))
+        else:
+            known = index.known(folder)
+            names.append(run_name(folder) if known is None else known.name)
+    return names
 
 
-def _by_path(reference: str, runs_dir: Path) -> Path | None:
-    """A run given by its path, None if the reference is no such path."""
+def _by_path(reference: str, runs_dir: Path, kind: _Kind) -> Path | None:
+    """A run or study given by its path, None if the reference is no such path."""
     path = Path(reference).expanduser()
     try:
         if os.sep not in reference and _leaves(runs_dir / reference, runs_dir):
             raise BadInput(
-                f"run '{clean_text(reference, 80)}' is a link out of the runs folder; "
+                f"{kind.noun} '{clean_text(reference, 80)}' is a link out of the runs folder; "
                 "give the path it leads to."
             )
-        if path.is_dir() and holds_run(path):
+        if path.is_dir() and kind.holds(path):
             return path
-        if path.is_file() and path.name == RUN_FILE:
+        if path.is_file() and path.name in kind.files:
             return path.parent
         if os.sep in reference:
-            raise BadInput(f"there is no run at '{clean_text(reference)}'.")
+            raise BadInput(f"there is no {kind.noun} at '{clean_text(reference)}'.")
     except (OSError, RuntimeError, ValueError) as error:
-        raise BadInput(f"no run at '{clean_text(reference, 80)}': {error}.") from error
+        raise BadInput(f"no {kind.noun} at '{clean_text(reference, 80)}': {error}.") from error
     return None
 
 
-def _ambiguous(shown: str, matches: list[Path]) -> BadInput:
+def _ambiguous(shown: str, matches: list[Path], kind: _Kind) -> BadInput:
     names = ", ".join(clean_text(folder.name, 80) for folder in matches[:_CANDIDATES])
     more = len(matches) - _CANDIDATES
     rest = f" and {more} more" if more > 0 else ""
-    return BadInput(f"'{shown}' fits {len(matches)} runs: {names}{rest}.")
+    return BadInput(f"'{shown}' fits {len(matches)} {kind.plural}: {names}{rest}.")
+
+
+def _both(runs_dir: Path) -> list[Path]:
+    return sorted([*run_folders(runs_dir), *study_folders(runs_dir)], reverse=True)
+
+
+def _newest_of_both(runs_dir: Path) -> list[Path]:
+    """The newest run and the newest study, the newer one first."""
+    ages = [(made_at(folder), folder) for folder in list_runs(runs_dir)[:1]]
+    ages += [(study_made_at(folder), folder) for folder in list_studies(runs_dir)[:1]]
+    return [folder for _, folder in sorted(ages, reverse=True)]
+
+
+_RUNS = _Kind("run", "runs", run_folders, list_runs, holds_run, (RUN_FILE,))
+_STUDIES = _Kind("study", "studies", study_folders, list_studies, holds_study, (STUDY_FILE,))
+_EITHER = _Kind(
+    "run or study",
+    "runs or studies",
+    _both,
+    _newest_of_both,
+    lambda folder: holds_study(folder) or holds_run(folder),
+    (RUN_FILE, STUDY_FILE),
+)

@@ -15,12 +15,17 @@ from typing import Any
 
 import h5py
 
+from workbench.record.chunks import LARGEST_CHUNK
 from workbench.record.journal import NO_GUARD
 from workbench.record.journaled import JournaledFile
 from workbench.record.layout import LIBVER
 from workbench.record.overlay import H5_ERRORS
 from workbench.record.sink import Sink
 from workbench.record.superblock import marked_head
+
+CHUNK_CACHE = 2 * LARGEST_CHUNK
+"""Bytes of a dataset that HDF5 holds to write more into. Its own choice is 8 MiB each, which a run with
+twenty series fills with chunks that are complete and on disk."""
 
 
 class NewFile(h5py.File):  # type: ignore[misc]
@@ -57,7 +62,7 @@ def open_for_appending(path: Path) -> tuple[Any, JournaledFile]:
     under = JournaledFile(path)
     under.amend = marked_head
     try:
-        file = h5py.File(under, "r+", libver=LIBVER)
+        file = h5py.File(under, "r+", libver=LIBVER, rdcc_nbytes=CHUNK_CACHE)
     except BaseException:
         under.discard()
         under.close()

@@ -144,6 +144,7 @@ def _values(summary: RunSummary) -> list[Any]:
     """A summary as JSON, in the order of `_FIELDS`."""
     found = {name: getattr(summary, name) for name in _FIELDS}
     found["trend"] = np.asarray(summary.trend, "<f8").tobytes().hex()
+    found["settings"] = dict(summary.settings)
     return list(found.values())
 
 
@@ -152,6 +153,7 @@ def _summary(folder: Path, values: list[Any]) -> RunSummary | None:
     try:
         found = dict(zip(_FIELDS, values, strict=True))
         trend = np.frombuffer(bytes.fromhex(found.pop("trend")), "<f8")
+        settings = _settings(found.pop("settings"))
         for name, value in found.items():
             if isinstance(_FIELDS[name], str) and isinstance(value, str):
                 found[name] = clean_text(value)
@@ -160,10 +162,22 @@ def _summary(folder: Path, values: list[Any]) -> RunSummary | None:
         status = status_of(found["status"])
         if status != found["status"]:
             return None
-        found |= {"status": status, "trend": trend}
+        found |= {"status": status, "trend": trend, "settings": settings}
         return RunSummary(clean_text(folder.name, 120), folder, **found)
     except (TypeError, ValueError, KeyError):
         return None
+
+
+def _settings(values: Any) -> dict[str, Any]:
+    """A run's settings, safe to show; raises TypeError for what is none."""
+    if not isinstance(values, dict):
+        raise TypeError("settings are no table")
+    for key, value in values.items():
+        if not key.isprintable() or not isinstance(value, str | int | float):
+            raise TypeError("no setting")
+        if isinstance(value, str) and not value.isprintable():
+            raise TypeError("no setting")
+    return values
 
 
 # --- the file ---

@@ -14,13 +14,13 @@ LARGEST = 4 * 1024 * 1024
 
 
 class LogFile:
-    """Appends lines to a run's log; a log that cannot be written loses lines, never a run."""
+    """Appends lines to a run's or a study's log; one that cannot be written loses lines, never a run."""
 
     def __init__(self, folder: Path) -> None:
         self.path = folder / LOG_FILE
 
-    def line(self, step: int, kind: str, text: str) -> None:
-        """`2026-01-31 12:00:00  step 1,000  paused  asked`."""
+    def line(self, step: int | None, kind: str, text: str) -> None:
+        """`2026-01-31 12:00:00  step 1,000  paused  asked`; None: of no step."""
         now = datetime.now().astimezone().strftime("%Y-%m-%d %H:%M:%S")
         try:
             # Neither through a link, nor into a pipe that nobody reads.
@@ -28,7 +28,8 @@ class LogFile:
             descriptor = os.open(self.path, flags | os.O_NOFOLLOW | os.O_NONBLOCK, 0o644)
             with open(descriptor, "a", encoding="utf-8") as file:
                 full = file.tell() > LARGEST
-                file.write(f"{now}  step {step:,}  {kind}  {clean_text(text)}".rstrip() + "\n")
+                at = "" if step is None else f"step {step:,}  "
+                file.write(f"{now}  {at}{kind}  {clean_text(text)}".rstrip() + "\n")
             if full:
                 os.replace(self.path, self.path.with_name(OLDER_FILE))
         except OSError:

@@ -26,6 +26,7 @@ from workbench.measures.panel import SeriesSpec
 from workbench.protocol.events import RunEvent
 from workbench.protocol.inspections import RecordedInspection
 from workbench.protocol.status import RunStatus, status_of
+from workbench.record.chunks import chunk_shape
 from workbench.record.counters import Counters
 from workbench.record.layout import SeriesLayout
 from workbench.record.lock import is_alive
@@ -203,11 +204,13 @@ class RunReader:
         return self._retried(lambda: _pick(self._find(name), index))
 
     def blocks(self, name: str) -> Iterator[tuple[int, Array]]:
-        """All committed records in blocks of at most about 8 MiB: (first index, block)."""
+        """All committed records in blocks of at most about 8 MiB, cut where chunks of a packed file begin:
+        (first index, block)."""
         with self._alone:
             dataset = self._dataset(name)
-            row = dataset.dtype.itemsize * math.prod(dataset.shape[1:])
-        rows = max(1, BLOCK_BYTES // max(1, row))
+            size, row = dataset.dtype.itemsize, tuple(dataset.shape[1:])
+        chunk = chunk_shape(row, size, packed=True)[0]
+        rows = chunk * max(1, BLOCK_BYTES // max(1, chunk * size * math.prod(row)))
         for start in range(0, self.n_records, rows):
             yield start, self.read(name, slice(start, start + rows))
 

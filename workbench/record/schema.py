@@ -15,6 +15,7 @@ SCHEMA_VERSION = 1
 
 RUN_FILE = "run.h5"
 CONFIG_FILE = "config.toml"
+STUDY_FILE = "study.toml"
 STEP = "step"
 
 

@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import math
 import tomllib
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 import numpy as np
 
 from workbench.arrays import Array
+from workbench.config.flat import flatten
 from workbench.errors import StorageError, WorkbenchError, clean_text
 from workbench.protocol.status import RunStatus
 from workbench.record.age import made_at
@@ -18,6 +21,8 @@ from workbench.record.reader import RunReader
 from workbench.record.schema import RUN_FILE, STEP
 
 TREND_POINTS = 32
+LONGEST_SETTING = 60
+"""Characters of a value of the configuration; longer ones, and tables of numbers, are left out."""
 
 
 @dataclass(frozen=True)
@@ -26,7 +31,8 @@ class RunSummary:
 
     `trend` holds up to 32 values of the natural log of the risk, evenly spaced over the records.
     `modified` is the file's time in seconds since 1970, `made` that of the run's start. `n` counts
-    samples, `H` neurons, `steps` the steps planned. `reason` says why a run is `unreadable`.
+    samples, `H` neurons, `steps` the steps planned. `settings` are the configuration's short values by dotted
+    key. `reason` says why a run is `unreadable`. A study has `members`, of which `ended` have; a run None.
     """
 
     run_id: str
@@ -46,6 +52,9 @@ class RunSummary:
     H: int | None = None
     loss: str = ""
     trend: Array = field(default_factory=lambda: np.empty(0))
+    members: int | None = None
+    ended: int | None = None
+    settings: Mapping[str, Any] = field(default_factory=lambda: MappingProxyType({}))
     reason: str = ""
 
 
@@ -97,6 +106,7 @@ def _read(reader: RunReader, run_id: str, modified: float) -> RunSummary:
         H=_whole(reader, "H", config, ("model", "width")),
         loss=_text(reader, "loss") or str(_lookup(config, ("loss", "kind")) or ""),
         trend=trend,
+        settings=short_settings(config),
     )
 
 
@@ -105,6 +115,17 @@ def _config(reader: RunReader) -> dict[str, Any]:
         return tomllib.loads(reader.config_text)
     except tomllib.TOMLDecodeError:
         return {}
+
+
+def short_settings(config: Mapping[str, Any]) -> dict[str, Any]:
+    """Numbers, truths and short texts of a configuration by dotted key; short lists as their text."""
+    found: dict[str, Any] = {}
+    for key, value in flatten(config).items():
+        if isinstance(value, bool | int | float):
+            found[clean_text(key, LONGEST_SETTING)] = value
+        elif isinstance(value, str | list) and len(shown := str(value)) <= LONGEST_SETTING:
+            found[clean_text(key, LONGEST_SETTING)] = clean_text(shown)
+    return found
 
 
 def _lookup(config: dict[str, Any], keys: tuple[str, str]) -> Any:

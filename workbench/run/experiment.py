@@ -157,7 +157,7 @@ def _made(
     dtype = getattr(torch, config.device.dtype)
     read = unkept(config, kept, samples=dataset is not None)
     dataset = dataset or load_dataset(config.data)
-    _require_samples(config, dataset)
+    require_samples(config, dataset)
     network = network_of(config, dataset, kept.fixed)
     # Measured before the weights are laid out flat: that rounds what is frozen where dtype is float32.
     orders = network.homogeneity
@@ -253,8 +253,8 @@ def _first_theta(config: RunConfig, structure: Structure, kept: Start) -> Float[
     return kept.theta
 
 
-def _require_samples(config: RunConfig, dataset: Dataset) -> None:
-    """Refuse labels that the loss cannot use, and batches of more samples than there are."""
+def require_samples(config: RunConfig, dataset: Dataset) -> None:
+    """Refuse labels that the loss cannot use, and batches of more samples than there are; raises BadInput."""
     require_labels(dataset, loss_of(config.loss.kind))
     if config.train.batch > dataset.n:
         raise BadInput(

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterator
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
 import numpy as np
 
 from workbench.arrays import Array
 from workbench.engine.member_rows import PARTS, MemberRows
-from workbench.errors import unknown
+from workbench.errors import WorkbenchError, clean_text, unknown
 from workbench.measures.layers import LayerMeasures
 from workbench.measures.panel import Measure, Panel
 from workbench.measures.series.layers import LAYERS
@@ -20,6 +20,14 @@ from workbench.run.members import MemberBlock
 
 RISK = "log_risk"
 """Measured in any case: a member whose risk is no finite number has diverged."""
+
+
+@dataclass(frozen=True)
+class Fault:
+    """Where something raised, and what it said, in a sentence."""
+
+    at: int
+    reason: str
 
 
 class MemberSeries:
@@ -68,6 +76,39 @@ class MemberSeries:
                     tables[name] = np.full(shape, np.nan)
                 tables[name][found.record[which], k] = array
         return tables
+
+    def compute_apart(self, found: MemberRows) -> tuple[dict[str, Array], dict[int, Fault]]:
+        """The same; who has a record that a measure raises for has none from there on, and its fault is told
+        by member, `at` a record of the table."""
+        try:
+            return self.compute(found), {}
+        except Exception:  # noqa: BLE001  (somebody's own measure must cost one member only)
+            pass
+        faults: dict[int, Fault] = {}
+        good = np.ones(len(found.member), dtype=bool)
+        for row, (k, record) in enumerate(zip(found.member, found.record, strict=True)):
+            if k in faults:
+                good[row] = False
+                continue
+            try:
+                self.compute(found.only(np.arange(len(good)) == row))
+            except Exception as error:  # noqa: BLE001  (as above)
+                faults[int(k)] = Fault(int(record), said(error))
+                good[row] = False
+        if good.any():
+            return self.compute(found.only(good)), faults
+        shape = found.records, found.members
+        names = dict.fromkeys((*self.names, RISK))
+        return {n: np.full((*shape, *self.shapes.get(n, ())), np.nan) for n in names}, faults
+
+
+def said(error: Exception) -> str:
+    """What somebody's code raised, in a sentence."""
+    if isinstance(error, WorkbenchError):
+        return clean_text(str(error), 400)
+    words = clean_text(str(error), 300).rstrip(".")
+    kind = type(error).__name__
+    return f"{kind}: {words}." if words else f"{kind} was raised."
 
 
 def _only(panel: Panel, names: Collection[str]) -> Panel:

@@ -8,7 +8,7 @@ its start, its fixed signs, and its samples where they are others.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
 
@@ -73,7 +73,13 @@ def members_of(config: RunConfig, overrides: Sequence[Mapping[str, Any]]) -> Mem
     Raises:
         BadInput: a key does not fit, or differs where members may not; member and key are named.
     """
-    configs = member_configs(config, overrides)
+    return block_of(member_configs(config, overrides))
+
+
+def block_of(configs: Sequence[RunConfig]) -> MemberBlock:
+    """The members that have these configurations; raises BadInput as `members_of`."""
+    for k, config in enumerate(configs[1:], 1):
+        _require_alike(configs[0], config, k)
     with enough_memory(configs[0]):
         datasets = _datasets(configs)
         first = experiment_of(configs[0], datasets[0], members=len(configs))
@@ -99,10 +105,7 @@ def member_configs(
         values = dict(base)
         for key, value in changes.items():
             _set(values, key, value, k)
-        member = parse_config(values, f"member {k}")
-        if found:
-            _require_alike(found[0], member, k)
-        found.append(member)
+        found.append(parse_config(values, f"member {k}"))
     return tuple(found)
 
 
@@ -183,5 +186,5 @@ def _networks(
         seed = config.init.seed if has_fixed else configs[0].init.seed
         if seed not in made:
             made[seed] = network_of(config, dataset)
-        found.append(replace(made[seed], config=config, dataset=dataset))
+        found.append(made[seed].alike(config, dataset))
     return tuple(found)

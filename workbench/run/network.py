@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 
 import torch
@@ -39,6 +39,13 @@ class ConfiguredNetwork:
     def homogeneity(self) -> Homogeneity:
         """The orders of Φ and of its layers, measured on the samples."""
         return measure_homogeneity(self.model, self.structure, torch.from_numpy(self.dataset.x))
+
+    def alike(self, config: RunConfig, dataset: Dataset) -> ConfiguredNetwork:
+        """The same module for another run; what was measured of it on the same samples is not again."""
+        found = replace(self, config=config, dataset=dataset)
+        if dataset is self.dataset and "homogeneity" in vars(self):
+            vars(found)["homogeneity"] = self.homogeneity
+        return found
 
     @property
     def classifies(self) -> bool:

@@ -57,6 +57,16 @@ ENDS: dict[str, ColumnSpec] = {
     "separated_time": ColumnSpec(
         "1", "training time t_0 from which on the risk separates the samples", "LL20 §4"
     ),
+    "verdict": ColumnSpec("", "verdict on the last state", WATCH),
+    "verdict_reason": ColumnSpec("", "what the verdict on the last state rests on", WATCH),
+    "margin_kkt_epsilon": ColumnSpec("1", "ε of the last state's (ε, δ)-KKT point", "LL20 Thm 4.4"),
+    "margin_kkt_delta": ColumnSpec("1", "δ of the last state's (ε, δ)-KKT point", "LL20 Thm 4.4"),
+    "margin_kkt_polished": ColumnSpec(
+        "1", "whether a KKT point of the margin problem was found by polishing", "LL20 Thm 4.4"
+    ),
+    "optimality": ColumnSpec("", "optimality of the max-margin limit", "VSS22 §3"),
+    "optimality_reason": ColumnSpec("", "what the optimality rests on", "VSS22 §3"),
+    "optimality_norm2": ColumnSpec("1", "‖θ‖² of the polished point of margin 1", "VSS22 eq. (2)"),
 }
 
 

@@ -17,6 +17,7 @@ from workbench.errors import BadInput, clean_text, unknown
 from workbench.study.line import Line, line_through
 from workbench.study.values import (
     ENDED,
+    SADDLE,
     UNFINISHED,
     grid_dims,
     is_text,
@@ -31,23 +32,26 @@ SCALE, ESCAPE = "init.scale", "saddle_escape_step"
 class Census:
     """What became of members: how many escaped, and of those that did not, why there is no time.
 
-    `stayed`: ended at the saddle or before it. `broken`: diverged or failed. `unfinished`: not at their end.
+    `stayed`: ended where they were. `unmet`: ended without meeting the saddle. `broken`: diverged or failed.
+    `unfinished`: not at their end.
     """
 
     escaped: int = 0
     stayed: int = 0
+    unmet: int = 0
     broken: int = 0
     unfinished: int = 0
 
     @property
     def total(self) -> int:
         """All members."""
-        return self.escaped + self.stayed + self.broken + self.unfinished
+        return self.escaped + self.stayed + self.unmet + self.broken + self.unfinished
 
     def __add__(self, other: Census) -> Census:
         return Census(
             self.escaped + other.escaped,
             self.stayed + other.stayed,
+            self.unmet + other.unmet,
             self.broken + other.broken,
             self.unfinished + other.unfinished,
         )
@@ -58,6 +62,7 @@ class Census:
             f"{count:,} {what}"
             for count, what in (
                 (self.stayed, "never escaped"),
+                (self.unmet, "met no such saddle"),
                 (self.broken, "diverged or failed"),
                 (self.unfinished, "not at their end"),
             )
@@ -140,17 +145,31 @@ def escape_times(
     axis = found.dims.index(dataset[key].dims[0])
     time = np.moveaxis(np.asarray(found.values, dtype=np.float64), axis, 0)
     status = np.moveaxis(status_of_members(dataset), axis, 0)
+    met = np.ones(time.shape, dtype=bool)
+    if SADDLE in dataset[name].dims:
+        met = np.moveaxis(values_of(dataset, "saddle_step", saddle).notnull().values, axis, 0)
     start = np.unique(values)
     times, census = [], []
     for value in start:
-        t, words = time[values == value].ravel(), status[values == value].ravel()
+        here = values == value
+        t = time[here].ravel()
         escaped = np.isfinite(t) & (t > 0)
-        rest = words[~escaped]
         times.append(t[escaped])
-        stayed, unfinished = (int(np.isin(rest, names).sum()) for names in (ENDED, UNFINISHED))
-        broken = len(rest) - stayed - unfinished
-        census.append(Census(int(escaped.sum()), stayed, broken, unfinished))
+        census.append(_census(escaped, met[here].ravel(), status[here].ravel()))
     return EscapeTimes(key, name, start.astype(np.float64), tuple(times), tuple(census))
+
+
+def _census(escaped: Array, met: Array, status: Array) -> Census:
+    """Counts of members, (n,) each."""
+    ended = np.isin(status, ENDED) & ~escaped
+    unfinished = np.isin(status, UNFINISHED) & ~escaped
+    return Census(
+        int(escaped.sum()),
+        int((ended & met).sum()),
+        int((ended & ~met).sum()),
+        int((~escaped & ~ended & ~unfinished).sum()),
+        int(unfinished.sum()),
+    )
 
 
 def fitted(found: EscapeTimes, *, power: bool) -> EscapeFit:

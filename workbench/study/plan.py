@@ -18,13 +18,11 @@ import numpy as np
 from workbench import __version__
 from workbench.config.run import RunConfig
 from workbench.config.study import StudyConfig, member_config
-from workbench.errors import StorageError, clean_text
+from workbench.errors import BadInput, StorageError, clean_text
 from workbench.record.atomic import write_text
 from workbench.study.grid import ABSENT, Grid, setting_of
-from workbench.study.groups import free_settings, groups_of
 from workbench.study.settings import Settings, settings_of
 from workbench.study.unchanged import require_unchanged
-from workbench.study.weight import members_a_shard, weight_of
 
 PLAN_FILE = "plan.json"
 SCHEMA = 1
@@ -97,6 +95,8 @@ def extended(plan: Plan, study: StudyConfig, grid: Grid) -> Plan:
         if place not in known
     ]
     keys = tuple(dict.fromkeys((*plan.settings.values, *grid.keys)))
+    if not new and len(keys) == len(plan.settings.values):
+        return plan
     before = (_filled(settings, keys, study.table) for settings in plan.settings)
     settings = settings_of((*before, *new), keys)
     first = max((shard.number for shard in plan.shards), default=-1) + 1
@@ -116,10 +116,17 @@ def _shards(
     study: StudyConfig, settings: Settings, first: int, number: int
 ) -> tuple[ShardPlan, ...]:
     """The members from number `first` on, cut into shards that are counted from `number` on."""
+    # Reading a plan needs no torch.
+    from workbench.study.groups import groups_of
+    from workbench.study.weight import members_a_shard, weight_of
+
     found: list[ShardPlan] = []
     for group in groups_of(study, settings, first):
         members = group.members.tolist()
-        weight = weight_of(group, study.study)
+        try:
+            weight = weight_of(group, study.study)
+        except BadInput as error:
+            raise BadInput(f"member {members[0]}: {error}") from error
         size = members_a_shard(weight, len(members), study.study, study.launcher)
         for start in range(0, len(members), size):
             part = tuple(members[start : start + size])
@@ -131,6 +138,8 @@ def shard_configs(
     study: StudyConfig, plan: Plan, shard: ShardPlan
 ) -> tuple[RunConfig, list[dict[str, Any]]]:
     """The first member's configuration, and what every member changes of it, as `members_of` takes them."""
+    from workbench.study.groups import free_settings
+
     first = shard.members[0]
     config = member_config(study, plan.settings[first], f"member {first}")
     return config, [free_settings(plan.settings[member]) for member in shard.members]

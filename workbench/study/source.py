@@ -9,6 +9,7 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
+from workbench.config.launchers import launcher_values
 from workbench.config.paths import named
 from workbench.config.study import Choices, StudyConfig, parse_study
 from workbench.config.toml import override
@@ -26,6 +27,7 @@ def load_study(
     words: Iterable[str] = (),
     together: Iterable[str] = (),
     settings: Iterable[str] = (),
+    on: str = "",
 ) -> StudyConfig:
     """The study of a run's or a study's preset or file.
 
@@ -33,6 +35,7 @@ def load_study(
         words: `key=choices`, which add to its [grid] or replace the choices of a key there.
         together: the same for [zip].
         settings: `section.key=value` on top of its base, or of its own tables, as `study.theta=false`.
+        on: the launcher to use instead of its own: a kind, or a name of the user's `launchers.toml`.
 
     One without a name is called as its preset or file.
 
@@ -40,6 +43,8 @@ def load_study(
         BadInput: there is no such preset or file, or something does not fit; it is named.
     """
     values, where = read_source(source)
+    if isinstance(launcher := values.get("launcher", {}), dict):
+        values = {**values, "launcher": launcher_values(launcher, on)}
     beside = Path(source).expanduser().parent if where == source else Path.cwd()
     given = parse_study(values, where)
     grid, zipped = (_absolute(table, beside) for table in (given.grid, given.zip))

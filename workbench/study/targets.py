@@ -40,10 +40,12 @@ class Target:
 @dataclass(frozen=True, eq=False)
 class Targets:
     """Points by how many members go there, most first. `met`: True over the grid where a member has come to
-    that saddle; `aimed`: where it is known which point it leaves for."""
+    that saddle; `left`: where a neuron has left it; `aimed`: where it is also known for which point.
+    """
 
     points: tuple[Target, ...]
     met: Array
+    left: Array
     aimed: Array
 
     def shares(self, among: Array | bool = True) -> list[Share]:
@@ -72,14 +74,16 @@ def targets_of(dataset: Dataset, saddle: int = 1) -> Targets:
     norm = np.linalg.norm(unit, axis=-1, keepdims=True)
     with np.errstate(invalid="ignore", divide="ignore"):
         unit = unit / norm
-    aimed = np.isfinite(unit).all(axis=-1)
+    # Before one has left, a target is a forecast.
+    left = np.isfinite(values_of(dataset, "saddle_leaver", saddle).values)
+    aimed = left & np.isfinite(unit).all(axis=-1)
     points = [
         Target(_mean(unit[where]), kind, float(np.mean(values[where])), where)
         for kind in sorted({str(k) for k in kinds[aimed]})
         for where in _groups(unit, aimed & (kinds == kind))
     ]
     points.sort(key=lambda point: (-int(point.where.sum()), -point.value))
-    return Targets(tuple(points), np.isfinite(step.values), aimed)
+    return Targets(tuple(points), np.isfinite(step.values), left, aimed)
 
 
 def _groups(unit: Array, among: Array) -> list[Array]:

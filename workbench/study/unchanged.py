@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from workbench.config.later import leaves
-from workbench.config.study import StudyConfig
+from workbench.config.study import StudyConfig, parse_study
 from workbench.errors import BadInput, clean_text
 
 MAY_CHANGE = (
@@ -31,13 +31,15 @@ def require_unchanged(base: Mapping[str, Any], kept: Mapping[str, Any], study: S
     Raises:
         BadInput: with the first key that differs, then and now.
     """
-    then = dict(leaves({**base, "study": kept}))
+    # Keys that a later workbench has got stand at their defaults in both.
+    begun = parse_study({**base, "study": kept}, "the plan of the study")
+    then = dict(leaves({**begun.table, "study": begun.study.model_dump(mode="json")}))
     now = dict(leaves({**study.table, "study": study.study.model_dump(mode="json")}))
     # Absent, it follows from a rule that members choose.
     rate = "train.lr"
     for key in dict.fromkeys((*then, *now)):
         one, other = then.get(key), now.get(key)
-        if key in MAY_CHANGE or one == other or (key == rate and None in (one, other)):
+        if key in MAY_CHANGE or one == other or (key == rate and other is None):
             continue
         raise BadInput(
             f"study.toml: {key} is {_shown(other)}, and was {_shown(one)} when the study began; members of "

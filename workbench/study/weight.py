@@ -14,6 +14,7 @@ from workbench.config.study import StudyTable
 from workbench.engine.schedule import PER_DECADE
 from workbench.measures.panel import WIDE_DIRECTIONS, WIDE_SAMPLES
 from workbench.models.structure import Structure
+from workbench.run.experiment import require_samples
 from workbench.run.network import network_of
 from workbench.run.record_every import RECORDS
 from workbench.study.groups import Group
@@ -49,9 +50,10 @@ def weight_of(group: Group, study: StudyTable) -> Weight:
     """Of a member of the group.
 
     Raises:
-        BadInput: the network does not fit the samples.
+        BadInput: the network, the loss or the batches do not fit the samples.
     """
     config, dataset = group.config, group.dataset
+    require_samples(config, dataset)
     network = network_of(config, dataset)
     size, train = network.structure.size, config.train
     samples = train.batch or dataset.n
@@ -105,4 +107,4 @@ def members_a_shard(weight: Weight, count: int, study: StudyTable, launcher: Lau
 
 def jobs_of(launcher: LauncherTable) -> int:
     """Shards at a time; by default one a core that this process may use."""
-    return launcher.jobs or len(os.sched_getaffinity(0))
+    return launcher.at_once or len(os.sched_getaffinity(0))

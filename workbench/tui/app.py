@@ -19,7 +19,6 @@ from textual.dom import DOMNode
 from textual.screen import Screen
 
 from workbench.errors import ExitCode, WorkbenchError, clean_text
-from workbench.presets import load_config
 from workbench.run.signals import given_to
 from workbench.tui.driver import AcknowledgedDriver
 from workbench.tui.help import HelpScreen
@@ -33,9 +32,11 @@ from workbench.tui.routes import (
     OpenLaunch,
     OpenLayers,
     OpenReplay,
+    OpenStudy,
     OpenVerdict,
     ResumeRun,
     Route,
+    RunMember,
     StartRun,
 )
 from workbench.tui.theme import use_theme
@@ -84,8 +85,11 @@ class WorkbenchApp(Unbroken, App[int]):
 
     @classmethod
     def to_run(cls, source: str, settings: list[str], runs_dir: Path) -> WorkbenchApp:
-        """Train a preset or file. Raises BadInput before any drawing when it does not parse."""
-        load_config(source, settings)
+        """Train a preset, a file or a study's member. Raises BadInput before any drawing when it does not
+        parse."""
+        from workbench.study.member import run_source
+
+        run_source(source, settings, runs_dir)
         make = _create(source, settings, runs_dir)
         return cls(lambda app: app.run_screen(make), runs_dir)
 
@@ -109,6 +113,11 @@ class WorkbenchApp(Unbroken, App[int]):
     def to_browse(cls, runs_dir: Path) -> WorkbenchApp:
         """Look at the stored runs."""
         return cls(lambda app: app.screen_of(OpenBrowse()), runs_dir)
+
+    @classmethod
+    def to_study(cls, folder: Path, runs_dir: Path) -> WorkbenchApp:
+        """Look at a study."""
+        return cls(lambda app: app.screen_of(OpenStudy(folder)), runs_dir)
 
     # --- life ---
 
@@ -262,6 +271,8 @@ class WorkbenchApp(Unbroken, App[int]):
         match route:
             case StartRun(source, settings):
                 self._push_run(_create(source, list(settings), self.runs_dir))
+            case RunMember(folder, number):
+                self._push_run(_create(f"{folder}/{number}", [], self.runs_dir))
             case ResumeRun(folder, steps):
                 self._push_run(_resume(folder, steps, False))
             case ForkRun():
@@ -287,6 +298,10 @@ class WorkbenchApp(Unbroken, App[int]):
                 from workbench.tui.launch.screen import LaunchScreen
 
                 return LaunchScreen()
+            case OpenStudy(folder):
+                from workbench.tui.study.screen import StudyScreen
+
+                return StudyScreen(folder)
             case OpenReplay(folder):
                 from workbench.tui.run.replay import ReplayScreen
 
@@ -385,9 +400,10 @@ def _runner(app: WorkbenchApp, action: str, node: DOMNode) -> Callable[[], None]
 def _create(source: str, settings: list[str], runs_dir: Path) -> Callable[[], Session]:
     def make() -> Session:
         from workbench.run.session import Session
+        from workbench.study.member import run_source
 
-        preset = "" if source.endswith(".toml") or "/" in source else source
-        return Session.create(load_config(source, settings), runs_dir, preset=preset, attended=True)
+        config, preset = run_source(source, settings, runs_dir)
+        return Session.create(config, runs_dir, preset=preset, attended=True)
 
     return make
 

@@ -23,4 +23,4 @@ class Bridge:
     def __call__(self, event: Event) -> None:
         """Forward all but records."""
         if not isinstance(event, Recorded):
-            self.post(EngineTold(event))
+            self.post(EngineTold())

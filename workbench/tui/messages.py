@@ -7,16 +7,18 @@ from typing import TYPE_CHECKING
 from textual.message import Message
 
 if TYPE_CHECKING:
-    from workbench.protocol.events import Event
     from workbench.run.session import Session
 
 
 class EngineTold(Message):
-    """The engine did something worth a redraw: paused, checkpointed, finished, failed."""
+    """The engine did something worth a redraw: paused, checkpointed, finished, failed.
 
-    def __init__(self, event: Event) -> None:
-        super().__init__()
-        self.event = event
+    What it was is in the session; of many that wait one is enough.
+    """
+
+    def can_replace(self, message: Message) -> bool:
+        """Whether one of both may go: compiled steps can write hundreds of checkpoints a second."""
+        return isinstance(message, EngineTold)
 
 
 class SessionReady(Message):

@@ -27,6 +27,13 @@ class OpenLaunch:
 
 
 @dataclass(frozen=True)
+class OpenStudy:
+    """A study: outcomes of all its members."""
+
+    folder: Path
+
+
+@dataclass(frozen=True)
 class OpenReplay:
     """A stored run, or one that another process trains."""
 
@@ -71,6 +78,14 @@ class StartRun:
 
 
 @dataclass(frozen=True)
+class RunMember:
+    """Train a member of a study again, as a run of its own."""
+
+    folder: Path
+    number: int
+
+
+@dataclass(frozen=True)
 class ResumeRun:
     """Go on with a stored run; `steps`: its new end, None: the one it has."""
 
@@ -95,11 +110,13 @@ class LeaveRun:
 Route = (
     OpenBrowse
     | OpenLaunch
+    | OpenStudy
     | OpenReplay
     | OpenInspector
     | OpenLayers
     | OpenVerdict
     | StartRun
+    | RunMember
     | ResumeRun
     | ForkRun
     | LeaveRun

@@ -1,4 +1,4 @@
-"""The table of minibatches on the device holds what `Minibatches` draws, step by step."""
+"""Minibatches of many steps at once, and their table on the device: what is drawn step by step."""
 
 from __future__ import annotations
 
@@ -25,3 +25,11 @@ def test_every_step_s_indices(monkeypatch, n, size, numbers):
             b = table.samples(step)
             found = table.next(b)
             assert torch.equal(found, torch.stack([drawn.indices(step) for drawn in slow]))
+
+
+@pytest.mark.parametrize(("n", "size"), [(12, 5), (12, 6), (7, 6), (5, 4), (9, 1), (4, 4)])
+def test_many_steps_at_once_are_those_steps(n, size):
+    slow = Minibatches(n, size, 3, CPU)
+    for begin, steps in ((0, 1), (0, 25), (2, 3), (13, 27)):
+        drawn = [slow.indices(step) for step in range(begin, begin + steps)]
+        assert torch.equal(Minibatches(n, size, 3, CPU).run(begin, steps), torch.cat(drawn))

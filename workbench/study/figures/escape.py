@@ -7,16 +7,24 @@ from typing import Any
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.ticker import LogLocator
 from xarray import Dataset
 
 from workbench.arrays import Array
 from workbench.errors import BadInput
 from workbench.figures.options import INCHES
-from workbench.figures.style import BLUE, GREY, ORANGE, RED, SKY
+from workbench.figures.style import BLUE, ORANGE, RED, SKY
 from workbench.study.escape import ESCAPE, SCALE, EscapeTimes, escape_times, fitted
-from workbench.study.figures.keys import dims_over, is_seed, keys_of, plain, value_text
+from workbench.study.figures.keys import (
+    dims_over,
+    is_seed,
+    keys_of,
+    number_texts,
+    plain,
+    value_text,
+)
 from workbench.study.figures.options import StudyFigureOptions
-from workbench.study.figures.words import label_of
+from workbench.study.figures.words import label_of, note_below
 from workbench.study.line import Line
 
 MANY_POINTS = 2_000
@@ -43,13 +51,28 @@ def draw(dataset: Dataset, figure: Figure, options: StudyFigureOptions) -> None:
         axes.set_xscale("log")
     power.set_ylabel(label)
     power.set_yscale("log")
-    logarithm.yaxis.set_major_formatter(lambda value, _: value_text(float(f"{value:.6g}")))
+    _few_ticks(power)
+    logarithm.yaxis.set_major_formatter(_said)
     logarithm.set_xlabel(plain(key))
     if options.size == "page":
         power.set_xlabel(plain(key))
     else:
         logarithm.set_ylabel(label)
-    figure.supxlabel(_note(found), fontsize=7, color=GREY, x=0.02, ha="left")
+    note_below(figure, _note(found), options.size)
+
+
+def _few_ticks(axes: Axes) -> None:
+    """Over one or two decades 2 and 5 have names, not every digit."""
+    low, high = axes.get_ylim()
+    if high / low < 100.0:
+        axes.yaxis.set_minor_locator(LogLocator(subs=(2, 5)))
+        for put in (axes.yaxis.set_major_formatter, axes.yaxis.set_minor_formatter):
+            put(_said)
+
+
+def _said(value: float, _: object) -> str:
+    """A tick's number without its last bits."""
+    return value_text(float(f"{value:.6g}"))
 
 
 def _key(dataset: Dataset, options: StudyFigureOptions) -> str:
@@ -160,15 +183,15 @@ def _slope(line: Line, power: bool) -> str:
     return text + (f", $R^2={line.r_squared:.3f}$" if np.isfinite(line.r_squared) else "")
 
 
-def _note(found: EscapeTimes) -> str:
+def _note(found: EscapeTimes) -> list[str]:
     """N, and where members have no time the values of the key at which that is so."""
     lines = [found.all.sentence() + "."]
     short = [
-        f"{value_text(value)}: {census.total - census.escaped:,}"
-        for value, census in zip(found.start, found.census, strict=True)
+        f"{text}: {census.total - census.escaped:,}"
+        for text, census in zip(number_texts(found.start.tolist()), found.census, strict=True)
         if census.total > census.escaped
     ]
     if short:
         rest = f" and {len(short) - 6} more" if len(short) > 6 else ""
         lines.append(f"Without a time at {plain(found.key)} {', '.join(short[:6])}{rest}.")
-    return "\n".join(lines)
+    return lines

@@ -95,10 +95,17 @@ def _power(number: float) -> str:
 
 
 def value_texts(dataset: Dataset, key: str) -> list[str]:
-    """Every value of a key; all as powers of ten where one is."""
+    """Every value of a key."""
     values = dataset[key].values.tolist()
+    if dataset[key].dtype.kind == "f":
+        return number_texts(values)
+    return [value_text(value) for value in values]
+
+
+def number_texts(values: Sequence[float]) -> list[str]:
+    """Numbers, all as powers of ten where one is."""
     texts = [value_text(value) for value in values]
-    if dataset[key].dtype.kind == "f" and any("10^" in text for text in texts):
+    if any("10^" in text for text in texts):
         return [_power(value) if value else "0" for value in values]
     return texts
 

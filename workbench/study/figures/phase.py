@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import itertools
 import math
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -12,7 +14,7 @@ from matplotlib.collections import PolyCollection
 from matplotlib.colors import LogNorm, Normalize
 from matplotlib.figure import Figure
 from matplotlib.patches import Patch
-from matplotlib.ticker import FixedLocator, NullLocator
+from matplotlib.ticker import FixedLocator, FuncFormatter, NullLocator
 from xarray import DataArray, Dataset
 
 from workbench.arrays import Array
@@ -30,7 +32,7 @@ from workbench.study.figures.options import StudyFigureOptions
 from workbench.study.figures.words import is_logarithm, label_of
 from workbench.study.values import grid_dims, is_text, outcome_names, values_of
 
-FIRST_CHOICE = ("end_verdict", "saddle_escape_step")
+FIRST_CHOICE = ("end_optimality", "end_verdict", "saddle_escape_step")
 """What is drawn unasked, where the study has it; else the status."""
 COLOURS = {
     "finished": BLUE,
@@ -86,7 +88,8 @@ def draw(dataset: Dataset, figure: Figure, options: StudyFigureOptions) -> None:
     cells = table.reshape(1 if y_dim is None else table.shape[0], values.sizes[x_dim], -1)
     axes = _axes(dataset, figure, options, keys)
     # Upright beside its bar, a name has the height of a panel.
-    label = label_of(dataset, name, options.saddle, 44 if is_text(values) else 30)
+    upright = len(keys) > 1 and not is_text(values)
+    label = label_of(dataset, name, options.saddle, 30 if upright else 52)
     if is_text(values):
         _shares(axes, _word_shares(cells), label, options)
     elif _few_counts(cells):
@@ -113,7 +116,7 @@ def _axes(
 ) -> Axes:
     """Cells of equal size, every choice of a key in its column or row, whatever its value is."""
     width, height = INCHES[options.size]
-    figure.set_size_inches(width, height if len(keys) > 1 else 0.62 * height)
+    figure.set_size_inches(width, height if len(keys) > 1 else 0.75 * height)
     axes = figure.add_subplot()
     axes.spines[["top", "right"]].set_visible(True)
     most = TICKS[options.size]
@@ -142,11 +145,16 @@ def _length(text: str) -> int:
 
 def _ticks(axis: Any, texts: list[str], most: int) -> None:
     """At most so many of the choices, evenly apart, in the middle of their cells."""
-    each = max(1, math.ceil(len(texts) / most))
+    each = next(n for n in _round_numbers() if n * most >= len(texts))
     places = range(0, len(texts), each)
     axis.set_major_locator(FixedLocator([k + 0.5 for k in places]))
     axis.set_ticklabels([texts[k] for k in places])
     axis.set_tick_params(length=0)
+
+
+def _round_numbers() -> Iterator[int]:
+    """1, 2, 5, 10, 20, …"""
+    return (digit * 10**k for k in itertools.count() for digit in (1, 2, 5))
 
 
 @dataclass(frozen=True, eq=False)
@@ -290,9 +298,15 @@ def _medians(axes: Axes, cells: Array, label: str, lettered: int) -> None:
     _borders(axes, total.shape)
     several = cells.shape[-1] > 1
     what = f"{label}\n(median, {_n(total)} a cell)" if several else label
-    bar = axes.figure.colorbar(mesh, ax=axes, pad=0.02, aspect=22)
+    # A strip is too low for a name beside it.
+    place = "top" if len(cells) == 1 else "right"
+    bar = axes.figure.colorbar(
+        mesh, ax=axes, location=place, pad=0.02, aspect=22 if place == "right" else 40
+    )
     bar.outline.set_linewidth(0.4)
     bar.set_label(what, fontsize=8)
+    if not wide:
+        bar.formatter = FuncFormatter(lambda value, _: value_text(float(f"{value:.6g}")))
     if total.size <= lettered:
         _letters(axes, medians, norm)
 

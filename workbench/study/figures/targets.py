@@ -14,9 +14,10 @@ from xarray import Dataset
 from workbench.arrays import Array
 from workbench.errors import BadInput
 from workbench.figures.options import INCHES
-from workbench.figures.style import BLUE, CYCLE, GREY, INK
+from workbench.figures.style import BLUE, CYCLE, INK
 from workbench.study.figures.keys import dims_over, plain, value_texts
 from workbench.study.figures.options import StudyFigureOptions
+from workbench.study.figures.words import note_below
 from workbench.study.shares import Share
 from workbench.study.targets import Target, Targets, targets_of
 from workbench.study.values import grid_dims
@@ -64,7 +65,7 @@ def draw(dataset: Dataset, figure: Figure, options: StudyFigureOptions) -> None:
             handlelength=1.0,
             ncols=2 if options.size == "column" else 3,
         )
-    figure.supxlabel(_note(found, options.saddle), fontsize=7, color=GREY, x=0.02, ha="left")
+    note_below(figure, _note(found, options.saddle), options.size)
 
 
 class _Group:
@@ -136,18 +137,20 @@ def _name(point: Target) -> str:
     """Its angle in the plane, else its correlation; and its kind."""
     kind = KINDS.get(point.kind, plain(point.kind, 20))
     if math.isfinite(point.angle):
-        return f"{kind}, {point.angle:.0f}°".replace("-", "−")
+        return f"{kind}, {round(point.angle)}°".replace("-", "−")
     return f"{kind}, $N={point.value:.3g}$"
 
 
-def _note(found: Targets, saddle: int) -> str:
-    total, met, aimed = found.met.size, int(found.met.sum()), int(found.aimed.sum())
+def _note(found: Targets, saddle: int) -> list[str]:
+    total = found.met.size
+    met, left, aimed = (int(mask.sum()) for mask in (found.met, found.left, found.aimed))
     lines = [f"N = {aimed:,} of {total:,} members: where the first to leave saddle {saddle} goes."]
     rest = [
         f"{count:,} {what}"
         for count, what in (
             (total - met, "met no such saddle"),
-            (met - aimed, "have no known target"),
+            (met - left, "have not left it"),
+            (left - aimed, "left for no known point"),
         )
         if count
     ]
@@ -158,4 +161,4 @@ def _note(found: Targets, saddle: int) -> str:
         lines.append(
             f"Not shown: {len(more)} more points, of {sum(int(p.where.sum()) for p in more):,} members."
         )
-    return "\n".join(lines)
+    return lines

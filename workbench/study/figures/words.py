@@ -4,8 +4,11 @@ from __future__ import annotations
 
 from textwrap import wrap
 
+from matplotlib.figure import Figure
 from xarray import DataArray, Dataset
 
+from workbench.figures.options import Size
+from workbench.figures.style import GREY
 from workbench.study.figures.keys import plain
 from workbench.study.values import SADDLE
 
@@ -16,6 +19,8 @@ LOGARITHMS = {
     "learning_rate_log": r"$\log_{10}\,\eta$",
 }
 """Natural logarithms that a page shows to the base ten, with their names there."""
+NOTE_WIDTH: dict[Size, int] = {"column": 76, "page": 160}
+"""Characters of a line of small letters."""
 SYMBOLS = {
     "margin_normalized": r"$\bar\gamma=q_{\min}/\rho^L$",
     "margin_smoothed": r"$\tilde\gamma=\ell^{-1}(\mathcal{L})/\rho^L$",
@@ -39,6 +44,12 @@ def label_of(dataset: Dataset, name: str, saddle: int = 1, width: int = 44) -> s
         said = plain(str(array.attrs.get("long_name", "") or name.replace("_", " ")), 160)
         text = "\n".join(wrap(said, width))
     return f"{text}, saddle {saddle}" if SADDLE in dataset[name].dims else text
+
+
+def note_below(figure: Figure, sentences: list[str], size: Size) -> None:
+    """Sentences in small letters under everything else, in lines that the page holds."""
+    lines = [line for text in sentences for line in wrap(text, NOTE_WIDTH[size])]
+    figure.supxlabel("\n".join(lines), fontsize=7, color=GREY, x=0.02, ha="left")
 
 
 def _base(name: str) -> str:

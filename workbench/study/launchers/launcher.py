@@ -11,6 +11,8 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Protocol
 
+from workbench.errors import BadInput, RunBusy, StorageError, WorkbenchError, clean_text
+
 
 class Trouble(StrEnum):
     """Why a shard could not be run although its process lives."""
@@ -59,6 +61,26 @@ class Raised:
 
 
 Report = Progressed | Ended | Died | Raised
+
+
+def raised(number: int, error: Exception) -> Raised:
+    """What is reported where `run_shard` raised."""
+    if isinstance(error, RunBusy):
+        return Raised(number, Trouble.BUSY, str(error))
+    if isinstance(error, StorageError | OSError):
+        return Raised(number, Trouble.STORAGE, clean_text(str(error)))
+    if isinstance(error, BadInput):
+        return Raised(number, Trouble.INPUT, str(error))
+    if isinstance(error, WorkbenchError):
+        return Raised(number, Trouble.ERROR, str(error))
+    return Raised(number, Trouble.ERROR, clean_text(f"{type(error).__name__}: {error}"))
+
+
+def killed_by(code: int) -> str:
+    """How a process ended, by the code that `subprocess` gives it: negative is a signal's number."""
+    if code < 0:
+        return f"its process was killed by signal {-code}"
+    return f"its process ended with exit code {code}"
 
 
 class Launcher(Protocol):

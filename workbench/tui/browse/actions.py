@@ -31,7 +31,7 @@ from workbench.tui.browse.files import (
 from workbench.tui.browse.table import run_title
 from workbench.tui.controls import ask_fork
 from workbench.tui.dialogs import Ask, Choose, Confirm
-from workbench.tui.routes import Go, OpenReplay, ResumeRun
+from workbench.tui.routes import Go, OpenReplay, OpenStudy, ResumeRun
 
 
 class JobDone(Message):
@@ -118,7 +118,8 @@ class RunActions:
         """Replay the run, or follow it while it trains."""
         run = self._readable()
         if run is not None:
-            self.screen.post_message(Go(OpenReplay(run.path)))
+            study = run.members is not None
+            self.screen.post_message(Go(OpenStudy(run.path) if study else OpenReplay(run.path)))
 
     def diff(self) -> None:
         """Compare the configurations of two marked runs."""

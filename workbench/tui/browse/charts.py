@@ -9,6 +9,7 @@ from textual import on
 from textual.app import ComposeResult
 from textual.containers import Horizontal, Vertical
 
+from workbench.tui.browse.bands import Bands
 from workbench.tui.browse.compare import Overlaid, View, margin_overlay, risk_overlay
 from workbench.tui.widgets.chart import LineChart
 from workbench.tui.widgets.numbers import thousands
@@ -38,6 +39,7 @@ class OverlayCharts(Vertical):
         self.palette = palette
         self.view = View()
         self.runs: tuple[Overlaid, ...] = ()
+        self.bands: Bands | None = None
 
     def compose(self) -> ComposeResult:
         with Horizontal(id="charts"):
@@ -50,9 +52,9 @@ class OverlayCharts(Vertical):
         """The chart that is always there; its x axis is the bar's too."""
         return self.query_one("#risk", LineChart)
 
-    def show_runs(self, runs: Sequence[Overlaid]) -> None:
-        """Draw these runs on top of each other."""
-        self.runs = tuple(runs)
+    def show_runs(self, runs: Sequence[Overlaid], bands: Bands | None = None) -> None:
+        """Draw these runs, and these bands, on top of each other."""
+        self.runs, self.bands = tuple(runs), bands
         self._draw()
 
     def view_as(
@@ -75,9 +77,10 @@ class OverlayCharts(Vertical):
     def _draw(self) -> None:
         bare, cursor = self.has_class("bare"), self.view.cursor
         here = "" if cursor is None else f"step {thousands(round(cursor))}"
-        self.risk.show(risk_overlay(self.runs, self.view, here if bare else ""))
+        self.risk.show(risk_overlay(self.runs, self.view, here if bare else "", self.bands))
         if not self.has_class("single"):
-            self.query_one("#margin", LineChart).show(margin_overlay(self.runs, self.view))
+            picture = margin_overlay(self.runs, self.view, bands=self.bands)
+            self.query_one("#margin", LineChart).show(picture)
         if not bare:
             self._draw_bar(here)
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -11,11 +11,14 @@ import numpy as np
 from rich.text import Text
 from textual.binding import Binding, BindingType
 
+from workbench.config.flat import flatten
 from workbench.config.toml import parse_toml
 from workbench.errors import clean_text
 from workbench.record.reader import RunReader
-from workbench.record.schema import STEP
+from workbench.tui.browse.bands import Bands
+from workbench.tui.browse.curves import RunCurves
 from workbench.tui.dialogs import Sheet, palette_of
+from workbench.tui.study.bands import Group, drawn, what_is_drawn
 from workbench.tui.widgets.cells import clip, text_width
 from workbench.tui.widgets.chart import ChartModel, Curve
 from workbench.tui.widgets.palette import Palette
@@ -26,45 +29,6 @@ LN10 = float(np.log(10.0))
 _NOTHING: Floats = np.empty(0)
 
 # --- curves -------------------------------------------------------------------------------------
-
-
-@dataclass(frozen=True, eq=False)
-class RunCurves:
-    """What the overlay draws of a run: steps (T,), natural log of the risk (T,), margin (T,).
-
-    A series that was not recorded is empty.
-    """
-
-    step: Floats = field(default_factory=lambda: _NOTHING)
-    log_risk: Floats = field(default_factory=lambda: _NOTHING)
-    margin: Floats = field(default_factory=lambda: _NOTHING)
-
-    def at(self, x: float) -> int | None:
-        """The record nearest to a step within the run; None beyond its ends."""
-        if not self.step.size or not self.step[0] <= x <= self.step[-1]:
-            return None
-        after = int(np.searchsorted(self.step, x))
-        if after and x - self.step[after - 1] <= self.step[after] - x:
-            return after - 1
-        return after
-
-
-_WANTED = (STEP, "log_risk", "margin_normalized")
-
-
-def read_curves(folder: Path) -> RunCurves:
-    """The curves of a stored run; raises StorageError."""
-    with RunReader(folder) as reader:
-        return _curves({name: reader.read(name) for name in _WANTED if reader.has(name)})
-
-
-def _curves(found: Mapping[str, Any]) -> RunCurves:
-    count = min((len(values) for values in found.values()), default=0)
-    step, risk, margin = (
-        np.asarray(found[name][:count], dtype=np.float64) if name in found else _NOTHING
-        for name in _WANTED
-    )
-    return RunCurves(step, risk, margin)
 
 
 @dataclass(frozen=True, eq=False)
@@ -96,20 +60,23 @@ def short_labels(names: Sequence[str]) -> list[str]:
     return [name[cut:] if len(name) > cut else name for name in names]
 
 
-def risk_overlay(runs: Sequence[Overlaid], view: View, readout: str = "") -> ChartModel:
-    """The risk of several runs: log₁₀ 𝓛, or 𝓛 itself on a linear axis."""
-    curves = []
-    for run in runs:
-        values = run.curves.log_risk
-        if view.log_y:
-            y, text = values / LN10, log_risk_text
-        else:
-            with np.errstate(over="ignore"):
-                y, text = np.exp(values), _plain_text
-        curves.append(_curve(run, y, view, text))
+def risk_overlay(
+    runs: Sequence[Overlaid], view: View, readout: str = "", bands: Bands | None = None
+) -> ChartModel:
+    """The risk of several runs: log₁₀ 𝓛, or 𝓛 itself on a linear axis; medians and bands of groups."""
+    text = log_risk_text if view.log_y else _plain_text
+
+    def shown(values: Floats) -> Floats:
+        with np.errstate(over="ignore"):
+            return values / LN10 if view.log_y else np.exp(values)
+
+    groups = [replace(g, levels=shown(g.levels)) for g in bands.log_risk] if bands else []
+    medians, tints = drawn(groups, view.cursor, text)
+    curves = [_curve(run, shown(run.curves.log_risk), view, text) for run in runs]
     return ChartModel(
-        title="risk  log₁₀ L" if view.log_y else "risk  L",
-        curves=tuple(curves),
+        title=_title("risk  log₁₀ L" if view.log_y else "risk  L", bands, groups),
+        curves=(*curves, *medians),
+        bands=tints,
         x_kind=Kind.LOG if view.log_x else Kind.LINEAR,
         least=LEAST_DECADES if view.log_y else 0.0,
         x_name="step",
@@ -119,11 +86,17 @@ def risk_overlay(runs: Sequence[Overlaid], view: View, readout: str = "") -> Cha
     )
 
 
-def margin_overlay(runs: Sequence[Overlaid], view: View, readout: str = "") -> ChartModel:
-    """The smallest normalized margin of several runs."""
+def margin_overlay(
+    runs: Sequence[Overlaid], view: View, readout: str = "", bands: Bands | None = None
+) -> ChartModel:
+    """The smallest normalized margin of several runs; medians and bands of groups."""
+    groups = bands.margin if bands else ()
+    medians, tints = drawn(groups, view.cursor, _margin_text)
+    curves = [_curve(run, run.curves.margin, view, _margin_text) for run in runs]
     return ChartModel(
-        title="min normalized margin",
-        curves=tuple(_curve(run, run.curves.margin, view, _margin_text) for run in runs),
+        title=_title("min normalized margin", bands, groups),
+        curves=(*curves, *medians),
+        bands=tints,
         x_kind=Kind.LOG if view.log_x else Kind.LINEAR,
         x_name="step",
         zero=True,
@@ -131,6 +104,13 @@ def margin_overlay(runs: Sequence[Overlaid], view: View, readout: str = "") -> C
         readout=readout,
         empty="no margin recorded",
     )
+
+
+def _title(title: str, bands: Bands | None, groups: Sequence[Group]) -> str:
+    if bands is None:
+        return title
+    by = f" by {bands.by}" if bands.by else ""
+    return f"{title}{by}  {what_is_drawn(groups)}"
 
 
 def _plain_text(value: float) -> str:
@@ -163,18 +143,6 @@ class Difference:
     key: str
     left: str
     right: str
-
-
-def flatten(table: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
-    """A configuration as dotted keys: `{"train": {"lr": 1}}` gives `{"train.lr": 1}`."""
-    found: dict[str, Any] = {}
-    for key, value in table.items():
-        name = f"{prefix}{key}"
-        if isinstance(value, Mapping):
-            found.update(flatten(value, f"{name}."))
-        else:
-            found[name] = value
-    return found
 
 
 def config_diff(left: Mapping[str, Any], right: Mapping[str, Any]) -> list[Difference]:

@@ -14,10 +14,15 @@ from workbench.record.folder import run_folders
 from workbench.record.index import Look, RunIndex, look_of
 from workbench.record.lock import is_alive
 from workbench.record.summary import RunSummary
-from workbench.tui.browse.compare import Overlaid, RunCurves, short_labels
+from workbench.tui.browse.bands import MOST_RUNS, Bands, bands_of
+from workbench.tui.browse.compare import Overlaid, short_labels
+from workbench.tui.browse.curves import RunCurves, read_curves
+from workbench.tui.browse.studies import StudyShelf, study_folders
 from workbench.tui.browse.table import run_title, series_color, twin_tail
 
-CURVES_KEPT = 24
+CURVES_KEPT = MOST_RUNS + 8
+Drawn = RunCurves | Bands
+"""What a row's charts are: a run's curves, a study's bands."""
 
 
 @dataclass(frozen=True)
@@ -46,18 +51,30 @@ class Change:
 
 
 def scan_runs(
-    runs_dir: Path, known: Mapping[str, Known], index: RunIndex | None = None
+    runs_dir: Path,
+    known: Mapping[str, Known],
+    index: RunIndex | None = None,
+    studies: StudyShelf | None = None,
 ) -> Iterator[Change]:
-    """What is different in the runs folder from what is known; summaries come from the index and go there.
+    """What is different in the runs folder from what is known, studies first; summaries come from the index
+    and go there.
 
     Raises:
         WorkbenchError: the folder cannot be listed.
     """
-    folders = run_folders(runs_dir)
-    total = len(folders)
+    found = study_folders(runs_dir)
+    folders = [folder for folder in run_folders(runs_dir) if folder not in found]
+    total = len(folders) + len(found)
     names = {folder.name for folder in folders}
-    for name in [name for name in known if name not in names]:
+    there = names | {folder.name for folder in found}
+    studies = StudyShelf() if studies is None else studies
+    for name in [name for name in known if name not in there]:
+        studies.forget(name)
         yield Change(name, None, total)
+    for folder in found:
+        row = studies.changed(folder)
+        if row is not None:
+            yield Change(folder.name, Known(None, row), total)
     index = RunIndex(runs_dir) if index is None else index
     try:
         for folder in folders:
@@ -76,7 +93,9 @@ class Shelf:
         self.known: dict[str, Known] = {}
         self.total: int | None = None
         self.index: RunIndex | None = None
-        self._curves: dict[str, tuple[Known, RunCurves | None]] = {}
+        self.studies = StudyShelf()
+        self.keys: set[str] = set()
+        self._curves: dict[str, tuple[Known, Drawn | None]] = {}
 
     def take(self, changes: Iterable[Change]) -> set[str]:
         """Remember changes; gives the runs that are gone."""
@@ -85,6 +104,7 @@ class Shelf:
             self.total = change.total
             if change.known is not None:
                 self.known[change.run] = change.known
+                self.keys |= change.known.summary.settings.keys()
                 continue
             gone.add(change.run)
             self.known.pop(change.run, None)
@@ -116,7 +136,12 @@ class Shelf:
                 return run_id, known
         return None
 
-    def keep(self, run_id: str, known: Known, curves: RunCurves | None) -> None:
+    def read(self, known: Known) -> Drawn:
+        """What is drawn of a row, in a thread; raises WorkbenchError."""
+        run = known.summary
+        return read_curves(run.path) if run.members is None else self.studies.bands(run.run_id)
+
+    def keep(self, run_id: str, known: Known, curves: Drawn | None) -> None:
         """Remember curves read for what was known then; the ones read longest ago go."""
         self._curves.pop(run_id, None)
         self._curves[run_id] = (known, curves)
@@ -127,11 +152,7 @@ class Shelf:
         self, run_ids: Iterable[str], marks: Sequence[str], *, numbered: bool
     ) -> list[Overlaid]:
         """These runs for the charts; `numbered`: with the number of their mark before the label."""
-        found = [
-            (self.known[run_id].summary, self._curves[run_id][1])
-            for run_id in run_ids
-            if run_id in self.known and run_id in self._curves
-        ]
+        found = self._drawn_runs(run_ids)
         names = [run_title(run) for run, _ in found]
         twins = {name for name in names if names.count(name) > 1}
         names = [
@@ -142,5 +163,24 @@ class Shelf:
         for (run, curves), label in zip(found, short_labels(names), strict=True):
             place = marks.index(run.run_id) if run.run_id in marks else 0
             label = f"{place + 1} {label}" if numbered else label
-            overlaid.append(Overlaid(label, series_color(place), curves or RunCurves()))
+            overlaid.append(Overlaid(label, series_color(place), curves))
         return overlaid
+
+    def _drawn_runs(self, run_ids: Iterable[str]) -> list[tuple[RunSummary, RunCurves]]:
+        """These runs and their curves, as far as they were read; studies are none."""
+        found = []
+        for run_id in run_ids:
+            if run_id in self.known and run_id in self._curves:
+                run, curves = self.known[run_id].summary, self._curves[run_id][1]
+                if run.members is None:
+                    found.append((run, curves if isinstance(curves, RunCurves) else RunCurves()))
+        return found
+
+    def bands(self, run_ids: Sequence[str], *, of_runs: bool) -> Bands | None:
+        """The bands of the first study among these; `of_runs`: without one, of the runs themselves."""
+        for run_id in run_ids:
+            curves = self._curves[run_id][1] if run_id in self._curves else None
+            if isinstance(curves, Bands):
+                return curves
+        runs = self._drawn_runs(run_ids) if of_runs else []
+        return bands_of(runs) if len(runs) > 1 else None

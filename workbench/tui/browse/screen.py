@@ -22,12 +22,12 @@ from workbench.record.filter import Predicate, read_filter
 from workbench.record.index import RunIndex
 from workbench.record.summary import RunSummary
 from workbench.tui.browse.actions import JobDone, RunActions
+from workbench.tui.browse.bands import MOST_RUNS, differing
 from workbench.tui.browse.charts import OverlayCharts
-from workbench.tui.browse.compare import RunCurves, read_curves
 from workbench.tui.browse.header import BrowseHeader, HeaderModel, empty_text, key_hints
-from workbench.tui.browse.scan import Change, Known, Shelf, scan_runs
+from workbench.tui.browse.scan import Change, Drawn, Known, Shelf, scan_runs
 from workbench.tui.browse.table import SORTS, RowStyle, RunsTable, sort_note, sorted_runs
-from workbench.tui.dialogs import palette_of
+from workbench.tui.dialogs import Choose, palette_of
 from workbench.tui.driver import frame_ready
 from workbench.tui.routes import Go, OpenLaunch
 from workbench.tui.unbroken import Unbroken
@@ -50,7 +50,7 @@ class Scanned(Message):
 class CurvesRead(Message):
     """A run's curves, read for the state its files had; None if they cannot be read."""
 
-    def __init__(self, run_id: str, known: Known, curves: RunCurves | None) -> None:
+    def __init__(self, run_id: str, known: Known, curves: Drawn | None) -> None:
         super().__init__()
         self.run_id, self.known, self.curves = run_id, known, curves
 
@@ -61,7 +61,7 @@ class BrowseScreen(Unbroken, Screen[None]):
     CSS_PATH = "browse.tcss"
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("space", "mark", "mark the run", key_display="space"),
-        Binding("enter", "open", "replay or follow"),
+        Binding("enter", "open", "replay, follow, study"),
         Binding("n", "new", "new run"),
         Binding("slash", "filter", "filter"),
         Binding("escape", "back", "clear filter, marks"),
@@ -73,6 +73,8 @@ class BrowseScreen(Unbroken, Screen[None]):
         Binding("Y", "toggle_y", "log / linear risk"),
         Binding("t", "sort", "sort by next column"),
         Binding("T", "reverse", "reverse the order"),
+        Binding("K", "sort_by", "sort by any setting"),
+        Binding("a", "aggregate", "runs as bands / curves"),
         Binding("r", "resume", "resume"),
         Binding("f", "fork", "fork from a step"),
         Binding("E", "export", "export to a file"),
@@ -93,6 +95,7 @@ class BrowseScreen(Unbroken, Screen[None]):
         self.sort_key, self.sort_reverse = "updated", True
         self.filter_text = self._filter_before = ""
         self.fits: Predicate = read_filter("")[0]
+        self.aggregated = False
         self._reading = False
         self._dirty = False
         self._scanned_at = self._drawn_at = 0.0
@@ -125,9 +128,14 @@ class BrowseScreen(Unbroken, Screen[None]):
         self.set_class(height < 30, "short")
         self.charts.set_class(height < 30, "bare")
         self.table.show_header = height >= 6
-        if self.table.fit(max(1, width - 1)):
-            self._show_table()
+        self._fit()
         self._show_rest()
+
+    def _fit(self) -> None:
+        """Columns for the width, that of the setting sorted by among them."""
+        extra = self.sort_key if self.sort_key not in SORTS else None
+        if self.table.fit(max(1, self.size.width - 1), extra):
+            self._show_table()
 
     def on_screen_resume(self) -> None:
         """Something may have changed while another screen was in front."""
@@ -180,7 +188,7 @@ class BrowseScreen(Unbroken, Screen[None]):
             shelf.index = shelf.index or RunIndex(
                 runs_dir
             )  # one scan at a time: nobody else has it
-            for change in scan_runs(runs_dir, known, shelf.index):
+            for change in scan_runs(runs_dir, known, shelf.index, shelf.studies):
                 if worker.is_cancelled:
                     return
                 batch.append(change)
@@ -204,9 +212,17 @@ class BrowseScreen(Unbroken, Screen[None]):
             shelf.total, self.trouble = shelf.total or 0, message.mistake
 
     def _targets(self) -> list[str]:
-        """The runs the charts show: the marked ones, or the one under the cursor."""
+        """The runs the charts show: the marked ones, or the one under the cursor; as bands all that are
+        marked, or listed."""
         here = self.table.current
+        if self.aggregated:
+            return (self.marks or self._runs_listed())[:MOST_RUNS]
         return self.marks[: len(SERIES)] or ([here] if here is not None else [])
+
+    def _runs_listed(self) -> list[str]:
+        """The runs in the table, no studies."""
+        found = map(self.shelf.summary, self.table.run_ids)
+        return [run.run_id for run in found if run is not None and run.members is None]
 
     def _read_curves(self) -> None:
         """Read curves that are missing or out of date, one run at a time, in a thread."""
@@ -222,7 +238,7 @@ class BrowseScreen(Unbroken, Screen[None]):
     def _read(self, run_id: str, known: Known) -> None:
         """In a thread: read one run's curves."""
         try:
-            curves = read_curves(known.summary.path)
+            curves = self.shelf.read(known)
         except WorkbenchError:
             curves = None
         self.post_message(CurvesRead(run_id, known, curves))
@@ -284,9 +300,11 @@ class BrowseScreen(Unbroken, Screen[None]):
         """The curves read so far of the runs that are meant."""
         if self.has_class("charted"):
             numbered = palette_of(self).depth is Depth.NONE and bool(self.marks)
-            self.charts.show_runs(
-                self.shelf.overlaid(self._targets(), self.marks, numbered=numbered)
-            )
+            targets, shelf = self._targets(), self.shelf
+            bands = shelf.bands(targets, of_runs=self.aggregated)
+            alone = self.aggregated and bands is not None
+            runs = [] if alone else shelf.overlaid(targets, self.marks, numbered=numbered)
+            self.charts.show_runs(runs, bands)
 
     # --- which runs ---
 
@@ -315,7 +333,7 @@ class BrowseScreen(Unbroken, Screen[None]):
     @on(DataTable.HeaderSelected)
     def _header(self, event: DataTable.HeaderSelected) -> None:
         key = str(event.column_key.value)
-        if key in SORTS:
+        if key in SORTS or key == self.sort_key:
             self.sort_reverse = not self.sort_reverse if key == self.sort_key else True
             self.sort_key = key
             self._show_sorted()
@@ -396,12 +414,34 @@ class BrowseScreen(Unbroken, Screen[None]):
         place = shown.index(self.sort_key) if self.sort_key in shown else -1
         self.sort_key = shown[(place + 1) % len(shown)]
         self.sort_reverse = self.sort_key not in ("run", "state", "loss", "risk")
+        self._fit()
         self._show_sorted()
 
     def action_reverse(self) -> None:
         """The other way round."""
         self.sort_reverse = not self.sort_reverse
         self._show_sorted()
+
+    def action_sort_by(self) -> None:
+        """Sort by any key of the configuration; those in which the listed runs differ come first."""
+        listed = [run for run in map(self.shelf.summary, self.table.run_ids) if run is not None]
+        differ = differing([run.settings for run in listed])
+        rest = sorted(self.shelf.keys - set(differ))
+        options = [(key, key) for key in (*sorted(differ), *rest)]
+        if options:
+            self.app.push_screen(Choose("Sort by which setting?", options), self._sort_by)
+
+    def _sort_by(self, key: str | None) -> None:
+        if key is not None:
+            self.sort_key, self.sort_reverse = key, False
+            self._fit()
+            self._show_sorted()
+
+    def action_aggregate(self) -> None:
+        """The marked runs, or all listed, as medians and bands; or the curves of each."""
+        self.aggregated = not self.aggregated
+        self._show_rest()
+        self._read_curves()
 
     def _show_sorted(self) -> None:
         self._show_table()
@@ -425,7 +465,7 @@ class BrowseScreen(Unbroken, Screen[None]):
 
     def _filter_by(self, text: str) -> None:
         """Filter by a text; a term that makes no sense is left out, and the header says why."""
-        self.fits, self.mistake = read_filter(text)
+        self.fits, self.mistake = read_filter(text, self.shelf.keys)
         self.filter_text = text.strip()
         self._show_sorted()
 

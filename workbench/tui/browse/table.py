@@ -88,6 +88,7 @@ def _mark(run: RunSummary, style: RowStyle, width: int) -> tuple[str, str]:
 
 def _name(run: RunSummary, style: RowStyle, width: int) -> tuple[str, str]:
     title, ink = run_title(run), "bright" if style.mark is not None else "text"
+    title = title if run.members is None else f"{STUDY_GLYPH} {title}"
     if not style.twin:
         return clip(title, width), ink
     tail = " " + twin_tail(run)
@@ -105,6 +106,15 @@ def _count(value: int | None, width: int) -> str:
         return "–"
     text = thousands(value)
     return text if len(text) <= width else short(value)
+
+
+def _step(run: RunSummary, style: RowStyle, width: int) -> tuple[str, str]:
+    """The last step; of a study, how many of its members have ended."""
+    del style
+    if run.members is None:
+        return _count(run.step, width), "text"
+    done = f"{thousands(run.ended or 0)}/{thousands(run.members)}"
+    return done if len(done) <= width else f"{short(run.ended or 0)}/{short(run.members)}", "bright"
 
 
 def _risk(run: RunSummary, style: RowStyle, width: int) -> tuple[str, str]:
@@ -146,9 +156,7 @@ COLUMNS: tuple[Column, ...] = (
     Column("n", "n", 6, 8, lambda r, _, w: (_count(r.n, w), "text"), lambda r: r.n, True, 1),
     Column("H", "H", 7, 6, lambda r, _, w: (_count(r.H, w), "text"), lambda r: r.H, True),
     Column("loss", "loss", 11, 7, lambda r, _, w: (clip(r.loss, w), "text"), lambda r: r.loss),
-    Column(
-        "step", "step", 11, 3, lambda r, _, w: (_count(r.step, w), "text"), lambda r: r.step, True
-    ),
+    Column("step", "step", 11, 3, _step, lambda r: r.step, True),
     Column("risk", "log₁₀L", 9, 1, _risk, lambda r: r.log10_risk, True),
     Column("margin", "γ̄", 9, 2, _margin, lambda r: r.margin_normalized, True),
     Column("trend", "trend", 14, 4, _trend),
@@ -158,13 +166,45 @@ SORTS = tuple(column.key for column in COLUMNS if column.order is not None)
 _BY_KEY = {column.key: column for column in COLUMNS}
 _NAME_LEAST, _NAME_MOST = 14, 40
 _TREND_MOST = 34
+STUDY_GLYPH = "▦"
 
 
-def fitted(width: int) -> list[tuple[Column, int]]:
-    """The columns for a width in cells, each with its own width, the gap included."""
+def setting_column(key: str) -> Column:
+    """A column of any key of the configuration."""
+    width = min(18, max(9, len(key) + 3))
+
+    def cell(run: RunSummary, style: RowStyle, width: int) -> tuple[str, str]:
+        del style
+        value = run.settings.get(key)
+        return ("–", "dim") if value is None else (clip(setting_text(value), width), "bright")
+
+    def order(run: RunSummary) -> Any:
+        value = run.settings.get(key)
+        if value is None:
+            return None
+        # Numbers before words.
+        return (1, value.casefold()) if isinstance(value, str) else (0, float(value))
+
+    return Column(key, key, width, 0, cell, order, True)
+
+
+def column_of(key: str) -> Column:
+    """A column of the table, or of a key of the configuration."""
+    return _BY_KEY.get(key) or setting_column(key)
+
+
+def setting_text(value: Any) -> str:
+    """A value of a configuration in few characters."""
+    return f"{value:.6g}" if isinstance(value, float) else str(value)
+
+
+def fitted(width: int, extra: Column | None = None) -> list[tuple[Column, int]]:
+    """The columns for a width in cells, each with its width, the gap included; `extra` behind the name."""
     state = 13 if width >= 60 else 2
-    widths = {c.key: c.width for c in COLUMNS} | {"state": state}
     kept = list(COLUMNS)
+    if extra is not None:
+        kept.insert(2, extra)
+    widths = {c.key: c.width for c in kept} | {"state": state}
     least = max(_NAME_LEAST, min(22, width // 4))
     while sum(widths[c.key] for c in kept) + least > width:
         worst = max(kept, key=lambda column: column.rank)
@@ -203,11 +243,12 @@ class Cell:
 
 
 def sorted_runs(runs: Iterable[RunSummary], key: str, reverse: bool) -> list[RunSummary]:
-    """Runs in the order of a column, ties newest first; what is not known comes last either way."""
-    order = _BY_KEY[key].order
+    """Studies, then runs, in the order of a column or of a key of the configuration, ties newest first; what
+    is not known comes last either way."""
+    order = column_of(key).order
     newest = sorted(runs, key=lambda run: (run.made, run.run_id), reverse=True)
     if order is None:
-        return newest
+        return sorted(newest, key=lambda run: run.members is None)
 
     def known(run: RunSummary) -> bool:
         value = order(run)
@@ -217,7 +258,8 @@ def sorted_runs(runs: Iterable[RunSummary], key: str, reverse: bool) -> list[Run
         return order(run)
 
     some = sorted((run for run in newest if known(run)), key=value, reverse=reverse)
-    return some + [run for run in newest if not known(run)]
+    found = some + [run for run in newest if not known(run)]
+    return sorted(found, key=lambda run: run.members is None)
 
 
 def sort_note(key: str, reverse: bool) -> str:
@@ -275,9 +317,11 @@ class RunsTable(DataTable[Cell], inherit_bindings=False):
         inside = 0 <= self.cursor_row < len(rows)
         return str(rows[self.cursor_row].key.value) if inside else None
 
-    def fit(self, width: int) -> bool:
-        """Choose the columns for a width; whether they changed (then the rows are gone)."""
-        wanted = fitted(width)
+    def fit(self, width: int, extra: str | None = None) -> bool:
+        """Choose the columns for a width, `extra` a key of the configuration beside them; whether they
+        changed (then the rows are gone)."""
+        before = next((c for c, _ in self._fitted if c.key == extra), None)
+        wanted = fitted(width, None if extra is None else before or setting_column(extra))
         if wanted == self._fitted:
             return False
         self._fitted = wanted

@@ -30,7 +30,8 @@ class CompassModel:
     `directions` (H, 2) need not be normalized; `norms` (H,) give the lengths, relative to the
     largest or on a log scale over `decades`; `signs` (H,) of the output weights. `arcs` are flat
     sets as (from, to) angles, counter-clockwise. `trails` are paths (T, 2) with the unit disc as
-    frame. `empty` is why nothing can be drawn, where `directions` is None.
+    frame. `note`: what the lengths are, if no norms. `empty` is why nothing can be drawn, where
+    `directions` is None.
     """
 
     title: str = "directions"
@@ -44,6 +45,7 @@ class CompassModel:
     trail_color: str = "dim"
     scale: Literal["relative", "log"] = "relative"
     decades: float = 6.0
+    note: str = ""
     empty: str = "no directions yet"
 
 
@@ -136,7 +138,7 @@ def _put(grid: Grid, top: int, rows: int, row: int, column: int, glyph: str, ink
 
 def _draw_title(grid: Grid, model: CompassModel) -> None:
     note = "length ∝ norm" if model.scale == "relative" else f"log norm, {model.decades:g} decades"
-    note = grid.palette.say(note)
+    note = grid.palette.say(model.note or note)
     title = clip(grid.palette.say(model.title), grid.width)
     grid.text(0, 0, title, "text")
     if text_width(title) + 3 + text_width(note) <= grid.width:

@@ -39,11 +39,12 @@ class ListColumn:
 
 @dataclass(frozen=True)
 class Listed:
-    """Columns and rows; every row has a cell a column. `cursor`: the chosen row. `top`: the first in
-    sight. `focused`: whether keys go there."""
+    """Columns and rows, which may be made as they are asked for; every row has a cell a column.
+
+    `cursor`: the chosen row. `top`: the first in sight. `focused`: whether keys go there."""
 
     columns: tuple[ListColumn, ...] = ()
-    rows: tuple[tuple[Cell, ...], ...] = ()
+    rows: Sequence[tuple[Cell, ...]] = ()
     cursor: int = 0
     top: int = 0
     focused: bool = False

@@ -5,9 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
-KktKind = Literal["max", "saddle", "min", "flat"]
+KktKind = Literal["max", "saddle", "min", "flat", "point"]
+"""`point`: nothing more is known of it."""
 
-KKT_GLYPHS: dict[str, str] = {"max": "▲", "min": "▼", "saddle": "◆", "flat": "▬"}
+KKT_GLYPHS: dict[str, str] = {"max": "▲", "min": "▼", "saddle": "◆", "flat": "▬", "point": "•"}
 
 POSITIVE, NEGATIVE = "orange", "cyan"
 """Colours of a sign: of an output weight, of a label."""

@@ -138,9 +138,12 @@ class Palette:
         return _ink(self.depth, name)
 
     def tint(self, name: str) -> int:
-        """The background of a band, or `NO_INK` where `shade` is to be used instead."""
+        """The background of a band, or of the band of a series' colour; `NO_INK` where `shade` is to be
+        used instead."""
         if not self.fine:
             return NO_INK
+        if name in SERIES:
+            return _veil(self.ink(name), self.ink("bg"))
         rich, coarse, _ = _TINTS.get(name, _TINTS["outer"])
         return rich if self.depth is Depth.TRUECOLOR else coarse
 
@@ -170,6 +173,12 @@ class Palette:
         if not self.ascii or text.isascii():
             return text
         return plain(text)
+
+
+def _veil(ink: int, ground: int) -> int:
+    """A quarter of a colour over another."""
+    parts = [((ink >> s & 255) + 3 * (ground >> s & 255)) // 4 << s for s in (16, 8, 0)]
+    return sum(parts)
 
 
 @lru_cache(maxsize=512)

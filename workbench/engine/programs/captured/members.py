@@ -9,7 +9,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from workbench.arrays import Array
+from workbench.arrays import Array, Bool
 from workbench.engine.batches import Minibatches
 from workbench.engine.log_scale import reduction_log
 from workbench.engine.member_rows import PARTS, MemberBuffer
@@ -94,14 +94,16 @@ class CapturedMembers:
         passes = MemberPasses(self.model, self.loss, theta[:1], first)
         passes.gradients(self.x[:1, :2], self.y[:1, :2])
 
-    def evaluate(self, members: Members, buffer: MemberBuffer) -> None:
-        """Write a row of every member as it is, those at rest too, without stepping."""
+    def evaluate(
+        self, members: Members, buffer: MemberBuffer, which: Bool[np.ndarray, " M"] | None = None
+    ) -> None:
+        """Write a row of those members as they are, None: all, those at rest too, without stepping."""
         passes = self._stepper(members.theta).passes
         outputs, gradient, top = passes.gradients(self.x, self.y)
         scale = gradient.new_zeros(self.count) if top is None else top
         buffer.write(
             members,
-            np.ones(self.count, dtype=bool),
+            np.ones(self.count, dtype=bool) if which is None else which,
             {"theta": members.theta, "outputs": outputs, "gradient": gradient},
             scale + reduction_log(self.reduction, self.y.shape[1]),
         )

@@ -178,8 +178,7 @@ class KernelProgram:
         if self.batches is None:
             return np.empty(0, dtype=np.int64), steps
         steps = min(steps, max(1, MOST_INDICES // self._batch))
-        drawn = [self.batches.indices(step + k).numpy() for k in range(steps)]
-        return np.concatenate(drawn), steps
+        return self.batches.run(step, steps).numpy(), steps
 
     @property
     def _pointers(self) -> tuple[Any, Any]:

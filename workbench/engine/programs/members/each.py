@@ -12,6 +12,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 
+from workbench.arrays import Bool
 from workbench.engine.member_rows import MemberBuffer
 from workbench.engine.members import Members
 from workbench.engine.program import StepProgram, StopFlag
@@ -65,7 +66,9 @@ class EachMember:
             members.rest(k, states[k].step, ending)
         return records * every
 
-    def evaluate(self, members: Members, buffer: MemberBuffer) -> None:
+    def evaluate(
+        self, members: Members, buffer: MemberBuffer, which: Bool[np.ndarray, " M"] | None = None
+    ) -> None:
         """See MemberProgram."""
 
         def look(k: int) -> None:
@@ -73,7 +76,9 @@ class EachMember:
             self.programs[k].evaluate(members.state(k), rows)
             buffer.written[k] += rows.count
 
-        self._for_each(look, range(self.count))
+        self._for_each(
+            look, range(self.count) if which is None else [int(k) for k in np.flatnonzero(which)]
+        )
 
     def _for_each(self, call: Callable[[int], None], members: Sequence[int]) -> None:
         """The call for every one of these members; the first failure is raised once all threads are done."""

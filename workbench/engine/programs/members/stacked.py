@@ -119,9 +119,11 @@ class StackedEager:
         members.travelled()
         return members.step - step0
 
-    def evaluate(self, members: Members, buffer: MemberBuffer) -> None:
+    def evaluate(
+        self, members: Members, buffer: MemberBuffer, which: Bool[np.ndarray, " M"] | None = None
+    ) -> None:
         """See MemberProgram."""
-        self._look(members, buffer, np.ones(self.count, dtype=bool))
+        self._look(members, buffer, np.ones(self.count, dtype=bool) if which is None else which)
 
     def _end_some(self, members: Members, buffer: MemberBuffer | None) -> None:
         """Put those to rest whom the rule ends, with the row that is due."""

@@ -1,0 +1,66 @@
+"""`plot` and `export` take a study where they take a run, and say which is which."""
+
+from __future__ import annotations
+
+import csv
+
+import pytest
+
+from tests.commands.conftest import GOOD
+from tests.record import sample_run
+from tests.study.written import written_study
+
+STUDY = "20260102-000000-small-1a2b"
+
+
+@pytest.fixture(scope="module")
+def both(tmp_path_factory):
+    """A run, and a younger study."""
+    folder = tmp_path_factory.mktemp("both")
+    sample_run.finished(folder / GOOD)
+    written_study(folder, name=STUDY)
+    return folder
+
+
+def test_a_figure_of_the_newest_study(cli, both, tmp_path):
+    target = tmp_path / "phase.png"
+    done = cli("plot", "last", "--figure", "phase", "--of", "status", "-o", target, runs=both)
+    assert (done.returncode, done.stdout, done.stderr) == (0, f"{target}\n", "")
+    assert target.read_bytes().startswith(b"\x89PNG")
+
+
+def test_a_table_of_a_study(cli, both, tmp_path):
+    target = tmp_path / "phase.csv"
+    done = cli("export", STUDY, "--to", target, runs=both)
+    assert (done.returncode, done.stdout) == (0, f"{target}\n")
+    assert "left out: series 'log_risk'" in done.stderr
+    with open(target, newline="", encoding="utf-8") as stream:
+        assert len(list(csv.DictReader(stream))) == 12
+
+
+REFUSALS = [
+    ([STUDY, "--figure", "risk"], "'risk' is a figure of a run, and 20260102-000000-small-1a2b is"),
+    ([GOOD, "--figure", "phase"], "'phase' is a figure of a study, and"),
+    (
+        [GOOD, "--figure", "risk", "--over", "init.seed"],
+        "--over is an option for figures of a study",
+    ),
+    ([STUDY, "--figure", "bands", "--x", "time"], "--x is an option for figures of a run"),
+    ([STUDY, "--figure", "phaze"], "Did you mean 'phase'"),
+    ([STUDY, "--figure", "phase", "--over", "init.sede"], "Did you mean 'init.seed'"),
+]
+
+
+@pytest.mark.parametrize(("arguments", "text"), REFUSALS)
+def test_refusals(cli, both, tmp_path, arguments, text):
+    done = cli("plot", *arguments, "-o", tmp_path / "x.png", runs=both)
+    assert (done.returncode, done.stdout) == (2, "")
+    assert text in done.stderr
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_help_names_every_figure_of_a_study():
+    from commands.plot import STUDY_FIGURES as told
+    from workbench.study.figures import STUDY_FIGURES
+
+    assert told.replace(" or ", ", ").split(", ") == list(STUDY_FIGURES)

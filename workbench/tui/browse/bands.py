@@ -1,0 +1,58 @@
+"""Runs, or a study's members, as bands: in groups that differ in what the person set, not in their seeds."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from workbench.record.summary import RunSummary
+from workbench.tui.browse.curves import RunCurves
+from workbench.tui.study.bands import MOST_GROUPS, Group, group_of, on_common_x
+from workbench.tui.study.look import choice_text
+from workbench.tui.widgets.scale import Floats
+
+MOST_RUNS = 64
+"""Runs whose curves are read for bands."""
+ASIDE = ("name", "description")
+"""Keys that make no groups, as seeds make none."""
+
+
+@dataclass(frozen=True, eq=False)
+class Bands:
+    """Groups of curves of the risk (its natural log) and of the margin; `by`: what tells groups apart."""
+
+    by: str
+    log_risk: tuple[Group, ...]
+    margin: tuple[Group, ...]
+
+
+def differing(settings: Sequence[Mapping[str, Any]]) -> list[str]:
+    """Keys whose values are not the same in all of some configurations."""
+    if not settings:
+        return []
+    keys = dict.fromkeys(key for one in settings for key in one)
+    first = settings[0]
+    return [k for k in keys if any(one.get(k) != first.get(k) for one in settings[1:])]
+
+
+def bands_of(runs: Sequence[tuple[RunSummary, RunCurves]]) -> Bands:
+    """Runs in groups: those that differ in seeds and names alone are one; all, where groups are many."""
+    settings = [run.settings for run, _ in runs]
+    keys = [k for k in differing(settings) if k not in ASIDE and not k.endswith("seed")]
+    groups: dict[tuple[Any, ...], list[RunCurves]] = {}
+    for run, curves in runs:
+        groups.setdefault(tuple(run.settings.get(k) for k in keys), []).append(curves)
+    if len(groups) > MOST_GROUPS:
+        keys, groups = [], {(): [curves for _, curves in runs]}
+    labels = [" ".join(map(choice_text, values)) for values in groups]
+    found = list(zip(labels, groups.values(), strict=True))
+    return Bands(
+        ", ".join(key.split(".")[-1] for key in keys),
+        tuple(_group(label, [(c.step, c.log_risk) for c in curves]) for label, curves in found),
+        tuple(_group(label, [(c.step, c.margin) for c in curves]) for label, curves in found),
+    )
+
+
+def _group(label: str, curves: Sequence[tuple[Floats, Floats]]) -> Group:
+    return group_of(label, *on_common_x([(x, y) for x, y in curves if y.size]))

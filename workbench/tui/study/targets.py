@@ -1,0 +1,173 @@
+"""The KKT points that first leavers of saddles head for, and how many members go to each.
+
+Members find the points each with a residual of its own: directions nearer than `SAME_DEGREES` are one.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import cast
+
+import numpy as np
+
+from workbench.arrays import Array
+from workbench.tui.study.look import Saddles
+from workbench.tui.widgets.bars import Bar, BarsModel
+from workbench.tui.widgets.compass import CompassModel
+from workbench.tui.widgets.marks import KKT_GLYPHS, KktKind, KktPoint
+from workbench.tui.widgets.numbers import short
+from workbench.tui.widgets.palette import SERIES
+
+SAME_DEGREES = 5.0
+
+
+@dataclass(frozen=True, eq=False)
+class Target:
+    """A KKT point: its number from 1, unit direction (p), kind, and the value N there."""
+
+    number: int
+    direction: Array
+    kind: str
+    value: float
+
+    @property
+    def angle(self) -> float:
+        """In the plane; NaN elsewhere."""
+        if self.direction.size != 2:
+            return math.nan
+        return math.atan2(self.direction[1], self.direction[0])
+
+    @property
+    def word(self) -> str:
+        """Its number, and where it is in the plane, elsewhere its kind."""
+        planar = math.isfinite(self.angle)
+        return f"#{self.number} {f'{round(math.degrees(self.angle))}°' if planar else self.kind}"
+
+    @property
+    def label(self) -> str:
+        """The same, and N there."""
+        return f"{self.word}  N={self.value:.3g}"
+
+    @property
+    def color(self) -> str:
+        """Of its bar and tiles."""
+        return SERIES[(self.number - 1) % len(SERIES)]
+
+    @property
+    def glyph(self) -> str:
+        """As in the compass of a run."""
+        return KKT_GLYPHS.get(self.kind, "◆")
+
+
+@dataclass(frozen=True, eq=False)
+class Targets:
+    """Points, most gone to first, and of every saddle (S) the place of its point, −1 for none."""
+
+    points: tuple[Target, ...]
+    place: Array
+    saddles: Saddles
+
+    @property
+    def planar(self) -> bool:
+        """Whether they lie on a circle."""
+        return bool(self.points) and self.points[0].direction.size == 2
+
+    def of_members(self, which: int, count: int) -> Array:
+        """Where each of `count` members' saddle number `which` (−1: its last) leads, −1: nowhere."""
+        found = np.full(count, -1, dtype=np.int64)
+        # Saddles of a member stand in order: the last one written stays.
+        rows = np.ones(self.place.size, dtype=bool) if which < 0 else self.saddles.order == which
+        found[self.saddles.member[rows]] = self.place[rows]
+        return found
+
+
+def targets_of(saddles: Saddles) -> Targets:
+    """Saddles' targets as points: of one kind, and nearer than five degrees to the first found."""
+    direction = saddles.direction
+    place = np.full(saddles.member.size, -1, dtype=np.int64)
+    with np.errstate(invalid="ignore", divide="ignore"):
+        unit = direction / np.linalg.norm(direction, axis=1, keepdims=True)
+    left = np.isfinite(unit).all(axis=1) if unit.shape[1] else np.zeros(place.size, dtype=bool)
+    nearest, groups = math.cos(math.radians(SAME_DEGREES)), []
+    while left.any():
+        first = int(np.argmax(left))
+        near = (
+            left
+            & (unit @ unit[first] >= nearest)
+            & (saddles.target_kind == saddles.target_kind[first])
+        )
+        near[first] = True
+        groups.append(near)
+        left &= ~near
+    groups.sort(key=lambda near: -int(near.sum()))
+    points = []
+    for number, near in enumerate(groups):
+        place[near] = number
+        mean = unit[near].mean(axis=0)
+        kind = str(saddles.target_kind[int(np.argmax(near))])
+        value = float(np.mean(saddles.target_value[near]))
+        points.append(Target(number + 1, mean / np.linalg.norm(mean), kind, value))
+    return Targets(tuple(points), place, saddles)
+
+
+def rose(targets: Targets, members: Sequence[int] | Array, count: int, which: int) -> CompassModel:
+    """Rays as long as the shares of members that go there; all KKT points around."""
+    shares = _shares(targets, members, count, which)
+    saddles = targets.saddles
+    title = f"where the {_which(which)} saddle leads"
+    if not targets.planar:
+        return CompassModel(title=title, empty="")
+    around = [
+        KktPoint(math.atan2(y, x), "point", float(value))
+        for (x, y), value in zip(saddles.point_direction, saddles.point_value, strict=True)
+        if not any(
+            math.hypot(x - t.direction[0], y - t.direction[1]) < 0.09 for t in targets.points
+        )
+    ]
+    marks = [KktPoint(t.angle, _kind(t.kind), t.value) for t in targets.points]
+    return CompassModel(
+        title=title,
+        directions=np.stack([target.direction for target in targets.points]),
+        norms=shares.astype(np.float64),
+        kkt=(*around, *marks),
+        note="∝ members",
+    )
+
+
+def shares_of(
+    targets: Targets, members: Sequence[int] | Array, count: int, which: int
+) -> BarsModel:
+    """How many of the members go to each point; those that stayed, or of which it is not known, last."""
+    shares = _shares(targets, members, count, which)
+    total = len(members)
+    bars = [
+        Bar(t.glyph, t.label, t.color, int(n)) for t, n in zip(targets.points, shares, strict=True)
+    ]
+    bars = sorted((bar for bar in bars if bar.count), key=lambda bar: -bar.count)
+    passed = np.isin(np.asarray(members), targets.saddles.member)
+    unknown = int(passed.sum()) - int(shares.sum())
+    for label, many in (("not known", unknown), ("no saddle", total - int(passed.sum()))):
+        if many and bars:
+            bars.append(Bar("·", label, "dim", many))
+    return BarsModel(
+        title="" if targets.planar else f"where the {_which(which)} saddle leads",
+        bars=tuple(bars),
+        total=total,
+        note=f"of {short(total)} members",
+        empty="no member has left a saddle for a KKT point",
+    )
+
+
+def _which(which: int) -> str:
+    return "last" if which < 0 else "first"
+
+
+def _kind(kind: str) -> KktKind:
+    return cast(KktKind, kind) if kind in KKT_GLYPHS else "point"
+
+
+def _shares(targets: Targets, members: Sequence[int] | Array, count: int, which: int) -> Array:
+    place = targets.of_members(which, count)[np.asarray(members, dtype=np.int64)]
+    return np.bincount(place[place >= 0], minlength=len(targets.points))
