@@ -132,6 +132,25 @@ def test_nothing_has_happened_yet():
     assert "waiting" in texts(draw_study_figure(dataset, "phase"))
 
 
+def test_a_key_with_one_choice_left_is_no_axis():
+    dataset = studied(seeds=8, widths=(5, 10)).isel({"init.scale": [0]})
+    figure = draw_study_figure(dataset, "phase")
+    assert figure.axes[0].get_xlabel() == "model.width"
+    one = draw_study_figure(dataset.isel({"model.width": [1]}), "bands")
+    assert "N = 8" in texts(one)
+
+
+def test_a_study_of_one_member():
+    dataset = studied().isel({"init.seed": 0, "init.scale": 0}, drop=True)
+    assert "N = 1" in texts(draw_study_figure(dataset, "bands"))
+    assert (
+        "maximum" in draw_study_figure(dataset, "targets").axes[0].get_yticklabels()[0].get_text()
+    )
+    for name in ("phase", "escape"):
+        with pytest.raises(BadInput, match=r"grid has none|no key of this study"):
+            draw_study_figure(dataset, name)
+
+
 def test_options_as_they_are_typed():
     found = StudyFigureOptions.checked(
         of="", over="init.scale, model.width", saddle=1, log_x=False, size="page"
