@@ -98,7 +98,7 @@ def test_a_damaged_study_is_a_row_that_says_why(tmp_path: Path) -> None:
     assert (row.status, row.members) == ("unreadable", 0)
     assert "plan.json" in row.reason
     assert list(scan_runs(tmp_path, shelf.known, studies=shelf.studies)) == []
-    with pytest.raises(WorkbenchError, match="not valid TOML|plan.json"):
+    with pytest.raises(WorkbenchError, match=r"not valid TOML|plan\.json"):
         shelf.read(shelf.known[folder.name])
 
 
