@@ -435,7 +435,7 @@ class StudyScreen(Unbroken, Screen[None]):
         """The outcome behind or before."""
         if self.view is not None:
             keys = list(self.view.found)
-            self._choose(asked=keys[(keys.index(self.view.choices.asked) + by) % len(keys)])
+            self._choose(asked=keys[(keys.index(self.view.asked.key) + by) % len(keys)])
 
     def action_x_axis(self) -> None:
         """The next key to the right."""
