@@ -52,6 +52,12 @@ def plot(
             "--over", metavar="KEY[,KEY]", help="Of a study: over which keys of its grid."
         ),
     ] = "",
+    only: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--only", metavar="KEY=CHOICES", help="Of a study: members with these values."
+        ),
+    ] = None,
     saddle: Annotated[
         int, typer.Option("--saddle", help="Of a study: which of a member's saddles, from 1.")
     ] = 1,
@@ -63,7 +69,7 @@ def plot(
     from workbench.record.folder import holds_study
 
     folder = _folder(run, figure, runs_folder(runs_dir))
-    given = {"--of": of, "--over": over, "--saddle": saddle != 1}
+    given = {"--of": of, "--over": over, "--only": only, "--saddle": saddle != 1}
     if holds_study(folder):
         if x not in (None, "step"):
             raise BadInput(
@@ -71,7 +77,7 @@ def plot(
             )
         with patience(f"reading {folder.name} …"):
             drawn = _of_study(
-                folder, figure, of=of, over=over, saddle=saddle, log_x=log_x, size=size
+                folder, figure, only or [], of=of, over=over, saddle=saddle, log_x=log_x, size=size
             )
     elif any(given.values()):
         name = next(name for name, value in given.items() if value)
@@ -110,10 +116,20 @@ def _of_run(folder: Path, figure: str, x: str | None, log_x: bool, size: str) ->
 
 
 def _of_study(
-    folder: Path, figure: str, *, of: str | None, over: str, saddle: int, log_x: bool, size: str
+    folder: Path,
+    figure: str,
+    only: list[str],
+    *,
+    of: str | None,
+    over: str,
+    saddle: int,
+    log_x: bool,
+    size: str,
 ) -> Figure:
     from workbench import open_study
     from workbench.study.figures import StudyFigureOptions, draw_study_figure
+    from workbench.study.part import choices_of, part_of
 
     options = StudyFigureOptions.checked(of=of, over=over, saddle=saddle, log_x=log_x, size=size)
-    return draw_study_figure(open_study(folder), figure, options)
+    choices = choices_of(only, "--only")
+    return draw_study_figure(part_of(open_study(folder), choices, "--only"), figure, options)

@@ -19,6 +19,9 @@ os.environ.pop("NO_COLOR", None)
 from screenshot import save, screen_text
 
 from workbench.run.session import Session, load_config
+from workbench.study.create import create_study
+from workbench.study.drive import drive
+from workbench.study.source import load_study
 from workbench.tui.app import WorkbenchApp
 from workbench.tui.routes import OpenReplay
 
@@ -41,6 +44,12 @@ CNN = (
     "record.every=3",
     "name=cnn-on-digits",
 )
+STUDY = (
+    "init.seed=range(0,24)",
+    "init.scale=1e-2,1e-4,1e-6,1e-8",
+    "model.width=5,20",
+)
+SHARED = ("train.steps=30000", "loss.reduction=sum", "name=escape-by-scale")
 SIZES = ((120, 40), (80, 24))
 
 
@@ -124,6 +133,21 @@ async def browse_and_replay(runs: Path, size: tuple[int, int]) -> None:
         shoot(app, "replay")
 
 
+async def study(folder: Path, runs: Path, size: tuple[int, int]) -> None:
+    """The page of a study: all parts, or on a small terminal a page each."""
+    app = WorkbenchApp.to_look_at(folder, runs)
+    async with app.run_test(size=size) as pilot:
+        await until(lambda: getattr(app.screen, "view", None) is not None)
+        await pilot.pause(2.0)
+        await pilot.press("right", "up")
+        await pilot.pause(1.0)
+        shoot(app, "study")
+        for page in ("bands", "rose", "members") if size[0] < 100 else ():
+            await pilot.press("tab")
+            await pilot.pause(1.0)
+            shoot(app, f"study_{page}")
+
+
 async def late_phase(runs: Path, name: str, keys: tuple[str, ...]) -> None:
     """A run long after its data was separated, drawn at both sizes by resizing.
 
@@ -167,6 +191,10 @@ def main() -> None:
             with Session.create(load_config(preset, extra), runs, preset=preset) as session:
                 session.start()
                 session.wait()
+        folder_of_study = create_study(load_study("kh24-fig1", STUDY, settings=SHARED), runs)
+        drive(folder_of_study)
+        for size in SIZES:
+            asyncio.run(study(folder_of_study, runs, size))
         asyncio.run(late_phase(runs, "flow-to-1e-800", ("d",)))
         asyncio.run(late_phase(runs, "cnn-on-digits", ("i",)))
         asyncio.run(late_phase(runs, "jt19-fig2", ("w",)))

@@ -3,12 +3,17 @@
 from __future__ import annotations
 
 import csv
+import re
 
 import pytest
 
+from commands.plot import STUDY_FIGURES as TOLD
+from commands.plot import plot
 from tests.commands.conftest import GOOD
 from tests.record import sample_run
 from tests.study.written import written_study
+from workbench.errors import BadInput
+from workbench.study.figures import STUDY_FIGURES
 
 STUDY = "20260102-000000-small-1a2b"
 
@@ -38,6 +43,13 @@ def test_a_table_of_a_study(cli, both, tmp_path):
         assert len(list(csv.DictReader(stream))) == 12
 
 
+def test_a_wrong_key_is_bad_input(cli, both, tmp_path):
+    options = ["--figure", "phase", "--over", "init.sede", "-o", tmp_path / "x.png"]
+    done = cli("plot", STUDY, *options, runs=both)
+    assert (done.returncode, done.stdout) == (2, "")
+    assert "Did you mean 'init.seed'" in done.stderr
+
+
 REFUSALS = [
     ([STUDY, "--figure", "risk"], "'risk' is a figure of a run, and 20260102-000000-small-1a2b is"),
     ([GOOD, "--figure", "phase"], "'phase' is a figure of a study, and"),
@@ -47,20 +59,29 @@ REFUSALS = [
     ),
     ([STUDY, "--figure", "bands", "--x", "time"], "--x is an option for figures of a run"),
     ([STUDY, "--figure", "phaze"], "Did you mean 'phase'"),
-    ([STUDY, "--figure", "phase", "--over", "init.sede"], "Did you mean 'init.seed'"),
+    (
+        [STUDY, "--figure", "phase", "--only", "init.seed=9"],
+        "unknown value of init.seed '9' in --only",
+    ),
 ]
 
 
 @pytest.mark.parametrize(("arguments", "text"), REFUSALS)
-def test_refusals(cli, both, tmp_path, arguments, text):
-    done = cli("plot", *arguments, "-o", tmp_path / "x.png", runs=both)
-    assert (done.returncode, done.stdout) == (2, "")
-    assert text in done.stderr
+def test_refusals(both, tmp_path, arguments, text):
+    reference, _, figure, *options = arguments
+    given = dict(zip(options[::2], options[1::2], strict=True))
+    with pytest.raises(BadInput, match=re.escape(text)):
+        plot(
+            reference,
+            figure,
+            tmp_path / "x.png",
+            x=given.get("--x"),
+            over=given.get("--over", ""),
+            only=[given["--only"]] if "--only" in given else None,
+            runs_dir=both,
+        )
     assert list(tmp_path.iterdir()) == []
 
 
 def test_help_names_every_figure_of_a_study():
-    from commands.plot import STUDY_FIGURES as told
-    from workbench.study.figures import STUDY_FIGURES
-
-    assert told.replace(" or ", ", ").split(", ") == list(STUDY_FIGURES)
+    assert TOLD.replace(" or ", ", ").split(", ") == list(STUDY_FIGURES)

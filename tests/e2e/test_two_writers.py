@@ -34,6 +34,7 @@ scale = 0.2
 kind = "logistic"
 [device]
 kind = "cpu"
+engine = "eager"
 [train]
 lr = 1e-3
 steps = 24000

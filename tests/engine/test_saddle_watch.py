@@ -7,6 +7,7 @@ import time
 import numpy as np
 import pytest
 from cases import small, stored_state
+from reference_watch import SlowWatch
 
 from workbench.engine.saddle_watch import Answer, SaddleWatch, seen
 from workbench.inspector.inspect import inspect_state
@@ -175,6 +176,53 @@ def test_cutting_and_saving_change_nothing():
         parts = fresh
     assert found == rows
     np.testing.assert_array_equal(parts.to_array(), whole.to_array())
+
+
+def wandering(seed, t=3000):
+    """Series of every sort in turns: waves, plateaus, falls, rounding, what is no number."""
+    rng = np.random.default_rng(seed)
+    parts = rng.integers(20, 400, size=40)
+    gradient, risk, share = [], [], []
+    level = 0.0
+    for size in parts:
+        slope = rng.choice([-0.05, -1e-3, 0.0, 1e-3, 0.05])
+        wave = rng.choice([0.0, 1e-9, 0.3]) * np.sin(0.2 * np.arange(size))
+        noise = rng.choice([0.0, 1e-12, 0.05]) * rng.normal(size=size)
+        gradient.append((gradient[-1][-1] if gradient else -3.0) + slope * np.arange(size) + wave)
+        risk.append(level + rng.choice([0.0, -1e-6, -1e-2]) * np.arange(size) + noise)
+        share.append(rng.choice([-1.0, 0.0, 0.995]) * np.ones(size))
+        level = risk[-1][-1]
+    found = values(np.concatenate(gradient)[:t], np.concatenate(risk)[:t])
+    found["alignment"] = np.concatenate(share)[:t]
+    odd = rng.integers(0, len(found["step"]), size=6)
+    for row, value in zip(odd, (np.nan, np.inf, -np.inf, -np.inf, -2000.0, np.nan), strict=True):
+        found["grad_norm_log"][row] = value
+    found["log_risk"][odd[2]] = np.inf
+    return found
+
+
+@pytest.mark.parametrize("zero", [None, 0.0, 0.3])
+@pytest.mark.parametrize("seed", range(12))
+def test_the_compiled_scan_is_the_plain_one_to_the_last_bit(seed, zero):
+    series, rng = wandering(seed), np.random.default_rng(seed)
+    epsilon = float(np.finfo([np.float32, np.float64][seed % 2]).eps)
+    fast, slow = SaddleWatch(zero, epsilon), SlowWatch(zero, epsilon)
+    start, asked, stop = 0, 0, len(series["step"])
+    while start < stop:
+        end = min(stop, start + int(rng.integers(1, 200)))
+        candidate = fast.scan(series, start, end)
+        assert slow.scan(series, start, end) == candidate
+        assert slow.to_array().tobytes() == fast.to_array().tobytes()
+        start = end
+        if candidate is not None:
+            start, asked = candidate.row + 1, asked + 1
+            rate, saddle = float(rng.choice([0.0, 1e-3, 10.0])), rng.random() < 0.4
+            for watch in (fast, slow):
+                watch.told() if saddle else watch.refused(rate)
+        if rng.random() < 0.01:
+            fast.disturb()
+            slow.disturb()
+    assert asked > 0
 
 
 def test_a_state_of_another_length_is_refused():

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import io
 import os
 from pathlib import Path
 
@@ -72,3 +73,43 @@ def test_a_created_file_says_that_it_has_no_room(tmp_path: Path, monkeypatch) ->
         file["x"] = np.ones(10_000)
         file.flush()
         file.check()
+
+
+@pytest.mark.parametrize("seed", range(20))
+def test_what_is_held_and_what_is_on_the_disk_are_one_file(tmp_path: Path, seed: int) -> None:
+    """Small and large writes, reads and changes of size in any order, against bytes in memory."""
+    rng = np.random.default_rng(seed)
+    plain = io.BytesIO()
+    with Sink(tmp_path / "a") as sink:
+        for _ in range(300):
+            place = int(rng.integers(0, 3_000_000 if seed % 2 else 60_000))
+            size = int(rng.integers(1, 70_000 if rng.random() < 0.2 else 600))
+            for file in (sink, plain):
+                file.seek(place)
+            match rng.integers(0, 10):
+                case 0:
+                    assert sink.truncate(place) == plain.truncate(place) == place
+                    # BytesIO does not extend.
+                    plain.seek(0, io.SEEK_END)
+                    plain.write(bytes(place - plain.tell()))
+                case 1 | 2 | 3:
+                    assert sink.read(size).ljust(size, b"\0") == plain.read(size).ljust(size, b"\0")
+                case _:
+                    data = rng.bytes(size)
+                    sink.write(data)
+                    plain.write(data)
+        sink.write_out()
+        sink.check()
+    assert (tmp_path / "a").read_bytes() == plain.getvalue()
+
+
+def test_a_file_of_many_headers_takes_few_writes(tmp_path: Path, monkeypatch) -> None:
+    calls = []
+    write = os.pwrite
+    monkeypatch.setattr(os, "pwrite", lambda *given: (calls.append(given), write(*given))[1])
+    with created(tmp_path / "a") as file:
+        for number in range(100):
+            file.create_dataset(f"series {number}", data=np.arange(5.0)).attrs["units"] = "1"
+    assert len(calls) <= 3
+    with h5py.File(tmp_path / "a") as file:
+        assert len(file) == 100

@@ -7,15 +7,15 @@ import os
 import resource
 import signal
 import subprocess
-import time
+import sys
 from pathlib import Path
 
 import pytest
-from e2e.processes import started
-from e2e.terminal import wait_until
+from e2e.processes import started, surroundings
+from e2e.terminal import ROOT, wait_until
 from study.driven import contents, driving, gone, once_written, slow_study, workers
 
-from workbench.record.lock import is_alive, lock_holder
+from workbench.record.lock import is_alive
 from workbench.record.study_summary import summarize_study
 from workbench.record.subject import STUDY
 from workbench.study.stored import StoredStudy
@@ -74,13 +74,17 @@ def test_a_signal_leaves_the_study_resumable(
     tmp_path: Path, undisturbed: dict[str, bytes], name: str
 ) -> None:
     folder = slow_study(tmp_path)
-    process = driving(folder, start_new_session=True)
+
+    def heard() -> None:  # whoever runs the tests may ignore it
+        signal.signal(getattr(signal, name), signal.SIG_DFL)
+
+    process = driving(folder, start_new_session=True, preexec_fn=heard)
     once_written(folder, process)
     left = workers(process)
-    # As a terminal does it, to all at once.
-    os.killpg(process.pid, getattr(signal, name)) if name == "SIGINT" else process.send_signal(
-        getattr(signal, name)
-    )
+    if name == "SIGINT":
+        os.killpg(process.pid, signal.SIGINT)  # as a terminal does it, to all at once
+    else:
+        process.send_signal(getattr(signal, name))
     _, err = ended(process, 130)
     assert f"workbench resume {folder.name}" in err
     assert all(map(gone, left))
@@ -132,7 +136,7 @@ def test_a_disk_that_is_full_stops_the_study_and_it_goes_on_once_there_is_room(
     _, err = ended(process, 1)
     assert "would pass the size limit" in err
     assert f"workbench resume {folder.name}" in err
-    assert len([line for line in err.splitlines() if line.startswith("workbench: cannot")]) <= 2
+    assert len(err.strip().splitlines()) == 1
     ended(driving(folder), 0)
     assert contents(folder) == undisturbed
 
@@ -141,21 +145,18 @@ def test_many_who_list_disturb_nobody(tmp_path: Path) -> None:
     folder = slow_study(tmp_path, train={"steps": 20_000})
     process = driving(folder)
     wait_until(lambda: is_alive(folder, STUDY), 120, "for the driver to begin")
-    listers = [started(["list", "--json"], env={"WORKBENCH_RUNS": str(tmp_path)}) for _ in range(4)]
+    listers = [started(["list", "--json", "--runs-dir", tmp_path]) for _ in range(4)]
     script = (
-        "import sys; from pathlib import Path; from workbench.record.study_summary import study_summaries\n"
-        "from workbench.study.stored import StoredStudy; import time\n"
+        "import sys, time; from pathlib import Path\n"
+        "from workbench.record.study_summary import study_summaries\n"
         "runs, until = Path(sys.argv[1]), time.monotonic() + 20\n"
         "while time.monotonic() < until:\n"
         "    [one] = study_summaries(runs)\n"
         "    assert one.members == 4 and not one.reason and not one.by_status.get('missing'), one\n"
     )
-    from e2e.processes import surroundings
-    from e2e.terminal import ROOT
-
     readers = [
         subprocess.Popen(
-            [os.sys.executable, "-c", script, str(tmp_path)], env=surroundings(), cwd=ROOT
+            [sys.executable, "-c", script, str(tmp_path)], env=surroundings(), cwd=ROOT
         )
         for _ in range(28)
     ]
@@ -165,5 +166,3 @@ def test_many_who_list_disturb_nobody(tmp_path: Path) -> None:
         assert found["members"] == 4
     assert [reader.wait(300) for reader in readers] == [0] * 28
     ended(process, 0)
-    assert time.monotonic() > 0
-    assert lock_holder(folder, STUDY) is not None

@@ -8,9 +8,9 @@ from typing import Any
 
 import pytest
 
-from workbench.config.study import StudyConfig, parse_study
+from workbench.config.study import StudyConfig, member_config, parse_study
 from workbench.errors import BadInput, StorageError
-from workbench.run.members import members_of
+from workbench.run.members import block_of
 from workbench.study.grid import grid_of
 from workbench.study.plan import (
     PLAN_FILE,
@@ -18,7 +18,6 @@ from workbench.study.plan import (
     extended,
     plan_of,
     read_plan,
-    shard_configs,
     write_plan,
 )
 
@@ -76,7 +75,8 @@ def test_every_shard_is_stepped_together(key: str) -> None:
     plan = plan_of(config, grid_of(config))
     assert cut(plan) == [(0, 2), (1, 3)]
     for shard in plan.shards:
-        block = members_of(*shard_configs(config, plan, shard))
+        settings = [plan.settings[k] for k in shard.members]
+        block = block_of([member_config(config, each) for each in settings])
         assert [n.config.init.seed for n in block.networks] == [0, 1]
 
 

@@ -78,6 +78,14 @@ def test_bands_are_quantiles_and_their_legend_says_n():
     assert "5–95 %" in said
 
 
+def test_a_curve_goes_through_the_steps_that_its_members_have():
+    dataset = studied(seeds=4)
+    dataset["log_risk"].values[:, 0, 1::2] = np.nan
+    first = draw_study_figure(dataset, "bands").axes[0].get_lines()[0]
+    assert list(first.get_xdata()) == list(dataset.step.values[::2])
+    assert np.isfinite(first.get_ydata()).all()
+
+
 def test_few_members_have_a_band_of_all():
     assert "all" in texts(draw_study_figure(studied(seeds=5), "bands"))
 
@@ -130,6 +138,25 @@ def test_nothing_has_happened_yet():
     with pytest.raises(BadInput, match="of no member it is known"):
         draw_study_figure(dataset, "targets")
     assert "waiting" in texts(draw_study_figure(dataset, "phase"))
+
+
+def test_a_key_with_one_choice_left_is_no_axis():
+    dataset = studied(seeds=8, widths=(5, 10)).isel({"init.scale": [0]})
+    figure = draw_study_figure(dataset, "phase")
+    assert figure.axes[0].get_xlabel() == "model.width"
+    one = draw_study_figure(dataset.isel({"model.width": [1]}), "bands")
+    assert "N = 8" in texts(one)
+
+
+def test_a_study_of_one_member():
+    dataset = studied().isel({"init.seed": 0, "init.scale": 0}, drop=True)
+    assert "N = 1" in texts(draw_study_figure(dataset, "bands"))
+    assert (
+        "maximum" in draw_study_figure(dataset, "targets").axes[0].get_yticklabels()[0].get_text()
+    )
+    for name in ("phase", "escape"):
+        with pytest.raises(BadInput, match=r"grid has none|no key of this study"):
+            draw_study_figure(dataset, name)
 
 
 def test_options_as_they_are_typed():

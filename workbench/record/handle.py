@@ -52,6 +52,7 @@ def created(path: Path) -> Iterator[NewFile]:
                 yield file
         except H5_ERRORS as error:
             raise (sink.failure or error) from error
+        sink.write_out()
         sink.check()
 
 

@@ -9,18 +9,22 @@ from math import ceil
 
 import torch
 
-from workbench.config.study import StudyConfig
+from workbench.config.study import StudyConfig, member_config
 from workbench.engine.pace import Pace
 from workbench.engine.program import StopFlag
+from workbench.engine.schedule import RecordSchedule
+from workbench.errors import BadInput
 from workbench.run.member_run import MemberRun
-from workbench.run.members import members_of
 from workbench.study.groups import Group, groups_of
 from workbench.study.kept import kept_series
-from workbench.study.plan import Plan, ShardPlan, shard_configs
-from workbench.study.weight import Weight, jobs_of, weight_of
+from workbench.study.plan import Plan, ShardPlan
+from workbench.study.shard_run import ShardMember, ShardRun
+from workbench.study.weight import Weight, jobs_of, log_records, weight_of
 
 TRIAL_SECONDS = 1.5
 TRIAL_MEMBERS = 64
+STEP_SECONDS = 0.02
+"""That a step of all of them takes."""
 CHUNK_SECONDS = 0.2
 LEAST_SECONDS = 1e-4
 """That a member takes."""
@@ -29,7 +33,7 @@ LEAST_SECONDS = 1e-4
 @dataclass(frozen=True)
 class Cost:
     """Of the shards that are to be run. `core_seconds`: of one core; `seconds`: with `jobs` shards at a time;
-    `file_bytes` on disk when all are done. The last three are estimates, without what `finish` asks."""
+    `file_bytes` on disk when all are done. The last three are estimates, without looks at states."""
 
     members: int
     shards: int
@@ -66,7 +70,7 @@ def cost_of(study: StudyConfig, plan: Plan, shards: Collection[int] | None = Non
         return Cost(0, 0, jobs, 0.0, 0.0, 0, finish)
     weights = _weights(study, plan)
     first = weights[chosen[0].members[0]]
-    pace = trial_seconds(study, plan, chosen[0]) / first.seconds
+    pace = trial_seconds(study, plan, chosen[0], first) / first.seconds
     each = [len(shard.members) * weights[shard.members[0]].seconds * pace for shard in chosen]
     total = sum(each)
     return Cost(
@@ -90,38 +94,72 @@ def _weights(study: StudyConfig, plan: Plan) -> dict[int, Weight]:
     return found
 
 
-def trial_seconds(study: StudyConfig, plan: Plan, shard: ShardPlan) -> float:
-    """About how long one core takes to bring one member of a shard to its end, from a moment of stepping."""
-    few = ShardPlan(shard.number, shard.members[:TRIAL_MEMBERS])
-    block = members_of(*shard_configs(study, plan, few))
-    have = block.first.panel.shapes()
-    run = MemberRun(block, kept_series(study.study.keep, have))
+def trial_seconds(study: StudyConfig, plan: Plan, shard: ShardPlan, weight: Weight) -> float:
+    """About how long one core takes to bring one member of a shard to its end, from a moment of its steps and
+    records; `weight`: of such a member."""
+    steps = max(1, member_config(study, plan.settings[shard.members[0]]).train.steps)
+    few = min(TRIAL_MEMBERS, max(1, int(STEP_SECONDS * steps / weight.seconds)))
+    found = ShardRun(
+        [
+            ShardMember(k, plan.settings[k], member_config(study, plan.settings[k], f"member {k}"))
+            for k in shard.members[:few]
+        ],
+        study.study,
+    )
+    if found.block is None:
+        number, reason = next(iter(found.broken.items()))
+        raise BadInput(f"member {shard.members[number]}: {reason}")
+    kept_series(study.study.keep, found.block.first.panel.shapes())
+    # Looks at saddles come when they come: a moment says nothing of how many.
+    found.run.observe = None
     threads = torch.get_num_threads()
-    torch.set_num_threads(block.config.device.threads)
+    torch.set_num_threads(found.block.config.device.threads)
     try:
-        return _stepped(run)
+        return _tried(found.run) / found.block.count
     finally:
         torch.set_num_threads(threads)
 
 
-def _stepped(run: MemberRun) -> float:
-    """Seconds to a member's end, records included, at the rate of the chunks after the first."""
-    flag = StopFlag()
+def _tried(run: MemberRun) -> float:
+    """Seconds to the end of all its members: so many steps and so many records, at what one of each takes."""
+    flag, members = StopFlag(), run.members
     run.pace = Pace(CHUNK_SECONDS)
     # The start, and the first few steps, wait for what is not compiled yet.
     run.advance(flag)
     if not run.ended:
         run.advance(flag)
-    before, began = _member_steps(run), time.perf_counter()
-    while not run.ended and time.perf_counter() - began < TRIAL_SECONDS:
+    spent, took, steps, records = 0.0, 0.0, 0, 0
+    while not run.ended and spent < TRIAL_SECONDS / 2:
+        step, began = members.step, time.perf_counter()
         run.advance(flag)
-    steps = _member_steps(run) - before
-    # None: so short that it was over at once.
-    return (time.perf_counter() - began) / steps * run.steps if steps else LEAST_SECONDS
+        passed = time.perf_counter() - began
+        spent += passed
+        found = _records(run.schedule, members.step) - _records(run.schedule, step)
+        if found:
+            # The last one is the longest: what beginning it costs is spread as in a shard.
+            took, steps, records = passed, members.step - step, found
+    if run.ended or not steps:
+        return max(spent / max(1, members.step) * run.steps, LEAST_SECONDS * members.count)
+    a_step = _a_step(run, flag)
+    a_record = max(0.0, took - a_step * steps) / records
+    return a_step * run.steps + a_record * _records(run.schedule, run.steps)
 
 
-def _member_steps(run: MemberRun) -> int:
-    return sum(run.members.at(member) for member in range(run.members.count))
+def _a_step(run: MemberRun, flag: StopFlag) -> float:
+    """Seconds that one step of all members takes, without a record."""
+    members, count, spent, a_step = run.members, 1, 0.0, 0.0
+    while spent < TRIAL_SECONDS / 2 and members.going.any():
+        began = time.perf_counter()
+        taken = run.program.run_chunk(members, members.step, 1, count, None, flag)
+        took = time.perf_counter() - began
+        spent, a_step = spent + took, took / max(1, taken)
+        count = min(4 * count, max(1, int(CHUNK_SECONDS / max(a_step, 1e-9))))
+    return a_step
+
+
+def _records(schedule: RecordSchedule, steps: int) -> int:
+    """How many records there are up to a step, the start's left out; about, where they are spaced in log."""
+    return log_records(steps) if schedule.every == "log" else steps // int(schedule.every)
 
 
 def duration(seconds: float) -> str:

@@ -157,9 +157,8 @@ class _Drive:
     def run(self, on_progress: Callable[[DriveProgress], None] | None, stop: StopFlag) -> StudyEnd:
         """Until nothing is left to do, or nothing can be."""
         todo = list(self._left_to_do())
-        self._say(
-            "driven", f"{len(todo)} of {len(self.shards)} shards to run, by pid {os.getpid()}"
-        )
+        left = f"{len(todo)} of {len(self.shards)} shards to run"
+        self._log.line(None, "driven", f"{left}, by pid {os.getpid()}")
         try:
             if todo:
                 self.launcher.start()
@@ -175,7 +174,8 @@ class _Drive:
         finally:
             self.launcher.close()
         end = StudyEnd(self.members(), stop.raised, self.problem)
-        self._say("ended", ", ".join(f"{n} {status}" for status, n in end.members.items()))
+        counted = ", ".join(f"{n} {status}" for status, n in end.members.items())
+        self._log.line(None, "ended", counted)
         return end
 
     # --- what is to do ---
@@ -241,15 +241,16 @@ class _Drive:
 
     def _stuck(self, problem: str) -> None:
         """Nothing can be written any more: what runs is asked to stop."""
-        self.problem = self.problem or problem
-        self._say("stopped", problem)
+        if not self.problem:
+            self.problem = problem
+            self._log.line(None, "stopped", problem)
         self._cancel()
 
     def _stop_if_asked(self, stop: StopFlag) -> None:
         if self.claim.lost and not self.problem:
             self._stuck(self.claim.lost)
         if stop.raised and not self.cancelled:
-            self._say("stopped", "asked")
+            self._log.line(None, "stopped", "asked")
             self._cancel()
 
     def _cancel(self) -> None:
@@ -312,5 +313,4 @@ class _Drive:
 
     def _say(self, kind: str, text: str) -> None:
         self._log.line(None, kind, text)
-        if kind not in ("driven", "ended"):
-            self._tell(clean_text(text))
+        self._tell(clean_text(text))

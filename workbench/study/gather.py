@@ -107,8 +107,12 @@ def coordinate(values: Sequence[Any]) -> Array:
     kinds = {type(value) for value in values}
     if kinds == {bool} or kinds <= {int, float}:
         return np.array(values)
-    texts = [v if isinstance(v, str) else json.dumps(v, ensure_ascii=False) for v in values]
-    return np.array(texts, dtype=object)
+    return np.array([text_of(value) for value in values], dtype=object)
+
+
+def text_of(choice: Any) -> str:
+    """A choice as it stands among texts."""
+    return choice if isinstance(choice, str) else json.dumps(choice, ensure_ascii=False)
 
 
 def _about(study: StoredStudy, found: Gathered) -> dict[str, Any]:

@@ -7,7 +7,6 @@ configurations.
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -120,15 +119,3 @@ def _alike(config: RunConfig) -> dict[str, Any]:
     for name in FREE_RATES:
         del table["train"][name]
     return table
-
-
-def free_settings(settings: Mapping[str, Any]) -> dict[str, Any]:
-    """Of a member's settings those in which it may differ from others of its shard."""
-    return {key: value for key, value in settings.items() if _is_free(key.split("."))}
-
-
-def _is_free(path: Sequence[str]) -> bool:
-    table, name = path[0], path[-1]
-    return (table in FREE_TABLES and path[1:] != ["kind"]) or (
-        table == "train" and name in FREE_RATES
-    )

@@ -16,8 +16,7 @@ from typing import Any
 import numpy as np
 
 from workbench import __version__
-from workbench.config.run import RunConfig
-from workbench.config.study import StudyConfig, member_config
+from workbench.config.study import StudyConfig
 from workbench.errors import BadInput, StorageError, clean_text
 from workbench.record.atomic import write_text
 from workbench.study.grid import ABSENT, Grid, setting_of
@@ -132,17 +131,6 @@ def _shards(
             part = tuple(members[start : start + size])
             found.append(ShardPlan(number + len(found), part))
     return tuple(found)
-
-
-def shard_configs(
-    study: StudyConfig, plan: Plan, shard: ShardPlan
-) -> tuple[RunConfig, list[dict[str, Any]]]:
-    """The first member's configuration, and what every member changes of it, as `members_of` takes them."""
-    from workbench.study.groups import free_settings
-
-    first = shard.members[0]
-    config = member_config(study, plan.settings[first], f"member {first}")
-    return config, [free_settings(plan.settings[member]) for member in shard.members]
 
 
 def write_plan(folder: Path, plan: Plan) -> None:

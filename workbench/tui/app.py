@@ -19,6 +19,7 @@ from textual.dom import DOMNode
 from textual.screen import Screen
 
 from workbench.errors import ExitCode, WorkbenchError, clean_text
+from workbench.record.folder import holds_study
 from workbench.run.signals import given_to
 from workbench.tui.driver import AcknowledgedDriver
 from workbench.tui.help import HelpScreen
@@ -36,7 +37,6 @@ from workbench.tui.routes import (
     OpenVerdict,
     ResumeRun,
     Route,
-    RunMember,
     StartRun,
 )
 from workbench.tui.theme import use_theme
@@ -67,6 +67,7 @@ class WorkbenchApp(Unbroken, App[int]):
         super().__init__(driver_class=AcknowledgedDriver)
         use_theme(self)
         self.first = first
+        self.then: Route | None = None
         self.runs_dir = runs_dir
         self.palette_: Palette = default_palette()
         self.session: Session | None = None
@@ -115,9 +116,11 @@ class WorkbenchApp(Unbroken, App[int]):
         return cls(lambda app: app.screen_of(OpenBrowse()), runs_dir)
 
     @classmethod
-    def to_study(cls, folder: Path, runs_dir: Path) -> WorkbenchApp:
-        """Look at a study."""
-        return cls(lambda app: app.screen_of(OpenStudy(folder)), runs_dir)
+    def to_look_at(cls, folder: Path, runs_dir: Path) -> WorkbenchApp:
+        """Look at a run or a study, and from there at the stored ones."""
+        app = cls.to_browse(runs_dir)
+        app.then = OpenStudy(folder) if holds_study(folder) else OpenReplay(folder)
+        return app
 
     # --- life ---
 
@@ -125,6 +128,8 @@ class WorkbenchApp(Unbroken, App[int]):
         """Show the first screen, or leave at once if a signal asked for it before."""
         asyncio.get_running_loop().set_default_executor(_Workers())
         self.push_screen(self.first(self))
+        if self.then is not None:
+            self.go(self.then)
         if self._asked_early:
             self._signalled(self._asked_early)
 
@@ -271,8 +276,6 @@ class WorkbenchApp(Unbroken, App[int]):
         match route:
             case StartRun(source, settings):
                 self._push_run(_create(source, list(settings), self.runs_dir))
-            case RunMember(folder, number):
-                self._push_run(_create(f"{folder}/{number}", [], self.runs_dir))
             case ResumeRun(folder, steps):
                 self._push_run(_resume(folder, steps, False))
             case ForkRun():

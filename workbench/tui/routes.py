@@ -71,18 +71,10 @@ class OpenVerdict:
 
 @dataclass(frozen=True)
 class StartRun:
-    """Train a preset or file, `source`, with settings on top."""
+    """Train a preset, a file, or a study's member again, `source`, with settings on top."""
 
     source: str
     settings: tuple[str, ...] = ()
-
-
-@dataclass(frozen=True)
-class RunMember:
-    """Train a member of a study again, as a run of its own."""
-
-    folder: Path
-    number: int
 
 
 @dataclass(frozen=True)
@@ -116,7 +108,6 @@ Route = (
     | OpenLayers
     | OpenVerdict
     | StartRun
-    | RunMember
     | ResumeRun
     | ForkRun
     | LeaveRun

@@ -82,10 +82,19 @@ def fake_look(
             point_direction=points,
             point_value=np.array([0.183, 0.151, 0.02, -0.1]),
         ),
+        angles=direction_of(target, member, count, draw) if planar else None,
+        norms=10.0 ** draw.uniform(-6, 0, (count, 3)),
         series=("log_risk", "rho", "margin_normalized"),
         steps_done=count * 30_000,
         steps_total=count * 50_000,
     )
+
+
+def direction_of(target, member, count: int, draw) -> np.ndarray:
+    """Angles of three neurons a member, two of them near where its last saddle leads."""
+    angles = draw.uniform(-np.pi, np.pi, (count, 3))
+    angles[member, :2] = np.arctan2(*KKT[target].T[::-1])[:, None]
+    return angles + 0.05 * draw.standard_normal((count, 3))
 
 
 class FakeReader:

@@ -121,6 +121,9 @@ def test_directions_of_one_kind_near_each_other_are_one_point() -> None:
     assert sum(bar.count for bar in bars.bars) == bars.total == shown.look.count
     first = shown.targets.of_members(0, shown.look.count)
     assert bars.bars[0].count == int((first == 0).sum())
+    counts = {bar.label: bar.count for bar in bars.bars}
+    failed = int((shown.look.status == "failed").sum())
+    assert (counts.get("not known", 0), "no saddle" in counts) == (failed, False)
     rose = shown.rose()
     assert rose.norms is not None
     assert rose.norms.tolist() == [int((first == k).sum()) for k in range(3)]
@@ -130,8 +133,8 @@ def test_directions_of_one_kind_near_each_other_are_one_point() -> None:
 def test_without_saddles_nothing_is_counted() -> None:
     none = targets_of(Saddles())
     assert none.points == ()
-    assert shares_of(none, [0, 1], 2, 0).bars == ()
-    assert "no member" in shares_of(none, [0, 1], 2, 0).empty
+    assert shares_of(none, [0, 1], np.array([True, False]), 0).bars == ()
+    assert "no member" in shares_of(none, [0, 1], np.array([True, False]), 0).empty
 
 
 # --- the table ---

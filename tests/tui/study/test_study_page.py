@@ -14,7 +14,7 @@ from workbench.tui.app import WorkbenchApp
 from workbench.tui.browse.screen import BrowseScreen
 from workbench.tui.dialogs import Choose
 from workbench.tui.help import HelpScreen
-from workbench.tui.routes import RunMember
+from workbench.tui.routes import StartRun
 from workbench.tui.run.screen import RunScreen
 from workbench.tui.study.header import PARTS
 from workbench.tui.study.screen import StudyScreen
@@ -46,7 +46,7 @@ async def test_every_size_shows_every_part_and_fits(size: tuple[int, int]) -> No
             seen += await shown(pilot, screen)
             assert all(len(line) <= size[0] for line in screen_lines(app))
             await pilot.press("tab")
-        for said in ("saddles passed", "init.scale", "25–75 %", "first saddle leads", "#1", "300"):
+        for said in ("escape step", "init.scale", "25–75 %", "first saddle leads", "#1", "300"):
             assert said in seen, said
         assert screen.part == "heat"
 
@@ -65,7 +65,7 @@ async def test_tiles_lead_to_their_members_and_escape_back() -> None:
         await pilot.press("down")
         member = screen.member_here()
         await pilot.press("enter")
-        assert app.asked == [RunMember(screen.folder, member or 0)]
+        assert app.asked == [StartRun(f"{screen.folder}/{member}")]
         assert screen.view.look.settings[member or 0]["init.scale"] == 0.03
         await pilot.press("escape")
         assert screen.view.members.size == screen.view.look.count
@@ -116,7 +116,9 @@ async def test_states_are_told_without_colour_and_in_ascii() -> None:
     app, screen = page(Palette(Depth.NONE, Glyphs.ASCII), live=True)
     async with app.run_test(size=(80, 24)) as pilot:
         for _ in PARTS:
-            assert (await shown(pilot, screen)).isascii()
+            text = await shown(pilot, screen)
+            assert text.isascii()
+            assert "?" not in text.replace("? help", "").replace("?  lost", "")
             await pilot.press("tab")
 
 
@@ -130,14 +132,16 @@ async def test_a_live_study_is_read_again_where_it_changed() -> None:
         await until(pilot, lambda: screen.view is not None and not screen.view.look.live)
         assert screen.view is not None
         assert screen.view.choices.cursor == (0, 1)
-        assert "300 members done" in await shown(pilot, screen)
+        assert "296/300 members  4 failed" in await shown(pilot, screen)
 
 
 async def test_a_study_on_disk_is_listed_opened_and_a_member_run(tmp_path: Path) -> None:
     runs = tmp_path / "runs"
     folder = await asyncio.to_thread(finished_study, runs)
-    app = WorkbenchApp.to_browse(runs)
+    app = WorkbenchApp.to_look_at(folder, runs)
     async with app.run_test(size=(120, 40)) as pilot:
+        await until(pilot, lambda: isinstance(app.screen, StudyScreen))
+        await pilot.press("escape")
         browse = app.screen
         assert isinstance(browse, BrowseScreen)
         await until(pilot, lambda: browse.table.run_ids == [folder.name])
@@ -162,6 +166,7 @@ async def test_a_study_left_half_way_says_so(tmp_path: Path) -> None:
         text = await shown(pilot, screen)
         assert "/12 members" in text
         assert "lost" in text
+        assert "workbench resume 20260101" in text
         assert screen.query_one(HeatMap).model is not None
 
 

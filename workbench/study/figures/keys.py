@@ -31,7 +31,7 @@ def is_seed(key: str) -> bool:
 def dims_over(
     dataset: Dataset, keys: Sequence[str], figure: str, *, default: int, most: int, few: int = 0
 ) -> list[tuple[str, str]]:
-    """(key, its dimension) of the keys asked for, else of the first `default` that are no seed.
+    """(key, its dimension) of the keys asked for, else of the first `default` with choices that are no seed.
 
     `few`: unasked, no key with more choices than this; 0: any.
 
@@ -40,7 +40,8 @@ def dims_over(
     """
     dims = grid_dims(dataset)
     if not keys:
-        free = [d for d in dims if not is_seed(d) and (not few or dataset.sizes[d] <= few)]
+        sizes = dataset.sizes
+        free = [d for d in dims if not is_seed(d) and 1 < sizes[d] <= (few or sizes[d])]
         return [(d, d) for d in free[:default]]
     if len(keys) > most:
         shown = clean_text(", ".join(keys), 120)

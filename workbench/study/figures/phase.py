@@ -80,6 +80,8 @@ def draw(dataset: Dataset, figure: Figure, options: StudyFigureOptions) -> None:
     keys = dims_over(dataset, options.over, "phase", default=2, most=2)
     if not keys:
         keys = [(dim, dim) for dim in grid_dims(dataset)[:2]]
+    if not keys:
+        raise BadInput("figure 'phase' needs a key, and this study's grid has none.")
     x_dim = keys[0][1]
     y_dim = keys[1][1] if len(keys) > 1 else None
     rest = [d for d in values.dims if d not in (x_dim, y_dim)]

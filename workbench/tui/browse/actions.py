@@ -14,7 +14,7 @@ from textual.screen import Screen
 
 from workbench.errors import WorkbenchError, clean_text
 from workbench.protocol.status import RunStatus
-from workbench.record.delete import delete_run
+from workbench.record.delete import delete_run, delete_study
 from workbench.record.export import export_run
 from workbench.record.lock import is_alive
 from workbench.record.summary import RunSummary
@@ -104,9 +104,17 @@ class RunActions:
             return None
         return run
 
-    def _idle(self) -> RunSummary | None:
-        """The run under the cursor, unless somebody is writing it (then that is said)."""
+    def _run(self, instead: str) -> RunSummary | None:
+        """The run under the cursor, unless it is a study (then it is said what to do instead)."""
         run = self._readable()
+        if run is not None and run.members is not None:
+            self.refuse(f"'{run_title(run)}' is a study; {instead}")
+            return None
+        return run
+
+    def _idle(self, instead: str) -> RunSummary | None:
+        """The run under the cursor, unless somebody is writing it, or it is a study (then that is said)."""
+        run = self._run(instead)
         if run is not None and is_alive(run.path):
             self.refuse(_held(run, "enter follows it"))
             return None
@@ -124,6 +132,9 @@ class RunActions:
     def diff(self) -> None:
         """Compare the configurations of two marked runs."""
         marked = self.selection.marked_runs()
+        if any(run.members is not None for run in marked):
+            self.refuse("a study has many configurations; mark two runs to compare theirs.")
+            return
         if len(marked) != 2:
             self.refuse(f"mark two runs with space to compare them; {len(marked)} are marked.")
             return
@@ -141,7 +152,9 @@ class RunActions:
 
     async def resume(self) -> None:
         """Go on with the run; a finished one is asked for its new end."""
-        run = self._idle()
+        here = self.selection.run_here()
+        instead = f"to go on, in a shell: workbench resume {here.run_id}" if here else ""
+        run = self._idle(instead)
         if run is None:
             return
         steps = None
@@ -161,7 +174,7 @@ class RunActions:
 
     async def fork(self) -> None:
         """Start a new run from a stored state of this one."""
-        run = self._readable()
+        run = self._run("enter opens it, and there a member as a run, which can be forked.")
         points = self._fork_points(run.path) if run is not None else None
         if run is None or points is None:
             return
@@ -202,14 +215,15 @@ class RunActions:
         )
         if target is not None:
             job = Job(f"exporting {run_title(run)}")
-            self._start(job, partial(_export, run.path, target, job))
+            act = _export if run.members is None else _export_study
+            self._start(job, partial(act, run.path, target, job))
 
     async def plot(self) -> None:
         """Draw a figure of the run into a file."""
         run = self._readable()
         if run is None or self._busy():
             return
-        options = await asyncio.to_thread(_figures)
+        options = await asyncio.to_thread(_figures if run.members is None else _study_figures)
         figure = await self.screen.app.push_screen_wait(
             Choose(f"Which figure of '{run_title(run)}'?", options)
         )
@@ -223,7 +237,8 @@ class RunActions:
         )
         if target is not None:
             job = Job(f"drawing {figure}")
-            self._start(job, partial(_plot, run.path, figure, target))
+            act = _plot if run.members is None else _plot_study
+            self._start(job, partial(act, run.path, figure, target))
 
     async def _target(
         self, question: str, value: str, hint: str, suffixes: tuple[str, ...]
@@ -284,7 +299,7 @@ class RunActions:
             if which is None:
                 return
             chosen = marked if which == "marked" else chosen
-        alive = next((r for r in chosen if is_alive(r.path)), None)
+        alive = next((r for r in chosen if r.members is None and is_alive(r.path)), None)
         if alive is not None:
             self.refuse(_held(alive, "stop it before deleting it"))
             return
@@ -296,7 +311,7 @@ class RunActions:
             Confirm(question, yes="delete", no="keep", danger=True)
         ):
             job = Job("deleting")
-            self._start(job, partial(_delete, [r.path for r in chosen], self.runs_dir, job))
+            self._start(job, partial(_delete, chosen, self.runs_dir, job))
 
 
 def _held(run: RunSummary, hint: str) -> str:
@@ -331,8 +346,35 @@ def _plot(folder: Path, figure: str, target: Path) -> str:
     return f"drawn to {clean_text(str(target), 120)}."
 
 
-def _delete(folders: list[Path], runs_dir: Path, job: Job) -> str:
-    for place, folder in enumerate(folders):
-        delete_run(folder, runs_dir)
-        job.progress((place + 1) / len(folders))
-    return f"deleted {folders[0].name if len(folders) == 1 else f'{len(folders)} runs'}."
+def _study_figures() -> list[tuple[str, str]]:
+    """The same of a study."""
+    from workbench.study.figures import STUDY_FIGURES
+
+    width = max(map(len, STUDY_FIGURES))
+    return [(name, f"{name:<{width}}  {kind.shows}") for name, kind in STUDY_FIGURES.items()]
+
+
+def _export_study(folder: Path, target: Path, job: Job) -> str:
+    from workbench.study.export import export_study
+    from workbench.study.stored import StoredStudy
+
+    left_out = export_study(StoredStudy(folder), target, progress=job.progress)
+    said = f"exported to {clean_text(str(target), 120)}."
+    return f"{said} Left out: {' '.join(left_out)}" if left_out else said
+
+
+def _plot_study(folder: Path, figure: str, target: Path) -> str:
+    from workbench.figures.save import save_figure
+    from workbench.study.figures import draw_study_figure
+    from workbench.study.gather import study_dataset
+    from workbench.study.stored import StoredStudy
+
+    save_figure(draw_study_figure(study_dataset(StoredStudy(folder)), figure), target)
+    return f"drawn to {clean_text(str(target), 120)}."
+
+
+def _delete(chosen: list[RunSummary], runs_dir: Path, job: Job) -> str:
+    for place, run in enumerate(chosen):
+        (delete_run if run.members is None else delete_study)(run.path, runs_dir)
+        job.progress((place + 1) / len(chosen))
+    return f"deleted {chosen[0].run_id if len(chosen) == 1 else f'{len(chosen)} runs'}."

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -16,6 +16,10 @@ MOST_RUNS = 64
 """Runs whose curves are read for bands."""
 ASIDE = ("name", "description")
 """Keys that make no groups, as seeds make none."""
+FIRST = ("init.", "train.", "model.", "data.", "loss.")
+"""Keys that people ask for most."""
+NAMED = 2
+"""Keys of groups that there is room to name."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -36,8 +40,37 @@ def differing(settings: Sequence[Mapping[str, Any]]) -> list[str]:
     return [k for k in keys if any(one.get(k) != first.get(k) for one in settings[1:])]
 
 
+def sort_choices(
+    settings: Sequence[Mapping[str, Any]], known: Collection[str]
+) -> list[tuple[str, str]]:
+    """(key, label) of all keys: those in which configurations differ first, with how; then the others."""
+    differ = set(differing(settings)) - set(ASIDE)
+
+    def order(key: str) -> tuple[bool, int, str]:
+        place = next((k for k, front in enumerate(FIRST) if key.startswith(front)), len(FIRST))
+        return key not in differ, place, key
+
+    keys = sorted({*known} - set(ASIDE), key=order)
+    width = max((len(key) for key in keys), default=0)
+    return [
+        (key, f"{key:<{width}}  {_values(settings, key) if key in differ else ''}") for key in keys
+    ]
+
+
+def _values(settings: Sequence[Mapping[str, Any]], key: str) -> str:
+    """The values there are of a key, a few of them."""
+    values = list(dict.fromkeys(one[key] for one in settings if key in one))
+    try:
+        values.sort()
+    except TypeError:
+        values.sort(key=str)
+    said = [choice_text(value) for value in values]
+    return " ".join(said) if len(said) <= 4 else f"{said[0]} … {said[-1]} ({len(said)})"
+
+
 def bands_of(runs: Sequence[tuple[RunSummary, RunCurves]]) -> Bands:
     """Runs in groups: those that differ in seeds and names alone are one; all, where groups are many."""
+    runs = [(run, curves) for run, curves in runs if curves.step.size]
     settings = [run.settings for run, _ in runs]
     keys = [k for k in differing(settings) if k not in ASIDE and not k.endswith("seed")]
     groups: dict[tuple[Any, ...], list[RunCurves]] = {}
@@ -45,13 +78,21 @@ def bands_of(runs: Sequence[tuple[RunSummary, RunCurves]]) -> Bands:
         groups.setdefault(tuple(run.settings.get(k) for k in keys), []).append(curves)
     if len(groups) > MOST_GROUPS:
         keys, groups = [], {(): [curves for _, curves in runs]}
-    labels = [" ".join(map(choice_text, values)) for values in groups]
+    labels = [_label(values) for values in groups]
     found = list(zip(labels, groups.values(), strict=True))
     return Bands(
-        ", ".join(key.split(".")[-1] for key in keys),
+        ", ".join(key.split(".")[-1] for key in keys)
+        if len(keys) <= NAMED
+        else f"{len(keys)} settings",
         tuple(_group(label, [(c.step, c.log_risk) for c in curves]) for label, curves in found),
         tuple(_group(label, [(c.step, c.margin) for c in curves]) for label, curves in found),
     )
+
+
+def _label(values: Sequence[Any]) -> str:
+    """What a group has, as far as there is room to say it."""
+    said = " ".join("–" if value is None else choice_text(value) for value in values[:NAMED])
+    return f"{said} …" if len(values) > NAMED else said
 
 
 def _group(label: str, curves: Sequence[tuple[Floats, Floats]]) -> Group:

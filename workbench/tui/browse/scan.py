@@ -10,14 +10,14 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from workbench.protocol.status import RunStatus
-from workbench.record.folder import run_folders
+from workbench.record.folder import run_folders, study_folders
 from workbench.record.index import Look, RunIndex, look_of
 from workbench.record.lock import is_alive
 from workbench.record.summary import RunSummary
 from workbench.tui.browse.bands import MOST_RUNS, Bands, bands_of
 from workbench.tui.browse.compare import Overlaid, short_labels
 from workbench.tui.browse.curves import RunCurves, read_curves
-from workbench.tui.browse.studies import StudyShelf, study_folders
+from workbench.tui.browse.studies import StudyShelf
 from workbench.tui.browse.table import run_title, series_color, twin_tail
 
 CURVES_KEPT = MOST_RUNS + 8
@@ -62,8 +62,7 @@ def scan_runs(
     Raises:
         WorkbenchError: the folder cannot be listed.
     """
-    found = study_folders(runs_dir)
-    folders = [folder for folder in run_folders(runs_dir) if folder not in found]
+    folders, found = run_folders(runs_dir), study_folders(runs_dir)
     total = len(folders) + len(found)
     names = {folder.name for folder in folders}
     there = names | {folder.name for folder in found}

@@ -22,7 +22,7 @@ from workbench.record.filter import Predicate, read_filter
 from workbench.record.index import RunIndex
 from workbench.record.summary import RunSummary
 from workbench.tui.browse.actions import JobDone, RunActions
-from workbench.tui.browse.bands import MOST_RUNS, differing
+from workbench.tui.browse.bands import MOST_RUNS, sort_choices
 from workbench.tui.browse.charts import OverlayCharts
 from workbench.tui.browse.header import BrowseHeader, HeaderModel, empty_text, key_hints
 from workbench.tui.browse.scan import Change, Drawn, Known, Shelf, scan_runs
@@ -425,9 +425,7 @@ class BrowseScreen(Unbroken, Screen[None]):
     def action_sort_by(self) -> None:
         """Sort by any key of the configuration; those in which the listed runs differ come first."""
         listed = [run for run in map(self.shelf.summary, self.table.run_ids) if run is not None]
-        differ = differing([run.settings for run in listed])
-        rest = sorted(self.shelf.keys - set(differ))
-        options = [(key, key) for key in (*sorted(differ), *rest)]
+        options = sort_choices([run.settings for run in listed], self.shelf.keys)
         if options:
             self.app.push_screen(Choose("Sort by which setting?", options), self._sort_by)
 

@@ -12,20 +12,11 @@ from workbench.errors import WorkbenchError
 from workbench.protocol.status import status_of
 from workbench.record.age import made_at
 from workbench.record.summary import RunSummary
-from workbench.study.folder import STUDY_FILE
 from workbench.tui.browse.bands import Bands
 from workbench.tui.study.look import StudyLook
 from workbench.tui.study.reader import StudyReader
 from workbench.tui.study.view import StudyView, read_groups
 from workbench.tui.widgets.scale import Floats
-
-
-def study_folders(runs_dir: Path) -> list[Path]:
-    """The studies of a folder."""
-    try:
-        return [folder for folder in runs_dir.iterdir() if (folder / STUDY_FILE).is_file()]
-    except OSError:
-        return []
 
 
 class StudyShelf:
@@ -81,7 +72,7 @@ def _row(look: StudyLook, reader: StudyReader) -> RunSummary:
     """A study as the table of runs shows it: its medians, and what its members share."""
     base, modified = reader.base(), reader.modified()
     risk = _median(look.last.get("log_risk"))
-    width = base.get("model.width")
+    width, samples = base.get("model.width"), base.get("data.n")
     return RunSummary(
         run_id=look.folder.name,
         path=look.folder,
@@ -92,11 +83,12 @@ def _row(look: StudyLook, reader: StudyReader) -> RunSummary:
         steps=look.steps_total,
         log10_risk=None if risk is None else risk / math.log(10),
         margin_normalized=_median(look.last.get("margin_normalized")),
+        n=samples if isinstance(samples, int) else None,
         H=width if isinstance(width, int) else None,
         loss=str(base.get("loss.kind", "")),
         settings=base,
         members=look.count,
-        ended=look.how_many("finished", "stalled", "diverged", "failed"),
+        ended=int(look.over.sum()),
     )
 
 

@@ -96,7 +96,7 @@ def drawn(
 def what_is_drawn(groups: Sequence[Group]) -> str:
     """The bands in words, for a title; of how many they are, if all are of equally many."""
     sizes = {group.size for group in groups}
-    count = f"  N={thousands(max(sizes))}" if len(sizes) == 1 and max(sizes) else ""
+    count = f" N={thousands(max(sizes))}" if len(sizes) == 1 and max(sizes) else ""
     return f"{'10–90, 25–75 %' if len(groups) == 1 else '25–75 %'}{count}"
 
 

@@ -29,7 +29,7 @@ class StudyLine:
 
 def study_line(look: StudyLook, eta: float | None, shown: int, note: str) -> StudyLine:
     """How far a study has come. `shown`: members that fit the filter; `note`: filter or mistake."""
-    ended = look.how_many("finished", "stalled", "diverged", "failed")
+    ended = int(look.over.sum())
     done = f"{thousands(ended)}/{thousands(look.count)} members"
     if ended == look.count:
         done = f"{thousands(look.count)} members done"
@@ -48,6 +48,8 @@ def study_line(look: StudyLook, eta: float | None, shown: int, note: str) -> Stu
             parts.append((rank, f"{thousands(count)} {state}", ink))
     if eta is not None and look.live:
         parts.append((1, f"eta {duration(eta)}", "text"))
+    if ended < look.count and not look.live:
+        parts.append((5, f"to go on: workbench resume {look.folder.name}", "bar_text"))
     if note:
         parts.append((2, f"{thousands(shown)} shown: {note}", "warn"))
     return StudyLine(look.state, look.name, tuple(parts))
@@ -105,7 +107,7 @@ def key_hints(part: str, *, filtering: bool, single: bool, back: str) -> Iterato
         yield KeyHint("a", "bands by", 1)
         yield KeyHint("y", "log x", 5)
     elif part == "rose":
-        yield KeyHint("d", "first / last saddle", 1)
+        yield KeyHint("d", "first / last / directions", 1)
     else:
         yield KeyHint("↑↓", "member", 4)
         yield KeyHint("enter", "open as a run", 0)

@@ -5,6 +5,7 @@ M members, D dimensions of the grid, S saddles of all members together.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -19,8 +20,8 @@ if TYPE_CHECKING:
     from workbench.study.outcome import Outcome, Saddle
     from workbench.study.stored import StoredStudy
 
-NOT_DONE = ("waiting", "running")
-"""States of members that may still get somewhere by themselves."""
+ENDED = ("finished", "stalled", "diverged")
+"""States of members that have nothing left to do."""
 
 
 @dataclass(frozen=True)
@@ -68,7 +69,8 @@ class StudyLook:
 
     `place` (M, D): every member's choice in each dimension, −1 where the grid has it no more. `status`,
     `reason` (M) words, `step` (M), NaN for members not begun. `last` and `end` by name, (M), numbers or
-    words. `series` are those kept. `steps_done` of `steps_total` were taken by all members.
+    words; `angles` and `norms` of all neurons at the end, (M, H), where they were kept. `series` are those
+    kept. `steps_done` of `steps_total` were taken by all members.
     """
 
     folder: Path
@@ -83,6 +85,8 @@ class StudyLook:
     last: Mapping[str, Array]
     end: Mapping[str, Array]
     saddles: Saddles
+    angles: Array | None = None
+    norms: Array | None = None
     series: tuple[str, ...] = ()
     steps_done: int = 0
     steps_total: int = 0
@@ -95,6 +99,11 @@ class StudyLook:
     def how_many(self, *states: str) -> int:
         """Members in any of these states."""
         return int(np.isin(self.status, states).sum())
+
+    @property
+    def over(self) -> Array:
+        """Which members have come to an end, (M)."""
+        return np.isin(self.status, ENDED)
 
     @property
     def live(self) -> bool:
@@ -127,6 +136,8 @@ def look_at(study: StoredStudy) -> StudyLook:
         last=_columns([outcome.last for outcome in outcomes]),
         end=_columns([outcome.end for outcome in outcomes]),
         saddles=_saddles(outcomes),
+        angles=_neurons(outcomes, "neuron_angle"),
+        norms=_neurons(outcomes, "neuron_norm"),
         series=study.series_names(),
         steps_done=progress.steps_done,
         steps_total=progress.steps_total,
@@ -147,7 +158,10 @@ def choice_text(value: Any) -> str:
     if isinstance(value, bool):
         return str(value).lower()
     if isinstance(value, float):
-        return f"{value:g}"
+        plain = f"{value:g}"
+        mantissa, _, exponent = f"{value:.5e}".partition("e")
+        short = f"{float(mantissa):g}e{int(exponent)}" if math.isfinite(value) else plain
+        return plain if len(plain) <= len(short) else short
     return clean_text(str(value), 40)
 
 
@@ -166,9 +180,20 @@ def _columns(rows: Sequence[Mapping[str, Any]]) -> dict[str, Array]:
         values = [row.get(name) for row in rows]
         if any(isinstance(value, str) for value in values):
             found[name] = np.array([clean_text(str(v or ""), 60) for v in values], dtype=object)
-        elif all(value is None or np.ndim(value) == 0 for value in values):
+        elif all(value is None or isinstance(value, int | float) for value in values):
             found[name] = _numbers(values)
     return found
+
+
+def _neurons(outcomes: Sequence[Outcome], name: str) -> Array | None:
+    """A series of one number a neuron at every member's end, (M, H), NaN beyond its own; None: not kept."""
+    rows = [np.atleast_1d((outcome.last or {}).get(name, np.nan)) for outcome in outcomes]
+    widest = max((row.size for row in rows if row.ndim == 1), default=1)
+    found = np.full((len(rows), widest), np.nan)
+    for k, row in enumerate(rows):
+        if row.ndim == 1:
+            found[k, : row.size] = row
+    return found if np.isfinite(found).any() else None
 
 
 def _saddles(outcomes: Sequence[Outcome]) -> Saddles:

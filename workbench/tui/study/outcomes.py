@@ -11,7 +11,7 @@ import numpy as np
 
 from workbench.arrays import Array
 from workbench.protocol.status import status_of
-from workbench.tui.study.look import NOT_DONE, StudyLook
+from workbench.tui.study.look import StudyLook
 from workbench.tui.study.targets import Targets
 from workbench.tui.widgets.numbers import short
 from workbench.tui.widgets.palette import SERIES
@@ -52,9 +52,9 @@ class Measured:
 def measured(look: StudyLook, targets: Targets) -> dict[str, Measured]:
     """All there is, by name, what says most first; what no member has is left out."""
     found = [
+        _first(look, "escape step", "escape step of the first saddle", look.saddles.escape_step),
         _saddles(look),
         _words("target", "where the first saddle leads", *_target_words(look, targets)),
-        _first(look, "escape step", "escape step of the first saddle", look.saddles.escape_step),
         _first(look, "saddle step", "step of the first saddle", look.saddles.step),
         _state(look),
     ]
@@ -89,8 +89,8 @@ def _number(value: float) -> str:
 
 def _saddles(look: StudyLook) -> Measured:
     count = np.bincount(look.saddles.member, minlength=look.count).astype(np.float64)
-    # Of a member that is not through, later saddles are not known.
-    count[np.isin(look.status, (*NOT_DONE, "missing", "lost", "failed")) & (count == 0)] = np.nan
+    # A member that is not through may pass one yet.
+    count[~look.over & (count == 0)] = np.nan
     return Measured("saddles", "saddles passed", count)
 
 

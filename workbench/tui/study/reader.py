@@ -17,12 +17,16 @@ if TYPE_CHECKING:
     from workbench.study.stored import StoredStudy
 
 
+_LOCKS: dict[Path, threading.Lock] = {}
+"""One a study: no two threads read one HDF5 file at once, whichever screens they read it for."""
+
+
 class StudyReader:
     """Reads again only what has changed. Every method blocks, and raises WorkbenchError."""
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
-        self._one = threading.Lock()
+        self._one = _LOCKS.setdefault(folder.absolute(), threading.Lock())
         self._study: StoredStudy | None = None
         self._last: StudyLook | None = None
 

@@ -24,7 +24,7 @@ from textual.worker import get_current_worker
 from workbench.errors import WorkbenchError
 from workbench.tui.dialogs import Choose, palette_of
 from workbench.tui.driver import frame_ready
-from workbench.tui.routes import Go, RunMember
+from workbench.tui.routes import Go, StartRun
 from workbench.tui.run.layout import WIDE
 from workbench.tui.study.bands import Group
 from workbench.tui.study.header import PARTS, StudyHeader, key_hints, nothing_yet, study_line
@@ -79,7 +79,7 @@ class StudyScreen(Unbroken, Screen[None]):
         Binding("V", "y_axis", "next key up"),
         Binding("C", "series", "choose the series"),
         Binding("a", "aggregate", "bands by the next key"),
-        Binding("d", "picture", "first / last saddle"),
+        Binding("d", "picture", "first, last saddle, directions"),
         Binding("y", "toggle_x", "log / linear x"),
         Binding("Y", "toggle_y", "log / linear risk"),
         Binding("t", "sort", "sort by next column"),
@@ -241,7 +241,7 @@ class StudyScreen(Unbroken, Screen[None]):
         brief = self.query_one("#members").size.width < 70
         if brief != view.choices.brief:
             self.view = view = view.having(brief=brief)
-        self.set_class(not view.targets.planar, "flat")
+        self.set_class(not view.planar, "flat")
         self._draw_header()
         self._draw_heat()
         self._draw_bands()
@@ -307,8 +307,7 @@ class StudyScreen(Unbroken, Screen[None]):
 
     def _draw_keys(self) -> None:
         deep = self.view is not None and bool(self.view.limited)
-        first = len(self.app.screen_stack) <= 2
-        back = "all members" if deep else "all parts" if self.one else "quit" if first else "back"
+        back = "all members" if deep else "all parts" if self.one else "back"
         hints = key_hints(
             self.part,
             filtering=self.has_class("filtering"),
@@ -388,7 +387,7 @@ class StudyScreen(Unbroken, Screen[None]):
         if self.part == "table":
             member = self.member_here()
             if member is not None:
-                self.post_message(Go(RunMember(self.folder, member)))
+                self.post_message(Go(StartRun(f"{self.folder}/{member}")))
             return
         cells, cursor = view.cells(self.room), view.choices.cursor
         if self.part == "heat" and cells is not None and cursor is not None:
@@ -412,11 +411,8 @@ class StudyScreen(Unbroken, Screen[None]):
             self.action_leave()
 
     def action_leave(self) -> None:
-        """Back, or out where this page came first."""
-        if len(self.app.screen_stack) <= 2:
-            self.app.exit(0)
-        else:
-            self.dismiss()
+        """Back to where one came from."""
+        self.dismiss()
 
     # --- choosing ---
 
@@ -465,9 +461,10 @@ class StudyScreen(Unbroken, Screen[None]):
             self._choose(by=ways[(ways.index(self.view.choices.by) + 1) % len(ways)])
 
     def action_picture(self) -> None:
-        """Where the first saddle is left for, or the last one."""
+        """Where the first saddle leads, where the last one does, or the last directions."""
         if self.view is not None:
-            self._choose(which=-1 - self.view.choices.which)
+            self.view = self.view.other_picture()
+            self.draw()
 
     def action_toggle_x(self) -> None:
         """Steps on a log axis, or evenly."""

@@ -112,43 +112,64 @@ def targets_of(saddles: Saddles) -> Targets:
     return Targets(tuple(points), place, saddles)
 
 
+def last_directions(targets: Targets, angles: Array, norms: Array | None) -> CompassModel:
+    """All neurons of some members at their ends, (M, H), against the KKT points."""
+    flat = angles.ravel()
+    return CompassModel(
+        title="last directions",
+        directions=np.stack([np.cos(flat), np.sin(flat)], axis=1),
+        norms=None if norms is None else norms.ravel(),
+        kkt=_marks(targets),
+        scale="relative" if norms is None else "log",
+        note="all neurons" if norms is None else "log norm",
+    )
+
+
 def rose(targets: Targets, members: Sequence[int] | Array, count: int, which: int) -> CompassModel:
     """Rays as long as the shares of members that go there; all KKT points around."""
     shares = _shares(targets, members, count, which)
-    saddles = targets.saddles
     title = f"where the {_which(which)} saddle leads"
     if not targets.planar:
         return CompassModel(title=title, empty="")
-    around = [
-        KktPoint(math.atan2(y, x), "point", float(value))
-        for (x, y), value in zip(saddles.point_direction, saddles.point_value, strict=True)
-        if not any(
-            math.hypot(x - t.direction[0], y - t.direction[1]) < 0.09 for t in targets.points
-        )
-    ]
-    marks = [KktPoint(t.angle, _kind(t.kind), t.value) for t in targets.points]
     return CompassModel(
         title=title,
         directions=np.stack([target.direction for target in targets.points]),
         norms=shares.astype(np.float64),
-        kkt=(*around, *marks),
+        kkt=_marks(targets),
         note="∝ members",
     )
 
 
+def _marks(targets: Targets) -> tuple[KktPoint, ...]:
+    """The KKT points in the plane: those that nobody went to, then the others."""
+    if not targets.planar:
+        return ()
+    saddles, near = targets.saddles, 2 * math.sin(math.radians(SAME_DEGREES) / 2)
+    around = [
+        KktPoint(math.atan2(y, x), "point", float(value))
+        for (x, y), value in zip(saddles.point_direction, saddles.point_value, strict=True)
+        if all(math.hypot(x - t.direction[0], y - t.direction[1]) > near for t in targets.points)
+    ]
+    return (*around, *(KktPoint(t.angle, _kind(t.kind), t.value) for t in targets.points))
+
+
 def shares_of(
-    targets: Targets, members: Sequence[int] | Array, count: int, which: int
+    targets: Targets, members: Sequence[int] | Array, over: Array, which: int
 ) -> BarsModel:
-    """How many of the members go to each point; those that stayed, or of which it is not known, last."""
-    shares = _shares(targets, members, count, which)
+    """How many of the members go to each point, then those of whom it is not known, or who passed no saddle.
+
+    `over` (M) of all members: whether it has ended, as before that there may be a saddle yet.
+    """
+    shares = _shares(targets, members, over.size, which)
     total = len(members)
     bars = [
         Bar(t.glyph, t.label, t.color, int(n)) for t, n in zip(targets.points, shares, strict=True)
     ]
     bars = sorted((bar for bar in bars if bar.count), key=lambda bar: -bar.count)
-    passed = np.isin(np.asarray(members), targets.saddles.member)
-    unknown = int(passed.sum()) - int(shares.sum())
-    for label, many in (("not known", unknown), ("no saddle", total - int(passed.sum()))):
+    chosen = np.asarray(members, dtype=np.int64)
+    passed = np.isin(chosen, targets.saddles.member)
+    none = int((~passed & over[chosen]).sum())
+    for label, many in (("not known", total - none - int(shares.sum())), ("no saddle", none)):
         if many and bars:
             bars.append(Bar("·", label, "dim", many))
     return BarsModel(

@@ -21,7 +21,7 @@ from workbench.tui.study.table import (
     member_filter,
     sorted_members,
 )
-from workbench.tui.study.targets import Targets, rose, shares_of, targets_of
+from workbench.tui.study.targets import Targets, last_directions, rose, shares_of, targets_of
 from workbench.tui.widgets.bars import BarsModel
 from workbench.tui.widgets.chart import ChartModel
 from workbench.tui.widgets.compass import CompassModel
@@ -44,14 +44,15 @@ class Tile:
 @dataclass(frozen=True)
 class Choices:
     """What keys choose. `asked`: the outcome shown; `by`: the dimension of the bands, None for one band;
-    `series` drawn; `which` saddle: 0 the first, −1 the last; `tile`: only its members; `brief`: a narrow
-    table."""
+    `series` drawn; `which` saddle: 0 the first, −1 the last; `ends`: directions at the end instead;
+    `tile`: only its members; `brief`: a narrow table."""
 
     asked: str = ""
     axes: Axes | None = None
     by: int | None = None
     series: str = RISK
     which: int = 0
+    ends: bool = False
     cursor: tuple[int, int] | None = None
     tile: Tile | None = None
     filter: str = ""
@@ -90,6 +91,22 @@ class StudyView:
     def of(self, look: StudyLook) -> StudyView:
         """Another look through the same choices."""
         return StudyView(look, self.choices)
+
+    def other_picture(self) -> StudyView:
+        """Where the first saddle leads, the last one, and the last directions if they are kept, in turn."""
+        choices, kept = self.choices, self.look.angles is not None
+        if choices.which == 0:
+            return self.having(which=-1, ends=False)
+        return (
+            self.having(ends=True)
+            if kept and not choices.ends
+            else self.having(which=0, ends=False)
+        )
+
+    @property
+    def planar(self) -> bool:
+        """Whether there is a picture in the plane."""
+        return self.targets.planar or (self.choices.ends and self.look.angles is not None)
 
     # --- members ---
 
@@ -149,13 +166,20 @@ class StudyView:
         return "  ".join(part for part in (tile, self.choices.filter) if part)
 
     def rose(self, mark: str = "") -> CompassModel:
-        """Where these members' saddles lead, in the plane."""
+        """Where these members' saddles lead, in the plane; or where their neurons came to."""
+        angles, norms = self.look.angles, self.look.norms
+        if self.choices.ends and angles is not None:
+            kept = (
+                norms[self.members] if norms is not None and norms.shape == angles.shape else None
+            )
+            found = last_directions(self.targets, angles[self.members], kept)
+            return replace(found, title=mark + found.title)
         found = rose(self.targets, self.members, self.look.count, self.choices.which)
         return replace(found, title=mark + found.title)
 
     def shares(self, mark: str = "") -> BarsModel:
         """The same, counted."""
-        found = shares_of(self.targets, self.members, self.look.count, self.choices.which)
+        found = shares_of(self.targets, self.members, self.look.over, self.choices.which)
         return replace(found, title=mark + found.title if found.title else "")
 
     def table(self) -> Listed:
@@ -185,9 +209,7 @@ class StudyView:
         text = log_risk_text if log_risk else _plain
         shown = [replace(group, levels=self._as_drawn(group.levels)) for group in groups]
         curves, bands = drawn(shown, choices.x, text)
-        name = (
-            {True: "risk  log₁₀ L", False: "risk  L"}[log_risk] if choices.series == RISK else None
-        )
+        name = {True: "risk log₁₀ L", False: "risk L"}[log_risk] if choices.series == RISK else None
         by = "" if choices.by is None else f" by {self.look.dimensions[choices.by].short}"
         return ChartModel(
             title=f"{mark}{name or choices.series}{by}  {what_is_drawn(groups)}",

@@ -21,7 +21,7 @@ from workbench.tui.widgets.painted import Painted
 from workbench.tui.widgets.palette import NO_INK, Depth, Palette
 from workbench.tui.widgets.scale import Floats
 
-TILE = (14, 5)
+TILE = (24, 9)
 """The widest and the tallest tile, in cells."""
 GUTTER = 12
 """The widest that labels at the left may be."""
@@ -206,7 +206,7 @@ def _draw_tiles(
                 block = np.vstack([block, np.full((1, solid), palette.ink("bg"))])
             grid.colors(top, left, block)
         else:
-            for line in range(top, top + plot.tall):
+            for line in range(top, top + plot.tall - low):
                 grid.text(line, left, str(glyphs[row, column]) * solid, color)
         value = float(model.values[row, column])
         said = palette.say(model.words[int(value)][0] if model.words else model.text(value))
