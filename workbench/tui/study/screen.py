@@ -16,19 +16,19 @@ from textual import events, on
 from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 from textual.containers import Horizontal, Vertical
-from textual.message import Message
 from textual.screen import Screen
 from textual.widgets import Input, Static
 from textual.worker import get_current_worker
 
-from workbench.errors import WorkbenchError, clean_text
+from workbench.errors import WorkbenchError
 from workbench.tui.dialogs import Choose, palette_of
 from workbench.tui.driver import frame_ready
 from workbench.tui.routes import Go, StartRun
 from workbench.tui.run.layout import WIDE
 from workbench.tui.study.bands import Group
 from workbench.tui.study.header import PARTS, StudyHeader, key_hints, nothing_yet, study_line
-from workbench.tui.study.look import StudyLook
+from workbench.tui.study.messages import BandsRead, LookRead
+from workbench.tui.study.pace import Pace
 from workbench.tui.study.reader import StudyReader
 from workbench.tui.study.table import detail
 from workbench.tui.study.view import StudyView, Tile, read_groups
@@ -43,22 +43,6 @@ from workbench.tui.widgets.pointed import CursorMoved
 
 POLL, SHARE = 1.0, 10
 """Seconds between looks at the folder; reading takes at most a tenth of the time."""
-
-
-class LookRead(Message):
-    """The folder was looked at; `look` None: it is as it was."""
-
-    def __init__(self, look: StudyLook | None, mistake: str = "") -> None:
-        super().__init__()
-        self.look, self.mistake = look, clean_text(mistake)
-
-
-class BandsRead(Message):
-    """The bands that `wanted` names were read."""
-
-    def __init__(self, wanted: object, groups: list[Group], mistake: str = "") -> None:
-        super().__init__()
-        self.wanted, self.groups, self.mistake = wanted, groups, clean_text(mistake)
 
 
 class StudyScreen(Unbroken, Screen[None]):
@@ -107,7 +91,7 @@ class StudyScreen(Unbroken, Screen[None]):
         self._have: object = None
         self._filter_before = ""
         self._looked_at, self._took = 0.0, 0.0
-        self._pace: tuple[float, float] | None = None
+        self.pace = Pace()
 
     # --- life ---
 
@@ -270,21 +254,12 @@ class StudyScreen(Unbroken, Screen[None]):
         if view is None:
             return
         mistake = view.mistake or self.mistake
-        line = study_line(view.look, self._eta(view.look), len(view.members), view.limited)
+        line = study_line(
+            view.look, self.pace.left(view.look, time.monotonic()), len(view.members), view.limited
+        )
         if mistake:
             line = replace(line, parts=((0, mistake, "min"),))
         self.query_one(StudyHeader).show(line)
-
-    def _eta(self, look: StudyLook) -> float | None:
-        """Seconds to go at the pace since the page was opened; None while that says nothing."""
-        now = time.monotonic()
-        if self._pace is None or not look.live:
-            self._pace = now, look.steps_done
-        since, done = self._pace
-        taken = look.steps_done - done
-        if taken <= 0 or now - since < 2 * POLL:
-            return None
-        return (look.steps_total - look.steps_done) * (now - since) / taken
 
     def _draw_heat(self) -> None:
         if self.view is not None:
