@@ -21,7 +21,7 @@ from textual.screen import Screen
 from textual.widgets import Input, Static
 from textual.worker import get_current_worker
 
-from workbench.errors import WorkbenchError
+from workbench.errors import WorkbenchError, clean_text
 from workbench.tui.dialogs import Choose, palette_of
 from workbench.tui.driver import frame_ready
 from workbench.tui.routes import Go, StartRun
@@ -50,7 +50,7 @@ class LookRead(Message):
 
     def __init__(self, look: StudyLook | None, mistake: str = "") -> None:
         super().__init__()
-        self.look, self.mistake = look, mistake
+        self.look, self.mistake = look, clean_text(mistake)
 
 
 class BandsRead(Message):
@@ -58,7 +58,7 @@ class BandsRead(Message):
 
     def __init__(self, wanted: object, groups: list[Group], mistake: str = "") -> None:
         super().__init__()
-        self.wanted, self.groups, self.mistake = wanted, groups, mistake
+        self.wanted, self.groups, self.mistake = wanted, groups, clean_text(mistake)
 
 
 class StudyScreen(Unbroken, Screen[None]):
@@ -176,6 +176,8 @@ class StudyScreen(Unbroken, Screen[None]):
             found = LookRead(self.reader.look())
         except WorkbenchError as error:
             found = LookRead(None, str(error))
+        except Exception as error:  # noqa: BLE001  (a thread's top frame: silence would be worse)
+            found = LookRead(None, f"reading failed: {type(error).__name__}: {error}")
         self._took = time.monotonic() - began
         self.post_message(found)
 
@@ -217,6 +219,9 @@ class StudyScreen(Unbroken, Screen[None]):
             self.post_message(BandsRead(wanted, found))
         except WorkbenchError as error:
             self.post_message(BandsRead(wanted, [], str(error)))
+        except Exception as error:  # noqa: BLE001  (a thread's top frame: silence would be worse)
+            failed = f"reading failed: {type(error).__name__}: {error}"
+            self.post_message(BandsRead(wanted, [], failed))
 
     def on_bands_read(self, message: BandsRead) -> None:
         """Draw them, if they are still wanted."""
