@@ -115,3 +115,66 @@ class Meddling(L1Norm):
     def measure(self, record):
         record.theta[0] = 0.0
         return 0.0
+
+
+class Huber:
+    labels = "real"
+
+    def __init__(self, delta: float = 1.0) -> None:
+        self.delta = delta
+
+    def losses(self, outputs, y):
+        return torch.nn.functional.huber_loss(outputs, y, reduction="none", delta=self.delta)
+
+
+class LogExponential:
+    """log e^{−yΦ}: right at any risk."""
+
+    labels = "binary"
+
+    def log_losses(self, outputs, y):
+        return -y * outputs
+
+
+class PlainExponential:
+    labels = "binary"
+
+    def losses(self, outputs, y):
+        return (-y * outputs).exp()
+
+
+class Softmax:
+    labels = "classes"
+
+    def losses(self, outputs, y):
+        return torch.nn.functional.cross_entropy(outputs, y.long(), reduction="none")
+
+
+class Labelless(Huber):
+    labels = "any"
+
+
+class Lossless:
+    labels = "real"
+
+
+class Averaged(Huber):
+    def losses(self, outputs, y):
+        return super().losses(outputs, y).mean()
+
+
+class Detached(Huber):
+    def losses(self, outputs, y):
+        return super().losses(outputs.detach(), y)
+
+
+class Gaining(Huber):
+    """Below 0 once outputs have left 0."""
+
+    def losses(self, outputs, y):
+        return super().losses(outputs, y) - outputs.square() * 1e3
+
+
+class Broken(Huber):
+    def losses(self, outputs, y):
+        raise KeyError("no such thing")

@@ -42,6 +42,7 @@ def class_sources(config: RunConfig) -> tuple[Source, ...]:
     keys = (
         [("model.class", config.model.class_path)] if isinstance(config.model, TorchModel) else []
     )
+    keys += [("loss.class", config.loss.class_path)] if config.loss.class_path else []
     keys += [("train.class", config.train.class_path)] if config.train.class_path else []
     keys += [("measures.classes", path) for path in config.measures.classes]
     found = []

@@ -9,7 +9,7 @@ import numpy as np
 
 from workbench.arrays import Float, Int
 from workbench.config.run import RunConfig
-from workbench.losses.registry import loss_of
+from workbench.losses.registry import LOSSES
 from workbench.measures.rates import Rates, rates
 from workbench.record.history import History
 from workbench.record.schema import SERIES
@@ -139,7 +139,9 @@ def rates_of(
         return None
     extra = float(np.log(max(1, n))) if config.loss.reduction == "mean" else 0.0
     summed = history.scalar("log_risk") + extra
-    loss = loss_of(config.loss.kind)
+    loss = LOSSES.get(config.loss.kind)
+    if loss is None:
+        return None
     return rates(history.scalar("time_log"), summed, history.scalar("rho"), order, loss)
 
 
