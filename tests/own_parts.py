@@ -178,3 +178,48 @@ class Gaining(Huber):
 class Broken(Huber):
     def losses(self, outputs, y):
         raise KeyError("no such thing")
+
+
+class Wedge:
+    """Points of two half planes."""
+
+    def __init__(self, n: int = 12, gap: float = 0.2) -> None:
+        self.n, self.gap = n, gap
+
+    def samples(self):
+        x = np.random.default_rng(0).normal(size=(self.n, 2))
+        y = np.where(x[:, 0] > 0, 1, -1)
+        x[:, 0] += self.gap * y
+        return torch.from_numpy(x).float(), y.tolist()
+
+
+class Samples:
+    given: object = None
+
+    def samples(self):
+        return self.given
+
+
+class Uneven(Samples):
+    given = np.ones((3, 2)), np.ones(4)
+
+
+class Unpaired(Samples):
+    given = np.ones((3, 2))
+
+
+class Words(Samples):
+    given = np.ones((2, 2)), ["left", "right"]
+
+
+class Infinite(Samples):
+    given = np.array([[1.0, np.inf]]), np.ones(1)
+
+
+class Ragged(Samples):
+    given = [[1.0], [1.0, 2.0]], [1.0, 2.0]
+
+
+class Fresh(Samples):
+    def samples(self):
+        return np.random.default_rng().normal(size=(4, 2)), np.array([1.0, -1.0, 1.0, -1.0])

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal, TypeVar
+from typing import Annotated, Any, Literal, TypeVar
 
-from pydantic import Field, field_validator, model_validator
+from pydantic import ConfigDict, Field, field_validator, model_validator
 
 from workbench.config.section import (
+    CLASS,
     Finite,
     Natural,
     NonNegative,
@@ -175,6 +176,17 @@ class InlineData(Section):
     y: tuple[float, ...]
 
 
+class OwnData(Section):
+    """Samples of your own, by a class that gives them: `package.module:Class(**arguments)`."""
+
+    model_config = ConfigDict(
+        frozen=True, extra="forbid", protected_namespaces=(), populate_by_name=True
+    )
+    kind: Literal["torch"]
+    class_path: str = Field(alias="class", pattern=CLASS)
+    arguments: dict[str, Any] = Field(default_factory=dict)
+
+
 DataConfig = Annotated[
     CircleData
     | GaussianData
@@ -186,6 +198,7 @@ DataConfig = Annotated[
     | CsvData
     | NpzData
     | Hdf5Data
-    | InlineData,
+    | InlineData
+    | OwnData,
     Field(discriminator="kind"),
 ]

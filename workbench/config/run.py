@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from pydantic import ConfigDict, Field, model_validator
 
-from workbench.config.data import DataConfig
+from workbench.config.data import DataConfig, OwnData
 from workbench.config.init import GaussianInit, InitConfig
 from workbench.config.models import TABLES, ModelTable, NtkModel, TorchModel
 from workbench.config.section import CLASS, Count, Natural, NonNegative, Section
@@ -146,6 +146,11 @@ class RunConfig(Section):
         rule = (self.train.class_path,) if self.train.class_path is not None else ()
         loss = (self.loss.class_path,) if self.loss.class_path is not None else ()
         return (*model, *loss, *rule, *self.measures.classes)
+
+    @property
+    def data_class(self) -> tuple[str, ...]:
+        """The class of the user's that the samples come from: only who has not kept them needs it."""
+        return (self.data.class_path,) if isinstance(self.data, OwnData) else ()
 
     def for_looking(self) -> RunConfig:
         """Without a step rule and measures of one's own: who only looks at a state needs neither."""

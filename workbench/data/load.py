@@ -14,6 +14,7 @@ from workbench.config.data import (
     InlineData,
     MnistData,
     NpzData,
+    OwnData,
     PlanarData,
     TwoCirclesData,
 )
@@ -23,6 +24,7 @@ from workbench.data.digits import digits
 from workbench.data.files import load_csv, load_hdf5, load_npz
 from workbench.data.jt20_planar import jt20_planar
 from workbench.data.mnist import mnist
+from workbench.data.own import own_dataset
 from workbench.data.synthetic import circle, gaussian_separable
 from workbench.data.two_circles import two_circles
 from workbench.errors import BadInput
@@ -51,6 +53,8 @@ def load_dataset(config: DataConfig) -> Dataset:
             return load_npz(config)
         case InlineData():
             return _inline(config)
+        case OwnData():
+            return own_dataset(config)
     return load_hdf5(config)
 
 

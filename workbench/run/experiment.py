@@ -157,6 +157,7 @@ def _made(
     require_device(config)
     dtype = getattr(torch, config.device.dtype)
     read = unkept(config, kept, samples=dataset is not None)
+    given = dataset is not None
     dataset = dataset or load_dataset(config.data)
     require_samples(config, dataset)
     network = network_of(config, dataset, kept.fixed)
@@ -189,7 +190,7 @@ def _made(
         start=Start(
             start,
             fixed,
-            kept.sources + read + class_sources(config),
+            kept.sources + read + class_sources(config, samples=given),
             named_parts(network.structure),
         ),
         remarks=remarks + ((every,) if every else ()),
