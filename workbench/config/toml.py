@@ -45,7 +45,9 @@ def read_toml(path: Path) -> dict[str, Any]:
     values = parse_toml(text, str(path))
     model = values.get("model")
     start = model.get("start") if isinstance(model, dict) else None
-    tables = {"data": values.get("data"), "init": values.get("init"), "model.start": start}
+    data = values.get("data")
+    test = data.get("test") if isinstance(data, dict) else None
+    tables = {"data": data, "data.test": test, "init": values.get("init"), "model.start": start}
     for key, table in tables.items():
         if isinstance(table, dict) and isinstance(table.get("path"), str) and table["path"]:
             table["path"] = str(named(table["path"], f"{key}.path", beside=path.parent))

@@ -15,12 +15,14 @@ from workbench.config.data import (
     MnistData,
     NpzData,
     PlanarData,
+    SplitData,
     TwoCirclesData,
 )
 from workbench.data.cifar10 import cifar10
 from workbench.data.dataset import Dataset, checked_dataset
 from workbench.data.digits import digits
 from workbench.data.files import load_csv, load_hdf5, load_npz
+from workbench.data.held_out import split_off, with_held_out
 from workbench.data.jt20_planar import jt20_planar
 from workbench.data.mnist import mnist
 from workbench.data.synthetic import circle, gaussian_separable
@@ -29,7 +31,21 @@ from workbench.errors import BadInput
 
 
 def load_dataset(config: DataConfig) -> Dataset:
-    """The dataset a configuration names; raises BadInput when it cannot be had."""
+    """The dataset a configuration names, with its held-out part; raises BadInput when it cannot be had."""
+    data, test = _loaded(config), config.test
+    if test is None:
+        return data
+    if isinstance(test, SplitData):
+        return split_off(data, test.split, test.seed)
+    try:
+        held_out = _loaded(test)
+    except BadInput as error:
+        raise BadInput(f"data.test: {error}") from error
+    return with_held_out(data, held_out)
+
+
+def _loaded(config: DataConfig) -> Dataset:
+    """The samples of one table."""
     match config:
         case CircleData():
             return circle(config.n, config.offset)

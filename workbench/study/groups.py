@@ -108,7 +108,8 @@ def _shape(config: RunConfig, member: int) -> tuple[Dataset, list[Any]]:
     except BadInput as error:
         raise BadInput(f"member {member}: {error}") from error
     classes = dataset.n_classes if dataset.labels == "classes" else 0
-    return dataset, [*dataset.x.shape, dataset.labels, classes]
+    held = [] if dataset.test is None else ["held out"]
+    return dataset, [*dataset.x.shape, dataset.labels, classes, *held]
 
 
 def _alike(config: RunConfig) -> dict[str, Any]:
