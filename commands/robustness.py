@@ -80,7 +80,8 @@ def as_lines(found: Robustness) -> list[str]:
 
     held_out = "held-out " if found.on == "test" else ""
     lines = [
-        f"{len(found.index):,} {held_out}samples, {100 * np.mean(found.margin > 0):.1f} % classified as labelled, "
+        f"{len(found.index):,} {held_out}samples, "
+        f"{100 * np.mean(found.margin > 0):.1f} % classified as labelled, "
         f"log10 of the risk {formats.number(found.log10_risk)}"
     ]
     columns = [("attack (at most)", found.attack)]

@@ -15,7 +15,8 @@ _SERIES = (
         "test_log_risk",
         (),
         "1",
-        "natural logarithm of the held-out samples' risk, summed or averaged as the training risk is",
+        "natural logarithm of the held-out samples' risk: the average, or, where the training risk is a "
+        "sum, that times the number of training samples",
         "LL20 §5",
     ),
     SeriesSpec(
@@ -40,10 +41,12 @@ def _held_out(records: Records) -> Mapping[str, Array]:
     if held is None:
         return {}
     log_risk, right, q_min = (np.full(len(rows), np.nan) for _ in range(3))
+    # So that the two risks are those of as many samples.
+    log_count = float(np.log(panel.y.shape[0])) if panel.reduction == "sum" else 0.0
     for row in range(len(rows)):
         memory = rows.memory[row] if len(rows.memory) else {}
         outputs = held.outputs(rows.theta[row], memory)[None]
-        log_risk[row] = panel.loss.log_risk(outputs, held.y, panel.reduction)[0]
+        log_risk[row] = panel.loss.log_risk(outputs, held.y, "mean")[0] + log_count
         if panel.classifies:
             right[row] = accuracy(outputs, held.y)[0]
             q_min[row] = sample_margins(outputs, held.y).min()

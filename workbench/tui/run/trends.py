@@ -78,9 +78,9 @@ _SHORT = _number(".3g")
 
 TRENDS: tuple[Trend, ...] = (
     Trend("log_risk", "log₁₀ L", "cyan", _log10, _decades, 0, 0, LEAST_DECADES),
-    Trend("test_log_risk", "held out", "yellow", _log10, _decades, 1, 3, LEAST_DECADES),
+    Trend("test_log_risk", "log₁₀ test L", "yellow", _log10, _decades, 1, 3, LEAST_DECADES),
     Trend("margin_normalized", "margin γ", "min", _number("+.5f"), rank=2, late=1),
-    Trend("test_margin_normalized", "held out", "yellow", _number("+.5f"), rank=13, late=17),
+    Trend("test_margin_normalized", "test γ", "yellow", _number("+.5f"), rank=13, late=17),
     Trend("margin_smoothed", "smoothed γ~", "teal", _number("+.5f"), _positive, rank=11, late=2),
     Trend("margin_multi", "by layer γ_m", "pink", _number("+.3g"), rank=9, late=13),
     Trend("rho", "‖θ‖", "green", _number(".4g"), rank=3, late=9),
@@ -93,7 +93,7 @@ TRENDS: tuple[Trend, ...] = (
     Trend("time_log", "log₁₀ T", "blue", _log10, _decades, 12, 10, LEAST_DECADES),
     Trend("margin_discrete", "descent γ^", "teal", _number("+.5f"), _positive, None, 12),
     Trend("accuracy", "accuracy", "purple", "{:.2%}".format, rank=8, late=16),
-    Trend("test_accuracy", "held out", "yellow", "{:.2%}".format, rank=7, late=15),
+    Trend("test_accuracy", "test accuracy", "yellow", "{:.2%}".format, rank=7, late=15),
 )
 
 
