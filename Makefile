@@ -4,7 +4,7 @@ VENV ?= .venv
 BIN := $(VENV)/bin
 INSTALLED := $(VENV)/.installed
 
-PAPERS := KH24 LL20 JT20 JT19 VSS22
+PAPERS := KH24 LL20 JT20 JT19 VSS22 KH24b
 
 TERMINALS := $(addprefix tests/e2e/test_,tmux.py ssh.py terminals.py screen_signals.py)
 

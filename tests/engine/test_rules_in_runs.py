@@ -22,6 +22,10 @@ RULES = {
     "sign": ("train.rule=sign", "train.lr=1e-2"),
     "coordinate-batch": ("train.rule=coordinate", "train.lr=0.1", "train.batch=5"),
     "spectral": ("train.rule=spectral", "train.lr=1e-2"),
+    "momentum": ("train.rule=momentum", "train.lr=2e-3"),
+    "momentum-batch": ("train.rule=momentum", "train.lr=2e-3", "train.batch=5"),
+    "adam": ("train.rule=adam", "train.lr=1e-2", "train.epsilon=0"),
+    "adam-batch": ("train.rule=adam", "train.lr=1e-2", "train.batch=5"),
     "flow": ("train.rule=flow", "train.rtol=1e-4", "train.steps=150", "record.every=7"),
 }
 
@@ -70,7 +74,7 @@ def test_stopping_and_resuming_changes_no_bit(tmp_path, rule):
     for name in x:
         assert name == "saddle_watch" or x[name].tobytes() == y[name].tobytes(), name
     assert a["log_risk"][-1] < a["log_risk"][0] - 1.0
-    assert np.all(np.diff(a["time_log"][1:]) >= 0) or rule == "loss-based-batch"
+    assert np.all(np.diff(a["time"][1:]) >= 0) or rule == "loss-based-batch"
 
 
 @pytest.mark.parametrize("rule", ["flow", "loss-based", "normalized"])
@@ -168,7 +172,10 @@ REFUSED = [
     (["train.rule=flow", "device.dtype=float32"], "float64"),
     (["train.rule=loss-based", "train.lr=1e-3", "train.floor=0.1"], "not below"),
     (["train.rule=flow", "train.until.log10_rsk=-8"], "log10_risk is missing"),
-    (["train.rule=momentum"], "loss-based"),
+    (["train.rule=momentun"], "loss-based.*Did you mean 'momentum'"),
+    (["train.rule=adam", "train.beta3=0.9"], "beta1"),
+    (["train.rule=momentum", "train.momentum=1.0"], "train.momentum"),
+    (["train.rule=adam", "train.epsilon=-1e-8"], "train.epsilon"),
 ]
 
 

@@ -116,6 +116,8 @@ def test_what_looks_back_at_a_start_is_measured_for_each_member(tmp_path):
     [
         ("train.rule=flow", "train.steps=60", "train.rtol=1e-4"),
         ("train.rule=torch", "train.class=own_parts:Momentum"),
+        ("train.rule=momentum", "train.batch=5"),
+        ("train.rule=adam", "train.epsilon=0"),
         *(
             ("model.kind=torch", f"model.class=tests.models.own_modules:{name}")
             for name in ("Dropping", "Counting", "Deciding")

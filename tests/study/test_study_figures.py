@@ -78,6 +78,14 @@ def test_bands_are_quantiles_and_their_legend_says_n():
     assert "5–95 %" in said
 
 
+def test_a_curve_goes_through_the_steps_that_its_members_have():
+    dataset = studied(seeds=4)
+    dataset["log_risk"].values[:, 0, 1::2] = np.nan
+    first = draw_study_figure(dataset, "bands").axes[0].get_lines()[0]
+    assert list(first.get_xdata()) == list(dataset.step.values[::2])
+    assert np.isfinite(first.get_ydata()).all()
+
+
 def test_few_members_have_a_band_of_all():
     assert "all" in texts(draw_study_figure(studied(seeds=5), "bands"))
 

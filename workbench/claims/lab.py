@@ -9,13 +9,15 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Protocol, TypeVar
+from typing import Any, Protocol, TypeVar
 
 import numpy as np
 
 from workbench.arrays import Array, Float, Int
 from workbench.config.run import RunConfig
+from workbench.config.study import StudyConfig
 from workbench.models.structure import Structure
+from workbench.protocol.status import RunStatus
 
 K = TypeVar("K", str, int)
 
@@ -80,6 +82,22 @@ class TrainedRun:
         )
 
 
+@dataclass(frozen=True, eq=False)
+class TrainedMember:
+    """A member of a study that was run.
+
+    `settings`: its choices by key; `config`: the run that it is. `step` (T) and `series` (T, …) by name: what
+    the study keeps, up to where the member ended; `status`: how. `theta` (P): θ there.
+    """
+
+    settings: Mapping[str, Any]
+    config: RunConfig
+    status: RunStatus
+    step: Int[np.ndarray, " T"]
+    series: Mapping[str, Array]
+    theta: Float[np.ndarray, " P"]
+
+
 class Lab(Protocol):
     """Trains; every record must hold θ, so claims set `record.theta`."""
 
@@ -88,5 +106,13 @@ class Lab(Protocol):
 
         Raises:
             WorkbenchError: the run failed, or cannot be stored.
+        """
+        ...
+
+    def study(self, study: StudyConfig) -> list[TrainedMember]:
+        """Train every member of a study to its end, in the order of its grid.
+
+        Raises:
+            WorkbenchError: a member does not fit, or cannot be trained.
         """
         ...

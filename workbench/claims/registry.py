@@ -29,6 +29,7 @@ FIRST = {
     "jt20": ("directions", "deep_linear", "program", "surfaces"),
     "vss22": ("theorems",),
     "jt19": ("flow",),
+    "beyond": (),
 }
 """The papers' folders in the order of listings, and the modules that are listed first, a paper's figures
 before its lemmas; the others follow by name."""

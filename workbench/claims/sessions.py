@@ -2,24 +2,29 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from time import perf_counter
+from typing import Any
 
 import numpy as np
 
 from workbench.arrays import Array
 from workbench.claims.claim import Claim, Result, Size
-from workbench.claims.lab import Lazy, TrainedRun
+from workbench.claims.lab import Lazy, TrainedMember, TrainedRun
 from workbench.config.run import RunConfig
+from workbench.config.study import StudyConfig, member_config
 from workbench.errors import StorageError, WorkbenchError
 from workbench.figures import draw_figure, save_figure
 from workbench.models.structure import Structure
 from workbench.record.reader import RunReader
+from workbench.run.member_run import MemberRecords, run_members
 from workbench.run.session import Session
 from workbench.run.stored import StoredRun
+from workbench.study.grid import grid_of
+from workbench.study.plan import plan_of
 
 POLL_SECONDS = 0.1
 ALMOST = 0.999
@@ -59,6 +64,46 @@ class SessionLab:
         if error is not None:
             raise StorageError(f"run {session.folder.name} failed: {error}") from error
         return trained_run(session.folder, session.experiment.structure)
+
+    def study(self, study: StudyConfig) -> list[TrainedMember]:
+        """Train all members, a shard after the other, in the order of the grid.
+
+        Raises:
+            WorkbenchError: a member does not fit.
+        """
+        plan = plan_of(study, grid_of(study))
+        found: dict[int, TrainedMember] = {}
+        for shard in plan.shards:
+            settings = [plan.settings[number] for number in shard.members]
+            config = member_config(study, settings[0])
+            report = partial(self._shard_report, study.name, len(found), plan.count, config)
+            records = run_members(config, settings, series=study.study.keep, progress=report)
+            for place, number in enumerate(shard.members):
+                found[number] = trained_member(study, settings[place], records, place)
+        self.report(study.name, 1.0)
+        return [found[number] for number in range(plan.count)]
+
+    def _shard_report(
+        self, name: str, before: int, count: int, config: RunConfig, step: int, going: int
+    ) -> None:
+        """Members done before this shard, and the part of its steps, of all."""
+        part = step / max(1, config.train.steps)
+        self.report(name, min(ALMOST, (before + going * part) / count))
+
+
+def trained_member(
+    study: StudyConfig, settings: Mapping[str, Any], records: MemberRecords, place: int
+) -> TrainedMember:
+    """A member out of those stepped together, up to the record where it ended."""
+    rows = records.step <= records.last_step[place]
+    return TrainedMember(
+        settings,
+        member_config(study, settings),
+        records.status[place],
+        records.step[rows],
+        {name: series[rows, place] for name, series in records.series.items()},
+        records.theta[place],
+    )
 
 
 def trained_run(folder: Path, structure: Structure) -> TrainedRun:

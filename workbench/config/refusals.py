@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from difflib import get_close_matches
 from types import UnionType
 from typing import Any, Union, get_args, get_origin
@@ -27,15 +28,22 @@ def sentence(error: ValidationError, root: type[BaseModel], where: str) -> str:
     if kind == "union_tag_invalid":
         tag = clean_text(str(first["ctx"]["tag"]), 60)
         options = [o.strip().strip("'") for o in _kinds(first).split(",")]
-        near = get_close_matches(tag, options, n=1, cutoff=0.4)
-        hint = f" Did you mean '{near[0]}'?" if near else ""
+        hint = _nearest(tag, options)
         return f"{where}: unknown {key}.kind '{tag}'; allowed: {', '.join(options)}.{hint}"
     if kind == "literal_error":
-        return f"{where}: {key} = {given} is unknown; allowed: {first['ctx']['expected']}."
+        allowed = first["ctx"]["expected"]
+        hint = _nearest(str(first.get("input")), re.findall("'([^']+)'", allowed))
+        return f"{where}: {key} = {given} is unknown; allowed: {allowed}.{hint}"
     if kind == "value_error":
         text = clean_text(str(first["ctx"]["error"]), 300)
         return f"{where}: {key} = {given}: {text}." if key else f"{where}: {text}."
     return f"{where}: {key} = {given} cannot be used: {_lower(first['msg'])}."
+
+
+def _nearest(given: str, options: list[str]) -> str:
+    """The nearest of the allowed, as a question; nothing where none is near."""
+    near = get_close_matches(given, options, n=1, cutoff=0.4)
+    return f" Did you mean '{near[0]}'?" if near else ""
 
 
 def _lower(message: str) -> str:

@@ -7,7 +7,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import ConfigDict, Field, model_validator
 
-from workbench.config.section import CLASS, Finite, Natural, Positive, Section
+from workbench.config.section import CLASS, Finite, Natural, NonNegative, Positive, Section
 
 
 class UntilConfig(Section):
@@ -16,6 +16,7 @@ class UntilConfig(Section):
     log10_risk: Finite = Field(description="log10 of the risk that is low enough, e.g. -800")
 
 
+Decay = Annotated[float, Field(ge=0, lt=1)]
 FIRST_RATES = {"constant": 1e-3, "normalized": 0.1, "loss-based": 0.1, "flow": 1e-3}
 
 
@@ -24,8 +25,9 @@ class TrainConfig(Section):
     long. `loss-based` (LL20 App. K.1): the rate is α/𝓛, and α follows a line search from lr. `smoothness`
     (JT19 Assumption 3.5): the longest rate that provably lowers a deep linear network's averaged logistic
     risk. `flow`: gradient flow itself, a step being one of its integrator's. `sign`, `coordinate` and
-    `spectral`: steepest descent in the ℓ∞, ℓ1 and spectral norm, every step lr long in it. `torch`: a rule of
-    your own, `package.module:Class(**arguments)`, which takes its settings from `arguments` alone."""
+    `spectral`: steepest descent in the ℓ∞, ℓ1 and spectral norm, every step lr long in it. `momentum`: heavy
+    ball, v ← momentum v + ∇𝓛, θ ← θ − lr v. `adam`: θ ← θ − lr m̂/(√v̂ + epsilon). `torch`: a rule of your
+    own, `package.module:Class(**arguments)`, which takes its settings from `arguments` alone."""
 
     model_config = ConfigDict(
         frozen=True, extra="forbid", protected_namespaces=(), populate_by_name=True
@@ -40,6 +42,8 @@ class TrainConfig(Section):
         "sign",
         "coordinate",
         "spectral",
+        "momentum",
+        "adam",
         "torch",
     ] = "constant"
     lr: Positive = Field(1e-3, description="by default 0.1 for normalized and loss-based")
@@ -47,6 +51,16 @@ class TrainConfig(Section):
     batch: Natural = Field(0, description="samples a step; 0: the full batch")
     max_update: Positive = Field(1.0, description="normalized: longest ‖Δθ‖ of a step")
     floor: Positive = Field(1e-15, description="loss-based: the run has stalled when α falls below")
+    momentum: Decay = Field(0.9, description="momentum: what a step keeps of the one before")
+    beta1: Decay = Field(0.9, description="adam: what m keeps of itself, the mean of gradients")
+    beta2: Decay = Field(
+        0.999, description="adam: what v keeps of itself, the mean of their squares"
+    )
+    epsilon: NonNegative = Field(
+        1e-8,
+        description="adam: beside √v̂; with 0 a step is the same whatever the gradient's size, and a "
+        "coordinate rests whose gradient has always been 0",
+    )
     rtol: Annotated[float, Field(ge=1e-12, le=1e-2)] = Field(
         1e-6, description="flow: error of a step, relative to ‖θ‖"
     )

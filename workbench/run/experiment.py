@@ -176,15 +176,8 @@ def _made(
     panel = _panel(network, orders, program, layers, _held_out(network, dtype, device))
     # As without what is held out, so that the records are the same.
     config, every = settled(config, replace(panel, held=None))
-    if config.train.class_path is not None:
-        remarks += (
-            f"steps are those of {config.train.class_path}; what is forecast is of gradient flow.",
-        )
-    if config.train.rule in STEEPEST:
-        symbol = STEEPEST[config.train.rule](network.structure).symbol
-        remarks += (
-            f"steps are steepest descent in the {symbol} norm; what is forecast is of gradient flow.",
-        )
+    if steps := _steps_in_words(network):
+        remarks += (f"steps are {steps}; what is forecast is of gradient flow.",)
     shape = (dataset.n,) if network.outputs == 1 else (dataset.n, network.outputs)
     return Experiment(
         config=config,
@@ -263,6 +256,16 @@ def require_samples(config: RunConfig, dataset: Dataset) -> None:
             f"train.batch = {config.train.batch} is more than the {dataset.n} samples; "
             f"allowed: 0 (all) to {dataset.n}."
         )
+
+
+def _steps_in_words(network: ConfiguredNetwork) -> str:
+    """What the steps are where they do not follow gradient flow at its pace, else nothing."""
+    train = network.config.train
+    if train.class_path is not None:
+        return f"those of {train.class_path}"
+    if train.rule in STEEPEST:
+        return f"steepest descent in the {STEEPEST[train.rule](network.structure).symbol} norm"
+    return {"momentum": "those of heavy ball", "adam": "Adam's"}.get(train.rule, "")
 
 
 def _parts(model: nn.Module, program: StepProgram, panel: Panel) -> tuple[object, ...]:

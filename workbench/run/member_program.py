@@ -39,8 +39,8 @@ def member_program(
 
     Compiled code steps each by the very program of a single run, in `device.threads` threads. A GPU steps all
     in one graph. Autograd steps all at once where the network depends on weights and inputs alone; one that
-    draws random numbers, changes buffers or mixes samples, a flow, and a rule of the user's own are stepped
-    one by one.
+    draws random numbers, changes buffers or mixes samples, a flow, and a rule that remembers a direction
+    (momentum, Adam, the user's own) are stepped one by one.
     """
     program = first.program
     if program.name == "kernel":

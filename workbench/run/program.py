@@ -10,7 +10,9 @@ from workbench.config.run import Engine, RunConfig
 from workbench.engine.batches import Minibatches
 from workbench.engine.program import StepProgram
 from workbench.engine.programs.eager import EagerProgram
+from workbench.engine.rules.adam import AdamRule
 from workbench.engine.rules.loss_based import LossBasedRule
+from workbench.engine.rules.momentum import MomentumRule
 from workbench.engine.rules.normalized import NormalizedRule
 from workbench.engine.rules.own import own_rule
 from workbench.engine.rules.rule import ConstantRule, StepRule
@@ -73,6 +75,10 @@ def rule_of(network: ConfiguredNetwork, x: Tensor, batches: Minibatches | None) 
         return LossBasedRule(train.lr, train.floor, per_epoch, log_n)
     if train.rule in STEEPEST:
         return SteepestRule(STEEPEST[train.rule](network.structure), train.lr)
+    if train.rule == "momentum":
+        return MomentumRule(train.lr, train.momentum)
+    if train.rule == "adam":
+        return AdamRule(train.lr, train.beta1, train.beta2, train.epsilon)
     if train.rule == "torch":
         return own_rule(train.class_path or "", train.arguments or {})
     if train.rule == "smoothness":

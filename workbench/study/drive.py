@@ -79,12 +79,11 @@ class StudyEnd:
 
     @property
     def exit_code(self) -> ExitCode:
-        """130 where it was asked to stop; 1 where it could not go on, or members failed or were lost."""
-        if self.by_signal:
-            return ExitCode.INTERRUPTED
+        """0 where all members ended; else 130 where it was asked to stop, and 1 where it was not."""
         over = sum(n for status, n in self.members.items() if status.ended)
-        all_over = over == sum(self.members.values())
-        return ExitCode.DONE if all_over and not self.problem else ExitCode.FAILED
+        if over == sum(self.members.values()):
+            return ExitCode.DONE
+        return ExitCode.INTERRUPTED if self.by_signal and not self.problem else ExitCode.FAILED
 
 
 def drive(

@@ -210,6 +210,8 @@ def _read(path: Path, plan: ShardPlan) -> ShardRecord:
         raise StorageError(
             f"shard {plan.number} holds other members than the study's plan has in it."
         )
+    if record.saddle and not np.isin(record.saddle["member"], plan.members).all():
+        raise StorageError(f"shard {plan.number} holds saddles of members that are not in it.")
     return record
 
 

@@ -6,12 +6,15 @@ from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
+import pytest
 
 from tui.fake_app import FakeApp, make_run, screen_lines, until
+from workbench.errors import WorkbenchError
 from workbench.record.index import RunIndex
 from workbench.record.summary import RunSummary, short_settings, summarize
 from workbench.tui.browse.bands import bands_of, sort_choices
 from workbench.tui.browse.curves import RunCurves
+from workbench.tui.browse.scan import Shelf, scan_runs
 from workbench.tui.browse.screen import BrowseScreen
 from workbench.tui.browse.table import sorted_runs
 from workbench.tui.dialogs import Choose
@@ -83,6 +86,20 @@ def test_settings_are_short_and_the_index_keeps_them(tmp_path: Path) -> None:
     assert index.summary(folder).settings == found.settings
     long = {"data": {"x": [[1.0] * 50], "n": 3}, "name": "\x1b[31mred"}
     assert short_settings(long) == {"data.n": 3, "name": " [31mred"}
+
+
+def test_a_damaged_study_is_a_row_that_says_why(tmp_path: Path) -> None:
+    folder = tmp_path / "20260101-120000-x-1a2b"
+    folder.mkdir()
+    (folder / "study.toml").write_text("x = [")
+    shelf = Shelf()
+    shelf.take(scan_runs(tmp_path, {}, studies=shelf.studies))
+    row = shelf.summaries()[0]
+    assert (row.status, row.members) == ("unreadable", 0)
+    assert "plan.json" in row.reason
+    assert list(scan_runs(tmp_path, shelf.known, studies=shelf.studies)) == []
+    with pytest.raises(WorkbenchError, match=r"not valid TOML|plan\.json"):
+        shelf.read(shelf.known[folder.name])
 
 
 async def test_runs_are_banded_sorted_and_filtered_by_keys(tmp_path: Path) -> None:

@@ -245,7 +245,12 @@ def test_a_turn_over_pi_is_no_flip() -> None:
 def test_held_out_samples_stand_beside_the_trainings():
     rows = 5_000
     rising = np.linspace(0.5, 0.9, rows)
-    more = {"accuracy": rising, "test_accuracy": rising / 2, "test_margin_normalized": -rising}
+    more = {
+        "q_min": rising,
+        "accuracy": rising,
+        "test_accuracy": rising / 2,
+        "test_margin_normalized": -rising,
+    }
     found = history(rows, test_log_risk=np.log(0.7) - rising, **more)
     x_axis, x = look_at(found, cursor=0)
     risk = curves.risk_chart(found, x_axis, x)

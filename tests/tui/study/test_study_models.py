@@ -11,6 +11,7 @@ import pytest
 from tui.study.fake_look import FakeReader, fake_look
 from workbench.tui.study.bands import group_of, on_common_x, quantiles
 from workbench.tui.study.look import Saddles
+from workbench.tui.study.pace import Pace
 from workbench.tui.study.pooled import Axes, heat, pooled, readout
 from workbench.tui.study.targets import shares_of, targets_of
 from workbench.tui.study.view import StudyView, read_groups
@@ -209,3 +210,11 @@ def test_words_are_told_apart_without_colour() -> None:
     text = "".join(map(chr, grid.frame().characters.ravel().tolist()))
     assert "sss" in text
     assert "ttt" in text
+
+
+def test_what_is_left_goes_by_the_pace_that_was_seen() -> None:
+    look, pace = replace(fake_look(live=True), steps_done=1_000, steps_total=5_000), Pace()
+    assert pace.left(look, 100.0) is None
+    assert pace.left(replace(look, steps_done=1_500), 101.0) is None
+    assert pace.left(replace(look, steps_done=2_000), 110.0) == 30.0
+    assert pace.left(replace(look, state="stopped"), 111.0) is None

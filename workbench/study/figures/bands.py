@@ -138,15 +138,14 @@ def _colours(count: int) -> list[Any]:
 
 def _band(axes: Any, x: Array, values: Array, colour: Any) -> None:
     """The median of (N, T) members, and between which numbers half and nearly all of them lie."""
+    # Members of other shards have records at other steps.
     known = np.isfinite(values).any(axis=0)
     if not known.any():
         return
+    x, values = x[known], values[:, known]
     few = np.isfinite(values).sum(axis=0).max() < FEWEST
     levels = ((0.0, 1.0), BANDS[1]) if few else BANDS
     for (low, high), alpha in zip(levels, (0.14, 0.28), strict=True):
-        lower, upper = np.full(len(x), np.nan), np.full(len(x), np.nan)
-        lower[known], upper[known] = np.nanquantile(values[:, known], (low, high), axis=0)
+        lower, upper = np.nanquantile(values, (low, high), axis=0)
         axes.fill_between(x, lower, upper, color=colour, alpha=alpha, linewidth=0, zorder=1)
-    median = np.full(len(x), np.nan)
-    median[known] = np.nanmedian(values[:, known], axis=0)
-    axes.plot(x, median, color=colour, zorder=2)
+    axes.plot(x, np.nanmedian(values, axis=0), color=colour, zorder=2)

@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 
 from workbench.arrays import Array
-from workbench.errors import WorkbenchError
+from workbench.errors import WorkbenchError, clean_text
 from workbench.protocol.status import status_of
 from workbench.record.age import made_at
 from workbench.record.summary import RunSummary
@@ -31,9 +31,9 @@ class StudyShelf:
         reader = self._readers.setdefault(folder.name, StudyReader(folder))
         try:
             look = reader.look()
-        except WorkbenchError as error:
+        except (WorkbenchError, OSError) as error:
             row = RunSummary(
-                folder.name, folder, made=made_at(folder), members=0, reason=str(error)
+                folder.name, folder, made=made_at(folder), members=0, reason=clean_text(str(error))
             )
             before = self._rows.get(folder.name)
             self._rows[folder.name] = row

@@ -18,7 +18,9 @@ from workbench.tui.widgets.scale import Kind, below
 Quantity = Literal["step", "time", "ln(n/L)"]
 QUANTITIES: tuple[Quantity, ...] = ("step", "time", "ln(n/L)")
 LN10 = float(np.log(10.0))
-LATE_RULES = frozenset({"normalized", "loss-based", "flow", "sign", "coordinate", "spectral"})
+LATE_RULES = frozenset(
+    {"normalized", "loss-based", "flow", "sign", "coordinate", "spectral", "adam"}
+)
 """Rules whose steps grow as the risk falls: neither a step nor the time tells how far a run is."""
 WIDE_LOG = 100.0
 """From here on ln(n/𝓛) is drawn logarithmically: else the way to separation would be one column."""

@@ -180,7 +180,7 @@ def _columns(rows: Sequence[Mapping[str, Any]]) -> dict[str, Array]:
         values = [row.get(name) for row in rows]
         if any(isinstance(value, str) for value in values):
             found[name] = np.array([clean_text(str(v or ""), 60) for v in values], dtype=object)
-        elif all(value is None or np.ndim(value) == 0 for value in values):
+        elif all(value is None or isinstance(value, int | float) for value in values):
             found[name] = _numbers(values)
     return found
 

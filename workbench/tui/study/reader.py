@@ -41,10 +41,10 @@ class StudyReader:
 
     def read(self) -> StudyLook:
         """The last look; the first one if there was none."""
-        if self._last is None:
-            self.look()
-        assert self._last is not None
-        return self._last
+        with self._one:
+            if self._last is None:
+                self._last = look_at(self._opened())
+            return self._last
 
     def base(self) -> dict[str, Any]:
         """What members have in common, short values by dotted key; what the grid chooses is left out."""

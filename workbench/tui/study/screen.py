@@ -16,7 +16,6 @@ from textual import events, on
 from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 from textual.containers import Horizontal, Vertical
-from textual.message import Message
 from textual.screen import Screen
 from textual.widgets import Input, Static
 from textual.worker import get_current_worker
@@ -28,7 +27,8 @@ from workbench.tui.routes import Go, StartRun
 from workbench.tui.run.layout import WIDE
 from workbench.tui.study.bands import Group
 from workbench.tui.study.header import PARTS, StudyHeader, key_hints, nothing_yet, study_line
-from workbench.tui.study.look import StudyLook
+from workbench.tui.study.messages import BandsRead, LookRead
+from workbench.tui.study.pace import Pace
 from workbench.tui.study.reader import StudyReader
 from workbench.tui.study.table import detail
 from workbench.tui.study.view import StudyView, Tile, read_groups
@@ -43,22 +43,6 @@ from workbench.tui.widgets.pointed import CursorMoved
 
 POLL, SHARE = 1.0, 10
 """Seconds between looks at the folder; reading takes at most a tenth of the time."""
-
-
-class LookRead(Message):
-    """The folder was looked at; `look` None: it is as it was."""
-
-    def __init__(self, look: StudyLook | None, mistake: str = "") -> None:
-        super().__init__()
-        self.look, self.mistake = look, mistake
-
-
-class BandsRead(Message):
-    """The bands that `wanted` names were read."""
-
-    def __init__(self, wanted: object, groups: list[Group], mistake: str = "") -> None:
-        super().__init__()
-        self.wanted, self.groups, self.mistake = wanted, groups, mistake
 
 
 class StudyScreen(Unbroken, Screen[None]):
@@ -107,7 +91,7 @@ class StudyScreen(Unbroken, Screen[None]):
         self._have: object = None
         self._filter_before = ""
         self._looked_at, self._took = 0.0, 0.0
-        self._pace: tuple[float, float] | None = None
+        self.pace = Pace()
 
     # --- life ---
 
@@ -176,6 +160,8 @@ class StudyScreen(Unbroken, Screen[None]):
             found = LookRead(self.reader.look())
         except WorkbenchError as error:
             found = LookRead(None, str(error))
+        except Exception as error:  # noqa: BLE001  (a thread's top frame: silence would be worse)
+            found = LookRead(None, f"reading failed: {type(error).__name__}: {error}")
         self._took = time.monotonic() - began
         self.post_message(found)
 
@@ -217,6 +203,9 @@ class StudyScreen(Unbroken, Screen[None]):
             self.post_message(BandsRead(wanted, found))
         except WorkbenchError as error:
             self.post_message(BandsRead(wanted, [], str(error)))
+        except Exception as error:  # noqa: BLE001  (a thread's top frame: silence would be worse)
+            failed = f"reading failed: {type(error).__name__}: {error}"
+            self.post_message(BandsRead(wanted, [], failed))
 
     def on_bands_read(self, message: BandsRead) -> None:
         """Draw them, if they are still wanted."""
@@ -265,21 +254,12 @@ class StudyScreen(Unbroken, Screen[None]):
         if view is None:
             return
         mistake = view.mistake or self.mistake
-        line = study_line(view.look, self._eta(view.look), len(view.members), view.limited)
+        line = study_line(
+            view.look, self.pace.left(view.look, time.monotonic()), len(view.members), view.limited
+        )
         if mistake:
             line = replace(line, parts=((0, mistake, "min"),))
         self.query_one(StudyHeader).show(line)
-
-    def _eta(self, look: StudyLook) -> float | None:
-        """Seconds to go at the pace since the page was opened; None while that says nothing."""
-        now = time.monotonic()
-        if self._pace is None or not look.live:
-            self._pace = now, look.steps_done
-        since, done = self._pace
-        taken = look.steps_done - done
-        if taken <= 0 or now - since < 2 * POLL:
-            return None
-        return (look.steps_total - look.steps_done) * (now - since) / taken
 
     def _draw_heat(self) -> None:
         if self.view is not None:
@@ -430,7 +410,7 @@ class StudyScreen(Unbroken, Screen[None]):
         """The outcome behind or before."""
         if self.view is not None:
             keys = list(self.view.found)
-            self._choose(asked=keys[(keys.index(self.view.choices.asked) + by) % len(keys)])
+            self._choose(asked=keys[(keys.index(self.view.asked.key) + by) % len(keys)])
 
     def action_x_axis(self) -> None:
         """The next key to the right."""

@@ -70,8 +70,6 @@ class StudyView:
     def __init__(self, look: StudyLook, choices: Choices | None = None) -> None:
         self.look = look
         self.choices = self._begun() if choices is None else choices
-        if self.choices.asked not in self.found:
-            self.choices = replace(self.choices, asked=first_asked(self.found))
         self.fits, self.mistake = member_filter(self.choices.filter, look, self.found)
 
     def _begun(self) -> Choices:
@@ -122,13 +120,14 @@ class StudyView:
 
     @property
     def asked(self) -> Measured:
-        """What is asked."""
-        return self.found[self.choices.asked]
+        """What is asked; until somebody has chosen, what tells most by now."""
+        chosen = self.choices.asked
+        return self.found[chosen if chosen in self.found else first_asked(self.found)]
 
     @cached_property
     def columns(self) -> list[MemberColumn]:
         """The table's columns."""
-        return columns_of(self.look, self.found, self.choices.asked, self.choices.brief)
+        return columns_of(self.look, self.found, self.asked.key, self.choices.brief)
 
     def cells(self, room: tuple[int, int]) -> Pooled | None:
         """Members by tile, of which (rows, columns) fit; None without a grid."""

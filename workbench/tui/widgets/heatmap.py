@@ -206,7 +206,7 @@ def _draw_tiles(
                 block = np.vstack([block, np.full((1, solid), palette.ink("bg"))])
             grid.colors(top, left, block)
         else:
-            for line in range(top, top + plot.tall):
+            for line in range(top, top + plot.tall - low):
                 grid.text(line, left, str(glyphs[row, column]) * solid, color)
         value = float(model.values[row, column])
         said = palette.say(model.words[int(value)][0] if model.words else model.text(value))
