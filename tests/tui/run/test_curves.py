@@ -259,7 +259,7 @@ def test_held_out_samples_stand_beside_the_trainings():
     )
     told = {row.label: row.value for row in spark_model(found, CONFIG, 8, 6, x_axis, x).rows}
     assert (told["accuracy"], told["test accuracy"]) == ("50.00%", "25.00%")
-    assert (told["log₁₀ test L"], told["test γ"]) == ("−0.372", "−0.50000")
+    assert (told["log₁₀ test L"], told["test γ"]) == ("-0.37", "-0.50000")
     few = spark_model(found, CONFIG, 8, 6, x_axis, x, most=2).rows
     assert [row.label for row in few] == ["log₁₀ L", "log₁₀ test L"]
     plain = curves.risk_chart(history(), x_axis, x).curves
