@@ -76,6 +76,7 @@ def test_a_table_of_its_own_may_be_of_any_kind(tmp_path):
         (["data.test.splt=0.2"], r"data\.test\.kind is missing; allowed: split, kh24-circle"),
         (["data.test.kind=csvv"], r"unknown data\.test\.kind 'csvv'.*Did you mean 'csv'"),
         (["data.test.split=0.2", "data.test.n=3"], r"unknown key 'n' in \[data\.test\]"),
+        (["data.test={kind='digits', split=0.2}"], r"unknown key 'split' in \[data\.test\]"),
         (["data.test={kind='gaussian-separable', n=12}"], "names the training samples themselves"),
         (["data.test={kind='digits', test={split=0.2}}"], "no held-out part of their own"),
     ],
@@ -102,3 +103,10 @@ def test_samples_that_do_not_fit_the_training_set_are_refused_in_a_sentence():
     with pytest.raises(BadInput, match=r"label of sample 1 is 2, .* training set are 0 to 1"):
         require_labels(classes, loss_of("cross-entropy"))
     require_labels(classes, loss_of("square"))
+
+
+def test_another_kind_takes_the_place_of_a_split():
+    split = override(BASE, ["data.test.split=0.2"])
+    changed = override(split, ["data.test.kind=digits", "data.test.n=30"])
+    assert changed["data"] == {**BASE["data"], "test": {"kind": "digits", "n": 30}}
+    assert split["data"]["test"] == {"split": 0.2}
