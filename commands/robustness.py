@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
@@ -26,6 +26,10 @@ def robustness(
         int,
         typer.Option("--samples", min=1, help="How many samples, evenly spread over the run's."),
     ] = 200,
+    on: Annotated[
+        Literal["train", "test"],
+        typer.Option("--on", help="The samples of the training, or those held out by [data.test]."),
+    ] = "train",
     anywhere: Annotated[
         bool, typer.Option("--anywhere", help="Pictures may leave the values 0 to 1.")
     ] = False,
@@ -53,6 +57,7 @@ def robustness(
             stored,
             step_of(at),
             samples=samples,
+            on=on,
             anywhere=anywhere,
             trust=trust,
             report=report,
@@ -73,8 +78,10 @@ def as_lines(found: Robustness) -> list[str]:
     """The bounds' quantiles, and the robust accuracy at a few radii."""
     import numpy as np
 
+    held_out = "held-out " if found.on == "test" else ""
     lines = [
-        f"{len(found.index):,} samples, {100 * np.mean(found.margin > 0):.1f} % classified as labelled, "
+        f"{len(found.index):,} {held_out}samples, "
+        f"{100 * np.mean(found.margin > 0):.1f} % classified as labelled, "
         f"log10 of the risk {formats.number(found.log10_risk)}"
     ]
     columns = [("attack (at most)", found.attack)]

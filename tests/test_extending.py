@@ -48,7 +48,7 @@ def trained(session: Session) -> dict[str, np.ndarray]:
 def test_its_parts_train_together_and_go_on_with_trust(mine):
     (text,) = blocks("toml")
     config = parse_config(parse_toml(text, "mine.toml"), "mine.toml")
-    assert config.own_classes + config.data_class == (
+    assert config.own_classes + config.data_classes == (
         "mine:Quadratic", "mine:SquaredHinge", "mine:Signum", "mine:Support", "mine:Quadrants",
     )  # fmt: skip
     session = Session.create(config, mine / "runs")

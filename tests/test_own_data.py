@@ -10,6 +10,7 @@ from test_own_parts import ended, series
 
 from workbench.config.study import parse_study
 from workbench.config.toml import parse_config, parse_toml, to_toml
+from workbench.data.load import load_dataset, require_repeatable
 from workbench.errors import BadInput
 from workbench.record.reader import RunReader
 from workbench.run.session import Session
@@ -79,6 +80,16 @@ def test_what_does_not_fit_is_refused_before_anything_is_written(tmp_path, setti
         Session.create(small(*settings), tmp_path)
     assert "\n" not in str(caught.value)
     assert not list(tmp_path.iterdir())
+
+
+def test_held_out_samples_may_come_from_a_class_too():
+    config = small("data.test.kind=torch", "data.test.class=tests.own_parts:Wedge")
+    assert config.data_classes == ("tests.own_parts:Wedge",)
+    found = load_dataset(config.data)
+    np.testing.assert_array_equal(found.test.y, Wedge().samples()[1])
+    require_repeatable(config.data, found)
+    with pytest.raises(BadInput, match=r"data\.test: data\.class.*no method samples"):
+        load_dataset(small("data.test.kind=torch", "data.test.class=tests.own_parts:Sign").data)
 
 
 def test_a_study_asks_again_and_refuses_other_answers():

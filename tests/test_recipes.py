@@ -191,7 +191,7 @@ def two_points(gap: float) -> Dataset:
     return Dataset(np.array([[gap, 0.0], [-gap, 0.0]]), np.array([1.0, -1.0]), "two-points")
 '''
 TABLE = '''
-class TwoPointsData(Section):
+class TwoPointsData(DataTable):
     """Two points."""
 
     kind: Literal["two-points"]
@@ -221,7 +221,7 @@ def test_a_dataset_touches_three_files_and_a_preset_one(house):
     house.write("workbench/data/two_points.py", DATASET)
     house.insert(
         "workbench/config/data.py",
-        ("DataConfig = Annotated[", TABLE),
+        ("AnyData = (", TABLE),
         ("    | TwoCirclesData", "    | TwoPointsData"),
     )
     house.insert(

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any, Literal, TypeVar
+from collections.abc import Mapping
+from typing import Annotated, Any, Literal, TypeVar, get_args
 
 from pydantic import ConfigDict, Field, field_validator, model_validator
 
@@ -21,7 +22,47 @@ MOST_DRAWN = 1 << 26
 """Numbers that a synthetic dataset draws at once."""
 
 
-class CircleData(Section):
+class DataTable(Section):
+    """Samples; `test` names others that are held out of the training."""
+
+    test: TestConfig | None = Field(
+        None,
+        discriminator="kind",
+        description="held-out samples: a table of their own, or split = 0.2, a share of these",
+    )
+
+    @field_validator("test", mode="before")
+    @classmethod
+    def _a_split_needs_no_kind(cls, table: Any) -> Any:
+        if isinstance(table, Mapping) and "kind" not in table and "split" in table:
+            return {"kind": "split", **table}
+        return table
+
+    @model_validator(mode="after")
+    def _held_out(self) -> DataTable:
+        if not isinstance(self.test, DataTable):
+            return self
+        if self.test.test is not None:
+            raise ValueError(
+                "held-out samples have no held-out part of their own; leave out data.test.test"
+            )
+        if self.test == self.model_copy(update={"test": None}):
+            raise ValueError(
+                "data.test names the training samples themselves; name others, or hold a share out by "
+                "data.test.split"
+            )
+        return self
+
+
+class SplitData(Section):
+    """A share of the samples, held out by a draw of its own; as large of every class that has two or more."""
+
+    kind: Literal["split"] = "split"
+    split: float = Field(gt=0.0, lt=1.0, description="share of the samples that is held out")
+    seed: Seed = 0
+
+
+class CircleData(DataTable):
     """KH24 Fig. 1 and 4: unit inputs on the circle, y = 5 max(0, x_1)² + 4 max(0, −x_1)²."""
 
     kind: Literal["kh24-circle"]
@@ -29,7 +70,7 @@ class CircleData(Section):
     offset: Finite = Field(0.0, description="rotation in steps of 2π/n; 0.5 puts 0° between inputs")
 
 
-class GaussianData(Section):
+class GaussianData(DataTable):
     """Gaussian inputs labelled by a random hyperplane, points closer to it than `margin` redrawn."""
 
     kind: Literal["gaussian-separable"]
@@ -43,7 +84,7 @@ class GaussianData(Section):
         return _drawn(self, self.n * self.d, f"n = {self.n:,} times d = {self.d:,}")
 
 
-class ClassesData(Section):
+class ClassesData(DataTable):
     """Pictures of ten classes, grey or colour values scaled to 0..1."""
 
     classes: tuple[int, ...] = Field(
@@ -89,7 +130,7 @@ class Cifar10Data(FolderData):
     kind: Literal["cifar10"]
 
 
-class TwoCirclesData(Section):
+class TwoCirclesData(DataTable):
     """Points on two circles around ±distance·e, y = ±1; JT19 Fig. 2. The margin is distance − radius."""
 
     kind: Literal["two-circles"]
@@ -108,7 +149,7 @@ class TwoCirclesData(Section):
         return self
 
 
-class PlanarData(Section):
+class PlanarData(DataTable):
     """JT20 Fig. 1: points of the plane and a 1, labelled by a random network, low margins deleted."""
 
     kind: Literal["jt20-planar"]
@@ -138,7 +179,7 @@ def _drawn(table: Drawn, count: int, product: str) -> Drawn:
     return table
 
 
-class FileData(Section):
+class FileData(DataTable):
     """A table of the user's own: CSV, or arrays in NPZ or HDF5."""
 
     path: str = Field(description="the file; relative to the TOML file that names it")
@@ -168,7 +209,7 @@ class Hdf5Data(FileData):
     y: str = "y"
 
 
-class InlineData(Section):
+class InlineData(DataTable):
     """The samples themselves."""
 
     kind: Literal["inline"]
@@ -176,7 +217,7 @@ class InlineData(Section):
     y: tuple[float, ...]
 
 
-class OwnData(Section):
+class OwnData(DataTable):
     """Samples of your own, by a class that gives them: `package.module:Class(**arguments)`."""
 
     model_config = ConfigDict(
@@ -187,7 +228,7 @@ class OwnData(Section):
     arguments: dict[str, Any] = Field(default_factory=dict)
 
 
-DataConfig = Annotated[
+AnyData = (
     CircleData
     | GaussianData
     | TwoCirclesData
@@ -199,6 +240,10 @@ DataConfig = Annotated[
     | NpzData
     | Hdf5Data
     | InlineData
-    | OwnData,
-    Field(discriminator="kind"),
-]
+    | OwnData
+)
+TestConfig = SplitData | AnyData
+DataConfig = Annotated[AnyData, Field(discriminator="kind")]
+
+for _table in get_args(AnyData):
+    _table.model_rebuild()

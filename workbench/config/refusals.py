@@ -58,10 +58,11 @@ def _key(location: tuple[Any, ...], root: type[BaseModel]) -> tuple[str, type[Ba
     """The dotted key without the union tags pydantic adds, and the table it lies in."""
     parts: list[str] = []
     table: type[BaseModel] | None = root
+    is_field = False
     for part in location:
-        members = _members(table, parts[-1]) if parts and table is not None else {}
+        members = _members(table, parts[-1]) if is_field and table is not None else {}
         if isinstance(part, str) and part in members:
-            table = members[part]
+            table, is_field = members[part], False
             continue
         if isinstance(part, int):
             parts[-1] += f"[{part}]"
@@ -71,6 +72,7 @@ def _key(location: tuple[Any, ...], root: type[BaseModel]) -> tuple[str, type[Ba
         if parts and len(parts) == 1 and table is root:
             table = members.get("") or table
         parts.append(str(part))
+        is_field = True
     return ".".join(parts), table
 
 

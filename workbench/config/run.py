@@ -148,9 +148,10 @@ class RunConfig(Section):
         return (*model, *loss, *rule, *self.measures.classes)
 
     @property
-    def data_class(self) -> tuple[str, ...]:
-        """The class of the user's that the samples come from: only who has not kept them needs it."""
-        return (self.data.class_path,) if isinstance(self.data, OwnData) else ()
+    def data_classes(self) -> tuple[str, ...]:
+        """The classes of the user's that samples come from: only who has not kept these needs them."""
+        tables = (self.data, self.data.test)
+        return tuple(table.class_path for table in tables if isinstance(table, OwnData))
 
     def for_looking(self) -> RunConfig:
         """Without a step rule and measures of one's own: who only looks at a state needs neither."""

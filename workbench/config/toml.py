@@ -45,7 +45,9 @@ def read_toml(path: Path) -> dict[str, Any]:
     values = parse_toml(text, str(path))
     model = values.get("model")
     start = model.get("start") if isinstance(model, dict) else None
-    tables = {"data": values.get("data"), "init": values.get("init"), "model.start": start}
+    data = values.get("data")
+    test = data.get("test") if isinstance(data, dict) else None
+    tables = {"data": data, "data.test": test, "init": values.get("init"), "model.start": start}
     for key, table in tables.items():
         if isinstance(table, dict) and isinstance(table.get("path"), str) and table["path"]:
             table["path"] = str(named(table["path"], f"{key}.path", beside=path.parent))
@@ -102,7 +104,7 @@ def override(values: Mapping[str, Any], settings: Iterable[str]) -> dict[str, An
     """`values` with `section.key=value` settings applied; values are TOML, bare words are strings.
 
     Setting `section.kind` to another kind drops the section's other keys that came before it, as
-    they belonged to the old kind.
+    they belonged to the old kind; so does the kind of a table inside it.
     """
     result: dict[str, Any] = {
         k: dict(v) if isinstance(v, Mapping) else v for k, v in values.items()
@@ -115,16 +117,14 @@ def override(values: Mapping[str, Any], settings: Iterable[str]) -> dict[str, An
                 f"--set '{clean_text(setting, 80)}' is not of the form section.key=value."
             )
         value = setting_value(text.strip())
-        if len(path) == 2 and path[1] == "kind":
-            known = result.get(path[0])
-            if isinstance(known, dict) and known.get("kind") != value:
-                result[path[0]] = {}
         table = result
         for part in path[:-1]:
             inner = table.setdefault(part, {})
             if not isinstance(inner, dict):
                 raise BadInput(f"--set '{clean_text(key, 80)}': '{part}' is not a table.")
             table[part] = table = dict(inner)
+        if len(path) > 1 and path[-1] == "kind" and table.get("kind") != value:
+            table.clear()
         table[path[-1]] = value
     return result
 

@@ -13,11 +13,15 @@ from workbench.losses.loss import Labels, Loss
 
 @dataclass(frozen=True)
 class Dataset:
-    """Inputs x (n, …) and labels y (n), both float64; `name` is what messages call it."""
+    """Inputs x (n, …) and labels y (n), both float64; `name` is what messages call it.
+
+    `test`: the held-out part, inputs of the same shape that nothing is trained on; None without one.
+    """
 
     x: Float[np.ndarray, "n ..."]
     y: Float[np.ndarray, " n"]
     name: str
+    test: Dataset | None = None
 
     @property
     def n(self) -> int:
@@ -87,6 +91,25 @@ def require_labels(data: Dataset, loss: Loss) -> None:
         raise BadInput(
             f"{data.name}: {data.n_classes:,} classes (the largest label plus one); "
             "allowed are 10,000."
+        )
+    if data.test is not None:
+        _require_labels_held_out(data, data.test, loss)
+
+
+def _require_labels_held_out(data: Dataset, test: Dataset, loss: Loss) -> None:
+    """Refuse held-out labels that are none of the training set's."""
+    if loss.labels == "classes":
+        allowed = f"0 to {data.n_classes - 1}"
+        fits = np.isin(test.y, np.arange(data.n_classes))
+    elif data.labels == "binary":
+        allowed, fits = "−1 and 1", np.isin(test.y, (-1.0, 1.0))
+    else:
+        return
+    if not fits.all():
+        where = int(np.flatnonzero(~fits)[0])
+        raise BadInput(
+            f"data.test: the label of sample {where:,} is {test.y[where]:g}, and those of the training set "
+            f"are {allowed}; they must be the same."
         )
 
 

@@ -16,12 +16,14 @@ from workbench.config.data import (
     NpzData,
     OwnData,
     PlanarData,
+    SplitData,
     TwoCirclesData,
 )
 from workbench.data.cifar10 import cifar10
 from workbench.data.dataset import Dataset, checked_dataset
 from workbench.data.digits import digits
 from workbench.data.files import load_csv, load_hdf5, load_npz
+from workbench.data.held_out import split_off, with_held_out
 from workbench.data.jt20_planar import jt20_planar
 from workbench.data.mnist import mnist
 from workbench.data.own import own_dataset
@@ -31,7 +33,35 @@ from workbench.errors import BadInput
 
 
 def load_dataset(config: DataConfig) -> Dataset:
-    """The dataset a configuration names; raises BadInput when it cannot be had."""
+    """The dataset a configuration names, with its held-out part; raises BadInput when it cannot be had."""
+    data, test = _loaded(config), config.test
+    if test is None:
+        return data
+    if isinstance(test, SplitData):
+        return split_off(data, test.split, test.seed)
+    try:
+        held_out = _loaded(test)
+    except BadInput as error:
+        raise BadInput(f"data.test: {error}") from error
+    return with_held_out(data, held_out)
+
+
+def require_repeatable(config: DataConfig, dataset: Dataset) -> None:
+    """Refuse classes of the user's that give other samples when they are asked again; raises BadInput."""
+    for first, again in zip(_parts(dataset), _parts(load_dataset(config)), strict=True):
+        if not (np.array_equal(again.x, first.x) and np.array_equal(again.y, first.y)):
+            raise BadInput(
+                f"{first.name} gives other samples every time it is asked, and every process of a study "
+                "asks; draw them from a generator with a seed of data.arguments."
+            )
+
+
+def _parts(dataset: Dataset) -> tuple[Dataset, ...]:
+    return (dataset,) if dataset.test is None else (dataset, dataset.test)
+
+
+def _loaded(config: DataConfig) -> Dataset:
+    """The samples of one table."""
     match config:
         case CircleData():
             return circle(config.n, config.offset)

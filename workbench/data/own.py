@@ -54,16 +54,6 @@ def own_dataset(config: OwnData) -> Dataset:
     return checked_dataset(x, y, key)
 
 
-def require_repeatable(config: OwnData, dataset: Dataset) -> None:
-    """Refuse a class that gives other samples when it is asked again; raises BadInput."""
-    again = own_dataset(config)
-    if not (np.array_equal(again.x, dataset.x) and np.array_equal(again.y, dataset.y)):
-        raise BadInput(
-            f"{dataset.name} gives other samples every time it is asked, and every process of a study "
-            "asks; draw them from a generator with a seed of data.arguments."
-        )
-
-
 def _array(part: Any) -> Array:
     """A tensor or what numpy takes for an array, as an array of its own."""
     if hasattr(part, "detach"):

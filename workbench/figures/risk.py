@@ -11,21 +11,26 @@ from matplotlib.figure import Figure
 from workbench.arrays import Array
 from workbench.figures.options import FigureOptions
 from workbench.figures.series import RunSeries
-from workbench.figures.style import BLUE, GREY, drawable, panels, say_if_empty
+from workbench.figures.style import BLUE, GREY, RED, drawable, legend_above, panels, say_if_empty
 
 LEAST_SPAN = 0.1
 """Decades the vertical axis spans at least: a risk that stands still is to look like it."""
 
 
 def draw(series: RunSeries, figure: Figure, options: FigureOptions) -> None:
-    """One curve: the recorded log-risk over ln 10; gaps where it is not finite."""
+    """The recorded log-risk over ln 10, and that of the held-out samples; gaps where it is not finite."""
     series.require("risk", "log_risk")
     (axes,) = panels(figure, options)
     log_risk = drawable(series.scalar("log_risk"))
-    axes.plot(series.x(options), log_risk / math.log(10.0), color=BLUE)
+    axes.plot(series.x(options), log_risk / math.log(10.0), color=BLUE, label="training")
+    if series.reader.has("test_log_risk"):
+        held_out = drawable(series.scalar("test_log_risk"))
+        axes.plot(series.x(options), held_out / math.log(10.0), color=RED, label="held out")
+        legend_above(axes)
     axes.set_ylabel(r"$\log_{10}\,\mathcal{L}$")
     series.put_x_axis(axes, options)
-    _widen_if_still(axes, log_risk)
+    if not series.reader.has("test_log_risk"):
+        _widen_if_still(axes, log_risk)
     say_if_empty(axes)
 
 

@@ -1,4 +1,5 @@
-"""Robust accuracy against the radius in L2, a state a colour: LL20 Fig. 8, with the certified bound."""
+"""Robust accuracy against the radius in L2, a state a colour: LL20 Fig. 8, with the certified bound; below,
+where they were looked at, of the held-out samples."""
 
 from __future__ import annotations
 
@@ -26,15 +27,23 @@ def draw(series: RunSeries, figure: Figure, options: FigureOptions) -> None:
             f"figure 'robustness' cannot be drawn: nothing is measured yet of run '{series.name}'; "
             f"workbench robustness {series.name} does."
         )
-    axes = panels(figure, options)[0]
-    shown = _thinned(kept)
-    handles = []
-    for state, color in zip(shown, CYCLE, strict=False):
-        axes.plot(state.radii, state.accuracy, color=color)
-        if state.certified is not None:
-            axes.plot(state.radii, state.certified, color=color, linestyle="--", linewidth=0.9)
-        handles.append(Line2D([], [], color=color, label=_label(state)))
-    _finish(axes, shown)
+    parts = [[state for state in kept if state.held_out is held_out] for held_out in (False, True)]
+    rows = [part for part in parts if part]
+    steps = _thinned(sorted({state.step: state for state in kept}.values(), key=lambda s: s.step))
+    colors = dict(zip((state.step for state in steps), CYCLE, strict=False))
+    drawn = panels(figure, options, [1.0] * len(rows))
+    shown = [state for state in kept if state.step in colors]
+    for axes, part in zip(drawn, rows, strict=True):
+        for state in part:
+            if (color := colors.get(state.step)) is None:
+                continue
+            axes.plot(state.radii, state.accuracy, color=color)
+            if state.certified is not None:
+                axes.plot(state.radii, state.certified, color=color, linestyle="--", linewidth=0.9)
+        _finish(axes, shown, "of held-out samples" if part[0].held_out else "")
+    drawn[-1].set_xlabel(r"radius $\epsilon$ in $L^2$")
+    axes = drawn[0]
+    handles = [Line2D([], [], color=colors[state.step], label=_label(state)) for state in steps]
     handles.append(Line2D([], [], color=INK, label="attacked (at most)"))
     if any(state.certified is not None for state in shown):
         handles.append(
@@ -43,9 +52,8 @@ def draw(series: RunSeries, figure: Figure, options: FigureOptions) -> None:
     legend_above(axes, handles, columns=2 if options.size == "column" else 4)
 
 
-def _finish(axes: Axes, shown: list[RobustAccuracy]) -> None:
-    axes.set_xlabel(r"radius $\epsilon$ in $L^2$")
-    axes.set_ylabel("robust accuracy")
+def _finish(axes: Axes, shown: list[RobustAccuracy], of: str) -> None:
+    axes.set_ylabel(f"robust accuracy\n{of}".rstrip())
     axes.set_ylim(-0.02, 1.02)
     axes.set_xlim(0.0, max(float(state.radii[-1]) for state in shown))
 

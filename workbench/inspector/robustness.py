@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 
@@ -20,8 +20,10 @@ if TYPE_CHECKING:
     import torch
     from torch import nn
 
+    from workbench.data.dataset import Dataset
     from workbench.inspector.state import InspectedState
 
+Part = Literal["train", "test"]
 PICTURES = (0.0, 1.0)
 """Domain of grey and colour values (LL20 J.2)."""
 AT_ONCE = 128
@@ -37,7 +39,8 @@ class Robustness:
 
     `attack` is ∞ where no adversarial example was found, `bound` NaN where nothing is certified (then
     `why_no_bound` says why). `margin` (k): q. `box`: the domain of inputs, None for all of space.
-    `margin_multi`: γ̄_m of all samples, NaN where layers have no orders. `examples` (k, …): x'.
+    `margin_multi`: γ̄_m of all training samples, NaN where layers have no orders; `log10_risk` is theirs
+    too. `examples` (k, …): x'. `on`: which samples `index` counts, those of the training or the held-out.
     """
 
     step: int
@@ -50,6 +53,7 @@ class Robustness:
     margin_multi: float = float("nan")
     why_no_bound: str = ""
     examples: Float[np.ndarray, "k ..."] | None = field(default=None, repr=False)
+    on: Part = "train"
 
     @property
     def exact(self) -> Bool[np.ndarray, " k"]:
@@ -81,6 +85,7 @@ class Robustness:
         radii = self.radii()
         return {
             "step": self.step,
+            "on": self.on,
             "log10_risk": self.log10_risk,
             "margin_multi": self.margin_multi,
             "box": None if self.box is None else list(self.box),
@@ -111,10 +116,12 @@ def robustness(
     *,
     box: tuple[float, float] | None,
     layer_orders: tuple[float, ...] | None = None,
+    test: Dataset | None = None,
     device: torch.device | None = None,
     report: Callable[[float], None] = lambda done: None,
 ) -> Robustness:
-    """Attack and certify the samples `index` of a classifying state.
+    """Attack and certify the samples `index` of a classifying state, or of those held out where `test` has
+    them.
 
     float64, on the CPU, on a copy of the network (batch statistics held); the attack shows its inputs to
     another copy on `device`, where one is given. `layer_orders`: k_1..k_m, for γ̄_m; `report` is told the
@@ -130,8 +137,9 @@ def robustness(
 
     chosen = np.asarray(index, dtype=np.int64)
     model = _held_copy(state)
-    x = torch.from_numpy(np.ascontiguousarray(state.x, dtype=np.float64))
-    y = torch.from_numpy(np.asarray(state.y, dtype=np.float64))
+    samples, labels = (state.x, state.y) if test is None else (test.x, test.y)
+    x = torch.from_numpy(np.ascontiguousarray(samples, dtype=np.float64))
+    y = torch.from_numpy(np.asarray(labels, dtype=np.float64))
     block = min(AT_ONCE, samples_a_block(model, x.requires_grad_(True)))
     if not model(x[:2]).requires_grad:
         raise BadInput(
@@ -163,6 +171,7 @@ def robustness(
         margin_multi=_margin_multi(state, layer_orders),
         why_no_bound=reason,
         examples=attacked.found,
+        on="train" if test is None else "test",
     )
 
 

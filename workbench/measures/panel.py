@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 
 import numpy as np
@@ -11,6 +11,7 @@ import numpy as np
 from workbench.arrays import Array, Float, Int
 from workbench.losses.loss import Loss, Reduction
 from workbench.measures.directions import divided
+from workbench.measures.held_out import HeldOut
 from workbench.measures.layers import LayerMeasures
 from workbench.measures.margins import margin_normalized, sample_margins
 from workbench.measures.norms import layer_norms
@@ -66,7 +67,8 @@ class Panel:
     where that is cheap), `layer_orders` k_1..k_m. Margins and accuracy apply to labels ±1 or classes only;
     `classifies` says so. `random`: every pass of the network draws numbers, as dropout does. `rule_series`
     names the series that the step rule itself hands over, `layers` measures how the layers align. `only`:
-    the series of a file that is gone on with, None for all: a file keeps the series it began with.
+    the series of a file that is gone on with, None for all: a file keeps the series it began with. `held`
+    has the held-out samples, None without any.
     """
 
     measures: tuple[Measure, ...]
@@ -86,6 +88,7 @@ class Panel:
     layers: LayerMeasures | None = None
     own: tuple[OwnSeries, ...] = ()
     unit: UnitMargin | None = None
+    held: HeldOut | None = None
 
     @property
     def log_n(self) -> float:
@@ -116,7 +119,8 @@ class Panel:
 
     def shapes(self) -> dict[str, tuple[int, ...]]:
         """The series this run has besides step, each with its shape a record."""
-        values = self.compute(self.probe())
+        brief = self if self.held is None else replace(self, held=self.held.first)
+        values = brief.compute(self.probe())
         return {name: array.shape[1:] for name, array in values.items() if name != "step"}
 
     def probe(self) -> Rows:

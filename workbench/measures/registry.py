@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from workbench.measures.panel import Measure
 from workbench.measures.series.direction import DIRECTION
+from workbench.measures.series.held_out import HELD_OUT
 from workbench.measures.series.layers import LAYERS
 from workbench.measures.series.margin_discrete import MARGIN_DISCRETE
 from workbench.measures.series.margin_kkt import MARGIN_KKT
@@ -21,6 +22,7 @@ MEASURES: tuple[Measure, ...] = (
     LAYERS,
     MARGIN_KKT,
     MARGIN_DISCRETE,
+    HELD_OUT,
     THETA,
     STEP_SIZE,
 )

@@ -163,6 +163,7 @@ def _fill(
         packed=packed,
         direction_width=reader.direction_width or direction_width,
         start=reader.start,
+        test=reader.test,
     )
     total = max(1, reader.n_records * len(layouts))
     for place, layout in enumerate(layouts):

@@ -27,6 +27,7 @@ from workbench.record.handle import created
 from workbench.record.inspections import tables_of
 from workbench.record.overlay import H5_ERRORS
 from workbench.record.reader import RunReader
+from workbench.record.samples import HELD_OUT
 from workbench.record.schema import STEP
 from workbench.record.tables import DIRECTION, GROUP, TABLES, columns_of, path_of
 
@@ -123,14 +124,20 @@ def _write_nc(reader: RunReader, target: Path, progress: Progress) -> list[str]:
     return []
 
 
-def _write_nc_groups(reader: RunReader, file: Any) -> None:
-    data = file.create_group("data")
-    for name, values in (("x", reader.x), ("y", reader.y)):
+def _write_nc_samples(group: Any, x: Array | None, y: Array | None) -> None:
+    for name, values in (("x", x), ("y", y)):
         if values is not None:
             for axis, size in enumerate(values.shape):
-                data.dimensions[f"{name}_{axis}"] = size
+                group.dimensions[f"{name}_{axis}"] = size
             dims = tuple(f"{name}_{axis}" for axis in range(values.ndim))
-            data.create_variable(name, dims, values.dtype, data=values)
+            group.create_variable(name, dims, values.dtype, data=values)
+
+
+def _write_nc_groups(reader: RunReader, file: Any) -> None:
+    _write_nc_samples(file.create_group("data"), reader.x, reader.y)
+    held_out = reader.test
+    if held_out is not None:
+        _write_nc_samples(file.create_group(HELD_OUT), *held_out)
     group = file.create_group("events")
     events = reader.events()
     group.dimensions["event"] = len(events)

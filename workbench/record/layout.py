@@ -3,7 +3,7 @@
 /                 attributes (text as strings, `status` of fixed length so that it can change)
 /n_committed      rows of /series that are complete; everything past it is not yet data
 /counters_crc32   checksum of this and the other counters (workbench.record.counters)
-/data/x, /data/y  the samples (workbench.record.samples)
+/data/x, /data/y  the samples (workbench.record.samples), those held out in /data/test
 /start, /parameter  what only the start gives, the names in θ (workbench.record.start)
 /series/<name>    first axis `step`, unlimited; every other axis has its dimension scale
 /series/n_committed   the same dataset as /n_committed, where xarray sees it
@@ -26,7 +26,7 @@ from workbench.measures.panel import SeriesSpec
 from workbench.protocol.status import RunStatus
 from workbench.record.chunks import LARGEST_CHUNK, chunk_shape
 from workbench.record.counters import build_counters
-from workbench.record.samples import build_samples
+from workbench.record.samples import HELD_OUT, build_samples
 from workbench.record.schema import SCHEMA_VERSION, SERIES, STEP
 from workbench.record.seal import seal_attributes
 from workbench.record.start import Start, build_start
@@ -185,12 +185,14 @@ def build(
     packed: bool = False,
     direction_width: int | None = None,
     start: Start | None = None,
+    test: tuple[Array, Array] | None = None,
 ) -> None:
     """Create every group, dataset, scale and attribute of a run in an empty h5py file.
 
     `packed` makes the compressed layout of a finished run (which cannot be appended to while
     readers look), and stores `status` as ordinary text. `direction_width`: numbers of a KKT direction
     in the tables of kept inspections, None to leave directions out. `start`: what only the start gives.
+    `test`: held-out samples and their labels, None without any.
 
     Raises:
         BadInput: an unknown series, a clash of axis sizes, or a coordinate of the wrong length.
@@ -207,6 +209,8 @@ def build(
     group = file.create_group("series")
     _build_series(group, series, coordinates, packed=packed)
     build_samples(file.create_group("data"), x, y)
+    if test is not None:
+        build_samples(file.create_group(HELD_OUT), *test)
     if start is not None:
         build_start(file, start)
     _build_events(file.create_group("events"))

@@ -32,7 +32,7 @@ from workbench.record.layout import SeriesLayout
 from workbench.record.lock import is_alive
 from workbench.record.overlay import Overlay, reading
 from workbench.record.plain import dataset_at, group_at, require_plain_dataset
-from workbench.record.samples import read_samples
+from workbench.record.samples import HELD_OUT, read_samples
 from workbench.record.schema import (
     RUN_FILE,
     SCHEMA_VERSION,
@@ -251,6 +251,12 @@ class RunReader:
         return self._data("y")
 
     @property
+    def test(self) -> tuple[Array, Array] | None:
+        """Held-out inputs and labels; None if the file has none."""
+        x, y = (self._data(name, HELD_OUT) for name in ("x", "y"))
+        return None if x is None or y is None else (x, y)
+
+    @property
     def start(self) -> Start | None:
         """What only the start gave; None in files of before it was kept."""
         return self._retried(lambda: read_start(self._file))
@@ -326,9 +332,9 @@ class RunReader:
             self._series[name] = dataset
         return self._series[name]
 
-    def _data(self, name: str) -> Array | None:
+    def _data(self, name: str, group: str = "data") -> Array | None:
         def load() -> Array | None:
-            dataset = dataset_at(self._file, f"data/{name}")
+            dataset = dataset_at(self._file, f"{group}/{name}")
             return None if dataset is None else read_samples(dataset)
 
         return self._retried(load)

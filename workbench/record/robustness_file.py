@@ -1,5 +1,5 @@
-"""Robust accuracies measured on a run's states, beside its run.h5: `robustness.json`, an entry a step, and a
-crc32 of all entries."""
+"""Robust accuracies measured on a run's states, beside its run.h5: `robustness.json`, an entry a step and
+part of the samples (training or held out), and a crc32 of all entries."""
 
 from __future__ import annotations
 
@@ -23,11 +23,12 @@ MOST_BYTES = 64 * 2**20
 @dataclass(frozen=True, eq=False)
 class RobustAccuracy:
     """Of one step: `accuracy` (r) from above and `certified` (r) from below, None where nothing is
-    certified, at `radii` (r); of how many `samples`."""
+    certified, at `radii` (r); of how many `samples`, and whether of those held out."""
 
     step: int
     log10_risk: float
     samples: int
+    held_out: bool
     radii: Array
     accuracy: Array
     certified: Array | None
@@ -35,13 +36,13 @@ class RobustAccuracy:
 
 def keep_robustness(folder: Path, table: Mapping[str, Any]) -> None:
     """Add an entry (as `inspector.robustness.Robustness.as_json`, JSON values only) to a run's; one of
-    the same step is replaced.
+    the same step and part of the samples is replaced.
 
     Raises:
         StorageError: the file is damaged, or cannot be written.
     """
-    entries = [entry for entry in _entries(folder) if entry.get("step") != table["step"]]
-    entries = sorted([*entries, dict(table)], key=lambda entry: int(entry["step"]))
+    entries = [entry for entry in _entries(folder) if _place(entry) != _place(table)]
+    entries = sorted([*entries, dict(table)], key=_place)
     write_text(folder / FILE, json.dumps({"states": entries, "crc32": _checksum(entries)}))
 
 
@@ -57,6 +58,11 @@ def kept_robustness(folder: Path) -> list[RobustAccuracy]:
         raise _damaged(folder, error) from error
 
 
+def _place(entry: Mapping[str, Any]) -> tuple[int, bool]:
+    """Step, and whether of held-out samples; entries of before are of the training's."""
+    return int(entry["step"]), entry.get("on", "train") == "test"
+
+
 def _read(entry: Mapping[str, Any]) -> RobustAccuracy:
     columns = [entry["radii"], entry["accuracy"], entry["certified_accuracy"]]
     arrays = [None if c is None else np.array(c, dtype=np.float64) for c in columns]
@@ -70,6 +76,7 @@ def _read(entry: Mapping[str, Any]) -> RobustAccuracy:
         step=int(entry["step"]),
         log10_risk=float("nan") if risk is None else float(risk),
         samples=len(entry["samples"]),
+        held_out=_place(entry)[1],
         radii=radii,
         accuracy=accuracy,
         certified=certified,

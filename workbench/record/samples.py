@@ -6,6 +6,7 @@ where that pays.
     value_type     type of the values
     divisor        of pictures in 0..1 that are whole numbers of 1/255 (or 1/16);
                    `scale_factor` is its inverse, for readers that know only that, nearly exact
+/data/test/x, y    the held-out samples, where there are any, in the same way
 """
 
 from __future__ import annotations
@@ -21,6 +22,8 @@ import numpy as np
 from workbench.arrays import Array
 from workbench.record.chunks import chunk_shape
 
+HELD_OUT = "data/test"
+"""Group of the held-out samples."""
 BLOCK_BYTES = 8 * 1024 * 1024
 """Bytes of values that are turned at once."""
 SAMPLE_BYTES = 256 * 1024

@@ -119,6 +119,7 @@ class RunStore:
         coordinates: Mapping[str, Array] | None = None,
         direction_width: int | None = None,
         start: Start | None = None,
+        test: tuple[Array, Array] | None = None,
     ) -> Self:
         """Build `run.h5` in an existing folder and open it for appending.
 
@@ -131,6 +132,7 @@ class RunStore:
             direction_width: numbers of the KKT directions of inspections that may be kept; None
                 to keep inspections without them.
             start: what only the start gives; None to leave it out.
+            test: held-out inputs and labels; None without any.
 
         Raises:
             BadInput: the folder already has a recording, or the layout does not fit together.
@@ -153,6 +155,7 @@ class RunStore:
                     coordinates=coordinates or {},
                     direction_width=direction_width,
                     start=start,
+                    test=test,
                 )
             put_in_place(temporary, path)
             return cls._opened(folder)

@@ -21,6 +21,7 @@ from workbench.errors import BadInput, StorageError
 from workbench.inspector.risk_model import RiskModel
 from workbench.inspector.state import InspectedState
 from workbench.losses.own import OwnLoss
+from workbench.measures.held_out import HeldOut
 from workbench.measures.layers import LayerMeasures, MaxMargin
 from workbench.measures.own import own_series
 from workbench.measures.panel import Panel
@@ -174,8 +175,9 @@ def _made(
     svm, more = max_margin_of(network)
     remarks += (*more, *chosen)
     layers = LayerMeasures(network.structure, theta.detach().cpu().double().numpy().copy(), svm)
-    panel = _panel(network, orders, program, layers)
-    config, every = settled(config, panel)
+    panel = _panel(network, orders, program, layers, _held_out(network, dtype, device))
+    # As without what is held out, so that the records are the same.
+    config, every = settled(config, replace(panel, held=None))
     if steps := _steps_in_words(network):
         remarks += (f"steps are {steps}; what is forecast is of gradient flow.",)
     shape = (dataset.n,) if network.outputs == 1 else (dataset.n, network.outputs)
@@ -278,7 +280,11 @@ def _parts(model: nn.Module, program: StepProgram, panel: Panel) -> tuple[object
 
 
 def _panel(
-    network: ConfiguredNetwork, orders: Homogeneity, program: StepProgram, layers: LayerMeasures
+    network: ConfiguredNetwork,
+    orders: Homogeneity,
+    program: StepProgram,
+    layers: LayerMeasures,
+    held: HeldOut | None,
 ) -> Panel:
     """What is measured of every record, the user's own measures included."""
     config, dataset, structure = network.config, network.dataset, network.structure
@@ -298,12 +304,21 @@ def _panel(
         rule_series=program.series,
         layers=layers,
         unit=_unit_margin(network) if orders.order is None else None,
+        held=held,
     )
     samples = (dataset.x, dataset.y)
     own = own_series(
         config.measures.classes, panel.probe(), list(panel.shapes()), samples, structure
     )
     return replace(panel, own=own)
+
+
+def _held_out(
+    network: ConfiguredNetwork, dtype: torch.dtype, device: torch.device
+) -> HeldOut | None:
+    """The network and its held-out samples, where the run has any."""
+    test = network.dataset.test
+    return None if test is None else HeldOut(network.model, test, dtype, device)
 
 
 def _unit_margin(network: ConfiguredNetwork) -> UnitMargin | None:

@@ -12,6 +12,7 @@ from workbench.engine.member_rows import PARTS, MemberRows
 from workbench.errors import WorkbenchError, clean_text, unknown
 from workbench.measures.layers import LayerMeasures
 from workbench.measures.panel import Measure, Panel
+from workbench.measures.series.held_out import HELD_OUT
 from workbench.measures.series.layers import LAYERS
 from workbench.measures.series.margins import SMALLEST
 from workbench.measures.unit_margin import UnitMargin
@@ -142,6 +143,8 @@ def _looking_further(block: MemberBlock, panel: Panel) -> tuple[Measure, ...]:
     one_module = all(network.model is first.model for network in block.networks)
     if panel.unit is not None and not (one_module and block.one_dataset):
         found.append(SMALLEST)
+    if panel.held is not None and not (one_module and block.one_dataset):
+        found.append(HELD_OUT)
     return tuple(m for m in panel.measures if m in found)
 
 
@@ -154,5 +157,11 @@ def _panels(block: MemberBlock, panel: Panel) -> Iterator[Panel]:
             svm, _ = max_margin_of(network)
         layers = LayerMeasures(structure, start, svm)
         unit = panel.unit and UnitMargin(network.model, dataset.x, dataset.y)
+        test = dataset.test
+        held = None
+        if panel.held is not None and test is not None:
+            held = panel.held.of(network.model, test)
         own = tuple(replace(series, x=dataset.x, y=dataset.y) for series in panel.own)
-        yield replace(panel, structure=structure, y=dataset.y, layers=layers, unit=unit, own=own)
+        yield replace(
+            panel, structure=structure, y=dataset.y, layers=layers, unit=unit, own=own, held=held
+        )

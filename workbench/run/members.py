@@ -166,6 +166,11 @@ def _require_fitting(first: Dataset, dataset: Dataset, k: int) -> None:
             f"member {k}: data gives inputs of shape {dataset.x.shape}, and {first.x.shape} for member 0; "
             "members have equal shapes."
         )
+    if (dataset.test is None) != (first.test is None):
+        raise BadInput(
+            f"member {k}: data.test holds samples out {'for member 0' if dataset.test is None else 'here'} "
+            "only; either all members have such samples or none."
+        )
     if dataset.labels != first.labels or (
         dataset.labels == "classes" and dataset.n_classes != first.n_classes
     ):

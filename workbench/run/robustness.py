@@ -11,6 +11,7 @@ from workbench.errors import BadInput
 from workbench.inspector.robustness import (
     AT_ONCE,
     PICTURES,
+    Part,
     Robustness,
     robustness,
     spread_samples,
@@ -26,17 +27,19 @@ def robustness_of(
     at: int | None = None,
     *,
     samples: int,
+    on: Part = "train",
     anywhere: bool = False,
     trust: bool = False,
     report: Callable[[float], None] = lambda done: None,
 ) -> Robustness:
     """L2-robustness of a stored state on `samples` of the run's samples, evenly spread.
 
-    `at` None: of the last state. Pictures stay within 0..1 unless `anywhere`.
+    `at` None: of the last state. `on`: the samples of the training, or those held out. Pictures stay within
+    0..1 unless `anywhere`.
 
     Raises:
-        BadInput: the run does not classify or mixes its samples, no state of that step is stored, or the
-            model's class is not trusted.
+        BadInput: nothing is held out, the run does not classify or mixes its samples, no state of that step
+            is stored, or the model's class is not trusted.
     """
     network = run.network(trust=trust)
     if not network.classifies:
@@ -50,11 +53,18 @@ def robustness_of(
             f"robustness is a property of single samples, and in the network of run {run.folder.name} an "
             "output depends on the other samples (batch statistics); allowed are networks without."
         )
+    test = run.dataset.test if on == "test" else None
+    if on == "test" and test is None:
+        raise BadInput(
+            f"run {run.folder.name} has no held-out samples; allowed is --on train, and [data.test] gives a "
+            "new run such samples."
+        )
     state = run.state(at, network=network)
     box = PICTURES if isinstance(run.config.data, ClassesData) and not anywhere else None
     return robustness(
         state,
-        spread_samples(state.n, samples),
+        spread_samples(state.n if test is None else test.n, samples),
+        test=test,
         box=box,
         layer_orders=network.homogeneity.layer_orders,
         device=_attacked_on(run, network),

@@ -177,6 +177,7 @@ class Session:
                 "record_every": f"{'auto: ' if asked == 'auto' else ''}{config.record.every}",
                 **(parent or {}),
             }
+            test = experiment.dataset.test
             store = RunStore.create(
                 folder,
                 attributes=attributes,
@@ -186,6 +187,7 @@ class Session:
                 coordinates=coordinates_of(experiment.panel),
                 direction_width=direction_width_of(experiment),
                 start=experiment.start,
+                test=None if test is None else (test.x, test.y),
             )
             experiment.state.notes.extend(
                 (experiment.state.step, remark)

@@ -7,7 +7,7 @@ import sys
 from collections.abc import Iterable
 from pathlib import Path
 
-from workbench.config.data import Cifar10Data, FileData, MnistData
+from workbench.config.data import Cifar10Data, DataConfig, FileData, MnistData, TestConfig
 from workbench.config.init import FileInit
 from workbench.config.models import NtkModel, TorchModel
 from workbench.config.paths import named
@@ -17,7 +17,7 @@ from workbench.errors import BadInput, clean_text
 from workbench.models.structure import Structure
 from workbench.record.start import NamedPart, Source, Start
 
-DATA, INIT, MODEL_START = "data.path", "init.path", "model.start.path"
+DATA, TEST, INIT, MODEL_START = "data.path", "data.test.path", "init.path", "model.start.path"
 DATA_CLASS = "data.class"
 
 
@@ -29,7 +29,8 @@ def unkept(config: RunConfig, kept: Start, *, samples: bool) -> tuple[Source, ..
     """
     found: list[Source] = []
     if not samples:
-        found += [_source(DATA, path) for path in _data_files(config)]
+        found += [_source(DATA, path) for path in _data_files(config.data, DATA)]
+        found += [_source(TEST, path) for path in _data_files(config.data.test, TEST)]
     if kept.theta is None and isinstance(config.init, FileInit):
         found += _named_file(INIT, config.init)
     model = config.model
@@ -41,7 +42,7 @@ def unkept(config: RunConfig, kept: Start, *, samples: bool) -> tuple[Source, ..
 def class_sources(config: RunConfig, *, samples: bool) -> tuple[Source, ...]:
     """The modules of the user's classes, which are imported, that of the `samples` where they are not kept; a
     class without a file has none."""
-    keys = [] if samples else [(DATA_CLASS, path) for path in config.data_class]
+    keys = [] if samples else [(DATA_CLASS, path) for path in config.data_classes]
     keys += (
         [("model.class", config.model.class_path)] if isinstance(config.model, TorchModel) else []
     )
@@ -76,7 +77,7 @@ def require_unchanged(before: Iterable[Source], now: Iterable[Source], name: str
     earlier = {(source.key, source.path): source for source in before}
     for source in now:
         was = earlier.get((source.key, source.path))
-        if source.key in (DATA, INIT, MODEL_START) and was and was.sha256 != source.sha256:
+        if source.key in (DATA, TEST, INIT, MODEL_START) and was and was.sha256 != source.sha256:
             raise BadInput(
                 f"{source.key}: '{source.path}' has changed since run {name} read it (sha256 "
                 f"{was.sha256}, now {source.sha256}); give the new file another name to use it."
@@ -87,7 +88,7 @@ def of_tables(
     sources: Iterable[Source], *, data: bool, init: bool, model: bool
 ) -> tuple[Source, ...]:
     """The files of those tables, without those of classes that are imported again."""
-    wanted = {DATA: data, DATA_CLASS: data, INIT: init, MODEL_START: model}
+    wanted = {DATA: data, TEST: data, DATA_CLASS: data, INIT: init, MODEL_START: model}
     return tuple(source for source in sources if wanted.get(source.key.split()[0], False))
 
 
@@ -96,15 +97,15 @@ def named_parts(structure: Structure) -> tuple[NamedPart, ...]:
     return tuple(NamedPart(p.name, tuple(p.shape), p.start) for p in structure.parameters)
 
 
-def _data_files(config: RunConfig) -> tuple[Path, ...]:
-    """The files that [data] names; none for data that are made."""
-    match config.data:
+def _data_files(table: DataConfig | TestConfig | None, key: str) -> tuple[Path, ...]:
+    """The files that [data], or what is held out of it, names; none for data that are made."""
+    match table:
         case MnistData():
-            return mnist.files(config.data)
+            return mnist.files(table)
         case Cifar10Data():
-            return cifar10.files(config.data)
+            return cifar10.files(table)
         case FileData():
-            path = named(config.data.path, DATA) if config.data.path else None
+            path = named(table.path, key) if table.path else None
             return (path,) if path is not None and path.is_file() else ()
     return ()
 

@@ -17,6 +17,7 @@ from workbench.config.later import changed_keys, gone_on_with
 from workbench.config.run import RunConfig
 from workbench.config.toml import parse_config, parse_toml, read_toml, to_toml
 from workbench.data.dataset import Dataset
+from workbench.data.held_out import with_held_out
 from workbench.errors import BadInput, StorageError, clean_text
 from workbench.record.checkpoint import Checkpoint, list_checkpoints, load_checkpoint
 from workbench.record.history import History
@@ -164,7 +165,11 @@ class StoredRun:
         if self.reader.x is None or self.reader.y is None:
             raise StorageError("the run holds no data to go on with.")
         x, y = (np.asarray(part, dtype=np.float64) for part in (self.reader.x, self.reader.y))
-        return Dataset(x, y, "data")
+        held_out = self.reader.test
+        if held_out is None:
+            return Dataset(x, y, "data")
+        test_x, test_y = (np.asarray(part, dtype=np.float64) for part in held_out)
+        return with_held_out(Dataset(x, y, "data"), Dataset(test_x, test_y, "data.test"))
 
     def past(self, step: int) -> History:
         """The records up to a step, in memory."""
@@ -338,7 +343,7 @@ class StoredRun:
         """
         config = config or self.config
         kept_samples = config.data == self.config.data
-        named = config.own_classes if kept_samples else config.own_classes + config.data_class
+        named = config.own_classes if kept_samples else config.own_classes + config.data_classes
         require_trust(named, trust, self.folder.name)
         from workbench.run.experiment import experiment_of
         from workbench.run.sources import require_unchanged

@@ -105,7 +105,7 @@ def run_shard(
         writer.others = None if whole else kept
         first = run.members[0].config
         with threads(first.device.threads):
-            if died and (first.own_classes or first.data_class):
+            if died and (first.own_classes or first.data_classes):
                 run.doom(killers(study.folder, number, flag))
             return _run(run, writer, flag, progress)
 

@@ -240,3 +240,27 @@ def test_a_neuron_whose_weights_die_down_has_no_direction() -> None:
 def test_a_turn_over_pi_is_no_flip() -> None:
     angle = np.mod(np.linspace(2.0, 20.0, 300) + np.pi, 2 * np.pi) - np.pi
     assert not without_direction(angle[:, None]).any()
+
+
+def test_held_out_samples_stand_beside_the_trainings():
+    rows = 5_000
+    rising = np.linspace(0.5, 0.9, rows)
+    more = {
+        "q_min": rising,
+        "accuracy": rising,
+        "test_accuracy": rising / 2,
+        "test_margin_normalized": -rising,
+    }
+    found = history(rows, test_log_risk=np.log(0.7) - rising, **more)
+    x_axis, x = look_at(found, cursor=0)
+    risk = curves.risk_chart(found, x_axis, x)
+    assert {c.label: c.y[0] for c in risk.curves} == pytest.approx(
+        {"held out": (np.log(0.7) - 0.5) / LN10, "training": np.log(0.5) / LN10}
+    )
+    told = {row.label: row.value for row in spark_model(found, CONFIG, 8, 6, x_axis, x).rows}
+    assert (told["accuracy"], told["test accuracy"]) == ("50.00%", "25.00%")
+    assert (told["log₁₀ test L"], told["test γ"]) == ("-0.37", "-0.50000")
+    few = spark_model(found, CONFIG, 8, 6, x_axis, x, most=2).rows
+    assert [row.label for row in few] == ["log₁₀ L", "log₁₀ test L"]
+    plain = curves.risk_chart(history(), x_axis, x).curves
+    assert [c.label for c in plain] == [""]

@@ -50,7 +50,18 @@ def samples_a_block(model: nn.Module, x: Tensor, numbers: int = BLOCK_NUMBERS) -
         or any(isinstance(m, nn.modules.batchnorm._NormBase) for m in model.modules())
     ):
         return n
-    a_sample = numbers_a_sample(model, x)
+    return _fitting(model, x, numbers)
+
+
+def samples_a_block_asked(model: nn.Module, x: Tensor) -> int:
+    """The same for a network that is only asked: batch statistics are its buffers', so that it is cut."""
+    found = described(model)
+    mixes = found is not None and found.mixes_samples
+    return len(x) if len(x) < 2 or mixes else _fitting(model, x, BLOCK_NUMBERS)
+
+
+def _fitting(model: nn.Module, x: Tensor, numbers: int) -> int:
+    a_sample, n = numbers_a_sample(model, x), len(x)
     return n if a_sample <= 0 else max(1, min(n, numbers // a_sample))
 
 

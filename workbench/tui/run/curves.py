@@ -39,13 +39,20 @@ def scalar(history: History, name: str, count: int) -> Float[np.ndarray, " T"] |
 
 
 def risk_chart(history: History, x_axis: XAxis, x: Float[np.ndarray, " T"]) -> ChartModel:
-    """log10 of the risk."""
+    """log10 of the risk, and behind it of the held-out samples' where there are any."""
     y = history.scalar("log_risk")[: len(x)] / LN10 if history.length else np.zeros(0)
+    curves: tuple[Curve, ...] = (Curve(x[: len(y)], y, "cyan"),)
+    test = scalar(history, "test_log_risk", len(x)) if history.length else None
+    if test is not None:
+        curves = (
+            Curve(x[: len(test)], test / LN10, "yellow", "held out"),
+            Curve(x[: len(y)], y, "cyan", "training"),
+        )
     return chart(
         "risk  log₁₀ L",
         x_axis,
         x,
-        (Curve(x[: len(y)], y, "cyan"),),
+        curves,
         least=LEAST_DECADES,
         readout=at_cursor(y, x_axis, "{:.3f}".format),
     )

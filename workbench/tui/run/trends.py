@@ -79,23 +79,35 @@ _SHORT = _number(".3g")
 
 TRENDS: tuple[Trend, ...] = (
     Trend("log_risk", "log₁₀ L", "cyan", _log10, _decades, 0, 0, LEAST_DECADES),
-    Trend("margin_normalized", "margin γ", "min", _number("+.5f"), rank=1, late=1),
-    Trend("margin_smoothed", "smoothed γ~", "teal", _number("+.5f"), _positive, rank=9, late=2),
-    Trend("margin_multi", "by layer γ_m", "pink", _number("+.3g"), rank=7, late=12),
-    Trend("rho", "‖θ‖", "green", _number(".4g"), rank=2, late=8),
-    Trend("grad_norm_log", "log₁₀ ‖∇L‖", "blue", _log10, _decades, 3, 13, LEAST_DECADES),
-    Trend("alignment", "angle to −∇L", "orange", angle_text, _log_degrees, 4, 3, LEAST_DECADES),
-    Trend("kkt_epsilon", "KKT error ε", "purple", _SHORT, _log10_of, None, 4, LEAST_DECADES),
-    Trend("kkt_delta", "KKT error δ", "pink", _SHORT, _log10_of, None, 5, LEAST_DECADES),
-    Trend("path_length", "path", "yellow", _number(".5g"), rank=5, late=6),
-    Trend("learning_rate_log", "log₁₀ η", "purple", _log10, _decades, 8, 10, LEAST_DECADES),
-    Trend("time_log", "log₁₀ T", "blue", _log10, _decades, 10, 9, LEAST_DECADES),
-    Trend("margin_discrete", "descent γ^", "teal", _number("+.5f"), _positive, None, 11),
-    Trend("accuracy", "accuracy", "purple", "{:.2%}".format, rank=6, late=14),
+    Trend("test_log_risk", "log₁₀ test L", "yellow", _log10, _decades, 1, 3, LEAST_DECADES),
+    Trend("margin_normalized", "margin γ", "min", _number("+.5f"), rank=2, late=1),
+    Trend("test_margin_normalized", "test γ", "yellow", _number("+.5f"), rank=13, late=17),
+    Trend("margin_smoothed", "smoothed γ~", "teal", _number("+.5f"), _positive, rank=11, late=2),
+    Trend("margin_multi", "by layer γ_m", "pink", _number("+.3g"), rank=9, late=13),
+    Trend("rho", "‖θ‖", "green", _number(".4g"), rank=3, late=9),
+    Trend("grad_norm_log", "log₁₀ ‖∇L‖", "blue", _log10, _decades, 4, 14, LEAST_DECADES),
+    Trend("alignment", "angle to −∇L", "orange", angle_text, _log_degrees, 5, 4, LEAST_DECADES),
+    Trend("kkt_epsilon", "KKT error ε", "purple", _SHORT, _log10_of, None, 5, LEAST_DECADES),
+    Trend("kkt_delta", "KKT error δ", "pink", _SHORT, _log10_of, None, 6, LEAST_DECADES),
+    Trend("path_length", "path", "yellow", _number(".5g"), rank=6, late=7),
+    Trend("learning_rate_log", "log₁₀ η", "purple", _log10, _decades, 10, 11, LEAST_DECADES),
+    Trend("time_log", "log₁₀ T", "blue", _log10, _decades, 12, 10, LEAST_DECADES),
+    Trend("margin_discrete", "descent γ^", "teal", _number("+.5f"), _positive, None, 12),
+    Trend("accuracy", "accuracy", "purple", "{:.2%}".format, rank=8, late=16),
+    Trend("test_accuracy", "test accuracy", "yellow", "{:.2%}".format, rank=7, late=15),
 )
 
 
-OF_CLASSES = frozenset({"margin_normalized", "margin_smoothed", "margin_multi", "accuracy"})
+OF_CLASSES = frozenset(
+    {
+        "margin_normalized",
+        "margin_smoothed",
+        "margin_multi",
+        "accuracy",
+        "test_accuracy",
+        "test_margin_normalized",
+    }
+)
 """Series that mean something where labels are classes."""
 
 
@@ -125,7 +137,7 @@ def spark_model(
     ]
     if late and found is not None and len(found) and cursor is None:
         risk = f"{found.risk[-1]:.4f} | {found.risk_theory[-1]:.4f}"
-        rows.append((7, SparkRow("Δln L/Δln T", found.risk, risk, "cyan")))
+        rows.append((8, SparkRow("Δln L/Δln T", found.risk, risk, "cyan")))
     kept = {rank for rank, _ in sorted(rows, key=lambda row: row[0])[:most]}
     return SparkModel(
         rows=tuple(row for rank, row in rows if rank in kept), title=headline(config, n, h)
