@@ -115,3 +115,111 @@ class Meddling(L1Norm):
     def measure(self, record):
         record.theta[0] = 0.0
         return 0.0
+
+
+class Huber:
+    labels = "real"
+
+    def __init__(self, delta: float = 1.0) -> None:
+        self.delta = delta
+
+    def losses(self, outputs, y):
+        return torch.nn.functional.huber_loss(outputs, y, reduction="none", delta=self.delta)
+
+
+class LogExponential:
+    """log e^{−yΦ}: right at any risk."""
+
+    labels = "binary"
+
+    def log_losses(self, outputs, y):
+        return -y * outputs
+
+
+class PlainExponential:
+    labels = "binary"
+
+    def losses(self, outputs, y):
+        return (-y * outputs).exp()
+
+
+class Softmax:
+    labels = "classes"
+
+    def losses(self, outputs, y):
+        return torch.nn.functional.cross_entropy(outputs, y.long(), reduction="none")
+
+
+class Labelless(Huber):
+    labels = "any"
+
+
+class Lossless:
+    labels = "real"
+
+
+class Averaged(Huber):
+    def losses(self, outputs, y):
+        return super().losses(outputs, y).mean()
+
+
+class Detached(Huber):
+    def losses(self, outputs, y):
+        return super().losses(outputs.detach(), y)
+
+
+class Gaining(Huber):
+    """Below 0 once outputs have left 0."""
+
+    def losses(self, outputs, y):
+        return super().losses(outputs, y) - outputs.square() * 1e3
+
+
+class Broken(Huber):
+    def losses(self, outputs, y):
+        raise KeyError("no such thing")
+
+
+class Wedge:
+    """Points of two half planes."""
+
+    def __init__(self, n: int = 12, gap: float = 0.2) -> None:
+        self.n, self.gap = n, gap
+
+    def samples(self):
+        x = np.random.default_rng(0).normal(size=(self.n, 2))
+        y = np.where(x[:, 0] > 0, 1, -1)
+        x[:, 0] += self.gap * y
+        return torch.from_numpy(x).float(), y.tolist()
+
+
+class Samples:
+    given: object = None
+
+    def samples(self):
+        return self.given
+
+
+class Uneven(Samples):
+    given = np.ones((3, 2)), np.ones(4)
+
+
+class Unpaired(Samples):
+    given = np.ones((3, 2))
+
+
+class Words(Samples):
+    given = np.ones((2, 2)), ["left", "right"]
+
+
+class Infinite(Samples):
+    given = np.array([[1.0, np.inf]]), np.ones(1)
+
+
+class Ragged(Samples):
+    given = [[1.0], [1.0, 2.0]], [1.0, 2.0]
+
+
+class Fresh(Samples):
+    def samples(self):
+        return np.random.default_rng().normal(size=(4, 2)), np.array([1.0, -1.0, 1.0, -1.0])

@@ -75,6 +75,56 @@ every = 2
 [checkpoint]
 every = 61
 """,
+    "momentum": """
+[train]
+rule = "momentum"
+lr = 1e-3
+batch = 5
+steps = 600
+[record]
+every = 2
+[checkpoint]
+every = 61
+""",
+    "adam": """
+[train]
+rule = "adam"
+lr = 1e-2
+epsilon = 0.0
+batch = 5
+steps = 600
+[record]
+every = 2
+[checkpoint]
+every = 61
+""",
+    # A class of the user's for everything that may be one.
+    "own": """
+[data]
+kind = "torch"
+class = "tests.own_parts:Wedge"
+[model]
+kind = "torch"
+class = "tests.models.own_modules:Plain"
+[init]
+kind = "gaussian"
+scale = 0.2
+[loss]
+kind = "torch"
+class = "tests.own_parts:LogExponential"
+[train]
+rule = "torch"
+class = "tests.own_parts:Momentum"
+steps = 600
+[measures]
+classes = ["tests.own_parts:L1Norm"]
+[record]
+every = 2
+[checkpoint]
+every = 61
+[device]
+kind = "cpu"
+""",
     "flow": """
 [train]
 rule = "flow"

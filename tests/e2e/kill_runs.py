@@ -209,7 +209,7 @@ class Torture:
     def start(self, prepare: Callable[[], None] | None = None) -> int:
         """Begin or resume the run in a child; its pid."""
         folder = self.begun()
-        first = ["run", str(self.toml)] if folder is None else ["resume", folder.name]
+        first = ["run", str(self.toml)] if folder is None else ["resume", folder.name, "--trust"]
         arguments = [*first, "--headless", "--runs-dir", str(self.place)]
         return command(arguments, self.log, prepare)
 

@@ -83,7 +83,19 @@ def test_killed_runs_of_late_rules_end_as_if_nobody_had_killed_them(tmp_path, se
 
 @pytest.mark.full
 @pytest.mark.parametrize(
-    "kind", ["short", "records", "minibatch", "log", *LATE, f"{KERNEL}records", *COMPILED]
+    "kind",
+    [
+        "short",
+        "records",
+        "minibatch",
+        "log",
+        "momentum",
+        "adam",
+        "own",
+        *LATE,
+        f"{KERNEL}records",
+        *COMPILED,
+    ],
 )
 def test_two_hundred_kills_change_no_bit(tmp_path, kind):
     report = torture(tmp_path, kind, 50, 11)

@@ -48,7 +48,7 @@ def room(name, q):
 
 
 def test_the_registry_has_the_names_of_the_configuration():
-    assert set(get_args(LossConfig.model_fields["kind"].annotation)) == set(LOSSES)
+    assert set(get_args(LossConfig.model_fields["kind"].annotation)) == {*LOSSES, "torch"}
     assert all(loss.name == name for name, loss in LOSSES.items())
     with pytest.raises(BadInput, match="Did you mean 'logistic'"):
         loss_of("logisitc")

@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Annotated, Any, Literal, TypeVar, get_args
 
-from pydantic import Field, field_validator, model_validator
+from pydantic import ConfigDict, Field, field_validator, model_validator
 
 from workbench.config.section import (
+    CLASS,
     Finite,
     Natural,
     NonNegative,
@@ -216,6 +217,17 @@ class InlineData(DataTable):
     y: tuple[float, ...]
 
 
+class OwnData(DataTable):
+    """Samples of your own, by a class that gives them: `package.module:Class(**arguments)`."""
+
+    model_config = ConfigDict(
+        frozen=True, extra="forbid", protected_namespaces=(), populate_by_name=True
+    )
+    kind: Literal["torch"]
+    class_path: str = Field(alias="class", pattern=CLASS)
+    arguments: dict[str, Any] = Field(default_factory=dict)
+
+
 AnyData = (
     CircleData
     | GaussianData
@@ -228,6 +240,7 @@ AnyData = (
     | NpzData
     | Hdf5Data
     | InlineData
+    | OwnData
 )
 TestConfig = SplitData | AnyData
 DataConfig = Annotated[AnyData, Field(discriminator="kind")]

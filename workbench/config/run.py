@@ -8,11 +8,11 @@ from __future__ import annotations
 
 from functools import reduce
 from operator import or_
-from typing import TYPE_CHECKING, Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
-from pydantic import Field, model_validator
+from pydantic import ConfigDict, Field, model_validator
 
-from workbench.config.data import DataConfig
+from workbench.config.data import DataConfig, OwnData
 from workbench.config.init import GaussianInit, InitConfig
 from workbench.config.models import TABLES, ModelTable, NtkModel, TorchModel
 from workbench.config.section import CLASS, Count, Natural, NonNegative, Section
@@ -25,7 +25,12 @@ else:
 
 
 class LossConfig(Section):
-    """The loss of one sample, and whether the risk sums or averages it."""
+    """The loss of one sample, and whether the risk sums or averages it. `torch`: a loss of your own,
+    `package.module:Class(**arguments)`."""
+
+    model_config = ConfigDict(
+        frozen=True, extra="forbid", protected_namespaces=(), populate_by_name=True
+    )
 
     kind: Literal[
         "square",
@@ -34,8 +39,25 @@ class LossConfig(Section):
         "cross-entropy",
         "exponential-cubed",
         "logistic-cubed",
+        "torch",
     ] = "square"
     reduction: Literal["sum", "mean"] = "sum"
+    class_path: Annotated[str, Field(pattern=CLASS)] | None = Field(
+        None, alias="class", description="torch: the loss's class"
+    )
+    arguments: dict[str, Any] | None = Field(None, description="torch: what its class is made with")
+
+    @model_validator(mode="after")
+    def _own_loss_fits(self) -> LossConfig:
+        if self.kind == "torch" and self.class_path is None:
+            raise ValueError(
+                "kind 'torch' needs loss.class, the loss's own: 'package.module:Class'"
+            )
+        if self.kind != "torch" and (self.class_path is not None or self.arguments is not None):
+            raise ValueError(
+                f"loss.class and loss.arguments belong to kind 'torch', and the kind is '{self.kind}'"
+            )
+        return self
 
 
 class RecordConfig(Section):
@@ -112,16 +134,24 @@ class RunConfig(Section):
     device: DeviceConfig = DeviceConfig()
 
     @property
-    def own_network(self) -> bool:
-        """Whether the network is a class of the user's, which nothing imports unasked to look at a run."""
-        return isinstance(self.model, TorchModel)
+    def own_code(self) -> bool:
+        """Whether network or loss is a class of the user's, which nothing imports unasked for looking."""
+        return isinstance(self.model, TorchModel) or self.loss.class_path is not None
 
     @property
     def own_classes(self) -> tuple[str, ...]:
-        """The classes that are not the workbench's: network, step rule, measures."""
+        """The classes that steps and records need and that are not the workbench's: network, loss, step rule,
+        measures."""
         model = (self.model.class_path,) if isinstance(self.model, TorchModel) else ()
         rule = (self.train.class_path,) if self.train.class_path is not None else ()
-        return (*model, *rule, *self.measures.classes)
+        loss = (self.loss.class_path,) if self.loss.class_path is not None else ()
+        return (*model, *loss, *rule, *self.measures.classes)
+
+    @property
+    def data_classes(self) -> tuple[str, ...]:
+        """The classes of the user's that samples come from: only who has not kept these needs them."""
+        tables = (self.data, self.data.test)
+        return tuple(table.class_path for table in tables if isinstance(table, OwnData))
 
     def for_looking(self) -> RunConfig:
         """Without a step rule and measures of one's own: who only looks at a state needs neither."""
@@ -158,6 +188,11 @@ class RunConfig(Section):
             raise ValueError(
                 f"train.until belongs to train.rule 'flow', and the rule is '{train.rule}'; "
                 "pause.risk_below stops any rule"
+            )
+        if train.rule == "flow" and self.loss.class_path is not None:
+            raise ValueError(
+                "train.rule 'flow' follows a risk to any height, which a loss of your own (loss.class) does "
+                "not tell; allowed here: the other rules"
             )
         if train.rule in ("flow", "smoothness") and train.batch:
             raise ValueError(

@@ -84,13 +84,9 @@ def require_labels(data: Dataset, loss: Loss) -> None:
     shown = ", ".join(f"{v:g}" for v in found[:5]) + (", …" if found.size > 5 else "")
     if loss.labels == "binary" and data.labels != "binary":
         hint = " Set data.binary=true to map them." if found.size == 2 else ""
-        raise BadInput(
-            f"{data.name}: loss.kind '{loss.name}' needs labels −1 and 1, and y holds {shown}.{hint}"
-        )
+        raise BadInput(f"{data.name}: {loss.key} needs labels −1 and 1, and y holds {shown}.{hint}")
     if loss.labels == "classes" and (data.labels != "classes" or data.n_classes < 2):
-        raise BadInput(
-            f"{data.name}: loss.kind '{loss.name}' needs labels 0, 1, …, C−1, and y holds {shown}."
-        )
+        raise BadInput(f"{data.name}: {loss.key} needs labels 0, 1, …, C−1, and y holds {shown}.")
     if loss.labels == "classes" and data.n_classes > 10_000:
         raise BadInput(
             f"{data.name}: {data.n_classes:,} classes (the largest label plus one); "

@@ -14,6 +14,7 @@ from workbench.config.data import (
     InlineData,
     MnistData,
     NpzData,
+    OwnData,
     PlanarData,
     SplitData,
     TwoCirclesData,
@@ -25,6 +26,7 @@ from workbench.data.files import load_csv, load_hdf5, load_npz
 from workbench.data.held_out import split_off, with_held_out
 from workbench.data.jt20_planar import jt20_planar
 from workbench.data.mnist import mnist
+from workbench.data.own import own_dataset
 from workbench.data.synthetic import circle, gaussian_separable
 from workbench.data.two_circles import two_circles
 from workbench.errors import BadInput
@@ -42,6 +44,20 @@ def load_dataset(config: DataConfig) -> Dataset:
     except BadInput as error:
         raise BadInput(f"data.test: {error}") from error
     return with_held_out(data, held_out)
+
+
+def require_repeatable(config: DataConfig, dataset: Dataset) -> None:
+    """Refuse classes of the user's that give other samples when they are asked again; raises BadInput."""
+    for first, again in zip(_parts(dataset), _parts(load_dataset(config)), strict=True):
+        if not (np.array_equal(again.x, first.x) and np.array_equal(again.y, first.y)):
+            raise BadInput(
+                f"{first.name} gives other samples every time it is asked, and every process of a study "
+                "asks; draw them from a generator with a seed of data.arguments."
+            )
+
+
+def _parts(dataset: Dataset) -> tuple[Dataset, ...]:
+    return (dataset,) if dataset.test is None else (dataset, dataset.test)
 
 
 def _loaded(config: DataConfig) -> Dataset:
@@ -67,6 +83,8 @@ def _loaded(config: DataConfig) -> Dataset:
             return load_npz(config)
         case InlineData():
             return _inline(config)
+        case OwnData():
+            return own_dataset(config)
     return load_hdf5(config)
 
 

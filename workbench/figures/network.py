@@ -15,11 +15,11 @@ def network_for(series: RunSeries, figure: str) -> ConfiguredNetwork:
     """The network that `figure` evaluates, its weights not set; no user code is imported.
 
     Raises:
-        BadInput: the network is a class of the user's, or the run holds no samples or no θ.
+        BadInput: the network or the loss is a class of the user's, or the run holds no samples or no θ.
     """
     run, why = series.run, ""
-    if run.config.own_network:
-        why = "its network is a class of your own, and figures import none"
+    if run.config.own_code:
+        why = "its network or loss is a class of your own, and figures import none"
     elif run.reader.x is None or run.reader.y is None:
         why = "it holds no samples"
     elif not run.steps.size:

@@ -63,14 +63,15 @@ class _Theory:
     def __init__(self, series: RunSeries, s: Array, height: Array) -> None:
         self.risk: Array | None = None
         self.norm: Array | None = None
+        loss = series.loss
         order = float(series.reader.attributes.get("homogeneity", math.nan))
-        if not (math.isfinite(order) and order > 0 and series.has("rho")):
+        if loss is None or not (math.isfinite(order) and order > 0 and series.has("rho")):
             return
         rho = series.scalar("rho")
         extra = 0.0
         if series.setting("loss", "reduction", "sum") == "mean":
             extra = math.log(series.reader.n_samples or 1)
-        found = rates(s, extra - height, rho, order, series.loss)
+        found = rates(s, extra - height, rho, order, loss)
         if not len(found):
             return
         at = int(np.flatnonzero(np.isfinite(s) & np.isfinite(height) & (rho > 0))[-1])

@@ -70,9 +70,9 @@ def neurons_at(series: RunSeries, record: slice) -> Neurons | None:
 
 
 def run_structure(series: RunSeries) -> Structure | None:
-    """What the run's network declares; None where it is a class of the user's, or there are no samples."""
+    """What the run's network declares; None where it or the loss is the user's own, or without samples."""
     x = series.reader.x
-    if series.run.config.own_network or x is None or x.ndim < 2:
+    if series.run.config.own_code or x is None or x.ndim < 2:
         return None
     return series.run.network().structure
 
@@ -80,7 +80,7 @@ def run_structure(series: RunSeries) -> Structure | None:
 def last_residual(series: RunSeries, neurons: Neurons) -> tuple[Array, Array] | None:
     """x (n, d) and z (n) = −ℓ'(Φ(x_i), y_i) at the last record; None where nothing is left of it."""
     x, y = series.reader.x, series.reader.y
-    if x is None or y is None:
+    if x is None or y is None or series.loss is None:
         return None
     x = np.asarray(x, dtype=np.float64).reshape(len(x), -1)
     y = np.asarray(y, dtype=np.float64)

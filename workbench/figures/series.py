@@ -18,7 +18,7 @@ from workbench.errors import BadInput, clean_text
 from workbench.figures.options import Axis, FigureOptions
 from workbench.figures.style import drawable, positive
 from workbench.losses.loss import Loss
-from workbench.losses.registry import loss_of
+from workbench.losses.registry import LOSSES
 from workbench.record.reader import RunReader
 from workbench.record.schema import STEP
 from workbench.run.stored import StoredRun
@@ -88,9 +88,9 @@ class RunSeries:
         return table.get(key, default) if isinstance(table, dict) else default
 
     @property
-    def loss(self) -> Loss:
-        """The run's loss."""
-        return loss_of(self.setting("loss", "kind", LossConfig().kind))
+    def loss(self) -> Loss | None:
+        """The run's loss; None for a class of the user's, which nothing imports to look."""
+        return LOSSES.get(self.setting("loss", "kind", LossConfig().kind))
 
     def far(self, options: FigureOptions) -> FigureOptions:
         """The options, with a logarithmic axis where ln(n/𝓛) goes so far that a linear one would show the

@@ -33,6 +33,11 @@ class Loss(ABC):
     convex: ClassVar[bool]
 
     @property
+    def key(self) -> str:
+        """How a configuration names it, for a sentence."""
+        return f"loss.kind '{self.name}'"
+
+    @property
     def regression(self) -> bool:
         """Whether labels are values to be met, not sides to be on."""
         return self.labels == "real"

@@ -264,6 +264,10 @@ class History:
             return True
         return self._reader is not None and name in self.names()
 
+    def scalars(self) -> list[str]:
+        """Every scalar series there is something of, but for `step`."""
+        return sorted(self._published.scalars.keys() - {STEP})
+
     def scalar(self, name: str) -> Array:
         """A scalar series, a value every row, (T,), read-only.
 

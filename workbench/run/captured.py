@@ -5,6 +5,7 @@ from __future__ import annotations
 from workbench.engine.program import StepProgram
 from workbench.engine.programs.eager import EagerProgram
 from workbench.errors import BadInput
+from workbench.losses.own import OwnLoss
 from workbench.run.network import ConfiguredNetwork
 
 CAPTURED = "captured"
@@ -47,6 +48,8 @@ def _captured(eager: EagerProgram) -> tuple[StepProgram | None, str]:
     from workbench.engine.programs.captured.program import CapturedProgram
     from workbench.engine.programs.captured.refusals import network_needs_host, rule_needs_host
 
+    if isinstance(eager.loss, OwnLoss):
+        return None, "a loss of one's own is differentiated anew at every step"
     why = rule_needs_host(eager.rule) or network_needs_host(eager.model, eager.x)
     if why is not None:
         return None, why

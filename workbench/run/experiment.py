@@ -20,7 +20,7 @@ from workbench.engine.state import EngineState
 from workbench.errors import BadInput, StorageError
 from workbench.inspector.risk_model import RiskModel
 from workbench.inspector.state import InspectedState
-from workbench.losses.registry import loss_of
+from workbench.losses.own import OwnLoss
 from workbench.measures.held_out import HeldOut
 from workbench.measures.layers import LayerMeasures, MaxMargin
 from workbench.measures.own import own_series
@@ -40,6 +40,7 @@ from workbench.run.device import (
     require_device,
     set_precision,
 )
+from workbench.run.loss import loss_in
 from workbench.run.memory import enough_memory
 from workbench.run.network import ConfiguredNetwork, network_of
 from workbench.run.program import program_of
@@ -157,6 +158,7 @@ def _made(
     require_device(config)
     dtype = getattr(torch, config.device.dtype)
     read = unkept(config, kept, samples=dataset is not None)
+    given = dataset is not None
     dataset = dataset or load_dataset(config.data)
     require_samples(config, dataset)
     network = network_of(config, dataset, kept.fixed)
@@ -190,7 +192,7 @@ def _made(
         start=Start(
             start,
             fixed,
-            kept.sources + read + class_sources(config),
+            kept.sources + read + class_sources(config, samples=given),
             named_parts(network.structure),
         ),
         remarks=remarks + ((every,) if every else ()),
@@ -250,7 +252,10 @@ def _first_theta(config: RunConfig, structure: Structure, kept: Start) -> Float[
 
 def require_samples(config: RunConfig, dataset: Dataset) -> None:
     """Refuse labels that the loss cannot use, and batches of more samples than there are; raises BadInput."""
-    require_labels(dataset, loss_of(config.loss.kind))
+    loss = loss_in(config.loss)
+    require_labels(dataset, loss)
+    if isinstance(loss, OwnLoss):
+        loss.require_fitting(dataset.y)
     if config.train.batch > dataset.n:
         raise BadInput(
             f"train.batch = {config.train.batch} is more than the {dataset.n} samples; "

@@ -84,7 +84,7 @@ def _require_flow(network: ConfiguredNetwork) -> None:
         )
     if network.homogeneity.order is None and not loss.regression:
         raise BadInput(
-            f"train.rule 'flow' with loss.kind '{loss.name}' needs a homogeneous network, and model.kind "
+            f"train.rule 'flow' with {loss.key} needs a homogeneous network, and model.kind "
             f"'{kind}' is not; allowed here: loss.kind {names_where(lambda loss: loss.regression)}, or the "
             "rules constant, normalized, loss-based."
         )

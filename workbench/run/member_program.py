@@ -18,6 +18,7 @@ from workbench.engine.programs.members.each import EachMember
 from workbench.engine.programs.members.stacked import StackedEager, members_a_pass
 from workbench.engine.rules.members.choose import member_rule
 from workbench.engine.rules.rule import StepRule
+from workbench.losses.own import OwnLoss
 from workbench.models.network import lay_out
 from workbench.models.repeatable import is_steady
 from workbench.run.captured import CAPTURED
@@ -40,7 +41,7 @@ def member_program(
     Compiled code steps each by the very program of a single run, in `device.threads` threads. A GPU steps all
     in one graph. Autograd steps all at once where the network depends on weights and inputs alone; one that
     draws random numbers, changes buffers or mixes samples, a flow, and a rule that remembers a direction
-    (momentum, Adam, the user's own) are stepped one by one.
+    (momentum, Adam), and a rule or a loss of the user's own are stepped one by one.
     """
     program = first.program
     if program.name == "kernel":
@@ -125,7 +126,7 @@ def _stacked(
         not is_steady(first.model)
         or first.network.mixes_samples
         or program.block < len(program.x)
-        or first.config.train.rule == "torch"
+        or isinstance(first.network.loss, OwnLoss)
     ):
         return None
     together = _together(first, networks)

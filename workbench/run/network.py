@@ -10,18 +10,19 @@ import torch
 from torch import nn
 
 from workbench.arrays import Array, Float
+from workbench.config.models import NtkModel
 from workbench.config.run import RunConfig
 from workbench.data.dataset import Dataset
 from workbench.errors import BadInput
 from workbench.inspector.risk_model import RiskModel
 from workbench.inspector.state import InspectedState
 from workbench.losses.loss import Loss
-from workbench.losses.registry import loss_of
 from workbench.models.build import build_model
 from workbench.models.homogeneity import Homogeneity, measure_homogeneity
 from workbench.models.network import structure_of
 from workbench.models.repeatable import is_steady, still_copy
 from workbench.models.structure import Structure
+from workbench.run.loss import loss_in
 
 
 @dataclass(frozen=True, eq=False)
@@ -117,7 +118,13 @@ def network_of(
     Raises:
         BadInput: it does not fit the samples, or its class cannot be imported or built.
     """
-    loss = loss_of(config.loss.kind)
+    loss = loss_in(config.loss)
     outputs = loss.outputs(dataset.y)
+    table = config.model.base if isinstance(config.model, NtkModel) else config.model
+    if loss.labels == "classes" and table.single_output:
+        raise BadInput(
+            f"{loss.key} needs one output a class, and model.kind '{table.kind}' has one output; allowed "
+            "here: a loss of labels −1 and 1, or of values."
+        )
     model = build_model(config.model, dataset.x.shape[1:], outputs, config.init.seed, fixed)
     return ConfiguredNetwork(config, dataset, model, structure_of(model, dataset.d), loss, outputs)

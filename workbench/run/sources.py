@@ -18,6 +18,7 @@ from workbench.models.structure import Structure
 from workbench.record.start import NamedPart, Source, Start
 
 DATA, TEST, INIT, MODEL_START = "data.path", "data.test.path", "init.path", "model.start.path"
+DATA_CLASS = "data.class"
 
 
 def unkept(config: RunConfig, kept: Start, *, samples: bool) -> tuple[Source, ...]:
@@ -38,11 +39,14 @@ def unkept(config: RunConfig, kept: Start, *, samples: bool) -> tuple[Source, ..
     return tuple(found)
 
 
-def class_sources(config: RunConfig) -> tuple[Source, ...]:
-    """The modules of the user's classes, which are imported; a class without a file has none."""
-    keys = (
+def class_sources(config: RunConfig, *, samples: bool) -> tuple[Source, ...]:
+    """The modules of the user's classes, which are imported, that of the `samples` where they are not kept; a
+    class without a file has none."""
+    keys = [] if samples else [(DATA_CLASS, path) for path in config.data_classes]
+    keys += (
         [("model.class", config.model.class_path)] if isinstance(config.model, TorchModel) else []
     )
+    keys += [("loss.class", config.loss.class_path)] if config.loss.class_path else []
     keys += [("train.class", config.train.class_path)] if config.train.class_path else []
     keys += [("measures.classes", path) for path in config.measures.classes]
     found = []
@@ -83,9 +87,9 @@ def require_unchanged(before: Iterable[Source], now: Iterable[Source], name: str
 def of_tables(
     sources: Iterable[Source], *, data: bool, init: bool, model: bool
 ) -> tuple[Source, ...]:
-    """The files of those tables, without those of classes."""
-    wanted = {DATA: data, TEST: data, INIT: init, MODEL_START: model}
-    return tuple(source for source in sources if wanted.get(source.key, False))
+    """The files of those tables, without those of classes that are imported again."""
+    wanted = {DATA: data, TEST: data, DATA_CLASS: data, INIT: init, MODEL_START: model}
+    return tuple(source for source in sources if wanted.get(source.key.split()[0], False))
 
 
 def named_parts(structure: Structure) -> tuple[NamedPart, ...]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from functools import cached_property
 from pathlib import Path
 from stat import S_ISREG
@@ -314,12 +315,14 @@ class StoredRun:
         not what the run began with, `changed` says so afterwards.
         """
         config = self.config.for_looking()
-        require_trust(config, trust, self.folder.name)
+        require_trust(config.own_classes, trust, self.folder.name)
         from workbench.run.network import network_of
         from workbench.run.sources import changed_classes, class_sources
 
         found = network_of(config, self.dataset, self.start.fixed)
-        self.changed = tuple(changed_classes(self.start.sources, class_sources(config)))
+        self.changed = tuple(
+            changed_classes(self.start.sources, class_sources(config, samples=True))
+        )
         return found
 
     def experiment(
@@ -339,14 +342,16 @@ class StoredRun:
         again has changed.
         """
         config = config or self.config
-        require_trust(config, trust, self.folder.name)
+        kept_samples = config.data == self.config.data
+        named = config.own_classes if kept_samples else config.own_classes + config.data_classes
+        require_trust(named, trust, self.folder.name)
         from workbench.run.experiment import experiment_of
         from workbench.run.sources import require_unchanged
 
         kept = self._kept_for(config)
         made = experiment_of(
             config,
-            self.dataset if config.data == self.config.data else None,
+            self.dataset if kept_samples else None,
             kept,
             None if fork else self.engine,
             None if fork else before or self.device,
@@ -416,10 +421,10 @@ class StoredRun:
         return np.asarray(self.reader.read(series, slice(row, row + 1)))[0]
 
 
-def require_trust(config: RunConfig, trust: bool, name: str) -> None:
+def require_trust(classes: Sequence[str], trust: bool, name: str) -> None:
     """Refuse to import classes that a stored run names unless the user said so."""
-    if config.own_classes and not trust:
-        named = ", ".join(f"'{path}'" for path in config.own_classes)
+    if classes and not trust:
+        named = ", ".join(f"'{path}'" for path in classes)
         raise BadInput(
             f"run {name} wants to import {named}, which runs its code here; "
             "add --trust if you know where the run comes from."

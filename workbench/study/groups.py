@@ -16,7 +16,7 @@ from workbench.arrays import Int
 from workbench.config.run import RunConfig
 from workbench.config.study import StudyConfig, member_config
 from workbench.data.dataset import Dataset
-from workbench.data.load import load_dataset
+from workbench.data.load import load_dataset, require_repeatable
 from workbench.errors import BadInput
 from workbench.run.members import FREE_RATES, FREE_TABLES
 from workbench.study.settings import Settings
@@ -105,6 +105,8 @@ def _shape(config: RunConfig, member: int) -> tuple[Dataset, list[Any]]:
     """A member's samples, and what of them is the same for all of a shard."""
     try:
         dataset = load_dataset(config.data)
+        if config.data_classes:
+            require_repeatable(config.data, dataset)
     except BadInput as error:
         raise BadInput(f"member {member}: {error}") from error
     classes = dataset.n_classes if dataset.labels == "classes" else 0

@@ -103,8 +103,9 @@ def run_shard(
         run, flag = shard_run(study, plan, kept), stop_flag or StopFlag()
         whole = len(run.members) == len(plan.members)
         writer.others = None if whole else kept
-        with threads(run.members[0].config.device.threads):
-            if died and run.members[0].config.own_classes:
+        first = run.members[0].config
+        with threads(first.device.threads):
+            if died and (first.own_classes or first.data_classes):
                 run.doom(killers(study.folder, number, flag))
             return _run(run, writer, flag, progress)
 

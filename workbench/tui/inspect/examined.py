@@ -183,9 +183,9 @@ class StoredSubject:
         from workbench.run.stored import StoredRun
 
         config = self.source.config
-        if config is not None and config.own_network:
+        if config is not None and config.own_code:
             raise BadInput(
-                "this run's network is a class of its own, which is not imported for looking; "
+                "this run's network or loss is a class of its own, which is not imported for looking; "
                 f"workbench inspect {self.folder.name} --trust does, if you know where it comes from."
             )
         with StoredRun(self.folder) as run:

@@ -55,7 +55,8 @@ _ABOUT: dict[str, str] = {
     "loss.kind": "",
     "record.every": "steps, auto or log",
 }
-_CHOICES = {"loss.kind": get_args(LossConfig.model_fields["kind"].annotation)}
+_KINDS = get_args(LossConfig.model_fields["kind"].annotation)
+_CHOICES = {"loss.kind": tuple(kind for kind in _KINDS if kind != "torch")}
 
 
 def fields_of(config: RunConfig) -> tuple[Field, ...]:

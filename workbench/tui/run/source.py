@@ -217,9 +217,9 @@ class StoredSource:
     def prepare(self) -> None:
         """Rebuild the network behind the recorded θ; slow (imports torch), for a worker thread.
 
-        A model class of the user's is never imported for looking.
+        A network or a loss of the user's own is never imported for looking.
         """
-        if self.config is None or self.config.own_network:
+        if self.config is None or self.config.own_code:
             return
         import workbench.theory.ncf.kkt  # noqa: F401  (slow to load, and wanted by the next frame)
 
@@ -299,7 +299,7 @@ class StoredSource:
             self.network is None
             and "theta" in self.reader.series_names()
             and self.config is not None
-            and not self.config.own_network
+            and not self.config.own_code
         )
 
     def events(self) -> Sequence[RunEvent]:

@@ -9,7 +9,8 @@ import numpy as np
 
 from workbench.arrays import Float, Int
 from workbench.config.run import RunConfig
-from workbench.losses.registry import loss_of
+from workbench.errors import clean_text
+from workbench.losses.registry import LOSSES
 from workbench.measures.rates import Rates, rates
 from workbench.record.history import History
 from workbench.record.schema import SERIES
@@ -130,7 +131,7 @@ def spark_model(
     )
     rows = [
         (rank, row)
-        for t in told
+        for t in (*told, *_own(history, config))
         if (rank := t.late if late else t.rank) is not None
         and (row := _row(history, t, cursor, rows_of_bars))
     ]
@@ -151,7 +152,9 @@ def rates_of(
         return None
     extra = float(np.log(max(1, n))) if config.loss.reduction == "mean" else 0.0
     summed = history.scalar("log_risk") + extra
-    loss = loss_of(config.loss.kind)
+    loss = LOSSES.get(config.loss.kind)
+    if loss is None:
+        return None
     return rates(history.scalar("time_log"), summed, history.scalar("rho"), order, loss)
 
 
@@ -166,10 +169,20 @@ def even_rows(x: Float[np.ndarray, " T"], x_axis: XAxis) -> Int[np.ndarray, " k"
     return np.minimum(np.searchsorted(shown, places, side="left"), count - 1)
 
 
+def _own(history: History, config: RunConfig | None) -> list[Trend]:
+    """The scalar measures of the user's own, by their names."""
+    if config is None or not config.measures.classes:
+        return []
+    names = [name for name in history.scalars() if name not in SERIES]
+    return [Trend(name, clean_text(name, 14), "orange", _SHORT, rank=6, late=6) for name in names]
+
+
 def _row(
     history: History, trend: Trend, cursor: int | None, rows: Int[np.ndarray, " k"]
 ) -> SparkRow | None:
-    if not history.length or not history.has(trend.name) or SERIES[trend.name].dims:
+    if not history.length or not history.has(trend.name):
+        return None
+    if trend.name in SERIES and SERIES[trend.name].dims:
         return None
     values = history.scalar(trend.name)
     now = float(values[-1 if cursor is None else min(cursor, len(values) - 1)])

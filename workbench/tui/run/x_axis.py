@@ -9,7 +9,7 @@ import numpy as np
 
 from workbench.arrays import Float
 from workbench.config.run import RunConfig
-from workbench.losses.registry import loss_of
+from workbench.losses.registry import LOSSES
 from workbench.record.history import History
 from workbench.tui.widgets.chart import VLine
 from workbench.tui.widgets.frame import lane_of
@@ -41,8 +41,8 @@ class XAxis:
 
 def classifies(config: RunConfig | None, history: History) -> bool:
     """Whether samples are right or wrong here: with the square loss labels are values to be met."""
-    regression = config is not None and loss_of(config.loss.kind).regression
-    return history.has("q_min") and not regression
+    loss = None if config is None else LOSSES.get(config.loss.kind)
+    return history.has("q_min") and not (loss is not None and loss.regression)
 
 
 def is_late(config: RunConfig | None, history: History) -> bool:
