@@ -11,6 +11,7 @@ from test_own_parts import ended, series
 from workbench.config.toml import parse_config, parse_toml, to_toml
 from workbench.engine.programs.members.each import EachMember
 from workbench.errors import BadInput
+from workbench.figures.ncf import landscape_of
 from workbench.figures.network import network_for
 from workbench.figures.series import RunSeries
 from workbench.record.reader import RunReader
@@ -123,6 +124,8 @@ def test_looking_imports_nothing(tmp_path, monkeypatch):
         assert found.loss is None
         with pytest.raises(BadInput, match="network or loss is a class of your own"):
             network_for(found, "residual")
+        with pytest.raises(BadInput, match="has a network or a loss of your own"):
+            landscape_of(found, "ncf")
 
 
 def test_members_are_stepped_one_by_one():

@@ -123,10 +123,14 @@ def landscape_of(series: RunSeries, figure: str) -> Landscape | None:
     first = neurons_at(series, slice(0, 1))
     if first is None:
         kind = series.setting("model", "kind", "of an unknown kind")
-        raise BadInput(
-            f"figure '{figure}' cannot be drawn: {NEEDS}, and the network of run '{series.name}' "
-            f"is {kind}, or not all of its weights were recorded."
+        why = (
+            f"the network of run '{series.name}' is {kind}, or not all of its weights were recorded"
         )
+        if series.run.config.own_code:
+            why = (
+                f"run '{series.name}' has a network or a loss of your own, and figures import none"
+            )
+        raise BadInput(f"figure '{figure}' cannot be drawn: {NEEDS}, and {why}.")
     residual = last_residual(series, first)
     if residual is None:
         return None

@@ -19,6 +19,7 @@ from workbench.inspector.margin_limit import margin_limit
 from workbench.inspector.saddle import Judgement, judge
 from workbench.inspector.settle import LEAST_LOG_RISK
 from workbench.inspector.state import InspectedState
+from workbench.losses.own import OwnLoss
 from workbench.theory.ncf.result import FlatExtent
 from workbench.theory.numerics.work import Work
 
@@ -248,4 +249,6 @@ def _limits(
             "KH24 Theorem 5.5 is about the square loss; for this loss the residual moves while "
             "large weights grow, and the forecast with it."
         )
+    if state.loss.regression and isinstance(state.loss, OwnLoss):
+        limits.append("KH24 Theorem 5.5 is about the square loss, and this run has one of its own.")
     return tuple(limits)
