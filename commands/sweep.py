@@ -148,7 +148,7 @@ def as_table(study: StudyConfig, grid: Grid, cost: Cost) -> dict[str, Any]:
         "members": cost.members,
         "shards": cost.shards,
         "jobs": cost.jobs,
-        "seconds": round(cost.seconds, 1),
-        "core_seconds": round(cost.core_seconds, 1),
+        "seconds": float(f"{cost.seconds:.3g}"),
+        "core_seconds": float(f"{cost.core_seconds:.3g}"),
         "bytes": cost.file_bytes,
     }

@@ -49,6 +49,7 @@ def backwards(run):
     return replace(run, log_risk=run.log_risk[::-1], theta=run.theta[::-1], series=series)
 
 
+@pytest.mark.full
 @pytest.mark.parametrize("claim", [T1, F1, F, J2], ids=lambda c: c.id)
 def test_holds_and_every_check_can_fail(evidence, claim):
     seen, folder = evidence[claim.id]

@@ -233,6 +233,7 @@ def few(tmp_path_factory):
     return SessionLab(tmp_path_factory.mktemp("few")).study(study)
 
 
+@pytest.mark.full
 def test_wrong_verdicts_fail_vss22(few):
     found = vss22.ends(few)
     assert STARTS.verdict(STARTS.criterion(STARTS.measure(found))) == "holds"

@@ -49,7 +49,7 @@ def check(found: list[dict], tried: int) -> None:
 
 
 def test_kills_at_single_calls_change_no_bit(tmp_path: Path) -> None:
-    check(reports(tmp_path, "minibatch", "run,resume", KILLS, 2), 12)
+    check(reports(tmp_path, "minibatch", "resume", KILLS, 2), 6)
 
 
 @pytest.mark.full

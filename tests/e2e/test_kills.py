@@ -58,7 +58,10 @@ def check(report: dict, kills: int) -> None:
     assert report["runs"] >= 1
 
 
-@pytest.mark.parametrize(("kind", "kills"), [("short", 10), ("records", 5), ("minibatch", 4)])
+@pytest.mark.parametrize(
+    ("kind", "kills"),
+    [("records", 5), ("minibatch", 4), pytest.param("short", 10, marks=pytest.mark.full)],
+)
 def test_killed_runs_end_as_if_nobody_had_killed_them(tmp_path, kind, kills):
     check(torture(tmp_path, kind, kills, 5), kills)
 
@@ -70,7 +73,10 @@ COMPILED = {f"{KERNEL}{kind}": seed for kind, seed in LATE.items() if kind != "f
 }
 
 
-@pytest.mark.parametrize("seeds", [LATE, COMPILED], ids=["eager", "kernel"])
+@pytest.mark.parametrize(
+    "seeds",
+    [pytest.param(LATE, id="eager", marks=pytest.mark.full), pytest.param(COMPILED, id="kernel")],
+)
 def test_killed_runs_of_late_rules_end_as_if_nobody_had_killed_them(tmp_path, seeds):
     """The rule's own memory (α, its last epoch, the integrator's step) comes back to the last bit."""
     # Aimed at file calls, which are the same on a busy machine.

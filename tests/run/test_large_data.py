@@ -157,6 +157,7 @@ def same_rows(a, b):
     assert all(np.array_equal(a[name], b[name], equal_nan=True) for name in a)
 
 
+@pytest.mark.full
 def test_a_killed_float32_run_goes_on_bit_for_bit(tmp_path, mnist):
     steps = 60 * EPOCH
     config = pictures(mnist, **{"train.steps": steps})

@@ -169,7 +169,7 @@ def test_answers_let_frames_flow_and_never_become_keys(tmp_path: Path) -> None:
 
 def test_a_late_answer_holds_the_next_frame_back(tmp_path: Path) -> None:
     with terminal(tmp_path, give_up=60) as screen:
-        screen.serve(20, until=lambda r: r["frames"] >= 1 and screen.asked >= 1)
+        screen.serve(20, until=lambda r: r["asking"] is True and screen.asked >= 1)
         screen.serve(0.6)
         before = screen.report()["frames"]
         screen.serve(0.8)

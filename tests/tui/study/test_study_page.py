@@ -174,6 +174,5 @@ async def test_a_folder_without_a_study_is_said(tmp_path: Path) -> None:
     screen = StudyScreen(tmp_path)
     app = FakeApp(screen, tmp_path)
     async with app.run_test(size=(80, 24)) as pilot:
-        await until(pilot, lambda: bool(screen.mistake))
-        await pilot.pause(0.1)
-        assert "holds no study" in "\n".join(screen_lines(app))
+        await until(pilot, lambda: "holds no study" in "\n".join(screen_lines(app)))
+        assert screen.mistake
