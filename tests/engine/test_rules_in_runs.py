@@ -74,7 +74,8 @@ def test_stopping_and_resuming_changes_no_bit(tmp_path, rule):
     for name in x:
         assert name == "saddle_watch" or x[name].tobytes() == y[name].tobytes(), name
     assert a["log_risk"][-1] < a["log_risk"][0] - 1.0
-    assert np.all(np.diff(a["time"][1:]) >= 0) or rule == "loss-based-batch"
+    time_log = a.get("time_log", a["time"])  # where time passes evenly there is no logarithm of it
+    assert np.all(np.diff(time_log[1:]) >= 0) or rule == "loss-based-batch"
 
 
 @pytest.mark.parametrize("rule", ["flow", "loss-based", "normalized"])
