@@ -180,7 +180,7 @@ def test_a_writer_that_was_stopped_for_too_long_writes_nothing_more(tmp_path: Pa
     os.kill(writer.pid, signal.SIGCONT)
     out, err = writer.communicate(timeout=60)
     assert writer.returncode == 1, (out, err)
-    assert "was replaced while" in err
+    assert "was replaced while it was written" in err
     assert f"{folder.name}-kept" in err
     assert "finished" not in out
     assert contents(folder) == files

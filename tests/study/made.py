@@ -11,7 +11,7 @@ from typing import Any
 
 from workbench.config.study import StudyConfig, parse_study, study_to_toml
 from workbench.engine.program import StopFlag
-from workbench.study.folder import STUDY_FILE
+from workbench.record.schema import STUDY_FILE
 from workbench.study.grid import grid_of
 from workbench.study.plan import plan_of, write_plan
 from workbench.study.shard import ShardProgress, run_shard

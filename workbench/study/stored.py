@@ -25,9 +25,10 @@ from workbench.config.toml import read_toml
 from workbench.errors import BadInput, StorageError, clean_text
 from workbench.protocol.status import RunStatus
 from workbench.record.lock import is_alive
+from workbench.record.schema import STUDY_FILE
 from workbench.record.shard_file import OUTCOME, ShardRecord, read_shard, series_names, stamp
 from workbench.record.subject import STUDY, shard_subject
-from workbench.study.folder import STUDY_FILE, shard_path, shards_folder
+from workbench.study.folder import shard_path, shards_folder
 from workbench.study.grid import Grid, grid_of
 from workbench.study.outcome import MemberStatus, Outcome
 from workbench.study.outcomes import outcomes_of
