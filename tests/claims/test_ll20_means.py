@@ -24,7 +24,7 @@ def evidence(tmp_path_factory):
 
 @pytest.mark.full
 @pytest.mark.parametrize(
-    ("claim", "verdict"), [(F1, "holds corrected"), (F7, "holds")], ids=lambda c: str(c)
+    ("claim", "verdict"), [(F1, "holds corrected"), (F7, "holds")], ids=[F1.id, F7.id]
 )
 def test_holds_and_every_check_can_fail(evidence, claim, verdict):
     good = claim.measure(evidence[claim.id])
