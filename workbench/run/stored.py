@@ -224,6 +224,26 @@ class StoredRun:
         found = self._record("theta", step) if checkpoint is None else checkpoint.arrays["theta"]
         return np.asarray(found, dtype=np.float64)
 
+    def parameters(self, step: int | None = None, *, trust: bool = False) -> dict[str, Array]:
+        """The trained tensors of a stored state by name, each in its shape, float64: views of its θ.
+
+        The names are those of the network's `state_dict`. `step` None: the last one. A run of before its file
+        kept them has its network built to name them, which imports a class of the user's only with `trust`.
+        """
+        from workbench.run.named import parts_of, tensors_of
+
+        theta = self.theta(self.last_step if step is None else step)
+        return tensors_of(theta, parts_of(self, trust), self.folder.name)
+
+    def module(self, step: int | None = None, *, trust: bool = False) -> nn.Module:
+        """The network of a stored state, float64 on the CPU, with what it does not train as well.
+
+        Raises BadInput also when the model's class is not trusted, or no checkpoint has its buffers.
+        """
+        from workbench.run.named import module_at
+
+        return module_at(self, self.last_step if step is None else step, trust)
+
     def time(self, step: int) -> float:
         """The flow's time at the step of a stored state; ∞ where it is beyond a float."""
         checkpoint = self._checkpoint(step)
