@@ -61,8 +61,8 @@ class Cost:
 def cost_of(study: StudyConfig, plan: Plan, shards: Collection[int] | None = None) -> Cost:
     """Of the shards with these numbers, None: of all.
 
-    The first shard's members are stepped for a moment, and one of them is looked into; what others take follows
-    from their sizes.
+    The first shard's members are stepped for a moment, and one of them is looked into; what others take
+    follows from their sizes.
 
     Raises:
         BadInput: they cannot be stepped, or `study.keep` names a series that there is not.
