@@ -9,6 +9,7 @@ import numpy as np
 from workbench.arrays import Float, Shaped
 from workbench.errors import BadInput
 from workbench.losses.loss import Labels, Loss
+from workbench.losses.registry import names_where
 
 
 @dataclass(frozen=True)
@@ -95,7 +96,7 @@ def require_labels(data: Dataset, loss: Loss) -> None:
     if data.y.ndim == 2 and loss.labels != "real":
         raise BadInput(
             f"{data.name}: {loss.key} needs one label a sample, and y holds {data.targets} targets for each; "
-            "allowed with several: loss.kind 'square'."
+            f"allowed with several: loss.kind {names_where(lambda each: each.regression)}."
         )
     found = np.unique(data.y)
     shown = ", ".join(f"{v:g}" for v in found[:5]) + (", …" if found.size > 5 else "")
