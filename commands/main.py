@@ -20,6 +20,7 @@ from commands import (
     model,
     optimal,
     plot,
+    plot_names,
     presets,
     resume,
     robustness,
@@ -52,7 +53,7 @@ app.command("inspect")(inspect.inspect)
 app.command("robustness")(robustness.robustness)
 app.command("optimal")(optimal.optimal)
 app.command("export")(export.export)
-app.command("plot")(plot.plot)
+app.command("plot", help=plot_names.HELP)(plot.plot)
 app.command("presets")(presets.presets)
 app.command("model")(model.model)
 app.command("claims")(claims.claims)
