@@ -61,6 +61,6 @@ def test_near_a_saddle_it_stays():
 
 @pytest.mark.filterwarnings("error")
 def test_a_step_past_all_numbers_is_too_long_and_nothing_else():
-    s = state(squared(1), u_at([12.0], [1.02]), teacher(X, [11.25], [1.0], 2))
+    s = state(squared(1), u_at([12.0], [1.02]), teacher(X, [11.25], [1e3], 2))
     end = _descend(s, s.theta, 1e308, 3_000)
     assert s.risk.log_risk(end) < s.log_risk
