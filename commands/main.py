@@ -27,6 +27,7 @@ from commands import (
     run,
     show,
     sweep,
+    table,
 )
 from commands.channels import lost_output, open_channels
 from workbench.errors import ExitCode, WorkbenchError, unknown
@@ -51,6 +52,7 @@ app.command("list")(list_runs.list_runs)
 app.command("show")(show.show)
 app.command("inspect")(inspect.inspect)
 app.command("robustness")(robustness.robustness)
+app.command("table")(table.table)
 app.command("optimal")(optimal.optimal)
 app.command("export")(export.export)
 app.command("plot", help=plot_names.HELP)(plot.plot)

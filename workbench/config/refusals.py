@@ -67,7 +67,7 @@ def _key(location: tuple[Any, ...], root: type[BaseModel]) -> tuple[str, type[Ba
         if isinstance(part, int):
             parts[-1] += f"[{part}]"
             continue
-        if str(part) in ("constrained-int", "int") or str(part).startswith("literal["):
+        if str(part) in ("constrained-int", "int") or str(part).startswith(("literal[", "tuple[")):
             continue
         if parts and len(parts) == 1 and table is root:
             table = members.get("") or table

@@ -8,6 +8,7 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
 from workbench.arrays import Array
+from workbench.data.dataset import told_apart
 from workbench.errors import BadInput
 from workbench.figures.network import network_for
 from workbench.figures.options import INCHES, FigureOptions
@@ -55,7 +56,7 @@ def _network(series: RunSeries) -> tuple[Structure, Array, Array]:
             f"figure 'mapped' cannot be drawn: run '{series.name}' has layers that are no matrices, or "
             "biases."
         )
-    return structure, data.x.reshape(data.n, -1), data.y
+    return structure, data.x.reshape(data.n, -1), told_apart(data.y)
 
 
 def _states(
