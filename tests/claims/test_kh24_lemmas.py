@@ -1,0 +1,65 @@
+"""KH24's lemmas that need no training: they hold, and fail for what is not as they say."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from tests.claims.judging import assert_every_check_can_fail_alone, assert_fails
+from workbench.claims.kh24 import critical
+from workbench.claims.registry import CLAIMS
+
+L56 = CLAIMS["KH24-L5.6"]
+MADE = {"KH24-L5.6": critical.evidence}
+
+
+@pytest.fixture(scope="module")
+def evidence_of():
+    made = {}
+
+    def evidence(claim):
+        if claim.id not in made:
+            made[claim.id] = MADE[claim.id]("quick")
+        return made[claim.id]
+
+    return evidence
+
+
+@pytest.mark.parametrize("claim", [CLAIMS[name] for name in MADE], ids=lambda c: c.id)
+def test_holds_and_every_check_can_fail(evidence_of, claim):
+    good = claim.measure(evidence_of(claim))
+    expected = "holds corrected" if claim.erratum else "holds"
+    assert claim.verdict(claim.criterion(good)) == expected
+    assert_every_check_can_fail_alone(claim, good)
+
+
+# --- Lemma 5.6 ------------------------------------------------------------------------------------
+
+
+def test_points_that_are_no_saddles_fail(evidence_of):
+    found = evidence_of(L56)
+    moved = [replace(s, large=1.01 * s.large) for s in found.saddles]
+    assert_fails(L56, replace(found, saddles=moved), critical.ZERO)
+    fitted = [replace(s, y=s.y - s.residual(s.large)) for s in found.saddles[:1]]
+    assert_fails(L56, replace(found, saddles=fitted), critical.DESCENT)
+
+
+def test_a_point_that_is_left_at_once_fails(evidence_of):
+    found = evidence_of(L56)
+    assert_fails(L56, replace(found, kinked=[found.leaving]), critical.AWAY)
+    assert_fails(L56, replace(found, smooth=[found.leaving]), critical.SMOOTH)
+    assert_fails(L56, replace(found, leaving=found.held), critical.LEAVING, critical.LEAVES)
+
+
+def test_slopes_are_those_of_the_risk(evidence_of):
+    rng = np.random.default_rng(0)
+    for case in evidence_of(L56).saddles:
+        w = case.large + 0.1 * rng.standard_normal(case.large.shape)
+        slope, h = case.slope(w), 1e-6
+        for k, i in np.ndindex(*w.shape):
+            step = np.zeros_like(w)
+            step[k, i] = h
+            risks = [0.5 * np.sum(case.residual(w + s * step) ** 2) for s in (1.0, -1.0)]
+            assert slope[k, i] == pytest.approx((risks[0] - risks[1]) / (2 * h), abs=1e-6)
