@@ -8,11 +8,12 @@ import numpy as np
 import pytest
 
 from tests.claims.judging import assert_every_check_can_fail_alone, assert_fails
-from workbench.claims.kh24 import critical
+from workbench.claims.kh24 import critical, euler
 from workbench.claims.registry import CLAIMS
 
 L56 = CLAIMS["KH24-L5.6"]
-MADE = {"KH24-L5.6": critical.evidence}
+B1 = CLAIMS["KH24-B1"]
+MADE = {"KH24-L5.6": critical.evidence, "KH24-B1": euler.evidence}
 
 
 @pytest.fixture(scope="module")
@@ -63,3 +64,22 @@ def test_slopes_are_those_of_the_risk(evidence_of):
             step[k, i] = h
             risks = [0.5 * np.sum(case.residual(w + s * step) ** 2) for s in (1.0, -1.0)]
             assert slope[k, i] == pytest.approx((risks[0] - risks[1]) / (2 * h), abs=1e-6)
+
+
+# --- Lemmas B.1, C.2, C.5, C.6 --------------------------------------------------------------------
+
+
+def test_a_part_of_another_order_is_seen(evidence_of):
+    """|w_1|/100 beside a network of order 2 to 5."""
+    bent = [euler.identities(name, "quick", 0.01) for name in euler.NETWORKS]
+    assert_fails(B1, replace(evidence_of(B1), networks=bent), euler.SCALED, euler.EULER, euler.KINKS)
+
+
+def test_the_printed_square_is_not_that_of_the_lemma(evidence_of):
+    ratios = [replace(r, square=r.printed) for r in evidence_of(B1).ratios]
+    assert_fails(B1, replace(evidence_of(B1), ratios=ratios), euler.SQUARE)
+
+
+def test_smooth_points_count_as_no_kinks(evidence_of):
+    flat = [replace(n, widths=0.0) for n in evidence_of(B1).networks]
+    assert_fails(B1, replace(evidence_of(B1), networks=flat), euler.WIDTH)

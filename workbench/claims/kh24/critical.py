@@ -86,9 +86,7 @@ class Saddle:
         """‖∂_{w_z}𝓛(w̄_n, 0)‖ for a neuron of weight 0."""
         nothing = np.zeros((1, self.large.shape[1]))
         return float(
-            np.linalg.norm(
-                Ncf(self.x, self.residual(self.large), self.kind).gradient(nothing)
-            )
+            np.linalg.norm(Ncf(self.x, self.residual(self.large), self.kind).gradient(nothing))
         )
 
 
@@ -246,7 +244,9 @@ def _kappa_growth(case: Beside) -> float:
     has κ = 0 at all r."""
     # Rounding of w̄_n stands for κ = 0: a speed that is the same at all r is far above it.
     kappa = np.maximum(case.away, 1e-9) / np.array(RADII)
-    return float(kappa[-1] / max(kappa[0], 1e-9 / RADII[-1])) if np.isfinite(kappa).all() else np.nan
+    return (
+        float(kappa[-1] / max(kappa[0], 1e-9 / RADII[-1])) if np.isfinite(kappa).all() else np.nan
+    )
 
 
 def criterion(measured: Measured) -> tuple[Check, ...]:

@@ -227,7 +227,9 @@ def _beside(
         waiting = ~active & (np.abs(g) > EMPTY * np.abs(g).max())
         # tan of the angle to (1, sgn g)/√2 is |m|/|p|, or its inverse.
         tangent = np.exp(np.minimum(np.sign(g) * (minus - plus - 2.0 * q), 300.0))[waiting]
-        straight.append(most(tangent**2 / (np.hypot(1.0, tangent) * (1.0 + np.hypot(1.0, tangent)))))
+        straight.append(
+            most(tangent**2 / (np.hypot(1.0, tangent) * (1.0 + np.hypot(1.0, tangent))))
+        )
         astray.append(most(np.abs(q - g * horizon)[waiting]) / log)
     return straight, astray
 
