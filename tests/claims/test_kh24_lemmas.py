@@ -8,12 +8,17 @@ import numpy as np
 import pytest
 
 from tests.claims.judging import assert_every_check_can_fail_alone, assert_fails
-from workbench.claims.kh24 import critical, euler
+from workbench.claims.kh24 import along, critical, euler
 from workbench.claims.registry import CLAIMS
 
 L56 = CLAIMS["KH24-L5.6"]
 B1 = CLAIMS["KH24-B1"]
-MADE = {"KH24-L5.6": critical.evidence, "KH24-B1": euler.evidence}
+C3 = CLAIMS["KH24-C3"]
+MADE = {
+    "KH24-L5.6": critical.evidence,
+    "KH24-B1": euler.evidence,
+    "KH24-C3": along.evidence,
+}
 
 
 @pytest.fixture(scope="module")
@@ -72,7 +77,9 @@ def test_slopes_are_those_of_the_risk(evidence_of):
 def test_a_part_of_another_order_is_seen(evidence_of):
     """|w_1|/100 beside a network of order 2 to 5."""
     bent = [euler.identities(name, "quick", 0.01) for name in euler.NETWORKS]
-    assert_fails(B1, replace(evidence_of(B1), networks=bent), euler.SCALED, euler.EULER, euler.KINKS)
+    assert_fails(
+        B1, replace(evidence_of(B1), networks=bent), euler.SCALED, euler.EULER, euler.KINKS
+    )
 
 
 def test_the_printed_square_is_not_that_of_the_lemma(evidence_of):
@@ -83,3 +90,45 @@ def test_the_printed_square_is_not_that_of_the_lemma(evidence_of):
 def test_smooth_points_count_as_no_kinks(evidence_of):
     flat = [replace(n, widths=0.0) for n in evidence_of(B1).networks]
     assert_fails(B1, replace(evidence_of(B1), networks=flat), euler.WIDTH)
+
+
+# --- Lemmas C.3, C.4, C.7, A.4 --------------------------------------------------------------------
+
+
+def uphill(field):
+    return lambda w: -field(w)
+
+
+def too_fast(field):
+    """Growth, or decay, thirty times that of the NCF, along w."""
+    return lambda w: (
+        field(w)
+        + 30.0
+        * np.sum(field(w) * w, axis=1, keepdims=True)
+        * w
+        / np.sum(w * w, axis=1, keepdims=True)
+    )
+
+
+def turning(field):
+    """Every direction turned about, for ever."""
+    return lambda w: (
+        field(w) + 5.0 * np.roll(w, 1, axis=1) * np.array([-1.0, *[1.0] * (w.shape[1] - 1)])
+    )
+
+
+@pytest.mark.parametrize(
+    ("turned", "says"),
+    [
+        (uphill, [along.RISES, along.KEEPS, along.GROWS, along.AT_LEAST]),
+        (too_fast, [along.LEAVES]),
+        (turning, [along.RISES, along.EXPONENT, along.LENGTH]),
+    ],
+)
+def test_other_flows_do_not_keep_to_the_lemmas(turned, says):
+    assert_fails(C3, along.evidence("quick", turned), *says)
+
+
+def test_a_flow_that_does_go_to_0_is_seen(evidence_of):
+    found = evidence_of(C3)
+    assert_fails(C3, replace(found, resting=0.5 * found.resting), along.AWAY, along.ENDS)
