@@ -8,16 +8,18 @@ import numpy as np
 import pytest
 
 from tests.claims.judging import assert_every_check_can_fail_alone, assert_fails
-from workbench.claims.kh24 import along, critical, euler
+from workbench.claims.kh24 import along, critical, euler, stability
 from workbench.claims.registry import CLAIMS
 
 L56 = CLAIMS["KH24-L5.6"]
 B1 = CLAIMS["KH24-B1"]
-C3 = CLAIMS["KH24-C3"]
+C3, C1, D1 = CLAIMS["KH24-C3"], CLAIMS["KH24-C1"], CLAIMS["KH24-D1"]
 MADE = {
     "KH24-L5.6": critical.evidence,
     "KH24-B1": euler.evidence,
     "KH24-C3": along.evidence,
+    "KH24-C1": stability.c1_evidence,
+    "KH24-D1": stability.d1_evidence,
 }
 
 
@@ -125,10 +127,41 @@ def turning(field):
         (turning, [along.RISES, along.EXPONENT, along.LENGTH]),
     ],
 )
-def test_other_flows_do_not_keep_to_the_lemmas(turned, says):
+def test_other_flows_do_not_keep_to_the_lemmas(monkeypatch, turned, says):
+    monkeypatch.setattr(along, "INPUTS", (2,))
+    monkeypatch.setitem(along.SETS, "quick", (0,))
     assert_fails(C3, along.evidence("quick", turned), *says)
 
 
 def test_a_flow_that_does_go_to_0_is_seen(evidence_of):
     found = evidence_of(C3)
     assert_fails(C3, replace(found, resting=0.5 * found.resting), along.AWAY, along.ENDS)
+
+
+# --- Lemmas C.1 and D.1 ---------------------------------------------------------------------------
+
+
+def test_disturbances_larger_than_delta_are_seen():
+    def larger(t, phases, delta):
+        return 0.1 * delta**0.5 * np.ones_like(phases)
+
+    assert_fails(C1, stability.c1_evidence("quick", larger), stability.SMOOTH, stability.ALIKE)
+
+
+def test_distances_that_stay_and_flows_that_do_not_branch_are_seen(evidence_of):
+    still = 0.0 * evidence_of(C1).smooth + 1.0
+    assert_fails(C1, replace(evidence_of(C1), smooth=still), stability.FALLS)
+    assert_fails(C1, replace(evidence_of(C1), resting=evidence_of(C1).alike), stability.RESTING)
+
+
+def test_small_weights_under_another_flow_fail():
+    def too_fast(case, deltas):
+        field = case.field(deltas)
+        return lambda v: 1.2 * field(v)
+
+    def away(case, deltas):
+        field, speed = case.field(deltas), case.speed
+        return lambda v: field(v) + 2.0 * speed * v
+
+    assert_fails(D1, stability.d1_evidence("quick", too_fast), stability.D1_ORDER)
+    assert_fails(D1, stability.d1_evidence("quick", away), stability.D1_NEAR, stability.D1_FALLS)

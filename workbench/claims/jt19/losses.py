@@ -1,7 +1,7 @@
 """JT19 Theorem 2.2 and Lemma 2.3 for any strictly decreasing loss: exponentials, powers, and slower ones.
 
-The flow's path does not know its own speed: along dW/ds = −∇𝓡/‖∇𝓡‖, s the length of its way, any loss is followed
-to weights of any size. Time, where it is asked for, is ∫ds/‖∇𝓡‖.
+The flow's path does not know its own speed: along dW/ds = −∇𝓡/‖∇𝓡‖, s the length of its way, any loss is
+followed to weights of any size. Time, where it is asked for, is ∫ds/‖∇𝓡‖.
 """
 
 from __future__ import annotations
@@ -63,7 +63,8 @@ def losses() -> dict[str, Loss]:
 
 @dataclass(frozen=True, eq=False)
 class Path:
-    """A flow's way: `chain` at T records, its `time` ∫ds/‖∇𝓡‖; `first` (T): ‖∂𝓡/∂W_1‖_F; `at_zero`: 𝓡(0) = ℓ(0)."""
+    """A flow's way: `chain` at T records, its `time` ∫ds/‖∇𝓡‖; `first` (T): ‖∂𝓡/∂W_1‖_F; `at_zero`: 𝓡(0) =
+    ℓ(0)."""
 
     loss: str
     chain: Chain
@@ -299,9 +300,9 @@ def l23_criterion(measured: Measured) -> tuple[Check, ...]:
 
 
 _METHOD = (
-    "The flow's path by its own length to weights of size 10 to 20, for eight losses: exponential, logistic, both of a cubed "
-    "margin, and as classes of a user's 1/(1 + q), √(1 + q²) − q, 1/ln(e + q) and e^{−q − q²}; 20 separable points, "
-    "Gaussian starts with 𝓡(W(0)) ≤ ℓ(0)."
+    "The flow's path by its own length to weights of size 10 to 20, for eight losses: exponential, "
+    "logistic, both of a cubed margin, and as classes of a user's 1/(1 + q), √(1 + q²) − q, 1/ln(e + q) and "
+    "e^{−q − q²}; 20 separable points, Gaussian starts with 𝓡(W(0)) ≤ ℓ(0)."
 )
 
 CLAIMS = (
@@ -309,8 +310,8 @@ CLAIMS = (
         id="JT19-LOSSES",
         paper="JT19",
         place="Theorem 2.2, Assumption 1.1, eq. (2.4)",
-        statement="For any strictly decreasing loss, whatever its tail, the risk goes to 0, all norms grow together, the "
-        "layers go to rank one and align, and W_{k+1}ᵀW_{k+1} − W_kW_kᵀ is conserved.",
+        statement="For any strictly decreasing loss, whatever its tail, the risk goes to 0, all norms grow "
+        "together, the layers go to rank one and align, and W_{k+1}ᵀW_{k+1} − W_kW_kᵀ is conserved.",
         method=_METHOD,
         experiment=untrained(evidence),
         measure=t22_measure,
@@ -320,8 +321,8 @@ CLAIMS = (
         id="JT19-L2.3",
         paper="JT19",
         place="Lemma 2.3, eq. (2.1)",
-        statement="After t = 1 ‖∂𝓡/∂W_1‖_F has a lower bound ε(R) in every ball B(R), so that the flow spends no more "
-        "than 𝓡(W(0))/ε(R)² of time there and leaves it.",
+        statement="After t = 1 ‖∂𝓡/∂W_1‖_F has a lower bound ε(R) in every ball B(R), so that the flow "
+        "spends no more than 𝓡(W(0))/ε(R)² of time there and leaves it.",
         method=_METHOD,
         experiment=untrained(evidence),
         measure=l23_measure,

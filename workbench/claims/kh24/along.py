@@ -33,13 +33,14 @@ LONG, RECORDS = 40.0, 201
 KEPT = 1e-6
 """What the tolerance of the steps leaves of inequalities that are equalities at the start."""
 SEEN = (1e-9, 1e-3)
-"""Ñ's gap to its limit over max |N|, between which exponents are fitted: below are the integrator's errors."""
+"""Ñ's gap to its limit over max |N|, between which exponents are fitted: below are the integrator's
+errors."""
 
 
 @dataclass(frozen=True, eq=False)
 class Along:
-    """B flows of one data set at T times: `ratio` (T, B): Ñ = N(u)/‖u‖²; `log_norm` (T, B): ln‖u‖; `turn` (T, B):
-    ‖(I − ûûᵀ)∂N(û)‖; `moved` (T − 1, B): the length of û's way between records. `rate`: β‖z‖."""
+    """B flows of one data set at T times: `ratio` (T, B): Ñ = N(u)/‖u‖²; `log_norm` (T, B): ln‖u‖; `turn`
+    (T, B): ‖(I − ûûᵀ)∂N(û)‖; `moved` (T − 1, B): the length of û's way between records. `rate`: β‖z‖."""
 
     time: Float[np.ndarray, " T"]
     ratio: Float[np.ndarray, "T B"]
@@ -56,7 +57,8 @@ class Along:
 
 @dataclass(frozen=True, eq=False)
 class Evidence:
-    """`resting` (K, 2): the least and the last ‖u(t)‖ over η of flows of f that end at rest, N → 0 from below."""
+    """`resting` (K, 2): the least and the last ‖u(t)‖ over η of flows of f that end at rest, N → 0 from
+    below."""
 
     flows: Sequence[Along]
     resting: Float[np.ndarray, "K 2"]
@@ -143,8 +145,8 @@ def _at_least(case: Along) -> float:
 
 
 def _exponents(case: Along) -> tuple[list[float], list[float]]:
-    """Of the slope and of the way still to go in f − Ñ, fitted where the gap is in `SEEN`, for every flow that
-    has come so near to its limit."""
+    """Of the slope and of the way still to go in f − Ñ, fitted where the gap is in `SEEN`, for every flow
+    that has come so near to its limit."""
     top, slopes, lengths = _top(case), [], []
     left = np.cumsum(case.moved[::-1], axis=0)[::-1]
     for b in range(case.ratio.shape[1]):
@@ -162,8 +164,8 @@ def _exponents(case: Along) -> tuple[list[float], list[float]]:
 
 
 def criterion(measured: Measured) -> tuple[Check, ...]:
-    """Inequalities up to the steps' tolerance. An exponent θ < 1 of the slope makes Ψ' = s^{−θ} integrable, which
-    is what a desingularizing function is, and the way still to go a power of the gap."""
+    """Inequalities up to the steps' tolerance. An exponent θ < 1 of the slope makes Ψ' = s^{−θ} integrable,
+    which is what a desingularizing function is, and the way still to go a power of the gap."""
     bounds: list[Bound] = [
         (LEAVES, "≥", -KEPT, ""),
         (KEEPS, "≥", -KEPT, ""),
@@ -183,9 +185,9 @@ CLAIMS = (
         id="KH24-C3",
         paper="KH24",
         place="Lemmas C.3, C.4, C.7 and A.4, eqs. (32), (33)",
-        statement="Along a flow of the NCF ‖u‖² never falls faster than e^{−4tβ‖z‖}; N/‖u‖² never falls; once N ≥ 0 it "
-        "stays so and ‖u‖² grows by 4N t at least; Łojasiewicz's inequality holds with an exponent below 1, so that û's "
-        "way is finite; and a flow that does not end in 0 keeps away from it.",
+        statement="Along a flow of the NCF ‖u‖² never falls faster than e^{−4tβ‖z‖}; N/‖u‖² never falls; "
+        "once N ≥ 0 it stays so and ‖u‖² grows by 4N t at least; Łojasiewicz's inequality holds with an "
+        "exponent below 1, so that û's way is finite; and a flow that does not end in 0 keeps away from it.",
         method="The flow of squared-ReLU neurons from 12 starts a data set, Gaussian samples in two and five "
         "dimensions; flows of u_1|u_2| that come to rest, in closed form.",
         experiment=untrained(evidence),

@@ -1,11 +1,11 @@
 """KH24 §5.2: diagonal linear networks go from saddle to saddle, each with few weights that are not 0.
 
 H(x; u, v) = Σ_j u_j v_j x_j is two-homogeneous and separable. With p = (u + v)/√2 and m = (u − v)/√2 its
-gradient flow for the square loss is ṗ_j = g_j p_j, ṁ_j = −g_j m_j, g = Xᵀ(y − Xβ), β_j = (p_j² − m_j²)/2: all of it
-lies in Q_j = ∫g_j dt, which any δ leaves a float. The NCF of neuron j is g_j u_j v_j, its KKT points
-(1, ±1)/√2 with N = ±g_j/2, so that a dormant neuron's logarithm grows with 2N = |g_j|: where ∫g_j reaches ±ln(1/δ)
-the neuron leaves. From this alone the saddles and their times follow (the successive saddles of the paper that
-KH24 names, Pesme and Flammarion 2023).
+gradient flow for the square loss is ṗ_j = g_j p_j, ṁ_j = −g_j m_j, g = Xᵀ(y − Xβ), β_j = (p_j² − m_j²)/2:
+all of it lies in Q_j = ∫g_j dt, which any δ leaves a float. The NCF of neuron j is g_j u_j v_j, its KKT
+points (1, ±1)/√2 with N = ±g_j/2, so that a dormant neuron's logarithm grows with 2N = |g_j|: where ∫g_j
+reaches ±ln(1/δ) the neuron leaves. From this alone the saddles and their times follow (the successive saddles of the paper
+that KH24 names, Pesme and Flammarion 2023).
 """
 
 from __future__ import annotations
@@ -61,8 +61,8 @@ class Saddles:
 
 
 def successive_saddles(x: Float[np.ndarray, "n d"], y: Float[np.ndarray, " n"]) -> Saddles:
-    """s_j = ∫g_j dt/ln(1/δ) rises with g_j of the residual while β_j = 0; where it comes to ±1 the neuron leaves,
-    and β goes to the least risk among those with β_j ≥ 0 where s_j = 1, ≤ 0 where −1, 0 elsewhere."""
+    """s_j = ∫g_j dt/ln(1/δ) rises with g_j of the residual while β_j = 0; where it comes to ±1 the neuron
+    leaves, and β goes to the least risk among those with β_j ≥ 0 where s_j = 1, ≤ 0 where −1, 0 elsewhere."""
     d = x.shape[1]
     s, beta = np.zeros(d), np.zeros(d)
     visited, leave, time = [beta], [], 0.0
@@ -151,11 +151,11 @@ def risk_of(x: Array, y: Array, beta: Float[np.ndarray, "... d"]) -> Float[np.nd
 class Visits:
     """One data set; D sizes of the start, K saddles, J = K − 1 of them left.
 
-    `off` (D, K): ‖β − β_k‖ over ‖β_K‖ late in each stay; `count` (D, K) and `wanted` (K): neurons there that are
-    not 0. `times` (D, J): when the risk is half way between plateaus, over ln(1/δ); `leave` (J) as predicted.
-    `straight` (B, J): 1 − cos of the dormant neurons to the non-negative KKT points of the residual's NCF, the
-    largest, when the fastest of them has come half of its way from a start δ beside the saddle; `astray`
-    (B, J): the largest |∫g dt − g t| by then over ln(1/δ), g the gradient at the saddle.
+    `off` (D, K): ‖β − β_k‖ over ‖β_K‖ late in each stay; `count` (D, K) and `wanted` (K): neurons there that
+    are not 0. `times` (D, J): when the risk is half way between plateaus, over ln(1/δ); `leave` (J) as
+    predicted. `straight` (B, J): 1 − cos of the dormant neurons to the non-negative KKT points of the
+    residual's NCF, the largest, when the fastest of them has come half of its way from a start δ beside the
+    saddle; `astray` (B, J): the largest |∫g dt − g t| by then over ln(1/δ), g the gradient at the saddle.
     """
 
     off: Float[np.ndarray, "D K"]
@@ -213,7 +213,8 @@ def _visits(x: Array, y: Array, seed: int, pull: Pull) -> Visits:
 def _beside(
     x: Array, y: Array, found: Saddles, log: float, noise: tuple[Array, Array], pull: Pull
 ) -> tuple[list[float], list[float]]:
-    """Theorem 5.5 at every saddle that is left: dormant neurons start at δ, the others off by a factor 1 + δ."""
+    """Theorem 5.5 at every saddle that is left: dormant neurons start at δ, the others off by a factor 1 +
+    δ."""
     straight, astray = [], []
     for beta in found.beta[:-1]:
         active = beta != 0
@@ -310,9 +311,9 @@ CLAIMS = (
         "saddle, at the k-th of which at most k neurons are not 0; the NCF of the residual alone tells which "
         "neuron leaves each and when, in units of ln(1/δ), and beside each the dormant neurons turn to its "
         "non-negative KKT points.",
-        method="The exact flow of the square risk in ∫g dt, which keeps its digits for every δ, from 1e−20 to "
-        "1e−160, on Gaussian samples; the saddles by summing the growth 2N of the dormant neurons and least "
-        "squares with signs.",
+        method="The exact flow of the square risk in ∫g dt, which keeps its digits for every δ, from 1e−20 "
+        "to 1e−160, on Gaussian samples; the saddles by summing the growth 2N of the dormant neurons and "
+        "least squares with signs.",
         experiment=untrained(evidence),
         measure=measure,
         criterion=criterion,

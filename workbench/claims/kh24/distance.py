@@ -1,7 +1,7 @@
 """KH24 Fig. 4a: how long the distance to the saddle stays small, over what a run has stored.
 
-Fig. 4's saddle and noise of size δ under gradient descent of the summed risk. Theorem 5.5 has a time like ln(1/δ);
-the NCF of the residual has its slope: the fastest small neuron grows with 2N_max.
+Fig. 4's saddle and noise of size δ under gradient descent of the summed risk. Theorem 5.5 has a time like
+ln(1/δ); the NCF of the residual has its slope: the fastest small neuron grows with 2N_max.
 """
 
 from __future__ import annotations
@@ -35,9 +35,9 @@ SLACK = 0.01
 class Stay:
     """Runs of one noise at D sizes δ.
 
-    `times` (D): when ‖θ − ū‖ is `LEFT`, NaN if never. `first` (D): the distance at the start. `risk` (D): the largest
-    change of the risk by then, relative. `steep` (D): sup ‖θ − ū‖ over its start times e^{2N t} by then. `growth`:
-    2N_max; `slowest`: M_2 of Lemma D.1, from above.
+    `times` (D): when ‖θ − ū‖ is `LEFT`, NaN if never. `first` (D): the distance at the start. `risk` (D):
+    the largest change of the risk by then, relative. `steep` (D): sup ‖θ − ū‖ over its start times e^{2N t}
+    by then. `growth`: 2N_max; `slowest`: M_2 of Lemma D.1, from above.
     """
 
     times: Float[np.ndarray, " D"]
@@ -82,7 +82,8 @@ def experiment(lab: Lab, size: Size) -> tuple[list[Stay], Path | None]:
                     growth,
                 )
             )
-        stays.append(Stay(*np.array(rows).T, growth, case.speed))
+        times, first, risk, steep = np.array(rows).T
+        stays.append(Stay(times, first, risk, steep, growth, case.speed))
     return stays, folder
 
 
@@ -155,10 +156,10 @@ CLAIMS = (
         id="KH24-F4A",
         paper="KH24",
         place="Fig. 4a, Theorem 5.5",
-        statement="Beside Fig. 4's saddle the distance stays below 0.01 and the risk where it is for a time that grows "
-        "like ln(1/δ)/(2N_max), N_max the largest value of the residual's constrained NCF.",
-        method="Gradient descent of the summed risk from ū plus the same noise times δ, 1e−4 to 1e−10; distances from "
-        "the stored weights.",
+        statement="Beside Fig. 4's saddle the distance stays below 0.01 and the risk where it is for a time "
+        "that grows like ln(1/δ)/(2N_max), N_max the largest value of the residual's constrained NCF.",
+        method="Gradient descent of the summed risk from ū plus the same noise times δ, 1e−4 to 1e−10; "
+        "distances from the stored weights.",
         experiment=experiment,
         measure=measure,
         criterion=criterion,

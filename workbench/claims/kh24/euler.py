@@ -129,9 +129,9 @@ def identities(name: str, size: Size, bend: float = 0.0) -> Identities:
 @dataclass(frozen=True, eq=False)
 class Ratio:
     """One NCF of a neuron, relative: `multiplier`: ⟨u*, s⟩ off 2N(u*) at its KKT points; `same_sign`: how
-    often the sign of λ is not that of N. Lemma C.6: `slope`, off difference quotients of N(u)/‖u‖², and `forms`, its
-    two forms off each other; `square`: its ‖·‖² off ‖s‖²/‖u‖⁴ − 4N²/‖u‖⁶, `printed`: off the sum in its proof;
-    `shortest`: on kinks, the shortest element off the projection of the shortest of ∂N."""
+    often the sign of λ is not that of N. Lemma C.6: `slope`, off difference quotients of N(u)/‖u‖², and
+    `forms`, its two forms off each other; `square`: its ‖·‖² off ‖s‖²/‖u‖⁴ − 4N²/‖u‖⁶, `printed`: off the
+    sum in its proof; `shortest`: on kinks, the shortest element off the projection of the shortest of ∂N."""
 
     multiplier: float
     same_sign: float
@@ -284,14 +284,15 @@ CLAIMS = (
         id="KH24-B1",
         paper="KH24",
         place="Lemma B.1, Corollary B.1.1, Lemmas C.2, C.5 and C.6",
-        statement="A network of order L has w·s = L F(w) for every s ∈ ∂F(w), and ∂F(cw) = c^{L−1}∂F(w); so λ = "
-        "2N at KKT points, and ∂(N/‖u‖²) is ∂N across u over ‖u‖², its shortest element that of ∂N.",
-        method="Autograd on eight of the workbench's networks of order 2 to 5 at random weights and on kinks; NCFs "
-        "of both families of neurons, with all their KKT points in the plane.",
+        statement="A network of order L has w·s = L F(w) for every s ∈ ∂F(w), and ∂F(cw) = c^{L−1}∂F(w); so "
+        "λ = 2N at KKT points, and ∂(N/‖u‖²) is ∂N across u over ‖u‖², its shortest element that of ∂N.",
+        method="Autograd on eight of the workbench's networks of order 2 to 5 at random weights and on "
+        "kinks; NCFs of both families of neurons, with all their KKT points in the plane.",
         experiment=untrained(evidence),
         measure=measure,
         criterion=criterion,
-        erratum="The second display of Lemma C.6's proof: the middle term of the square is −8N²/‖u‖⁶ and the last one "
-        "+4N²/‖u‖⁶ (‖u‖²/‖u‖⁸), in all ‖s‖²/‖u‖⁴ − 4N²/‖u‖⁶; the lemma itself stands, as neither depends on s.",
+        erratum="The second display of Lemma C.6's proof: the middle term of the square is −8N²/‖u‖⁶ and "
+        "the last one +4N²/‖u‖⁶ (‖u‖²/‖u‖⁸), in all ‖s‖²/‖u‖⁴ − 4N²/‖u‖⁶; the lemma itself stands, as "
+        "neither depends on s.",
     ),
 )
