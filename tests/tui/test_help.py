@@ -13,6 +13,7 @@ from textual.widgets import Input
 
 from tui.fake_app import SIZES, FakeApp, screen_lines
 from workbench.tui.help import HelpScreen, key_name
+from workbench.tui.widgets.keyline import KeyHint, KeyLine
 
 OWN = Binding.Group("reading")
 
@@ -75,6 +76,22 @@ async def test_shows_the_live_bindings(size: tuple[int, int]) -> None:
             await pilot.press(key)
             await pilot.pause()
             assert app.screen is app.first
+
+
+async def test_a_click_on_the_line_of_keys_is_that_key() -> None:
+    class Lined(Beneath):
+        """With a line of keys."""
+
+        def compose(self) -> ComposeResult:
+            yield KeyLine((KeyHint("f", "not now"), KeyHint("?", "help")), id="keys")
+
+    app = FakeApp(Lined(), Path("."))
+    async with app.run_test(size=(80, 24)) as pilot:
+        await pilot.pause()
+        # " f not now  ? help"
+        await pilot.click("#keys", offset=(14, 0))
+        await pilot.pause()
+        assert isinstance(app.screen, HelpScreen)
 
 
 async def test_the_focused_widget_has_its_own_group() -> None:

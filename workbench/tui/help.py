@@ -39,6 +39,7 @@ _NAMES = {
     "less_than_sign": "<",
     "greater_than_sign": ">",
     "plus": "+",
+    "equals_sign": "=",
     "minus": "-",
 }
 
