@@ -36,8 +36,8 @@ def fork(
             metavar="K",
             min=0,
             help="Push it first along KKT point K, as `inspect --at` numbers them: the neuron that leaves "
-            "first if it heads there, else the smallest, so far that by its growth e^{2Nt} along K it is out in "
-            "half the time that the first one takes; of points of the whole network all of θ, by its norm.",
+            "first if it heads there, else the smallest, so far that by its growth e^{2Nt} along K it is out "
+            "in half the time that the first one takes; of points of the whole network all of θ by its norm.",
         ),
     ] = None,
     by: Annotated[
