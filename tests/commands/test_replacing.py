@@ -12,11 +12,6 @@ from commands.replacing import require_leave
 from workbench.errors import BadInput
 
 
-class Terminal:
-    def isatty(self) -> bool:
-        return True
-
-
 @pytest.fixture
 def asked(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     """Questions that were put on a terminal, all answered with no."""
@@ -26,8 +21,8 @@ def asked(monkeypatch: pytest.MonkeyPatch) -> list[str]:
         questions.append(text)
         return False
 
-    monkeypatch.setattr(sys, "stdin", Terminal())
-    monkeypatch.setattr(sys, "stderr", Terminal())
+    for stream in (sys.stdin, sys.stderr):
+        monkeypatch.setattr(stream, "isatty", lambda: True)
     monkeypatch.setattr(typer, "confirm", confirm)
     return questions
 
