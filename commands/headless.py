@@ -5,8 +5,7 @@ from __future__ import annotations
 import json
 import math
 import sys
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 import typer
@@ -17,8 +16,6 @@ from workbench.errors import ExitCode, StorageError, WorkbenchError, clean_text
 from workbench.run import signals
 
 if TYPE_CHECKING:
-    from rich.progress import Progress, TaskID
-
     from workbench.run.session import Session
 
 POLL_SECONDS = 0.2
@@ -31,13 +28,14 @@ def train_headless(make: Callable[[], Session], as_json: bool) -> None:
     """
     from workbench.engine.programs.first_use import shown_by
     from workbench.protocol.commands import Stop
+    from workbench.run.progress import progress_of
 
     with shown_by(wait_for):
         session = make()
     with signals.given_to(lambda name: session.engine.send(Stop(name))):
         if session.notice:
             typer.echo(f"workbench: {session.notice}", err=True)
-        with session, _progress(session) as show:
+        with session, progress_of(session) as show:
             session.start()
             while not session.wait(POLL_SECONDS):
                 show()
@@ -107,46 +105,3 @@ def summary_of(session: Session) -> dict[str, Any]:
 
 def _finite(value: float | None) -> float | None:
     return value if value is not None and math.isfinite(value) else None
-
-
-@contextmanager
-def _progress(session: Session) -> Iterator[Any]:
-    """A rich bar on stderr with step, rate and risk; plain lines where stderr is no terminal."""
-    from rich.console import Console
-    from rich.progress import (
-        BarColumn,
-        MofNCompleteColumn,
-        Progress,
-        TextColumn,
-        TimeRemainingColumn,
-    )
-
-    console = Console(stderr=True)
-    progress: Progress = Progress(
-        TextColumn("{task.description}"),
-        BarColumn(),
-        MofNCompleteColumn(),
-        TextColumn("{task.fields[rate]}"),
-        TextColumn("{task.fields[risk]}"),
-        TimeRemainingColumn(),
-        console=console,
-        disable=not console.is_terminal,
-    )
-    with progress:
-        task: TaskID = progress.add_task(
-            session.folder.name, total=session.config.train.steps, rate="", risk=""
-        )
-        yield lambda: _update(progress, task, session)
-
-
-def _update(progress: Progress, task: TaskID, session: Session) -> None:
-    snapshot = session.engine.snapshot
-    if snapshot is None:
-        return
-    risk = snapshot.values.get("log_risk", math.nan) / math.log(10.0)
-    progress.update(
-        task,
-        completed=session.engine.state.step,
-        rate=f"{snapshot.steps_per_second:,.0f} steps/s",
-        risk=f"log10 risk {risk:.3f}",
-    )

@@ -123,6 +123,7 @@ COMMANDS = [
     "inspect {run} --json",
     "optimal {run}",
     "robustness {run}",
+    "table {run}",
     "model kh24-fig1",
     "show nothing-ä-γ",
     "run nothing-→",

@@ -70,6 +70,7 @@ COMMANDS = (
     ["inspect", "last"],
     ["optimal", "last"],
     ["robustness", "last"],
+    ["table", "last"],
     ["export", "last", "--to", "{out}/a.csv"],
     ["plot", "last", "--figure", "risk", "-o", "{out}/a.png"],
     ["fork", "last", "--at", "7", "--headless"],

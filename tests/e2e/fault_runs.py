@@ -3,8 +3,8 @@
     python fault_runs.py [FOLDER] [--kinds …] [--faults …] [--stages …] [--most N] [--too-soon]
     python fault_runs.py --table
 
-The process compiles and preloads `tests/shims/faults.c`, imports everything once and forks, so that a
-life costs a tenth of a second. For every kind of run, stage (a run from its start, a killed run's
+The process compiles and preloads `tests/shims/faults.c`, runs, resumes and reads once itself and forks, so
+that a life costs a tenth of a second. For every kind of run, stage (a run from its start, a killed run's
 `resume`) and fault, the calls that may meet it are counted, and at most N of them, evenly spread, are
 struck, each in a run of its own. What is left is read with every reading command, the run is gone on
 with to its end, and compared to the last bit with a run that nobody disturbed; what a writer had
@@ -20,6 +20,7 @@ import argparse
 import collections
 import ctypes
 import errno
+import gc
 import json
 import mmap
 import os
@@ -29,6 +30,7 @@ import subprocess
 import sys
 import tempfile
 import time
+import tomllib
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -109,6 +111,7 @@ class Scenario:
         place, self.template = self.folder / "whole", self.folder / "template"
         for folder in (place, self.template):
             shutil.rmtree(folder, ignore_errors=True)
+        self.warm()
         self.before_anything()
         if (status := self.live(place)) != 0:
             raise SystemExit(f"the run that nobody disturbs ended with {status}: {self.told}")
@@ -118,6 +121,26 @@ class Scenario:
         self.promised: tuple[int, list[int]] = (-1, [])
         if stage == "resume":
             self.kill_midway()
+
+    def warm(self) -> None:
+        """Run and resume once in this process, so that no life imports or loads compiled code again."""
+        from fault_looks import begun, look, said
+
+        place = self.folder / "warm"
+        shutil.rmtree(place, ignore_errors=True)
+        code, told = said(["run", str(self.toml), "--headless", "--runs-dir", str(place)])
+        folder = begun(place)
+        if code or folder is None:
+            raise SystemExit(f"the first run ended with {code}: {told}")
+        steps = tomllib.loads(self.toml.read_text())["train"]["steps"] + 2
+        more = ["--steps", str(steps), "--headless", "--runs-dir", str(place)]
+        code, told = said(["resume", folder.name, *more])
+        wrong = look(place, self.folder / "out.npz", True)
+        if code or wrong:
+            raise SystemExit(f"its resume ended with {code}: {told} {wrong}")
+        shutil.rmtree(place)
+        gc.collect()
+        gc.freeze()
 
     def kill_midway(self) -> None:
         """Make a run that was killed after its second checkpoint, to be resumed."""

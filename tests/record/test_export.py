@@ -5,10 +5,12 @@ from __future__ import annotations
 import csv
 import json
 from pathlib import Path
+from typing import Literal
 
 import numpy as np
 import pytest
 import xarray
+from cases import finished
 from record import sample_run
 
 from workbench.errors import BadInput, StorageError
@@ -55,6 +57,50 @@ def test_nc_opens_in_xarray(run: Path, tmp_path: Path) -> None:
         np.testing.assert_array_equal(data.x.values, sample_run.X)
     with xarray.open_dataset(tmp_path / "out.nc", group="events", engine="netcdf4") as data:
         assert data["step"].values.tolist() == [COUNT - 1]
+        assert data["text"].values.tolist() == ["as planned"]
+
+
+@pytest.fixture(scope="module")
+def inspected(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A run with held-out samples that met a saddle."""
+    settings = ("data.test.split=0.25", "device.engine='eager'")
+    return finished(tmp_path_factory.mktemp("inspected"), *settings).folder
+
+
+@pytest.mark.parametrize("engine", ["h5netcdf", "netcdf4"])
+def test_nc_keeps_the_axes_of_the_run_and_its_texts_are_strings(
+    inspected: Path, tmp_path: Path, engine: Literal["h5netcdf", "netcdf4"]
+) -> None:
+    run = inspected
+    export_run(run, tmp_path / "out.nc")
+    groups = ("data", "data/test", "events", "inspections", "inspections/points")
+    for group in (*groups, "inspections/neurons", "inspections/outcomes", "parameter"):
+        inside = "parameters" if group == "parameter" else group
+        with (
+            xarray.open_dataset(run / "run.h5", group=group, engine="h5netcdf") as kept,
+            xarray.open_dataset(tmp_path / "out.nc", group=inside, engine=engine) as data,
+        ):
+            assert data.variables
+            for name, variable in data.variables.items():
+                assert variable.dims == kept[name].dims, name
+                assert not str(variable.dims).count("phony"), name
+                texts = kept[name].dtype.kind == "S"
+                assert variable.dtype.kind in ("OU" if texts else "biuf"), name
+                expected = np.char.decode(kept[name].values, "utf-8") if texts else kept[name]
+                np.testing.assert_array_equal(variable.values, expected, err_msg=str(name))
+    with xarray.open_dataset(tmp_path / "out.nc", engine=engine) as data:
+        with xarray.open_dataset(run / "run.h5", group="series", engine="h5netcdf") as kept:
+            for name in data.variables:
+                assert data[name].dims == kept[name].dims, name
+        assert data.attrs["name"] == "two-layer-relu"
+
+
+def test_npz_has_the_names_in_theta(inspected: Path, tmp_path: Path) -> None:
+    export_run(inspected, tmp_path / "out.npz")
+    with np.load(tmp_path / "out.npz", allow_pickle=False) as arrays:
+        assert arrays["parameter_name"].tolist() == ["u", "v"]
+        assert arrays["parameter_shape"].tolist() == ["6,2", "6"]
+        assert arrays["parameter_offset"].tolist() == [0, 12]
 
 
 def test_csv_reads_back_exactly(run: Path, tmp_path: Path) -> None:

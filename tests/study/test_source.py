@@ -120,7 +120,26 @@ def test_the_cost_of_some_shards_is_theirs() -> None:
     found = cost_of(study, plan, {1})
     assert (found.members, found.shards, found.jobs) == (1, 1, 1)
     assert found.sentence.startswith("1 member in 1 shard, one at a time: about ")
+    assert " with a saddle each and " in found.sentence
     assert cost_of(study, plan, ()).members == 0
+
+
+def test_a_look_into_the_origin_is_in_the_cost_where_it_is_a_saddle(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("workbench.study.cost.TRIAL_SECONDS", 0.2)
+
+    def trial(source: str, *settings: str) -> tuple[float, int]:
+        changes = ["train.steps=1000", *settings]
+        study = load_study(source, ["init.seed=1,2"], (), changes)
+        found = cost_of(study, plan_of(study, grid_of(study)))
+        return found.core_seconds, found.saddles
+
+    # A thousand of these steps take milliseconds, and finding a member's KKT points tens of them.
+    seconds, saddles = trial("kh24-fig1")
+    assert saddles == 1
+    assert seconds > 0.02
+    assert trial("jt19-fig1", "model.depth=1")[1] == 0
 
 
 @pytest.mark.parametrize(

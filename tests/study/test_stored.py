@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+from html_cells import Cells
 from study.made import finished_study, half_done_study, small_config, study_folder
 
 from workbench.errors import BadInput
@@ -44,6 +45,19 @@ def test_a_half_done_study_says_how_far_it_has_come(half_done):
     np.testing.assert_array_equal(study.steps(2), [])
     assert study.theta(9) is None
     assert study.theta(2).shape == (8,)
+
+
+def test_a_notebook_shows_its_grid_and_its_members(half_done):
+    study = StoredStudy(half_done)
+    tables = Cells(study._repr_html_()).tables
+    assert "stopped, 12 members" in "".join(tables[""])
+    assert tables["grid"] == ["init.seed", "6", "0, 1, 2, 3, 4, 5", "init.scale", "2", "0.01, 0.3"]
+    assert tables["members"] == ["finished", "4", "lost", "4", "waiting", "4"]
+    passed = tables["saddles passed"]
+    met = sum(len(outcome.saddles) > 0 for outcome in study.outcomes())
+    assert met > 0
+    assert sum(map(int, passed[3::2])) == 12
+    assert "squared-relu, width = 4" in tables["configuration"]
 
 
 def test_who_runs_a_shard_makes_its_members_running(half_done):

@@ -14,22 +14,19 @@ import os
 import zipfile
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
-import h5netcdf
 import numpy as np
 
 from workbench.arrays import Array
 from workbench.errors import BadInput, clean_text, unknown
 from workbench.record.atomic import put_in_place, remove_quietly, write_error
 from workbench.record.compact import Progress, copy_run
-from workbench.record.handle import created
+from workbench.record.export_netcdf import shown_attributes, write_netcdf
 from workbench.record.inspections import tables_of
 from workbench.record.overlay import H5_ERRORS
 from workbench.record.reader import RunReader
-from workbench.record.samples import HELD_OUT
-from workbench.record.schema import STEP
-from workbench.record.tables import DIRECTION, GROUP, TABLES, columns_of, path_of
+from workbench.record.start import shape_text
+from workbench.record.tables import GROUP
 
 CSV_WIDEST = 64
 """Series with more numbers a record than this are left out of CSV files."""
@@ -49,7 +46,7 @@ def export_run(
         source: a reader, a run folder or an .h5 file.
         target: its suffix decides: `.h5` a compressed copy; `.nc` netCDF4 with named dimensions;
             `.csv` one row a record, vectors of up to 64 numbers as columns; `.npz` one array a
-            series, no pickles. Inspections are in all but CSV, as tables.
+            series, no pickles. Inspections and the names in θ are in all but CSV, as tables.
         progress: told the fraction done, 0 to 1.
 
     Returns:
@@ -92,83 +89,6 @@ def _export(reader: RunReader, target: Path, write: _Writer, progress: Progress)
 def _write_h5(reader: RunReader, target: Path, progress: Progress) -> list[str]:
     copy_run(reader, target, packed=True, progress=progress)
     return []
-
-
-def _write_nc(reader: RunReader, target: Path, progress: Progress) -> list[str]:
-    """netCDF4 with the series in the root group and the data set and events in groups."""
-    names = reader.series_names()
-    with created(target) as plain, h5netcdf.File(plain, "r+") as file:
-        file.dimensions[STEP] = reader.n_records
-        for key, value in _attributes(reader).items():
-            file.attrs[key] = value
-        for place, name in enumerate(names):
-            spec = reader.spec(name)
-            for dim, size in zip(spec.dims, reader.shape(name)[1:], strict=True):
-                if dim not in file.dimensions:
-                    file.dimensions[dim] = size
-                    values = reader.coordinate(dim)
-                    values = np.arange(size) if values is None else values
-                    file.create_variable(dim, (dim,), values.dtype)[:] = values
-            options: dict[str, Any] = {"compression": "gzip", "shuffle": True} if spec.dims else {}
-            options["fletcher32"] = reader.n_records > 0
-            variable = file.create_variable(name, (STEP, *spec.dims), spec.dtype, **options)
-            for key, value in reader.layout(name).attributes.items():
-                variable.attrs[key] = value
-            for key in ("units", "long_name", "source"):
-                variable.attrs[key] = getattr(spec, key)
-            for start, block in reader.blocks(name):
-                variable[start : start + len(block)] = block
-                plain.check()
-            progress((place + 1) / len(names))
-        _write_nc_groups(reader, file)
-    return []
-
-
-def _write_nc_samples(group: Any, x: Array | None, y: Array | None) -> None:
-    for name, values in (("x", x), ("y", y)):
-        if values is not None:
-            for axis, size in enumerate(values.shape):
-                group.dimensions[f"{name}_{axis}"] = size
-            dims = tuple(f"{name}_{axis}" for axis in range(values.ndim))
-            group.create_variable(name, dims, values.dtype, data=values)
-
-
-def _write_nc_groups(reader: RunReader, file: Any) -> None:
-    _write_nc_samples(file.create_group("data"), reader.x, reader.y)
-    held_out = reader.test
-    if held_out is not None:
-        _write_nc_samples(file.create_group(HELD_OUT), *held_out)
-    group = file.create_group("events")
-    events = reader.events()
-    group.dimensions["event"] = len(events)
-    steps = np.array([event.step for event in events], dtype="i8")
-    group.create_variable("step", ("event",), "i8", data=steps)
-    for key in ("kind", "text"):
-        raw = [getattr(event, key).encode() for event in events]
-        texts = np.array(raw, dtype=f"S{max([1, *map(len, raw)])}")
-        group.create_variable(key, ("event",), texts.dtype, data=texts)
-    _write_nc_inspections(reader, file)
-
-
-def _write_nc_inspections(reader: RunReader, file: Any) -> None:
-    """Every table of kept inspections in its group, its rows along `row`."""
-    width = reader.direction_width
-    tables = tables_of(reader.inspections(), width)
-    for table in TABLES:
-        columns = tables.get(table, {})
-        group = file.create_group(path_of(table))
-        group.dimensions["row"] = len(next(iter(columns.values()), ()))
-        for spec in columns_of(table, width):
-            values = columns.get(spec.name)
-            dims: tuple[str, ...] = ("row",)
-            if spec.name == DIRECTION:
-                group.dimensions["component"] = width
-                dims = ("row", "component")
-            if values is None:
-                values = np.zeros((0, *(width or 0 for _ in dims[1:])), dtype=spec.dtype)
-            variable = group.create_variable(spec.name, dims, values.dtype, data=values)
-            for key in ("units", "long_name", "source"):
-                variable.attrs[key] = getattr(spec, key)
 
 
 def _write_csv(reader: RunReader, target: Path, progress: Progress) -> list[str]:
@@ -222,7 +142,8 @@ def _write_npz(reader: RunReader, target: Path, progress: Progress) -> list[str]
             "events_step": np.array([event.step for event in events], dtype="i8"),
             "events_kind": np.array([event.kind for event in events], dtype="U"),
             "events_text": np.array([event.text for event in events], dtype="U"),
-            "attributes": np.array(json.dumps(_attributes(reader))),
+            "attributes": np.array(json.dumps(shown_attributes(reader))),
+            **_names(reader),
         }
         for dim in sorted({dim for name in names for dim in reader.spec(name).dims}):
             extra[f"axis_{dim}"] = reader.coordinate(dim)
@@ -256,14 +177,21 @@ def _add_blocks(archive: zipfile.ZipFile, reader: RunReader, name: str) -> None:
             stream.write(block.tobytes())
 
 
-def _attributes(reader: RunReader) -> dict[str, Any]:
-    """The root attributes, with the status as a reader sees it."""
-    return {**reader.attributes, "status": reader.status.value}
+def _names(reader: RunReader) -> dict[str, Array | None]:
+    """The table of names in θ; none of a file without it."""
+    parts = reader.start.parameters if reader.start is not None else ()
+    if not parts:
+        return {}
+    return {
+        "parameter_name": np.array([part.name for part in parts]),
+        "parameter_shape": np.array([shape_text(part.shape) for part in parts]),
+        "parameter_offset": np.array([part.offset for part in parts], dtype="i8"),
+    }
 
 
 _WRITERS: dict[str, _Writer] = {
     ".h5": _write_h5,
-    ".nc": _write_nc,
+    ".nc": write_netcdf,
     ".csv": _write_csv,
     ".npz": _write_npz,
 }

@@ -24,6 +24,8 @@ from workbench.record.chunks import chunk_shape
 
 HELD_OUT = "data/test"
 """Group of the held-out samples."""
+POINT = "point"
+"""The samples' axis."""
 BLOCK_BYTES = 8 * 1024 * 1024
 """Bytes of values that are turned at once."""
 SAMPLE_BYTES = 256 * 1024
@@ -46,8 +48,8 @@ def build_samples(group: Any, x: Array | None, y: Array | None) -> None:
     first = x if x is not None else y
     if first is None:
         return
-    point = group.create_dataset("point", data=np.arange(first.shape[0]))
-    point.make_scale("point")
+    point = group.create_dataset(POINT, data=np.arange(first.shape[0]))
+    point.make_scale(POINT)
     for name, values in (("x", x), ("y", y)):
         if values is None:
             continue
@@ -57,10 +59,15 @@ def build_samples(group: Any, x: Array | None, y: Array | None) -> None:
             if axis == 0 and size == first.shape[0]:
                 dataset.dims[0].attach_scale(point)
                 continue
-            label = f"{name}_axis_{axis}"
+            label = axis_label(name, axis)
             scale = group.create_dataset(label, data=np.arange(size))
             scale.make_scale(label)
             dataset.dims[axis].attach_scale(scale)
+
+
+def axis_label(name: str, axis: int) -> str:
+    """What an axis of x or y beyond the samples' is called."""
+    return f"{name}_axis_{axis}"
 
 
 def read_samples(dataset: Any) -> Array:

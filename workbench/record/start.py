@@ -3,7 +3,7 @@
 /start/theta         θ as [init] gave it, before the first step
 /start/fixed/<name>  tensors of the network that are not trained: buffers at the start, frozen weights
 /start/sources/key, path, sha256   a row a file that the start, the samples or a class of the user's came from
-/parameter/name, shape, offset     a row a trained tensor: where it lies in θ
+/parameter/name, shape, offset     a row a trained tensor: where it lies in θ; `name` labels the rows
 """
 
 from __future__ import annotations
@@ -21,6 +21,8 @@ from workbench.record.plain import dataset_at, group_at
 from workbench.record.values import text_value
 
 COLUMNS = ("key", "path", "sha256")
+NAME = "name"
+"""Column of the table of names that labels its rows."""
 COMPLEX = "complex"
 """Attribute of what holds real and imaginary parts along its last axis."""
 
@@ -60,6 +62,11 @@ class Start:
     parameters: tuple[NamedPart, ...] = field(default=())
 
 
+def shape_text(shape: tuple[int, ...]) -> str:
+    """A shape as the table of names has it: "20,2", and nothing for a number."""
+    return ",".join(map(str, shape))
+
+
 def build_start(file: Any, start: Start) -> None:
     """Write it into a run's file that is being built."""
     group = file.create_group("start")
@@ -73,9 +80,12 @@ def build_start(file: Any, start: Start) -> None:
     for column in COLUMNS:
         _write_texts(sources, column, [getattr(source, column) for source in start.sources])
     table = file.create_group("parameter")
-    _write_texts(table, "name", [part.name for part in start.parameters])
-    _write_texts(table, "shape", [",".join(map(str, part.shape)) for part in start.parameters])
+    _write_texts(table, NAME, [part.name for part in start.parameters])
+    _write_texts(table, "shape", [shape_text(part.shape) for part in start.parameters])
     _write(table, "offset", np.array([part.offset for part in start.parameters], dtype=np.int64))
+    table[NAME].make_scale(NAME)
+    for column in ("shape", "offset"):
+        table[column].dims[0].attach_scale(table[NAME])
 
 
 def read_start(file: Any) -> Start | None:

@@ -29,6 +29,7 @@ COUNTER = "n_committed"
 LONG_TEXT = 2_048
 SHORT_TEXT = 512
 DIRECTION = "direction"
+COMPONENT = "component"
 
 
 @dataclass(frozen=True)
@@ -271,8 +272,8 @@ def build_tables(file: Any, width: int | None, *, packed: bool) -> None:
             else:
                 dataset.dims[0].attach_scale(scale)
             if row and width is not None:
-                component = group.create_dataset("component", data=np.arange(width))
-                component.make_scale("component")
+                component = group.create_dataset(COMPONENT, data=np.arange(width))
+                component.make_scale(COMPONENT)
                 dataset.dims[1].attach_scale(component)
     names = np.array(list(TABLES), dtype=h5py.string_dtype("utf-8", 16))
     group = file[GROUP]

@@ -14,7 +14,7 @@ import sys
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
@@ -42,6 +42,7 @@ from workbench.protocol.events import (
     without_the_oldest,
 )
 from workbench.protocol.inspections import RecordedInspection
+from workbench.protocol.status import RunStatus
 from workbench.record.aside import set_aside
 from workbench.record.folder import create_run_folder, remove_start, write_config
 from workbench.record.history import History
@@ -58,9 +59,15 @@ from workbench.run.experiment import (
     experiment_of,
     require_built,
 )
+from workbench.run.forking import ForkPush, fork_step
+from workbench.run.html import session_html
 from workbench.run.ledger import direction_width_of, ledger_of, step_size_at
+from workbench.run.progress import progress_of
 from workbench.run.resuming import forked, resumed
 from workbench.run.stored import StoredRun
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
 
 __all__ = ["Session", "load_config"]
 
@@ -309,27 +316,32 @@ class Session:
     def fork(
         cls,
         folder: Path,
-        at: int,
+        at: int | str,
         runs_dir: Path,
         *,
         settings: Iterable[str] = (),
+        push: ForkPush | None = None,
         trust: bool = False,
         attended: bool = False,
     ) -> Session:
         """A new run that starts from a stored state of another: a checkpoint, or a recorded θ.
 
-        Raises BadInput when no state of that step is stored, or the settings do not fit it.
+        `at`: its step, "last", "saddle" (the last one told) or "saddle:1". `push`: moved along one of its KKT
+        points first. Raises BadInput when no state of that step is stored, or the settings or the push do not
+        fit it.
         """
         with StoredRun(folder) as run:
             values = override(parse_toml(to_toml(run.config), "config"), settings)
             config = parse_config(values, "--set")
-            experiment = forked(run, config, at, trust)
+            step = fork_step(run, str(at))
+            experiment = forked(run, config, step, trust, push)
+        how = {} if push is None else {"parent_push": push.options}
         return cls.create(
             config,
             runs_dir,
             preset="",
             attended=attended,
-            parent={"parent": folder.name, "parent_step": at},
+            parent={"parent": folder.name, "parent_step": step, **how},
             experiment=experiment,
         )
 
@@ -343,6 +355,30 @@ class Session:
     def wait(self, timeout: float | None = None) -> bool:
         """Wait for the end; False at the timeout."""
         return self.engine.join(timeout)
+
+    def watch(self, every: float = 0.5) -> None:
+        """Start it, unless it has begun, and show how far it is, every so many seconds, until it ends or
+        pauses.
+
+        In a notebook that is what it shows of itself, else a bar on stderr. Who interrupts the watching (the
+        notebook's stop button) has it train on: `watch` again, or `close`.
+        """
+        if not self.engine.started:
+            self.start()
+        with progress_of(self) as show:
+            while not self.wait(every) and self.engine.status is not RunStatus.PAUSED:
+                show()
+            show()
+
+    def figure(
+        self, name: str, *, x: str | None = None, log_x: bool = False, size: str = "column"
+    ) -> Figure:
+        """A figure of what its file has by now, as `StoredRun.figure`."""
+        with StoredRun(self.folder) as run:
+            return run.figure(name, x=x, log_x=log_x, size=size)
+
+    def _repr_html_(self) -> str:
+        return session_html(self)
 
     def close(self, timeout: float = 30.0) -> bool:
         """Stop with a checkpoint, join, release the lock; False when the engine did not end in time.

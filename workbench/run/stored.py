@@ -29,6 +29,7 @@ from workbench.run.step_size import RATE_LOG, step_size_taken
 
 # Torch and scipy take seconds to load: a screen that only wants a configuration appears without them.
 if TYPE_CHECKING:
+    from matplotlib.figure import Figure
     from torch import nn
 
     from workbench.inspector.state import InspectedState
@@ -224,6 +225,26 @@ class StoredRun:
         found = self._record("theta", step) if checkpoint is None else checkpoint.arrays["theta"]
         return np.asarray(found, dtype=np.float64)
 
+    def parameters(self, step: int | None = None, *, trust: bool = False) -> dict[str, Array]:
+        """The trained tensors of a stored state by name, each in its shape, float64: views of its θ.
+
+        The names are those of the network's `state_dict`. `step` None: the last one. Of a run from before
+        files kept them the network is built, which imports a class of the user's only with `trust`.
+        """
+        from workbench.run.named import parts_of, tensors_of
+
+        theta = self.theta(self.last_step if step is None else step)
+        return tensors_of(theta, parts_of(self, trust), self.folder.name)
+
+    def module(self, step: int | None = None, *, trust: bool = False) -> nn.Module:
+        """The network of a stored state, float64 on the CPU, with what it does not train as well.
+
+        Raises BadInput also when the model's class is not trusted, or no checkpoint has its buffers.
+        """
+        from workbench.run.named import module_at
+
+        return module_at(self, self.last_step if step is None else step, trust)
+
     def time(self, step: int) -> float:
         """The flow's time at the step of a stored state; ∞ where it is beyond a float."""
         checkpoint = self._checkpoint(step)
@@ -305,6 +326,28 @@ class StoredRun:
             step_size=self.step_size(step),
             memory=self.buffers(step, found.model),
         )
+
+    # --- in a notebook ---
+
+    def figure(
+        self, name: str, *, x: str | None = None, log_x: bool = False, size: str = "column"
+    ) -> Figure:
+        """A figure by the name that `workbench plot --figure` takes, to change, save or show.
+
+        `x`: step, epoch, time or margin, None as the figure has it; `size`: column or page. Raises BadInput
+        for other names, and where the run did not record what it shows.
+        """
+        # What loads matplotlib waits for whoever asks.
+        from workbench.figures import FigureOptions, default_axis, draw_figure
+
+        options = FigureOptions.checked(x=x or default_axis(name), log_x=log_x, size=size)
+        self.reader.refresh()
+        return draw_figure(self.reader, name, options)
+
+    def _repr_html_(self) -> str:
+        from workbench.run.html import stored_html
+
+        return stored_html(self)
 
     # --- its network ---
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Collection
 from dataclasses import dataclass
-from math import ceil
+from math import ceil, inf
 
 import torch
 
@@ -33,7 +33,8 @@ LEAST_SECONDS = 1e-4
 @dataclass(frozen=True)
 class Cost:
     """Of the shards that are to be run. `core_seconds`: of one core; `seconds`: with `jobs` shards at a time;
-    `file_bytes` on disk when all are done. The last three are estimates, without looks at states."""
+    `file_bytes` on disk when all are done. The last three are estimates, with `saddles` a member that are
+    looked into: the origin's, where there is one. What is met beyond comes on top."""
 
     members: int
     shards: int
@@ -41,24 +42,27 @@ class Cost:
     core_seconds: float
     seconds: float
     file_bytes: int
+    saddles: int = 0
     finish: tuple[str, ...] = ()
 
     @property
     def sentence(self) -> str:
         """One line for people."""
         jobs = f"{self.jobs} at a time" if self.jobs > 1 else "one at a time"
+        each = " with a saddle each" if self.saddles else ""
         more = f"; {' and '.join(self.finish)} at every end come on top" if self.finish else ""
         return (
             f"{self.members:,} member{'s' * (self.members != 1)} in {self.shards:,} "
             f"shard{'s' * (self.shards != 1)}, {jobs}: about {duration(self.seconds)}"
-            f" and {_size(self.file_bytes)}{more}"
+            f"{each} and {_size(self.file_bytes)}{more}"
         )
 
 
 def cost_of(study: StudyConfig, plan: Plan, shards: Collection[int] | None = None) -> Cost:
     """Of the shards with these numbers, None: of all.
 
-    The first shard's members are stepped for a moment; what others take follows from their sizes.
+    The first shard's members are stepped for a moment, and one of them is looked into; what others take
+    follows from their sizes.
 
     Raises:
         BadInput: they cannot be stepped, or `study.keep` names a series that there is not.
@@ -67,11 +71,15 @@ def cost_of(study: StudyConfig, plan: Plan, shards: Collection[int] | None = Non
     jobs = min(jobs_of(study.launcher), max(1, len(chosen)))
     finish = study.study.finish
     if not chosen:
-        return Cost(0, 0, jobs, 0.0, 0.0, 0, finish)
+        return Cost(0, 0, jobs, 0.0, 0.0, 0, finish=finish)
     weights = _weights(study, plan)
     first = weights[chosen[0].members[0]]
-    pace = trial_seconds(study, plan, chosen[0], first) / first.seconds
-    each = [len(shard.members) * weights[shard.members[0]].seconds * pace for shard in chosen]
+    trial = trial_of(study, plan, chosen[0], first)
+    pace = trial.steps_seconds / first.seconds
+    each = [
+        len(shard.members) * (weights[shard.members[0]].seconds * pace + trial.look_seconds)
+        for shard in chosen
+    ]
     total = sum(each)
     return Cost(
         sum(len(shard.members) for shard in chosen),
@@ -80,6 +88,7 @@ def cost_of(study: StudyConfig, plan: Plan, shards: Collection[int] | None = Non
         total,
         max(total / jobs, max(each)),
         sum(len(shard.members) * weights[shard.members[0]].file_bytes for shard in chosen),
+        trial.saddles,
         finish,
     )
 
@@ -94,9 +103,19 @@ def _weights(study: StudyConfig, plan: Plan) -> dict[int, Weight]:
     return found
 
 
-def trial_seconds(study: StudyConfig, plan: Plan, shard: ShardPlan, weight: Weight) -> float:
-    """About how long one core takes to bring one member of a shard to its end, from a moment of its steps and
-    records; `weight`: of such a member."""
+@dataclass(frozen=True)
+class Trial:
+    """Of one member, on one core: about how long its steps and records take, to the end of all, and how long
+    looking into its `saddles`, 1 where the origin is one, else 0."""
+
+    steps_seconds: float
+    look_seconds: float
+    saddles: int
+
+
+def trial_of(study: StudyConfig, plan: Plan, shard: ShardPlan, weight: Weight) -> Trial:
+    """What a member of a shard takes, from a moment of its steps and records, and a look at its start;
+    `weight`: of such a member."""
     steps = max(1, member_config(study, plan.settings[shard.members[0]]).train.steps)
     few = min(TRIAL_MEMBERS, max(1, int(STEP_SECONDS * steps / weight.seconds)))
     found = ShardRun(
@@ -110,14 +129,35 @@ def trial_seconds(study: StudyConfig, plan: Plan, shard: ShardPlan, weight: Weig
         number, reason = next(iter(found.broken.items()))
         raise BadInput(f"member {shard.members[number]}: {reason}")
     kept_series(study.study.keep, found.block.first.panel.shapes())
-    # Looks at saddles come when they come: a moment says nothing of how many.
-    found.run.observe = None
     threads = torch.get_num_threads()
     torch.set_num_threads(found.block.config.device.threads)
     try:
-        return _tried(found.run) / found.block.count
+        at_origin = found.watching.watches[0].log_risk_zero is not None
+        looking = _look_seconds(found) if at_origin else 0.0
+        # Saddles come when they come: a moment says nothing of how many.
+        found.run.observe = None
+        return Trial(_tried(found.run) / found.block.count, looking, int(at_origin))
     finally:
         torch.set_num_threads(threads)
+
+
+def _look_seconds(found: ShardRun) -> float:
+    """What a verdict on a member's start and a look into it take; the first one, which also loads and
+    compiles, counts only where it is all that there is time for."""
+    questions, members = found.watching.questions, found.run.members
+    theta = members.theta[0].detach().cpu().double().numpy().copy()
+    took = inf
+    for _ in range(2):
+        began = time.perf_counter()
+        try:
+            questions.saddle(0, theta, 0)
+            questions.look(0, theta, 0, 0.0, float("nan"))
+        except Exception:  # noqa: BLE001  (a member that cannot be looked into says so when it is run)
+            return 0.0
+        took = min(took, time.perf_counter() - began)
+        if took > TRIAL_SECONDS:
+            break
+    return took
 
 
 def _tried(run: MemberRun) -> float:

@@ -116,6 +116,11 @@ class StoredStudy:
         """M."""
         return len(self.plan.settings)
 
+    def _repr_html_(self) -> str:
+        from workbench.study.html import study_html
+
+        return study_html(self)
+
     # --- what became of it ---
 
     @property

@@ -36,16 +36,19 @@ STRIDE = 5
 
 @dataclass(frozen=True, eq=False)
 class FlowLimit:
-    """A flow with its `rtol`, its certificates on the way, and the KKT points next to it."""
+    """A flow with its `rtol`, its certificates on the way, and the KKT points next to it.
+
+    `tenfolds`: log10 of the heights, over the last one, from which limits are extrapolated."""
 
     run: MarginRun
     rtol: float = RTOL["quick"]
+    tenfolds: tuple[float, ...] = HALF_TENFOLDS
 
     @cached_property
     def tail(self) -> list[int]:
-        """Records next to `HALF_TENFOLDS` of the last −log 𝓛."""
+        """Records next to `tenfolds` of the last −log 𝓛."""
         height = np.log10(-self.run.log_risk / -self.run.log_risk[-1])
-        return [int(np.argmin(np.abs(height - wanted))) for wanted in HALF_TENFOLDS]
+        return [int(np.argmin(np.abs(height - wanted))) for wanted in self.tenfolds]
 
     @property
     def heights(self) -> list[float]:
