@@ -29,10 +29,6 @@ def too_fast(x, y, beta):
     return 1.2 * diagonal.gradient(x, y, beta)
 
 
-def uphill(x, y, beta):
-    return -diagonal.gradient(x, y, beta)
-
-
 def of_other_labels(x, y, beta):
     return diagonal.gradient(x, y[::-1], beta)
 
@@ -46,7 +42,6 @@ def not_of_the_residual(x, y, beta):
     ("pull", "says"),
     [
         (too_fast, [diagonal.LAST_TIME, diagonal.ASTRAY]),
-        (uphill, [diagonal.STRAIGHT, diagonal.LAST_ASTRAY]),
         (of_other_labels, [diagonal.LAST_OFF]),
         (not_of_the_residual, [diagonal.LAST_OFF, diagonal.LAST_ASTRAY]),
     ],
@@ -55,7 +50,9 @@ def test_other_flows_visit_other_saddles(pull, says):
     assert_fails(DIAG, diagonal.evidence("quick", pull), *says)
 
 
-def test_more_neurons_than_foretold_are_seen(visits):
+def test_more_neurons_than_foretold_and_others_directions_are_seen(visits):
+    still = replace(visits[0], straight=0.0 * visits[0].straight + 0.3)
+    assert_fails(DIAG, [still], diagonal.STRAIGHT)
     more = replace(visits[0], count=visits[0].count + 1.0)
     assert_fails(DIAG, [more], diagonal.COUNT, diagonal.FEW)
 

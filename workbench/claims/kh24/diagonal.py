@@ -4,8 +4,8 @@ H(x; u, v) = Σ_j u_j v_j x_j is two-homogeneous and separable. With p = (u + v)
 gradient flow for the square loss is ṗ_j = g_j p_j, ṁ_j = −g_j m_j, g = Xᵀ(y − Xβ), β_j = (p_j² − m_j²)/2:
 all of it lies in Q_j = ∫g_j dt, which any δ leaves a float. The NCF of neuron j is g_j u_j v_j, its KKT
 points (1, ±1)/√2 with N = ±g_j/2, so that a dormant neuron's logarithm grows with 2N = |g_j|: where ∫g_j
-reaches ±ln(1/δ) the neuron leaves. From this alone the saddles and their times follow (the successive saddles of the paper
-that KH24 names, Pesme and Flammarion 2023).
+reaches ±ln(1/δ) the neuron leaves. From this alone the saddles and their times follow (the successive
+saddles of the paper that KH24 names, Pesme and Flammarion 2023).
 """
 
 from __future__ import annotations
