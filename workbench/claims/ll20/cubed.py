@@ -98,8 +98,8 @@ CLAIMS = (
         paper="LL20",
         place="Theorems A.7 and A.10, Lemma A.5, §4.5",
         statement="Under e^{−q³} and ln(1 + e^{−q³}) too γ~ = ℓ⁻¹(𝓛)/ρ^L never falls after t_0 and stays "
-        "within g'(ξ) ρ^{−L} log N of γ̄, and 𝓛 = Θ(g(log t)^{2/L}/(t (log t)²)), ρ = Θ(g(log t)^{1/L}) with g(x) = "
-        "Θ(x^{1/3}).",
+        "within g'(ξ) ρ^{−L} log N of γ̄, and 𝓛 = Θ(g(log t)^{2/L}/(t (log t)²)), ρ = Θ(g(log t)^{1/L}) "
+        "with g(x) = Θ(x^{1/3}).",
         method="Flows of linear networks to 1e−10000 under both losses, in full of three orders and squared "
         "ReLUs; powers of log t between −log 𝓛 = 10, 100, … and the end.",
         experiment=experiment,

@@ -1,4 +1,4 @@
-"""LL20 (B3): which losses ℓ = e^{−f} the theorems of Appendix A are about, and what that makes of their tails.
+"""LL20 (B3): which losses ℓ = e^{−f} the theorems of Appendix A are about, and what follows of tails.
 
 f, f', g = f⁻¹ and g' by their formulas in 40 digits, over margins up to 10^6. What the loss objects of the
 workbench declare (K, b_g, ℓ(b_f), the power of f) is held against that, and other tails fail where they must.
