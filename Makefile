@@ -44,8 +44,9 @@ format: $(INSTALLED)  ## style mended
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
 
-docs: $(INSTALLED)  ## tables of docs/files.md, screenshots from a real run
+docs: $(INSTALLED)  ## tables of docs/files.md and docs/keys.md, screenshots from a real run
 	$(BIN)/python docs/make_file_tables.py
+	$(BIN)/python docs/make_key_table.py
 	$(BIN)/python docs/make_screens.py
 
 bench: $(INSTALLED)  ## what stepping and the screen cost, against named rivals

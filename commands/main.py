@@ -20,6 +20,7 @@ from commands import (
     model,
     optimal,
     plot,
+    plot_names,
     presets,
     resume,
     robustness,
@@ -35,9 +36,9 @@ from workbench.run import signals
 app = typer.Typer(
     name="workbench",
     help="Watch homogeneous neural networks learn: saddles, neuron directions, margins.",
-    epilog="Without a command: browse the stored runs. Every command has --help; --debug shows tracebacks.",
+    epilog="Without a command: browse the stored runs. Every command has -h; --debug shows tracebacks.",
     no_args_is_help=False,
-    add_completion=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
     pretty_exceptions_enable=False,
     rich_markup_mode=None,
 )
@@ -54,7 +55,7 @@ app.command("robustness")(robustness.robustness)
 app.command("table")(table.table)
 app.command("optimal")(optimal.optimal)
 app.command("export")(export.export)
-app.command("plot")(plot.plot)
+app.command("plot", help=plot_names.HELP)(plot.plot)
 app.command("presets")(presets.presets)
 app.command("model")(model.model)
 app.command("claims")(claims.claims)

@@ -1,89 +1,78 @@
-"""`workbench plot`: one figure of one run or study, ready for a paper."""
+"""`workbench plot`: one figure of a run, of several over one another, or of a study, ready for a paper."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from contextlib import ExitStack
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from commands.options import RunOrStudy, RunsDir, runs_folder
+from commands.options import RunsDir, runs_folder
 from commands.patience import patience
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-FIGURES = (
-    "risk, margins, directions, ncf, field, robustness, optimality, rates, margins-ordered, contours, norms, "
-    "layers or mapped"
+RUNS = typer.Argument(
+    metavar="RUN|STUDY",
+    help="Id, a unique prefix, a name, a path, or 'last' (the newest run or study); runs may be several.",
 )
-STUDY_FIGURES = "phase, bands, escape or targets"
-"""Those of `workbench.figures` and of `workbench.study.figures`, which take long to load."""
+X = typer.Option(
+    "--x",
+    help="step, epoch, time, or margin: ln(n/𝓛), JT20's axis, and the default of layers and predictor.",
+)
+OF = typer.Option("--of", metavar="NAME", help="Of a study: which outcome, or series for bands.")
+OVER = typer.Option("--over", metavar="KEY[,KEY]", help="Of a study: over which keys of its grid.")
+ONLY = typer.Option("--only", metavar="KEY=CHOICES", help="Of a study: members with these values.")
+SADDLE = typer.Option("--saddle", help="Of a study: which of a member's saddles, from 1.")
+
+
+@dataclass(frozen=True)
+class _OfStudy:
+    """What is asked of a study's figure alone."""
+
+    of: str | None
+    over: str
+    only: list[str]
+    saddle: int
+
+    @property
+    def given(self) -> str:
+        """The first option that was given, empty without one."""
+        asked = {"--of": self.of, "--over": self.over, "--only": self.only}
+        return next((name for name, value in asked.items() if value), "") or (
+            "--saddle" if self.saddle != 1 else ""
+        )
 
 
 def plot(
-    run: RunOrStudy,
-    figure: Annotated[
-        str,
-        typer.Option(
-            "--figure", metavar="NAME", help=f"Of a run: {FIGURES}. Of a study: {STUDY_FIGURES}."
-        ),
-    ],
+    runs: Annotated[list[str], RUNS],
+    figure: Annotated[str, typer.Option("--figure", metavar="NAME", help="One of those above.")],
     output: Annotated[
         Path, typer.Option("-o", "--output", metavar="FILE", help="FILE.png, .pdf or .svg.")
     ],
-    x: Annotated[
-        str | None,
-        typer.Option(
-            "--x", help="step, time, or margin: ln(n/𝓛), JT20's axis, and the default of layers."
-        ),
-    ] = None,
+    x: Annotated[str | None, X] = None,
     log_x: Annotated[bool, typer.Option("--log-x", help="A logarithmic horizontal axis.")] = False,
     size: Annotated[str, typer.Option("--size", help="column (3.4 in) or page (7 in).")] = "column",
-    of: Annotated[
-        str | None,
-        typer.Option(
-            "--of", metavar="NAME", help="Of a study: which outcome, or series for bands."
-        ),
-    ] = None,
-    over: Annotated[
-        str,
-        typer.Option(
-            "--over", metavar="KEY[,KEY]", help="Of a study: over which keys of its grid."
-        ),
-    ] = "",
-    only: Annotated[
-        list[str] | None,
-        typer.Option(
-            "--only", metavar="KEY=CHOICES", help="Of a study: members with these values."
-        ),
-    ] = None,
-    saddle: Annotated[
-        int, typer.Option("--saddle", help="Of a study: which of a member's saddles, from 1.")
-    ] = 1,
+    of: Annotated[str | None, OF] = None,
+    over: Annotated[str, OVER] = "",
+    only: Annotated[list[str] | None, ONLY] = None,
+    saddle: Annotated[int, SADDLE] = 1,
     runs_dir: RunsDir = None,
 ) -> None:
-    """Draw a figure of a run or a study."""
-    from workbench.errors import BadInput
+    """Draw a figure of a run or a study, or of several runs over one another."""
     from workbench.figures import save_figure
     from workbench.record.folder import holds_study
 
-    folder = _folder(run, figure, runs_folder(runs_dir))
-    given = {"--of": of, "--over": over, "--only": only, "--saddle": saddle != 1}
-    if holds_study(folder):
-        if x not in (None, "step"):
-            raise BadInput(
-                "--x is an option for figures of a run; those of a study are over steps."
-            )
-        with patience(f"reading {folder.name} …"):
-            drawn = _of_study(
-                folder, figure, only or [], of=of, over=over, saddle=saddle, log_x=log_x, size=size
-            )
-    elif any(given.values()):
-        name = next(name for name, value in given.items() if value)
-        raise BadInput(f"{name} is an option for figures of a study, and {folder.name} is a run.")
+    folders = [_folder(reference, figure, runs_folder(runs_dir)) for reference in runs]
+    asked = _OfStudy(of, over, only or [], saddle)
+    if len(folders) == 1 and holds_study(folders[0]):
+        drawn = _of_study(folders[0], figure, asked, x, log_x, size)
     else:
-        drawn = _of_run(folder, figure, x, log_x, size)
+        drawn = _of_runs(folders, figure, asked, x, log_x, size)
     save_figure(drawn, output.expanduser())
     typer.echo(str(output))
 
@@ -106,30 +95,39 @@ def _folder(reference: str, figure: str, runs_dir: Path) -> Path:
     return folder
 
 
-def _of_run(folder: Path, figure: str, x: str | None, log_x: bool, size: str) -> Figure:
+def _of_runs(
+    folders: Sequence[Path], figure: str, asked: _OfStudy, x: str | None, log_x: bool, size: str
+) -> Figure:
+    from workbench.errors import BadInput
     from workbench.figures import FigureOptions, default_axis, draw_figure
     from workbench.record.reader import RunReader
 
+    if asked.given:
+        raise BadInput(
+            f"{asked.given} is an option for figures of a study, and {folders[0].name} is a run."
+        )
+    twice = next((one for k, one in enumerate(folders) if one in folders[:k]), None)
+    if twice is not None:
+        raise BadInput(f"{twice.name} was given twice; every run has one colour.")
     options = FigureOptions.checked(x=x or default_axis(figure), log_x=log_x, size=size)
-    with RunReader(folder) as reader:
-        return draw_figure(reader, figure, options)
+    with ExitStack() as opened:
+        readers = [opened.enter_context(RunReader(folder)) for folder in folders]
+        return draw_figure(readers, figure, options)
 
 
 def _of_study(
-    folder: Path,
-    figure: str,
-    only: list[str],
-    *,
-    of: str | None,
-    over: str,
-    saddle: int,
-    log_x: bool,
-    size: str,
+    folder: Path, figure: str, asked: _OfStudy, x: str | None, log_x: bool, size: str
 ) -> Figure:
     from workbench import open_study
+    from workbench.errors import BadInput
     from workbench.study.figures import StudyFigureOptions, draw_study_figure
     from workbench.study.part import choices_of, part_of
 
-    options = StudyFigureOptions.checked(of=of, over=over, saddle=saddle, log_x=log_x, size=size)
-    choices = choices_of(only, "--only")
-    return draw_study_figure(part_of(open_study(folder), choices, "--only"), figure, options)
+    if x not in (None, "step"):
+        raise BadInput("--x is an option for figures of a run; those of a study are over steps.")
+    options = StudyFigureOptions.checked(
+        of=asked.of, over=asked.over, saddle=asked.saddle, log_x=log_x, size=size
+    )
+    with patience(f"reading {folder.name} …"):
+        choices = choices_of(asked.only, "--only")
+        return draw_study_figure(part_of(open_study(folder), choices, "--only"), figure, options)

@@ -233,3 +233,25 @@ def two_layer_directions(x, z, leak, tolerance=1e-7):
         if hull_distance(linear(u, x, z, leak) * u, vertices) <= tolerance * scale:
             found.append(u)
     return dedupe(found)
+
+
+def deep_linear_kkt(x, r, sizes):
+    """KKT points of N(θ) = Σ_i ⟨r_i, W_L⋯W_1 x_i⟩ of rank one, on ‖θ‖ = 1: (N, σ, [W_1, …, W_L]), σ falling.
+
+    N = ⟨W_L⋯W_1, M⟩ with M = Σ_i r_i x_iᵀ. λW_k = ∂N/∂W_k gives λ‖W_k‖² = N for every layer, so all have norm
+    1/√L, and W_{k+1}ᵀW_{k+1} = W_kW_kᵀ: balanced layers share one set of singular values. Of rank one,
+    W_L⋯W_1 = L^{−L/2} a bᵀ with (a, b) singular vectors of M to σ, and N = σ L^{−L/2}. The units between
+    are the first of each layer, which any rotation of them may replace.
+    """
+    m = sum(np.outer(ri, xi) for ri, xi in zip(r, x, strict=True))
+    a, sigma, b = np.linalg.svd(m)
+    depth = len(sizes) - 1
+    found = []
+    for j, s in enumerate(sigma):
+        layers = [np.zeros((after, before)) for before, after in itertools.pairwise(sizes)]
+        for k, w in enumerate(layers):
+            left = a[:, j] if k == depth - 1 else np.eye(len(w))[0]
+            right = b[j] if k == 0 else np.eye(w.shape[1])[0]
+            w[:] = np.outer(left, right) / np.sqrt(depth)
+        found.append((s * depth ** (-depth / 2), s, layers))
+    return found

@@ -2,9 +2,15 @@
 
 from __future__ import annotations
 
+import re
+
 import pytest
 
-from tests.commands.conftest import GOOD
+from commands.plot import plot
+from commands.plot_names import OF_RUNS, OF_SEVERAL
+from tests.commands.conftest import GOOD, TWIN
+from workbench.errors import BadInput
+from workbench.figures.registry import FIGURES
 
 MAGIC = {"png": b"\x89PNG", "pdf": b"%PDF", "svg": b"<?xml"}
 
@@ -48,8 +54,29 @@ def test_targets_that_cannot_be_written(cli, runs, tmp_path, target, code, text)
     assert sorted(p.name for p in tmp_path.iterdir()) == ["folder.png"]
 
 
-def test_help_names_every_figure():
-    from commands.plot import FIGURES as told
-    from workbench.figures.registry import FIGURES
+def test_help_names_every_figure_once_by_what_it_is_of():
+    groups: dict[str, list[str]] = {}
+    for name, kind in FIGURES.items():
+        groups.setdefault(kind.group, []).append(name)
+    assert {group.lower(): names.split(", ") for group, names in OF_RUNS.items()} == groups
+    assert OF_SEVERAL.split(", ") == [name for name, kind in FIGURES.items() if kind.several]
 
-    assert told.replace(" or ", ", ").split(", ") == list(FIGURES)
+
+def test_help_lists_the_figures(cli, runs):
+    said = cli("plot", "--help", runs=runs).stdout
+    for group, names in OF_RUNS.items():
+        assert f"  {group:<9} {names}\n" in said
+
+
+def test_several_runs_over_one_another(cli, runs, tmp_path):
+    target = tmp_path / "risks.svg"
+    done = cli("plot", GOOD, TWIN, "--figure", "risk", "-o", target, runs=runs)
+    assert (done.returncode, done.stdout, done.stderr) == (0, f"{target}\n", "")
+    for given, figure, text in (
+        ([GOOD, GOOD], "risk", f"{GOOD} was given twice"),
+        ([GOOD, TWIN], "ncf", "figure 'ncf' is of one run, and 2 were given"),
+        ([GOOD, TWIN], "mapped", "every run maps the data to planes of its own"),
+    ):
+        with pytest.raises(BadInput, match=re.escape(text)):
+            plot(given, figure, tmp_path / "none.png", runs_dir=runs)
+    assert list(tmp_path.iterdir()) == [target]

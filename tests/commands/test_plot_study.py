@@ -7,8 +7,8 @@ import re
 
 import pytest
 
-from commands.plot import STUDY_FIGURES as TOLD
 from commands.plot import plot
+from commands.plot_names import OF_STUDIES as TOLD
 from tests.commands.conftest import GOOD
 from tests.record import sample_run
 from tests.study.written import written_study
@@ -72,7 +72,7 @@ def test_refusals(both, tmp_path, arguments, text):
     given = dict(zip(options[::2], options[1::2], strict=True))
     with pytest.raises(BadInput, match=re.escape(text)):
         plot(
-            reference,
+            [reference],
             figure,
             tmp_path / "x.png",
             x=given.get("--x"),
@@ -84,4 +84,4 @@ def test_refusals(both, tmp_path, arguments, text):
 
 
 def test_help_names_every_figure_of_a_study():
-    assert TOLD.replace(" or ", ", ").split(", ") == list(STUDY_FIGURES)
+    assert TOLD.split(", ") == list(STUDY_FIGURES)

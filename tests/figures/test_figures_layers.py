@@ -8,6 +8,7 @@ from cases import finished
 
 from workbench.errors import BadInput
 from workbench.figures import FigureOptions, default_axis, draw_figure
+from workbench.figures.style import INK
 from workbench.presets import load_config
 from workbench.record.reader import RunReader
 
@@ -42,6 +43,7 @@ def test_layers_show_ratios_and_alignments_against_the_risk(run, size):
         "$W_{1}$",
         "$W_{2}$",
         "$W_{3}$",
+        "$d^{-1/2}$",
     ]
     with RunReader(run) as reader:
         ratios = reader.read("layer_rank1")
@@ -69,6 +71,11 @@ def test_mapped_shows_every_layer_early_and_at_the_end(run):
     titles = [axes.get_title().split("\n")[0] for axes in figure.axes[:4]]
     assert titles == ["$x$", "$W_{1}x$", "$W_{2}W_{1}x$", r"$W_{3}\cdots W_1x$"]
     early, late = (float(figure.axes[k].get_title().split("=")[1]) for k in (1, 5))
+    # v_2 lies along what W_1 x has become: nearly level at the end, in principal axes.
+    (v,) = (line for line in figure.axes[5].get_lines() if line.get_color() == INK)
+    (left, right), (low, high) = v.get_xdata(), v.get_ydata()
+    assert abs(high - low) < 0.05 * abs(right - left)
+    assert not any(line.get_color() == INK for line in figure.axes[7].get_lines())
     assert late < 0.5 * early
     plane = np.concatenate([np.asarray(c.get_offsets()) for c in figure.axes[5].collections])
     assert len(plane) == 12
@@ -97,7 +104,11 @@ def test_networks_without_such_layers_are_refused_in_a_sentence(tmp_path):
         assert "\n" not in str(caught.value)
     figure = drawn(digits, "layers")
     texts = [t.get_text() for t in figure.axes[0].get_legend().get_texts()]
-    assert texts == ["$W_{3}$", "$W_{4}$"]
+    assert texts == ["$W_{3}$", "$W_{4}$", "$d^{-1/2}$"]
+    dotted = [line for line in figure.axes[0].get_lines() if line.get_linestyle() == ":"]
+    # Dense layers whose smaller side is 4, and the line at 1.
+    levels = sorted(float(line.get_ydata()[0]) for line in dotted)
+    assert levels == pytest.approx([0.5, 0.5, 1.0])
 
 
 @pytest.mark.parametrize("name", ["jt19-fig1", "jt19-fig2", "jt19-fig3"])

@@ -7,6 +7,7 @@ import pytest
 
 from tests.inspector.runs import circle, teacher
 from tests.inspector.test_inspect import squared, state, u_at
+from workbench.inspector.descent import _descend
 from workbench.inspector.inspect import hessian_evidence, inspect_state
 from workbench.inspector.settle import settle
 from workbench.models.two_layer_relu import TwoLayerRelu
@@ -56,3 +57,10 @@ def test_near_a_saddle_it_stays():
     assert found.verdict == "saddle"
     for descent in found.evidence.descents:
         assert descent.rate_at_rest == pytest.approx(descent.rate, rel=0.05)
+
+
+@pytest.mark.filterwarnings("error")
+def test_a_step_past_all_numbers_is_too_long_and_nothing_else():
+    s = state(squared(1), u_at([12.0], [1.02]), teacher(X, [11.25], [1e3], 2))
+    end = _descend(s, s.theta, 1e308, 3_000)
+    assert s.risk.log_risk(end) < s.log_risk

@@ -12,7 +12,9 @@ from textual.screen import Screen
 from textual.widgets import Input
 
 from tui.fake_app import SIZES, FakeApp, screen_lines
-from workbench.tui.help import HelpScreen, key_name
+from workbench.tui.help import LEGEND, HelpScreen, key_name
+from workbench.tui.widgets.keyline import KeyHint, KeyLine
+from workbench.tui.widgets.marks import KKT_GLYPHS
 
 OWN = Binding.Group("reading")
 
@@ -48,6 +50,11 @@ def test_key_names() -> None:
     assert key_name("x", "any") == "any"
 
 
+def test_the_legend_has_every_mark_of_a_kkt_point() -> None:
+    marks = " ".join(glyphs for glyphs, _ in LEGEND)
+    assert all(glyph in marks for glyph in KKT_GLYPHS.values())
+
+
 @pytest.mark.parametrize("size", SIZES)
 async def test_shows_the_live_bindings(size: tuple[int, int]) -> None:
     app = FakeApp(Beneath(), Path("."))
@@ -75,6 +82,22 @@ async def test_shows_the_live_bindings(size: tuple[int, int]) -> None:
             await pilot.press(key)
             await pilot.pause()
             assert app.screen is app.first
+
+
+async def test_a_click_on_the_line_of_keys_is_that_key() -> None:
+    class Lined(Beneath):
+        """With a line of keys."""
+
+        def compose(self) -> ComposeResult:
+            yield KeyLine((KeyHint("f", "not now"), KeyHint("?", "help")), id="keys")
+
+    app = FakeApp(Lined(), Path("."))
+    async with app.run_test(size=(80, 24)) as pilot:
+        await pilot.pause()
+        # " f not now  ? help"
+        await pilot.click("#keys", offset=(14, 0))
+        await pilot.pause()
+        assert isinstance(app.screen, HelpScreen)
 
 
 async def test_the_focused_widget_has_its_own_group() -> None:

@@ -1,11 +1,14 @@
-"""A key means the same on every screen."""
+"""A key means the same on every screen, and docs/keys.md has them all."""
 
 from __future__ import annotations
+
+from pathlib import Path
 
 from textual.binding import Binding
 
 from workbench.tui.app import WorkbenchApp
 from workbench.tui.browse.screen import BrowseScreen
+from workbench.tui.help import key_name
 from workbench.tui.inspect.screen import InspectorScreen
 from workbench.tui.layers.screen import LayersScreen
 from workbench.tui.run.events import EventsScreen
@@ -60,3 +63,30 @@ def test_a_key_has_one_meaning() -> None:
         if len(found - {closing}) > 1 and key != "enter"
     }
     assert clashes == {}
+
+
+def test_the_page_of_keys_has_every_binding_that_is_described() -> None:
+    page = (Path(__file__).parents[2] / "docs" / "keys.md").read_text("utf-8")
+    head, *lines = (line for line in page.splitlines() if line.startswith("| "))
+    places = [cell.strip() for cell in head.strip("|").split("|")][1:]
+    rows = [[cell.strip() for cell in line.strip("|").split("|")] for line in lines]
+    hint = "docs/keys.md is not what the screens have; python docs/make_key_table.py writes it"
+    for place, screens in (
+        ("Browse", (BrowseScreen,)),
+        ("run", (RunScreen, Panel)),
+        ("replay", (ReplayScreen, Panel)),
+        ("inspector", (InspectorScreen,)),
+        ("layers", (LayersScreen,)),
+        ("optimality", (VerdictScreen,)),
+        ("study", (StudyScreen,)),
+    ):
+        column = 1 + places.index(place)
+        found = {(row[0].strip("`"), row[column]) for row in rows if row[column]}
+        for screen in screens:
+            for binding in screen.__dict__["BINDINGS"]:
+                for key in binding.key.split(","):
+                    shown = key_name(key)
+                    texts = {text for name, text in found if name == shown}
+                    assert texts, f"{place}: {shown}: {hint}"
+                    if screen is screens[0]:
+                        assert binding.description in texts, f"{place}: {shown}: {hint}"

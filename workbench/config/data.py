@@ -23,8 +23,14 @@ MOST_DRAWN = 1 << 26
 
 
 class DataTable(Section):
-    """Samples; `test` names others that are held out of the training."""
+    """Samples; `test` names others that are held out of the training, `targets` what is learned of them
+    where that is not the labels."""
 
+    targets: Literal["inputs"] | tuple[str, ...] | None = Field(
+        None,
+        description="'inputs': the targets are the inputs (n, d), as an autoencoder's are; csv: names of the "
+        "columns that are the targets (n, k)",
+    )
     test: TestConfig | None = Field(
         None,
         discriminator="kind",
@@ -39,12 +45,36 @@ class DataTable(Section):
         return table
 
     @model_validator(mode="after")
+    def _targets_fit(self) -> DataTable:
+        names = self.targets if isinstance(self.targets, tuple) else None
+        if names is not None and not isinstance(self, CsvData):
+            raise ValueError(
+                "data.targets names columns, which data.kind 'csv' has; allowed here: 'inputs'"
+            )
+        if names is not None and (not names or len(set(names)) != len(names) or "" in names):
+            raise ValueError(
+                f"data.targets = {list(names)} has to name one column or more, each once"
+            )
+        if isinstance(self, FileData) and self.targets is not None and self.binary:
+            raise ValueError(
+                "data.binary maps labels to −1 and 1, and data.targets asks for targets; leave one out"
+            )
+        if isinstance(self, CsvData) and names is not None and self.label:
+            raise ValueError("data.label and data.targets both name what is learned; leave one out")
+        return self
+
+    @model_validator(mode="after")
     def _held_out(self) -> DataTable:
         if not isinstance(self.test, DataTable):
             return self
         if self.test.test is not None:
             raise ValueError(
                 "held-out samples have no held-out part of their own; leave out data.test.test"
+            )
+        if (self.test.targets == "inputs") != (self.targets == "inputs"):
+            raise ValueError(
+                "the targets are the inputs of the training samples or of those held out only; set "
+                "targets = 'inputs' in both, or in neither"
             )
         if self.test == self.model_copy(update={"test": None}):
             raise ValueError(
@@ -130,6 +160,38 @@ class Cifar10Data(FolderData):
     kind: Literal["cifar10"]
 
 
+class LinearTeacherData(DataTable):
+    """Whitened inputs, (1/n) Σ x xᵀ = I, and the outputs y = A x of a linear teacher with the singular values
+    given: deep linear networks learn one after the other (Saxe, McClelland, Ganguli 2014)."""
+
+    kind: Literal["linear-teacher"]
+    n: Samples = 100
+    d: Samples = 6
+    outputs: Samples = Field(4, description="targets a sample")
+    singular_values: tuple[Positive, ...] = Field(
+        (4.0, 2.0, 1.0), description="of A; the risk falls in stairs where they are distinct"
+    )
+    seed: Seed = 0
+
+    @model_validator(mode="after")
+    def _whitened(self) -> LinearTeacherData:
+        if self.d > self.n:
+            raise ValueError(
+                f"d = {self.d:,} inputs cannot be whitened with n = {self.n:,} samples; n must be d or more"
+            )
+        most = min(self.d, self.outputs)
+        if not 0 < len(self.singular_values) <= most:
+            raise ValueError(
+                f"singular_values holds {len(self.singular_values)} numbers, and a matrix of "
+                f"{self.outputs:,} × {self.d:,} has 1 to {most:,} of them"
+            )
+        return _drawn(
+            self,
+            self.n * max(self.d, self.outputs),
+            f"n = {self.n:,} times d = {self.d:,} or outputs = {self.outputs:,}",
+        )
+
+
 class TwoCirclesData(DataTable):
     """Points on two circles around ±distance·e, y = ±1; JT19 Fig. 2. The margin is distance − radius."""
 
@@ -167,7 +229,7 @@ class PlanarData(DataTable):
         return _drawn(self, self.n * self.width, f"n = {self.n:,} times width = {self.width:,}")
 
 
-Drawn = TypeVar("Drawn", GaussianData, PlanarData)
+Drawn = TypeVar("Drawn", GaussianData, LinearTeacherData, PlanarData)
 
 
 def _drawn(table: Drawn, count: int, product: str) -> Drawn:
@@ -187,14 +249,15 @@ class FileData(DataTable):
 
 
 class CsvData(FileData):
-    """Comma-separated numbers; the last column is the label unless `label` names another."""
+    """Comma-separated numbers; the last column is the label unless `label` names another, or `targets`
+    several."""
 
     kind: Literal["csv"]
     label: str = Field("", description="name of the label column; empty: the last one")
 
 
 class NpzData(FileData):
-    """A NumPy archive with x (n, …) and y (n)."""
+    """A NumPy archive with x (n, …) and y (n), or (n, k) targets."""
 
     kind: Literal["npz"]
     x: str = "x"
@@ -202,7 +265,7 @@ class NpzData(FileData):
 
 
 class Hdf5Data(FileData):
-    """An HDF5 file with datasets x (n, …) and y (n)."""
+    """An HDF5 file with datasets x (n, …) and y (n), or (n, k) targets."""
 
     kind: Literal["hdf5"]
     x: str = "x"
@@ -214,7 +277,9 @@ class InlineData(DataTable):
 
     kind: Literal["inline"]
     x: tuple[tuple[float, ...], ...]
-    y: tuple[float, ...]
+    y: tuple[float, ...] | tuple[tuple[float, ...], ...] = Field(
+        description="a label a sample, or a list of targets"
+    )
 
 
 class OwnData(DataTable):
@@ -233,6 +298,7 @@ AnyData = (
     | GaussianData
     | TwoCirclesData
     | PlanarData
+    | LinearTeacherData
     | DigitsData
     | MnistData
     | Cifar10Data

@@ -17,7 +17,10 @@ from workbench.errors import BadInput, clean_text, unknown
 
 
 def load_csv(config: CsvData) -> Dataset:
-    """Numbers separated by commas; a first line that is not all numbers names the columns."""
+    """Numbers separated by commas; a first line that is not all numbers names the columns.
+
+    Where the targets are the inputs, every column but a named label is an input.
+    """
     path = existing_file(config.path)
     shown = clean_text(str(path))
     with (
@@ -26,15 +29,26 @@ def load_csv(config: CsvData) -> Dataset:
     ):
         header, table = _table(csv.reader(file), shown)
     width = table.shape[1]
+    if config.targets == "inputs" and not config.label:
+        return _finish(table, np.zeros(len(table)), config)
     if width < 2:
         raise BadInput(f"{shown} has one column; at least one input and the label are needed.")
-    column = width - 1
-    if config.label:
-        if header is None or config.label not in header:
-            listed = [clean_text(name, 60) for name in header or ["(no header line)"]]
-            raise unknown("label column", config.label, listed, shown)
-        column = header.index(config.label)
-    return _finish(np.delete(table, column, axis=1), table[:, column], config)
+    columns = [width - 1]
+    if isinstance(config.targets, tuple):
+        columns = [_column(header, name, "target column", shown) for name in config.targets]
+    elif config.label:
+        columns = [_column(header, config.label, "label column", shown)]
+    if len(columns) == width:
+        raise BadInput(f"{shown}: every column is a target; one input at least is needed.")
+    return _finish(np.delete(table, columns, axis=1), table[:, columns], config)
+
+
+def _column(header: list[str] | None, name: str, what: str, shown: str) -> int:
+    """The place of a named column; raises BadInput where there is none."""
+    if header is None or name not in header:
+        listed = [clean_text(known, 60) for known in header or ["(no header line)"]]
+        raise unknown(what, name, listed, shown)
+    return header.index(name)
 
 
 def _table(
@@ -67,19 +81,36 @@ def _table(
 
 
 def load_npz(config: NpzData) -> Dataset:
-    """Arrays `x` and `y` (or as named) of an NPZ archive; object arrays are refused."""
-    needed = f"an NPZ archive of numbers with '{config.x}' and '{config.y}' is needed"
-    arrays = read_arrays(existing_file(config.path), clean_text(needed), (config.x, config.y))
-    return _finish(arrays[config.x], arrays[config.y], config)
+    """Arrays `x` and `y` (or as named) of an NPZ archive; object arrays are refused. Where the targets are
+    the inputs, no y is read."""
+    names = _names(config)
+    needed = f"an NPZ archive of numbers with {_quoted(names)} is needed"
+    arrays = read_arrays(existing_file(config.path), clean_text(needed), names)
+    return _pair([arrays[name] for name in names], config)
 
 
 def load_hdf5(config: Hdf5Data) -> Dataset:
-    """Datasets `x` and `y` (or as named, with their path) of an HDF5 file."""
+    """Datasets `x` and `y` (or as named, with their path) of an HDF5 file. Where the targets are the inputs,
+    no y is read."""
     from workbench.data.hdf5 import read_datasets
 
-    needed = f"an HDF5 file of numbers with '{config.x}' and '{config.y}' is needed"
-    x, y = read_datasets(existing_file(config.path), (config.x, config.y), clean_text(needed))
-    return _finish(x, y, config)
+    names = _names(config)
+    needed = f"an HDF5 file of numbers with {_quoted(names)} is needed"
+    return _pair(read_datasets(existing_file(config.path), names, clean_text(needed)), config)
+
+
+def _names(config: NpzData | Hdf5Data) -> tuple[str, ...]:
+    """The arrays to read: those of the inputs and, unless the targets are these, of the labels."""
+    return (config.x,) if config.targets == "inputs" else (config.x, config.y)
+
+
+def _quoted(names: tuple[str, ...]) -> str:
+    return " and ".join(f"'{name}'" for name in names)
+
+
+def _pair(arrays: list[np.ndarray], config: NpzData | Hdf5Data) -> Dataset:
+    x, *rest = arrays
+    return _finish(x, rest[0] if rest else np.zeros(len(x) if x.ndim else 0), config)
 
 
 def _numbers(row: list[str]) -> list[float] | None:

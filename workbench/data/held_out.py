@@ -42,6 +42,11 @@ def with_held_out(data: Dataset, test: Dataset) -> Dataset:
             f"data.test: inputs have the shape {_shown(shape)}, and those of the training set "
             f"{_shown(needed)}; they must be the same."
         )
+    if test.targets != data.targets:
+        raise BadInput(
+            f"data.test: y holds {test.targets} numbers a sample, and that of the training set "
+            f"{data.targets}; they must be as many."
+        )
     return replace(data, test=test)
 
 

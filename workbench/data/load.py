@@ -12,6 +12,7 @@ from workbench.config.data import (
     DigitsData,
     GaussianData,
     InlineData,
+    LinearTeacherData,
     MnistData,
     NpzData,
     OwnData,
@@ -25,8 +26,10 @@ from workbench.data.digits import digits
 from workbench.data.files import load_csv, load_hdf5, load_npz
 from workbench.data.held_out import split_off, with_held_out
 from workbench.data.jt20_planar import jt20_planar
+from workbench.data.linear_teacher import linear_teacher
 from workbench.data.mnist import mnist
 from workbench.data.own import own_dataset
+from workbench.data.reconstructing import reconstructing
 from workbench.data.synthetic import circle, gaussian_separable
 from workbench.data.two_circles import two_circles
 from workbench.errors import BadInput
@@ -34,6 +37,11 @@ from workbench.errors import BadInput
 
 def load_dataset(config: DataConfig) -> Dataset:
     """The dataset a configuration names, with its held-out part; raises BadInput when it cannot be had."""
+    data = _with_held_out(config)
+    return reconstructing(data) if config.targets == "inputs" else data
+
+
+def _with_held_out(config: DataConfig) -> Dataset:
     data, test = _loaded(config), config.test
     if test is None:
         return data
@@ -71,6 +79,10 @@ def _loaded(config: DataConfig) -> Dataset:
             return two_circles(config.n, config.radius, config.distance, config.angle)
         case PlanarData():
             return jt20_planar(config.n, config.margin, config.width, config.seed)
+        case LinearTeacherData():
+            return linear_teacher(
+                config.n, config.d, config.outputs, config.singular_values, config.seed
+            )
         case DigitsData():
             return digits(config.classes, config.n, config.seed)
         case MnistData():
@@ -89,7 +101,9 @@ def _loaded(config: DataConfig) -> Dataset:
 
 
 def _inline(config: InlineData) -> Dataset:
-    widths = {len(row) for row in config.x}
-    if len(widths) != 1:
-        raise BadInput(f"data.x: rows have {sorted(widths)} numbers; all need the same count.")
+    targets = [row for row in config.y if isinstance(row, tuple)]
+    for key, rows in (("data.x", config.x), ("data.y", targets)):
+        widths = {len(row) for row in rows}
+        if len(widths) > 1 or (key == "data.x" and not widths):
+            raise BadInput(f"{key}: rows have {sorted(widths)} numbers; all need the same count.")
     return checked_dataset(np.array(config.x), np.array(config.y), "data.x and data.y")

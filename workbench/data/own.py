@@ -9,9 +9,9 @@
             ...
             return x, y
 
-x (n, …) and y (n), arrays or tensors of finite real numbers. A run asks once, at its start, and keeps them:
-going on with it, or looking at it, imports nothing. A study asks in every process, so that the same
-arguments have to give the same samples.
+x (n, …) and y (n), or (n, k) with k targets a sample, arrays or tensors of finite real numbers. A run asks
+once, at its start, and keeps them: going on with it, or looking at it, imports nothing. A study asks in every
+process, so that the same arguments have to give the same samples.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ class OwnSamples(Protocol):
     """What a class in data.class provides; it is made as `Class(**data.arguments)`."""
 
     def samples(self) -> tuple[Any, Any]:
-        """x (n, …) and y (n)."""
+        """x (n, …) and y (n) or (n, k)."""
         ...
 
 

@@ -1,7 +1,8 @@
 """Figures of a run for papers: one module a figure, a registry of their names.
 
-`draw_figure(reader, "risk")` gives a matplotlib Figure to change or save; no global state is
-touched, so it can be called from any thread and next to anybody's pyplot.
+`draw_figure(reader, "risk")` gives a matplotlib Figure to change or save, of several readers with all runs
+over one another; no global state is touched, so it can be called from any thread and next to anybody's
+pyplot.
 """
 
 from __future__ import annotations

@@ -50,7 +50,7 @@ def draw(series: RunSeries, figure: Figure, options: FigureOptions) -> None:
         if is_planar(x)
         else f"inputs have {x[0].size} numbers, and two or two and a constant are needed"
     )
-    why = why or ("its network has an output a class" if network.outputs > 1 else "")
+    why = why or (f"its network has {network.outputs} outputs" if network.outputs > 1 else "")
     if why:
         raise BadInput(f"figure 'contours' cannot be drawn: of run '{series.name}', {why}.")
     grid = plane_grid(x, SIDE, SIDE)

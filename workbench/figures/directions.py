@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -12,7 +13,7 @@ from matplotlib.patches import Patch
 
 from workbench.arrays import Array
 from workbench.figures.options import FigureOptions
-from workbench.figures.residual import escape_points, last_neurons
+from workbench.figures.residual import escape_points, has_direction, last_neurons
 from workbench.figures.series import RunSeries
 from workbench.figures.style import (
     BEHIND,
@@ -42,22 +43,30 @@ def draw(series: RunSeries, figure: Figure, options: FigureOptions) -> None:
     The lines are the darker the larger the neuron's final norm. Horizontal lines are the
     non-negative KKT points of the constrained NCF of the last residual, where these are known.
     """
-    if not series.has("neuron_angle"):
-        series.require("directions", "neuron_direction")
-        _cosines(series, figure, options)
-        return
+    series.require("directions", "neuron_angle", "neuron_direction")
     (axes,) = panels(figure, options, (1.3,))
-    angles = np.degrees(drawable(series.vector("neuron_angle")))
-    x = series.x(options, thin=True)
+    handles = put_directions(series, axes, options)
+    series.put_x_axis(axes, options)
+    legend_above(axes, handles, columns=6)
+    say_if_empty(axes)
+
+
+def put_directions(
+    series: RunSeries, axes: Axes, options: FigureOptions
+) -> Sequence[Line2D | Patch]:
+    """The curves on given axes, without the horizontal one; the legend's handles."""
+    if not series.has("neuron_angle"):
+        return _cosines(series, axes, options)
+    along = series.along(options, thin=True)
+    angles = np.degrees(drawable(along.read("neuron_angle")))
+    angles = np.where(has_direction(along, angles.shape), angles, np.nan)
     points = _kkt_lines(axes, escape_points(series))
-    curves = [unwrapped_pieces(x, angles[:, k]) for k in range(angles.shape[1])]
+    curves = [unwrapped_pieces(along.x, angles[:, k]) for k in range(angles.shape[1])]
     handles = [*_neurons(series, axes, curves), *points]
     axes.set_ylim(-190, 190)
     axes.set_yticks(range(-180, 181, 90))
     axes.set_ylabel("neuron angle (degrees)")
-    series.put_x_axis(axes, options)
-    legend_above(axes, handles, columns=2 if options.size == "column" else 6)
-    say_if_empty(axes)
+    return handles
 
 
 def unwrapped_pieces(x: Array, angle: Array) -> tuple[Array, Array]:
@@ -66,19 +75,17 @@ def unwrapped_pieces(x: Array, angle: Array) -> tuple[Array, Array]:
     return np.insert(x.astype(float), jumps, np.nan), np.insert(angle, jumps, np.nan)
 
 
-def _cosines(series: RunSeries, figure: Figure, options: FigureOptions) -> None:
+def _cosines(series: RunSeries, axes: Axes, options: FigureOptions) -> list[Line2D]:
     """cos of the angle between each neuron's direction and its last one."""
-    (axes,) = panels(figure, options, (1.2,))
-    directions = drawable(series.vector("neuron_direction"))
+    along = series.along(options, thin=True)
+    directions = drawable(along.read("neuron_direction"))
     last = _last_finite(directions)
     cosine = np.einsum("tkd,kd->tk", directions, last)
-    x = series.x(options, thin=True)
-    handles = _neurons(series, axes, [(x, cosine[:, k]) for k in range(cosine.shape[1])])
+    cosine = np.where(has_direction(along, cosine.shape), cosine, np.nan)
+    handles = _neurons(series, axes, [(along.x, cosine[:, k]) for k in range(cosine.shape[1])])
     axes.set_ylabel(r"$\langle\hat w_k(t),\,\hat w_k(T)\rangle$")
     axes.set_ylim(min(-0.05, float(np.nanmin(cosine, initial=0.0)) - 0.05), 1.05)
-    series.put_x_axis(axes, options)
-    legend_above(axes, handles)
-    say_if_empty(axes)
+    return handles
 
 
 def _last_finite(directions: Array) -> Array:

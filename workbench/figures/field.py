@@ -191,12 +191,13 @@ def _paths(series: RunSeries, axes: Axes, found: Landscape) -> list[Line2D]:
 def _weights(series: RunSeries, found: Landscape) -> Float[np.ndarray, "K H 2"] | None:
     """The neurons' two weights at the thinned records, (v, u) or (u_1, u_2); None if not recorded."""
     width, d = found.neurons.u.shape
+    along = series.along(FigureOptions(), thin=True)
     if series.has("theta"):
-        theta = series.vector("theta")
+        theta = along.read("theta")
         u = theta[:, : width * d].reshape(len(theta), width, d)
         if found.neurons.kind is NeuronKind.SQUARED_RELU:
             return u
         return np.concatenate([theta[:, width * d :, None], u], axis=2)
     if not series.has("neuron_direction"):
         return None
-    return np.asarray(series.vector("neuron_norm")[..., None] * series.vector("neuron_direction"))
+    return np.asarray(along.read("neuron_norm")[..., None] * along.read("neuron_direction"))

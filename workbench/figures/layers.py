@@ -10,9 +10,12 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
 from workbench.arrays import Array
+from workbench.figures.curves import DASHES, Curve, Panel
 from workbench.figures.options import FigureOptions
+from workbench.figures.residual import run_structure
 from workbench.figures.series import RunSeries
 from workbench.figures.style import (
+    BEHIND,
     CYCLE,
     INK,
     drawable,
@@ -22,6 +25,8 @@ from workbench.figures.style import (
     say_if_empty,
 )
 
+RATIO = r"$\|W_k\|_2/\|W_k\|_F$"
+TO_SVM = r"$|\langle v_1,\bar u\rangle|$"
 ALIGNED = 1e-3
 """1 − |cos| below which a second panel shows how far it has come, on a logarithmic axis."""
 
@@ -30,31 +35,44 @@ def draw(series: RunSeries, figure: Figure, options: FigureOptions) -> None:
     """Ratios above; alignments below, as 1 − |cos| where they come near 1."""
     series.require("layers", "layer_rank1")
     options = series.far(options)
-    pairs = series.vector("layer_alignment") if series.has("layer_alignment") else None
+    along = series.along(options, thin=True)
+    pairs = along.read("layer_alignment") if series.has("layer_alignment") else None
     if pairs is not None and not np.isfinite(pairs).any():
         pairs = None
-    svm = series.scalar("svm_alignment")[series.thinned] if series.has("svm_alignment") else None
+    svm = along.read("svm_alignment") if series.has("svm_alignment") else None
     two = pairs is not None or svm is not None
     axes = panels(figure, options, (0.9, 0.9) if two else (1.2,))
-    x = series.x(options, thin=True)
-    _ratios(axes[0], x, series.vector("layer_rank1"))
+    _ratios(axes[0], along.x, along.read("layer_rank1"), _bounds(series))
     if two:
-        _alignments(axes[1], x, pairs, svm)
+        _alignments(axes[1], along.x, pairs, svm)
     series.put_x_axis(axes[-1], options)
     for panel in axes:
         say_if_empty(panel)
 
 
-def _ratios(axes: Axes, x: Array, ratios: Array) -> None:
-    """One curve a layer that is a matrix; 1 is the rank-1 layer."""
+def _bounds(series: RunSeries) -> dict[int, float]:
+    """Of the layers that are matrices and no vectors, the ratio that no matrix of their shape is below."""
+    structure = run_structure(series)
+    matrices = [] if structure is None else [layer.matrix for layer in structure.layers]
+    sides = {k: min(m.shape) for k, m in enumerate(matrices) if m is not None}
+    return {k: side**-0.5 for k, side in sides.items() if side > 1}
+
+
+def _ratios(axes: Axes, x: Array, ratios: Array, bounds: dict[int, float]) -> None:
+    """One curve a layer that is a matrix, over d^{−1/2} of its smaller side; 1 is the rank-1 layer."""
     axes.axhline(1.0, color=INK, linewidth=0.6, linestyle=":", zorder=0.4)
     handles = []
-    for k in np.flatnonzero(np.isfinite(ratios).any(axis=0)):
+    known: list[int] = np.flatnonzero(np.isfinite(ratios).any(axis=0)).tolist()
+    for k in known:
         color = CYCLE[k % len(CYCLE)]
         axes.plot(x, drawable(ratios[:, k]), color=color, zorder=2)
         handles.append(Line2D([], [], color=color, label=f"$W_{{{k + 1}}}$"))
+        if k in bounds:
+            axes.axhline(bounds[k], color=color, linewidth=0.7, linestyle=":", zorder=BEHIND)
+    if any(k in bounds for k in known):
+        handles.append(Line2D([], [], color=INK, linewidth=0.7, linestyle=":", label="$d^{-1/2}$"))
     axes.set_ylim(min(0.0, float(np.nanmin(ratios, initial=0.0))), 1.05)
-    axes.set_ylabel(r"$\|W_k\|_2/\|W_k\|_F$")
+    axes.set_ylabel(RATIO)
     legend_above(axes, handles, columns=6)
 
 
@@ -66,11 +84,10 @@ def _alignments(axes: Axes, x: Array, pairs: Array | None, svm: Array | None) ->
             label = rf"$|\langle v_{{{k + 2}}},u_{{{k + 1}}}\rangle|$"
             curves.append((pairs[:, k], CYCLE[k % len(CYCLE)], "--", label))
     if svm is not None:
-        curves.append((svm, INK, "-", r"$|\langle v_1,\bar u\rangle|$"))
+        curves.append((svm, INK, "-", TO_SVM))
     near = any(np.nanmin(1.0 - values, initial=1.0) < ALIGNED for values, *_ in curves)
     for values, color, line, _ in curves:
-        # 1 − |cos| is rounding below 1e−16, and at 1 exactly it has no place on the axis.
-        shown = positive(np.maximum(1.0 - values, 1e-16)) if near else drawable(values)
+        shown = positive(_missing(values)) if near else drawable(values)
         axes.plot(x, shown, color=color, linestyle=line, zorder=2)
     if near:
         axes.set_yscale("log")
@@ -82,3 +99,38 @@ def _alignments(axes: Axes, x: Array, pairs: Array | None, svm: Array | None) ->
         Line2D([], [], color=color, linestyle=line, label=label) for _, color, line, label in curves
     ]
     legend_above(axes, handles, columns=3)
+
+
+def curves(series: RunSeries, options: FigureOptions) -> list[Panel]:
+    """A dash a layer, of more than there are dashes the least of them; how far from alignment under them."""
+    series.require("layers", "layer_rank1")
+    along = series.along(options, thin=True)
+    ratios = drawable(along.read("layer_rank1"))
+    known = np.flatnonzero(np.isfinite(ratios).any(axis=0))
+    if len(known) > len(DASHES):
+        least = _least(ratios[:, known])
+        upper = [Curve(along.x, least, "least of the layers")]
+    else:
+        upper = [
+            Curve(along.x, ratios[:, k], f"$W_{{{k + 1}}}$", dashes)
+            for k, dashes in zip(known, DASHES, strict=False)
+        ]
+    shown = [Panel(RATIO, tuple(upper), level=1.0)]
+    lower = []
+    if series.has("svm_alignment"):
+        lower.append(Curve(along.x, _missing(along.read("svm_alignment")), TO_SVM))
+    if series.has("layer_alignment"):
+        pairs = _least(drawable(along.read("layer_alignment")))
+        if np.isfinite(pairs).any():
+            lower.append(Curve(along.x, _missing(pairs), "least of the pairs of layers", DASHES[1]))
+    return [*shown, Panel("1 − alignment", tuple(lower), log=True)] if lower else shown
+
+
+def _least(values: Array) -> Array:
+    """(K) the least of every row's numbers, NaN where it has none."""
+    return drawable(np.nanmin(values, axis=1, initial=np.inf))
+
+
+def _missing(alignment: Array) -> Array:
+    """1 − |cos|, which is rounding below 1e−16: at 1 exactly it has no place on the axis."""
+    return np.maximum(1.0 - alignment, 1e-16)

@@ -5,13 +5,16 @@ from __future__ import annotations
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
 
 from workbench.arrays import Array
+from workbench.data.dataset import told_apart
 from workbench.errors import BadInput
 from workbench.figures.network import network_for
 from workbench.figures.options import INCHES, FigureOptions
 from workbench.figures.series import RunSeries
-from workbench.figures.style import BLUE, GREY, RED
+from workbench.figures.style import BLUE, GREY, INK, RED
+from workbench.measures.leading import leading
 from workbench.measures.mapped import Mapped, mapped
 from workbench.models.structure import Structure
 
@@ -22,7 +25,9 @@ MOST_LAYERS = 5
 def draw(series: RunSeries, figure: Figure, options: FigureOptions) -> None:
     """A row for an early state and one for the last, a column for every layer; + blue, − red.
 
-    Each picture has its own scale, and its flatness, the second singular value over the first.
+    Each picture has its own scale, and its flatness, the second singular value over the first. The line
+    through 0 is the next layer's first right singular vector v_{k+1}, shorter the more it points out of the
+    picture's plane: where layers align it lies along the samples.
     """
     series.require("mapped", "theta")
     structure, x, y = _network(series)
@@ -31,12 +36,15 @@ def draw(series: RunSeries, figure: Figure, options: FigureOptions) -> None:
     rows = _states(series, structure, x, [int(k) for k in shown])
     width = INCHES[options.size][0] * (1.6 if options.size == "column" else 1.0)
     side = width / len(shown)
-    figure.set_size_inches(width, (side + 0.28) * len(rows))
+    figure.set_size_inches(width, (side + 0.28) * len(rows) + 0.2)
     grid = np.atleast_2d(figure.subplots(len(rows), len(shown), squeeze=False))
-    for line, (step, pictures) in zip(grid, rows, strict=True):
+    for line, (step, theta, pictures) in zip(grid, rows, strict=True):
         for axes, k, picture in zip(line, shown, pictures, strict=True):
             _picture(axes, picture, y, _title(int(k)))
+            if k < total:
+                _next(axes, picture, structure, theta, int(k))
         line[0].set_ylabel(f"step {step:,}", color=GREY)
+    _legend(figure)
 
 
 def _network(series: RunSeries) -> tuple[Structure, Array, Array]:
@@ -48,15 +56,15 @@ def _network(series: RunSeries) -> tuple[Structure, Array, Array]:
             f"figure 'mapped' cannot be drawn: run '{series.name}' has layers that are no matrices, or "
             "biases."
         )
-    return structure, data.x.reshape(data.n, -1), data.y
+    return structure, data.x.reshape(data.n, -1), told_apart(data.y)
 
 
 def _states(
     series: RunSeries, structure: Structure, x: Array, layers: list[int]
-) -> list[tuple[int, list[Mapped]]]:
-    """The first record at which no layer maps everything to 0, and the last; (step, pictures)."""
+) -> list[tuple[int, Array, list[Mapped]]]:
+    """The first record at which no layer maps everything to 0, and the last; (step, θ, pictures)."""
     steps = series.scalar("step")
-    found: list[tuple[int, list[Mapped]]] = []
+    found: list[tuple[int, Array, list[Mapped]]] = []
     for row in (*range(min(len(steps), 8)), len(steps) - 1):
         theta = np.asarray(series.reader.read("theta", slice(row, row + 1)))[0]
         if not np.isfinite(theta).all():
@@ -65,7 +73,7 @@ def _states(
         last = row == len(steps) - 1
         early = not found and all(np.isfinite(p.flatness) for p in pictures)
         if last or early:
-            found.append((int(steps[row]), pictures))
+            found.append((int(steps[row]), theta, pictures))
     if not found:
         raise BadInput(
             f"figure 'mapped' cannot be drawn: run '{series.name}' has no finite weights."
@@ -92,6 +100,25 @@ def _picture(axes: Axes, picture: Mapped, y: Array, title: str) -> None:
     flat = picture.flatness
     text = f"{flat:.2g}" if np.isfinite(flat) else "–"
     axes.set_title(f"{title}\n$s_2/s_1$ = {text}", fontsize=6)
+
+
+def _next(axes: Axes, picture: Mapped, structure: Structure, theta: Array, k: int) -> None:
+    """v_{k+1} of the layer behind this picture, in its plane."""
+    matrix = structure.layers[k].matrix
+    assert matrix is not None
+    v = leading(structure.matrix(theta[None].astype(np.float64), matrix)).right[0]
+    ends = np.outer([-1.0, 1.0], axes.get_xlim()[1] * (picture.axes @ v))
+    axes.plot(ends[:, 0], ends[:, 1], color=INK, linewidth=0.8, zorder=1)
+
+
+def _legend(figure: Figure) -> None:
+    """What the marks are, once under all pictures."""
+    handles = [
+        Line2D([], [], color=BLUE, marker="o", markersize=2.5, linestyle="none", label="label +"),
+        Line2D([], [], color=RED, marker="s", markersize=2.5, linestyle="none", label="label −"),
+        Line2D([], [], color=INK, linewidth=0.8, label="$v_{k+1}$ of the next layer"),
+    ]
+    figure.legend(handles=handles, loc="outside lower center", ncols=3, fontsize=7)
 
 
 def _title(k: int) -> str:

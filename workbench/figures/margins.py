@@ -8,8 +8,9 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.patches import Patch
 
+from workbench.figures.curves import DASHES, Curve, Dashes, Panel
 from workbench.figures.options import FigureOptions
-from workbench.figures.series import RunSeries
+from workbench.figures.series import Along, RunSeries
 from workbench.figures.style import (
     BLUE,
     GREEN,
@@ -20,6 +21,7 @@ from workbench.figures.style import (
     legend_above,
     panels,
     say_if_empty,
+    show_all,
 )
 
 NETWORK = {
@@ -34,6 +36,7 @@ SAMPLES = {
 """Sample margins as a run records them: over the median where the network has no order (JT20 App. A)."""
 AT_UNIT_NORM = r"$\min_i\,y_i\Phi(\theta/\rho;x_i)$"
 """What `margin_normalized` is where there is no order L to divide by (VSS22 §6)."""
+LEAST = r"$q_{\min}$ / median of $q_j\geq 0$"
 SINGLE_SAMPLES = 64
 """Up to this many samples have a curve of their own; more are drawn as bands of quantiles."""
 BANDS = ((0.0, 1.0), (0.05, 0.95), (0.25, 0.75))
@@ -60,47 +63,39 @@ def draw(series: RunSeries, figure: Figure, options: FigureOptions) -> None:
 
 
 def _network(series: RunSeries, axes: Axes, names: list[str], options: FigureOptions) -> None:
-    x = series.x(options)
+    along = series.along(options)
+    values = {name: drawable(along.read(name)) for name in names}
     for name in names:
         label, color, dashes = NETWORK[name]
         if name == "margin_normalized" and not series.reader.has("margins"):
             label = AT_UNIT_NORM
-        axes.plot(x, drawable(series.scalar(name)), color=color, linestyle=dashes, label=label)
+        axes.plot(along.x, values[name], color=color, linestyle=dashes, label=label)
     axes.axhline(0.0, color=GREY, linewidth=0.5, zorder=0)
-    _fit_margins(axes, [drawable(series.scalar(name)) for name in names])
+    _fit_margins(axes, list(values.values()))
     axes.set_ylabel("margin")
     legend_above(axes, columns=2 if options.size == "column" else 3)
 
 
 def _least(series: RunSeries, axes: Axes, name: str, options: FigureOptions) -> None:
     """The least of the samples' margins, of those that are kept."""
-    least = drawable(series.vector(name)).min(axis=1)
-    axes.plot(series.x(options, thin=True), least, color=BLUE, label="least of the samples")
+    along = series.along(options, thin=True)
+    least = drawable(along.read(name)).min(axis=1)
+    axes.plot(along.x, least, color=BLUE, label="least of the samples")
     axes.axhline(0.0, color=GREY, linewidth=0.5, zorder=0)
     _fit_margins(axes, [least])
-    axes.set_ylabel(r"$q_{\min}$ / median of $q_j\geq 0$")
+    axes.set_ylabel(LEAST)
     legend_above(axes)
 
 
 def _fit_margins(axes: Axes, curves: list[np.ndarray]) -> None:
-    """Limits that show where the curves end: a start far below 0 would flatten all that follows."""
-    everything = np.concatenate(curves)
-    everything = everything[np.isfinite(everything)]
-    if not everything.size:
-        return
-    late = np.concatenate([curve[len(curve) // 4 :] for curve in curves])
-    late = late[np.isfinite(late)]
-    top = float(everything.max())
-    low = float(late.min()) if late.size else float(everything.min())
-    floor = min(low, 0.0)
-    if top > 0 and everything.min() < floor - 2.0 * (top - floor):
-        axes.set_ylim(floor - 0.25 * (top - floor), top + 0.08 * (top - floor))
+    """A start far below 0 is not to flatten all that follows."""
+    show_all(axes, np.concatenate(curves), np.concatenate([c[len(c) // 4 :] for c in curves]))
 
 
 def _samples(series: RunSeries, axes: Axes, name: str, options: FigureOptions) -> None:
     """A curve a sample, or bands between quantiles of all samples."""
-    x = series.x(options, thin=True)
-    values = drawable(series.vector(name))
+    along = series.along(options, thin=True)
+    x, values = along.x, drawable(along.read(name))
     axes.axhline(0.0, color=GREY, linewidth=0.5, zorder=0)
     axes.set_ylabel(f"sample margins {SAMPLES[name]}")
     if values.shape[1] <= SINGLE_SAMPLES:
@@ -109,7 +104,7 @@ def _samples(series: RunSeries, axes: Axes, name: str, options: FigureOptions) -
         _fit_margins(axes, list(values.T))
         legend_above(axes, handles)
         return
-    levels, shares = _quantiles(series, values)
+    levels, shares = _quantiles(along, values)
     for (low, high), alpha in zip(BANDS, (0.15, 0.25, 0.4), strict=True):
         lower, upper = levels[:, shares.index(low)], levels[:, shares.index(high)]
         axes.fill_between(x, lower, upper, color=BLUE, alpha=alpha, linewidth=0)
@@ -123,15 +118,38 @@ def _samples(series: RunSeries, axes: Axes, name: str, options: FigureOptions) -
     legend_above(axes, [Line2D([], [], color=INK, label="median"), *patches])
 
 
-def _quantiles(series: RunSeries, values: np.ndarray) -> tuple[np.ndarray, list[float]]:
+def _quantiles(along: Along, values: np.ndarray) -> tuple[np.ndarray, list[float]]:
     """(K, Q) quantiles over all samples and their shares: as recorded, else of the margins kept."""
     wanted = [0.0, 0.05, 0.25, 0.5, 0.75, 0.95, 1.0]
-    if series.has("margins_quantiles"):
-        shares = series.reader.coordinate("quantile")
+    if along.series.has("margins_quantiles"):
+        shares = along.series.reader.coordinate("quantile")
         recorded = [] if shares is None else [round(float(s), 6) for s in shares]
         if set(wanted) <= set(recorded):
-            return drawable(series.vector("margins_quantiles")), recorded
+            return drawable(along.read("margins_quantiles")), recorded
     finite = np.isfinite(values).all(axis=1)
     levels = np.full((len(values), len(wanted)), np.nan)
     levels[finite] = np.quantile(values[finite], wanted, axis=1).T
     return levels, wanted
+
+
+def curves(series: RunSeries, options: FigureOptions) -> list[Panel]:
+    """γ̄ with γ~ dashed, γ̄_m under them; the least of the samples where that is all there is."""
+    found = series.require("margins", *NETWORK, *SAMPLES)
+    along = series.along(options)
+
+    def curve(name: str, dashes: Dashes = "-") -> Curve:
+        symbol = NETWORK[name][0].split("=")[0].strip("$")
+        return Curve(along.x, along.read(name), f"${symbol}$", dashes)
+
+    by_norm = [
+        curve(name, dashes)
+        for name, dashes in (("margin_normalized", DASHES[0]), ("margin_smoothed", DASHES[1]))
+        if name in found
+    ]
+    shown = [Panel("margin", tuple(by_norm), level=0.0, late=True)] if by_norm else []
+    if "margin_multi" in found:
+        shown.append(Panel(r"$\bar\gamma_m$", (curve("margin_multi"),), level=0.0, late=True))
+    if shown:
+        return shown
+    least = drawable(along.read(found[0])).min(axis=1)
+    return [Panel(LEAST, (Curve(along.x, least),), level=0.0, late=True)]

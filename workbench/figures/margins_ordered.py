@@ -13,7 +13,7 @@ from matplotlib.figure import Figure
 from workbench.arrays import Array, Int
 from workbench.figures.options import FigureOptions
 from workbench.figures.series import RunSeries
-from workbench.figures.style import GREY, MANY_LINES, drawable, panels, say_if_empty
+from workbench.figures.style import GREY, MANY_LINES, drawable, panels, say_if_empty, show_all
 from workbench.measures.margins import margins_median_normalized
 from workbench.record.schema import STEP
 
@@ -28,11 +28,9 @@ def draw(series: RunSeries, figure: Figure, options: FigureOptions) -> None:
     median of those that are not negative; a homogeneous network's are shown over ρ^L too."""
     name = series.require("margins-ordered", *NAMES)[0]
     at = series.far(replace(options, x="margin"))
-    x = series.x(at, thin=True)
-    # Of an axis that goes back only what is new is drawn.
-    ahead = x >= np.fmax.accumulate(x)
-    kept = ahead & np.isfinite(x) & (x > (0.0 if at.log_x else -np.inf))
-    values = drawable(series.vector(name))
+    along = series.along(at, thin=True)
+    x, kept = along.x, np.isfinite(along.x)
+    values = drawable(along.read(name))
     shown = {name: values}
     if name == BY_NORM and values.shape[1] == (series.reader.n_samples or values.shape[1]):
         # ρ^L cancels in the quotient; of a part of the samples the median would be another.
@@ -69,11 +67,7 @@ def _curves(axes: Axes, x: Array, values: Array, order: Int[np.ndarray, " n"]) -
     )
     axes.add_collection(lines)
     axes.autoscale_view()
-    late = values[x >= x[0] + 0.1 * (x[-1] - x[0])]
-    late = late[np.isfinite(late)]
-    if late.size:
-        low, high = min(0.0, float(late.min())), float(late.max())
-        axes.set_ylim(low - 0.05 * (high - low), high + 0.05 * (high - low) or 1.0)
+    show_all(axes, values, values[x >= x[0] + 0.25 * (x[-1] - x[0])])
 
 
 def _bar(axes: list[Axes]) -> None:
@@ -84,7 +78,7 @@ def _bar(axes: list[Axes]) -> None:
     last = drawn[0].norm.vmax or 1.0
     bar = axes[0].figure.colorbar(drawn[0], ax=axes, ticks=[0, last], fraction=0.04, pad=0.02)
     bar.ax.set_yticklabels(["least", "most"])
-    bar.set_label("final margin")
+    bar.set_label("final margin", labelpad=-12)
 
 
 def _title(series: RunSeries, axes: Axes, shown: int) -> None:

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from functools import cached_property
 
 import numpy as np
-from jaxtyping import Bool, Float
+from jaxtyping import Float
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
@@ -20,10 +20,10 @@ from workbench.figures.options import INCHES, FigureOptions
 from workbench.figures.residual import (
     FITTED,
     Neurons,
+    has_direction,
     last_neurons,
     last_residual,
     neurons_at,
-    run_structure,
 )
 from workbench.figures.series import LABELS, RunSeries
 from workbench.figures.style import (
@@ -45,10 +45,6 @@ from workbench.theory.ncf.result import KktPoint
 RESOLUTION = 1441
 """Angles the landscape is drawn at: every quarter of a degree."""
 MARKS = {"max": "^", "min": "v", "saddle": "D"}
-NO_ANGLE = 0.02
-"""A two-layer neuron with v < 0 may come to rest at u = 0, around which steps of descent jump: its u
-has no angle to speak of once it is this small against v."""
-
 NEEDS = "it shows two-layer or squared ReLU neurons on inputs in the plane"
 
 
@@ -240,9 +236,10 @@ def _paths(series: RunSeries, axes: Axes, signs: Array, options: FigureOptions) 
     """A curve a neuron, time downward; whether anything finite was drawn."""
     if not series.has("neuron_angle"):
         return False
-    time = series.x(options, thin=True)
-    angles = np.degrees(drawable(series.vector("neuron_angle")))
-    angles = np.where(_has_angle(series, angles.shape), angles, np.nan)
+    along = series.along(options, thin=True)
+    time = along.x
+    angles = np.degrees(drawable(along.read("neuron_angle")))
+    angles = np.where(has_direction(along, angles.shape), angles, np.nan)
     for k in range(angles.shape[1]):
         when, angle = unwrapped_pieces(time, angles[:, k])
         sign = signs[k] if len(signs) == angles.shape[1] else 1.0
@@ -262,21 +259,8 @@ def _paths(series: RunSeries, axes: Axes, signs: Array, options: FigureOptions) 
     shown = time[np.isfinite(time)]
     if options.log_x and len(shown):
         axes.set_yscale("log")
-    elif options.x == "step":
+    elif options.x in ("step", "epoch"):
         axes.yaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:,.0f}"))
     if len(shown) and shown.min() < shown.max():
         axes.set_ylim(float(shown.max()), float(shown.min()))
     return bool(np.isfinite(angles).any() and len(shown))
-
-
-def _has_angle(series: RunSeries, shape: tuple[int, ...]) -> Bool[np.ndarray, "K H"]:
-    """False where ‖u‖ is below `NO_ANGLE` of |v|."""
-    structure = run_structure(series)
-    everywhere = np.ones(shape, dtype=bool)
-    if structure is None or structure.neurons is None or not series.has("theta"):
-        return everywhere
-    theta = drawable(series.vector("theta"))
-    u, v = structure.incoming(theta), structure.outgoing(theta)
-    if v is None or v.shape != shape:
-        return everywhere
-    return np.asarray(np.linalg.norm(u, axis=2) >= NO_ANGLE * np.abs(v))

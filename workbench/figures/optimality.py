@@ -202,7 +202,8 @@ def _falling_margin(
 ) -> None:
     """γ(θ) = min_i y_i Φ(θ/‖θ‖; x_i) of VSS22 §6 at the recorded θ; with an output a class, min_i q_i."""
     (axes,) = panels(figure, options, (1.2,))
-    theta = series.vector("theta").astype(np.float64)
+    along = series.along(options, thin=True)
+    theta = along.read("theta").astype(np.float64)
     size = np.linalg.norm(theta, axis=1, keepdims=True)
     with np.errstate(divide="ignore", invalid="ignore"):
         unit = theta / size
@@ -212,7 +213,7 @@ def _falling_margin(
         else np.nan
         for row in unit
     ]
-    axes.plot(series.x(options, thin=True), margin, color=BLUE)
+    axes.plot(along.x, margin, color=BLUE)
     of_classes = r"$\gamma=\min_i q_i(\theta/\|\theta\|)$"
     of_signs = r"$\gamma=\min_i y_i\,\Phi(\theta/\|\theta\|;x_i)$"
     axes.set_ylabel(of_classes if state.outputs.ndim == 2 else of_signs)

@@ -7,7 +7,7 @@ from typing import Literal, get_args
 
 from workbench.errors import unknown
 
-Axis = Literal["step", "time", "margin"]
+Axis = Literal["step", "epoch", "time", "margin"]
 Size = Literal["column", "page"]
 
 INCHES: dict[Size, tuple[float, float]] = {"column": (3.4, 2.5), "page": (7.0, 3.6)}
@@ -16,7 +16,8 @@ INCHES: dict[Size, tuple[float, float]] = {"column": (3.4, 2.5), "page": (7.0, 3
 
 @dataclass(frozen=True)
 class FigureOptions:
-    """`x` "margin" is ln(n/𝓛), the axis of JT20 Fig. 2; `log_x` makes the axis logarithmic."""
+    """`x` "epoch" counts passes through all samples, "margin" is ln(n/𝓛), the axis of JT20 Fig. 2; `log_x`
+    makes the axis logarithmic."""
 
     x: Axis = "step"
     log_x: bool = False

@@ -3,17 +3,31 @@
 from __future__ import annotations
 
 import math
+from dataclasses import dataclass
 
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from workbench.arrays import Array
+from workbench.errors import BadInput
+from workbench.figures.curves import DASHES, Curve, Panel
 from workbench.figures.options import FigureOptions
 from workbench.figures.series import RunSeries
-from workbench.figures.style import BLUE, RED, legend_above, panels, positive, say_if_empty
+from workbench.figures.style import (
+    BLUE,
+    RED,
+    drawable,
+    legend_above,
+    panels,
+    positive,
+    say_if_empty,
+)
 from workbench.measures.rates import rates
 
+HEIGHT, BESIDE = r"$-\ln\mathcal{L}$", r"$-\ln(\mathcal{L}\,T)$"
+RHO = r"$\rho=\|\theta\|$"
+LOG_TIME = r"$\ln T,\quad T=\sum\eta$"
 FROM_LOG = 30.0
 """ln T beyond which its axis is logarithmic: a descent reaches 15, a flow thousands."""
 EARLIEST = 0.3
@@ -25,22 +39,17 @@ def draw(series: RunSeries, figure: Figure, options: FigureOptions) -> None:
 
     The horizontal axis is ln T whatever `options.x` says.
     """
-    series.require("rates", "time_log", "time")
-    series.require("rates", "log_risk")
-    s = _log_time(series)
-    axes = panels(figure, options, [1.0] * (2 + series.has("rho")))
-    height = np.where(np.isfinite(series.scalar("log_risk")), -series.scalar("log_risk"), np.nan)
-    slopes = _Theory(series, s, height)
+    at = _law(series)
+    s, height, slopes = at.s, at.height, at.slopes
+    axes = panels(figure, options, [1.0] * (2 + (at.rho is not None)))
     wide = bool(np.nanmax(s, initial=0.0) > FROM_LOG)
-    _panel(axes[0], s, height, slopes.risk, r"$-\ln\mathcal{L}$", wide)
+    _panel(axes[0], s, height, slopes.risk, HEIGHT, wide)
     if options.size == "page" or slopes.risk is not None:
         legend_above(axes[0])
-    beside = None if slopes.risk is None else slopes.risk - s
-    _panel(axes[1], s, height - s, beside, r"$-\ln(\mathcal{L}\,T)$", False)
-    if series.has("rho"):
-        rho = positive(series.scalar("rho"))
-        _panel(axes[2], s, rho, slopes.norm, r"$\rho=\|\theta\|$", wide)
-    axes[-1].set_xlabel(r"$\ln T,\quad T=\sum\eta$")
+    _panel(axes[1], s, height - s, at.beside, BESIDE, False)
+    if at.rho is not None:
+        _panel(axes[2], s, positive(at.rho), slopes.norm, RHO, wide)
+    axes[-1].set_xlabel(LOG_TIME)
     shown = s[np.isfinite(s)]
     if wide:
         axes[-1].set_xscale("log")
@@ -57,17 +66,46 @@ def _log_time(series: RunSeries) -> Array:
         return positive(np.log(series.scalar("time")))
 
 
+@dataclass(frozen=True, eq=False)
+class _Law:
+    """Over `s` = ln T (K): −ln 𝓛, ρ where it was recorded, and what Theorem 4.3 says of both."""
+
+    s: Array
+    height: Array
+    rho: Array | None
+    slopes: _Theory
+
+    @property
+    def beside(self) -> Array | None:
+        """The theorem's −ln(𝓛T)."""
+        return None if self.slopes.risk is None else self.slopes.risk - self.s
+
+
+def _law(series: RunSeries) -> _Law:
+    """The run's numbers; raises BadInput where it has no times, or none beyond 1."""
+    series.require("rates", "time_log", "time")
+    series.require("rates", "log_risk")
+    along = series.along_places(_log_time(series))
+    s = along.x
+    if not np.isfinite(s).any():
+        raise BadInput(
+            f"figure 'rates' cannot be drawn: its axis is ln T, and run '{series.name}' ends before T = 1."
+        )
+    log_risk = drawable(along.read("log_risk"))
+    rho = along.read("rho") if series.has("rho") else None
+    return _Law(s, -log_risk, rho, _Theory(series, s, -log_risk, rho))
+
+
 class _Theory:
     """Theorem 4.3 through the last record: `risk` −ln 𝓛 and `norm` ρ (T), None where it says nothing."""
 
-    def __init__(self, series: RunSeries, s: Array, height: Array) -> None:
+    def __init__(self, series: RunSeries, s: Array, height: Array, rho: Array | None) -> None:
         self.risk: Array | None = None
         self.norm: Array | None = None
         loss = series.loss
         order = float(series.reader.attributes.get("homogeneity", math.nan))
-        if loss is None or not (math.isfinite(order) and order > 0 and series.has("rho")):
+        if loss is None or rho is None or not (math.isfinite(order) and order > 0):
             return
-        rho = series.scalar("rho")
         extra = 0.0
         if series.setting("loss", "reduction", "sum") == "mean":
             extra = math.log(series.reader.n_samples or 1)
@@ -93,3 +131,24 @@ def _panel(axes: Axes, s: Array, values: Array, theory: Array | None, name: str,
         axes.set_yscale("log")
     axes.set_ylabel(name)
     say_if_empty(axes)
+
+
+def curves(series: RunSeries, options: FigureOptions) -> list[Panel]:
+    """The same panels, the theorem's curves thin and dashed; the horizontal axis is ln T."""
+    at = _law(series)
+    wide = bool(np.nanmax(at.s, initial=0.0) > FROM_LOG)
+    places = np.where(at.s >= EARLIEST, at.s, np.nan) if wide else at.s
+
+    def panel(label: str, own: Array, theorem: Array | None, log: bool) -> Panel:
+        pair = [Curve(places, own, "run")]
+        if theorem is not None:
+            pair.append(Curve(places, theorem, "Theorem 4.3", DASHES[1], thin=True))
+        return Panel(label, tuple(pair), log=log)
+
+    shown = [
+        panel(HEIGHT, at.height, at.slopes.risk, wide),
+        panel(BESIDE, at.height - at.s, at.beside, False),
+    ]
+    if at.rho is not None:
+        shown.append(panel(RHO, at.rho, at.slopes.norm, wide))
+    return shown

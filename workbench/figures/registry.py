@@ -1,65 +1,165 @@
 """Every figure by the name `workbench plot --figure` takes.
 
-A new figure is a module with a `draw(series, figure, options)` and a line here.
+A new figure is a module with a `draw(series, figure, options)`, a `curves(series, options)` where several
+runs may lie over one another, or both, and a line here.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from typing import Literal
 
 from matplotlib import rc_context
 from matplotlib.figure import Figure
 
-from workbench.errors import unknown
-from workbench.figures.contours import draw as draw_contours
-from workbench.figures.directions import draw as draw_directions
-from workbench.figures.field import draw as draw_field
-from workbench.figures.layers import draw as draw_layers
-from workbench.figures.mapped import draw as draw_mapped
-from workbench.figures.margins import draw as draw_margins
-from workbench.figures.margins_ordered import draw as draw_margins_ordered
-from workbench.figures.ncf import draw as draw_ncf
-from workbench.figures.norms import draw as draw_norms
-from workbench.figures.optimality import draw as draw_optimality
+from workbench.errors import BadInput, unknown
+from workbench.figures import (
+    accuracy,
+    contours,
+    directions,
+    distance,
+    early,
+    field,
+    layers,
+    learning_rate,
+    mapped,
+    margins,
+    margins_ordered,
+    ncf,
+    norms,
+    optimality,
+    predictor,
+    rates,
+    risk,
+    robustness,
+)
 from workbench.figures.options import Axis, FigureOptions
-from workbench.figures.rates import draw as draw_rates
-from workbench.figures.risk import draw as draw_risk
-from workbench.figures.robustness import draw as draw_robustness
 from workbench.figures.series import RunSeries
-from workbench.figures.style import STYLE
+from workbench.figures.several import Overlay
+from workbench.figures.style import STYLE, offsets_into_labels
 from workbench.record.reader import RunReader
 
 Draw = Callable[[RunSeries, Figure, FigureOptions], None]
+DrawSeveral = Callable[[Sequence[RunSeries], Figure, FigureOptions], None]
+Group = Literal["training", "margins", "neurons", "layers"]
+
+
+MOST_RUNS = 12
+"""Colours that can be told apart."""
 
 
 @dataclass(frozen=True)
 class FigureKind:
-    """A figure that can be asked for: what it shows, how it is drawn, over which axis by default."""
+    """A figure that can be asked for: what it is of and shows, how it is drawn, over which axis by default.
 
+    `draw`: one run; None: as `several` of one. `several`: runs over one another; None: `alone` says why not.
+    """
+
+    group: Group
     shows: str
-    draw: Draw
+    draw: Draw | None = None
+    several: DrawSeveral | None = None
+    alone: str = ""
     x: Axis = "step"
 
 
 FIGURES: dict[str, FigureKind] = {
-    "risk": FigureKind("log10 of the risk", draw_risk),
-    "margins": FigureKind("normalized margins of the network and its samples", draw_margins),
-    "directions": FigureKind("where every neuron points", draw_directions),
-    "ncf": FigureKind("the correlation function over the angle, with the neurons' ways", draw_ncf),
-    "field": FigureKind("gradient field of the correlation function on the plane", draw_field),
-    "robustness": FigureKind("robust accuracy against the radius in L2", draw_robustness),
-    "optimality": FigureKind("whether the max-margin limit is an optimum", draw_optimality),
-    "rates": FigureKind("risk and norm against log T, with LL20 Theorem 4.3's", draw_rates),
-    "margins-ordered": FigureKind("every margin over ln(n/𝓛), by its last", draw_margins_ordered),
-    "contours": FigureKind("the prediction over the plane, beside the kernel's", draw_contours),
-    "norms": FigureKind("norms of θ, its layers and its neurons", draw_norms),
-    "layers": FigureKind(
-        "rank-1 ratios of the layers and alignment of adjacent ones, against the risk",
-        draw_layers,
-        "margin",
+    "risk": FigureKind("training", "log10 of the risk", risk.draw, Overlay(risk.curves)),
+    "accuracy": FigureKind(
+        "training", "accuracy, of held-out samples too", several=Overlay(accuracy.curves)
     ),
-    "mapped": FigureKind("the data mapped through more and more layers", draw_mapped),
+    "learning-rate": FigureKind(
+        "training", "the step size, and LL20's α(t)", several=Overlay(learning_rate.curves)
+    ),
+    "norms": FigureKind(
+        "training", "norms of θ, its layers and its neurons", norms.draw, Overlay(norms.curves)
+    ),
+    "rates": FigureKind(
+        "training",
+        "risk and norm against log T, with LL20 Theorem 4.3's",
+        rates.draw,
+        Overlay(rates.curves, rates.LOG_TIME, rates.FROM_LOG),
+    ),
+    "margins": FigureKind(
+        "margins",
+        "normalized margins of the network and its samples",
+        margins.draw,
+        Overlay(margins.curves),
+    ),
+    "margins-ordered": FigureKind(
+        "margins",
+        "every margin over ln(n/𝓛), by its last",
+        margins_ordered.draw,
+        alone="its colours are the samples' order",
+        x="margin",
+    ),
+    "robustness": FigureKind(
+        "margins",
+        "robust accuracy against the radius in L2",
+        robustness.draw,
+        Overlay(robustness.curves, robustness.RADIUS),
+    ),
+    "optimality": FigureKind(
+        "margins",
+        "whether the max-margin limit is an optimum",
+        optimality.draw,
+        alone="it is one limit's verdict",
+    ),
+    "early": FigureKind(
+        "neurons",
+        "risk, norm and directions near a small start",
+        early.draw,
+        alone="its colours are the neurons' signs",
+    ),
+    "directions": FigureKind(
+        "neurons",
+        "where every neuron points",
+        directions.draw,
+        alone="its colours are the neurons' signs",
+    ),
+    "ncf": FigureKind(
+        "neurons",
+        "the correlation function over the angle, with the neurons' ways",
+        ncf.draw,
+        alone="every run has a correlation function of its own",
+    ),
+    "field": FigureKind(
+        "neurons",
+        "gradient field of the correlation function on the plane",
+        field.draw,
+        alone="every run has a correlation function of its own",
+    ),
+    "distance": FigureKind(
+        "neurons",
+        "distance of θ from the saddles, under the risk",
+        several=Overlay(distance.curves),
+    ),
+    "layers": FigureKind(
+        "layers",
+        "rank-1 ratios of the layers and alignment of adjacent ones, against the risk",
+        layers.draw,
+        Overlay(layers.curves),
+        x="margin",
+    ),
+    "predictor": FigureKind(
+        "layers",
+        "a linear network's predictor beside the hard-margin one",
+        several=predictor.draw_runs,
+        x="margin",
+    ),
+    "mapped": FigureKind(
+        "layers",
+        "the data mapped through more and more layers",
+        mapped.draw,
+        alone="every run maps the data to planes of its own",
+    ),
+    "contours": FigureKind(
+        "layers",
+        "the prediction over the plane, beside the kernel's",
+        contours.draw,
+        alone="one surface would cover another",
+    ),
 }
 
 
@@ -68,17 +168,35 @@ def default_axis(name: str) -> Axis:
     return FIGURES[name].x if name in FIGURES else "step"
 
 
-def draw_figure(reader: RunReader, name: str, options: FigureOptions | None = None) -> Figure:
-    """Draw a figure of a run.
+def draw_figure(
+    readers: RunReader | Sequence[RunReader], name: str, options: FigureOptions | None = None
+) -> Figure:
+    """Draw a figure of a run, or of several over one another.
 
     Raises:
-        BadInput: no figure has that name, or the run did not record what it needs.
-        StorageError: the run's file is damaged.
+        BadInput: no figure has that name, it is of one run, or a run did not record what it needs.
+        StorageError: a run's file is damaged.
     """
     kind = FIGURES.get(name)
     if kind is None:
         raise unknown("figure", name, FIGURES)
+    runs = [RunSeries(r) for r in ([readers] if isinstance(readers, RunReader) else readers)]
+    if len(runs) > 1 and kind.several is None:
+        raise BadInput(
+            f"figure '{name}' is of one run, and {len(runs)} were given: {kind.alone}; of several: "
+            f"{', '.join(other for other, k in FIGURES.items() if k.several)}."
+        )
+    if len(runs) > MOST_RUNS:
+        raise BadInput(
+            f"a figure has colours for {MOST_RUNS} runs, and {len(runs)} were given; a study of them has "
+            "bands."
+        )
+    options = options or FigureOptions(x=kind.x)
     with rc_context(STYLE):
         figure = Figure(layout="constrained")
-        kind.draw(RunSeries(reader), figure, options or FigureOptions(x=kind.x))
+        if len(runs) == 1 and kind.draw is not None:
+            kind.draw(runs[0], figure, options)
+        elif kind.several is not None:
+            kind.several(runs, figure, options)
+        offsets_into_labels(figure)
     return figure

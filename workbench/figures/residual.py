@@ -9,10 +9,11 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
-from jaxtyping import Float
+from jaxtyping import Bool, Float
 
 from workbench.arrays import Array
-from workbench.figures.series import RunSeries
+from workbench.figures.series import Along, RunSeries
+from workbench.figures.style import drawable
 from workbench.models.structure import Structure
 from workbench.theory.ncf.kkt import kkt_points
 from workbench.theory.ncf.ncf import Ncf
@@ -22,6 +23,10 @@ from workbench.theory.ncf.result import KktPoint
 FITTED = 1e-4
 """A sample whose residual is below this share of the largest counts as fitted, its residual as 0:
 otherwise what is left of a fit would stir the flat sets of KKT points it makes (KH24 Fig. 4)."""
+
+NO_DIRECTION = 0.02
+"""A two-layer neuron with v < 0 may come to rest at u = 0, around which steps of descent jump: its u
+has no direction to speak of once it is this small against v."""
 
 NOTHING_LEFT = 1e-9
 """A residual below this share of the labels is rounding, and points nowhere."""
@@ -108,3 +113,16 @@ def escape_points(series: RunSeries) -> list[KktPoint]:
     each = [kkt_points(Ncf(x, s * z, neurons.kind, neurons.leak)) for s in signs]
     points = [p for found in each for p in found.points]
     return [p for p in points if p.value >= -1e-12 * np.abs(z).sum()]
+
+
+def has_direction(along: Along, shape: tuple[int, ...]) -> Bool[np.ndarray, "K H"]:
+    """False where ‖u‖ is below `NO_DIRECTION` of |v|; `shape` (K, H)."""
+    structure = run_structure(along.series)
+    everywhere = np.ones(shape, dtype=bool)
+    if structure is None or structure.neurons is None or not along.series.has("theta"):
+        return everywhere
+    theta = drawable(along.read("theta"))
+    u, v = structure.incoming(theta), structure.outgoing(theta)
+    if v is None or v.shape != shape:
+        return everywhere
+    return np.asarray(np.linalg.norm(u, axis=2) >= NO_DIRECTION * np.abs(v))

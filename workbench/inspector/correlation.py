@@ -142,7 +142,7 @@ def _why_not_single(state: InspectedState) -> str:
     if state.outputs.ndim == 2:
         return (
             "Correlation functions of single neurons are computed for networks with one output; this one has "
-            "an output a class."
+            f"{state.outputs.shape[1]}."
         )
     return (
         "This network is not known to separate into neurons, so away from the origin no correlation function "

@@ -196,8 +196,10 @@ def _descend(
     now = rest.risk.log_risk(theta)
     for _ in range(steps):
         gradient, scale = rest.risk.gradient(theta)
-        moved = theta - length * np.exp(scale) * gradient
-        after = rest.risk.log_risk(moved)
+        # A step past all numbers is too long, as one that does not lower the risk.
+        with np.errstate(over="ignore", invalid="ignore"):
+            moved = theta - length * np.exp(scale) * gradient
+            after = rest.risk.log_risk(moved)
         if not after < now:
             length *= 0.3
             continue

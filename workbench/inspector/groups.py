@@ -36,7 +36,7 @@ class Groups:
 
 def is_near_origin(state: InspectedState) -> bool:
     """‖Φ‖ ≤ 0.05 ‖y‖; with an output a class, against unit labels."""
-    size = np.linalg.norm(state.y) if state.outputs.ndim == 1 else np.sqrt(state.n)
+    size = np.sqrt(state.n) if state.loss.labels == "classes" else np.linalg.norm(state.y)
     return bool(np.linalg.norm(state.outputs) <= NEXT_TO_NOTHING * size)
 
 

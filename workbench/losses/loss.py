@@ -23,7 +23,8 @@ Labels = Literal["real", "binary", "classes"]
 
 
 class Loss(ABC):
-    """ℓ(Φ, y) of one sample; outputs are (n), or (n, C) where there is an output a class.
+    """ℓ(Φ, y) of one sample; outputs are (n), or (n, C) where there is an output a class, or as y where that
+    is k targets a sample (n, k).
 
     `labels`: numbers to be met, ±1, or classes 0..C−1. `convex`: whether ℓ is convex in the outputs.
     """
@@ -42,20 +43,22 @@ class Loss(ABC):
         """Whether labels are values to be met, not sides to be on."""
         return self.labels == "real"
 
-    def outputs(self, y: Float[np.ndarray, " n"]) -> int:
-        """How many outputs a network needs for these labels: C, or 1."""
+    def outputs(self, y: Float[np.ndarray, "n ..."]) -> int:
+        """How many outputs a network needs for these labels: C, k for targets (n, k), or 1."""
+        if y.ndim == 2:
+            return int(y.shape[1])
         return int(y.max()) + 1 if self.labels == "classes" else 1
 
     @abstractmethod
     def log_losses(
-        self, outputs: Float[np.ndarray, "T n ..."], y: Float[np.ndarray, " n"]
+        self, outputs: Float[np.ndarray, "T n ..."], y: Float[np.ndarray, "n ..."]
     ) -> Float[np.ndarray, "T n"]:
         """log ℓ of every sample, natural."""
 
     def log_risk(
         self,
         outputs: Float[np.ndarray, "T n ..."],
-        y: Float[np.ndarray, " n"],
+        y: Float[np.ndarray, "n ..."],
         reduction: Reduction,
     ) -> Float[np.ndarray, " T"]:
         """log 𝓛 = LSE_i log ℓ, natural, of the summed or averaged risk."""
@@ -63,20 +66,20 @@ class Loss(ABC):
         return total - np.log(y.shape[0]) if reduction == "mean" else total
 
     def log_risk_at_zero(
-        self, shape: tuple[int, ...], y: Float[np.ndarray, " n"], reduction: Reduction
+        self, shape: tuple[int, ...], y: Float[np.ndarray, "n ..."], reduction: Reduction
     ) -> float:
         """log 𝓛 of the network that outputs 0, its outputs being of that shape, (n) or (n, C)."""
         return float(self.log_risk(np.zeros((1, *shape)), y, reduction)[0])
 
     @abstractmethod
     def residual(
-        self, outputs: Float[np.ndarray, "n ..."], y: Float[np.ndarray, " n"]
+        self, outputs: Float[np.ndarray, "n ..."], y: Float[np.ndarray, "n ..."]
     ) -> Float[np.ndarray, "n ..."]:
         """z = −∂ℓ/∂Φ, what small neurons correlate with (KH24 Lemma 5.2, Theorem 5.5)."""
 
     @abstractmethod
     def scaled_residual(
-        self, outputs: Float[np.ndarray, "n ..."], y: Float[np.ndarray, " n"]
+        self, outputs: Float[np.ndarray, "n ..."], y: Float[np.ndarray, "n ..."]
     ) -> Float[np.ndarray, "n ..."]:
         """z over its largest |z_i|, for margins of any size: z itself is below a float from e^{−745} on.
 
@@ -106,7 +109,7 @@ class Loss(ABC):
 
     @abstractmethod
     def pair_weights(
-        self, outputs: Float[np.ndarray, "n ..."], y: Float[np.ndarray, " n"]
+        self, outputs: Float[np.ndarray, "n ..."], y: Float[np.ndarray, "n ..."]
     ) -> PairWeights:
         """What the summed risk says about the outputs, free of overflow and underflow for any outputs."""
 

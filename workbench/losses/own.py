@@ -10,8 +10,9 @@
             return torch.nn.functional.huber_loss(outputs, y, reduction="none", delta=self.delta)
 
 `labels` says what y holds: "real" (values to be met), "binary" (−1 and 1) or "classes" (0..C−1). `outputs`
-are (n), with classes (n, C), and ℓ (n) is never below 0; torch differentiates it, twice where curvature is
-asked for. Sample i's loss depends on that sample alone, and the class remembers nothing.
+are (n), with classes (n, C), with several targets a sample (n, k) as y is, and ℓ (n) is never below 0; torch
+differentiates it, twice where curvature is asked for. Sample i's loss depends on that sample alone, and the
+class remembers nothing.
 
 A class with `log_losses(outputs, y)`, log ℓ (n), in its place is right as far as log ℓ is a float; with
 `losses` the risk is 0, and nothing moves, where ℓ itself is below one. What LL20 says of a loss by its
@@ -63,7 +64,7 @@ class OwnLoss(Loss):
         return f"loss.class '{clean_text(self.name, 120)}'"
 
     def log_losses(
-        self, outputs: Float[np.ndarray, "T n ..."], y: Float[np.ndarray, " n"]
+        self, outputs: Float[np.ndarray, "T n ..."], y: Float[np.ndarray, "n ..."]
     ) -> Float[np.ndarray, "T n"]:
         """log ℓ, a row at a time: its bits depend on no other row."""
         import torch
@@ -101,14 +102,14 @@ class OwnLoss(Loss):
         return slope * (share if slope.ndim == 1 else share[:, None]), top
 
     def residual(
-        self, outputs: Float[np.ndarray, "n ..."], y: Float[np.ndarray, " n"]
+        self, outputs: Float[np.ndarray, "n ..."], y: Float[np.ndarray, "n ..."]
     ) -> Float[np.ndarray, "n ..."]:
         """−∂ℓ/∂Φ."""
         weights, log_scale = self._weights(outputs, y)
         return -weights * np.exp(log_scale)
 
     def scaled_residual(
-        self, outputs: Float[np.ndarray, "n ..."], y: Float[np.ndarray, " n"]
+        self, outputs: Float[np.ndarray, "n ..."], y: Float[np.ndarray, "n ..."]
     ) -> Float[np.ndarray, "n ..."]:
         """The same over its largest; of `losses` as far as that is a float."""
         weights, _ = self._weights(outputs, y)
@@ -121,20 +122,20 @@ class OwnLoss(Loss):
         return (found.exp() if self.in_logs else found).sum()
 
     def pair_weights(
-        self, outputs: Float[np.ndarray, "n ..."], y: Float[np.ndarray, " n"]
+        self, outputs: Float[np.ndarray, "n ..."], y: Float[np.ndarray, "n ..."]
     ) -> PairWeights:
         """Of the workbench's losses only; raises BadInput."""
         raise BadInput(
             f"{self.key}: the curvature of a risk far from the origin is not known of it."
         )
 
-    def require_fitting(self, y: Float[np.ndarray, " n"]) -> None:
+    def require_fitting(self, y: Float[np.ndarray, "n ..."]) -> None:
         """Try it on outputs of 0 for those labels; raises BadInput."""
-        count = self.outputs(y)
-        self._weights(np.zeros((len(y), count) if self.labels == "classes" else len(y)), y)
+        several = self.labels == "classes" or y.ndim == 2
+        self._weights(np.zeros((len(y), self.outputs(y)) if several else len(y)), y)
 
     def _weights(
-        self, outputs: Float[np.ndarray, "n ..."], y: Float[np.ndarray, " n"]
+        self, outputs: Float[np.ndarray, "n ..."], y: Float[np.ndarray, "n ..."]
     ) -> tuple[Array, float]:
         import torch
 

@@ -1,4 +1,4 @@
-"""ℓ(Φ, y) = ½(Φ − y)², the loss of labels that are values to be met (KH24)."""
+"""ℓ(Φ, y) = ½‖Φ − y‖², the loss of labels, or targets of several numbers, that are to be met (KH24)."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, ClassVar
 import numpy as np
 
 from workbench.arrays import Float
+from workbench.losses.log_sum import log_sum_exp
 from workbench.losses.loss import Labels, Loss
 from workbench.losses.pairs import PairWeights
 
@@ -18,28 +19,31 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Square(Loss):
-    """½(Φ − y)²."""
+    """½‖Φ − y‖² of outputs and labels (n), or outputs and targets (n, k)."""
 
     name: ClassVar[str] = "square"
     labels: ClassVar[Labels] = "real"
     convex: ClassVar[bool] = True
 
     def log_losses(
-        self, outputs: Float[np.ndarray, "T n"], y: Float[np.ndarray, " n"]
+        self, outputs: Float[np.ndarray, "T n ..."], y: Float[np.ndarray, "n ..."]
     ) -> Float[np.ndarray, "T n"]:
-        """2 log|Φ − y| − log 2."""
+        """2 log‖Φ − y‖ − log 2."""
         with np.errstate(divide="ignore"):
-            return 2.0 * np.log(np.abs(outputs - y)) - np.log(2.0)
+            log_squares = 2.0 * np.log(np.abs(outputs - y))
+        if y.ndim == 2:
+            log_squares = log_sum_exp(log_squares)
+        return log_squares - np.log(2.0)
 
     def residual(
-        self, outputs: Float[np.ndarray, " n"], y: Float[np.ndarray, " n"]
-    ) -> Float[np.ndarray, " n"]:
+        self, outputs: Float[np.ndarray, "n ..."], y: Float[np.ndarray, "n ..."]
+    ) -> Float[np.ndarray, "n ..."]:
         """y − Φ; y at the origin."""
         return y - outputs
 
     def scaled_residual(
-        self, outputs: Float[np.ndarray, " n"], y: Float[np.ndarray, " n"]
-    ) -> Float[np.ndarray, " n"]:
+        self, outputs: Float[np.ndarray, "n ..."], y: Float[np.ndarray, "n ..."]
+    ) -> Float[np.ndarray, "n ..."]:
         """(y − Φ) over its largest."""
         z = y - outputs
         top = np.abs(z).max()
@@ -50,18 +54,24 @@ class Square(Loss):
         return outputs - y, None
 
     def log_losses_tensor(self, outputs: Tensor, y: Tensor) -> Tensor:
-        """2 log|Φ − y| − log 2."""
-        return 2.0 * (outputs - y).abs().log() - log(2.0)
+        """2 log‖Φ − y‖ − log 2."""
+        log_squares = 2.0 * (outputs - y).abs().log()
+        if y.ndim == 2:
+            log_squares = log_squares.logsumexp(dim=1)
+        return log_squares - log(2.0)
 
     def risk(self, outputs: Tensor, y: Tensor) -> Tensor:
-        """Σ ½(Φ − y)²."""
+        """Σ ½‖Φ − y‖²."""
         return 0.5 * (outputs - y).square().sum()
 
     def pair_weights(
-        self, outputs: Float[np.ndarray, " n"], y: Float[np.ndarray, " n"]
+        self, outputs: Float[np.ndarray, "n ..."], y: Float[np.ndarray, "n ..."]
     ) -> PairWeights:
-        """Residuals y − Φ: every sample is a pair of weight one."""
-        n = len(y)
+        """Residuals y − Φ: every number of a target is a pair of weight one."""
         height = -float(self.log_risk(outputs[None], y, "sum")[0])
-        one = np.ones(n)
-        return PairWeights(height, y - outputs, np.arange(n), one, one, np.ones(n), square=True)
+        one = np.ones(y.size)
+        sample, cotangent = np.arange(len(y)), one
+        if y.ndim == 2:
+            n, k = y.shape
+            sample, cotangent = np.repeat(sample, k), np.tile(np.eye(k), (n, 1))
+        return PairWeights(height, y - outputs, sample, one, one, cotangent, square=True)

@@ -40,7 +40,7 @@ class Record:
     gradient: Float[np.ndarray, " P"]
     gradient_log_scale: float
     x: Float[np.ndarray, "n ..."]
-    y: Float[np.ndarray, " n"]
+    y: Float[np.ndarray, "n ..."]
     structure: Structure
 
     def parameter(self, name: str) -> Array:
@@ -70,7 +70,7 @@ class OwnSeries:
     made: OwnMeasure
     path: str
     x: Float[np.ndarray, "n ..."]
-    y: Float[np.ndarray, " n"]
+    y: Float[np.ndarray, "n ..."]
     structure: Structure
     shape: tuple[int, ...] = ()
 

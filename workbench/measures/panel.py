@@ -73,7 +73,7 @@ class Panel:
 
     measures: tuple[Measure, ...]
     structure: Structure
-    y: Float[np.ndarray, " n"]
+    y: Float[np.ndarray, "n ..."]
     d: int
     loss: Loss
     reduction: Reduction

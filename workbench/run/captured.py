@@ -50,6 +50,8 @@ def _captured(eager: EagerProgram) -> tuple[StepProgram | None, str]:
 
     if isinstance(eager.loss, OwnLoss):
         return None, "a loss of one's own is differentiated anew at every step"
+    if eager.loss.regression and eager.y.ndim == 2:
+        return None, f"a sample has {eager.y.shape[1]} targets, and captured steps take one"
     why = rule_needs_host(eager.rule) or network_needs_host(eager.model, eager.x)
     if why is not None:
         return None, why

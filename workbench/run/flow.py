@@ -57,7 +57,7 @@ def _two_layer(network: ConfiguredNetwork, rows: EagerProgram) -> Field | None:
         return None
     x, y = rows.x.numpy(), rows.y.numpy().astype(float)
     loss, reduction = network.loss, rows.reduction
-    if loss.labels == "classes":
+    if loss.labels == "classes" or y.ndim == 2:
         return None
     if type(model) is SquaredRelu:
         signs = model.signs.numpy().copy()

@@ -60,6 +60,8 @@ def _kernel(
     from workbench.engine.programs.kernel.program import KernelProgram
     from workbench.engine.programs.kernel.rules import rule_kernel
 
+    if eager.loss.regression and eager.y.ndim == 2:
+        return None, f"a sample has {eager.y.shape[1]} targets, and kernels take one"
     if code_of(eager.loss) is None:
         return None, f"loss.kind '{config.loss.kind}' has no kernel"
     if rule_kernel(eager.rule) is None:

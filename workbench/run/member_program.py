@@ -40,8 +40,8 @@ def member_program(
 
     Compiled code steps each by the very program of a single run, in `device.threads` threads. A GPU steps all
     in one graph. Autograd steps all at once where the network depends on weights and inputs alone; one that
-    draws random numbers, changes buffers or mixes samples, a flow, and a rule that remembers a direction
-    (momentum, Adam), and a rule or a loss of the user's own are stepped one by one.
+    draws random numbers, changes buffers or mixes samples, a flow, a rule that remembers a direction
+    (momentum, Adam), a rule or a loss of the user's own, and several targets a sample are stepped one by one.
     """
     program = first.program
     if program.name == "kernel":
@@ -127,6 +127,7 @@ def _stacked(
         or first.network.mixes_samples
         or program.block < len(program.x)
         or isinstance(first.network.loss, OwnLoss)
+        or first.dataset.targets > 1
     ):
         return None
     together = _together(first, networks)

@@ -178,6 +178,11 @@ def _require_fitting(first: Dataset, dataset: Dataset, k: int) -> None:
             f"member {k}: data gives labels that are {dataset.labels}, and {first.labels} for member 0, or "
             "another number of classes; members have equal shapes."
         )
+    if dataset.targets != first.targets:
+        raise BadInput(
+            f"member {k}: data gives {dataset.targets} targets a sample, and {first.targets} for member 0; "
+            "members have equal shapes."
+        )
 
 
 def _networks(

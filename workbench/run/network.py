@@ -27,7 +27,8 @@ from workbench.run.loss import loss_in
 
 @dataclass(frozen=True, eq=False)
 class ConfiguredNetwork:
-    """The network of a configuration for some samples. Its `outputs`: 1, or C with an output a class."""
+    """The network of a configuration for some samples. Its `outputs`: 1, C with an output a class, or k for k
+    targets a sample."""
 
     config: RunConfig
     dataset: Dataset
@@ -51,7 +52,7 @@ class ConfiguredNetwork:
     @property
     def classifies(self) -> bool:
         """Whether the labels are classes: −1 and 1, or with an output a class."""
-        return self.dataset.labels == "binary" or self.outputs > 1
+        return self.dataset.labels == "binary" or self.loss.labels == "classes"
 
     @property
     def mixes_samples(self) -> bool:
@@ -125,6 +126,11 @@ def network_of(
         raise BadInput(
             f"{loss.key} needs one output a class, and model.kind '{table.kind}' has one output; allowed "
             "here: a loss of labels −1 and 1, or of values."
+        )
+    if outputs > 1 and table.single_output:
+        raise BadInput(
+            f"{dataset.name} has {outputs} targets a sample, and model.kind '{table.kind}' has one output; "
+            "allowed here: one target, or a network of as many outputs, such as 'deep-linear'."
         )
     model = build_model(config.model, dataset.x.shape[1:], outputs, config.init.seed, fixed)
     return ConfiguredNetwork(config, dataset, model, structure_of(model, dataset.d), loss, outputs)

@@ -111,7 +111,8 @@ def _shape(config: RunConfig, member: int) -> tuple[Dataset, list[Any]]:
         raise BadInput(f"member {member}: {error}") from error
     classes = dataset.n_classes if dataset.labels == "classes" else 0
     held = [] if dataset.test is None else ["held out"]
-    return dataset, [*dataset.x.shape, dataset.labels, classes, *held]
+    several = [f"{dataset.targets} targets"] if dataset.targets > 1 else []
+    return dataset, [*dataset.x.shape, dataset.labels, classes, *held, *several]
 
 
 def _alike(config: RunConfig) -> dict[str, Any]:

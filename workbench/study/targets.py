@@ -9,11 +9,9 @@ from xarray import Dataset
 
 from workbench.arrays import Array, Float
 from workbench.errors import BadInput
+from workbench.study.points import points_of
 from workbench.study.shares import Share, share_of
 from workbench.study.values import SADDLE, grid_dims, values_of
-
-SAME_DEGREES = 5.0
-"""Directions of one kind that are nearer than this are one KKT point: members have residuals of their own."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -70,35 +68,13 @@ def targets_of(dataset: Dataset, saddle: int = 1) -> Targets:
         .isel({SADDLE: saddle - 1})
         .transpose(*grid_dims(dataset), ...)
     )
-    unit = np.asarray(directions.values, dtype=np.float64)
-    norm = np.linalg.norm(unit, axis=-1, keepdims=True)
-    with np.errstate(invalid="ignore", divide="ignore"):
-        unit = unit / norm
+    heading = np.asarray(directions.values, dtype=np.float64)
     # Before one has left, a target is a forecast.
     left = np.isfinite(values_of(dataset, "saddle_leaver", saddle).values)
-    aimed = left & np.isfinite(unit).all(axis=-1)
-    points = [
-        Target(_mean(unit[where]), kind, float(np.mean(values[where])), where)
-        for kind in sorted({str(k) for k in kinds[aimed]})
-        for where in _groups(unit, aimed & (kinds == kind))
-    ]
-    points.sort(key=lambda point: (-int(point.where.sum()), -point.value))
+    aimed = left & np.isfinite(heading).all(axis=-1)
+    points = []
+    for point in points_of(heading[aimed], kinds[aimed], values[aimed]):
+        where = np.zeros(aimed.shape, dtype=bool)
+        where[aimed] = point.own
+        points.append(Target(point.direction, point.kind, point.value, where))
     return Targets(tuple(points), np.isfinite(step.values), left, aimed)
-
-
-def _groups(unit: Array, among: Array) -> list[Array]:
-    """Masks over the grid, one a direction: members near the first one that is in no group yet."""
-    nearest = np.cos(np.radians(SAME_DEGREES))
-    left, groups = among.copy(), []
-    while left.any():
-        first = unit[left][0]
-        near = left & (unit @ first >= nearest)
-        groups.append(near)
-        left &= ~near
-    return groups
-
-
-def _mean(unit: Array) -> Array:
-    mean = unit.mean(axis=0)
-    direction: Array = mean / np.linalg.norm(mean)
-    return direction

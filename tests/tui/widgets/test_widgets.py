@@ -24,7 +24,7 @@ from workbench.tui.widgets.chart import (
 from workbench.tui.widgets.compass import Compass, CompassModel, draw_compass, lengths
 from workbench.tui.widgets.density import DensityChart, DensityModel, draw_density, sample_rows
 from workbench.tui.widgets.eventlog import EventLog, EventLogModel
-from workbench.tui.widgets.keyline import KeyHint, KeyLine, draw_keys
+from workbench.tui.widgets.keyline import KeyHint, KeyLine, draw_keys, key_at
 from workbench.tui.widgets.landscape import Landscape, LandscapeModel
 from workbench.tui.widgets.marks import DataDirection, KktPoint
 from workbench.tui.widgets.palette import Depth, Glyphs, Palette
@@ -342,6 +342,30 @@ def test_keys_are_dropped_by_rank() -> None:
     narrow = lines(draw_keys(hints, 22, 1, PALETTE))[0]
     assert "space pause  q quit" in narrow
     assert "zoom" not in narrow
+
+
+def test_a_click_on_the_line_of_keys_presses_the_key_under_it() -> None:
+    hints = (
+        KeyHint("space", "pause"),
+        KeyHint("⇧←→", "×10"),
+        KeyHint("↑↓", "row"),
+        KeyHint("", "words"),
+        KeyHint("esc", "back"),
+        KeyHint("T", "reverse"),
+    )
+    line = lines(draw_keys(hints, 80, 1, PALETTE))[0]
+
+    def pressed(text: str, off: int = 0) -> str | None:
+        return key_at(hints, 80, PALETTE, line.index(text) + off)
+
+    assert pressed("space") == pressed("pause") == "space"
+    assert pressed("⇧") == pressed("←") == "shift+left"
+    assert pressed("→") == pressed("×10") == "shift+right"
+    assert (pressed("↑"), pressed("↓"), pressed("row")) == ("up", "down", "down")
+    assert (pressed("esc"), pressed("T rev")) == ("escape", "T")
+    assert pressed("words") is None
+    assert key_at(hints, 80, PALETTE, 0) is None
+    assert key_at(hints, 80, PALETTE, 79) is None
 
 
 def test_sparks() -> None:

@@ -6,7 +6,6 @@ import math
 from typing import Any
 
 import numpy as np
-from matplotlib import colormaps
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.patches import Patch
@@ -16,11 +15,10 @@ from workbench.arrays import Array
 from workbench.errors import BadInput, clean_text, unknown
 from workbench.figures.options import FigureOptions
 from workbench.figures.style import (
-    BLUE,
-    CYCLE,
     GREY,
     drawable,
     panels,
+    run_colours,
     say_if_empty,
 )
 from workbench.study.figures.keys import count_text, dims_over, plain, value_texts
@@ -54,7 +52,7 @@ def draw(dataset: Dataset, figure: Figure, options: StudyFigureOptions) -> None:
         table = table / math.log(10.0)
     (axes,) = panels(figure, FigureOptions(size=options.size), (1.15,))
     x = np.where(step > 0, step, np.nan) if options.log_x else step
-    colours = _colours(len(table))
+    colours = run_colours(len(table))
     handles: list[Any] = []
     few = False
     for values, label, colour in zip(table, labels, colours, strict=True):
@@ -126,14 +124,6 @@ def _curves(dataset: Dataset, name: str, keys: list[tuple[str, str]]) -> tuple[A
         )
     values = array.transpose(dim, *(d for d in dims if d != dim), STEP).values
     return drawable(values.reshape(size, -1, values.shape[-1])), value_texts(dataset, key)
-
-
-def _colours(count: int) -> list[Any]:
-    if count == 1:
-        return [BLUE]
-    if count <= len(CYCLE):
-        return list(CYCLE[:count])
-    return list(colormaps["viridis"](np.linspace(0.0, 0.9, count)))
 
 
 def _band(axes: Any, x: Array, values: Array, colour: Any) -> None:

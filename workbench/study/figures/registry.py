@@ -13,7 +13,7 @@ from matplotlib.figure import Figure
 from xarray import Dataset
 
 from workbench.errors import unknown
-from workbench.figures.style import STYLE
+from workbench.figures.style import STYLE, offsets_into_labels
 from workbench.study.figures.bands import draw as draw_bands
 from workbench.study.figures.escape import draw as draw_escape
 from workbench.study.figures.options import StudyFigureOptions
@@ -53,4 +53,5 @@ def draw_study_figure(
     with rc_context(STYLE):
         figure = Figure(layout="constrained")
         kind.draw(dataset, figure, options or StudyFigureOptions())
+        offsets_into_labels(figure)
     return figure

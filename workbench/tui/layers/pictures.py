@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from workbench.arrays import Array, Float
+from workbench.data.dataset import told_apart
 from workbench.errors import BadInput
 from workbench.measures.layers import MOST_NUMBERS
 from workbench.measures.mapped import mapped
@@ -33,7 +34,7 @@ def see_layers(
     theta: Float[np.ndarray, " P"],
     structure: Structure,
     x: Array,
-    y: Float[np.ndarray, " n"],
+    y: Float[np.ndarray, "n ..."],
     step: int,
 ) -> LayersSeen:
     """Panels of a state.
@@ -49,7 +50,7 @@ def see_layers(
             "directions of its neurons are on the run's screen (d)."
         )
     inputs = np.asarray(x, dtype=np.float64).reshape(len(x), -1)[:MOST_SAMPLES]
-    labels = np.asarray(y)[:MOST_SAMPLES]
+    labels = told_apart(np.asarray(y)[:MOST_SAMPLES])
     stop = _mappable(structure)
     panels = []
     there = [k for k, layer in enumerate(structure.layers, 1) if layer.matrix is not None]

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from workbench.arrays import Float
+from workbench.data.dataset import told_apart
 from workbench.protocol.events import Checkpointed, Paused, RunEvent, SaddleFound
 from workbench.record.history import History
 from workbench.tui.run.moments import Moment
@@ -78,13 +79,16 @@ def _points(moment: Moment) -> tuple[tuple[KktPoint, ...], tuple[tuple[float, fl
 
 
 def data_directions(
-    x: Float[np.ndarray, "n ..."] | None, y: Float[np.ndarray, " n"] | None
+    x: Float[np.ndarray, "n ..."] | None, y: Float[np.ndarray, "n ..."] | None
 ) -> tuple[DataDirection, ...]:
     """Directions of the inputs, of up to 60: more would hide everything else."""
     if x is None or y is None or x.ndim != 2 or x.shape[1] != 2 or x.shape[0] > 60:
         return ()
     angle = np.arctan2(x[:, 1], x[:, 0])
-    return tuple(DataDirection(float(a), float(label)) for a, label in zip(angle, y, strict=True))
+    labels = told_apart(y)
+    return tuple(
+        DataDirection(float(a), float(label)) for a, label in zip(angle, labels, strict=True)
+    )
 
 
 def saddle_lines(

@@ -1,7 +1,4 @@
-"""The KKT points that first leavers of saddles head for, and how many members go to each.
-
-Members find the points each with a residual of its own: directions nearer than `SAME_DEGREES` are one.
-"""
+"""The KKT points that first leavers of saddles head for, and how many members go to each."""
 
 from __future__ import annotations
 
@@ -13,14 +10,13 @@ from typing import cast
 import numpy as np
 
 from workbench.arrays import Array
+from workbench.study.points import SAME_DEGREES, points_of
 from workbench.tui.study.look import Saddles
 from workbench.tui.widgets.bars import Bar, BarsModel
 from workbench.tui.widgets.compass import CompassModel
 from workbench.tui.widgets.marks import KKT_GLYPHS, KktKind, KktPoint
 from workbench.tui.widgets.numbers import short
 from workbench.tui.widgets.palette import SERIES
-
-SAME_DEGREES = 5.0
 
 
 @dataclass(frozen=True, eq=False)
@@ -84,31 +80,14 @@ class Targets:
 
 
 def targets_of(saddles: Saddles) -> Targets:
-    """Saddles' targets as points: of one kind, and nearer than five degrees to the first found."""
-    direction = saddles.direction
+    """Saddles' targets as points, those of most saddles first."""
     place = np.full(saddles.member.size, -1, dtype=np.int64)
-    with np.errstate(invalid="ignore", divide="ignore"):
-        unit = direction / np.linalg.norm(direction, axis=1, keepdims=True)
-    left = np.isfinite(unit).all(axis=1) if unit.shape[1] else np.zeros(place.size, dtype=bool)
-    nearest, groups = math.cos(math.radians(SAME_DEGREES)), []
-    while left.any():
-        first = int(np.argmax(left))
-        near = (
-            left
-            & (unit @ unit[first] >= nearest)
-            & (saddles.target_kind == saddles.target_kind[first])
-        )
-        near[first] = True
-        groups.append(near)
-        left &= ~near
-    groups.sort(key=lambda near: -int(near.sum()))
     points = []
-    for number, near in enumerate(groups):
-        place[near] = number
-        mean = unit[near].mean(axis=0)
-        kind = str(saddles.target_kind[int(np.argmax(near))])
-        value = float(np.mean(saddles.target_value[near]))
-        points.append(Target(number + 1, mean / np.linalg.norm(mean), kind, value))
+    for number, point in enumerate(
+        points_of(saddles.direction, saddles.target_kind, saddles.target_value)
+    ):
+        place[point.own] = number
+        points.append(Target(number + 1, point.direction, point.kind, point.value))
     return Targets(tuple(points), place, saddles)
 
 

@@ -101,7 +101,7 @@ class FlowField(Field):
         pairs, size = place.pairs, len(place.point)
         most = max(1, min(MOST_ROWS, ROW_NUMBERS // size))
         rate = self.rates(place, h)
-        with np.errstate(invalid="ignore"):
+        with np.errstate(invalid="ignore", over="ignore"):
             chosen = np.flatnonzero((rate * 4.0 * longest > WORTH) & (pairs.weight > SLIGHT))
         if len(chosen) > most:
             chosen = np.sort(chosen[np.argsort(-pairs.weight[chosen], kind="stable")[:most]])
