@@ -1,9 +1,9 @@
 """VSS22 Remark 3.2: Theorems 3.2, 4.1, 4.3, 5.1 and 5.4 hold for samples that are a little off.
 
-The starts are kept, and the limits are those of the samples as they are: within the pattern of activation that
-a start has, u_j = v_j w_j is the hard-margin SVM of the samples that neuron j sees. Theorem 5.1's start is not
-kept: it lies on a ray that the flow keeps and leaves if it is off it, w_j ∝ (1, a^{−1/(m−2)}) on x = (1, a). From
-(1, 1), off that ray, the flow turns away from the KKT point.
+The starts are kept, and the limits are those of the samples as they are: within the pattern of activation
+that a start has, u_j = v_j w_j is the hard-margin SVM of the samples that neuron j sees. Theorem 5.1's start is
+not kept: it lies on a ray that the flow keeps, and leaves if it is off it, w_j ∝ (1, a^{−1/(m−2)}) on
+x = (1, a). From (1, 1), off that ray, the flow turns away from the KKT point.
 """
 
 from __future__ import annotations
