@@ -1,8 +1,8 @@
 """VSS22 Remark 3.2: Theorems 3.2, 4.1, 4.3, 5.1 and 5.4 hold for samples that are a little off.
 
 The starts are kept, and the limits are those of the samples as they are: within the pattern of activation
-that a start has, u_j = v_j w_j is the hard-margin SVM of the samples that neuron j sees. Theorem 5.1's start is
-not kept: it lies on a ray that the flow keeps, and leaves if it is off it, w_j ∝ (1, a^{−1/(m−2)}) on
+that a start has, u_j = v_j w_j is the hard-margin SVM of the samples that neuron j sees. Theorem 5.1's start
+is not kept: it lies on a ray that the flow keeps, and leaves if it is off it, w_j ∝ (1, a^{−1/(m−2)}) on
 x = (1, a). From (1, 1), off that ray, the flow turns away from the KKT point.
 """
 
@@ -213,8 +213,8 @@ CLAIMS = (
         id="VSS22-R3.2",
         paper="VSS22",
         place="Remark 3.2",
-        statement="With samples that are a little off, Theorems 3.2, 4.1 and 5.1 still end in KKT points that "
-        "are no local optimum, and Theorems 4.3 and 5.4 in a local one that is no global one.",
+        statement="With samples that are a little off, Theorems 3.2, 4.1 and 5.1 still end in KKT points "
+        "that are no local optimum, and Theorems 4.3 and 5.4 in a local one that is no global one.",
         method="Every coordinate of every sample moved by up to 0.01 (full: 0.001, 0.01 and 0.03, both "
         "losses); limits against the hard-margin SVM of the samples that each neuron sees.",
         experiment=experiment,

@@ -177,8 +177,8 @@ CLAIMS = (
         paper="VSS22",
         place="Remark 4.1, problem (2)",
         statement="The predictor of a diagonal linear network of depth 2 can end in no local optimum of "
-        "min ‖β‖_1 with margins at least 1 (Theorem 4.1's start), and ends in a global one where no coordinate "
-        "ends at 0.",
+        "min ‖β‖_1 with margins at least 1 (Theorem 4.1's start), and ends in a global one where no "
+        "coordinate ends at 0.",
         method="Preset vss22-4.1, and three samples whose shortest β has two coordinates (full: also three, "
         "and both losses); the linear program, and its dual with the multipliers of (P).",
         experiment=experiment,

@@ -1,9 +1,9 @@
 """VSS22 Remark 3.1, its last sentence: Theorems 4.1, 4.3, 4.4 and 5.4 too are as far from the optimum as one
 likes.
 
-Samples with a number s that is let go: x = (1, s) for Theorem 4.1, whose limit (1, 0), (1, 0) knows nothing of
-s while (0, s^{−1/2}) twice is short; (±1, 1/s), (0, −1) for Lemma C.6 and Theorem 5.4, where one neuron serves
-two samples that are nearly opposite; (s, 2^{−1/2}, −s, 2^{−1/2}) for Theorem 4.4.
+Samples with a number s that is let go: x = (1, s) for Theorem 4.1, whose limit (1, 0), (1, 0) knows nothing
+of s while (0, s^{−1/2}) twice is short; (±1, 1/s), (0, −1) for Lemma C.6 and Theorem 5.4, where one neuron
+serves two samples that are nearly opposite; (s, 2^{−1/2}, −s, 2^{−1/2}) for Theorem 4.4.
 """
 
 from __future__ import annotations
@@ -61,8 +61,8 @@ def one_patch(s: float) -> Theta:
 
 @dataclass(frozen=True)
 class Case:
-    """A theorem's samples by s, its limit and ‖θ~‖², and shorter points by s; `first`: how many of θ's entries
-    are compared, None for all."""
+    """A theorem's samples by s, its limit and ‖θ~‖², and shorter points by s; `first`: how many of θ's
+    entries are compared, None for all."""
 
     theorem: str
     preset: str
