@@ -12,8 +12,9 @@ from textual.screen import Screen
 from textual.widgets import Input
 
 from tui.fake_app import SIZES, FakeApp, screen_lines
-from workbench.tui.help import HelpScreen, key_name
+from workbench.tui.help import LEGEND, HelpScreen, key_name
 from workbench.tui.widgets.keyline import KeyHint, KeyLine
+from workbench.tui.widgets.marks import KKT_GLYPHS
 
 OWN = Binding.Group("reading")
 
@@ -47,6 +48,11 @@ def test_key_names() -> None:
     }
     assert {key: key_name(key) for key in names} == names
     assert key_name("x", "any") == "any"
+
+
+def test_the_legend_has_every_mark_of_a_kkt_point() -> None:
+    marks = " ".join(glyphs for glyphs, _ in LEGEND)
+    assert all(glyph in marks for glyph in KKT_GLYPHS.values())
 
 
 @pytest.mark.parametrize("size", SIZES)
