@@ -36,9 +36,9 @@ from workbench.run import signals
 app = typer.Typer(
     name="workbench",
     help="Watch homogeneous neural networks learn: saddles, neuron directions, margins.",
-    epilog="Without a command: browse the stored runs. Every command has --help; --debug shows tracebacks.",
+    epilog="Without a command: browse the stored runs. Every command has -h; --debug shows tracebacks.",
     no_args_is_help=False,
-    add_completion=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
     pretty_exceptions_enable=False,
     rich_markup_mode=None,
 )

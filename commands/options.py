@@ -8,24 +8,36 @@ from typing import Annotated
 
 import typer
 
+from commands import completion
+
 RunsDir = Annotated[
     Path | None,
     typer.Option("--runs-dir", help="Folder of the runs; else $WORKBENCH_RUNS, else ./runs."),
 ]
 Run = Annotated[
-    str, typer.Argument(help="Run id, a unique prefix, a name, a path, or 'last' (the newest run).")
+    str,
+    typer.Argument(
+        help="Run id, a unique prefix, a name, a path, or 'last' (the newest run).",
+        autocompletion=completion.runs,
+    ),
 ]
 RunOrStudy = Annotated[
     str,
     typer.Argument(
         metavar="RUN|STUDY",
         help="Id, a unique prefix, a name, a path, or 'last' (the newest run or study).",
+        autocompletion=completion.runs_and_studies,
     ),
 ]
 Json = Annotated[bool, typer.Option("--json", help="One JSON document on stdout.")]
 Settings = Annotated[
     list[str] | None,
-    typer.Option("--set", metavar="KEY=VALUE", help="Change a setting, e.g. --set train.lr=1e-3."),
+    typer.Option(
+        "--set",
+        metavar="KEY=VALUE",
+        help="Change a setting, e.g. --set train.lr=1e-3.",
+        autocompletion=completion.settings,
+    ),
 ]
 Headless = Annotated[
     bool, typer.Option("--headless", help="No screen: progress on stderr, results on stdout.")

@@ -6,9 +6,14 @@ from typing import Annotated
 
 import typer
 
+from commands import completion
+
 
 def presets(
-    name: Annotated[str | None, typer.Argument(help="Print this preset's TOML.")] = None,
+    name: Annotated[
+        str | None,
+        typer.Argument(help="Print this preset's TOML.", autocompletion=completion.presets),
+    ] = None,
 ) -> None:
     """List the presets with what to look for, or print one as TOML to start a file of your own."""
     from workbench.presets import preset_names, preset_text, read_preset, study_names

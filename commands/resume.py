@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import shlex
+from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -31,12 +33,15 @@ def resume(
         bool, typer.Option("--detach", help="Of a study: drive it in a session of its own.")
     ] = False,
     as_json: Json = False,
+    settings: Annotated[list[str] | None, typer.Option("--set", hidden=True)] = None,
 ) -> None:
     """Go on with a run from its last checkpoint, to the last bit as if it had never stopped; or with a study:
     what is failed, lost or missing, and what its [grid] has gained."""
     from workbench.record.folder import find_run_or_study, holds_study
 
     folder = find_run_or_study(runs_folder(runs_dir), run)
+    if settings:
+        raise _others(folder, settings, holds_study(folder))
     if holds_study(folder):
         given = {"--steps": steps is not None, "--restart": restart, "--trust": trust}
         _require_none_of(given, "a study", folder.name)
@@ -65,6 +70,27 @@ def resume(
             tell=lambda text: typer.echo(f"workbench: {text}", err=True),
         ),
         as_json,
+    )
+
+
+def _others(folder: Path, settings: list[str], study: bool) -> BadInput:
+    """A run and a study keep their settings; what takes others."""
+    from workbench.record.schema import STUDY_FILE
+
+    name = clean_text(folder.name, 120)
+    given = " ".join(f"--set {shlex.quote(clean_text(setting, 120))}" for setting in settings)
+    if study:
+        again = f"workbench sweep {shlex.quote(clean_text(str(folder / STUDY_FILE)))} {given}"
+        return BadInput(
+            f"study {name} goes on with its own settings; a new one with others: {again}"
+        )
+    if all(setting.partition("=")[0].strip() == "train.steps" for setting in settings):
+        return BadInput(
+            f"--steps moves the end of a run: workbench resume {shlex.quote(name)} --steps N"
+        )
+    return BadInput(
+        f"run {name} goes on with its own settings; a new one from its last state with others: "
+        f"workbench fork {shlex.quote(name)} --at last {given}"
     )
 
 

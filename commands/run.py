@@ -7,6 +7,7 @@ from typing import Annotated
 
 import typer
 
+from commands import completion
 from commands.options import Headless, Json, RunsDir, Settings, runs_folder, screen_wanted
 from workbench.errors import BadInput
 
@@ -19,6 +20,7 @@ def run(
         typer.Argument(
             metavar="[PRESET|FILE.toml|STUDY/MEMBER]",
             help="What to train; see `presets`. STUDY/137: member 137 of a study, step for step.",
+            autocompletion=completion.sources,
         ),
     ] = DEFAULT_PRESET,
     settings: Settings = None,

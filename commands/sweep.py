@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from commands import completion
 from commands.options import Json, RunsDir, Settings, runs_folder
 from workbench.errors import BadInput
 
@@ -22,7 +23,12 @@ UNASKED = 100_000
 
 def sweep(
     source: Annotated[
-        str, typer.Argument(metavar="PRESET|FILE.toml", help="A run, or a study with [grid].")
+        str,
+        typer.Argument(
+            metavar="PRESET|FILE.toml",
+            help="A run, or a study with [grid].",
+            autocompletion=completion.sources,
+        ),
     ],
     words: Annotated[
         list[str] | None,

@@ -14,6 +14,9 @@ BASE = {"data": {"kind": "kh24-circle"}, "model": {"kind": "squared-relu"}}
 
 REFUSED = [
     (["train.lrr=3"], ["'lrr'", "[train]", "Did you mean 'train.lr'"]),
+    (["lr=3"], ["'lr'", "Did you mean 'train.lr'?"]),
+    (["seed=3"], ["'seed'", "Did you mean 'data.seed' or 'init.seed'?"]),
+    (["train.width=3"], ["[train]", "Did you mean 'data.width' or 'model.width'?"]),
     (["dta.x=3"], ["'dta'", "Did you mean 'data'"]),
     (["data.kind=circle"], ["data.kind 'circle'", "kh24-circle"]),
     (["model.kind=squared-rleu"], ["Did you mean 'squared-relu'"]),

@@ -8,9 +8,12 @@ import os
 
 import pytest
 from cases import SMALL, finished, small
+from study.made import small_config, study_folder
+from typer.testing import CliRunner
 
+from commands.main import app as commands
 from workbench.config.toml import override, parse_config, read_toml, to_toml
-from workbench.errors import StorageError
+from workbench.errors import BadInput, StorageError
 from workbench.presets import load_config
 from workbench.record.checkpoint import list_checkpoints
 from workbench.record.reader import RunReader
@@ -103,3 +106,40 @@ def test_quotes_in_the_name_of_a_run(cli, tmp_path):
     with RunReader(tmp_path / "runs" / os.path.basename(folder)) as reader:
         assert reader.attributes["name"] == name
     assert json.loads(cli("show", name, "--json", runs=tmp_path / "runs").stdout)["name"] == name
+
+
+def test_other_settings_are_for_a_fork(cli, tmp_path):
+    folder = finished(tmp_path, "train.steps=40", "checkpoint.every=20").folder
+    before = {path: path.read_bytes() for path in folder.rglob("*") if path.is_file()}
+    done = cli("resume", "last", "--set", "train.lr=1e-4", "--set", "name='a b'", runs=tmp_path)
+    assert done.returncode == 2
+    assert done.stdout == ""
+    assert len(done.stderr.strip().splitlines()) == 1
+    command = (
+        f"workbench fork {folder.name} --at last --set train.lr=1e-4 --set 'name='\"'\"'a b'\"'\"''"
+    )
+    assert command in done.stderr
+    done = cli("resume", "last", "--set", "train.steps=90", runs=tmp_path)
+    assert done.returncode == 2
+    assert f"workbench resume {folder.name} --steps N" in done.stderr
+    assert {path: path.read_bytes() for path in folder.rglob("*") if path.is_file()} == before
+    study = study_folder(tmp_path, small_config())
+    done = cli("resume", study.name, "--set", "train.lr=1e-4", runs=tmp_path)
+    assert done.returncode == 2
+    assert f"workbench sweep {study / 'study.toml'} --set train.lr=1e-4" in done.stderr
+
+
+def test_a_fork_from_a_saddle_is_asked_for_by_name(tmp_path):
+    folder = finished(tmp_path, "train.steps=200", "device.engine=eager").folder
+    line = ["fork", str(folder), "--at", "saddle", "--headless", "--json"]
+    line += ["--set", "train.steps=220", "--runs-dir", str(tmp_path)]
+    with pytest.raises(BadInput, match="no KKT point is given to push along"):
+        CliRunner().invoke(commands, [*line, "--by", "1e-3"], catch_exceptions=False)
+    asked = [*line, "--push", "0", "--by", "1e-3 neuron 2"]
+    done = CliRunner().invoke(commands, asked, catch_exceptions=False)
+    assert done.exit_code == 0, done.output
+    with RunReader(tmp_path / json.loads(done.stdout)["run_id"]) as fork, RunReader(folder) as run:
+        told = [event.step for event in run.events() if event.kind == "saddle"]
+        assert fork.attributes["parent_step"] == told[-1]
+        notes = [event.text for event in fork.events() if event.kind == "note"]
+    assert "neuron 2 pushed by 0.001 along KKT point 0" in notes[0]

@@ -11,6 +11,7 @@ from cases import finished
 from workbench.record.reader import RunReader
 from workbench.record.schema import SERIES
 from workbench.record.tables import TABLES, columns_of
+from workbench.run.forking import ForkPush
 from workbench.run.session import Session
 
 PAGE = (Path(__file__).parents[2] / "docs" / "files.md").read_text("utf-8")
@@ -42,7 +43,8 @@ def test_every_column_of_the_inspections():
 
 def test_every_attribute_of_the_file_and_no_other(tmp_path):
     run = finished(tmp_path, "train.steps=20")
-    fork = Session.fork(run.folder, 20, tmp_path, settings=["train.steps=30"])
+    push = ForkPush(0, "1e-3 neuron 1")
+    fork = Session.fork(run.folder, 20, tmp_path, settings=["train.steps=30"], push=push)
     fork.close()
     with h5py.File(fork.folder / "run.h5") as file:
         attributes, groups = set(file.attrs), set(file)

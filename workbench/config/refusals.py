@@ -19,7 +19,7 @@ def sentence(error: ValidationError, root: type[BaseModel], where: str) -> str:
     given = clean_text(repr(first.get("input")), 60)
     kind = first["type"]
     if kind == "extra_forbidden":
-        return _unknown_key(key, section, where)
+        return _unknown_key(key, section, root, where)
     if kind == "missing":
         return f"{where}: the key {key} is missing."
     if kind == "union_tag_not_found":
@@ -96,14 +96,34 @@ def _members(table: type[BaseModel], field: str) -> dict[str, type[BaseModel]]:
     return found
 
 
-def _unknown_key(key: str, table: type[BaseModel] | None, where: str) -> str:
-    """The refusal of a key that no table has."""
+def _unknown_key(key: str, table: type[BaseModel] | None, root: type[BaseModel], where: str) -> str:
+    """The refusal of a key that no table has; `lr` is asked back as `train.lr`, whose name it is."""
     *path, name = key.split(".")
-    fields = table.model_fields if table is not None else {}
-    known = [info.alias or field for field, info in fields.items()]
+    known = _names(table) if table is not None else []
+    elsewhere = [] if name in known else _keys_named(name, root)
     near = get_close_matches(name, known, n=1, cutoff=0.5)
-    hint = f" Did you mean '{'.'.join([*path, near[0]])}'?" if near else ""
+    meant = elsewhere or [".".join([*path, *near])] * len(near)
+    hint = f" Did you mean {' or '.join(map(repr, meant))}?" if meant else ""
     place = f" in [{'.'.join(path)}]" if path else ""
     return (
         f"{where}: unknown key '{clean_text(name, 60)}'{place}; allowed: {', '.join(known)}.{hint}"
     )
+
+
+def _names(table: type[BaseModel]) -> list[str]:
+    return [info.alias or field for field, info in table.model_fields.items()]
+
+
+def _keys_named(name: str, root: type[BaseModel]) -> list[str]:
+    return [key for key in keys_of(root) if key.partition(".")[2] == name]
+
+
+def keys_of(root: type[BaseModel]) -> list[str]:
+    """Every key of a configuration, those of its tables dotted, of whatever kind a table is."""
+    keys: dict[str, None] = {}
+    for field in root.model_fields:
+        members = _members(root, field).values()
+        keys |= dict.fromkeys(
+            [f"{field}.{name}" for member in members for name in _names(member)] or [field]
+        )
+    return list(keys)

@@ -112,5 +112,6 @@ def _require_own_start(run: StoredRun) -> None:
 
 def _parent(run: StoredRun) -> str:
     """How to fork anew, for a fork; else empty."""
-    parent, step = (run.reader.attributes.get(key) for key in ("parent", "parent_step"))
-    return f"begin it again: workbench fork {parent} --at {step}" if parent else ""
+    kept = run.reader.attributes
+    parent, step, push = (kept.get(f"parent{key}", "") for key in ("", "_step", "_push"))
+    return f"begin it again: workbench fork {parent} --at {step} {push}".rstrip() if parent else ""

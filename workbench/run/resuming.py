@@ -16,6 +16,7 @@ from workbench.record.history import History
 from workbench.record.own_files import require_own_files
 from workbench.run.device import moved
 from workbench.run.experiment import Experiment
+from workbench.run.forking import ForkPush, pushed
 from workbench.run.going_back import GoingBack, going_on
 from workbench.run.sources import changed_classes
 from workbench.run.stored import StoredRun
@@ -83,10 +84,13 @@ def resumed(run: StoredRun, steps: int | None, trust: bool, restart: bool = Fals
     )
 
 
-def forked(run: StoredRun, config: RunConfig, at: int, trust: bool) -> Experiment:
-    """Ready to be stepped as `config` says from the state that the run stored at step `at`.
+def forked(
+    run: StoredRun, config: RunConfig, at: int, trust: bool, push: ForkPush | None = None
+) -> Experiment:
+    """Ready to be stepped as `config` says from the state that the run stored at step `at`, or from there
+    after a push along one of its KKT points.
 
-    Raises BadInput when no state of that step is stored, or the configuration does not fit it.
+    Raises BadInput when no state of that step is stored, or the configuration or the push does not fit it.
     """
     experiment = run.experiment(config, trust=trust, fork=True)
     theta = run.theta(at)
@@ -99,6 +103,10 @@ def forked(run: StoredRun, config: RunConfig, at: int, trust: bool) -> Experimen
         raise BadInput(
             f"--at {at} is not before train.steps = {config.train.steps:,}; set train.steps higher."
         )
+    told: tuple[str, ...] = ()
+    if push is not None:
+        theta, words = pushed(run.state(at, trust=trust), push)
+        told = (f"forked from step {at:,} of {run.folder.name}, {words}",)
     state = experiment.state
     with torch.no_grad():
         state.theta.copy_(torch.from_numpy(theta))
@@ -106,7 +114,7 @@ def forked(run: StoredRun, config: RunConfig, at: int, trust: bool) -> Experimen
     if config.model == run.config.model:
         state.memory.update(run.buffers(at, experiment.model))
     changed = changed_classes(run.start.sources, experiment.start.sources)
-    told = tuple(f"{clause}: the fork's steps are the new code's." for clause in changed)
+    told += tuple(f"{clause}: the fork's steps are the new code's." for clause in changed)
     return replace(experiment, remarks=experiment.remarks + told)
 
 

@@ -59,6 +59,7 @@ from workbench.run.experiment import (
     experiment_of,
     require_built,
 )
+from workbench.run.forking import ForkPush, fork_step
 from workbench.run.html import session_html
 from workbench.run.ledger import direction_width_of, ledger_of, step_size_at
 from workbench.run.progress import progress_of
@@ -315,27 +316,32 @@ class Session:
     def fork(
         cls,
         folder: Path,
-        at: int,
+        at: int | str,
         runs_dir: Path,
         *,
         settings: Iterable[str] = (),
+        push: ForkPush | None = None,
         trust: bool = False,
         attended: bool = False,
     ) -> Session:
         """A new run that starts from a stored state of another: a checkpoint, or a recorded θ.
 
-        Raises BadInput when no state of that step is stored, or the settings do not fit it.
+        `at`: its step, "last", "saddle" (the last one told) or "saddle:1". `push`: moved along one of its KKT
+        points first. Raises BadInput when no state of that step is stored, or the settings or the push do not
+        fit it.
         """
         with StoredRun(folder) as run:
             values = override(parse_toml(to_toml(run.config), "config"), settings)
             config = parse_config(values, "--set")
-            experiment = forked(run, config, at, trust)
+            step = fork_step(run, str(at))
+            experiment = forked(run, config, step, trust, push)
+        how = {} if push is None else {"parent_push": push.options}
         return cls.create(
             config,
             runs_dir,
             preset="",
             attended=attended,
-            parent={"parent": folder.name, "parent_step": at},
+            parent={"parent": folder.name, "parent_step": step, **how},
             experiment=experiment,
         )
 

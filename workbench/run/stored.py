@@ -334,8 +334,8 @@ class StoredRun:
     ) -> Figure:
         """A figure by the name that `workbench plot --figure` takes, to change, save or show.
 
-        `x`: step, time or margin, None as the figure has it; `size`: column or page. Raises BadInput for
-        other names, and where the run did not record what it shows.
+        `x`: step, epoch, time or margin, None as the figure has it; `size`: column or page. Raises BadInput
+        for other names, and where the run did not record what it shows.
         """
         # What loads matplotlib waits for whoever asks.
         from workbench.figures import FigureOptions, default_axis, draw_figure

@@ -44,6 +44,7 @@ from workbench.tui.unbroken import Unbroken
 from workbench.tui.widgets.palette import Palette, default_palette
 
 if TYPE_CHECKING:
+    from workbench.run.forking import ForkPush
     from workbench.run.session import Session
 
 # How long leaving waits for the engine's last checkpoint, and a lost terminal for a clean end.
@@ -104,10 +105,16 @@ class WorkbenchApp(Unbroken, App[int]):
 
     @classmethod
     def to_fork(
-        cls, folder: Path, at: int, settings: list[str], runs_dir: Path, trust: bool
+        cls,
+        folder: Path,
+        at: int,
+        settings: list[str],
+        runs_dir: Path,
+        trust: bool,
+        push: ForkPush | None = None,
     ) -> WorkbenchApp:
-        """Start a new run from a stored state."""
-        make = _fork(folder, at, settings, runs_dir, trust)
+        """Start a new run from a stored state, pushed first where that is asked."""
+        make = _fork(folder, at, settings, runs_dir, trust, push)
         return cls(lambda app: app.run_screen(make), runs_dir)
 
     @classmethod
@@ -423,12 +430,19 @@ def _resume(
 
 
 def _fork(
-    folder: Path, at: int, settings: list[str], runs_dir: Path, trust: bool
+    folder: Path,
+    at: int,
+    settings: list[str],
+    runs_dir: Path,
+    trust: bool,
+    push: ForkPush | None = None,
 ) -> Callable[[], Session]:
     def make() -> Session:
         from workbench.run.session import Session
 
-        return Session.fork(folder, at, runs_dir, settings=settings, trust=trust, attended=True)
+        return Session.fork(
+            folder, at, runs_dir, settings=settings, push=push, trust=trust, attended=True
+        )
 
     return make
 

@@ -8,11 +8,11 @@ import numpy as np
 from textual.screen import Screen
 
 from workbench.errors import WorkbenchError
+from workbench.inspector.push import delta_of, likely_neuron, parse_push, push_words
 from workbench.tui.controls import Controls
 from workbench.tui.dialogs import Ask
 from workbench.tui.inspect import words as show
 from workbench.tui.inspect.examined import Examined
-from workbench.tui.inspect.push import delta_of, likely_neuron, parse_push, push_words
 
 
 def ask_push(screen: Screen[Any], controls: Controls, examined: Examined, point: int) -> None:

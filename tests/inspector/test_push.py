@@ -1,4 +1,4 @@
-"""What may be typed to push θ, the change it stands for, and what to run until."""
+"""What may be typed to push θ, the change it stands for, and how far has a neuron leave."""
 
 from __future__ import annotations
 
@@ -7,11 +7,16 @@ import pytest
 
 from workbench.errors import BadInput
 from workbench.inspector.inspect import inspect_state
+from workbench.inspector.push import (
+    Push,
+    delta_of,
+    leaving_push,
+    likely_neuron,
+    parse_push,
+    push_words,
+)
 from workbench.presets import load_config
-from workbench.protocol.commands import RunUntil
 from workbench.run.experiment import experiment_of
-from workbench.tui.inspect.push import Push, delta_of, likely_neuron, parse_push, push_words
-from workbench.tui.until import parse_until
 
 
 def examined(*settings, preset="kh24-fig3"):
@@ -90,11 +95,15 @@ def test_the_event_says_who_was_pushed_where():
     assert push_words(Push(0.5), 0, "x").startswith("θ pushed")
 
 
-@pytest.mark.parametrize("text", ["saddle", "next saddle", "SADDLE "])
-def test_one_may_run_until_the_next_saddle(text):
-    assert parse_until(text) == RunUntil(next_saddle=True)
-
-
-def test_what_one_may_run_until_is_named():
-    with pytest.raises(BadInput, match="nor 'saddle'"):
-        parse_until("sadle")
+def test_the_length_that_has_a_neuron_leave_is_that_of_its_growth():
+    state, found = examined()
+    points, radius = found.correlation.points, found.forecast.radius
+    first = found.forecast.neurons[found.forecast.first]
+    wait = min(first.escape_time, first.escape_time_low)
+    push = leaving_push(state, found, first.target)
+    assert push.neuron == first.index
+    arriving = radius * np.exp(-2.0 * points[first.target].value * wait / 2.0)
+    assert push.size == pytest.approx(max(arriving, 2.0 * first.norm))
+    elsewhere = next(i for i, p in enumerate(points) if i != first.target and p.value > 0)
+    smallest = int(np.argmin(state.neuron_norm))
+    assert leaving_push(state, found, elsewhere).neuron == smallest

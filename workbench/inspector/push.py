@@ -100,6 +100,49 @@ def delta_of(
     return np.asarray(theta - state.theta)
 
 
+LEAVING = 0.5
+"""Share of the time until the first neuron leaves, in which one that is pushed by `leaving_push` does."""
+OUTWEIGHS = 2.0
+"""How many times a neuron's own weights it is pushed at least: it is then within 30° of the point."""
+SLOWEST = 1e-3
+"""Share of the largest N, at most which a point is no way out."""
+
+
+def leaving_push(state: InspectedState, inspection: Inspection, point: int) -> Push:
+    """The push along a KKT point after which a neuron leaves that way, before any other leaves.
+
+    Along a KKT direction with N > 0 a neuron grows as d log‖w‖/dt = λ = 2 N (KH24 Lemma 5.2, L = 2), so
+    from r e^{−λT/2} it reaches the radius r at which it counts as having left in T/2; T is when the first
+    neuron leaves as it is, 0 where none does. Pushed is that first one where it heads there, else the
+    smallest whose weights the point is a direction of. Of a point of the whole θ: all of θ, by its norm.
+
+    Raises:
+        BadInput: N is no more than `SLOWEST` of the largest there, or no neuron is small.
+    """
+    found, forecast = inspection.correlation, inspection.forecast
+    if found is None:
+        raise ValueError("there are no KKT points to push along")
+    value, highest = found.points[point].value, max(0.0, *(p.value for p in found.points))
+    if not value > SLOWEST * highest:
+        raise BadInput(
+            f"nothing leaves along KKT point {point}: N = {value:.4g} there, and {highest:.4g} at the "
+            "highest; say by how much to push all the same"
+        )
+    if found.joint:
+        return Push(float(np.linalg.norm(state.theta)))
+    small = inspection.groups.small
+    own = small[state.sees[small] == found.sees[point]]
+    if not len(own):
+        raise BadInput("no neuron is small here: say which one, and by how much (1e-3 neuron 4)")
+    first = None if forecast.first is None else forecast.neurons[forecast.first]
+    heads = first is not None and first.target == point
+    chosen = first.index if heads and first else int(own[np.argmin(state.neuron_norm[own])])
+    times = () if first is None else (first.escape_time_low, first.escape_time)
+    wait = min((t for t in times if t is not None), default=0.0)
+    arriving = (forecast.radius or 0.0) * math.exp(-2.0 * value * LEAVING * wait)
+    return Push(max(arriving, OUTWEIGHS * float(state.neuron_norm[chosen])), chosen)
+
+
 def push_words(push: Push, point: int, where: str) -> str:
     """What was done, for the run's events."""
     who = "all small neurons" if push.everyone else f"neuron {push.neuron}"
