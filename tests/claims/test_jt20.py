@@ -15,16 +15,19 @@ from workbench.claims.jt20 import cover as jt20_cover
 from workbench.claims.jt20 import late as jt20_late
 from workbench.claims.jt20 import margins as jt20_margins
 from workbench.claims.jt20 import program as jt20_program
+from workbench.claims.jt20 import saliency as jt20_saliency
 from workbench.claims.jt20 import surfaces as jt20_surfaces
 from workbench.claims.jt20.deep_linear import off_chain
 from workbench.claims.jt20.directions import Aligned
 from workbench.claims.registry import CLAIMS
 from workbench.figures.registry import FIGURES
+from workbench.measures.saliency import saliency_maps
 
 T31, C32, T41 = CLAIMS["JT20-T3.1"], CLAIMS["JT20-C3.2"], CLAIMS["JT20-T4.1"]
 P44, P46 = CLAIMS["JT20-P4.4"], CLAIMS["JT20-P4.6"]
 F1, F2, F3 = CLAIMS["JT20-F1"], CLAIMS["JT20-F2"], CLAIMS["JT20-F3"]
-ALL = (T31, C32, T41, P44, P46, F1, F2, F3)
+SALIENCY = CLAIMS["JT20-SALIENCY"]
+ALL = (T31, C32, T41, P44, P46, F1, F2, F3, SALIENCY)
 
 
 @pytest.fixture(scope="module")
@@ -350,3 +353,38 @@ def test_margins_are_over_the_median_of_those_not_negative(evidence):
             for run in starts.runs:
                 middle = [np.median(row[row >= 0]) for row in run.values]
                 np.testing.assert_allclose(middle, 1.0, rtol=1e-12)
+
+
+# --- saliency maps ---------------------------------------------------------------------------------
+
+
+def test_saliency_maps_are_the_outputs_slopes(evidence):
+    """Against difference quotients of the network's outputs."""
+    run = evidence(T31)[0]
+    x, theta = run.risk.x, run.theta[[0, -1]] / np.linalg.norm(run.theta[[0, -1]], axis=1)[:, None]
+    maps = saliency_maps(run.risk.model, theta, x)
+    for row in range(2):
+        for k in range(x.shape[1]):
+            step = 1e-6 * np.eye(x.shape[1])[k]
+            rise = run.risk.outputs_at(theta[row], x + step) - run.risk.outputs_at(
+                theta[row], x - step
+            )
+            assert maps[row, :, k] == pytest.approx(rise / 2e-6, abs=1e-8)
+
+
+def test_a_direction_that_goes_on_turning_has_no_map(evidence):
+    """The maps of θ that turns by the same in every doubling, and of ones seen for too short a time."""
+    runs = [run for run in evidence(T31) if run.smooth]
+
+    def turning(run):
+        theta = run.run.theta.copy()
+        angle = np.log(np.maximum(1.0, -run.run.log_risk))
+        a, b = theta[:, 0].copy(), theta[:, 1].copy()
+        theta[:, 0] = np.cos(angle) * a - np.sin(angle) * b
+        theta[:, 1] = np.sin(angle) * a + np.cos(angle) * b
+        return replace(run, run=replace(run.run, theta=theta))
+
+    maps = [jt20_saliency.maps_of(turning(run)) for run in runs]
+    assert_fails(SALIENCY, maps, jt20_saliency.RATIO_LAST)
+    short = [replace(m, paths=m.paths[:10]) for m in evidence(SALIENCY)]
+    assert_fails(SALIENCY, short, jt20_saliency.DOUBLINGS)

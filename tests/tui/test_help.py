@@ -12,8 +12,9 @@ from textual.screen import Screen
 from textual.widgets import Input
 
 from tui.fake_app import SIZES, FakeApp, screen_lines
-from workbench.tui.help import HelpScreen, key_name
+from workbench.tui.help import LEGEND, HelpScreen, key_name
 from workbench.tui.widgets.keyline import KeyHint, KeyLine
+from workbench.tui.widgets.marks import KKT_GLYPHS
 
 OWN = Binding.Group("reading")
 
@@ -49,6 +50,11 @@ def test_key_names() -> None:
     assert key_name("x", "any") == "any"
 
 
+def test_the_legend_has_every_mark_of_a_kkt_point() -> None:
+    marks = " ".join(glyphs for glyphs, _ in LEGEND)
+    assert all(glyph in marks for glyph in KKT_GLYPHS.values())
+
+
 @pytest.mark.parametrize("size", SIZES)
 async def test_shows_the_live_bindings(size: tuple[int, int]) -> None:
     app = FakeApp(Beneath(), Path("."))
@@ -68,6 +74,8 @@ async def test_shows_the_live_bindings(size: tuple[int, int]) -> None:
         assert "go on" in text
         assert "not now" not in text
         assert size[1] < 24 or "KKT points" in text
+        assert ("↑↓ more" in text) == (help_screen.box.max_scroll_y > 0)
+        assert "esc close" in text
         for key in ("escape", "question_mark", "q"):
             if app.screen is not help_screen:
                 await pilot.press("question_mark")

@@ -19,8 +19,11 @@ LEGEND = (
     ("log₁₀L", "the risk as a power of ten; γ̄ the smallest normalized margin"),
     ("ε δ", "how far θ is from a KKT point of the margin problem: gradient, tight constraints"),
     ("γ~ γ^", "margins that the flow, and descent with small steps, never lower"),
-    ("▲ ▼ ◆", "KKT points of the correlation function: maximum, minimum, saddle"),
+    ("▲ ▼ ◆ ▬ •", "KKT points of the correlation N: maximum, minimum, saddle, flat, not known"),
+    ("● ○", "in the compass: an input, its label positive, negative; ━ a neuron, long if large"),
+    ("┊", "across the charts: a saddle that was found, and brighter where the cursor is"),
     ("×  ▼  ▲", "at a chart's edge: no number, too low for the axis, infinite"),
+    ("▸ ▦", "the part that keys go to; a study among the runs"),
 )
 _NAMES = {
     "left": "←",

@@ -143,9 +143,9 @@ def exponent_errors(run: MarginRun) -> Float[np.ndarray, " k"]:
 
 
 def _power_errors(run: MarginRun) -> Float[np.ndarray, " k"]:
-    """|L × measured power of log T in ρ − 1|."""
+    """|L × measured power of log T in ρ − 1|; pL for L where f grows like q^p."""
     found = tenfold_rates(run)
-    return np.abs(run.order * found.power - 1.0)
+    return np.abs(run.loss.power * run.order * found.power - 1.0)
 
 
 def _last(values: Float[np.ndarray, " k"]) -> float:
