@@ -17,8 +17,8 @@ from PIL import Image
 
 HERE = Path(__file__).parent
 PAGE = HERE / "figures.md"
-WIDTH = 560
-COLOURS = 96
+SHARE = 0.55
+COLOURS = 250
 
 
 def commands(page: str) -> Iterator[list[str]]:
@@ -39,9 +39,9 @@ def plotted(arguments: list[str]) -> list[str]:
 
 
 def small(source: Path, target: Path) -> None:
-    """The picture at the width of a page on a screen, with few colours."""
+    """The picture in the size of a screen's page, with few colours."""
     with Image.open(source) as picture:
-        size = (WIDTH, round(picture.height * WIDTH / picture.width))
+        size = (round(picture.width * SHARE), round(picture.height * SHARE))
         shrunk = picture.convert("RGB").resize(size, Image.Resampling.LANCZOS)
     colours = shrunk.quantize(COLOURS, Image.Quantize.MAXCOVERAGE, dither=Image.Dither.NONE)
     colours.save(target, optimize=True)
