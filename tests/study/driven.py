@@ -25,7 +25,7 @@ CLOCKED = ("seconds",)
 def slow_study(runs: Path, **tables: Any) -> Path:
     """A study of two shards, each of which is written several times before it is done."""
     defaults = {
-        "train": {"steps": 2_000_000, "lr": 1e-3},
+        "train": {"steps": 8_000_000, "lr": 1e-3},
         "record": {"every": 4},
         "study": {"keep": ["log_risk", "rho"], "members": 2},
         "grid": {"init.seed": [0, 1], "init.scale": [0.01, 0.3]},
