@@ -168,4 +168,52 @@ scale = 0.0
 [loss]
 kind = "logistic"
 """,
+    """
+[data]
+kind = "linear-teacher"
+n = 12
+d = 3
+outputs = 2
+singular_values = [2.0, 1.0]
+seed = 1
+[data.test]
+split = 0.25
+[model]
+kind = "deep-linear"
+widths = [3]
+[init]
+kind = "gaussian"
+scale = 1e-3
+[loss]
+kind = "square"
+reduction = "mean"
+""",
+    """
+[data]
+kind = "csv"
+path = "points.csv"
+targets = "inputs"
+label = "label"
+[model]
+kind = "deep-relu"
+widths = [2]
+[init]
+kind = "he"
+[loss]
+kind = "square"
+""",
+    """
+[data]
+kind = "inline"
+x = [[1.0, 0.5], [0.3, -1.0]]
+y = [[1.0, -1.0, 0.5], [2.0, 0.0, 0.0]]
+[model]
+kind = "deep-linear"
+width = 2
+depth = 3
+[init]
+kind = "balanced"
+[train]
+rule = "flow"
+""",
 )

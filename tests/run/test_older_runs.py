@@ -23,6 +23,7 @@ from commands import main
 from workbench.protocol.status import RunStatus
 from workbench.record.reader import RunReader
 from workbench.run.session import Session
+from workbench.run.stored import StoredRun
 from workbench.tui.app import WorkbenchApp
 from workbench.tui.inspect.screen import InspectorScreen
 from workbench.tui.routes import OpenReplay
@@ -101,6 +102,10 @@ def test_it_is_listed_shown_inspected_and_exported(
     said("export", rule, "--to", str(target))
     with RunReader(folder) as reader, xarray.open_dataset(target) as exported:
         np.testing.assert_array_equal(exported["log_risk"].values, reader.read("log_risk"))
+    with StoredRun(folder) as run:
+        named = run.parameters(10, trust=True)
+        flat = np.concatenate([array.reshape(-1) for array in named.values()])
+        assert flat.tobytes() == run.theta(10).tobytes()
 
 
 async def test_it_is_replayed_and_looked_into(older: tuple[str, Path]) -> None:

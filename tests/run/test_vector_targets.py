@@ -13,6 +13,7 @@ from workbench.errors import BadInput
 from workbench.models.network import flatten
 from workbench.record.export import export_run
 from workbench.record.reader import RunReader
+from workbench.run import captured
 from workbench.run.experiment import experiment_of
 from workbench.run.member_run import run_members
 from workbench.run.robustness import robustness_of
@@ -91,11 +92,13 @@ def test_stopping_and_resuming_changes_no_bit(tmp_path, settings):
     assert bits(part) == bits(whole)
 
 
-def test_steps_are_the_eager_engines_and_others_say_why_not():
+def test_steps_are_the_eager_engines_and_others_say_why_not(monkeypatch):
     assert isinstance(experiment_of(small(*LINEAR)).program, EagerProgram)
-    for engine, needed in (("kernel", "a sample has 3 targets, and kernels take one"),):
-        with pytest.raises(BadInput, match=needed):
-            experiment_of(small(*LINEAR, f"device.engine={engine}"))
+    with pytest.raises(BadInput, match="a sample has 3 targets, and kernels take one"):
+        experiment_of(small(*LINEAR, "device.engine=kernel"))
+    monkeypatch.setattr(captured, "DEVICES", ("cpu",))
+    with pytest.raises(BadInput, match="a sample has 3 targets, and captured steps take one"):
+        experiment_of(small(*LINEAR, "device.engine=captured"))
 
 
 def test_the_flow_is_what_small_steps_come_to(tmp_path):

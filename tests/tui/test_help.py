@@ -74,6 +74,8 @@ async def test_shows_the_live_bindings(size: tuple[int, int]) -> None:
         assert "go on" in text
         assert "not now" not in text
         assert size[1] < 24 or "KKT points" in text
+        assert ("↑↓ more" in text) == (help_screen.box.max_scroll_y > 0)
+        assert "esc close" in text
         for key in ("escape", "question_mark", "q"):
             if app.screen is not help_screen:
                 await pilot.press("question_mark")

@@ -210,6 +210,14 @@ class Sheet(Dialog[None]):
             box.set_class(palette_of(self).ascii, "plain")
             yield Static(markup=False)
 
+    def on_mount(self) -> None:
+        """Say how to leave, and how to see the rest, where there is more than fits."""
+        self.watch(self.box, "show_vertical_scrollbar", self._say_keys)
+
+    def _say_keys(self, scrolls: bool) -> None:
+        keys = "↑↓ more   esc close" if scrolls else "esc close"
+        self.box.border_subtitle = palette_of(self).say(keys)
+
     @property
     def box(self) -> VerticalScroll:
         """The frame."""

@@ -7,7 +7,6 @@ from collections.abc import Sequence
 import numpy as np
 
 from workbench.arrays import Float
-from workbench.data.dataset import told_apart
 from workbench.protocol.events import Checkpointed, Paused, RunEvent, SaddleFound
 from workbench.record.history import History
 from workbench.tui.run.moments import Moment
@@ -85,10 +84,8 @@ def data_directions(
     if x is None or y is None or x.ndim != 2 or x.shape[1] != 2 or x.shape[0] > 60:
         return ()
     angle = np.arctan2(x[:, 1], x[:, 0])
-    labels = told_apart(y)
-    return tuple(
-        DataDirection(float(a), float(label)) for a, label in zip(angle, labels, strict=True)
-    )
+    labels = [None] * len(y) if y.ndim > 1 else y.tolist()
+    return tuple(DataDirection(float(a), label) for a, label in zip(angle, labels, strict=True))
 
 
 def saddle_lines(

@@ -199,7 +199,8 @@ def _draw_legend(grid: Grid, row: int, model: CompassModel) -> None:
     items: list[tuple[str, str, str]] = []
     if (signs > 0).any() and (signs < 0).any():
         items += [("━", POSITIVE, "a>0"), ("━", NEGATIVE, "a<0")]
-    labels = {point.label > 0 for point in model.data}
+    labels = {None if point.label is None else point.label > 0 for point in model.data}
+    items += [("●", "text", "x")] if None in labels else []
     items += [("●", POSITIVE, "y>0")] if True in labels else []
     items += [("○", NEGATIVE, "y<0")] if False in labels else []
     kinds = {point.kind for point in model.kkt} | ({"flat"} if model.arcs else set())

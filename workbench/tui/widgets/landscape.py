@@ -96,7 +96,7 @@ def draw_landscape(
         if math.isfinite(point.angle):
             column = plot.column(float(wrapped(np.array([point.angle]))[0]))
             if column is not None and grid.free(row, column):
-                grid.text(row, column, "╹" if point.label > 0 else "╵", point.color)
+                grid.text(row, column, "╹" if point.glyph == "●" else "╵", point.color)
     return grid, plot
 
 

@@ -38,17 +38,19 @@ class KktPoint:
 
 @dataclass(frozen=True)
 class DataDirection:
-    """The direction of a training input on the circle, with its label's sign."""
+    """The direction of a training input on the circle, with its label's sign; None: it has no one label."""
 
     angle: float
-    label: float
+    label: float | None
 
     @property
     def glyph(self) -> str:
-        """Filled for a positive label."""
-        return "●" if self.label > 0 else "○"
+        """Filled for a positive label, and where there is no one label."""
+        return "●" if self.label is None or self.label > 0 else "○"
 
     @property
     def color(self) -> str:
         """The colour of the label's sign."""
+        if self.label is None:
+            return "text"
         return POSITIVE if self.label > 0 else NEGATIVE
