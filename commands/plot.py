@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from commands import completion, plot_names
 from commands.options import RunsDir, runs_folder
 from commands.patience import patience
 
@@ -19,6 +20,13 @@ if TYPE_CHECKING:
 RUNS = typer.Argument(
     metavar="RUN|STUDY",
     help="Id, a unique prefix, a name, a path, or 'last' (the newest run or study); runs may be several.",
+    autocompletion=completion.runs_and_studies,
+)
+FIGURE = typer.Option(
+    "--figure",
+    metavar="NAME",
+    help="One of those above.",
+    autocompletion=plot_names.beginning,
 )
 X = typer.Option(
     "--x",
@@ -50,7 +58,7 @@ class _OfStudy:
 
 def plot(
     runs: Annotated[list[str], RUNS],
-    figure: Annotated[str, typer.Option("--figure", metavar="NAME", help="One of those above.")],
+    figure: Annotated[str, FIGURE],
     output: Annotated[
         Path, typer.Option("-o", "--output", metavar="FILE", help="FILE.png, .pdf or .svg.")
     ],
@@ -67,6 +75,7 @@ def plot(
     from workbench.figures import save_figure
     from workbench.record.folder import holds_study
 
+    _require_one_study(runs, figure)
     folders = [_folder(reference, figure, runs_folder(runs_dir)) for reference in runs]
     asked = _OfStudy(of, over, only or [], saddle)
     if len(folders) == 1 and holds_study(folders[0]):
@@ -75,6 +84,15 @@ def plot(
         drawn = _of_runs(folders, figure, asked, x, log_x, size)
     save_figure(drawn, output.expanduser())
     typer.echo(str(output))
+
+
+def _require_one_study(references: Sequence[str], figure: str) -> None:
+    """Several are runs: refuse them where the figure is a study's."""
+    from workbench.errors import BadInput
+    from workbench.study.figures import STUDY_FIGURES
+
+    if len(references) > 1 and figure in STUDY_FIGURES:
+        raise BadInput(f"'{figure}' is a figure of one study, and {len(references)} were given.")
 
 
 def _folder(reference: str, figure: str, runs_dir: Path) -> Path:

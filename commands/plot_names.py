@@ -28,3 +28,9 @@ HELP = "\n".join(
         f"Of a study: {OF_STUDIES}.",
     )
 )
+
+
+def beginning(incomplete: str) -> list[str]:
+    """The figures whose name begins so, for the tab key."""
+    names = ", ".join((*OF_RUNS.values(), OF_STUDIES)).split(", ")
+    return [name for name in names if name.startswith(incomplete)]

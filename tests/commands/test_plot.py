@@ -7,7 +7,7 @@ import re
 import pytest
 
 from commands.plot import plot
-from commands.plot_names import OF_RUNS, OF_SEVERAL
+from commands.plot_names import OF_RUNS, OF_SEVERAL, beginning
 from tests.commands.conftest import GOOD, TWIN
 from workbench.errors import BadInput
 from workbench.figures.registry import FIGURES
@@ -59,6 +59,7 @@ def test_help_names_every_figure_once_by_what_it_is_of():
     for name, kind in FIGURES.items():
         groups.setdefault(kind.group, []).append(name)
     assert {group.lower(): names.split(", ") for group, names in OF_RUNS.items()} == groups
+    assert beginning("ma") == ["margins", "margins-ordered", "mapped"]
     assert OF_SEVERAL.split(", ") == [name for name, kind in FIGURES.items() if kind.several]
 
 
@@ -75,6 +76,7 @@ def test_several_runs_over_one_another(cli, runs, tmp_path):
     for given, figure, text in (
         ([GOOD, GOOD], "risk", f"{GOOD} was given twice"),
         ([GOOD, TWIN], "ncf", "figure 'ncf' is of one run, and 2 were given"),
+        ([GOOD, TWIN], "phase", "'phase' is a figure of one study, and 2 were given"),
         ([GOOD, TWIN], "mapped", "every run maps the data to planes of its own"),
     ):
         with pytest.raises(BadInput, match=re.escape(text)):

@@ -52,9 +52,13 @@ class Along:
 
     def read(self, name: str) -> Array:
         """(K, …) these records of a series."""
-        if len(self.rows) == self.series.reader.n_records:
-            return self.series.reader.read(name)
-        return self.series.reader.read(name, self.rows)
+        reader = self.series.reader
+        if len(self.rows) == reader.n_records:
+            return reader.read(name)
+        if len(reader.shape(name)) == 1:
+            # One number a record: all of them at once are sooner read than many chosen ones.
+            return reader.read(name)[self.rows]
+        return reader.read(name, self.rows)
 
 
 class RunSeries:
