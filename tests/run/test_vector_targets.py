@@ -154,3 +154,18 @@ def test_robustness_is_of_classes(tmp_path):
         pytest.raises(BadInput, match="does not"),
     ):
         robustness_of(run, samples=3)
+
+
+def test_a_loss_of_ones_own_takes_them_and_has_to_give_one_number_a_sample(tmp_path):
+    own = ("loss.kind=torch", "loss.class=tests.own_parts:HalfSquares")
+    found = recorded(finished(tmp_path, *LINEAR, *own, "loss.reduction=mean").folder)
+    square = recorded(finished(tmp_path, *LINEAR).folder)
+    assert found["log_risk"] == pytest.approx(square["log_risk"], rel=1e-12)
+    with pytest.raises(BadInput, match=r"of shape \(20, 3\), and one number a sample is needed"):
+        experiment_of(small(*LINEAR, "loss.kind=torch", "loss.class=tests.own_parts:Huber"))
+
+
+def test_networks_of_ones_own_have_as_many_outputs():
+    linear = ("model.kind=torch", "model.class=torch.nn:Linear")
+    with pytest.raises(BadInput, match=r"gives \(2, 2\) for two samples; needed is \(2, 3\)"):
+        experiment_of(small(*LINEAR, *linear, "model.arguments={in_features=5, out_features=2}"))
