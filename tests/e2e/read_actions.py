@@ -31,7 +31,7 @@ from workbench.record.checkpoint import latest_checkpoint
 from workbench.record.delete import delete_run
 from workbench.record.folder import run_folders
 from workbench.record.reader import RunReader
-from workbench.tui.browse.compare import read_curves
+from workbench.tui.browse.curves import read_curves
 from workbench.tui.browse.scan import scan_runs
 
 KEPT = 6_000
