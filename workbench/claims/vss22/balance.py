@@ -122,7 +122,7 @@ def between_weights(network: ExactNetwork, theta: Float[np.ndarray, " P"]) -> fl
 
 LAYERS = "⟨u_l, ∂q_i/∂u_l⟩ between layers, largest difference"
 NEURONS = "the same of a neuron's incoming and outgoing weights, nothing shared"
-SHARED = "the same with shared weights, least"
+SHARED = "the same with shared weights, largest"
 KEPT = "change of ‖w_j‖² − v_j² along the flow over ρ², most"
 BALANCED = "|‖w_j‖² − v_j²|/ρ² at the end, most"
 PRODUCT = "Σ a_j² over m (∏ a_j)^{2/m}, least"
@@ -138,7 +138,7 @@ def measure(found: Balance) -> Measured:
         {
             LAYERS: most(between_layers(n, t) for n, t in found.points),
             NEURONS: most(between_weights(n, t) for n, t in plain),
-            SHARED: least(between_weights(n, t) for n, t in shared),
+            SHARED: most(between_weights(n, t) for n, t in shared),
             KEPT: most(drift.ravel()),
             BALANCED: most(np.abs(gap[-1]) / found.rho2[-1]),
             PRODUCT: least(
