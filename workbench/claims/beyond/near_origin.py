@@ -146,7 +146,7 @@ def _blow_up(gradient: Callable[[Array], Array], start: Array) -> tuple[float, A
     return float(found.t[-1]) + end ** (2.0 - ORDER) / ((ORDER - 2.0) * growth), u / end
 
 
-NEAR_ORDER = "order of sup ‖w/δ − u‖ in δ over L, least"
+NEAR_ORDER = "order of sup ‖w/δ − u‖ in δ over L at the smallest δ, least"
 FALLS = "sup ‖w/δ − u‖ over the one before, as δ falls, largest"
 GROWN = "‖u‖ at the end of what is followed, least"
 TIME = "time of blow-up from a KKT point over 1/(L(L−2)N), off 1, largest"
@@ -157,7 +157,7 @@ def measure(found: Sequence[Near]) -> Measured:
     """How near, and when u is infinite."""
     return Measured(
         {
-            NEAR_ORDER: least(orders(DELTAS, list(c.apart)).min() / ORDER for c in found),
+            NEAR_ORDER: least(orders(DELTAS, list(c.apart))[-1] / ORDER for c in found),
             FALLS: most(worst_ratio(list(c.apart)) for c in found),
             GROWN: least(c.grown for c in found),
             TIME: most(abs(c.time - 1.0) for c in found),
