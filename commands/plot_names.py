@@ -5,7 +5,7 @@ from __future__ import annotations
 OF_RUNS = {
     "Training": "risk, accuracy, learning-rate, norms, rates",
     "Margins": "margins, margins-ordered, robustness, optimality",
-    "Neurons": "early, directions, ncf, field, distance",
+    "Neurons": "early, directions, ncf, field, hat, distance",
     "Layers": "layers, predictor, mapped, contours",
 }
 """Of a run, by what they are of."""

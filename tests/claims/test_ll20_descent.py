@@ -151,5 +151,7 @@ def test_a_wrong_clock_breaks_the_rates(evidence_of):
     good = evidence_of("LL20-E5")
     slow = [replace(d, run=replace(d.run, time_log=0.99 * d.run.time_log)) for d in good]
     assert_fails(CLAIMS["LL20-E5"], slow, RATE_BOUNDS[0][0])
+    fast = [replace(d, run=replace(d.run, time_log=d.run.time_log + 40.0)) for d in good]
+    assert_fails(CLAIMS["LL20-E5"], fast, ll20.PASSED)
     swollen = bent(good, lambda theta: theta * np.linalg.norm(theta, axis=1, keepdims=True) ** 0.5)
     assert_fails(CLAIMS["LL20-E5"], swollen, RATE_BOUNDS[2][0])

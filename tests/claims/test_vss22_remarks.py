@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from fractions import Fraction
 
 import numpy as np
 import pytest
 
 from tests.claims.judging import assert_every_check_can_fail_alone, assert_fails
 from tests.claims.session_labs import Altered, Remembering
+from workbench.claims.exact_network import ExactNetwork
 from workbench.claims.registry import CLAIMS
-from workbench.claims.vss22 import biased, perturbed, predictor, unbounded
+from workbench.claims.vss22 import balance, biased, perturbed, predictor, unbounded
 
 HOLDS = {
+    "VSS22-C1": "holds",
     "VSS22-R3.1B": "holds",
     "VSS22-R3.2": "holds corrected",
     "VSS22-R4.1": "holds",
@@ -38,7 +41,7 @@ def evidence_of(lab):
     return evidence
 
 
-QUICK = {"VSS22-R4.1"}
+QUICK = {"VSS22-C1", "VSS22-R4.1"}
 """What the normal suite has time for."""
 
 
@@ -177,3 +180,34 @@ def test_a_label_flipped_fails(evidence_of, lab):
     flipped = Altered(lab, "data.y=[-1.0]", "train.steps=50")
     evidence, _ = CLAIMS["VSS22-T6.1B"].experiment(flipped, "quick")
     assert_fails(CLAIMS["VSS22-T6.1B"], evidence, biased.LOWEST_RISK)
+
+
+def test_what_is_not_balanced_fails(evidence_of):
+    good = evidence_of("VSS22-C1")[0]
+    claim = CLAIMS["VSS22-C1"]
+    network, theta = good.points[0]
+
+    class Other(ExactNetwork):
+        """Slopes of the first layer that are not the network's."""
+
+        def slopes(self, theta, index):
+            rows = super().slopes(theta, index)
+            return rows if index else [[v + Fraction(1, 1000) for v in row] for row in rows]
+
+    other = Other(network.places, network.leak, network.x, network.y)
+    broken = replace(good, points=[(other, theta), *good.points[1:]])
+    assert_fails(claim, broken, balance.LAYERS, balance.NEURONS)
+    moved = good.norms * np.linspace(1.0, 1.01, len(good.norms))[:, None, None] ** [1.0, 0.0]
+    assert_fails(claim, replace(good, norms=moved), balance.KEPT)
+    assert_fails(claim, replace(good, rho2=good.rho2 * 1e-3), balance.BALANCED)
+    plain = [(n, t) for n, t in good.points if not n.shares]
+    assert_fails(claim, replace(good, points=plain), balance.SHARED)
+
+
+def test_pulls_are_those_of_the_network(evidence_of):
+    """⟨u_l, ∂q_i/∂u_l⟩ is q_i for every layer, of which the margins are linear."""
+    for network, theta in evidence_of("VSS22-C1")[0].points[::4]:
+        margins = network.margins(theta.tolist())
+        for layer in balance.pulls(network, theta):
+            totals = [sum(values) for values in zip(*layer.values(), strict=True)]
+            assert totals == margins

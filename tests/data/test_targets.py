@@ -103,7 +103,7 @@ TEACHER = {"kind": "linear-teacher"}
     ("table", "said"),
     [
         ({"kind": "digits", "targets": ["a"]}, "data.targets names columns, which data.kind 'csv'"),
-        ({"kind": "digits", "targets": "input"}, "allowed: 'inputs'"),
+        ({"kind": "digits", "targets": "input"}, "allowed are 'inputs' and, of kind 'csv', a list"),
         ({**CSV, "targets": []}, "has to name one column or more"),
         ({**CSV, "targets": ["a", "a"]}, "has to name one column or more, each once"),
         ({**CSV, "targets": ["a"], "label": "b"}, "data.label and data.targets both name"),

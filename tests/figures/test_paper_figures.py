@@ -10,7 +10,9 @@ from cases import finished
 from workbench.errors import BadInput
 from workbench.figures import FigureOptions, draw_figure
 from workbench.figures.distance import DISTANCE
+from workbench.figures.hat import hat
 from workbench.figures.learning_rate import ALPHA, ETA
+from workbench.figures.series import RunSeries
 from workbench.record.reader import RunReader
 
 LINEAR = (
@@ -121,7 +123,37 @@ def test_predictors_turn_to_the_hard_margin(linear):
     assert [t.get_text() for t in above.get_legend().get_texts()][:2] == ["depth 1", "depth 3"]
 
 
-def test_other_networks_have_no_such_predictor(tmp_path):
+def test_the_hat_is_its_networks(tmp_path):
+    """f = 1 − h/ρ^L of the run's own network, at recorded and other points."""
+    settings = (
+        "data={kind='inline', x=[[1.0, 0.0]], y=[1]}",
+        "model={kind='mexican-hat', order=0.5}",
+        "init={kind='inline', values={plane=[[0.3, 0.4]], height=[0.8]}}",
+        "loss.kind=exponential",
+        "train.rule=flow",
+        "train.steps=40",
+        "record.every=1",
+    )
+    folder = finished(tmp_path, *settings).folder
+    with RunReader(folder) as reader:
+        figure = draw_figure(reader, "hat")
+        theta = reader.read("theta")
+        risk = RunSeries(reader).run.state().risk
+    points = np.random.default_rng(0).standard_normal((20, 3))
+    for point in (theta[0], theta[-1], *points):
+        rho = np.linalg.norm(point)
+        (h,) = risk.outputs(point)
+        u, v, w = point / rho
+        assert hat(u, v, abs(w), 3) == pytest.approx(1.0 - h / rho**0.5, abs=1e-12)
+    seen = figure.axes[1].get_lines()[1]
+    way = theta[:, :2] / np.linalg.norm(theta, axis=1, keepdims=True)
+    np.testing.assert_allclose(np.column_stack(seen.get_data()), way)
+
+
+def test_other_networks_have_neither_predictor_nor_hat(tmp_path):
     folder = finished(tmp_path, "train.steps=20").folder
-    with RunReader(folder) as reader, pytest.raises(BadInput, match="no fully connected linear"):
-        draw_figure(reader, "predictor")
+    with RunReader(folder) as reader:
+        with pytest.raises(BadInput, match="no fully connected linear"):
+            draw_figure(reader, "predictor")
+        with pytest.raises(BadInput, match=r"that of run '.*' is two-layer-relu"):
+            draw_figure(reader, "hat")

@@ -44,6 +44,15 @@ class DataTable(Section):
             return {"kind": "split", **table}
         return table
 
+    @field_validator("targets", mode="before")
+    @classmethod
+    def _inputs_or_a_list(cls, targets: Any) -> Any:
+        if isinstance(targets, str) and targets != "inputs":
+            raise ValueError(
+                "allowed are 'inputs' and, of kind 'csv', a list of columns such as ['y1', 'y2']"
+            )
+        return targets
+
     @model_validator(mode="after")
     def _targets_fit(self) -> DataTable:
         names = self.targets if isinstance(self.targets, tuple) else None

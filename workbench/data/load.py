@@ -37,11 +37,12 @@ from workbench.errors import BadInput
 
 def load_dataset(config: DataConfig) -> Dataset:
     """The dataset a configuration names, with its held-out part; raises BadInput when it cannot be had."""
-    data = _with_held_out(config)
+    data = _labelled(config)
     return reconstructing(data) if config.targets == "inputs" else data
 
 
-def _with_held_out(config: DataConfig) -> Dataset:
+def _labelled(config: DataConfig) -> Dataset:
+    """The samples with their labels, and the held-out ones with theirs."""
     data, test = _loaded(config), config.test
     if test is None:
         return data

@@ -21,6 +21,7 @@ from workbench.figures import (
     distance,
     early,
     field,
+    hat,
     layers,
     learning_rate,
     mapped,
@@ -129,6 +130,12 @@ FIGURES: dict[str, FigureKind] = {
         "gradient field of the correlation function on the plane",
         field.draw,
         alone="every run has a correlation function of its own",
+    ),
+    "hat": FigureKind(
+        "neurons",
+        "LL20's Mexican hat, and the way of θ/ρ over it",
+        hat.draw,
+        alone="one way would cover another",
     ),
     "distance": FigureKind(
         "neurons",

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
 
 import numpy as np
@@ -11,6 +11,7 @@ import numpy as np
 from workbench.arrays import Array, Float
 from workbench.inspector.groups import Groups
 from workbench.inspector.state import InspectedState
+from workbench.models.structure import Matrix
 from workbench.theory.ncf.joint import kkt_joint
 from workbench.theory.ncf.kkt import kkt_points
 from workbench.theory.ncf.kkt_cells import CAP
@@ -38,7 +39,8 @@ class Correlation:
 
     `sets`: by what neurons see (`InspectedState.sees`: the sign of z, or a coordinate of x where neurons are
     `apart`), each with where its points begin in `points`; `sees`: the same by point. `joint`: over the
-    whole θ instead of one neuron. `factor`: rates of the run over those of the summed risk. `order`: L.
+    whole θ instead of one neuron; `beside`: over that of a second copy of the network, put beside this one.
+    `factor`: rates of the run over those of the summed risk. `order`: L.
     """
 
     points: tuple[KktPoint, ...]
@@ -49,6 +51,7 @@ class Correlation:
     order: float
     factor: float
     scale: float
+    beside: bool = False
 
     @property
     def method(self) -> Literal["exact", "multistart"]:
@@ -112,7 +115,7 @@ def why_no_correlation(state: InspectedState, groups: Groups) -> str | None:
     if state.log_risk - state.log_risk_at_zero < np.log(ROUNDING):
         return "The residual is rounding: nothing is left for small neurons to correlate with."
     if state.separable is None:
-        if not groups.origin:
+        if not groups.origin and not sums_neurons(state):
             return _why_not_single(state)
         if not state.risk.batchable:
             return (
@@ -133,6 +136,18 @@ def why_no_correlation(state: InspectedState, groups: Groups) -> str | None:
             f"here are {state.x.shape[1]:,} and {state.n:,}."
         )
     return out_of_range(state.x, state.z)
+
+
+def sums_neurons(state: InspectedState) -> bool:
+    """Whether outputs (n, k) are a sum over neurons v σ(u·x), v in R^k, whose loss has targets to meet.
+
+    Then small neurons follow Σ_i ⟨r_i, v⟩ σ(u·x_i) of the residual r (n, k) at any saddle (KH24 Theorem 5.5).
+    The joint function of a copy of such a network is the sum of its neurons', and has their maximum.
+    """
+    stages = state.structure.description.stages or ()
+    plain = len(stages) == 2 and all(isinstance(stage, Matrix) for stage in stages)
+    two = state.order is not None and round(state.order, 6) == 2.0
+    return plain and two and state.loss.regression and state.outputs.ndim == 2
 
 
 def _why_not_single(state: InspectedState) -> str:
@@ -162,13 +177,14 @@ def correlation_of(
 
     Single neurons of a known family: for all that some small neuron sees (all neurons where none is
     small), a sign of z or a coordinate of x. Other homogeneous networks near the origin: the joint
-    function over the whole θ. `cap`, `starts`: of the search (theory/ncf/kkt.py).
+    function over the whole θ; of two layers with several targets (`sums_neurons`) anywhere. `cap`, `starts`:
+    of the search (theory/ncf/kkt.py).
     """
     if why_no_correlation(state, groups) is not None:
         return None
     neurons = state.separable
     if neurons is None or state.order is None:
-        return _joint(state, starts, cancel)
+        return replace(_joint(state, starts, cancel), beside=not groups.origin)
     looked = groups.small if len(groups.small) else groups.large
     each: list[tuple[float, KktSet]] = []
     for by in sorted({float(s) for s in state.sees[looked]}, reverse=not state.apart):

@@ -80,8 +80,10 @@ def descent_along_kkt(
 
     With weights of norm s the risk changes by −s^L N + O(s^{2L}). Where neurons see different things (a sign
     of z, a coordinate of x), the best is that of the neurons that are free; of held ones only where none is.
-    None where no direction has N > 0 or no small neuron sees one.
+    None where no direction has N > 0 or no small neuron sees one, or where it is one of weights beside θ.
     """
+    if correlation.beside:
+        return None
     placed = _placed(state, groups, correlation, held)
     if placed is None:
         return None

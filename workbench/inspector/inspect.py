@@ -232,7 +232,12 @@ def _limits(
         return tuple(limits)
     lacking = {found.reason for _, found in correlation.sets.values() if not found.complete}
     limits += [f"The list of KKT points is not complete: {reason}." for reason in sorted(lacking)]
-    if correlation.joint:
+    if correlation.beside:
+        limits.append(
+            "KKT points are those of neurons beside the network's own, such as a wider one would have: no "
+            "forecast by neuron."
+        )
+    elif correlation.joint:
         limits.append(
             "KKT points are those of the whole θ, as no single neurons are looked at: no forecast by neuron."
         )

@@ -13,6 +13,10 @@ from workbench.errors import BadInput, clean_text
 from workbench.inspector.inspect import Inspection
 from workbench.inspector.state import InspectedState
 
+BESIDE = (
+    "this KKT point is one of neurons beside the network's own, and none of θ's weights can be pushed along "
+    "it"
+)
 _PUSH = re.compile(
     r"(?P<size>[-+]?[0-9]*\.?[0-9]+(?:e[+-]?[0-9]+)?)(?:\s+(?:neuron\s+)?(?P<who>all|[0-9]+))?",
     re.IGNORECASE,
@@ -56,6 +60,8 @@ def parse_push(text: str, state: InspectedState, inspection: Inspection, point: 
             f"'{clean_text(text, 40)}' is no push: a length other than 0, then a neuron if you want "
             "another one (1e-3, 1e-3 neuron 4, 1e-3 all)"
         )
+    if found.beside:
+        raise BadInput(BESIDE)
     if found.joint:
         if match["who"] is not None:
             raise BadInput("this KKT point is one of the whole θ: give a length only")
@@ -117,11 +123,14 @@ def leaving_push(state: InspectedState, inspection: Inspection, point: int) -> P
     smallest whose weights the point is a direction of. Of a point of the whole θ: all of θ, by its norm.
 
     Raises:
-        BadInput: N is no more than `SLOWEST` of the largest there, or no neuron is small.
+        BadInput: N is no more than `SLOWEST` of the largest there, no neuron is small, or the point is one of
+            neurons beside the network's own.
     """
     found, forecast = inspection.correlation, inspection.forecast
     if found is None:
         raise ValueError("there are no KKT points to push along")
+    if found.beside:
+        raise BadInput(BESIDE)
     value, highest = found.points[point].value, max(0.0, *(p.value for p in found.points))
     if not value > SLOWEST * highest:
         raise BadInput(

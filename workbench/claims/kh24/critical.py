@@ -24,7 +24,7 @@ from workbench.theory.numerics.min_norm import least_norm
 SQUARED, TWO_LAYER = NeuronKind.SQUARED_RELU, NeuronKind.TWO_LAYER_RELU
 FITTED: dict[Size, range] = {"quick": range(3), "full": range(30)}
 """Seeds of the samples whose best few neurons are a saddle of more."""
-DIRECTIONS: dict[Size, int] = {"quick": 200, "full": 20_000}
+DIRECTIONS: dict[Size, int] = {"quick": 200, "full": 1_000}
 RADII = (1e-2, 1e-3, 1e-4, 1e-5)
 """Distances from w̄_n at which the flow's speed away from it is looked at."""
 KINK = 1e-12

@@ -82,7 +82,7 @@ def _smooth(seed: int, disturbance: Disturbance) -> list[float]:
         times = np.linspace(0.0, 0.05, 51)
         with np.errstate(all="ignore"):
             found = solve_ivp(
-                slope, (0.0, 0.05), start.ravel(), "DOP853", times, rtol=1e-9, atol=1e-9
+                slope, (0.0, 0.05), start.ravel(), "DOP853", times, rtol=1e-11, atol=1e-11
             )
         return found.y.T if found.success else np.full((51, start.size), np.nan)
 

@@ -198,6 +198,7 @@ def points_title(examined: Examined) -> str:
     if found is None:
         return "KKT points"
     what = "the joint N" if found.joint else "N of the residual"
+    what = "N of neurons beside" if found.beside else what
     how = "exact, complete" if found.complete else f"{found.method}, not complete"
     hidden = len(found.points) - MOST_ROWS
     more = f" · {hidden:,} more by workbench inspect --json" if hidden > 0 else ""
