@@ -129,7 +129,7 @@ def on_its_way(notes: Path, avoid: set[int]) -> tuple[int, int] | None:
         fate = int(path.name)
         done = moves(notes, fate)
         fresh = time.time() - path.stat().st_mtime < 0.5
-        if fate not in avoid and fresh and 20 <= done[-1][0] <= 40:
+        if done and fate not in avoid and fresh and 20 <= done[-1][0] <= 40:
             return fate, done[-1][1]
     return None
 
