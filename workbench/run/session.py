@@ -52,6 +52,7 @@ from workbench.record.logfile import LogFile
 from workbench.record.reader import RunReader
 from workbench.record.recorder import Recorder
 from workbench.record.store import RunStore
+from workbench.run import signals
 from workbench.run.confirmation import confirmation
 from workbench.run.experiment import (
     Experiment,
@@ -167,9 +168,11 @@ class Session:
         first = evaluated_start(experiment)
         asked, config = config.record.every, experiment.config
         name = config.name or preset or config.model.kind
-        folder = create_run_folder(runs_dir, name)
-        lock = RunLock(folder)
+        lock = None
         try:
+            with signals.held():
+                folder = create_run_folder(runs_dir, name)
+                lock = RunLock(folder)
             lock.acquire()
             text = to_toml(config)
             write_config(folder, text)
@@ -212,8 +215,11 @@ class Session:
                 first=first,
             )
         except BaseException:
-            remove_start(folder)
-            lock.release()
+            with signals.held():
+                if lock is not None:
+                    # First the heartbeat: what it writes meanwhile would keep the folder.
+                    lock.release()
+                    remove_start(lock.folder)
             raise
 
     @classmethod

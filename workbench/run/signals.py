@@ -40,6 +40,7 @@ class _Asked:
     def __init__(self) -> None:
         self.first = ""
         self.receiver: Callable[[str], object] | None = None
+        self.held = self.pending = False
 
     def __call__(self, number: int, frame: FrameType | None) -> None:
         name = signal.Signals(number).name
@@ -50,8 +51,11 @@ class _Asked:
             self.interrupt(signal.SIGALRM, frame)
 
     def interrupt(self, number: int, frame: FrameType | None) -> None:
-        """Raise, but in no import: what is half imported drops exceptions, or aborts the process."""
-        if _importing(frame):
+        """Raise, but not where interruptions are held, and in no import: what is half imported drops
+        exceptions, or aborts the process."""
+        if self.held:
+            self.pending = True
+        elif _importing(frame):
             _again_soon()
         else:
             raise Interrupted(self.first)
@@ -115,3 +119,21 @@ def given_to(receiver: Callable[[str], object]) -> Iterator[None]:
         yield
     finally:
         _asked.receiver = before
+
+
+@contextmanager
+def held() -> Iterator[None]:
+    """Within, nothing interrupts the main thread; what came meanwhile does at the end.
+
+    For a step that has to be known of before it can be unmade: put it, and the note of it, in here.
+    """
+    outer, _asked.held = _asked.held, True
+    try:
+        yield
+    finally:
+        _asked.held = outer
+        if _asked.pending and not outer:
+            _asked.pending = False
+            if threading.current_thread() is threading.main_thread():
+                raise Interrupted(_asked.first)
+            _again_soon()
