@@ -13,7 +13,7 @@ from workbench.record.reader import RunReader
 from workbench.run.session import Session
 from workbench.run.stored import StoredRun
 
-NAME = "deep-linear-saddle-to-saddle"
+NAME = "deep-linear-stairs"
 
 
 @pytest.fixture(scope="module")
