@@ -173,7 +173,8 @@ class Session:
             with signals.held():
                 folder = create_run_folder(runs_dir, name)
                 lock = RunLock(folder)
-            lock.acquire()
+                # A new folder is nobody's: this waits for nothing. Half a claim could not be given back.
+                lock.acquire()
             text = to_toml(config)
             write_config(folder, text)
             attributes = {
@@ -218,8 +219,10 @@ class Session:
             with signals.held():
                 if lock is not None:
                     # First the heartbeat: what it writes meanwhile would keep the folder.
-                    lock.release()
-                    remove_start(lock.folder)
+                    try:
+                        lock.release()
+                    finally:
+                        remove_start(lock.folder)
             raise
 
     @classmethod
