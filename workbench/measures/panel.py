@@ -17,6 +17,7 @@ from workbench.measures.margins import margin_normalized, sample_margins
 from workbench.measures.norms import layer_norms
 from workbench.measures.own import OwnSeries
 from workbench.measures.rows import Rows
+from workbench.measures.sharpness import Sharpness, Stability
 from workbench.measures.unit_margin import UnitMargin
 from workbench.models.structure import Structure
 from workbench.norms.l2 import L2
@@ -68,7 +69,8 @@ class Panel:
     `classifies` says so. `random`: every pass of the network draws numbers, as dropout does. `rule_series`
     names the series that the step rule itself hands over, `layers` measures how the layers align. `only`:
     the series of a file that is gone on with, None for all: a file keeps the series it began with. `held`
-    has the held-out samples, None without any.
+    has the held-out samples, None without any; `sharpness` the risk's Hessian, None where it is not asked for,
+    and `stability` what its steps are stable below, None for rules that no such bound is known of.
     """
 
     measures: tuple[Measure, ...]
@@ -89,6 +91,8 @@ class Panel:
     own: tuple[OwnSeries, ...] = ()
     unit: UnitMargin | None = None
     held: HeldOut | None = None
+    sharpness: Sharpness | None = None
+    stability: Stability | None = None
 
     @property
     def log_n(self) -> float:

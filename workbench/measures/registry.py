@@ -10,6 +10,7 @@ from workbench.measures.series.margin_discrete import MARGIN_DISCRETE
 from workbench.measures.series.margin_kkt import MARGIN_KKT
 from workbench.measures.series.margins import EVERY, SMALLEST
 from workbench.measures.series.neurons import NEURONS
+from workbench.measures.series.sharpness import SHARPNESS
 from workbench.measures.series.state import STATE, STEP_SIZE
 from workbench.measures.series.theta import THETA
 
@@ -23,6 +24,7 @@ MEASURES: tuple[Measure, ...] = (
     MARGIN_KKT,
     MARGIN_DISCRETE,
     HELD_OUT,
+    SHARPNESS,
     THETA,
     STEP_SIZE,
 )

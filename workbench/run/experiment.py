@@ -45,6 +45,7 @@ from workbench.run.memory import enough_memory
 from workbench.run.network import ConfiguredNetwork, network_of
 from workbench.run.program import program_of
 from workbench.run.record_every import settled
+from workbench.run.sharpness import sharpness_of, stability_of
 from workbench.run.sources import class_sources, named_parts, unkept
 from workbench.theory.margin.svm import hard_margin_svm
 from workbench.theory.numerics.separability import Inseparable
@@ -176,8 +177,8 @@ def _made(
     remarks += (*more, *chosen)
     layers = LayerMeasures(network.structure, theta.detach().cpu().double().numpy().copy(), svm)
     panel = _panel(network, orders, program, layers, _held_out(network, dtype, device))
-    # As without what is held out, so that the records are the same.
-    config, every = settled(config, replace(panel, held=None))
+    # As without what is held out and the Hessian, so that the records are the same.
+    config, every = settled(config, replace(panel, held=None, sharpness=None))
     if steps := _steps_in_words(network):
         remarks += (f"steps are {steps}; what is forecast is of gradient flow.",)
     shape = (dataset.n,) if network.outputs == 1 else (dataset.n, network.outputs)
@@ -305,6 +306,8 @@ def _panel(
         layers=layers,
         unit=_unit_margin(network) if orders.order is None else None,
         held=held,
+        sharpness=sharpness_of(network),
+        stability=stability_of(config),
     )
     samples = (dataset.x, dataset.y)
     own = own_series(
