@@ -78,8 +78,8 @@ class MeasuresConfig(Section):
     classes: tuple[Annotated[str, Field(pattern=CLASS)], ...] = ()
     sharpness_every: Natural = Field(
         0,
-        description="measure the largest eigenvalue of the risk's Hessian at records whose step is a multiple "
-        "of this; 1: at every record, 0: at none",
+        description="measure the largest eigenvalue of the risk's Hessian at records whose step is a "
+        "multiple of this; 1: at every record, 0: at none",
     )
 
 

@@ -69,8 +69,9 @@ class Panel:
     `classifies` says so. `random`: every pass of the network draws numbers, as dropout does. `rule_series`
     names the series that the step rule itself hands over, `layers` measures how the layers align. `only`:
     the series of a file that is gone on with, None for all: a file keeps the series it began with. `held`
-    has the held-out samples, None without any; `sharpness` the risk's Hessian, None where it is not asked for,
-    and `stability` what its steps are stable below, None for rules that no such bound is known of.
+    has the held-out samples, None without any; `sharpness` the risk's Hessian, None where it is not asked
+    for, and `stability` what its steps are stable below, None for rules that no such bound is known of.
+    `weight_decay`: λ of the term (λ/2)‖θ‖² that steps descend beside the risk.
     """
 
     measures: tuple[Measure, ...]
@@ -93,6 +94,7 @@ class Panel:
     held: HeldOut | None = None
     sharpness: Sharpness | None = None
     stability: Stability | None = None
+    weight_decay: float = 0.0
 
     @property
     def log_n(self) -> float:

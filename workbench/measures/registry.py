@@ -13,6 +13,7 @@ from workbench.measures.series.neurons import NEURONS
 from workbench.measures.series.sharpness import SHARPNESS
 from workbench.measures.series.state import STATE, STEP_SIZE
 from workbench.measures.series.theta import THETA
+from workbench.measures.series.weight_decay import WEIGHT_DECAY
 
 MEASURES: tuple[Measure, ...] = (
     STATE,
@@ -25,6 +26,7 @@ MEASURES: tuple[Measure, ...] = (
     MARGIN_DISCRETE,
     HELD_OUT,
     SHARPNESS,
+    WEIGHT_DECAY,
     THETA,
     STEP_SIZE,
 )

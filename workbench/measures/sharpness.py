@@ -118,7 +118,7 @@ class Stability:
     decay: float = 0.0
 
     def threshold(self, rate_log: Float[np.ndarray, " T"] | None, count: int) -> Array:
-        """(T) of `count` records; `rate_log`: log η of the steps that led to them. NaN where there was none."""
+        """(T) of `count` records; `rate_log`: log η of the steps to them, NaN where there was none."""
         if self.rate is not None:
             return np.full(count, self.factor / self.rate - self.decay)
         if rate_log is None:

@@ -271,7 +271,10 @@ def _steps_in_words(network: ConfiguredNetwork) -> str:
         return f"those of {train.class_path}"
     if train.rule in STEEPEST:
         return f"steepest descent in the {STEEPEST[train.rule](network.structure).symbol} norm"
-    return {"momentum": "those of heavy ball", "adam": "Adam's"}.get(train.rule, "")
+    words = {"momentum": "those of heavy ball", "adam": "Adam's"}.get(train.rule, "")
+    if not train.weight_decay:
+        return words
+    return f"{words or 'those of gradient descent'} on 𝓛 + (λ/2)‖θ‖², λ = {train.weight_decay:g}"
 
 
 def _parts(model: nn.Module, program: StepProgram, panel: Panel) -> tuple[object, ...]:
@@ -308,6 +311,7 @@ def _panel(
         held=held,
         sharpness=sharpness_of(network),
         stability=stability_of(config),
+        weight_decay=config.train.weight_decay,
     )
     samples = (dataset.x, dataset.y)
     own = own_series(

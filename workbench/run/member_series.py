@@ -16,6 +16,7 @@ from workbench.measures.series.held_out import HELD_OUT
 from workbench.measures.series.layers import LAYERS
 from workbench.measures.series.margins import SMALLEST
 from workbench.measures.series.sharpness import SHARPNESS
+from workbench.measures.series.weight_decay import WEIGHT_DECAY
 from workbench.measures.unit_margin import UnitMargin
 from workbench.run.experiment import max_margin_of
 from workbench.run.members import MemberBlock
@@ -150,6 +151,9 @@ def _looking_further(block: MemberBlock, panel: Panel) -> tuple[Measure, ...]:
     if panel.sharpness is not None:
         # Step sizes may differ too.
         found.append(SHARPNESS)
+    decays = {network.config.train.weight_decay for network in block.networks}
+    if len(decays) > 1:
+        found.append(WEIGHT_DECAY)
     return tuple(m for m in panel.measures if m in found)
 
 
@@ -178,4 +182,5 @@ def _panels(block: MemberBlock, panel: Panel) -> Iterator[Panel]:
             held=held,
             sharpness=sharpness,
             stability=stability_of(network.config),
+            weight_decay=network.config.train.weight_decay,
         )

@@ -37,7 +37,7 @@ def stability_of(config: RunConfig) -> Stability | None:
     """What sharpness a step is stable below; None for rules whose step is no multiple of the gradient."""
     train = config.train
     if train.rule == "momentum":
-        return Stability(2.0 * (1.0 + train.momentum), train.lr)
+        return Stability(2.0 * (1.0 + train.momentum), train.lr, train.weight_decay)
     if train.rule not in FACTOR_OVER_THE_RATE:
         return None
-    return Stability(2.0, train.lr if train.rule == "constant" else None)
+    return Stability(2.0, train.lr if train.rule == "constant" else None, train.weight_decay)
