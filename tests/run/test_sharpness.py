@@ -7,6 +7,7 @@ import pytest
 from cases import finished, small
 
 from workbench.errors import BadInput
+from workbench.figures import draw_figure
 from workbench.measures.sharpness import Sharpness
 from workbench.record.reader import RunReader
 from workbench.run.experiment import experiment_of
@@ -89,6 +90,18 @@ def test_the_threshold_is_that_of_the_rule(tmp_path, rule):
         np.testing.assert_allclose(threshold[1:], wanted, rtol=1e-12)
     else:
         assert threshold == pytest.approx({"constant": 200.0, "momentum": 300.0}[rule])
+
+
+def test_the_figure_has_the_measured_records_and_the_threshold(tmp_path):
+    folder = finished(tmp_path, *EVERY, *RULES["momentum"]).folder
+    with RunReader(folder) as reader:
+        figure = draw_figure(reader, "sharpness")
+        sharpness, threshold = figure.axes[0].lines[:2]
+        assert len(sharpness.get_xdata()) == 11
+        np.testing.assert_allclose(threshold.get_ydata(), 300.0)
+    other = finished(tmp_path, "train.steps=20").folder
+    with RunReader(other) as reader, pytest.raises(BadInput, match="recorded no sharpness"):
+        draw_figure(reader, "sharpness")
 
 
 def test_goes_on_to_the_last_bit_and_a_member_is_its_run(tmp_path):
