@@ -22,7 +22,7 @@ from workbench.record.folder import create_run_folder, list_runs, resolve_run, r
 from workbench.record.store import RunStore
 from workbench.record.summary import summarize
 from workbench.tui.browse.scan import Shelf, scan_runs
-from workbench.tui.browse.table import sorted_runs
+from workbench.tui.browse.columns import sorted_runs
 
 NUMBERS = [errno.EACCES, errno.EIO, errno.ESTALE]
 

@@ -39,8 +39,10 @@ ALIKE = (
     {"next_chart", "next_table", "shift"},
     {"log_x", "toggle_x"},
     {"inspect", "open"},
+    {"outcome", "columns"},
 )
-"""Actions that are one to the user: leaving, moving along the records, the other half of the screen …"""
+"""Actions that are one to the user: leaving, moving along the records, the other half of the screen, what
+a table shows …"""
 
 
 def meaning(action: str) -> str:
