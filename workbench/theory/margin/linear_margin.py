@@ -28,8 +28,8 @@ USED = 1e-9
 
 @dataclass(frozen=True, eq=False)
 class LinearMargin:
-    """`w` (d) with ‖w‖ = 1 and `weights` p (n) ≥ 0 with Σp = 1; the largest margin, in the units of z, lies in
-    [`margin`, `margin_above`]. In ℓ1 and ℓ∞ other w may have the same margin."""
+    """`w` (d) with ‖w‖ = 1 and `weights` p (n) ≥ 0 with Σp = 1; the largest margin, in the units of z, lies
+    in [`margin`, `margin_above`]. In ℓ1 and ℓ∞ other w may have the same margin."""
 
     w: Float[Array, " d"]
     weights: Float[Array, " n"]
