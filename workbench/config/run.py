@@ -71,10 +71,19 @@ class RecordConfig(Section):
     theta: bool = Field(True, description="keep θ at every record when it has ≤ 4,096 numbers")
 
 
+NormName = Literal["l1", "linf", "spectral"]
+
+
 class MeasuresConfig(Section):
-    """Measures of your own beside the workbench's, each a class at `package.module:Class`."""
+    """What is measured besides what every run has. `classes`: measures of your own, each a class at
+    `package.module:Class`."""
 
     classes: tuple[Annotated[str, Field(pattern=CLASS)], ...] = ()
+    norms: tuple[NormName, ...] = Field(
+        (),
+        description="norms besides ℓ2 that margins and the dual alignment are measured in; that of a rule "
+        "which is steepest in one is there in any case",
+    )
 
 
 class CheckpointConfig(Section):
@@ -159,7 +168,8 @@ class RunConfig(Section):
             return self
         plain = {"rule": "constant", "class_path": None, "arguments": None}
         train = self.train if self.train.rule != "torch" else self.train.model_copy(update=plain)
-        return self.model_copy(update={"train": train, "measures": MeasuresConfig()})
+        measures = self.measures.model_copy(update={"classes": ()})
+        return self.model_copy(update={"train": train, "measures": measures})
 
     @model_validator(mode="after")
     def _rounding_fits(self) -> RunConfig:

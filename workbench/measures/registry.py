@@ -8,6 +8,7 @@ from workbench.measures.series.held_out import HELD_OUT
 from workbench.measures.series.layers import LAYERS
 from workbench.measures.series.margin_discrete import MARGIN_DISCRETE
 from workbench.measures.series.margin_kkt import MARGIN_KKT
+from workbench.measures.series.margin_norms import MARGIN_NORMS
 from workbench.measures.series.margins import EVERY, SMALLEST
 from workbench.measures.series.neurons import NEURONS
 from workbench.measures.series.state import STATE, STEP_SIZE
@@ -22,6 +23,7 @@ MEASURES: tuple[Measure, ...] = (
     LAYERS,
     MARGIN_KKT,
     MARGIN_DISCRETE,
+    MARGIN_NORMS,
     HELD_OUT,
     THETA,
     STEP_SIZE,

@@ -33,6 +33,8 @@ from workbench.models.network import flatten
 from workbench.models.repeatable import draws, is_steady
 from workbench.models.start import first_theta
 from workbench.models.structure import Structure
+from workbench.norms.norm import Norm
+from workbench.norms.registry import NORM_NAMES, norm_of_rule
 from workbench.record.start import Start
 from workbench.run.device import (
     device_of,
@@ -269,7 +271,7 @@ def _steps_in_words(network: ConfiguredNetwork) -> str:
     if train.class_path is not None:
         return f"those of {train.class_path}"
     if train.rule in STEEPEST:
-        return f"steepest descent in the {STEEPEST[train.rule](network.structure).symbol} norm"
+        return f"steepest descent in the {network.norm(norm_of_rule(train.rule)).symbol} norm"
     return {"momentum": "those of heavy ball", "adam": "Adam's"}.get(train.rule, "")
 
 
@@ -305,12 +307,20 @@ def _panel(
         layers=layers,
         unit=_unit_margin(network) if orders.order is None else None,
         held=held,
+        norms=_norms(network),
     )
     samples = (dataset.x, dataset.y)
     own = own_series(
         config.measures.classes, panel.probe(), list(panel.shapes()), samples, structure
     )
     return replace(panel, own=own)
+
+
+def _norms(network: ConfiguredNetwork) -> dict[str, Norm]:
+    """The norms besides ℓ2 that margins are measured in: those asked for, and the rule's own."""
+    config = network.config
+    asked = {*config.measures.norms, norm_of_rule(config.train.rule)}
+    return {name: network.norm(name) for name in NORM_NAMES if name in asked}
 
 
 def _held_out(
