@@ -18,7 +18,7 @@ from workbench.theory.margin.problem import MarginPoint
 
 Z = np.array([[1, 0.2, -0.1], [0.3, 1, 0.4], [0.8, -0.5, 0.6], [0.2, 0.7, -0.3]])
 EXACT = [L1(), LInf()]
-NORMS = [*EXACT, L2(), Spectral(((1, 2), (2,)))]
+NORMS = [*EXACT, Spectral(((1, 2), (2,)))]
 
 
 def linear(w, z=Z):
@@ -64,18 +64,27 @@ def test_the_solutions_of_other_norms_are_none(norm):
             assert found.divergence_low > 0.01 * size**2
 
 
+def test_cuts_find_the_best_multipliers_of_l2_too():
+    point = random_point(7)
+    for delta in (0.3, np.inf):
+        theirs = FrontSolver(point).solve(delta)
+        found = norm_certificate(point, L2(), delta)
+        assert found.epsilon == pytest.approx(theirs.epsilon, abs=1e-3 * point.norm)
+        assert found.divergence == pytest.approx(0.5 * theirs.epsilon**2, abs=1e-6 * point.norm**2)
+
+
 def test_spectral_solutions_of_one_row_are_those_of_l2():
     point = linear(linear_margin(Z, L2()).w)
     found = norm_certificate(point, Spectral(((1, 3),)), 0.0)
-    assert found.divergence <= 1e-8
-    assert found.alignment == pytest.approx(1.0, abs=1e-8)
+    assert found.divergence <= norm_kkt.CLOSE * point.norm**2
+    assert found.alignment == pytest.approx(1.0, abs=2.0 * norm_kkt.CLOSE)
     assert found.multipliers == pytest.approx(FrontSolver(point).solve(0.0).multipliers, abs=1e-3)
 
 
 @pytest.mark.parametrize("norm", NORMS, ids=lambda n: n.symbol)
 @pytest.mark.parametrize("delta", [0.3, np.inf])
 def test_no_multipliers_do_better(norm, delta):
-    for seed in range(4):
+    for seed in range(3):
         point = random_point(seed, order=2.0)
         found = norm_certificate(point, norm, delta)
         assert found.divergence_low <= found.divergence + 1e-9
@@ -89,8 +98,8 @@ def test_no_multipliers_do_better(norm, delta):
         size, dual = float(norm.norm(point.theta)), norm.dual(g)
         d = 0.5 * (size**2 + dual**2) - g @ point.theta
         assert d.min() >= found.divergence_low - 1e-9
+        assert found.divergence == pytest.approx(found.divergence_low, abs=1e-7 * size**2)
         if delta == np.inf:
-            assert found.divergence == pytest.approx(found.divergence_low, abs=1e-6 * size**2)
             assert (
                 g @ point.theta / np.maximum(dual * size, 1e-300)
             ).max() <= found.alignment + 1e-6
@@ -111,9 +120,9 @@ def test_cuts_and_the_whole_program_agree(norm, monkeypatch):
 
 def test_the_risk_gives_multipliers_of_the_whole_size():
     point = random_point(1)
-    found = weighted_certificate(point, LInf(), -3.0 * point.q)
     weights = np.exp(-3.0 * (point.q - point.q.min()))
     pull = weights @ point.rows
+    found = weighted_certificate(point.theta, point.q, LInf(), -3.0 * point.q, pull)
     assert found.alignment == pytest.approx(
         pull @ point.theta / (np.abs(pull).sum() * np.abs(point.theta).max())
     )
