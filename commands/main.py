@@ -22,6 +22,7 @@ from commands import (
     plot,
     plot_names,
     presets,
+    pursue,
     resume,
     robustness,
     run,
@@ -51,6 +52,7 @@ app.command("browse")(browse.browse)
 app.command("list")(list_runs.list_runs)
 app.command("show")(show.show)
 app.command("inspect")(inspect.inspect)
+app.command("pursue")(pursue.pursue)
 app.command("robustness")(robustness.robustness)
 app.command("table")(table.table)
 app.command("optimal")(optimal.optimal)

@@ -262,8 +262,8 @@ def _risk(flow: _Flow) -> float:
 
 @dataclass(frozen=True, eq=False)
 class _Linear:
-    """The flow at one place in the eigenbasis of its linear part: `rate` (P), `basis` (P, P), `pull` (P) in
-    that basis, the pull's `size`, and the projector that both are in."""
+    """The flow at one place: `pull` (P), its `size`, and its linear part as eigenvalues `rate` (P) and
+    `basis` (P, P); all within `projector`."""
 
     rate: Float[Array, " P"]
     basis: Float[Array, "P P"]
@@ -278,11 +278,11 @@ class _Linear:
         if projector is not None:
             pull, bend = projector @ pull, projector @ bend @ projector
         rate, basis = np.linalg.eigh(0.5 * (bend + bend.T))
-        return cls(rate, basis, basis.T @ pull, float(np.linalg.norm(pull)), projector)
+        return cls(rate, basis, pull, float(np.linalg.norm(pull)), projector)
 
     def apply(self, function: Float[Array, " P"], vector: Float[Array, " P"]) -> Float[Array, " P"]:
-        """A function of the linear part, by its values at the rates, on a vector in the eigenbasis."""
-        return self.basis @ (function * vector)
+        """A function of the linear part, by its values at the rates, of a vector."""
+        return self.basis @ (function * (self.basis.T @ vector))
 
 
 def _step(
@@ -333,7 +333,7 @@ def _tried(flow: _Flow, linear: _Linear, h: float) -> tuple[Float[Array, "k p"],
     pull = flow.velocity(there).reshape(-1)
     if linear.projector is not None:
         pull = linear.projector @ pull
-    left = linear.basis.T @ pull - linear.pull - linear.rate * (linear.basis.T @ move)
+    left = pull - linear.pull - linear.apply(linear.rate, move)
     more = (2.0 * h * linear.apply(_phi(3, ahead), left)).reshape(shape)
     size = np.maximum(np.linalg.norm(flow.weights, axis=1), np.linalg.norm(there, axis=1))
     error = np.linalg.norm(more, axis=1) / np.where(size > 0.0, size, 1.0)
@@ -344,7 +344,7 @@ def _tried(flow: _Flow, linear: _Linear, h: float) -> tuple[Float[Array, "k p"],
 def _departs(flow: _Flow, linear: _Linear, met: tuple[int, int]) -> bool:
     """Whether a neuron on a line sets out from its side to the other: it may come back to it later."""
     k, line = met
-    pull = (linear.basis @ linear.pull).reshape(flow.weights.shape)[k]
+    pull = linear.pull.reshape(flow.weights.shape)[k]
     d = flow.lines.axis.shape[1]
     return bool(flow.side[k, line] * (pull[-d:] @ flow.lines.axis[line]) < 0.0)
 
