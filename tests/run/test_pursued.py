@@ -112,6 +112,7 @@ def test_damage_within_is_refused(beside, tmp_path):
     [
         ("two-layer-relu-logistic", [], "allowed: 'square'"),
         ("kh24-fig1", ["model.kind=deep-relu", "model.widths=[4,4]"], "model.kind 'deep-relu'"),
+        ("kh24-fig1", ["train.weight_decay=0.1"], "weight_decay = 0.1"),
         ("vss22-4.1", ["loss.kind=square"], "model.kind 'diagonal'"),
     ],
 )

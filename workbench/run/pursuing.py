@@ -67,6 +67,11 @@ def why_not(config: RunConfig, state: InspectedState) -> str | None:
             f"neuron pursuit goes from stationary point to stationary point, which loss.kind "
             f"'{config.loss.kind}' has none of once the samples are separated; allowed: 'square'."
         )
+    if config.train.weight_decay > 0.0:
+        return (
+            f"train.weight_decay = {config.train.weight_decay:g} has stationary points of its own; allowed for "
+            "neuron pursuit: 0."
+        )
     if state.separable is None or state.apart or state.order != 2.0:
         return (
             f"neuron pursuit adds single neurons of order 2, and model.kind '{config.model.kind}' here is no "
