@@ -71,10 +71,24 @@ class RecordConfig(Section):
     theta: bool = Field(True, description="keep θ at every record when it has ≤ 4,096 numbers")
 
 
+NormName = Literal["l1", "linf", "spectral"]
+
+
 class MeasuresConfig(Section):
-    """Measures of your own beside the workbench's, each a class at `package.module:Class`."""
+    """What is measured besides what every run has. `classes`: measures of your own, each a class at
+    `package.module:Class`."""
 
     classes: tuple[Annotated[str, Field(pattern=CLASS)], ...] = ()
+    norms: tuple[NormName, ...] = Field(
+        (),
+        description="norms besides ℓ2 that margins and the dual alignment are measured in; that of a rule "
+        "which is steepest in one is there in any case",
+    )
+    sharpness_every: Natural = Field(
+        0,
+        description="measure the largest eigenvalue of the risk's Hessian at records whose step is a "
+        "multiple of this; 1: at every record, 0: at none",
+    )
 
 
 class CheckpointConfig(Section):
@@ -159,7 +173,8 @@ class RunConfig(Section):
             return self
         plain = {"rule": "constant", "class_path": None, "arguments": None}
         train = self.train if self.train.rule != "torch" else self.train.model_copy(update=plain)
-        return self.model_copy(update={"train": train, "measures": MeasuresConfig()})
+        measures = self.measures.model_copy(update={"classes": ()})
+        return self.model_copy(update={"train": train, "measures": measures})
 
     @model_validator(mode="after")
     def _rounding_fits(self) -> RunConfig:
@@ -207,6 +222,15 @@ class RunConfig(Section):
         if train.rule == "flow" and self.device.dtype != "float64":
             raise ValueError(
                 f"train.rule 'flow' needs float64, and device.dtype is '{self.device.dtype}'"
+            )
+        return self
+
+    @model_validator(mode="after")
+    def _measures_fit(self) -> RunConfig:
+        if self.measures.sharpness_every and self.loss.class_path is not None:
+            raise ValueError(
+                "measures.sharpness_every needs the second derivative of the loss, which a loss of your own "
+                "(loss.class) does not tell; allowed here: 0"
             )
         return self
 

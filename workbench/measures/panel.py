@@ -3,23 +3,25 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 
 import numpy as np
 
 from workbench.arrays import Array, Float, Int
 from workbench.losses.loss import Loss, Reduction
-from workbench.measures.directions import divided
+from workbench.measures.directions import cosine, divided
 from workbench.measures.held_out import HeldOut
 from workbench.measures.layers import LayerMeasures
 from workbench.measures.margins import margin_normalized, sample_margins
 from workbench.measures.norms import layer_norms
 from workbench.measures.own import OwnSeries
 from workbench.measures.rows import Rows
+from workbench.measures.sharpness import Sharpness, Stability
 from workbench.measures.unit_margin import UnitMargin
 from workbench.models.structure import Structure
 from workbench.norms.l2 import L2
+from workbench.norms.norm import Norm
 
 WIDE_SAMPLES = 4_096
 WIDE_NEURONS = 4_096
@@ -68,7 +70,10 @@ class Panel:
     `classifies` says so. `random`: every pass of the network draws numbers, as dropout does. `rule_series`
     names the series that the step rule itself hands over, `layers` measures how the layers align. `only`:
     the series of a file that is gone on with, None for all: a file keeps the series it began with. `held`
-    has the held-out samples, None without any.
+    has the held-out samples, None without any. `norms`: those besides ℓ2 that margins are measured in, by
+    name. `sharpness` has the risk's Hessian, None where it is not asked for, and `stability` what steps are
+    stable below, None for rules that no such bound is known of. `weight_decay`: λ of the term (λ/2)‖θ‖² that
+    steps descend beside the risk.
     """
 
     measures: tuple[Measure, ...]
@@ -89,6 +94,10 @@ class Panel:
     own: tuple[OwnSeries, ...] = ()
     unit: UnitMargin | None = None
     held: HeldOut | None = None
+    norms: Mapping[str, Norm] = field(default_factory=dict)
+    sharpness: Sharpness | None = None
+    stability: Stability | None = None
+    weight_decay: float = 0.0
 
     @property
     def log_n(self) -> float:
@@ -190,6 +199,11 @@ class Records:
     def directions(self) -> tuple[Float[np.ndarray, "T P"], Float[np.ndarray, "T P"]]:
         """θ/‖θ‖ and ∇𝓛/‖∇𝓛‖; zero stays zero."""
         return divided(self.rows.theta, self.rho), divided(self.rows.gradient, self.grad_norm)
+
+    @cached_property
+    def alignment(self) -> Float[np.ndarray, " T"]:
+        """cos(θ, −∇𝓛)."""
+        return cosine(self.directions, (self.rho, self.grad_norm))
 
     @cached_property
     def log_risk(self) -> Float[np.ndarray, " T"]:

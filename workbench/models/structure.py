@@ -151,6 +151,11 @@ class Structure:
         return self.description.neurons
 
     @property
+    def shapes(self) -> tuple[tuple[int, ...], ...]:
+        """Of the parameters, as they lie in θ."""
+        return tuple(p.shape for p in self.parameters)
+
+    @property
     def size(self) -> int:
         """P, the length of θ."""
         return self.parameters[-1].stop if self.parameters else 0

@@ -14,6 +14,7 @@ from typing import ClassVar
 import numpy as np
 
 from workbench.arrays import Float
+from workbench.norms.l2 import L2
 from workbench.norms.norm import Norm
 
 
@@ -52,7 +53,7 @@ class Spectral(Norm):
         of: Callable[[Float[np.ndarray, "... r"]], Float[np.ndarray, "..."]],
     ) -> Float[np.ndarray, "m ..."]:
         """A number of every matrix's singular values."""
-        return np.stack([of(np.linalg.svd(m, compute_uv=False)) for m in self._matrices(a)])
+        return np.stack([of(_singular_values(m)) for m in self._matrices(a)])
 
     def _matrices(self, a: Float[np.ndarray, "... P"]) -> Iterator[Float[np.ndarray, "... r c"]]:
         """θ's parameters as matrices."""
@@ -62,3 +63,14 @@ class Spectral(Norm):
             rows = shape[0] if shape else 1
             yield a[..., start:stop].reshape(*a.shape[:-1], rows, -1)
             start = stop
+
+
+def _singular_values(matrices: Float[np.ndarray, "... r c"]) -> Float[np.ndarray, "... s"]:
+    """Of every matrix, largest first; NaN for one that is not finite, for which LAPACK raises."""
+    if min(matrices.shape[-2:]) == 1:
+        return L2().norm(matrices.reshape(*matrices.shape[:-2], -1))[..., None]
+    good = np.isfinite(matrices).all(axis=(-2, -1))
+    if good.all():
+        return np.linalg.svd(matrices, compute_uv=False)
+    found = np.linalg.svd(np.where(good[..., None, None], matrices, 0.0), compute_uv=False)
+    return np.where(good[..., None], found, np.nan)

@@ -33,6 +33,8 @@ from workbench.models.network import flatten
 from workbench.models.repeatable import draws, is_steady
 from workbench.models.start import first_theta
 from workbench.models.structure import Structure
+from workbench.norms.norm import Norm
+from workbench.norms.registry import NORM_NAMES, norm_of_rule
 from workbench.record.start import Start
 from workbench.run.device import (
     device_of,
@@ -45,6 +47,7 @@ from workbench.run.memory import enough_memory
 from workbench.run.network import ConfiguredNetwork, network_of
 from workbench.run.program import program_of
 from workbench.run.record_every import settled
+from workbench.run.sharpness import sharpness_of, stability_of
 from workbench.run.sources import class_sources, named_parts, unkept
 from workbench.theory.margin.svm import hard_margin_svm
 from workbench.theory.numerics.separability import Inseparable
@@ -176,8 +179,8 @@ def _made(
     remarks += (*more, *chosen)
     layers = LayerMeasures(network.structure, theta.detach().cpu().double().numpy().copy(), svm)
     panel = _panel(network, orders, program, layers, _held_out(network, dtype, device))
-    # As without what is held out, so that the records are the same.
-    config, every = settled(config, replace(panel, held=None))
+    # As without what is held out and the Hessian, so that the records are the same.
+    config, every = settled(config, replace(panel, held=None, sharpness=None))
     if steps := _steps_in_words(network):
         remarks += (f"steps are {steps}; what is forecast is of gradient flow.",)
     shape = (dataset.n,) if network.outputs == 1 else (dataset.n, network.outputs)
@@ -269,8 +272,11 @@ def _steps_in_words(network: ConfiguredNetwork) -> str:
     if train.class_path is not None:
         return f"those of {train.class_path}"
     if train.rule in STEEPEST:
-        return f"steepest descent in the {STEEPEST[train.rule](network.structure).symbol} norm"
-    return {"momentum": "those of heavy ball", "adam": "Adam's"}.get(train.rule, "")
+        return f"steepest descent in the {network.norm(norm_of_rule(train.rule)).symbol} norm"
+    words = {"momentum": "those of heavy ball", "adam": "Adam's"}.get(train.rule, "")
+    if not train.weight_decay:
+        return words
+    return f"{words or 'those of gradient descent'} on 𝓛 + (λ/2)‖θ‖², λ = {train.weight_decay:g}"
 
 
 def _parts(model: nn.Module, program: StepProgram, panel: Panel) -> tuple[object, ...]:
@@ -305,12 +311,23 @@ def _panel(
         layers=layers,
         unit=_unit_margin(network) if orders.order is None else None,
         held=held,
+        norms=_norms(network),
+        sharpness=sharpness_of(network),
+        stability=stability_of(config),
+        weight_decay=config.train.weight_decay,
     )
     samples = (dataset.x, dataset.y)
     own = own_series(
         config.measures.classes, panel.probe(), list(panel.shapes()), samples, structure
     )
     return replace(panel, own=own)
+
+
+def _norms(network: ConfiguredNetwork) -> dict[str, Norm]:
+    """The norms besides ℓ2 that margins are measured in: those asked for, and the rule's own."""
+    config = network.config
+    asked = {*config.measures.norms, norm_of_rule(config.train.rule)}
+    return {name: network.norm(name) for name in NORM_NAMES if name in asked}
 
 
 def _held_out(

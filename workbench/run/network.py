@@ -22,6 +22,8 @@ from workbench.models.homogeneity import Homogeneity, measure_homogeneity
 from workbench.models.network import structure_of
 from workbench.models.repeatable import is_steady, still_copy
 from workbench.models.structure import Structure
+from workbench.norms.norm import Norm
+from workbench.norms.registry import norm_called
 from workbench.run.loss import loss_in
 
 
@@ -58,6 +60,10 @@ class ConfiguredNetwork:
     def mixes_samples(self) -> bool:
         """Whether an output depends on the other samples, as with batch statistics."""
         return self.structure.description.mixes_samples
+
+    def norm(self, name: str) -> Norm:
+        """The norm of θ of that name, see `norms.registry`."""
+        return norm_called(name, self.structure.shapes)
 
     def risk(self, step: int = 0, memory: Mapping[str, Array] | None = None) -> RiskModel:
         """The risk as a function of θ, on a copy of the network that belongs to one thread at a time.

@@ -18,6 +18,7 @@ from workbench.engine.rules.own import own_rule
 from workbench.engine.rules.rule import ConstantRule, StepRule
 from workbench.engine.rules.smoothness import SmoothnessRule
 from workbench.engine.rules.steepest import STEEPEST, SteepestRule
+from workbench.norms.registry import norm_of_rule
 from workbench.run.captured import CAPTURED, captured_or_eager, not_captured
 from workbench.run.flow import flow_program
 from workbench.run.kernel import KERNEL, kernel_or_eager, no_kernel
@@ -74,14 +75,14 @@ def rule_of(network: ConfiguredNetwork, x: Tensor, batches: Minibatches | None) 
         per_epoch = batches.per_epoch if batches is not None else 1
         return LossBasedRule(train.lr, train.floor, per_epoch, log_n)
     if train.rule in STEEPEST:
-        return SteepestRule(STEEPEST[train.rule](network.structure), train.lr)
+        return SteepestRule(network.norm(norm_of_rule(train.rule)), train.lr)
     if train.rule == "momentum":
-        return MomentumRule(train.lr, train.momentum)
+        return MomentumRule(train.lr, train.momentum, train.weight_decay)
     if train.rule == "adam":
-        return AdamRule(train.lr, train.beta1, train.beta2, train.epsilon)
+        return AdamRule(train.lr, train.beta1, train.beta2, train.epsilon, train.weight_decay)
     if train.rule == "torch":
         return own_rule(train.class_path or "", train.arguments or {})
     if train.rule == "smoothness":
         parts = tuple(slice(p.start, p.stop) for p in network.structure.parameters)
         return SmoothnessRule(parts, float(x.flatten(1).norm(dim=1).max()))
-    return ConstantRule(train.lr)
+    return ConstantRule(train.lr, train.weight_decay)

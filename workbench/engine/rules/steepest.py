@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass
 from math import inf, log
 
@@ -11,18 +10,10 @@ import torch
 
 from workbench.engine.rules.rule import Evaluated, Move, PlainRule
 from workbench.engine.state import EngineState
-from workbench.models.structure import Structure
-from workbench.norms.l1 import L1
-from workbench.norms.linf import LInf
 from workbench.norms.norm import Norm
-from workbench.norms.spectral import Spectral
 
-STEEPEST: dict[str, Callable[[Structure], Norm]] = {
-    "sign": lambda _: LInf(),
-    "coordinate": lambda _: L1(),
-    "spectral": lambda structure: Spectral(tuple(p.shape for p in structure.parameters)),
-}
-"""By the name of train.rule, the norm of a network's θ that its steps are steepest in."""
+STEEPEST = frozenset({"sign", "coordinate", "spectral"})
+"""The names of train.rule whose steps are steepest in the norm that `norms.registry` has for them."""
 
 
 @dataclass(frozen=True)

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from workbench.arrays import Array
-from workbench.measures.directions import cosine
 from workbench.measures.panel import Measure, Records, SeriesSpec
 
 _SERIES = (
@@ -23,7 +22,7 @@ _SERIES = (
 def _direction(records: Records) -> Mapping[str, Array]:
     rows = records.rows
     return {
-        "alignment": cosine(records.directions, (records.rho, records.grad_norm)),
+        "alignment": records.alignment,
         "path_length": rows.path_length.copy(),
     }
 
