@@ -10,6 +10,7 @@ from typing import Annotated, Never
 import typer
 
 from commands import (
+    attach,
     browse,
     claims,
     doctor,
@@ -49,6 +50,7 @@ app.command("run")(run.run)
 app.command("sweep")(sweep.sweep)
 app.command("resume")(resume.resume)
 app.command("fork")(fork.fork)
+app.command("attach")(attach.attach)
 app.command("browse")(browse.browse)
 app.command("list")(list_runs.list_runs)
 app.command("show")(show.show)
