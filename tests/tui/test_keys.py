@@ -11,8 +11,8 @@ from workbench.tui.browse.screen import BrowseScreen
 from workbench.tui.help import key_name
 from workbench.tui.inspect.screen import InspectorScreen
 from workbench.tui.layers.screen import LayersScreen
-from workbench.tui.run.attached import AttachedScreen
 from workbench.tui.pursue.screen import PursueScreen
+from workbench.tui.run.attached import AttachedScreen
 from workbench.tui.run.events import EventsScreen
 from workbench.tui.run.panel import Panel
 from workbench.tui.run.replay import ReplayScreen
