@@ -55,7 +55,9 @@ class Pick(Dialog[tuple[str, ...] | None]):
             yield SearchLine(compact=True, max_length=80, placeholder="type to search")
             yield OptionList(markup=False, compact=True)
             how = (
-                "space chooses   enter done   esc leave it" if self.many else "enter   esc leave it"
+                "space chooses   enter done   esc leave it"
+                if self.many
+                else "enter takes it   esc leave it"
             )
             yield plain(self, how, "hint")
 
@@ -65,8 +67,8 @@ class Pick(Dialog[tuple[str, ...] | None]):
         self._fill()
 
     def _fill(self) -> None:
-        """The options with all words of the search in them, the one of that name first; without a search those
-        chosen."""
+        """The options with all words of the search in them, that of this very name first; without a search the
+        chosen ones first."""
         words = self.query_one(SearchLine).value.casefold().split()
         found = [
             (value, label)

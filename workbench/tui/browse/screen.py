@@ -12,6 +12,7 @@ from textual import events, on
 from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 from textual.containers import Horizontal
+from textual.css.scalar import Scalar
 from textual.screen import Screen
 from textual.widgets import Input, Static
 from textual.worker import get_current_worker
@@ -46,6 +47,9 @@ from workbench.tui.widgets.keyline import KeyLine
 from workbench.tui.widgets.palette import SERIES, Depth
 
 TICK, REDRAW, RESCAN = 0.1, 0.5, 2.0
+TALL_SHARE, SHORT_SHARE = (9, 16), (10, 12)
+"""Parts of the height that the table and the charts have."""
+LEAST_ROWS = 3
 SHARE = 10
 """Drawing all rows and looking at the folder take at most a tenth of the time each, however many runs."""
 
@@ -70,7 +74,7 @@ class BrowseScreen(Unbroken, Screen[None]):
         Binding("C", "series", "choose the series"),
         Binding("x", "x_axis", "x: step, time, epoch, ln(n/L)"),
         Binding("y", "toggle_x", "log / linear x"),
-        Binding("Y", "toggle_y", "log / linear risk"),
+        Binding("Y", "toggle_y", "log / linear y"),
         Binding("O", "columns", "choose the columns"),
         Binding("v", "other_column", "configuration beside"),
         Binding("t", "sort", "sort by next column"),
@@ -282,6 +286,7 @@ class BrowseScreen(Unbroken, Screen[None]):
 
         runs = self.shelf.in_order(self.view.sort, self.view.reverse)
         self.table.show_runs([run for run in runs if self.fits(run)], style)
+        self._share_height()
         bare = self.shelf.total == 0
         if bare != self.has_class("empty"):
             self.set_class(bare, "empty")
@@ -291,6 +296,17 @@ class BrowseScreen(Unbroken, Screen[None]):
             self.query_one("#empty", Static).update(
                 empty_text(place, self.trouble, palette_of(self))
             )
+
+    def _share_height(self) -> None:
+        """A table of few runs leaves the charts its empty rows, unless the settings beside it need them."""
+        share = SHORT_SHARE if self.has_class("short") else TALL_SHARE
+        rows = 1 + max(LEAST_ROWS, self.shelf.total or 0)
+        few = self.has_class("charted") and not self.view.beside
+        fits = few and rows < (self.size.height - 3) * share[0] / sum(share)
+        height = Scalar.parse(str(rows) if fits else f"{share[0]}fr")
+        listed = self.query_one("#listed")
+        if listed.styles.height != height:
+            listed.styles.height = height
 
     def _show_rest(self) -> None:
         """All but the rows."""
