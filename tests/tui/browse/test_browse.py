@@ -84,7 +84,7 @@ async def test_every_size_shows_the_runs_and_fits(runs_dir: Path, size: tuple[in
         assert "1 marked" in lines[0]
         assert "quit" in lines[-1]
         charts = ("log₁₀ L" in text, "min normalized margin" in text)
-        assert charts == {120: (True, True), 80: (True, False), 40: (False, False)}[size[0]]
+        assert charts == {120: (True, True), 80: (True, True), 40: (False, False)}[size[0]]
         assert screen.table.virtual_size.width <= size[0]
 
 

@@ -67,8 +67,8 @@ class Pick(Dialog[tuple[str, ...] | None]):
         self._fill()
 
     def _fill(self) -> None:
-        """The options with all words of the search in them, that of this very name first; without a search the
-        chosen ones first."""
+        """The options with all words of the search in them, one of that very name first; without a search
+        those that are chosen."""
         words = self.query_one(SearchLine).value.casefold().split()
         found = [
             (value, label)
