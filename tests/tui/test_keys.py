@@ -32,7 +32,7 @@ SCREENS = (
 )
 ALIKE = (
     {"leave", "leave_now", "app.leave_now", "out", "close", "back"},
-    {"cursor", "record", "scrub", "point"},
+    {"cursor", "record", "scrub", "point", "pan_y"},
     {"pause", "play", "go_on", "mark"},
     {"other_column", "turn"},
     {"picture", "prediction"},
@@ -40,7 +40,7 @@ ALIKE = (
     {"log_x", "toggle_x"},
     {"inspect", "open"},
 )
-"""Actions that are one to the user: leaving, moving along the records, the other half of the screen …"""
+"""Actions that are one to the user: leaving, moving along records or an axis, the other half of the screen …"""
 
 
 def meaning(action: str) -> str:

@@ -122,10 +122,15 @@ def spark_model(
     late: bool = False,
     found: Rates | None = None,
     most: int = 99,
+    chosen: tuple[str, ...] | None = None,
 ) -> SparkModel:
-    """At most `most` lines: scalars, and in the late phase the rates against LL20 Theorem 4.3's."""
+    """At most `most` lines: scalars, and in the late phase the rates against LL20 Theorem 4.3's; or those of
+    the series `chosen`, all of them."""
     rows_of_bars = even_rows(x, x_axis)
     cursor = x_axis.cursor
+    if chosen is not None:
+        lines = (_row(history, _trend(name), cursor, rows_of_bars) for name in chosen)
+        return SparkModel(tuple(line for line in lines if line), headline(config, n, h))
     told = (
         TRENDS if classifies(config, history) else [t for t in TRENDS if t.name not in OF_CLASSES]
     )
@@ -169,6 +174,27 @@ def even_rows(x: Float[np.ndarray, " T"], x_axis: XAxis) -> Int[np.ndarray, " k"
     return np.minimum(np.searchsorted(shown, places, side="left"), count - 1)
 
 
+def choices(history: History, config: RunConfig | None) -> list[tuple[str, str]]:
+    """Every scalar series that this run records, by its name, and what its line is called; the usual ones
+    first."""
+    there = [t.name for t in TRENDS if history.has(t.name) and not _dims(t.name)]
+    there += [name for name in history.scalars() if name not in there]
+    return [
+        (name, name if (said := _trend(name).label) == name else f"{name}  ({said})")
+        for name in there
+    ]
+
+
+def _trend(name: str) -> Trend:
+    """The line of a series; of one that is rarely looked at, plainly."""
+    usual = next((trend for trend in TRENDS if trend.name == name), None)
+    return usual or Trend(name, clean_text(name, 24), "orange", _SHORT)
+
+
+def _dims(name: str) -> bool:
+    return name in SERIES and bool(SERIES[name].dims)
+
+
 def _own(history: History, config: RunConfig | None) -> list[Trend]:
     """The scalar measures of the user's own, by their names."""
     if config is None or not config.measures.classes:
@@ -182,7 +208,7 @@ def _row(
 ) -> SparkRow | None:
     if not history.length or not history.has(trend.name):
         return None
-    if trend.name in SERIES and SERIES[trend.name].dims:
+    if _dims(trend.name):
         return None
     values = history.scalar(trend.name)
     now = float(values[-1 if cursor is None else min(cursor, len(values) - 1)])
