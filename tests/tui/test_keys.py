@@ -40,7 +40,7 @@ ALIKE = (
     {"log_x", "toggle_x"},
     {"inspect", "open"},
 )
-"""Actions that are one to the user: leaving, moving along records or an axis, the other half of the screen …"""
+"""Actions that are one to the user: leaving, moving along records or an axis, the other half …"""
 
 
 def meaning(action: str) -> str:
