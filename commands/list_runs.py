@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
@@ -28,14 +28,15 @@ HEADER = (
     "γ̄",
     "risk so far",
     "last written",
+    "tags",
 )
-RUN, STATUS, N, WIDTH, LOSS, STEP, RISK, MARGIN, TREND, WRITTEN = range(10)
+RUN, STATUS, N, WIDTH, LOSS, STEP, RISK, MARGIN, TREND, WRITTEN, TAGS = range(11)
 RIGHT = {N, WIDTH, STEP, RISK, MARGIN}
-STUDY_HEADER = ("study", "status", "name", "members", "failed", "last written")
+STUDY_HEADER = ("study", "status", "name", "members", "failed", "last written", "tags")
 STUDY_RIGHT = {3, 4}
 LISTED = tuple(status.value for status in RunStatus if status is not RunStatus.REPLAYED)
 """What a stored run can be."""
-DROPPED_FIRST = (WRITTEN, TREND, LOSS, N, WIDTH, MARGIN, STEP)
+DROPPED_FIRST = (WRITTEN, TAGS, TREND, LOSS, N, WIDTH, MARGIN, STEP)
 """What gives way on a narrow terminal; run, status and risk always stay."""
 NEWEST = 50
 """Runs that a terminal shows unless more are asked for."""
@@ -45,9 +46,22 @@ def list_runs(
     wanted: Annotated[
         list[str] | None,
         typer.Argument(
-            metavar="[FILTER]...", help="Words of the name, or terms like H>=20 'risk<-3' name=a*."
+            metavar="[FILTER]...",
+            help="Words of the name, or terms like H>=20 'risk<-3' name=a* tag:good 'train.lr>=1e-3'.",
         ),
     ] = None,
+    columns: Annotated[
+        str,
+        typer.Option(
+            "--columns",
+            metavar="KEY,…",
+            help="What to show of each run: fields, keys as train.lr, series as rho, whose last value it is.",
+        ),
+    ] = "",
+    sort: Annotated[
+        str, typer.Option("--sort", metavar="KEY", help="Sort by one of those, smallest first.")
+    ] = "",
+    reverse: Annotated[bool, typer.Option("--reverse", help="The other way round.")] = False,
     status: Annotated[
         str, typer.Option("--status", metavar="STATUS,…", help="Only runs that are so, e.g. lost.")
     ] = "",
@@ -62,16 +76,25 @@ def list_runs(
     as_json: Json = False,
 ) -> None:
     """List the stored runs, and the studies below them, newest first."""
+    from workbench.record.columns import require_columns, series_in
+    from workbench.record.filter import series_named
     from workbench.record.folder import summaries
     from workbench.record.study_summary import study_summaries
 
-    fits = _fitting(wanted or [], status)
     if everything and limit is not None:
         raise BadInput("--all and --limit exclude each other; give one of them.")
+    chosen = [name.strip() for name in columns.split(",") if name.strip()]
+    named = [*chosen, *([sort] if sort else [])]
+    text = " ".join(wanted or [])
+    require_columns(named, ())
+    _fitting(text, status, ())
     folder = runs_folder(runs_dir)
     with Bar("reading runs") as bar:
-        stored = summaries(folder, bar.update)
-    found = [summary for summary in stored if fits(summary)]
+        stored = summaries(folder, bar.update, (*series_in(named), *series_named(text)))
+    keys = {key for summary in stored for key in summary.settings}
+    require_columns(named, keys)
+    fits = _fitting(text, status, keys)
+    found = _sorted([summary for summary in stored if fits(summary)], sort, reverse)
     all_studies = study_summaries(folder)
     studies = [study for study in all_studies if fits(_as_run(study))]
     if limit is None and formats.on_terminal() and not everything and not as_json:
@@ -81,7 +104,7 @@ def list_runs(
         import json
 
         tables = {
-            "runs": [as_table(summary) for summary in shown],
+            "runs": [as_table(summary, chosen) for summary in shown],
             "studies": [study_table(study) for study in shown_studies],
         }
         typer.echo(json.dumps(tables))
@@ -91,7 +114,7 @@ def list_runs(
         count = len(stored) + len(all_studies)
         typer.echo(f"none of the {count:,} runs and studies in '{folder}' fits.", err=True)
     else:
-        _print_runs(shown)
+        _print_runs(shown, chosen)
         _print_studies(shown_studies, bool(shown))
     left = len(found) - len(shown) + len(studies) - len(shown_studies)
     if left:
@@ -103,34 +126,89 @@ def _as_run(study: StudySummary) -> RunSummary:
     from workbench.record.summary import RunSummary
 
     return RunSummary(
-        study.study_id, study.path, name=study.name, status=study.status, created=study.created
+        study.study_id,
+        study.path,
+        name=study.name,
+        status=study.status,
+        created=study.created,
+        members=study.members,
+        tags=study.tags,
+        note=study.note,
     )
 
 
-def _print_runs(shown: list[RunSummary]) -> None:
-    rows = [cells(summary) for summary in shown]
+def _sorted(found: list[RunSummary], sort: str, reverse: bool) -> list[RunSummary]:
+    """In the order asked for; without one, as they come: newest first."""
+    from workbench.record.columns import in_order, order_of
+
+    if not sort:
+        return found[::-1] if reverse else found
+    return in_order(found, order_of(sort), reverse)
+
+
+def _print_runs(shown: list[RunSummary], chosen: list[str]) -> None:
+    if chosen:
+        header, right = ("run", "status", *chosen), set(range(2, 2 + len(chosen)))
+        rows = [[s.run_id, s.status, *chosen_cells(s, chosen)] for s in shown]
+    else:
+        header, rows = _without_empty_tags(HEADER, [cells(summary) for summary in shown])
+        right = RIGHT
     if rows and formats.on_terminal():
-        _print_rich(HEADER, rows, RIGHT, shown_columns)
+        every = list(range(len(header)))
+        _print_rich(header, rows, right, (lambda rows, width: every) if chosen else shown_columns)
     elif rows:
-        typer.echo(formats.plain_table(HEADER, rows, RIGHT))
+        typer.echo(formats.plain_table(header, rows, right))
+
+
+def _without_empty_tags(
+    header: Sequence[str], rows: list[list[str]]
+) -> tuple[tuple[str, ...], list[list[str]]]:
+    """A table without its last column, that of the tags, where nothing has any."""
+    if any(row[-1] for row in rows):
+        return tuple(header), rows
+    return tuple(header[:-1]), [row[:-1] for row in rows]
+
+
+def chosen_cells(summary: RunSummary, chosen: Sequence[str]) -> list[str]:
+    """What a run has in the columns asked for, as text."""
+    from workbench.errors import clean_text
+    from workbench.record.columns import key_of, value_of
+
+    texts = []
+    for name in chosen:
+        value = value_of(name)(summary)
+        if key_of(name) == "updated":
+            texts.append(formats.moment(value or 0.0))
+        elif value is None or value == "":
+            texts.append(formats.ABSENT)
+        elif isinstance(value, bool | str):
+            texts.append(clean_text(value if isinstance(value, str) else str(value).lower(), 60))
+        else:
+            texts.append(
+                formats.number(value, 6) if isinstance(value, float) else formats.count(value)
+            )
+    return texts
 
 
 def _print_studies(shown: list[StudySummary], below: bool) -> None:
     """The studies' table, an empty line below the runs'."""
-    rows = [study_cells(study) for study in shown]
+    header, rows = _without_empty_tags(STUDY_HEADER, [study_cells(study) for study in shown])
     if rows and below:
         typer.echo()
     if rows and formats.on_terminal():
-        _print_rich(STUDY_HEADER, rows, STUDY_RIGHT, lambda rows, width: list(range(6)))
+        _print_rich(header, rows, STUDY_RIGHT, lambda rows, width: list(range(len(header))))
     elif rows:
-        typer.echo(formats.plain_table(STUDY_HEADER, rows, STUDY_RIGHT))
+        typer.echo(formats.plain_table(header, rows, STUDY_RIGHT))
 
 
-def _fitting(wanted: list[str], status: str) -> Callable[[RunSummary], bool]:
-    """Whether a run fits the terms and is in one of the states; raises BadInput for what makes no sense."""
+def _fitting(text: str, status: str, keys: Collection[str]) -> Callable[[RunSummary], bool]:
+    """Whether a run fits the terms and is in one of the states; raises BadInput for what makes no sense.
+
+    `keys`: those that configurations have, none: any.
+    """
     from workbench.record.filter import read_filter
 
-    terms, mistake = read_filter(" ".join(wanted))
+    terms, mistake = read_filter(text, keys)
     if mistake:
         raise BadInput(mistake)
     states = [state.strip() for state in status.split(",") if state.strip()]
@@ -140,8 +218,11 @@ def _fitting(wanted: list[str], status: str) -> Callable[[RunSummary], bool]:
     return lambda run: terms(run) and (not states or run.status in states)
 
 
-def as_table(summary: RunSummary) -> dict[str, Any]:
-    """A run's line as JSON values; what is unknown or not finite is null."""
+def as_table(summary: RunSummary, chosen: Sequence[str] = ()) -> dict[str, Any]:
+    """A run's line as JSON values, with the columns asked for; what is unknown or not finite is null."""
+    from workbench.record.columns import value_of
+
+    asked = {"columns": formats.finite({name: value_of(name)(summary) for name in chosen})}
     return {
         "run_id": summary.run_id,
         "kind": "run",
@@ -160,7 +241,10 @@ def as_table(summary: RunSummary) -> dict[str, Any]:
         "log10_risk": formats.finite(summary.log10_risk),
         "margin_normalized": formats.finite(summary.margin_normalized),
         "log_risk_trend": formats.finite([float(v) for v in summary.trend]),
+        "tags": list(summary.tags),
+        "note": summary.note,
         "reason": summary.reason,
+        **(asked if chosen else {}),
     }
 
 
@@ -177,6 +261,7 @@ def cells(summary: RunSummary) -> list[str]:
         formats.number(summary.margin_normalized),
         formats.sparkline(list(summary.trend)),
         formats.moment(summary.modified),
+        " ".join(summary.tags),
     ]
 
 
@@ -194,6 +279,8 @@ def study_table(study: StudySummary) -> dict[str, Any]:
         "ended": study.ended,
         "failed": study.failed,
         "by_status": dict(study.by_status),
+        "tags": list(study.tags),
+        "note": study.note,
         "reason": study.reason,
     }
 
@@ -207,17 +294,20 @@ def study_cells(study: StudySummary) -> list[str]:
         formats.progress(study.ended, study.members),
         formats.count(study.failed or None),
         formats.moment(study.modified),
+        " ".join(study.tags),
     ]
 
 
 def shown_columns(rows: list[list[str]], width: int) -> list[int]:
     """Indices of the columns that fit into `width`, the least telling ones dropped first."""
-    needed = [max(len(row[i]) for row in [list(HEADER), *rows]) + 3 for i in range(len(HEADER))]
-    shown = list(range(len(HEADER)))
+    count = len(rows[0])
+    needed = [max(len(row[i]) for row in [list(HEADER), *rows]) + 3 for i in range(count)]
+    shown = list(range(count))
     for index in DROPPED_FIRST:
         if sum(needed[i] for i in shown) <= width:
             break
-        shown.remove(index)
+        if index in shown:
+            shown.remove(index)
     return shown
 
 

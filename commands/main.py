@@ -18,6 +18,7 @@ from commands import (
     inspect,
     list_runs,
     model,
+    notes,
     optimal,
     plot,
     plot_names,
@@ -50,6 +51,8 @@ app.command("fork")(fork.fork)
 app.command("browse")(browse.browse)
 app.command("list")(list_runs.list_runs)
 app.command("show")(show.show)
+app.command("tag", cls=notes.Tags)(notes.tag)
+app.command("note")(notes.note)
 app.command("inspect")(inspect.inspect)
 app.command("robustness")(robustness.robustness)
 app.command("table")(table.table)

@@ -52,9 +52,11 @@ def describe(reader: RunReader) -> dict[str, Any]:
     """
     import tomllib
 
+    from workbench.record.notes import read_notes
     from workbench.record.schema import STEP
 
     attributes = dict(reader.attributes)
+    notes = read_notes(reader.folder)
     text = str(attributes.pop("config", ""))
     try:
         config = tomllib.loads(text)
@@ -74,6 +76,8 @@ def describe(reader: RunReader) -> dict[str, Any]:
         "records": count,
         "n": reader.n_samples,
         **{k: v for k, v in attributes.items() if k not in ("status", "steps")},
+        "tags": list(notes.tags),
+        "note": notes.note or notes.mistake,
         "config": config,
         "config_text": text,
         "series": [_series(reader, name) for name in reader.series_names()],
@@ -193,7 +197,9 @@ def as_lines(found: dict[str, Any]) -> list[str]:
     skipped = {"config", "config_text", "series", "events", "events_total", "checkpoints", "files"}
     skipped |= {"inspections", "checkpoints_unreadable", "writer"}
     skipped |= {"run_id", "path", "status", "step", "steps", "records"}
-    facts = {key: value for key, value in found.items() if key not in skipped and value != ""}
+    facts = {
+        key: value for key, value in found.items() if key not in skipped and value not in ("", [])
+    }
     width = max(len(key) for key in [*facts, ""])
     lines += [f"  {key:<{width}}  {_fact(value)}" for key, value in facts.items()]
     lines += ["", "configuration", *_configuration(found["config"])]
@@ -245,6 +251,8 @@ def _setting(value: Any) -> str:
 
 
 def _fact(value: Any) -> str:
+    if isinstance(value, list):
+        return " ".join(map(str, value))
     return formats.number(value, 6) if isinstance(value, float) else str(value)
 
 

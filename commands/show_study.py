@@ -41,6 +41,8 @@ def describe_study(folder: Path) -> dict[str, Any]:
         "status": summary.status,
         "driver": _driver(folder),
         "created": summary.created,
+        "tags": list(summary.tags),
+        "note": summary.note,
         "grid": [
             {"keys": list(d.keys), "choices": len(d), "values": [list(v) for v in d.values]}
             for d in study.grid.dimensions
@@ -136,6 +138,8 @@ def study_lines(found: Mapping[str, Any]) -> list[str]:
         *([f"  {found['driver']['text']}"] if found["driver"] else []),
         f"  {found['path']}",
         *([f"  {found['description']}"] if found["description"] else []),
+        *([f"  tags: {' '.join(found['tags'])}"] if found["tags"] else []),
+        *([f"  note: {found['note']}"] if found["note"] else []),
         "",
         "grid",
         *(_dimension(dimension) for dimension in found["grid"]),

@@ -10,6 +10,7 @@ import pytest
 
 from commands import formats
 from tests.commands.conftest import GOOD, TWIN
+from tests.record import sample_run
 from tests.record.sample_run import NEURONS, SHAPES
 
 
@@ -208,3 +209,31 @@ def test_numbers_and_sizes():
         "a": [1.0, None],
         "b": [None],
     }
+
+
+def test_tags_notes_and_columns_from_a_shell(cli, tmp_path):
+    run = tmp_path / GOOD
+    sample_run.finished(run)
+    assert cli("tag", GOOD, "+good", "+seed/1", runs=tmp_path).stdout == "good seed/1\n"
+    assert cli("tag", GOOD, "-seed/1", "-absent", runs=tmp_path).stdout == "good\n"
+    assert cli("note", GOOD, "a", "saddle", runs=tmp_path).stdout == "a saddle\n"
+    found = json.loads(cli("show", GOOD, "--json", runs=tmp_path).stdout)
+    assert (found["tags"], found["note"]) == (["good"], "a saddle")
+    columns = ("--columns", "tags,cfg.train.steps,time,note")
+    done = cli("list", "tag:good", *columns, "--sort", "time", runs=tmp_path)
+    head, line = done.stdout.splitlines()
+    assert head.split() == ["run", "status", "tags", "cfg.train.steps", "time", "note"]
+    assert line.startswith(GOOD)
+    assert line.endswith("a saddle")
+    (listed,) = json.loads(cli("list", *columns, "--json", runs=tmp_path).stdout)["runs"]
+    assert listed["columns"]["time"] == pytest.approx(found_last(found, "time"))
+    refused = cli("list", "--columns", "timee", runs=tmp_path)
+    assert refused.returncode == 2
+    assert "Did you mean 'time'?" in refused.stderr
+    refused = cli("tag", GOOD, "+a b", runs=tmp_path)
+    assert (refused.returncode, "is no tag" in refused.stderr) == (2, True)
+
+
+def found_last(found, name):
+    """The last value that `show` says of a series."""
+    return next(series["last"] for series in found["series"] if series["name"] == name)

@@ -76,9 +76,9 @@ def counted(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     """The runs that are opened."""
     seen: list[str] = []
 
-    def counting(folder: Path) -> RunSummary:
+    def counting(folder: Path, series=()) -> RunSummary:
         seen.append(folder.name)
-        return summarize(folder)
+        return summarize(folder, series)
 
     monkeypatch.setattr(index_module, "summarize", counting)
     return seen

@@ -84,6 +84,11 @@ class MeasuresConfig(Section):
         description="norms besides ℓ2 that margins and the dual alignment are measured in; that of a rule "
         "which is steepest in one is there in any case",
     )
+    sharpness_every: Natural = Field(
+        0,
+        description="measure the largest eigenvalue of the risk's Hessian at records whose step is a "
+        "multiple of this; 1: at every record, 0: at none",
+    )
 
 
 class CheckpointConfig(Section):
@@ -217,6 +222,15 @@ class RunConfig(Section):
         if train.rule == "flow" and self.device.dtype != "float64":
             raise ValueError(
                 f"train.rule 'flow' needs float64, and device.dtype is '{self.device.dtype}'"
+            )
+        return self
+
+    @model_validator(mode="after")
+    def _measures_fit(self) -> RunConfig:
+        if self.measures.sharpness_every and self.loss.class_path is not None:
+            raise ValueError(
+                "measures.sharpness_every needs the second derivative of the loss, which a loss of your own "
+                "(loss.class) does not tell; allowed here: 0"
             )
         return self
 

@@ -17,6 +17,8 @@ class UntilConfig(Section):
 
 
 Decay = Annotated[float, Field(ge=0, lt=1)]
+DECAYING = ("constant", "momentum", "adam")
+"""The rules that weight decay is defined for: those whose gradient is the risk's own, at its own size."""
 FIRST_RATES = {"constant": 1e-3, "normalized": 0.1, "loss-based": 0.1, "flow": 1e-3}
 
 
@@ -56,6 +58,11 @@ class TrainConfig(Section):
     beta2: Decay = Field(
         0.999, description="adam: what v keeps of itself, the mean of their squares"
     )
+    weight_decay: NonNegative = Field(
+        0.0,
+        description="λ: constant, momentum and adam descend 𝓛 + (λ/2)‖θ‖², that is, λθ is added to the "
+        "gradient before the rule sees it (coupled); the risk that is recorded stays 𝓛",
+    )
     epsilon: NonNegative = Field(
         1e-8,
         description="adam: beside √v̂; with 0 a step is the same whatever the gradient's size, and a "
@@ -85,6 +92,16 @@ class TrainConfig(Section):
         return values
 
     @model_validator(mode="after")
+    def _decay_fits(self) -> TrainConfig:
+        if self.weight_decay and self.rule not in DECAYING:
+            raise ValueError(
+                f"train.weight_decay = {self.weight_decay:g} adds λθ to the risk's gradient, and rule "
+                f"'{self.rule}' {_without_decay(self.rule)}; allowed here: 0, or the rules "
+                f"{', '.join(DECAYING)}"
+            )
+        return self
+
+    @model_validator(mode="after")
     def _own_rule_fits(self) -> TrainConfig:
         if self.rule == "torch" and self.class_path is None:
             raise ValueError(
@@ -95,3 +112,14 @@ class TrainConfig(Section):
                 f"train.class and train.arguments belong to rule 'torch', and the rule is '{self.rule}'"
             )
         return self
+
+
+def _without_decay(rule: str) -> str:
+    """Why a rule has no weight decay, in a clause."""
+    return {
+        "torch": "is a class of yours, which decays by settings of its own",
+        "flow": "follows the risk alone to any height",
+        "normalized": "steps by the gradient of log 𝓛",
+        "loss-based": "judges every epoch by the risk alone",
+        "smoothness": "rests on the smoothness of the risk alone",
+    }.get(rule, "takes a direction and no size from it")

@@ -34,6 +34,7 @@ from workbench.figures import (
     rates,
     risk,
     robustness,
+    sharpness,
 )
 from workbench.figures.options import Axis, FigureOptions
 from workbench.figures.series import RunSeries
@@ -75,6 +76,11 @@ FIGURES: dict[str, FigureKind] = {
     ),
     "norms": FigureKind(
         "training", "norms of θ, its layers and its neurons", norms.draw, Overlay(norms.curves)
+    ),
+    "sharpness": FigureKind(
+        "training",
+        "the largest eigenvalue of the Hessian, and the edge of stability 2/η",
+        several=Overlay(sharpness.curves),
     ),
     "rates": FigureKind(
         "training",

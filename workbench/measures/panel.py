@@ -17,6 +17,7 @@ from workbench.measures.margins import margin_normalized, sample_margins
 from workbench.measures.norms import layer_norms
 from workbench.measures.own import OwnSeries
 from workbench.measures.rows import Rows
+from workbench.measures.sharpness import Sharpness, Stability
 from workbench.measures.unit_margin import UnitMargin
 from workbench.models.structure import Structure
 from workbench.norms.l2 import L2
@@ -70,7 +71,9 @@ class Panel:
     names the series that the step rule itself hands over, `layers` measures how the layers align. `only`:
     the series of a file that is gone on with, None for all: a file keeps the series it began with. `held`
     has the held-out samples, None without any. `norms`: those besides ℓ2 that margins are measured in, by
-    name.
+    name. `sharpness` has the risk's Hessian, None where it is not asked for, and `stability` what steps are
+    stable below, None for rules that no such bound is known of. `weight_decay`: λ of the term (λ/2)‖θ‖² that
+    steps descend beside the risk.
     """
 
     measures: tuple[Measure, ...]
@@ -92,6 +95,9 @@ class Panel:
     unit: UnitMargin | None = None
     held: HeldOut | None = None
     norms: Mapping[str, Norm] = field(default_factory=dict)
+    sharpness: Sharpness | None = None
+    stability: Stability | None = None
+    weight_decay: float = 0.0
 
     @property
     def log_n(self) -> float:

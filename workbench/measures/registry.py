@@ -11,8 +11,10 @@ from workbench.measures.series.margin_kkt import MARGIN_KKT
 from workbench.measures.series.margin_norms import MARGIN_NORMS
 from workbench.measures.series.margins import EVERY, SMALLEST
 from workbench.measures.series.neurons import NEURONS
+from workbench.measures.series.sharpness import SHARPNESS
 from workbench.measures.series.state import STATE, STEP_SIZE
 from workbench.measures.series.theta import THETA
+from workbench.measures.series.weight_decay import WEIGHT_DECAY
 
 MEASURES: tuple[Measure, ...] = (
     STATE,
@@ -25,6 +27,8 @@ MEASURES: tuple[Measure, ...] = (
     MARGIN_DISCRETE,
     MARGIN_NORMS,
     HELD_OUT,
+    SHARPNESS,
+    WEIGHT_DECAY,
     THETA,
     STEP_SIZE,
 )

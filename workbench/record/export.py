@@ -21,7 +21,7 @@ from workbench.arrays import Array
 from workbench.errors import BadInput, clean_text, unknown
 from workbench.record.atomic import put_in_place, remove_quietly, write_error
 from workbench.record.compact import Progress, copy_run
-from workbench.record.export_netcdf import shown_attributes, write_netcdf
+from workbench.record.export_netcdf import notes_of, shown_attributes, write_netcdf
 from workbench.record.inspections import tables_of
 from workbench.record.overlay import H5_ERRORS
 from workbench.record.reader import RunReader
@@ -87,7 +87,7 @@ def _export(reader: RunReader, target: Path, write: _Writer, progress: Progress)
 
 
 def _write_h5(reader: RunReader, target: Path, progress: Progress) -> list[str]:
-    copy_run(reader, target, packed=True, progress=progress)
+    copy_run(reader, target, packed=True, progress=progress, attributes=notes_of(reader))
     return []
 
 

@@ -19,9 +19,10 @@ from workbench.arrays import Array
 from workbench.record.compact import Progress
 from workbench.record.handle import created
 from workbench.record.inspections import tables_of
+from workbench.record.notes import read_notes
 from workbench.record.reader import RunReader
 from workbench.record.samples import HELD_OUT, POINT, axis_label
-from workbench.record.schema import STEP
+from workbench.record.schema import RUN_FILE, STEP
 from workbench.record.start import NAME, shape_text
 from workbench.record.tables import COMPONENT, DIRECTION, TABLES, columns_of, path_of
 
@@ -43,8 +44,13 @@ def write_netcdf(reader: RunReader, target: Path, progress: Progress) -> list[st
 
 
 def shown_attributes(reader: RunReader) -> dict[str, Any]:
-    """The root attributes, with the status as a reader sees it."""
-    return {**reader.attributes, "status": reader.status.value}
+    """The root attributes, with the status as a reader sees it, and the tags and the note of the run."""
+    return {**reader.attributes, "status": reader.status.value, **notes_of(reader)}
+
+
+def notes_of(reader: RunReader) -> dict[str, str]:
+    """Tags and note as attributes, of a run in its folder: beside another file they are another's."""
+    return read_notes(reader.folder).attributes() if reader.path.name == RUN_FILE else {}
 
 
 def _write_series(file: Any, reader: RunReader, name: str, check: Callable[[], None]) -> None:

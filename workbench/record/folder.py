@@ -217,9 +217,12 @@ def _age(folder: Path, index: RunIndex) -> tuple[float, bool, str]:
 
 
 def summaries(
-    runs_dir: Path, progress: Callable[[float], None] = lambda fraction: None
+    runs_dir: Path,
+    progress: Callable[[float], None] = lambda fraction: None,
+    series: Sequence[str] = (),
 ) -> list[RunSummary]:
-    """What is to be said of all runs, newest first; `progress` is told the fraction that is done.
+    """What is to be said of all runs, newest first, with the last values of some series; `progress` is told
+    the fraction that is done.
 
     Raises as `run_folders`.
     """
@@ -228,7 +231,7 @@ def summaries(
     found = []
     try:
         for done, folder in enumerate(folders, start=1):
-            found.append(index.summary(folder))
+            found.append(index.summary(folder, series))
             progress(done / len(folders))
     finally:
         index.save([folder.name for folder in folders])

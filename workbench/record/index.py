@@ -27,6 +27,7 @@ from workbench.errors import clean_text
 from workbench.protocol.status import RunStatus, status_of
 from workbench.record.journal import JOURNAL_NAME
 from workbench.record.lock import is_alive
+from workbench.record.notes import NOTES_FILE
 from workbench.record.schema import RUN_FILE
 from workbench.record.summary import RunSummary, summarize
 
@@ -50,7 +51,8 @@ _LEFT_BEHIND = 600.0
 """Seconds after which what a killed writer left is removed."""
 
 Look = list[list[int] | None]
-"""Inode, size, time of change and of the inode's change, of each file that a summary is made from.
+"""Inode, size, time of change and of the inode's change, of each file that a summary is made from: the run's,
+its journal, the notes.
 
 No device: a folder that is mounted by many machines has another number on each.
 """
@@ -83,13 +85,16 @@ class RunIndex:
             else found
         )
 
-    def summary(self, folder: Path) -> RunSummary:
-        """A run's summary, from its files where it is not known; never raises."""
+    def summary(self, folder: Path, series: Collection[str] = ()) -> RunSummary:
+        """A run's summary, from its files where it is not known; never raises.
+
+        `series`: whose last values are wanted; those that were asked for before are kept with them.
+        """
         found = self.known(folder)
-        if found is not None:
+        if found is not None and found.last.keys() >= set(series):
             return found
         look = look_of(folder)
-        found = summarize(folder)
+        found = summarize(folder, {*series, *(found.last if found is not None else ())})
         if look is not None and _lasts(found) and _settled(look) and look_of(folder) == look:
             self._entries[folder.name] = (look, _values(found))
             self._fresh.add(folder.name)
@@ -117,7 +122,9 @@ class RunIndex:
 def look_of(folder: Path) -> Look | None:
     """How the files look that a summary is made from; None without a run.h5, or where nobody says."""
     look = _file_look(os.path.join(folder, RUN_FILE))
-    return None if look is None else [look, _file_look(os.path.join(folder, JOURNAL_NAME))]
+    if look is None:
+        return None
+    return [look, *(_file_look(os.path.join(folder, name)) for name in (JOURNAL_NAME, NOTES_FILE))]
 
 
 def _file_look(path: Path | str) -> list[int] | None:
@@ -144,7 +151,7 @@ def _values(summary: RunSummary) -> list[Any]:
     """A summary as JSON, in the order of `_FIELDS`."""
     found = {name: getattr(summary, name) for name in _FIELDS}
     found["trend"] = np.asarray(summary.trend, "<f8").tobytes().hex()
-    found["settings"] = dict(summary.settings)
+    found |= {"settings": dict(summary.settings), "last": dict(summary.last)}
     return list(found.values())
 
 
@@ -153,7 +160,8 @@ def _summary(folder: Path, values: list[Any]) -> RunSummary | None:
     try:
         found = dict(zip(_FIELDS, values, strict=True))
         trend = np.frombuffer(bytes.fromhex(found.pop("trend")), "<f8")
-        settings = _settings(found.pop("settings"))
+        settings, last = _settings(found.pop("settings")), _last(found.pop("last"))
+        tags = tuple(clean_text(tag) for tag in found.pop("tags"))
         for name, value in found.items():
             if isinstance(_FIELDS[name], str) and isinstance(value, str):
                 found[name] = clean_text(value)
@@ -162,7 +170,13 @@ def _summary(folder: Path, values: list[Any]) -> RunSummary | None:
         status = status_of(found["status"])
         if status != found["status"]:
             return None
-        found |= {"status": status, "trend": trend, "settings": settings}
+        found |= {
+            "status": status,
+            "trend": trend,
+            "settings": settings,
+            "last": last,
+            "tags": tags,
+        }
         return RunSummary(clean_text(folder.name, 120), folder, **found)
     except (TypeError, ValueError, KeyError):
         return None
@@ -177,6 +191,16 @@ def _settings(values: Any) -> dict[str, Any]:
             raise TypeError("no setting")
         if isinstance(value, str) and not value.isprintable():
             raise TypeError("no setting")
+    return values
+
+
+def _last(values: Any) -> dict[str, float | None]:
+    """Last values of series; raises TypeError for what is none."""
+    if not isinstance(values, dict):
+        raise TypeError("last values are no table")
+    for name, value in values.items():
+        if not name.isprintable() or not isinstance(value, int | float | None):
+            raise TypeError("no last value")
     return values
 
 

@@ -13,6 +13,7 @@ from workbench.errors import StorageError, clean_text
 from workbench.protocol.status import RunStatus
 from workbench.record.folder import list_studies, study_name
 from workbench.record.lock import is_alive
+from workbench.record.notes import read_notes
 from workbench.record.shard_file import read_shard
 from workbench.record.study_origin import study_created, study_made_at
 from workbench.record.subject import STUDY
@@ -27,7 +28,8 @@ UNREADABLE = "missing"
 @dataclass(frozen=True)
 class StudySummary:
     """What a list shows of a study. `members`: how many there are, `by_status` how many are what, as the
-    shards' files say: those of a shard that has not begun are waiting. `reason` says why one is unreadable.
+    shards' files say: those of a shard that has not begun are waiting. `reason` says why one is unreadable;
+    `tags` and `note` are a person's.
     """
 
     study_id: str
@@ -40,6 +42,8 @@ class StudySummary:
     members: int = 0
     by_status: Mapping[str, int] = field(default_factory=dict)
     reason: str = ""
+    tags: tuple[str, ...] = ()
+    note: str = ""
 
     @property
     def ended(self) -> int:
@@ -61,12 +65,14 @@ def summarize_study(folder: Path) -> StudySummary:
     """Sum up a study from its plan and its shards' statuses; never raises."""
     folder = Path(folder)
     study_id = clean_text(folder.name, 120)
-    made = study_made_at(folder)
+    made, notes = study_made_at(folder), read_notes(folder)
     try:
         shards = _shards(folder)
         by_status, modified = _counted(folder, shards)
     except StorageError as error:
-        return StudySummary(study_id, folder, made=made, reason=str(error))
+        return StudySummary(
+            study_id, folder, made=made, reason=str(error), tags=notes.tags, note=notes.note
+        )
     return StudySummary(
         study_id=study_id,
         path=folder,
@@ -77,6 +83,8 @@ def summarize_study(folder: Path) -> StudySummary:
         made=made,
         members=sum(by_status.values()),
         by_status=by_status,
+        tags=notes.tags,
+        note=notes.note,
     )
 
 

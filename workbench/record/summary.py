@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import math
 import tomllib
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any
@@ -17,6 +17,7 @@ from workbench.config.flat import flatten
 from workbench.errors import StorageError, WorkbenchError, clean_text
 from workbench.protocol.status import RunStatus
 from workbench.record.age import made_at
+from workbench.record.notes import read_notes
 from workbench.record.reader import RunReader
 from workbench.record.schema import RUN_FILE, STEP
 
@@ -33,6 +34,8 @@ class RunSummary:
     `modified` is the file's time in seconds since 1970, `made` that of the run's start. `n` counts
     samples, `H` neurons, `steps` the steps planned. `settings` are the configuration's short values by dotted
     key. `reason` says why a run is `unreadable`. A study has `members`, of which `ended` have; a run None.
+    `tags` and `note` are a person's. `last` holds the last values of those scalar series that were asked for
+    by name, None for one the run does not have.
     """
 
     run_id: str
@@ -56,30 +59,46 @@ class RunSummary:
     ended: int | None = None
     settings: Mapping[str, Any] = field(default_factory=lambda: MappingProxyType({}))
     reason: str = ""
+    tags: tuple[str, ...] = ()
+    note: str = ""
+    last: Mapping[str, float | None] = field(default_factory=lambda: MappingProxyType({}))
 
 
-def summarize(folder: Path) -> RunSummary:
+def summarize(folder: Path, series: Iterable[str] = ()) -> RunSummary:
     """Sum up the run in `folder` from its attributes and a few rows; never raises.
+
+    `series`: the scalar ones whose last values are wanted.
 
     A run that cannot be read has the status `unreadable` and the reason.
     """
     folder = Path(folder)
     run_id = clean_text(folder.name, 120)
     modified = 0.0
+    notes = read_notes(folder)
     try:
         modified = (folder / RUN_FILE).stat().st_mtime
         with RunReader(folder) as reader:
-            return _read(reader, run_id, modified)
+            found = _read(reader, run_id, modified, series)
+            return replace(found, tags=notes.tags, note=notes.note)
     except FileNotFoundError:
         reason = f"no {RUN_FILE}: its start did not get that far."
     except OSError as error:
         reason = f"cannot be read: {error.strerror or clean_text(str(error))}."
     except WorkbenchError as error:
         reason = str(error)
-    return RunSummary(run_id, folder, modified=modified, made=made_at(folder), reason=reason)
+    return RunSummary(
+        run_id,
+        folder,
+        modified=modified,
+        made=made_at(folder),
+        reason=reason,
+        tags=notes.tags,
+        note=notes.note,
+        last=dict.fromkeys(series),
+    )
 
 
-def _read(reader: RunReader, run_id: str, modified: float) -> RunSummary:
+def _read(reader: RunReader, run_id: str, modified: float, series: Iterable[str]) -> RunSummary:
     count = reader.n_records
     config = _config(reader)
     risk = None
@@ -107,7 +126,15 @@ def _read(reader: RunReader, run_id: str, modified: float) -> RunSummary:
         loss=_text(reader, "loss") or str(_lookup(config, ("loss", "kind")) or ""),
         trend=trend,
         settings=short_settings(config),
+        last={name: _last_of(reader, name) for name in series},
     )
+
+
+def _last_of(reader: RunReader, name: str) -> float | None:
+    """The last value of a series, None where the run has none, or more than one number a record."""
+    if not reader.n_records or not reader.has(name) or len(reader.shape(name)) != 1:
+        return None
+    return float(reader.read(name, slice(-1, None))[0])
 
 
 def _config(reader: RunReader) -> dict[str, Any]:

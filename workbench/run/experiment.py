@@ -47,6 +47,7 @@ from workbench.run.memory import enough_memory
 from workbench.run.network import ConfiguredNetwork, network_of
 from workbench.run.program import program_of
 from workbench.run.record_every import settled
+from workbench.run.sharpness import sharpness_of, stability_of
 from workbench.run.sources import class_sources, named_parts, unkept
 from workbench.theory.margin.svm import hard_margin_svm
 from workbench.theory.numerics.separability import Inseparable
@@ -178,8 +179,8 @@ def _made(
     remarks += (*more, *chosen)
     layers = LayerMeasures(network.structure, theta.detach().cpu().double().numpy().copy(), svm)
     panel = _panel(network, orders, program, layers, _held_out(network, dtype, device))
-    # As without what is held out, so that the records are the same.
-    config, every = settled(config, replace(panel, held=None))
+    # As without what is held out and the Hessian, so that the records are the same.
+    config, every = settled(config, replace(panel, held=None, sharpness=None))
     if steps := _steps_in_words(network):
         remarks += (f"steps are {steps}; what is forecast is of gradient flow.",)
     shape = (dataset.n,) if network.outputs == 1 else (dataset.n, network.outputs)
@@ -272,7 +273,10 @@ def _steps_in_words(network: ConfiguredNetwork) -> str:
         return f"those of {train.class_path}"
     if train.rule in STEEPEST:
         return f"steepest descent in the {network.norm(norm_of_rule(train.rule)).symbol} norm"
-    return {"momentum": "those of heavy ball", "adam": "Adam's"}.get(train.rule, "")
+    words = {"momentum": "those of heavy ball", "adam": "Adam's"}.get(train.rule, "")
+    if not train.weight_decay:
+        return words
+    return f"{words or 'those of gradient descent'} on 𝓛 + (λ/2)‖θ‖², λ = {train.weight_decay:g}"
 
 
 def _parts(model: nn.Module, program: StepProgram, panel: Panel) -> tuple[object, ...]:
@@ -308,6 +312,9 @@ def _panel(
         unit=_unit_margin(network) if orders.order is None else None,
         held=held,
         norms=_norms(network),
+        sharpness=sharpness_of(network),
+        stability=stability_of(config),
+        weight_decay=config.train.weight_decay,
     )
     samples = (dataset.x, dataset.y)
     own = own_series(

@@ -15,9 +15,12 @@ from workbench.measures.panel import Measure, Panel
 from workbench.measures.series.held_out import HELD_OUT
 from workbench.measures.series.layers import LAYERS
 from workbench.measures.series.margins import SMALLEST
+from workbench.measures.series.sharpness import SHARPNESS
+from workbench.measures.series.weight_decay import WEIGHT_DECAY
 from workbench.measures.unit_margin import UnitMargin
 from workbench.run.experiment import max_margin_of
 from workbench.run.members import MemberBlock
+from workbench.run.sharpness import stability_of
 
 RISK = "log_risk"
 """Measured in any case: a member whose risk is no finite number has diverged."""
@@ -145,6 +148,12 @@ def _looking_further(block: MemberBlock, panel: Panel) -> tuple[Measure, ...]:
         found.append(SMALLEST)
     if panel.held is not None and not (one_module and block.one_dataset):
         found.append(HELD_OUT)
+    if panel.sharpness is not None:
+        # Step sizes may differ too.
+        found.append(SHARPNESS)
+    decays = {network.config.train.weight_decay for network in block.networks}
+    if len(decays) > 1:
+        found.append(WEIGHT_DECAY)
     return tuple(m for m in panel.measures if m in found)
 
 
@@ -162,6 +171,16 @@ def _panels(block: MemberBlock, panel: Panel) -> Iterator[Panel]:
         if panel.held is not None and test is not None:
             held = panel.held.of(network.model, test)
         own = tuple(replace(series, x=dataset.x, y=dataset.y) for series in panel.own)
+        sharpness = panel.sharpness and panel.sharpness.of(network.model, dataset.x, dataset.y)
         yield replace(
-            panel, structure=structure, y=dataset.y, layers=layers, unit=unit, own=own, held=held
+            panel,
+            structure=structure,
+            y=dataset.y,
+            layers=layers,
+            unit=unit,
+            own=own,
+            held=held,
+            sharpness=sharpness,
+            stability=stability_of(network.config),
+            weight_decay=network.config.train.weight_decay,
         )

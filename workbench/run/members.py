@@ -31,9 +31,12 @@ from workbench.run.memory import enough_memory
 from workbench.run.network import ConfiguredNetwork, network_of
 
 FREE_TABLES = ("data", "init")
-FREE_RATES = ("lr", "max_update", "floor")
-"""Of [train]."""
-ALLOWED = "members may differ in data.*, init.*, train.lr, train.max_update and train.floor"
+FREE_RATES = ("lr", "max_update", "floor", "weight_decay")
+"""Of [train]; weight decay where no member or every one has it: it is a series of their own."""
+ALLOWED = (
+    "members may differ in data.*, init.*, train.lr, train.max_update, train.floor and, where none has 0, "
+    "train.weight_decay"
+)
 
 
 @dataclass(frozen=True, eq=False)
@@ -132,7 +135,8 @@ def _require_alike(first: RunConfig, member: RunConfig, k: int) -> None:
             continue
         for name in ["kind", *names]:
             a, b = getattr(one, name, None), getattr(other, name, None)
-            if a == b or (section == "train" and name in FREE_RATES):
+            free = section == "train" and name in FREE_RATES
+            if a == b or (free and (name != "weight_decay" or (a and b))):
                 continue
             raise BadInput(
                 f"member {k}: {section}.{name} is {_shown(b)}, and {_shown(a)} for member 0; "

@@ -77,12 +77,12 @@ def rule_of(network: ConfiguredNetwork, x: Tensor, batches: Minibatches | None) 
     if train.rule in STEEPEST:
         return SteepestRule(network.norm(norm_of_rule(train.rule)), train.lr)
     if train.rule == "momentum":
-        return MomentumRule(train.lr, train.momentum)
+        return MomentumRule(train.lr, train.momentum, train.weight_decay)
     if train.rule == "adam":
-        return AdamRule(train.lr, train.beta1, train.beta2, train.epsilon)
+        return AdamRule(train.lr, train.beta1, train.beta2, train.epsilon, train.weight_decay)
     if train.rule == "torch":
         return own_rule(train.class_path or "", train.arguments or {})
     if train.rule == "smoothness":
         parts = tuple(slice(p.start, p.stop) for p in network.structure.parameters)
         return SmoothnessRule(parts, float(x.flatten(1).norm(dim=1).max()))
-    return ConstantRule(train.lr)
+    return ConstantRule(train.lr, train.weight_decay)

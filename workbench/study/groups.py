@@ -122,4 +122,5 @@ def _alike(config: RunConfig) -> dict[str, Any]:
         table[name] = table[name]["kind"]
     for name in FREE_RATES:
         del table["train"][name]
+    table["train"]["decays"] = config.train.weight_decay > 0.0
     return table

@@ -265,3 +265,16 @@ def test_held_out_samples_stand_beside_the_trainings():
     assert [row.label for row in few] == ["log₁₀ L", "log₁₀ test L"]
     plain = curves.risk_chart(history(), x_axis, x).curves
     assert [c.label for c in plain] == [""]
+
+
+def test_sharpness_is_drawn_from_measured_record_to_measured_record():
+    measured = np.full(50, np.nan)
+    measured[::20] = 1.0, 2.0, 4.0
+    found = history(50, sharpness=measured, stability_threshold=np.full(50, 3.0))
+    x = found.step.astype(float)
+    made = curves.sharpness_chart(found, XAxis(cursor=25), x)
+    threshold, sharpness = made.curves
+    assert sharpness.x.tolist() == [0.0, 200.0, 400.0]
+    assert sharpness.y.tolist() == [1.0, 2.0, 4.0]
+    assert (threshold.y == 3.0).all()
+    assert made.readout == "2"

@@ -204,6 +204,8 @@ class EagerProgram:
             state.rate_log = move.log_rate
             state.add_time(move.log_rate)
         with torch.no_grad():
+            if move.shrink:
+                state.theta.mul_(1.0 - move.shrink)
             if move.direction is not None:
                 state.theta.add_(move.direction, alpha=move.number)
                 return

@@ -14,21 +14,23 @@ from workbench.engine.state import LARGEST_LOG, EngineState
 
 @dataclass(frozen=True)
 class AdamRule(PlainRule):
-    """m ← β₁m + (1 − β₁)g, v ← β₂v + (1 − β₂)g², θ ← θ − η m̂/(√v̂ + ε), g = ∇𝓛_B, m̂ and v̂ over 1 − βᵗ.
+    """m ← β₁m + (1 − β₁)g, v ← β₂v + (1 − β₂)g², θ ← θ − η m̂/(√v̂ + ε), m̂ and v̂ over 1 − βᵗ;
+    g = ∇𝓛_B + λθ, as `torch.optim.Adam(weight_decay=λ)` has it.
 
     With ε = 0 a step is the same whatever the gradient's size, and a coordinate rests while its v is 0: one
     whose gradient has always been 0 is not moved, and 0/0 is 0. With ε > 0 steps shrink once the gradient is
     below ε, and end where it vanishes against it. A step lasts η, none where nothing moves.
 
     The memory, in float64: `moments` (2, P), m over e^s and v over e^{2s}; `moments_scale` (2), the number
-    of steps and s. s is 0 for a loss without a scale; else it follows the gradient's, so that √v is of order
-    one in its largest coordinate.
+    of steps and s. s is 0 for a loss without a scale, and with λ > 0; else it follows the gradient's, so that
+    √v is of order one in its largest coordinate.
     """
 
     learning_rate: float
     beta1: float
     beta2: float
     epsilon: float
+    weight_decay: float = 0.0
     series: tuple[str, ...] = ("time_log", "learning_rate_log")
 
     def move(self, state: EngineState, at: Evaluated) -> Move:
@@ -40,11 +42,14 @@ class AdamRule(PlainRule):
         count += 1.0
         now = 0.0
         if at.log_scale is not None:
-            now = _scale(float(at.log_scale), scale, float(second.max()))
+            if not self.weight_decay:
+                now = _scale(float(at.log_scale), scale, float(second.max()))
             gradient *= exp(min(float(at.log_scale) - now, LARGEST_LOG))
             kept = exp(min(scale - now, LARGEST_LOG))
             first *= kept
             second *= kept * kept
+        if self.weight_decay:
+            gradient += self.weight_decay * state.theta
         first.lerp_(gradient, 1.0 - self.beta1)
         second.mul_(self.beta2).addcmul_(gradient, gradient, value=1.0 - self.beta2)
         state.memory["moments"] = torch.stack([first, second]).cpu().numpy()

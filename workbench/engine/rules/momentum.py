@@ -12,7 +12,7 @@ from workbench.engine.state import EngineState
 
 @dataclass(frozen=True)
 class MomentumRule(PlainRule):
-    """v ← βv + ∇𝓛_B, θ ← θ − ηv, v = 0 at first, as `torch.optim.SGD(momentum=β)` steps.
+    """v ← βv + ∇𝓛_B + λθ, θ ← θ − ηv, v = 0 at first, as `torch.optim.SGD(momentum=β, weight_decay=λ)` steps.
 
     Small steps follow gradient flow 1/(1 − β) times as fast as without momentum, so that η/(1 − β) of time
     passes. The memory `velocity` (P) holds v as θ's own kind of number: what underflows there moves no θ.
@@ -20,6 +20,7 @@ class MomentumRule(PlainRule):
 
     learning_rate: float
     momentum: float
+    weight_decay: float = 0.0
 
     def move(self, state: EngineState, at: Evaluated) -> Move:
         """Along −v by η."""
@@ -27,6 +28,8 @@ class MomentumRule(PlainRule):
         if at.log_scale is not None:
             gradient *= at.log_scale.exp()
         gradient *= at.share
+        if self.weight_decay:
+            gradient += self.weight_decay * state.theta
         held = state.memory.get("velocity")
         if held is not None:
             gradient += self.momentum * torch.from_numpy(held).to(gradient)

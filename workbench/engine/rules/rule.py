@@ -31,7 +31,7 @@ class Evaluated:
 @dataclass(frozen=True)
 class Move:
     """θ ← θ − number · scale · gradients; `scale` is a tensor of one number, None: one. Where there is a
-    `direction` (P): θ ← θ + number · direction.
+    `direction` (P): θ ← θ + number · direction. Before either, θ is made shorter by the part `shrink`.
 
     `log_rate` is log η, None where the flow's time is not kept as a logarithm.
     """
@@ -40,6 +40,7 @@ class Move:
     scale: Tensor | None = None
     log_rate: float | None = None
     direction: Tensor | None = None
+    shrink: float = 0.0
 
 
 class StepRule(Protocol):
@@ -87,15 +88,17 @@ class PlainRule:
 
 @dataclass(frozen=True)
 class ConstantRule(PlainRule):
-    """θ ← θ − η ∇𝓛 with a fixed learning rate η."""
+    """θ ← θ − η (∇𝓛 + λθ) with a fixed learning rate η and weight decay λ."""
 
     learning_rate: float
+    weight_decay: float = 0.0
 
     def move(self, state: EngineState, at: Evaluated) -> Move:
         """η e^{log_scale}; time passes by η."""
         state.time += self.learning_rate
         scale = None if at.log_scale is None else at.log_scale.exp()
-        return Move(self.learning_rate * at.share, scale)
+        shrink = self.learning_rate * self.weight_decay
+        return Move(self.learning_rate * at.share, scale, shrink=shrink)
 
 
 def scaled_down(log_scale: Tensor | None, log_by: float) -> float:

@@ -79,7 +79,10 @@ def left_charts(
 def course_chart(
     history: History, x_axis: XAxis, x: Float[np.ndarray, " T"], found: Rates | None
 ) -> ChartModel:
-    """Rates against theory; before there are any, what the left column does not show."""
+    """Sharpness where the run measures it; else rates against theory; before there are any, what the left
+    column does not show."""
+    if history.has("sharpness"):
+        return curves.sharpness_chart(history, x_axis, x)
     if found is not None and len(found):
         return curves.rates_chart(found, history, x_axis, x)
     if x_axis.quantity == "ln(n/L)" and history.has("learning_rate_log"):

@@ -221,6 +221,30 @@ def step_size_chart(history: History, x_axis: XAxis, x: Float[np.ndarray, " T"])
     )
 
 
+def sharpness_chart(history: History, x_axis: XAxis, x: Float[np.ndarray, " T"]) -> ChartModel:
+    """λ_max of the risk's Hessian where it was measured, and what the step size is stable below."""
+    measured = history.scalar("sharpness")[: len(x)]
+    # Not every record has it: the curve goes on from one that has to the next.
+    known = np.isfinite(measured)
+    drawn = [Curve(x[: len(measured)][known], measured[known], "orange", "λ_max")]
+    threshold = scalar(history, "stability_threshold", len(x))
+    if threshold is not None:
+        drawn.insert(0, Curve(x[: len(threshold)], threshold, "dim", "2/η"))
+    return chart(
+        "sharpness  λ_max of the Hessian",
+        x_axis,
+        x,
+        tuple(drawn),
+        readout=at_cursor(carried(measured), x_axis, "{:.5g}".format),
+    )
+
+
+def carried(values: Float[np.ndarray, " T"]) -> Float[np.ndarray, " T"]:
+    """Every NaN replaced by the last number before it."""
+    places = np.where(np.isfinite(values), np.arange(len(values)), 0)
+    return np.asarray(values[np.maximum.accumulate(places)])
+
+
 def chart(
     title: str,
     x_axis: XAxis,

@@ -14,7 +14,7 @@ from workbench.losses.registry import LOSSES
 from workbench.measures.rates import Rates, rates
 from workbench.record.history import History
 from workbench.record.schema import SERIES
-from workbench.tui.run.curves import angle_degrees, angle_text
+from workbench.tui.run.curves import angle_degrees, angle_text, carried
 from workbench.tui.run.x_axis import LN10, XAxis, classifies
 from workbench.tui.widgets.scale import Kind, axis
 from workbench.tui.widgets.sparkrows import LEAST_DECADES, SparkModel, SparkRow
@@ -91,6 +91,7 @@ TRENDS: tuple[Trend, ...] = (
     Trend("kkt_delta", "KKT error δ", "pink", _SHORT, _log10_of, None, 6, LEAST_DECADES),
     Trend("path_length", "path", "yellow", _number(".5g"), rank=6, late=7),
     Trend("learning_rate_log", "log₁₀ η", "purple", _log10, _decades, 10, 11, LEAST_DECADES),
+    Trend("sharpness", "sharpness", "orange", _SHORT, rank=6, late=8),
     Trend("time_log", "log₁₀ T", "blue", _log10, _decades, 12, 10, LEAST_DECADES),
     Trend("margin_discrete", "descent γ^", "teal", _number("+.5f"), _positive, None, 12),
     Trend("accuracy", "accuracy", "purple", "{:.2%}".format, rank=8, late=16),
@@ -211,6 +212,9 @@ def _row(
     if _dims(trend.name):
         return None
     values = history.scalar(trend.name)
+    if trend.name == "sharpness":
+        # Not every record has it.
+        values = carried(values)
     now = float(values[-1 if cursor is None else min(cursor, len(values) - 1)])
     return SparkRow(
         trend.label, trend.drawn(values[rows]), trend.told(now), trend.color, trend.least

@@ -38,6 +38,7 @@ from workbench.engine.programs.kernel.rules import (
     asks_after,
     asks_before,
     begin,
+    decay,
     ended,
     finish,
     move,
@@ -167,6 +168,7 @@ def chunk(
         if rule == NORMALIZED:
             batch_risk = log_risk(loss, here, target, classes, weights)
         factor = move(rule, settings, memory, gradient, log_scale, batch_risk, b, share, clock)
+        decay(rule, settings, theta)
         for p in range(theta.size):
             theta[p] -= factor * gradient[p]
         step += 1

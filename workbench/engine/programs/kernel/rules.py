@@ -24,6 +24,8 @@ from workbench.engine.rules.smoothness import SmoothnessRule
 CONSTANT, NORMALIZED, LOSS_BASED, SMOOTHNESS = range(4)
 LEARNING_RATE, MOST_UPDATE = 0, 1
 """`settings` of constant and normalized."""
+SHRINK = 1
+"""`settings` of constant: by what part weight decay makes θ shorter at a step."""
 FLOOR, LOG_N, PER_EPOCH, RAISED_BY, LOWERED_BY, FIRST_ALPHA = range(6)
 """`settings` of loss-based."""
 LOG_SMOOTH, POWER = 0, 1
@@ -77,7 +79,9 @@ def rule_kernel(rule: StepRule) -> RuleKernel | None:
     """That of a rule, None where compiled code does not know it."""
     layers = np.empty((0, 2), dtype=np.int64)
     if type(rule) is ConstantRule:
-        return RuleKernel(CONSTANT, np.array([rule.learning_rate]), layers)
+        return RuleKernel(
+            CONSTANT, np.array([rule.learning_rate, rule.learning_rate * rule.weight_decay]), layers
+        )
     if type(rule) is NormalizedRule:
         return RuleKernel(NORMALIZED, np.array([rule.learning_rate, rule.max_update]), layers)
     if type(rule) is LossBasedRule:
@@ -153,6 +157,14 @@ def move(
     log_rate = min(0.0, -(settings[LOG_SMOOTH] + settings[POWER] * log(memory[RADIUS])))
     _pass_time(clock, log_rate)
     return exp(log_rate) * share * exp(log_scale)
+
+
+@part
+def decay(rule: Any, settings: Any, theta: Any) -> None:
+    """What weight decay takes of θ before a step."""
+    if rule == CONSTANT and settings[SHRINK] != 0.0:
+        for p in range(theta.size):
+            theta[p] *= 1.0 - settings[SHRINK]
 
 
 @part

@@ -268,11 +268,14 @@ class StackedEager:
         number = torch.from_numpy(move.number).to(gradient)[:, None]
         along = -gradient if move.direction is None else move.direction
         with torch.no_grad():
-            if going.all():
+            theta = members.theta
+            if move.shrink is not None:
+                theta = theta * torch.from_numpy(1.0 - move.shrink).to(gradient)[:, None]
+            if going.all() and theta is members.theta:
                 members.theta.addcmul_(number, along)
                 return
             # The same operation on the same layout: rounding must not depend on who rests.
-            moved = torch.addcmul(members.theta, number, along)
+            moved = torch.addcmul(theta, number, along)
             steps = torch.from_numpy(going).to(along.device)[:, None]
             members.theta.copy_(torch.where(steps, moved, members.theta))
 

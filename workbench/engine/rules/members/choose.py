@@ -23,7 +23,9 @@ from workbench.engine.rules.steepest import SteepestRule
 def member_rule(rules: Sequence[StepRule]) -> MemberRule | None:
     """The rule of M members from theirs, which are of one kind; None for one that has no such code."""
     made: dict[type, Callable[[Sequence[Any]], MemberRule]] = {
-        ConstantRule: lambda all_of: ConstantRules(_column(all_of, "learning_rate")),
+        ConstantRule: lambda all_of: ConstantRules(
+            _column(all_of, "learning_rate"), _column(all_of, "weight_decay")
+        ),
         NormalizedRule: lambda all_of: NormalizedRules(
             _column(all_of, "learning_rate"), _column(all_of, "max_update")
         ),

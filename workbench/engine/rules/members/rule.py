@@ -38,6 +38,7 @@ class EvaluatedMembers:
 @dataclass(frozen=True, eq=False)
 class Moves:
     """θ_k ← θ_k − number_k · gradient_k; where there is a `direction` (M, P), θ_k + number_k · direction_k.
+    Before either, θ_k is made shorter by the part `shrink` (M).
 
     `log_rate` (M) is log η, None where the flow's time is not kept as a logarithm; `time` (M) is what passes
     then.
@@ -47,6 +48,7 @@ class Moves:
     log_rate: Float[np.ndarray, " M"] | None = None
     time: Float[np.ndarray, " M"] | None = None
     direction: Tensor | None = None
+    shrink: Float[np.ndarray, " M"] | None = None
 
 
 class MemberRule(Protocol):

@@ -33,7 +33,7 @@ def rule_on_device(rules: Sequence[StepRule], theta: Tensor) -> DeviceRule:
         raise ValueError("members step by one kind of rule")
     match first:
         case ConstantRule():
-            return ConstantOnDevice(every("learning_rate"))
+            return ConstantOnDevice(every("learning_rate"), every("weight_decay"))
         case NormalizedRule():
             return NormalizedOnDevice(every("learning_rate"), every("max_update"))
         case LossBasedRule():
