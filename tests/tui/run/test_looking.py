@@ -37,11 +37,6 @@ def ends(app: WorkbenchApp) -> tuple[float, ...]:
     return (*plot.x.ends, *plot.y.ends)
 
 
-def mouse(kind: type[events.MouseEvent], widget: LineChart, x: int, y: int, **more: object):
-    given = {"delta_x": 0, "delta_y": 0, "button": 0, "shift": False, "meta": False, "ctrl": False}
-    return kind(widget=widget, x=x, y=y, **{**given, **more})
-
-
 async def test_the_parts_that_keys_and_mouse_ask_for(tmp_path: Path) -> None:
     run = finished(tmp_path).folder
     app = WorkbenchApp.to_browse(tmp_path)
@@ -59,6 +54,10 @@ async def test_the_parts_that_keys_and_mouse_ask_for(tmp_path: Path) -> None:
             await until(lambda: ends(app) != before)
             return ends(app)
 
+        async def mouse(kind: type[events.MouseEvent], x: int, y: int) -> None:
+            """The wheel, or the right button, at a cell of the first chart."""
+            await pilot._post_mouse_events([kind], "#risk", (x, y), button=3)
+
         half = await after("shift+up")
         middle = (whole[2] + whole[3]) / 2
         width = whole[3] - whole[2]
@@ -70,7 +69,7 @@ async def test_the_parts_that_keys_and_mouse_ask_for(tmp_path: Path) -> None:
         shown = chart(app)
         assert shown.plot is not None
         column, row = shown.plot.origin + shown.plot.width - 1, shown.plot.top + 1
-        shown.post_message(mouse(events.MouseScrollUp, shown, column, row))
+        await mouse(events.MouseScrollUp, column, row)
         await until(lambda: ends(app) != whole)
         near = ends(app)
         np.testing.assert_allclose(near[1] - near[0], (whole[1] - whole[0]) / 1.5, rtol=0.02)
@@ -82,10 +81,10 @@ async def test_the_parts_that_keys_and_mouse_ask_for(tmp_path: Path) -> None:
 
         origin, top, rows = shown.plot.origin, shown.plot.top, shown.plot.rows
         cell = (whole[1] - whole[0]) / shown.plot.width
-        shown.post_message(mouse(events.MouseDown, shown, origin + 4, top, button=3))
-        shown.post_message(mouse(events.MouseMove, shown, origin + 20, top + rows - 1, button=3))
+        await mouse(events.MouseDown, origin + 4, top)
+        await mouse(events.MouseMove, origin + 20, top + rows - 1)
         await until(lambda: shown.box is not None)
-        shown.post_message(mouse(events.MouseUp, shown, origin + 20, top + rows - 1, button=3))
+        await mouse(events.MouseUp, origin + 20, top + rows - 1)
         await until(lambda: ends(app) != whole)
         box = ends(app)
         np.testing.assert_allclose(
