@@ -14,6 +14,7 @@ from workbench.tui.help import key_name
 from workbench.tui.inspect.screen import InspectorScreen
 from workbench.tui.launch.screen import LaunchScreen
 from workbench.tui.layers.screen import LayersScreen
+from workbench.tui.run.attached import AttachedScreen
 from workbench.tui.run.panel import Panel
 from workbench.tui.run.replay import ReplayScreen
 from workbench.tui.run.screen import RunScreen
@@ -28,6 +29,7 @@ PLACES: dict[str, tuple[type[DOMNode], ...]] = {
     "Browse": (BrowseScreen, RunsTable),
     "new run": (LaunchScreen,),
     "run": (RunScreen, Panel),
+    "attached": (AttachedScreen, Panel),
     "replay": (ReplayScreen, Panel),
     "inspector": (InspectorScreen, Listing),
     "layers": (LayersScreen,),

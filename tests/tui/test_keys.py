@@ -11,6 +11,7 @@ from workbench.tui.browse.screen import BrowseScreen
 from workbench.tui.help import key_name
 from workbench.tui.inspect.screen import InspectorScreen
 from workbench.tui.layers.screen import LayersScreen
+from workbench.tui.run.attached import AttachedScreen
 from workbench.tui.run.events import EventsScreen
 from workbench.tui.run.panel import Panel
 from workbench.tui.run.replay import ReplayScreen
@@ -22,6 +23,7 @@ SCREENS = (
     WorkbenchApp,
     Panel,
     RunScreen,
+    AttachedScreen,
     ReplayScreen,
     InspectorScreen,
     VerdictScreen,
@@ -74,6 +76,7 @@ def test_the_page_of_keys_has_every_binding_that_is_described() -> None:
     for place, screens in (
         ("Browse", (BrowseScreen,)),
         ("run", (RunScreen, Panel)),
+        ("attached", (AttachedScreen, Panel)),
         ("replay", (ReplayScreen, Panel)),
         ("inspector", (InspectorScreen,)),
         ("layers", (LayersScreen,)),

@@ -45,6 +45,7 @@ from workbench.tui.widgets.palette import Palette, default_palette
 
 if TYPE_CHECKING:
     from workbench.run.forking import ForkPush
+    from workbench.run.link import Link
     from workbench.run.session import Session
 
 # How long leaving waits for the engine's last checkpoint, and a lost terminal for a clean end.
@@ -116,6 +117,17 @@ class WorkbenchApp(Unbroken, App[int]):
         """Start a new run from a stored state, pushed first where that is asked."""
         make = _fork(folder, at, settings, runs_dir, trust, push)
         return cls(lambda app: app.run_screen(make), runs_dir)
+
+    @classmethod
+    def to_attach(cls, folder: Path, link: Link) -> WorkbenchApp:
+        """Watch and steer a run that another process trains."""
+
+        def first(app: WorkbenchApp) -> Screen[None]:
+            from workbench.tui.run.attached import AttachedScreen
+
+            return AttachedScreen(folder, link)
+
+        return cls(first, folder.parent)
 
     @classmethod
     def to_browse(cls, runs_dir: Path) -> WorkbenchApp:
@@ -313,9 +325,7 @@ class WorkbenchApp(Unbroken, App[int]):
 
                 return StudyScreen(folder)
             case OpenReplay(folder):
-                from workbench.tui.run.replay import ReplayScreen
-
-                return ReplayScreen(folder)
+                return self._stored_screen(folder)
             case OpenInspector(subject):
                 from workbench.tui.inspect.screen import InspectorScreen
 
@@ -329,6 +339,16 @@ class WorkbenchApp(Unbroken, App[int]):
 
                 return VerdictScreen(run, state, known, status)
         raise ValueError(f"{type(route).__name__} is no page.")
+
+    def _stored_screen(self, folder: Path) -> Screen[None]:
+        """A run in its files; where another process of this machine trains it, with its controls."""
+        from workbench.run.link import link_to
+        from workbench.tui.run.attached import AttachedScreen
+        from workbench.tui.run.replay import ReplayScreen
+
+        own = self.session is not None and self.session.folder.resolve() == folder.resolve()
+        link = None if own else link_to(folder)
+        return ReplayScreen(folder) if link is None else AttachedScreen(folder, link)
 
     def run_screen(self, make: Callable[[], Session]) -> Screen[None]:
         """The screen of a run that is made in its worker, and closed by the app whatever ends it."""

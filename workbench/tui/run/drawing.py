@@ -127,7 +127,7 @@ class Drawing:
         wanted = late and (self.shows("course") or self.shows("sparks"))
         found = rates_of(history, config, n, source.order) if wanted else None
         if self.shows("course"):
-            course = self.made_of("course", lambda: course_chart(history, x_axis, x, found))
+            course = self.made_of("course", lambda: course_chart(source, x_axis, x, found))
             if course is not None:
                 self.made["course"] = course
                 self.painted("course").show(self.sight.seen("course", course))
