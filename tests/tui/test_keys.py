@@ -45,8 +45,8 @@ ALIKE = (
     {"inspect", "open"},
     {"outcome", "columns"},
 )
-"""Actions that are one to the user: leaving, moving along records or an axis, the other half of the screen, what
-a table shows …"""
+"""Actions that are one to the user: leaving, moving along records or an axis, the other half of the screen,
+what a table shows …"""
 
 
 def meaning(action: str) -> str:

@@ -192,58 +192,6 @@ class Choose(Dialog[str | None]):
         self.dismiss(None)
 
 
-class ChooseMany(Dialog[tuple[str, ...] | None]):
-    """Any of several, each a (value, label), those of `chosen` chosen to begin with; gives the values in
-    their order, `esc` gives None."""
-
-    BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("space", "turn", "choose it, or not"),
-        Binding("escape", "leave", "leave it"),
-        Binding("j", "move(1)", "down", show=False),
-        Binding("k", "move(-1)", "up", show=False),
-    ]
-
-    def __init__(
-        self, question: str, options: Sequence[tuple[str, str]], chosen: Sequence[str] = ()
-    ) -> None:
-        super().__init__()
-        self.question, self.options, self.chosen = question, tuple(options), set(chosen)
-
-    def compose(self) -> ComposeResult:
-        with _box(self):
-            yield plain(self, self.question, "question")
-            yield OptionList(*map(self._line, range(len(self.options))), markup=False, compact=True)
-            yield plain(self, "space chooses   enter takes   esc leaves", "hint")
-
-    def _line(self, index: int) -> Text:
-        value, label = self.options[index]
-        return Text(palette_of(self).say(f"{'●' if value in self.chosen else '○'} {label}"))
-
-    @on(OptionList.OptionSelected)
-    def _taken(self, event: OptionList.OptionSelected) -> None:
-        event.stop()
-        self.dismiss(tuple(value for value, _ in self.options if value in self.chosen))
-
-    def action_turn(self) -> None:
-        """The line under the cursor is chosen, or no longer."""
-        shown = self.query_one(OptionList)
-        if shown.highlighted is not None:
-            self.chosen ^= {self.options[shown.highlighted][0]}
-            shown.replace_option_prompt_at_index(shown.highlighted, self._line(shown.highlighted))
-
-    def action_move(self, rows: int) -> None:
-        """Up or down by letter."""
-        shown = self.query_one(OptionList)
-        if rows > 0:
-            shown.action_cursor_down()
-        else:
-            shown.action_cursor_up()
-
-    def action_leave(self) -> None:
-        """Choose nothing."""
-        self.dismiss(None)
-
-
 class Sheet(Dialog[None]):
     """Text over the screen beneath, in a frame that scrolls; what shows it writes it and says its title."""
 

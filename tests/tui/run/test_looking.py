@@ -13,7 +13,8 @@ from textual import events
 
 from tui.run.test_run_screen import until
 from workbench.tui.app import WorkbenchApp
-from workbench.tui.dialogs import Choose, ChooseMany
+from workbench.tui.dialogs import Choose
+from workbench.tui.pick import Pick
 from workbench.tui.routes import OpenReplay
 from workbench.tui.run.machine import Machine
 from workbench.tui.run.panel import Panel
@@ -107,8 +108,8 @@ async def test_numbers_are_chosen_and_a_chart_is_taken_away(tmp_path: Path, monk
             lambda: isinstance(app.screen, ReplayScreen) and bool(app.screen.query("#risk"))
         )
         await until(lambda: chart(app).plot is not None)
-        await pilot.press("number_sign")
-        await until(lambda: isinstance(app.screen, ChooseMany))
+        await pilot.press("C")
+        await until(lambda: isinstance(app.screen, Pick))
         names = [value for value, _ in app.screen.options]
         await pilot.press("down", "space", "enter")
         await until(lambda: panel_of(app).drawing.numbers == (names[1],))

@@ -8,8 +8,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from workbench.errors import clean_text
-from workbench.tui.browse.files import PLOT_SUFFIXES, check_target
-from workbench.tui.dialogs import Ask, Choose, ChooseMany, Confirm
+from workbench.tui.dialogs import Ask, Choose, Confirm
+from workbench.tui.pick import Pick
 from workbench.tui.run.taking import (
     arguments_of,
     command_text,
@@ -18,6 +18,7 @@ from workbench.tui.run.taking import (
     values_text,
 )
 from workbench.tui.run.trends import choices
+from workbench.tui.targets import PLOT_SUFFIXES, check_target
 
 if TYPE_CHECKING:
     from workbench.tui.run.panel import Panel
@@ -95,7 +96,7 @@ async def ask_numbers(panel: Panel) -> None:
     there = choices(panel.source.history, panel.source.config)
     now = panel.drawing.numbers
     chosen = await panel.app.push_screen_wait(
-        ChooseMany("Which numbers? None: those that suit the run", there, now or ())
+        Pick("Which numbers? None: those that suit the run", there, now or ())
     )
     if chosen is not None:
         panel.drawing.numbers = chosen or None

@@ -114,8 +114,8 @@ class Panel(Unbroken, Vertical, can_focus=True):
         Binding("shift+down", "scale_y(-1)", "zoom y out"),
         Binding("up,k", "pan_y(1)", "y above", show=False),
         Binding("down,j", "pan_y(-1)", "y below", show=False),
-        Binding("M", "mean", "means over records"),
-        Binding("number_sign", "numbers", "choose the numbers", key_display="#"),
+        Binding("tilde", "mean", "means over records", key_display="~"),
+        Binding("C", "series", "choose the numbers"),
         Binding("P", "plot", "draw the chart into a file"),
         Binding("ctrl+y", "copy", "copy values or the command"),
         Binding("escape", "out", "out one level"),
@@ -430,7 +430,7 @@ class Panel(Unbroken, Vertical, can_focus=True):
         self.touch()
 
     @work
-    async def action_numbers(self) -> None:
+    async def action_series(self) -> None:
         """Choose the series that are lines of numbers."""
         await ask_numbers(self)
 
