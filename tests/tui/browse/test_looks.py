@@ -21,6 +21,7 @@ from workbench.tui.browse.curves import RunCurves, read_curves
 from workbench.tui.browse.diff import DiffScreen, config_diff, draw_diff
 from workbench.tui.browse.screen import BrowseScreen
 from workbench.tui.browse.view import BrowseView, load_view, save_view, view_path
+from workbench.tui.pick import Pick
 from workbench.tui.widgets.palette import Palette
 from workbench.tui.widgets.scale import Kind
 
