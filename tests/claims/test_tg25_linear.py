@@ -1,4 +1,4 @@
-"""Other norms on linear predictors: rules that descend in the wrong norm, flows and faces that are others'."""
+"""Other norms on linear predictors: rules in the wrong norm, flows and faces that are others'."""
 
 from __future__ import annotations
 

@@ -90,8 +90,8 @@ def short_of(one: Walk, norm: Norm) -> Float[np.ndarray, " K"]:
 
 
 def moving_short(one: Walk, norm: Norm) -> float:
-    """The same of the direction from a quarter of the steps to the last: as θ goes to infinity, it is where θ's
-    own direction goes, without what the first steps left behind."""
+    """The same of the direction from a quarter of the steps to the last: as θ goes to infinity, it is where
+    θ's own direction goes, without what the first steps left behind."""
     moved = one.theta[-1] - one.theta[-2]
     return largest(norm).margin - float((Z @ moved).min()) / float(norm.norm(moved))
 
@@ -119,8 +119,8 @@ CLAIMS = (
         id="TG25-ADAM",
         paper="TG25",
         place="Adam on linear predictors",
-        statement="Adam without ε on the gradient of log 𝓛 goes to ℓ∞'s largest margin, as sign descent does; "
-        "with ε > 0, against which ∇𝓛 vanishes, it goes to ℓ2's, as gradient descent does.",
+        statement="Adam without ε on the gradient of log 𝓛 goes to ℓ∞'s largest margin, as sign descent "
+        "does; with ε > 0, against which ∇𝓛 vanishes, it goes to ℓ2's, as gradient descent does.",
         method="The workbench's Adam, β 0.9 and 0.999, on the four samples of TG25-LINEAR: ε = 0 in steps of "
         "0.3/√t, and ε = 1 at the rate 0.3. θ grows with log t there, so that the direction in which it "
         "moves tells more than θ's own.",

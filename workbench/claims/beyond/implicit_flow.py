@@ -1,9 +1,10 @@
 """Steepest descent flow of a linear predictor in ℓ1, ℓ2 or ℓ∞, by implicit steps of any length.
 
-θ_{k+1} minimizes log 𝓛 over the ball of radius h around θ_k: backward Euler of dθ/ds = u*, s the length in the
-norm, so that the velocity d = (θ_{k+1} − θ_k)/h is steepest at θ_{k+1}: ⟨−∇log 𝓛, d⟩ = ‖∇log 𝓛‖_*, sliding
-along ties included. On the face of the ball where d lies, the minimum is Newton's; few dimensions, so that
-all faces can be tried. The risk is convex, hence a = −log 𝓛 has a_{k+1} − a_k ≥ h a_{k+1}/‖θ_{k+1}‖, and
+θ_{k+1} minimizes log 𝓛 over the ball of radius h around θ_k: backward Euler of dθ/ds = u*, s the length in
+the norm, so that the velocity d = (θ_{k+1} − θ_k)/h is steepest at θ_{k+1}: ⟨−∇log 𝓛, d⟩ = ‖∇log 𝓛‖_*,
+sliding along ties included. On the face of the ball where d lies, the minimum is Newton's; the dimensions are
+few, so that all faces can be tried. The risk is convex, hence a = −log 𝓛 has
+a_{k+1} − a_k ≥ h a_{k+1}/‖θ_{k+1}‖, and
 γ~ = a/‖θ‖ never falls, however long the steps are.
 """
 

@@ -1,9 +1,10 @@
-"""The workbench's step rules on a linear predictor of four samples, in steps of length 0.3/√t, or of one length."""
+"""The workbench's step rules on a linear predictor of four samples, in steps of 0.3/√t, or of one length."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 
 import numpy as np
 import torch
@@ -25,7 +26,7 @@ RuleOf = Callable[[float], StepRule]
 
 @dataclass(frozen=True, eq=False)
 class Walk:
-    """θ (d) after every fourfold of steps, the last after all of them (K, d), `steps` (K); `fall`: the largest
+    """θ (K, d) after every fourfold of steps, the last after all of them, `steps` (K); `fall`: the largest
     relative fall of γ~ in the norm from a step to the next, once 𝓛 < 1."""
 
     steps: tuple[int, ...]
@@ -40,8 +41,8 @@ class Walk:
 def walk(
     rule_of: RuleOf, norm: Norm, steps: int, *, of_log: bool = False, power: float = 0.5
 ) -> Walk:
-    """From θ = 0 under the summed exponential risk, step t of length 0.3 t^{−power}; with `of_log` the rule is
-    given ∇log 𝓛 for ∇𝓛."""
+    """From θ = 0 under the summed exponential risk, step t of length 0.3 t^{−power}; with `of_log` the rule
+    is given ∇log 𝓛 for ∇𝓛."""
     state = EngineState(torch.zeros(Z.shape[1], dtype=torch.float64))
     kept = {steps // 16, steps // 4, steps}
     found, last, fall = {}, -np.inf, 0.0
@@ -57,7 +58,7 @@ def walk(
         last = smoothed
         slope = torch.from_numpy(-(share / total) @ Z)
         scale = None if of_log else torch.tensor(log_risk, dtype=torch.float64)
-        at = Evaluated((slope,), scale, lambda risk=log_risk: risk, len(Z), 1.0)
+        at = Evaluated((slope,), scale, partial(float, log_risk), len(Z), 1.0)
         move = rule_of(FIRST * t**-power).move(state, at)
         state.theta = state.theta + moved(move, slope)
         state.step += 1

@@ -1,5 +1,5 @@
-"""Steepest descent of a linear predictor (Tsilivis et al. 2025): each rule goes to the largest margin of its own
-norm."""
+"""Steepest descent of a linear predictor (Tsilivis et al. 2025): each rule goes to the largest margin of its
+own norm."""
 
 from __future__ import annotations
 
