@@ -33,8 +33,8 @@ def train_headless(make: Callable[[], Session], as_json: bool) -> None:
     with shown_by(wait_for):
         session = make()
     with signals.given_to(lambda name: session.engine.send(Stop(name))):
-        if session.notice:
-            typer.echo(f"workbench: {session.notice}", err=True)
+        for notice in filter(None, (session.notice, session.listen())):
+            typer.echo(f"workbench: {notice}", err=True)
         with session, progress_of(session) as show:
             session.start()
             while not session.wait(POLL_SECONDS):

@@ -10,6 +10,7 @@ from typing import Annotated, Never
 import typer
 
 from commands import (
+    attach,
     browse,
     claims,
     doctor,
@@ -23,6 +24,7 @@ from commands import (
     plot,
     plot_names,
     presets,
+    pursue,
     resume,
     robustness,
     run,
@@ -48,12 +50,14 @@ app.command("run")(run.run)
 app.command("sweep")(sweep.sweep)
 app.command("resume")(resume.resume)
 app.command("fork")(fork.fork)
+app.command("attach")(attach.attach)
 app.command("browse")(browse.browse)
 app.command("list")(list_runs.list_runs)
 app.command("show")(show.show)
 app.command("tag", cls=notes.Tags)(notes.tag)
 app.command("note")(notes.note)
 app.command("inspect")(inspect.inspect)
+app.command("pursue")(pursue.pursue)
 app.command("robustness")(robustness.robustness)
 app.command("table")(table.table)
 app.command("optimal")(optimal.optimal)

@@ -30,6 +30,10 @@ def run(
     device: Annotated[str | None, typer.Option("--device", help="auto, cpu or cuda.")] = None,
     runs_dir: RunsDir = None,
     headless: Headless = False,
+    detached: Annotated[
+        bool,
+        typer.Option("--detach", help="Train headless in the background; `attach` watches it."),
+    ] = False,
     pause_at_saddle: Annotated[
         bool | None,
         typer.Option("--pause-at-saddle/--no-pause-at-saddle", help="Pause near saddles."),
@@ -53,6 +57,14 @@ def run(
         # JSON's escapes of quotes and backslashes are TOML's.
         changes.append(f"name={json.dumps(name, ensure_ascii=False)}")
     folder = runs_folder(runs_dir)
+    if detached:
+        if as_json:
+            raise BadInput("--json prints a run's end, which --detach does not wait for.")
+        from commands.detached import send_off
+
+        options = [f"--set={change}" for change in changes]
+        send_off(["run", "--headless", f"--runs-dir={folder}", *options, "--", source], folder)
+        return
     if as_json and not headless:
         raise BadInput("--json needs --headless: with a screen there is no stdout to print on.")
     if screen_wanted(headless):

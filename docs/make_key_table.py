@@ -14,6 +14,8 @@ from workbench.tui.help import key_name
 from workbench.tui.inspect.screen import InspectorScreen
 from workbench.tui.launch.screen import LaunchScreen
 from workbench.tui.layers.screen import LayersScreen
+from workbench.tui.pursue.screen import PursueScreen
+from workbench.tui.run.attached import AttachedScreen
 from workbench.tui.run.panel import Panel
 from workbench.tui.run.replay import ReplayScreen
 from workbench.tui.run.screen import RunScreen
@@ -28,11 +30,13 @@ PLACES: dict[str, tuple[type[DOMNode], ...]] = {
     "Browse": (BrowseScreen, RunsTable),
     "new run": (LaunchScreen,),
     "run": (RunScreen, Panel),
+    "attached": (AttachedScreen, Panel),
     "replay": (ReplayScreen, Panel),
     "inspector": (InspectorScreen, Listing),
     "layers": (LayersScreen,),
     "optimality": (VerdictScreen, Listing),
     "study": (StudyScreen, Listing),
+    "pursuit": (PursueScreen, Listing),
 }
 """Screens, each with those whose keys work on it too; what stands first is asked first."""
 OF_TEXTUAL = {"screen.copy_text", "app.focus_previous"}

@@ -11,6 +11,8 @@ from workbench.tui.browse.screen import BrowseScreen
 from workbench.tui.help import key_name
 from workbench.tui.inspect.screen import InspectorScreen
 from workbench.tui.layers.screen import LayersScreen
+from workbench.tui.pursue.screen import PursueScreen
+from workbench.tui.run.attached import AttachedScreen
 from workbench.tui.run.events import EventsScreen
 from workbench.tui.run.panel import Panel
 from workbench.tui.run.replay import ReplayScreen
@@ -22,25 +24,29 @@ SCREENS = (
     WorkbenchApp,
     Panel,
     RunScreen,
+    AttachedScreen,
     ReplayScreen,
     InspectorScreen,
     VerdictScreen,
     LayersScreen,
     BrowseScreen,
     StudyScreen,
+    PursueScreen,
     EventsScreen,
 )
 ALIKE = (
     {"leave", "leave_now", "app.leave_now", "out", "close", "back"},
-    {"cursor", "record", "scrub", "point"},
+    {"cursor", "record", "scrub", "point", "pan_y"},
     {"pause", "play", "go_on", "mark"},
     {"other_column", "turn"},
     {"picture", "prediction"},
     {"next_chart", "next_table", "shift"},
     {"log_x", "toggle_x"},
     {"inspect", "open"},
+    {"outcome", "columns"},
 )
-"""Actions that are one to the user: leaving, moving along the records, the other half of the screen …"""
+"""Actions that are one to the user: leaving, moving along records or an axis, the other half of the screen,
+what a table shows …"""
 
 
 def meaning(action: str) -> str:
@@ -74,11 +80,13 @@ def test_the_page_of_keys_has_every_binding_that_is_described() -> None:
     for place, screens in (
         ("Browse", (BrowseScreen,)),
         ("run", (RunScreen, Panel)),
+        ("attached", (AttachedScreen, Panel)),
         ("replay", (ReplayScreen, Panel)),
         ("inspector", (InspectorScreen,)),
         ("layers", (LayersScreen,)),
         ("optimality", (VerdictScreen,)),
         ("study", (StudyScreen,)),
+        ("pursuit", (PursueScreen,)),
     ):
         column = 1 + places.index(place)
         found = {(row[0].strip("`"), row[column]) for row in rows if row[column]}

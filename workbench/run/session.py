@@ -63,6 +63,7 @@ from workbench.run.experiment import (
 from workbench.run.forking import ForkPush, fork_step
 from workbench.run.html import session_html
 from workbench.run.ledger import direction_width_of, ledger_of, step_size_at
+from workbench.run.listener import Listener
 from workbench.run.progress import progress_of
 from workbench.run.resuming import forked, resumed
 from workbench.run.stored import StoredRun
@@ -142,6 +143,7 @@ class Session:
             ledger_of(experiment, history, kept),
             first,
         )
+        self._listener: Listener | None = None
         # Writing one is refused, and so ends the run: at once, and not at its next record.
         lock.when_lost = lambda: self.engine.send(Checkpoint())
 
@@ -356,6 +358,18 @@ class Session:
 
     # --- life ---
 
+    def listen(self) -> str:
+        """Let other processes of this user on this machine watch the run and steer it: `workbench attach`.
+
+        Before `start`. Returns why they cannot, in a sentence, or an empty text; the run goes on either way.
+        """
+        self._listener = self._listener or Listener(self.folder, self.engine)
+        return self._listener.notice
+
+    def _stop_listening(self, text: str) -> None:
+        if self._listener is not None:
+            self._listener.close(text)
+
     def start(self) -> None:
         """Start training in the engine's thread, with as many threads of torch's as the run is to have."""
         torch.set_num_threads(self.config.device.threads)
@@ -396,6 +410,7 @@ class Session:
         """
         if not self.engine.started:
             self.store.close()
+            self._stop_listening("it was never started.")
         elif not self.engine.ended:
             self.engine.send(Stop())
         ended = self.engine.join(timeout)
@@ -448,6 +463,7 @@ class Session:
             self.log.line(event.step, event.kind, event.text)
         if isinstance(event, Finished | Failed):
             # The files are closed: another process, or this one, may go on with the run.
+            self._stop_listening(f"the run is {self.engine.status.word}.")
             self.lock.release()
 
 

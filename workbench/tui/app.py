@@ -32,6 +32,7 @@ from workbench.tui.routes import (
     OpenInspector,
     OpenLaunch,
     OpenLayers,
+    OpenPursuit,
     OpenReplay,
     OpenStudy,
     OpenVerdict,
@@ -44,7 +45,10 @@ from workbench.tui.unbroken import Unbroken
 from workbench.tui.widgets.palette import Palette, default_palette
 
 if TYPE_CHECKING:
+    from workbench.record.pursuit_file import KeptPursuit
     from workbench.run.forking import ForkPush
+    from workbench.run.link import Link
+    from workbench.run.pursued import PursuitTask
     from workbench.run.session import Session
 
 # How long leaving waits for the engine's last checkpoint, and a lost terminal for a clean end.
@@ -118,6 +122,17 @@ class WorkbenchApp(Unbroken, App[int]):
         return cls(lambda app: app.run_screen(make), runs_dir)
 
     @classmethod
+    def to_attach(cls, folder: Path, link: Link) -> WorkbenchApp:
+        """Watch and steer a run that another process trains."""
+
+        def first(app: WorkbenchApp) -> Screen[None]:
+            from workbench.tui.run.attached import AttachedScreen
+
+            return AttachedScreen(folder, link)
+
+        return cls(first, folder.parent)
+
+    @classmethod
     def to_browse(cls, runs_dir: Path) -> WorkbenchApp:
         """Look at the stored runs."""
         return cls(lambda app: app.screen_of(OpenBrowse()), runs_dir)
@@ -128,6 +143,13 @@ class WorkbenchApp(Unbroken, App[int]):
         app = cls.to_browse(runs_dir)
         app.then = OpenStudy(folder) if holds_study(folder) else OpenReplay(folder)
         return app
+
+    @classmethod
+    def to_pursue(
+        cls, what: PursuitTask | KeptPursuit, output: Path | None, runs_dir: Path
+    ) -> WorkbenchApp:
+        """Neuron pursuit: one to be computed, and kept in a file, or one that was kept."""
+        return cls(lambda app: app.screen_of(OpenPursuit(what, output)), runs_dir)
 
     # --- life ---
 
@@ -313,9 +335,7 @@ class WorkbenchApp(Unbroken, App[int]):
 
                 return StudyScreen(folder)
             case OpenReplay(folder):
-                from workbench.tui.run.replay import ReplayScreen
-
-                return ReplayScreen(folder)
+                return self._stored_screen(folder)
             case OpenInspector(subject):
                 from workbench.tui.inspect.screen import InspectorScreen
 
@@ -328,7 +348,21 @@ class WorkbenchApp(Unbroken, App[int]):
                 from workbench.tui.verdict.screen import VerdictScreen
 
                 return VerdictScreen(run, state, known, status)
+            case OpenPursuit(what, output):
+                from workbench.tui.pursue.screen import PursueScreen
+
+                return PursueScreen(what, output)
         raise ValueError(f"{type(route).__name__} is no page.")
+
+    def _stored_screen(self, folder: Path) -> Screen[None]:
+        """A run in its files; where another process of this machine trains it, with its controls."""
+        from workbench.run.link import link_to
+        from workbench.tui.run.attached import AttachedScreen
+        from workbench.tui.run.replay import ReplayScreen
+
+        own = self.session is not None and self.session.folder.resolve() == folder.resolve()
+        link = None if own else link_to(folder)
+        return ReplayScreen(folder) if link is None else AttachedScreen(folder, link)
 
     def run_screen(self, make: Callable[[], Session]) -> Screen[None]:
         """The screen of a run that is made in its worker, and closed by the app whatever ends it."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 
 from textual.screen import Screen
 
@@ -29,21 +29,38 @@ if TYPE_CHECKING:
     import numpy as np
 
     from workbench.config.run import RunConfig
-    from workbench.run.session import Session
+
+
+class Trainer(Protocol):
+    """Who takes commands: an engine of this process, or the link to another's."""
+
+    @property
+    def status(self) -> RunStatus:
+        """The run's."""
+        ...
+
+    @property
+    def ended(self) -> bool:
+        """Whether nothing can be asked any more."""
+        ...
+
+    def send(self, command: Command) -> None:
+        """Ask for something."""
+        ...
 
 
 class Controls:
-    """Commands to a session, as a screen asks for them; where one cannot be sent, the screen says why.
+    """Commands to a trainer, as a screen asks for them; where one cannot be sent, the screen says why.
 
-    `session` None: nothing trains here, and `absent` says why. `after_end`: what can be done with a
+    `trainer` None: nothing trains here, and `absent` says why. `after_end`: what can be done with a
     run that has ended.
     """
 
     def __init__(
-        self, screen: Screen[Any], session: Session | None, *, absent: str, after_end: str
+        self, screen: Screen[Any], trainer: Trainer | None, *, absent: str, after_end: str
     ) -> None:
         self.screen = screen
-        self.session = session
+        self.trainer = trainer
         self.absent = absent
         self.after_end = after_end
         self.last_n = 100
@@ -51,31 +68,35 @@ class Controls:
     @property
     def paused(self) -> bool:
         """Whether the run waits."""
-        return self.session is not None and self.session.engine.status is RunStatus.PAUSED
+        return self.trainer is not None and self.trainer.status is RunStatus.PAUSED
 
     @property
     def ended(self) -> bool:
         """Whether there was a run that has ended."""
-        return self.session is not None and self.session.engine.ended
+        return self.trainer is not None and self.trainer.ended
 
     @property
     def able(self) -> bool:
         """Whether there is a run that takes commands."""
-        return self.session is not None and not self.session.engine.ended
+        return self.trainer is not None and not self.trainer.ended
 
     def allowed(self) -> bool:
         """Whether the run takes commands; says why not."""
-        if self.session is None:
+        if self.trainer is None:
             self.screen.notify(self.absent)
-        elif self.session.engine.ended:
-            self.screen.notify(f"this run is {self.session.engine.status}; {self.after_end}")
+        elif self.trainer.ended:
+            self.screen.notify(f"this run is {self.trainer.status}; {self.after_end}")
         return self.able
 
     def send(self, command: Command) -> bool:
         """Send a command; False, with the reason said, where there is no run to take it."""
-        if not self.allowed() or self.session is None:
+        if not self.allowed() or self.trainer is None:
             return False
-        self.session.engine.send(command)
+        try:
+            self.trainer.send(command)
+        except WorkbenchError as error:
+            self.screen.notify(str(error), severity="warning", markup=False)
+            return False
         return True
 
     def pause_or_go_on(self) -> bool:

@@ -88,7 +88,7 @@ class InspectorScreen(Unbroken, Screen[None]):
         self.subject = subject
         self.controls = Controls(
             self,
-            subject.session,
+            None if subject.session is None else subject.session.engine,
             absent="this is a stored run: f forks it here, r on its screen resumes it",
             after_end="f forks it here",
         )

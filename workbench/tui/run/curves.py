@@ -10,11 +10,13 @@ import numpy as np
 from workbench.arrays import Bool, Float, Int
 from workbench.measures.rates import Rates
 from workbench.record.history import History
+from workbench.tui.run.own_norm import OtherNorm
 from workbench.tui.run.x_axis import LN10, XAxis
 from workbench.tui.widgets.bundle import Bundle
 from workbench.tui.widgets.chart import Band, ChartModel, Curve
 from workbench.tui.widgets.density import DensityModel
 from workbench.tui.widgets.scale import LEAST_DECADES, Kind
+from workbench.tui.widgets.statusline import number_text
 
 FEW_NEURONS = 64
 COSINE_ROUNDING = 4 * float(np.finfo(np.float64).eps)
@@ -54,7 +56,7 @@ def risk_chart(history: History, x_axis: XAxis, x: Float[np.ndarray, " T"]) -> C
         x,
         curves,
         least=LEAST_DECADES,
-        readout=at_cursor(y, x_axis, "{:.3f}".format),
+        readout=at_cursor(y, x_axis, "{:.3f}".format) if test is None else "",
     )
 
 
@@ -86,7 +88,6 @@ def norm_chart(history: History, x_axis: XAxis, x: Float[np.ndarray, " T"]) -> C
         tuple(curves),
         bands=bands,
         kind=Kind.POWER,
-        readout=at_cursor(rho, x_axis, "{:.4g}".format),
     )
     return replace(made, bundles=bundles)
 
@@ -152,19 +153,26 @@ def angle_density(history: History, x_axis: XAxis, x: Float[np.ndarray, " T"]) -
     )
 
 
-def path_chart(history: History, x_axis: XAxis, x: Float[np.ndarray, " T"]) -> ChartModel:
-    """Alignment cos(θ, −∇𝓛) and the path length of the direction (JT20 Thms 4.1 and 3.1)."""
+def path_chart(
+    history: History, x_axis: XAxis, x: Float[np.ndarray, " T"], norm: OtherNorm | None = None
+) -> ChartModel:
+    """Alignment cos(θ, −∇𝓛) and the path length of the direction (JT20 Thms 4.1 and 3.1); the dual alignment
+    in another `norm` too."""
     alignment = history.scalar("alignment")[: len(x)]
     path = history.scalar("path_length")[: len(x)]
     angle = at_cursor(alignment, x_axis, angle_text)
+    curves = [
+        Curve(x[: len(path)], path, "orange", "path length"),
+        Curve(x[: len(alignment)], alignment, "cyan", "cos(θ, −∇L)"),
+    ]
+    if norm is not None:
+        dual = history.scalar(norm.dual_alignment)[: len(x)]
+        curves.append(Curve(x[: len(dual)], dual, "yellow", f"the same in {norm.symbol}"))
     return chart(
         "direction of θ",
         x_axis,
         x,
-        (
-            Curve(x[: len(path)], path, "orange", "path length"),
-            Curve(x[: len(alignment)], alignment, "cyan", "cos(θ, −∇L)"),
-        ),
+        tuple(curves),
         zero=True,
         readout=", ".join(
             text for text in (at_cursor(path, x_axis, "{:.4g}".format), angle) if text
@@ -257,7 +265,10 @@ def chart(
     least: float = 0.0,
     readout: str = "",
 ) -> ChartModel:
-    """A chart on the shared x axis."""
+    """A chart on the shared x axis; without a readout, the legend has the values at the cursor."""
+    at = cursor_x(x_axis, x)
+    if at is not None and not readout:
+        curves = tuple(_with_value(curve, at, kind) for curve in curves)
     return ChartModel(
         title=title,
         curves=curves,
@@ -269,10 +280,19 @@ def chart(
         zero=zero,
         least=least,
         readout=readout,
-        cursor=cursor_x(x_axis, x),
+        cursor=at,
         lines=x_axis.lines,
         lane=x_axis.lane,
     )
+
+
+def _with_value(curve: Curve, at: float, kind: Kind) -> Curve:
+    """A labelled curve with its value nearest to an x in its label."""
+    if not curve.label or not len(curve.x):
+        return curve
+    value = float(curve.y[int(np.argmin(np.abs(curve.x - at)))])
+    told = number_text(10.0**value if kind is Kind.POWER else value, ".4g")
+    return replace(curve, label=f"{curve.label} {told}")
 
 
 def cursor_x(x_axis: XAxis, x: Float[np.ndarray, " T"]) -> float | None:

@@ -46,6 +46,7 @@ class RunScreen(Unbroken, Screen[None]):
     def __init__(self, make: Callable[[], Session]) -> None:
         super().__init__()
         self.make = make
+        self.session: Session | None = None
         self.panel = Panel(self, "starting …")
         self.controls = Controls(
             self, None, absent="still starting", after_end="resume it from browse (b)"
@@ -88,11 +89,12 @@ class RunScreen(Unbroken, Screen[None]):
     def on_session_ready(self, message: SessionReady) -> None:
         """Start training."""
         session = message.session
-        self.controls.session = session
+        self.session, self.controls.trainer = session, session.engine
         session.engine.viewers = (*session.engine.viewers, Bridge(self.post_message))
+        unheard = session.listen()
         session.start()
-        if session.notice:
-            self.notify(session.notice, severity="warning", timeout=20, markup=False)
+        for notice in filter(None, (session.notice, unheard)):
+            self.notify(notice, severity="warning", timeout=20, markup=False)
         self.panel.show(LiveSource(session))
 
     def on_engine_told(self, message: EngineTold) -> None:
@@ -134,8 +136,7 @@ class RunScreen(Unbroken, Screen[None]):
         if subject is None:
             self.notify("still starting")
             return
-        session = self.controls.session
-        if session is not None and session.engine.status is RunStatus.RUNNING:
+        if self.session is not None and self.session.engine.status is RunStatus.RUNNING:
             self.controls.pause_or_go_on()
         self.post_message(Go(OpenInspector(subject)))
 
@@ -162,8 +163,7 @@ class RunScreen(Unbroken, Screen[None]):
 
     def note(self) -> str:
         """Why the run waits, where that is worth a look."""
-        session = self.controls.session
-        saddle = session is not None and paused_for(session.events) == "saddle"
+        saddle = self.session is not None and paused_for(self.session.events) == "saddle"
         return "near a saddle: i looks inside" if self.controls.paused and saddle else ""
 
     def drawn(self) -> None:

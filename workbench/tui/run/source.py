@@ -46,8 +46,16 @@ class Source(Protocol):
     name: str
     folder: Path
     config: RunConfig | None
-    history: History
-    live: bool
+
+    @property
+    def history(self) -> History:
+        """Its records."""
+        ...
+
+    @property
+    def live(self) -> bool:
+        """Whether it is told by whoever trains it."""
+        ...
 
     def refresh(self) -> bool:
         """Look for news; whether there are any."""
@@ -206,7 +214,7 @@ class StoredSource:
         self.config: RunConfig | None = self.run.config
         self.name = self.run.name
         self.network: ConfiguredNetwork | None = None
-        self._risk: RiskModel | None = None
+        self.risk: RiskModel | None = None
         self._keeper = CircleKeeper()
         self._surfaces = SurfaceKeeper()
         self._moment: Moment | None = None
@@ -224,7 +232,7 @@ class StoredSource:
         import workbench.theory.ncf.kkt  # noqa: F401  (slow to load, and wanted by the next frame)
 
         network = self.run.network()
-        self._risk = network.risk()
+        self.risk = network.risk()
         self.network = network
         self._moment = None
         self._news = True
@@ -252,13 +260,13 @@ class StoredSource:
         step = int(self.history.step[row])
         if self._moment is not None and self._moment.step == step:
             return self._moment
-        if self.network is None or self._risk is None or "theta" not in self.reader.series_names():
+        if self.network is None or self.risk is None or "theta" not in self.reader.series_names():
             loading = self._can_prepare()
             reason = "loading the network …" if loading else "θ was not recorded"
             self._moment = recorded_moment(self.history, row, reason, waiting=loading)
             return self._moment
         theta = np.asarray(self._recorded_theta(row), dtype=np.float64)
-        outputs = self._risk.outputs(theta)
+        outputs = self.risk.outputs(theta)
         values = recorded_moment(self.history, row, "").values
         self._moment = moment_of(self.network, step, theta, outputs, values, self._keeper, now=True)
         return self._moment

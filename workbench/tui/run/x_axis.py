@@ -19,7 +19,17 @@ Quantity = Literal["step", "time", "ln(n/L)"]
 QUANTITIES: tuple[Quantity, ...] = ("step", "time", "ln(n/L)")
 LN10 = float(np.log(10.0))
 LATE_RULES = frozenset(
-    {"normalized", "loss-based", "flow", "sign", "coordinate", "spectral", "adam"}
+    {
+        "normalized",
+        "loss-based",
+        "flow",
+        "sign",
+        "coordinate",
+        "spectral",
+        "signum",
+        "muon",
+        "adam",
+    }
 )
 """Rules whose steps grow as the risk falls: neither a step nor the time tells how far a run is."""
 WIDE_LOG = 100.0
@@ -49,7 +59,9 @@ def is_late(config: RunConfig | None, history: History) -> bool:
     """Whether a run with a late-phase rule is past t_0, where the risk alone says that the data is separated
     (LL20 §4.1): γ~ > 0. Near the origin margins may all be positive and the risk have far to go. Without
     an order there is no γ~, and every margin must be positive."""
-    if config is None or config.train.rule not in LATE_RULES or not history.length:
+    if config is None or not history.length:
+        return False
+    if config.train.rule not in LATE_RULES or not config.train.normalized:
         return False
     name = "margin_smoothed" if history.has("margin_smoothed") else "q_min"
     return history.has(name) and bool(history.last(name) > 0)
@@ -78,8 +90,13 @@ def x_values(
     return history.step[:count].astype(np.float64), Kind.LINEAR if log is False else Kind.LOG
 
 
-def zoomed(x_axis: XAxis, x: Float[np.ndarray, " T"], scale: int) -> XAxis:
-    """The axis with the part of it that is shown: all, or 2^−scale of it around the cursor or the end.
+def zoomed(
+    x_axis: XAxis,
+    x: Float[np.ndarray, " T"],
+    scale: int,
+    window: tuple[float, float] | None = None,
+) -> XAxis:
+    """The axis with the part of it that is shown: all, the window, or 2^−scale around the cursor or the end.
 
     Range and lane are the same for all charts, whose series may be thinned differently.
     """
@@ -90,6 +107,8 @@ def zoomed(x_axis: XAxis, x: Float[np.ndarray, " T"], scale: int) -> XAxis:
     if not len(shown) or shown.min() == shown.max():
         return replace(x_axis, x_range=None, lane=lane)
     ends = np.array([shown.min(), shown.max()])
+    if window is not None:
+        return replace(x_axis, x_range=window, lane=lane if window[0] <= ends[0] else "")
     if scale == 0:
         return replace(x_axis, x_range=(float(ends[0]), float(ends[1])), lane=lane)
     t0, t1 = np.log10(ends) if log else ends
