@@ -194,6 +194,11 @@ def _margin(found: Inspection, console: Console) -> None:
             table.add_row(name + where, *map(formats.number, numbers), active)
     bounds = (margin.epsilon_bound, margin.delta_bound)
     table.add_row("Lemma C.8's bound", *map(formats.number, bounds), "", "")
+    if (own := margin.own) is not None:
+        for name, multipliers in (("best", own.best), ("the paper's", own.paper)):
+            active = str(int(multipliers.active.sum())) if name == "best" else ""
+            shown = (multipliers.epsilon, multipliers.delta, own.norm2)
+            table.add_row(f"{name} in {own.symbol}", *map(formats.number, shown), active)
     console.print()
     console.print(table)
     point = margin.polished
@@ -204,6 +209,9 @@ def _margin(found: Inspection, console: Console) -> None:
         )
     elif reason := margin.why_unpolished or (point.outcome.why_not if point is not None else ""):
         console.print(f"  no polished point: {reason}", markup=False)
+    if margin.own is not None:
+        for sentence in margin.own.sentences():
+            console.print(f"  {sentence}", markup=False)
     if margin.limit is not None:
         for sentence in margin.limit.sentences():
             console.print(f"  {sentence}", markup=False)

@@ -24,6 +24,7 @@ from commands import (
     plot,
     plot_names,
     presets,
+    pursue,
     resume,
     robustness,
     run,
@@ -56,6 +57,7 @@ app.command("show")(show.show)
 app.command("tag", cls=notes.Tags)(notes.tag)
 app.command("note")(notes.note)
 app.command("inspect")(inspect.inspect)
+app.command("pursue")(pursue.pursue)
 app.command("robustness")(robustness.robustness)
 app.command("table")(table.table)
 app.command("optimal")(optimal.optimal)

@@ -26,6 +26,7 @@ from workbench.figures import (
     learning_rate,
     mapped,
     margins,
+    margins_norms,
     margins_ordered,
     ncf,
     norms,
@@ -100,6 +101,11 @@ FIGURES: dict[str, FigureKind] = {
         margins_ordered.draw,
         alone="its colours are the samples' order",
         x="margin",
+    ),
+    "margins-norms": FigureKind(
+        "margins",
+        "margins in ℓ2, ℓ1, ℓ∞ and the spectral norm",
+        several=margins_norms.draw_runs,
     ),
     "robustness": FigureKind(
         "margins",

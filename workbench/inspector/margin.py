@@ -17,10 +17,12 @@ from workbench.arrays import Array, Float, Int
 from workbench.errors import BadInput
 from workbench.inspector.gated_network import GatedNetwork
 from workbench.inspector.margin_limit import MarginLimit
+from workbench.inspector.margin_norm import OwnNorm, own_norm
 from workbench.inspector.state import InspectedState
 from workbench.losses.loss import MarginLoss
 from workbench.losses.registry import names_where
 from workbench.measures.margins import margin_smoothed
+from workbench.norms.l2 import L2
 from workbench.theory.margin.front import BestMultipliers, Front, FrontSolver, margin_front
 from workbench.theory.margin.kkt import PaperCertificate, lemma_bounds, paper_certificate
 from workbench.theory.margin.patterned import gates_of
@@ -66,7 +68,8 @@ class MarginCertificate:
     the lowest `M` of `total`. `uniform` at θ/q_min^{1/L}; `layered` with every layer scaled by itself, None
     for one layer or no orders. `front` at the uniform scaling. `polished`: None where `why_unpolished`.
     `epsilon_bound`, `delta_bound`: Lemma C.8's, NaN where its conditions do not hold yet. `limit`: what the
-    theory says of where the direction goes, None where nobody asked."""
+    theory says of where the direction goes, None where nobody asked. `own`: the same in the norm of the run's
+    rule, None where that is ℓ2."""
 
     order: float
     q_min: float
@@ -82,6 +85,7 @@ class MarginCertificate:
     classes: bool
     notes: tuple[str, ...] = field(default=())
     limit: MarginLimit | None = None
+    own: OwnNorm | None = None
 
     def as_json(self) -> dict[str, Any]:
         """DESIGN's `margin_kkt`, with front, layers and polished point; no NaN or infinity."""
@@ -106,6 +110,7 @@ class MarginCertificate:
                 "active": self.front.active.sum(axis=1).tolist(),
             },
             "layers": None if self.layered is None else _scaled_json(self.layered),
+            "own_norm": None if self.own is None else self.own.as_json(),
             "polished": self._polished_json(),
             "notes": list(self.notes),
             "limit": None if self.limit is None else self.limit.as_json(),
@@ -216,6 +221,7 @@ def margin_certificate(state: InspectedState, *, cancel: Cancel = None) -> Margi
         solver = FrontSolver(point, work)
         uniform = _certified(state, q, solver, scaling)
         layered = _layered(state, q, looked, rows, work)
+        own = _in_own_norm(state, q, point, scaling, work)
     except ValueError as error:
         raise BadInput(f"Problem (P) cannot be certified here: {error}.") from error
     front = margin_front(point, (uniform.paper.delta,), work=work, solver=solver)
@@ -235,6 +241,7 @@ def margin_certificate(state: InspectedState, *, cancel: Cancel = None) -> Margi
         why_unpolished=why,
         classes=state.outputs.ndim == 2,
         notes=_notes(state, gates, network, q, looked) + _stopped(work),
+        own=own,
     )
 
 
@@ -252,15 +259,43 @@ def _certified(
     state: InspectedState, q: Float[Array, " M"], solver: FrontSolver, scaling: Rescaling
 ) -> ScaledCertificate:
     """Both certificates at one scaling; the paper's uses the whole gradient of the risk."""
-    samples = constraint_margins(state)[1][:, 0]
-    logs = _margin_loss(state).log_weights(q, samples)
-    # ∇𝓛 = e^s g of the run's risk; the weights are those of the summed risk, over the largest.
-    extra = np.log(state.n) if state.reduction == "mean" else 0.0
-    pull = -np.exp(state.gradient_log_scale + extra - logs.max()) * state.gradient
+    logs, pull = _weights(state, q)
     point = solver.point
     paper = paper_certificate(point.theta, q / scaling.q_min, logs, scaling.gradients(pull))
     best = solver.solve(paper.delta)
     return ScaledCertificate(point.norm**2, paper, best)
+
+
+def _weights(
+    state: InspectedState, q: Float[Array, " M"]
+) -> tuple[Float[Array, " M"], Float[Array, " P"]]:
+    """log w of the constraints, and Σ w_i h_i over the largest w."""
+    samples = constraint_margins(state)[1][:, 0]
+    logs = _margin_loss(state).log_weights(q, samples)
+    # ∇𝓛 = e^s g of the run's risk; the weights are those of the summed risk, over the largest.
+    extra = np.log(state.n) if state.reduction == "mean" else 0.0
+    return logs, -np.exp(state.gradient_log_scale + extra - logs.max()) * state.gradient
+
+
+def _in_own_norm(
+    state: InspectedState,
+    q: Float[Array, " M"],
+    point: MarginPoint,
+    scaling: Rescaling,
+    work: Work,
+) -> OwnNorm | None:
+    """The certificates in the norm of the run's rule."""
+    if isinstance(state.norm, L2):
+        return None
+    logs, pull = _weights(state, q)
+    return own_norm(
+        point,
+        state.norm,
+        q=q / scaling.q_min,
+        log_weights=logs,
+        pull=scaling.gradients(pull),
+        work=work,
+    )
 
 
 def _layered(

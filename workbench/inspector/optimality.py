@@ -15,6 +15,7 @@ from workbench.errors import BadInput
 from workbench.inspector.margin import why_no_margin
 from workbench.inspector.state import InspectedState
 from workbench.models.structure import Matrix
+from workbench.norms.l2 import L2
 from workbench.theory.margin.polish import polish
 from workbench.theory.margin.problem import MarginPoint
 from workbench.theory.numerics.work import Work
@@ -57,10 +58,21 @@ def optimality_verdict(state: InspectedState, cancel: Cancel = None) -> Optimali
             theta=here.theta,
             multipliers=here.multipliers,
             residual=here.residual,
+            notes=_about_the_norm(state),
         )
     found = optimality(network, polished.theta, cancel=cancel)
     note = f"The polished KKT point lies {polished.angle:.3g} rad from the state."
-    return replace(found, notes=(note, *found.notes))
+    return replace(found, notes=(note, *_about_the_norm(state), *found.notes))
+
+
+def _about_the_norm(state: InspectedState) -> tuple[str, ...]:
+    """Which (P) is meant, where the run's rule is after another."""
+    if isinstance(state.norm, L2):
+        return ()
+    return (
+        f"The verdict is about (P) in ℓ2; the run's own rule descends in the {state.norm.symbol} norm and "
+        "goes to KKT points of (P) in that norm.",
+    )
 
 
 def why_no_verdict(state: InspectedState) -> str | None:

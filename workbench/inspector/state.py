@@ -6,7 +6,7 @@ theory needs nothing else, so a state can be made by hand as well.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import TYPE_CHECKING
 
@@ -17,6 +17,8 @@ from workbench.inspector.risk_model import RiskModel
 from workbench.losses.loss import Loss, Reduction
 from workbench.measures.norms import neuron_norms
 from workbench.models.structure import Neurons, Structure
+from workbench.norms.l2 import L2
+from workbench.norms.norm import Norm
 from workbench.theory.ncf.neuron import NeuronKind, activation
 
 if TYPE_CHECKING:
@@ -32,7 +34,8 @@ class InspectedState:
 
     `time`: of the flow; a step stands for `learning_rate` of it. `order`: L, None where Φ is not
     homogeneous. `z` (as outputs): −∂/∂Φ of the *summed* risk, what small weights correlate with
-    (KH24 Lemma 5.2, Theorem 5.5). `last_step`: where the run is to end, None if not known.
+    (KH24 Lemma 5.2, Theorem 5.5). `last_step`: where the run is to end, None if not known. `norm`: in which
+    the run's rule descends, ℓ2 for the gradient's.
     """
 
     step: int
@@ -50,6 +53,7 @@ class InspectedState:
     learning_rate: float
     risk: RiskModel
     last_step: int | None = None
+    norm: Norm = field(default_factory=L2)
 
     @classmethod
     def of(
@@ -63,6 +67,7 @@ class InspectedState:
         step: int = 0,
         time: float = 0.0,
         last_step: int | None = None,
+        norm: Norm | None = None,
     ) -> InspectedState:
         """The state at θ; outputs and gradient are computed on the risk's own copy of the network."""
         theta = np.array(theta, dtype=np.float64)
@@ -83,6 +88,7 @@ class InspectedState:
             learning_rate=learning_rate,
             risk=risk,
             last_step=last_step,
+            norm=norm or L2(),
         )
 
     def at(self, theta: Float[Array, " P"]) -> InspectedState:

@@ -23,7 +23,7 @@ from workbench.models.network import structure_of
 from workbench.models.repeatable import is_steady, still_copy
 from workbench.models.structure import Structure
 from workbench.norms.norm import Norm
-from workbench.norms.registry import norm_called
+from workbench.norms.registry import norm_called, norm_of_rule
 from workbench.run.loss import loss_in
 
 
@@ -112,6 +112,7 @@ class ConfiguredNetwork:
             step=step,
             time=time,
             last_step=train.steps,
+            norm=self.norm(norm_of_rule(train.rule)),
         )
 
 

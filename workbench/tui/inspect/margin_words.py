@@ -17,6 +17,7 @@ from workbench.tui.widgets.scale import Kind
 
 if TYPE_CHECKING:
     from workbench.inspector.margin import MarginCertificate, ScaledCertificate
+    from workbench.inspector.margin_norm import OwnNorm
     from workbench.inspector.state import InspectedState
 
 MOST_ROWS = 2_000
@@ -65,6 +66,8 @@ def certificates_table(found: MarginCertificate) -> Listed:
             ("", "dim"),
         )
     )
+    if found.own is not None:
+        rows += _in_own_norm(found.own)
     rows.append(_polished(found))
     return Listed(columns, tuple(rows))
 
@@ -90,6 +93,22 @@ def _scaled(where: str, scaled: ScaledCertificate) -> list[tuple[Cell, ...]]:
             norm2,
             ("", "dim"),
         ),
+    ]
+
+
+def _in_own_norm(own: OwnNorm) -> list[tuple[Cell, ...]]:
+    norm2 = (number(own.norm2), "bar_text")
+    said = {"best": f"{int(own.best.active.sum())} active", "the paper's": ""}
+    return [
+        (
+            (f"{name} in {own.symbol}", "bright" if more else "text"),
+            (number(one.epsilon), "text"),
+            ("", "dim"),
+            (number(one.delta), "text"),
+            norm2,
+            (more, "bar_text"),
+        )
+        for (name, more), one in zip(said.items(), (own.best, own.paper), strict=True)
     ]
 
 
@@ -230,6 +249,8 @@ def note_lines(found: MarginCertificate) -> list[Cell]:
     why = found.why_unpolished or ("" if found.polished is None else found.polished.outcome.why_not)
     notes = [*found.notes, *([f"No polished point: {why}"] if why else [])]
     limit: list[Cell] = []
+    if found.own is not None:
+        limit = [(sentence, "text") for sentence in found.own.sentences()]
     if found.limit is not None:
-        limit = [(sentence, "text") for sentence in found.limit.sentences()]
+        limit += [(sentence, "text") for sentence in found.limit.sentences()]
     return limit + [(note if note.endswith(".") else note + ".", "dim") for note in notes]
