@@ -280,6 +280,11 @@ class BrowseScreen(Unbroken, Screen[None]):
         self._show_header()
         self._show_charts()
 
+    def recoloured(self) -> None:
+        """The theme is another."""
+        self._show_table()
+        self._show_rest()
+
     def _show_header(self) -> None:
         """Counts, sort and filter; a header that says the same is not drawn again."""
         model = HeaderModel(
