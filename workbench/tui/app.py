@@ -8,25 +8,25 @@ import sys
 import threading
 import traceback
 import warnings
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
+from textual.actions import ActionParseResult
 from textual.app import App, SystemCommand
 from textual.binding import Binding, BindingType
 from textual.dom import DOMNode
 from textual.filter import LineFilter
 from textual.screen import Screen
 
-from workbench.config.screen import keep_theme
 from workbench.errors import ExitCode, WorkbenchError, clean_text
 from workbench.record.folder import holds_study
 from workbench.run.signals import given_to
+from workbench.tui import making
 from workbench.tui.driver import AcknowledgedDriver
 from workbench.tui.help import HelpScreen
-from workbench.tui.makers import created, forked, resumed
 from workbench.tui.messages import SessionRefused
 from workbench.tui.routes import (
     ForkRun,
@@ -44,7 +44,8 @@ from workbench.tui.routes import (
     Route,
     StartRun,
 )
-from workbench.tui.theme import OwnColours, recolour, theme_at_start, use_theme
+from workbench.tui.theme import OwnColours, following, take_theme, theme_at_start, use_theme
+from workbench.tui.tour import Tour
 from workbench.tui.unbroken import Unbroken
 from workbench.tui.widgets.inks import ThemeName
 from workbench.tui.widgets.palette import Depth, Palette, choose_theme, default_palette
@@ -87,6 +88,8 @@ class WorkbenchApp(Unbroken, App[int]):
         self.session: Session | None = None
         self.farewell: list[str] = []
         self.error: Exception | None = None
+        # What a newcomer is told; None: nobody is.
+        self.tour: Tour | None = None
         self.contains_errors: bool | None = None
         self._stumbles: set[tuple[str, str]] = set()
         self._leaving = False
@@ -105,7 +108,7 @@ class WorkbenchApp(Unbroken, App[int]):
         from workbench.study.member import run_source
 
         run_source(source, settings, runs_dir)
-        make = created(source, settings, runs_dir)
+        make = making.created(source, settings, runs_dir)
         return cls(lambda app: app.run_screen(make), runs_dir)
 
     @classmethod
@@ -113,7 +116,7 @@ class WorkbenchApp(Unbroken, App[int]):
         cls, folder: Path, steps: int | None, trust: bool, restart: bool = False
     ) -> WorkbenchApp:
         """Go on with a stored run."""
-        make = resumed(folder, steps, trust, restart)
+        make = making.resumed(folder, steps, trust, restart)
         return cls(lambda app: app.run_screen(make), folder.parent)
 
     @classmethod
@@ -127,7 +130,7 @@ class WorkbenchApp(Unbroken, App[int]):
         push: ForkPush | None = None,
     ) -> WorkbenchApp:
         """Start a new run from a stored state, pushed first where that is asked."""
-        make = forked(folder, at, settings, runs_dir, trust, push)
+        make = making.forked(folder, at, settings, runs_dir, trust, push)
         return cls(lambda app: app.run_screen(make), runs_dir)
 
     @classmethod
@@ -161,6 +164,17 @@ class WorkbenchApp(Unbroken, App[int]):
         return cls(lambda app: app.screen_of(OpenPursuit(what, output)), runs_dir)
 
     # --- life ---
+
+    async def run_action(
+        self,
+        action: str | ActionParseResult,
+        default_namespace: DOMNode | None = None,
+        namespaces: Mapping[str, DOMNode] | None = None,
+    ) -> bool:
+        """Do what a key or a command stands for; the tour goes on by it."""
+        if self.tour is not None:
+            self.tour.did(action.partition("(")[0] if isinstance(action, str) else action[1])
+        return await super().run_action(action, default_namespace, namespaces)
 
     def on_mount(self) -> None:
         """Show the first screen, or leave at once if a signal asked for it before."""
@@ -315,9 +329,9 @@ class WorkbenchApp(Unbroken, App[int]):
         """Go there, or say why not."""
         match route:
             case StartRun(source, settings):
-                self._push_run(created(source, list(settings), self.runs_dir))
+                self._push_run(making.created(source, list(settings), self.runs_dir))
             case ResumeRun(folder, steps):
-                self._push_run(resumed(folder, steps, False))
+                self._push_run(making.resumed(folder, steps, False))
             case ForkRun():
                 self._fork_run(route)
             case LeaveRun():
@@ -398,7 +412,7 @@ class WorkbenchApp(Unbroken, App[int]):
 
     def _fork_run(self, route: ForkRun) -> None:
         """A run that trains here is stopped with a checkpoint before it is forked."""
-        make = forked(route.folder, route.at, list(route.settings), self.runs_dir, False)
+        make = making.forked(route.folder, route.at, list(route.settings), self.runs_dir, False)
         session = self.session
         if session is None or session.engine.ended or session.folder != route.folder:
             self._push_run(make)
@@ -435,29 +449,20 @@ class WorkbenchApp(Unbroken, App[int]):
 
     def get_line_filters(self) -> Sequence[LineFilter]:
         """Textual's, and the terminal's own colours where they are chosen."""
-        found = super().get_line_filters()
-        own = self.palette_.theme is ThemeName.TERMINAL and self.palette_.depth is not Depth.NONE
+        found, palette = super().get_line_filters(), self.palette_
+        own = palette.theme is ThemeName.TERMINAL and palette.depth is not Depth.NONE
         return [*found, _OWN_COLOURS] if own else found
 
     def action_next_theme(self) -> None:
         """The next theme, kept for the next time."""
-        names = list(ThemeName)
-        self.take_theme(names[(names.index(self.palette_.theme) + 1) % len(names)])
-
-    def take_theme(self, name: ThemeName) -> None:
-        """Draw in a theme from now on, and keep it in the user's settings."""
-        choose_theme(name)
-        self.palette_ = default_palette()
-        use_theme(self, name)
-        recolour(self, self.palette_)
-        try:
-            keep_theme(name)
-        except WorkbenchError as error:
-            self.notify(str(error), severity="warning", markup=False)
-        self.notify(f"theme: {name}", timeout=2)
+        take_theme(self, following(self.palette_.theme))
 
     def get_system_commands(self, screen: Screen[object]) -> Iterable[SystemCommand]:
-        """The palette: every binding of the present screen by name."""
+        """The palette: every binding of the present screen by name, and the tour."""
+        if self.tour is not None:
+            yield SystemCommand(
+                "the tour again", "what to press in the first minutes", self.tour.begin
+            )
         seen = set()
         for active in screen.active_bindings.values():
             binding = active.binding
@@ -469,7 +474,7 @@ class WorkbenchApp(Unbroken, App[int]):
                     _runner(self, binding.action, active.node),
                 )
         for name in ThemeName:
-            yield SystemCommand(f"theme: {name}", "", partial(self.take_theme, name))
+            yield SystemCommand(f"theme: {name}", "", partial(take_theme, self, name))
 
 
 def _runner(app: WorkbenchApp, action: str, node: DOMNode) -> Callable[[], None]:
@@ -492,6 +497,7 @@ def run_app(app: WorkbenchApp) -> None:
     with warnings.catch_warnings(), given_to(app.tell_signal):
         # Printed while the screen stands, a warning would be drawn over it.
         warnings.simplefilter("ignore")
+        app.tour = Tour.kept()
         try:
             code = app.run()
         finally:

@@ -15,11 +15,11 @@ from textual.color import Color as TextualColor
 from textual.filter import LineFilter
 from textual.theme import BUILTIN_THEMES, Theme
 
-from workbench.config.screen import kept_theme
+from workbench.config.screen import keep_theme, kept_theme
 from workbench.errors import WorkbenchError, unknown
 from workbench.tui.widgets.inks import THEMES, ThemeName
 from workbench.tui.widgets.painted import Painted
-from workbench.tui.widgets.palette import Palette, theme_colours
+from workbench.tui.widgets.palette import Palette, choose_theme, default_palette, theme_colours
 
 
 def _textual(name: ThemeName) -> Theme:
@@ -52,6 +52,25 @@ def theme_at_start() -> tuple[ThemeName, str]:
     except WorkbenchError as error:
         return ThemeName.DARK, str(error)
     return ThemeName(name or ThemeName.DARK), ""
+
+
+def following(name: ThemeName) -> ThemeName:
+    """The theme after one."""
+    names = list(ThemeName)
+    return names[(names.index(name) + 1) % len(names)]
+
+
+def take_theme(app: App[Any], name: ThemeName) -> None:
+    """Draw an app in a theme from now on, and keep it in the user's settings."""
+    choose_theme(name)
+    app.palette_ = default_palette()  # type: ignore[attr-defined]
+    use_theme(app, name)
+    recolour(app, default_palette())
+    try:
+        keep_theme(name)
+    except WorkbenchError as error:
+        app.notify(str(error), severity="warning", markup=False)
+    app.notify(f"theme: {name}", timeout=2)
 
 
 def recolour(app: App[Any], palette: Palette) -> None:

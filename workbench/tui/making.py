@@ -1,4 +1,4 @@
-"""What makes the session of a run screen, in its worker: torch is loaded when it is called."""
+"""What a run screen makes its session with: a new run, one that goes on, a fork. Torch waits until then."""
 
 from __future__ import annotations
 
@@ -10,8 +10,10 @@ if TYPE_CHECKING:
     from workbench.run.forking import ForkPush
     from workbench.run.session import Session
 
+Make = Callable[[], "Session"]
 
-def created(source: str, settings: list[str], runs_dir: Path) -> Callable[[], Session]:
+
+def created(source: str, settings: list[str], runs_dir: Path) -> Make:
     """A new run of a preset, a file or a study's member."""
 
     def make() -> Session:
@@ -24,9 +26,7 @@ def created(source: str, settings: list[str], runs_dir: Path) -> Callable[[], Se
     return make
 
 
-def resumed(
-    folder: Path, steps: int | None, trust: bool, restart: bool = False
-) -> Callable[[], Session]:
+def resumed(folder: Path, steps: int | None, trust: bool, restart: bool = False) -> Make:
     """A stored run that goes on."""
 
     def make() -> Session:
@@ -44,7 +44,7 @@ def forked(
     runs_dir: Path,
     trust: bool,
     push: ForkPush | None = None,
-) -> Callable[[], Session]:
+) -> Make:
     """A new run from a stored state, pushed first where that is asked."""
 
     def make() -> Session:
