@@ -8,19 +8,23 @@ import sys
 import threading
 import traceback
 import warnings
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
+from textual.actions import ActionParseResult
 from textual.app import App, SystemCommand
 from textual.binding import Binding, BindingType
 from textual.dom import DOMNode
+from textual.filter import LineFilter
 from textual.screen import Screen
 
 from workbench.errors import ExitCode, WorkbenchError, clean_text
 from workbench.record.folder import holds_study
 from workbench.run.signals import given_to
+from workbench.tui import making
 from workbench.tui.driver import AcknowledgedDriver
 from workbench.tui.help import HelpScreen
 from workbench.tui.messages import SessionRefused
@@ -40,9 +44,11 @@ from workbench.tui.routes import (
     Route,
     StartRun,
 )
-from workbench.tui.theme import use_theme
+from workbench.tui.theme import OwnColours, following, take_theme, theme_at_start, use_theme
+from workbench.tui.tour import Tour
 from workbench.tui.unbroken import Unbroken
-from workbench.tui.widgets.palette import Palette, default_palette
+from workbench.tui.widgets.inks import ThemeName
+from workbench.tui.widgets.palette import Depth, Palette, choose_theme, default_palette
 
 if TYPE_CHECKING:
     from workbench.record.pursuit_file import KeptPursuit
@@ -54,6 +60,7 @@ if TYPE_CHECKING:
 # How long leaving waits for the engine's last checkpoint, and a lost terminal for a clean end.
 CLOSE_SECONDS = 60.0
 LOST_SECONDS = 5.0
+_OWN_COLOURS = OwnColours()
 
 
 class WorkbenchApp(Unbroken, App[int]):
@@ -64,13 +71,16 @@ class WorkbenchApp(Unbroken, App[int]):
     ENABLE_COMMAND_PALETTE = True
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("question_mark", "help", "help", key_display="?"),
+        Binding("ctrl+t", "next_theme", "next theme"),
         Binding("ctrl+c", "leave_now", "checkpoint and quit", show=False, priority=True),
         Binding("ctrl+q", "leave_now", "checkpoint and quit", show=False, priority=True),
     ]
 
     def __init__(self, first: Callable[[WorkbenchApp], Screen[None]], runs_dir: Path) -> None:
         super().__init__(driver_class=AcknowledgedDriver)
-        use_theme(self)
+        chosen, self._odd_setting = theme_at_start()
+        choose_theme(chosen)
+        use_theme(self, chosen)
         self.first = first
         self.then: Route | None = None
         self.runs_dir = runs_dir
@@ -78,6 +88,8 @@ class WorkbenchApp(Unbroken, App[int]):
         self.session: Session | None = None
         self.farewell: list[str] = []
         self.error: Exception | None = None
+        # What a newcomer is told; None: nobody is.
+        self.tour: Tour | None = None
         self.contains_errors: bool | None = None
         self._stumbles: set[tuple[str, str]] = set()
         self._leaving = False
@@ -96,7 +108,7 @@ class WorkbenchApp(Unbroken, App[int]):
         from workbench.study.member import run_source
 
         run_source(source, settings, runs_dir)
-        make = _create(source, settings, runs_dir)
+        make = making.created(source, settings, runs_dir)
         return cls(lambda app: app.run_screen(make), runs_dir)
 
     @classmethod
@@ -104,7 +116,7 @@ class WorkbenchApp(Unbroken, App[int]):
         cls, folder: Path, steps: int | None, trust: bool, restart: bool = False
     ) -> WorkbenchApp:
         """Go on with a stored run."""
-        make = _resume(folder, steps, trust, restart)
+        make = making.resumed(folder, steps, trust, restart)
         return cls(lambda app: app.run_screen(make), folder.parent)
 
     @classmethod
@@ -118,7 +130,7 @@ class WorkbenchApp(Unbroken, App[int]):
         push: ForkPush | None = None,
     ) -> WorkbenchApp:
         """Start a new run from a stored state, pushed first where that is asked."""
-        make = _fork(folder, at, settings, runs_dir, trust, push)
+        make = making.forked(folder, at, settings, runs_dir, trust, push)
         return cls(lambda app: app.run_screen(make), runs_dir)
 
     @classmethod
@@ -153,9 +165,22 @@ class WorkbenchApp(Unbroken, App[int]):
 
     # --- life ---
 
+    async def run_action(
+        self,
+        action: str | ActionParseResult,
+        default_namespace: DOMNode | None = None,
+        namespaces: Mapping[str, DOMNode] | None = None,
+    ) -> bool:
+        """Do what a key or a command stands for; the tour goes on by it."""
+        if self.tour is not None:
+            self.tour.did(action.partition("(")[0] if isinstance(action, str) else action[1])
+        return await super().run_action(action, default_namespace, namespaces)
+
     def on_mount(self) -> None:
         """Show the first screen, or leave at once if a signal asked for it before."""
         asyncio.get_running_loop().set_default_executor(_Workers())
+        if self._odd_setting:
+            self.notify(self._odd_setting, severity="warning", markup=False)
         self.push_screen(self.first(self))
         if self.then is not None:
             self.go(self.then)
@@ -304,9 +329,9 @@ class WorkbenchApp(Unbroken, App[int]):
         """Go there, or say why not."""
         match route:
             case StartRun(source, settings):
-                self._push_run(_create(source, list(settings), self.runs_dir))
+                self._push_run(making.created(source, list(settings), self.runs_dir))
             case ResumeRun(folder, steps):
-                self._push_run(_resume(folder, steps, False))
+                self._push_run(making.resumed(folder, steps, False))
             case ForkRun():
                 self._fork_run(route)
             case LeaveRun():
@@ -387,7 +412,7 @@ class WorkbenchApp(Unbroken, App[int]):
 
     def _fork_run(self, route: ForkRun) -> None:
         """A run that trains here is stopped with a checkpoint before it is forked."""
-        make = _fork(route.folder, route.at, list(route.settings), self.runs_dir, False)
+        make = making.forked(route.folder, route.at, list(route.settings), self.runs_dir, False)
         session = self.session
         if session is None or session.engine.ended or session.folder != route.folder:
             self._push_run(make)
@@ -420,8 +445,24 @@ class WorkbenchApp(Unbroken, App[int]):
         """Checkpoint and quit without asking."""
         self.leave(ExitCode.INTERRUPTED if self.session is not None else ExitCode.DONE)
 
+    # --- themes ---
+
+    def get_line_filters(self) -> Sequence[LineFilter]:
+        """Textual's, and the terminal's own colours where they are chosen."""
+        found, palette = super().get_line_filters(), self.palette_
+        own = palette.theme is ThemeName.TERMINAL and palette.depth is not Depth.NONE
+        return [*found, _OWN_COLOURS] if own else found
+
+    def action_next_theme(self) -> None:
+        """The next theme, kept for the next time."""
+        take_theme(self, following(self.palette_.theme))
+
     def get_system_commands(self, screen: Screen[object]) -> Iterable[SystemCommand]:
-        """The palette: every binding of the present screen by name."""
+        """The palette: every binding of the present screen by name, and the tour."""
+        if self.tour is not None:
+            yield SystemCommand(
+                "the tour again", "what to press in the first minutes", self.tour.begin
+            )
         seen = set()
         for active in screen.active_bindings.values():
             binding = active.binding
@@ -432,6 +473,8 @@ class WorkbenchApp(Unbroken, App[int]):
                     f"key {active.binding.key_display or binding.key}",
                     _runner(self, binding.action, active.node),
                 )
+        for name in ThemeName:
+            yield SystemCommand(f"theme: {name}", "", partial(take_theme, self, name))
 
 
 def _runner(app: WorkbenchApp, action: str, node: DOMNode) -> Callable[[], None]:
@@ -439,46 +482,6 @@ def _runner(app: WorkbenchApp, action: str, node: DOMNode) -> Callable[[], None]
         app.call_later(app.run_action, action, node)
 
     return run
-
-
-def _create(source: str, settings: list[str], runs_dir: Path) -> Callable[[], Session]:
-    def make() -> Session:
-        from workbench.run.session import Session
-        from workbench.study.member import run_source
-
-        config, preset = run_source(source, settings, runs_dir)
-        return Session.create(config, runs_dir, preset=preset, attended=True)
-
-    return make
-
-
-def _resume(
-    folder: Path, steps: int | None, trust: bool, restart: bool = False
-) -> Callable[[], Session]:
-    def make() -> Session:
-        from workbench.run.session import Session
-
-        return Session.resume(folder, steps=steps, trust=trust, attended=True, restart=restart)
-
-    return make
-
-
-def _fork(
-    folder: Path,
-    at: int,
-    settings: list[str],
-    runs_dir: Path,
-    trust: bool,
-    push: ForkPush | None = None,
-) -> Callable[[], Session]:
-    def make() -> Session:
-        from workbench.run.session import Session
-
-        return Session.fork(
-            folder, at, runs_dir, settings=settings, push=push, trust=trust, attended=True
-        )
-
-    return make
 
 
 class _Workers(ThreadPoolExecutor):
@@ -494,6 +497,7 @@ def run_app(app: WorkbenchApp) -> None:
     with warnings.catch_warnings(), given_to(app.tell_signal):
         # Printed while the screen stands, a warning would be drawn over it.
         warnings.simplefilter("ignore")
+        app.tour = Tour.kept()
         try:
             code = app.run()
         finally:

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from workbench.tui.browse.pick import Pick
 
 from tui.fake_app import FakeApp, make_run, screen_lines, until
 from workbench.record.notes import read_notes
@@ -18,9 +19,9 @@ from workbench.tui.browse.columns import column_of, columns_for, fitted
 from workbench.tui.browse.compare import Overlaid, View, along, overlay
 from workbench.tui.browse.curves import RunCurves, read_curves
 from workbench.tui.browse.diff import DiffScreen, config_diff, draw_diff
-from workbench.tui.browse.pick import Pick
 from workbench.tui.browse.screen import BrowseScreen
 from workbench.tui.browse.view import BrowseView, load_view, save_view, view_path
+from workbench.tui.pick import Pick
 from workbench.tui.widgets.palette import Palette
 from workbench.tui.widgets.scale import Kind
 
