@@ -170,8 +170,8 @@ CLAIMS = (
         statement="Full-batch gradient descent with step size η drives the sharpness λ_max(∇²𝓛) up until it "
         "reaches 2/η, with momentum β 2(1 + β)/η, and then holds it there, while the risk goes on falling, "
         "though not at every step; the shorter the steps, the nearer.",
-        method="Preset edge-of-stability, an autoencoder of digits of three hidden ReLU layers under the square "
-        "loss, from one start with η, 2η, and 1.5η with momentum ½, whose thresholds are 2/η, 1/η and 2/η: "
+        method="Preset edge-of-stability, an autoencoder of digits of three hidden ReLU layers under the "
+        "square loss, from one start with η, 2η, and 1.5η with momentum ½, whose thresholds are 2/η, 1/η and 2/η: "
         "λ_max by Lanczos over the threshold, from its start to the end.",
         experiment=experiment,
         measure=measure,
