@@ -10,7 +10,15 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from commands import completion, formats
-from commands.options import Json, RunsDir, Settings, Trust, runs_folder
+from commands.options import (
+    Headless,
+    Json,
+    RunsDir,
+    Settings,
+    Trust,
+    runs_folder,
+    screen_wanted,
+)
 from commands.replacing import Yes, require_leave
 from workbench.errors import BadInput, clean_text
 
@@ -64,6 +72,7 @@ def pursue(
     yes: Yes = False,
     runs_dir: RunsDir = None,
     trust: Trust = False,
+    headless: Headless = False,
     as_json: Json = False,
 ) -> None:
     """Neuron pursuit: from saddle to saddle along the residual's best KKT point, without the waiting."""
@@ -80,18 +89,34 @@ def pursue(
                 f"'{clean_text(source, 80)}' is shown as it was kept; --set, --against and --output do not "
                 "go with it."
             )
-        _show(read_pursuit(Path(source).expanduser()), as_json)
+        _open(read_pursuit(Path(source).expanduser()), headless, as_json)
         return
     from workbench.run.pursued import Options
 
     how = Options(delta, within, fitted, trust)
     task = _task(source, list(settings or []), runs_folder(runs_dir), against, how)
+    if screen_wanted(headless or as_json):
+        from workbench.tui.app import WorkbenchApp, run_app
+
+        run_app(WorkbenchApp.to_pursue(task, output, runs_folder(runs_dir)))
+        return
     with _line(as_json) as told:
         kept = task.compute(told=told)
     if output is not None:
         from workbench.record.pursuit_file import write_pursuit
 
         write_pursuit(output, kept)
+    _show(kept, as_json)
+
+
+def _open(kept: KeptPursuit, headless: bool, as_json: bool) -> None:
+    """A pursuit that was kept, on the screen or as tables."""
+    if screen_wanted(headless or as_json):
+        from workbench.record.folder import default_runs_dir
+        from workbench.tui.app import WorkbenchApp, run_app
+
+        run_app(WorkbenchApp.to_pursue(kept, None, default_runs_dir()))
+        return
     _show(kept, as_json)
 
 

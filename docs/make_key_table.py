@@ -14,6 +14,7 @@ from workbench.tui.help import key_name
 from workbench.tui.inspect.screen import InspectorScreen
 from workbench.tui.launch.screen import LaunchScreen
 from workbench.tui.layers.screen import LayersScreen
+from workbench.tui.pursue.screen import PursueScreen
 from workbench.tui.run.attached import AttachedScreen
 from workbench.tui.run.panel import Panel
 from workbench.tui.run.replay import ReplayScreen
@@ -35,6 +36,7 @@ PLACES: dict[str, tuple[type[DOMNode], ...]] = {
     "layers": (LayersScreen,),
     "optimality": (VerdictScreen, Listing),
     "study": (StudyScreen, Listing),
+    "pursuit": (PursueScreen, Listing),
 }
 """Screens, each with those whose keys work on it too; what stands first is asked first."""
 OF_TEXTUAL = {"screen.copy_text", "app.focus_previous"}

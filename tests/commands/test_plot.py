@@ -59,7 +59,7 @@ def test_help_names_every_figure_once_by_what_it_is_of():
     for name, kind in FIGURES.items():
         groups.setdefault(kind.group, []).append(name)
     assert {group.lower(): names.split(", ") for group, names in OF_RUNS.items()} == groups
-    assert beginning("ma") == ["margins", "margins-ordered", "mapped"]
+    assert beginning("ma") == ["margins", "margins-ordered", "margins-norms", "mapped"]
     assert OF_SEVERAL.split(", ") == [name for name, kind in FIGURES.items() if kind.several]
 
 

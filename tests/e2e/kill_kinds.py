@@ -98,6 +98,17 @@ every = 2
 [checkpoint]
 every = 61
 """,
+    "muon": """
+[train]
+rule = "muon"
+lr = 1e-2
+batch = 5
+steps = 600
+[record]
+every = 2
+[checkpoint]
+every = 61
+""",
     # A class of the user's for everything that may be one.
     "own": """
 [data]

@@ -153,6 +153,42 @@ def test_runs_of_one_configuration_are_called_by_their_names(tmp_path):
     assert labels(recorded(tmp_path, "one"), recorded(tmp_path, "two")) == ["one", "two"]
 
 
+def test_margins_in_norms_have_a_panel_a_norm_and_a_colour_a_run(tmp_path, runs):
+    rise = np.linspace(0.0, 0.7, T)
+    sign, l1 = (
+        recorded(
+            tmp_path,
+            name,
+            rule=rule,
+            **{f"margin_normalized_{norm}": rise, f"margin_smoothed_{norm}": rise - 0.1},
+        )
+        for name, rule, norm in (("a", "sign", "linf"), ("b", "coordinate", "l1"))
+    )
+    figure = draw_figure([sign, l1], "margins-norms")
+    # ℓ2's margins are so small that their label has a power of ten.
+    assert [axes.get_ylabel().split("  (")[0] for axes in figure.axes] == [
+        r"margin in $\ell_2$",
+        r"margin in $\ell_1$",
+        r"margin in $\ell_\infty$",
+    ]
+    (shown,) = (
+        line
+        for line in figure.axes[2].get_lines()
+        if line.get_linestyle() == "-" and line.get_linewidth() > 1
+    )
+    assert shown.get_ydata().tolist() == rise.tolist()
+    (dashed,) = (line for line in figure.axes[1].get_lines() if line.get_linestyle() == "--")
+    known = dashed.get_ydata()
+    assert np.isnan(known[rise <= 0.1]).all()
+    assert known[-1] == pytest.approx(0.6)
+    (alone,) = (axes for axes in draw_figure(sign, "margins-norms").axes[1:])
+    assert alone.get_ylabel() == r"margin in $\ell_\infty$"
+    with pytest.raises(BadInput, match=r"another norm than ℓ2; measures\.norms asks for them"):
+        draw_figure(runs, "margins-norms")
+    sign.close()
+    l1.close()
+
+
 def test_figures_of_one_run_say_why(runs):
     for name, kind in FIGURES.items():
         assert (kind.several is None) == bool(kind.alone)

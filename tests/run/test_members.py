@@ -118,6 +118,8 @@ def test_what_looks_back_at_a_start_is_measured_for_each_member(tmp_path):
         ("train.rule=torch", "train.class=own_parts:Momentum"),
         ("train.rule=momentum", "train.batch=5"),
         ("train.rule=adam", "train.epsilon=0"),
+        ("train.rule=muon", "train.batch=5"),
+        ("train.rule=coordinate", "train.normalized=false"),
         *(
             ("model.kind=torch", f"model.class=tests.models.own_modules:{name}")
             for name in ("Dropping", "Counting", "Deciding")

@@ -11,6 +11,7 @@ from workbench.tui.browse.screen import BrowseScreen
 from workbench.tui.help import key_name
 from workbench.tui.inspect.screen import InspectorScreen
 from workbench.tui.layers.screen import LayersScreen
+from workbench.tui.pursue.screen import PursueScreen
 from workbench.tui.run.attached import AttachedScreen
 from workbench.tui.run.events import EventsScreen
 from workbench.tui.run.panel import Panel
@@ -30,6 +31,7 @@ SCREENS = (
     LayersScreen,
     BrowseScreen,
     StudyScreen,
+    PursueScreen,
     EventsScreen,
 )
 ALIKE = (
@@ -41,8 +43,10 @@ ALIKE = (
     {"next_chart", "next_table", "shift"},
     {"log_x", "toggle_x"},
     {"inspect", "open"},
+    {"outcome", "columns"},
 )
-"""Actions that are one to the user: leaving, moving along the records, the other half of the screen …"""
+"""Actions that are one to the user: leaving, moving along the records, the other half of the screen, what
+a table shows …"""
 
 
 def meaning(action: str) -> str:
@@ -82,6 +86,7 @@ def test_the_page_of_keys_has_every_binding_that_is_described() -> None:
         ("layers", (LayersScreen,)),
         ("optimality", (VerdictScreen,)),
         ("study", (StudyScreen,)),
+        ("pursuit", (PursueScreen,)),
     ):
         column = 1 + places.index(place)
         found = {(row[0].strip("`"), row[column]) for row in rows if row[column]}

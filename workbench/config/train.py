@@ -17,6 +17,7 @@ class UntilConfig(Section):
 
 
 Decay = Annotated[float, Field(ge=0, lt=1)]
+UNNORMALIZED = ("sign", "coordinate", "spectral")
 DECAYING = ("constant", "momentum", "adam")
 """The rules that weight decay is defined for: those whose gradient is the risk's own, at its own size."""
 FIRST_RATES = {"constant": 1e-3, "normalized": 0.1, "loss-based": 0.1, "flow": 1e-3}
@@ -28,7 +29,8 @@ class TrainConfig(Section):
     (JT19 Assumption 3.5): the longest rate that provably lowers a deep linear network's averaged logistic
     risk. `flow`: gradient flow itself, a step being one of its integrator's. `sign`, `coordinate` and
     `spectral`: steepest descent in the ℓ∞, ℓ1 and spectral norm, every step lr long in it. `momentum`: heavy
-    ball, v ← momentum v + ∇𝓛, θ ← θ − lr v. `adam`: θ ← θ − lr m̂/(√v̂ + epsilon). `torch`: a rule of your
+    ball, v ← momentum v + ∇𝓛, θ ← θ − lr v. `signum` and `muon`: steepest descent along that v in ℓ∞ and in
+    the spectral norm (exact singular values). `adam`: θ ← θ − lr m̂/(√v̂ + epsilon). `torch`: a rule of your
     own, `package.module:Class(**arguments)`, which takes its settings from `arguments` alone."""
 
     model_config = ConfigDict(
@@ -45,6 +47,8 @@ class TrainConfig(Section):
         "coordinate",
         "spectral",
         "momentum",
+        "signum",
+        "muon",
         "adam",
         "torch",
     ] = "constant"
@@ -53,7 +57,14 @@ class TrainConfig(Section):
     batch: Natural = Field(0, description="samples a step; 0: the full batch")
     max_update: Positive = Field(1.0, description="normalized: longest ‖Δθ‖ of a step")
     floor: Positive = Field(1e-15, description="loss-based: the run has stalled when α falls below")
-    momentum: Decay = Field(0.9, description="momentum: what a step keeps of the one before")
+    normalized: bool = Field(
+        True,
+        description="sign, coordinate, spectral: every step is lr long; false: lr ‖∇𝓛‖_*, the dual norm, as "
+        "the flow in that norm moves",
+    )
+    momentum: Decay = Field(
+        0.9, description="momentum, signum, muon: what a step keeps of the one before"
+    )
     beta1: Decay = Field(0.9, description="adam: what m keeps of itself, the mean of gradients")
     beta2: Decay = Field(
         0.999, description="adam: what v keeps of itself, the mean of their squares"
@@ -90,6 +101,15 @@ class TrainConfig(Section):
             rate = FIRST_RATES.get(str(values.get("rule", "constant")))
             return values if rate is None else {**values, "lr": rate}
         return values
+
+    @model_validator(mode="after")
+    def _length_fits(self) -> TrainConfig:
+        if not self.normalized and self.rule not in UNNORMALIZED:
+            allowed = ", ".join(f"'{name}'" for name in UNNORMALIZED)
+            raise ValueError(
+                f"train.normalized = false belongs to the rules {allowed}, and the rule is '{self.rule}'"
+            )
+        return self
 
     @model_validator(mode="after")
     def _decay_fits(self) -> TrainConfig:

@@ -10,7 +10,7 @@ from workbench.config.flat import flatten
 from workbench.errors import WorkbenchError, clean_text
 from workbench.figures.series import RunSeries
 
-UNTOLD = ("name", "description", "record", "checkpoint", "pause", "device")
+UNTOLD = ("name", "description", "record", "measures", "checkpoint", "pause", "device")
 """Tables and keys that leave the curve as it is."""
 LAST = ("train.steps", "train.until")
 """Told only where nothing else differs: how long a run was is seen."""

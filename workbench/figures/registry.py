@@ -21,11 +21,13 @@ from workbench.figures import (
     distance,
     early,
     field,
+    grokking,
     hat,
     layers,
     learning_rate,
     mapped,
     margins,
+    margins_norms,
     margins_ordered,
     ncf,
     norms,
@@ -77,6 +79,11 @@ FIGURES: dict[str, FigureKind] = {
     "norms": FigureKind(
         "training", "norms of θ, its layers and its neurons", norms.draw, Overlay(norms.curves)
     ),
+    "grokking": FigureKind(
+        "training",
+        "accuracies, distance from the kernel's predictor, and risk",
+        several=Overlay(grokking.curves),
+    ),
     "sharpness": FigureKind(
         "training",
         "the largest eigenvalue of the Hessian, and the edge of stability 2/η",
@@ -100,6 +107,11 @@ FIGURES: dict[str, FigureKind] = {
         margins_ordered.draw,
         alone="its colours are the samples' order",
         x="margin",
+    ),
+    "margins-norms": FigureKind(
+        "margins",
+        "margins in ℓ2, ℓ1, ℓ∞ and the spectral norm",
+        several=margins_norms.draw_runs,
     ),
     "robustness": FigureKind(
         "margins",

@@ -26,9 +26,11 @@ _NORMS: Mapping[str, Callable[[Shapes], Norm]] = {
 
 _OF_RULES: Mapping[str, str] = {
     "sign": "linf",
+    "signum": "linf",
     "adam": "linf",
     "coordinate": "l1",
     "spectral": "spectral",
+    "muon": "spectral",
 }
 
 

@@ -273,8 +273,16 @@ def _steps_in_words(network: ConfiguredNetwork) -> str:
     if train.class_path is not None:
         return f"those of {train.class_path}"
     if train.rule in STEEPEST:
-        return f"steepest descent in the {network.norm(norm_of_rule(train.rule)).symbol} norm"
-    words = {"momentum": "those of heavy ball", "adam": "Adam's"}.get(train.rule, "")
+        length = "" if train.normalized else ", as long as the gradient's dual norm"
+        return (
+            f"steepest descent in the {network.norm(norm_of_rule(train.rule)).symbol} norm{length}"
+        )
+    words = {
+        "signum": "those of signum, along the signs of a momentum",
+        "muon": "Muon's, along U Vᵀ of a momentum of every matrix",
+        "momentum": "those of heavy ball",
+        "adam": "Adam's",
+    }.get(train.rule, "")
     if not train.weight_decay:
         return words
     return f"{words or 'those of gradient descent'} on 𝓛 + (λ/2)‖θ‖², λ = {train.weight_decay:g}"

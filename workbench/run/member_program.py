@@ -41,7 +41,8 @@ def member_program(
     Compiled code steps each by the very program of a single run, in `device.threads` threads. A GPU steps all
     in one graph. Autograd steps all at once where the network depends on weights and inputs alone; one that
     draws random numbers, changes buffers or mixes samples, a flow, a rule that remembers a direction
-    (momentum, Adam), a rule or a loss of the user's own, and several targets a sample are stepped one by one.
+    (momentum, signum, Muon, Adam), steepest descent not normalized, a rule or a loss of the user's own,
+    and several targets a sample are stepped one by one.
     """
     program = first.program
     if program.name == "kernel":

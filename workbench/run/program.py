@@ -17,7 +17,8 @@ from workbench.engine.rules.normalized import NormalizedRule
 from workbench.engine.rules.own import own_rule
 from workbench.engine.rules.rule import ConstantRule, StepRule
 from workbench.engine.rules.smoothness import SmoothnessRule
-from workbench.engine.rules.steepest import STEEPEST, SteepestRule
+from workbench.engine.rules.steepest import STEEPEST, SteepestRule, UnnormalizedSteepestRule
+from workbench.engine.rules.steepest_momentum import STEEPEST_MOMENTUM, SteepestMomentumRule
 from workbench.norms.registry import norm_of_rule
 from workbench.run.captured import CAPTURED, captured_or_eager, not_captured
 from workbench.run.flow import flow_program
@@ -74,8 +75,12 @@ def rule_of(network: ConfiguredNetwork, x: Tensor, batches: Minibatches | None) 
         log_n = log(len(x)) if network.config.loss.reduction == "sum" else 0.0
         per_epoch = batches.per_epoch if batches is not None else 1
         return LossBasedRule(train.lr, train.floor, per_epoch, log_n)
+    norm = network.norm(norm_of_rule(train.rule))
     if train.rule in STEEPEST:
-        return SteepestRule(network.norm(norm_of_rule(train.rule)), train.lr)
+        made = SteepestRule if train.normalized else UnnormalizedSteepestRule
+        return made(norm, train.lr)
+    if train.rule in STEEPEST_MOMENTUM:
+        return SteepestMomentumRule(norm, train.lr, train.momentum)
     if train.rule == "momentum":
         return MomentumRule(train.lr, train.momentum, train.weight_decay)
     if train.rule == "adam":

@@ -69,8 +69,8 @@ def why_not(config: RunConfig, state: InspectedState) -> str | None:
         )
     if config.train.weight_decay > 0.0:
         return (
-            f"train.weight_decay = {config.train.weight_decay:g} has stationary points of its own; allowed for "
-            "neuron pursuit: 0."
+            f"train.weight_decay = {config.train.weight_decay:g} has stationary points of its own; allowed "
+            "for neuron pursuit: 0."
         )
     if state.separable is None or state.apart or state.order != 2.0:
         return (

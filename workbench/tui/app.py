@@ -32,6 +32,7 @@ from workbench.tui.routes import (
     OpenInspector,
     OpenLaunch,
     OpenLayers,
+    OpenPursuit,
     OpenReplay,
     OpenStudy,
     OpenVerdict,
@@ -44,8 +45,10 @@ from workbench.tui.unbroken import Unbroken
 from workbench.tui.widgets.palette import Palette, default_palette
 
 if TYPE_CHECKING:
+    from workbench.record.pursuit_file import KeptPursuit
     from workbench.run.forking import ForkPush
     from workbench.run.link import Link
+    from workbench.run.pursued import PursuitTask
     from workbench.run.session import Session
 
 # How long leaving waits for the engine's last checkpoint, and a lost terminal for a clean end.
@@ -140,6 +143,13 @@ class WorkbenchApp(Unbroken, App[int]):
         app = cls.to_browse(runs_dir)
         app.then = OpenStudy(folder) if holds_study(folder) else OpenReplay(folder)
         return app
+
+    @classmethod
+    def to_pursue(
+        cls, what: PursuitTask | KeptPursuit, output: Path | None, runs_dir: Path
+    ) -> WorkbenchApp:
+        """Neuron pursuit: one to be computed, and kept in a file, or one that was kept."""
+        return cls(lambda app: app.screen_of(OpenPursuit(what, output)), runs_dir)
 
     # --- life ---
 
@@ -338,6 +348,10 @@ class WorkbenchApp(Unbroken, App[int]):
                 from workbench.tui.verdict.screen import VerdictScreen
 
                 return VerdictScreen(run, state, known, status)
+            case OpenPursuit(what, output):
+                from workbench.tui.pursue.screen import PursueScreen
+
+                return PursueScreen(what, output)
         raise ValueError(f"{type(route).__name__} is no page.")
 
     def _stored_screen(self, folder: Path) -> Screen[None]:

@@ -19,6 +19,7 @@ LEGEND = (
     ("log₁₀L", "the risk as a power of ten; γ̄ the smallest normalized margin"),
     ("ε δ", "how far θ is from a KKT point of the margin problem: gradient, tight constraints"),
     ("γ~ γ^", "margins that the flow, and descent with small steps, never lower"),
+    ("γ a in ℓ∞", "margin, and cosine of θ and −∇L, in the norm that the step rule is steepest in"),
     ("▲ ▼ ◆ ▬ •", "KKT points of the correlation N: maximum, minimum, saddle, flat, not known"),
     ("● ○", "in the compass: an input, its label positive, negative; ━ a neuron, long if large"),
     ("┊", "across the charts: a saddle that was found, and brighter where the cursor is"),

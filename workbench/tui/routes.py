@@ -12,6 +12,8 @@ from textual.message import Message
 if TYPE_CHECKING:
     from workbench.inspector.state import InspectedState
     from workbench.protocol.status import RunStatus
+    from workbench.record.pursuit_file import KeptPursuit
+    from workbench.run.pursued import PursuitTask
     from workbench.theory.optimality.verdict import Optimality
     from workbench.tui.inspect.examined import Subject
 
@@ -69,6 +71,14 @@ class OpenVerdict:
     keep: Callable[[Optimality | None], None]
 
 
+@dataclass(frozen=True, eq=False)
+class OpenPursuit:
+    """Neuron pursuit: a task that is computed there, and kept in the file `output`, or one that was kept."""
+
+    what: PursuitTask | KeptPursuit
+    output: Path | None = None
+
+
 @dataclass(frozen=True)
 class StartRun:
     """Train a preset, a file, or a study's member again, `source`, with settings on top."""
@@ -107,6 +117,7 @@ Route = (
     | OpenInspector
     | OpenLayers
     | OpenVerdict
+    | OpenPursuit
     | StartRun
     | ResumeRun
     | ForkRun

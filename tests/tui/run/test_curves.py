@@ -9,7 +9,8 @@ import pytest
 from cases import small
 
 from workbench.record.history import History
-from workbench.tui.browse.compare import Overlaid, RunCurves, View, risk_overlay
+from workbench.tui.browse.compare import Overlaid, View, overlay
+from workbench.tui.browse.curves import RunCurves
 from workbench.tui.run import curves
 from workbench.tui.run.curves import without_direction
 from workbench.tui.run.margin_curves import margin_chart
@@ -59,8 +60,10 @@ def models(found: History, x_axis: XAxis, x: np.ndarray) -> dict[str, ChartModel
     return {f.__name__: f(found, x_axis, x) for f in made} | {
         "angles": curves.angle_chart(found, x_axis, x, None),
         "margins": margin_chart(found, x_axis, x),
-        "overlay": risk_overlay(
-            (Overlaid("a", "cyan", RunCurves(x, found.scalar("log_risk"))),), View()
+        "overlay": overlay(
+            "log_risk",
+            (Overlaid("a", "cyan", RunCurves(x, {"log_risk": found.scalar("log_risk")})),),
+            View(),
         ),
     }
 

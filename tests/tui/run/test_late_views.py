@@ -11,6 +11,7 @@ from workbench.record.history import History
 from workbench.tui.run.curves import path_chart, rates_chart, risk_chart
 from workbench.tui.run.eta import seconds_to_risk
 from workbench.tui.run.margin_curves import has_many_margins, margin_chart, margin_field
+from workbench.tui.run.own_norm import OtherNorm
 from workbench.tui.run.shared_x import SharedX
 from workbench.tui.run.trends import even_rows, rates_of, spark_model
 from workbench.tui.run.x_axis import LN10, XAxis, is_late, x_values, zoomed
@@ -258,3 +259,36 @@ def test_errors_and_the_margin_of_descent_are_told_late():
     assert not early & set(late.values())
     before = {row.label for row in spark_model(history(), FLOW, N, 0, look, x, late=True).rows}
     assert not before & set(late.values())
+
+
+def test_the_norm_of_the_rule_stands_beside_euclids():
+    """γ̄, γ~ and a of sign descent; what else was asked for is left out first."""
+    rise = np.linspace(0.1, 0.7, 300)
+    values = {
+        f"{series}_{name}": by * rise
+        for name, by in (("linf", 1.0), ("l1", 0.01))
+        for series in ("margin_normalized", "margin_smoothed", "dual_alignment")
+    }
+    found, config = history(**values), small("train.rule=sign")
+    look, x = XAxis(), found.step.astype(float)
+    rows = spark_model(found, config, N, 0, look, x, late=True).rows
+    labels = [row.label for row in rows]
+    for label, name in (("γ in ℓ∞", "margin γ"), ("γ~ in ℓ∞", "smoothed γ~")):
+        assert labels.index(label) == labels.index(name) + 1
+        assert rows[labels.index(label)].value == "+0.70000"
+    assert rows[labels.index("1 − a, ℓ∞")].value == "0.3"
+    few = [row.label for row in spark_model(found, config, N, 0, look, x, late=True, most=7).rows]
+    assert {"γ in ℓ∞", "γ~ in ℓ∞", "1 − a, ℓ∞"} <= set(few)
+    assert "γ in ℓ1" in labels
+    assert not [label for label in few if "ℓ1" in label]
+    assert "γ in ℓ∞" not in [r.label for r in spark_model(history(), config, N, 0, look, x).rows]
+    sign, l1 = (OtherNorm.of(small(f"train.rule={r}"), found) for r in ("sign", "coordinate"))
+    curve = margin_chart(found, XAxis(cursor=299), x, l1).curves[-1]
+    least = found.scalar("margin_normalized")[-1]
+    factor = float(curve.label.removeprefix("min in ℓ1 ×"))
+    assert curve.y == pytest.approx(factor * values["margin_normalized_l1"])
+    assert 0.3 < curve.y[-1] / least < 3.2
+    assert margin_chart(found, XAxis(cursor=299), x, sign).readout.endswith(", ℓ∞ +0.7000")
+    dual = path_chart(found, look, x, sign).curves[-1]
+    assert (dual.label, dual.y.tolist()) == ("the same in ℓ∞", rise.tolist())
+    assert OtherNorm.of(small(), found) is None

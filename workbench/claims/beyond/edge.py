@@ -41,8 +41,8 @@ SIZES: Mapping[Size, tuple[str, ...]] = {
 BEGINS = 0.6
 """The first sharpness is at most this part of the threshold: there is a way to rise."""
 NEAR = 0.05
-"""How far the mean may be off the threshold once the edge is reached, with steps of η; longer steps swing wider
-across the valley, where it is steeper on both sides, and the mean is further above."""
+"""How far the mean may be off the threshold once the edge is reached, with steps of η; longer steps swing
+wider across the valley, where it is steeper on both sides, and the mean is further above."""
 BAND = 0.2
 """How far a single sharpness may be: it swings about the threshold, as risk and sharpness take turns."""
 
@@ -171,8 +171,8 @@ CLAIMS = (
         "reaches 2/η, with momentum β 2(1 + β)/η, and then holds it there, while the risk goes on falling, "
         "though not at every step; the shorter the steps, the nearer.",
         method="Preset edge-of-stability, an autoencoder of digits of three hidden ReLU layers under the "
-        "square loss, from one start with η, 2η, and 1.5η with momentum ½, whose thresholds are 2/η, 1/η and 2/η: "
-        "λ_max by Lanczos over the threshold, from its start to the end.",
+        "square loss, from one start with η, 2η, and 1.5η with momentum ½, whose thresholds are 2/η, 1/η and "
+        "2/η: λ_max by Lanczos over the threshold, from its start to the end.",
         experiment=experiment,
         measure=measure,
         criterion=criterion,

@@ -15,6 +15,7 @@ from workbench.tui.run.layer_strips import has_layers, layers_come_first
 from workbench.tui.run.layout import LEFT, Picture
 from workbench.tui.run.margin_curves import has_many_margins, margin_chart, margin_field
 from workbench.tui.run.moments import Moment
+from workbench.tui.run.own_norm import OtherNorm
 from workbench.tui.run.source import Source
 from workbench.tui.run.surface import has_plane
 from workbench.tui.run.x_axis import XAxis, classifies
@@ -61,30 +62,37 @@ def left_charts(
     history = source.history
     # Over ln(n/𝓛) the risk would be a straight line.
     against_risk = x_axis.quantity == "ln(n/L)"
-    first = curves.path_chart if against_risk else curves.risk_chart
-    yield "risk", lambda: first(history, x_axis, x)
+    norm = OtherNorm.of(source.config, history)
+
+    def path() -> ChartModel:
+        return curves.path_chart(history, x_axis, x, norm)
+
+    yield "risk", path if against_risk else lambda: curves.risk_chart(history, x_axis, x)
     final = not (source.live and source.progress().state is RunStatus.RUNNING)
-    yield "margins", lambda: margin_field(history, x_axis, x, final)
+    yield "margins", lambda: margin_field(history, x_axis, x, final, norm)
     of_classes = classifies(source.config, history)
-    middle = margin_chart if of_classes else curves.norm_chart
-    yield "middle", lambda: middle(history, x_axis, x)
+
+    def norms() -> ChartModel:
+        return curves.norm_chart(history, x_axis, x)
+
+    yield "middle", (lambda: margin_chart(history, x_axis, x, norm)) if of_classes else norms
     yield "density", lambda: curves.angle_density(history, x_axis, x)
-    lower = curves.norm_chart if of_classes else curves.path_chart
     if history.has("neuron_angle"):
         yield "lower", lambda: curves.angle_chart(history, x_axis, x, moment.signs)
     else:
-        yield "lower", lambda: lower(history, x_axis, x)
+        yield "lower", norms if of_classes else path
 
 
 def course_chart(
-    history: History, x_axis: XAxis, x: Float[np.ndarray, " T"], found: Rates | None
+    source: Source, x_axis: XAxis, x: Float[np.ndarray, " T"], found: Rates | None
 ) -> ChartModel:
     """Sharpness where the run measures it; else rates against theory; before there are any, what the left
     column does not show."""
+    history = source.history
     if history.has("sharpness"):
         return curves.sharpness_chart(history, x_axis, x)
     if found is not None and len(found):
         return curves.rates_chart(found, history, x_axis, x)
     if x_axis.quantity == "ln(n/L)" and history.has("learning_rate_log"):
         return curves.step_size_chart(history, x_axis, x)
-    return curves.path_chart(history, x_axis, x)
+    return curves.path_chart(history, x_axis, x, OtherNorm.of(source.config, history))

@@ -10,6 +10,7 @@ import numpy as np
 from workbench.arrays import Bool, Float, Int
 from workbench.measures.rates import Rates
 from workbench.record.history import History
+from workbench.tui.run.own_norm import OtherNorm
 from workbench.tui.run.x_axis import LN10, XAxis
 from workbench.tui.widgets.bundle import Bundle
 from workbench.tui.widgets.chart import Band, ChartModel, Curve
@@ -152,19 +153,26 @@ def angle_density(history: History, x_axis: XAxis, x: Float[np.ndarray, " T"]) -
     )
 
 
-def path_chart(history: History, x_axis: XAxis, x: Float[np.ndarray, " T"]) -> ChartModel:
-    """Alignment cos(θ, −∇𝓛) and the path length of the direction (JT20 Thms 4.1 and 3.1)."""
+def path_chart(
+    history: History, x_axis: XAxis, x: Float[np.ndarray, " T"], norm: OtherNorm | None = None
+) -> ChartModel:
+    """Alignment cos(θ, −∇𝓛) and the path length of the direction (JT20 Thms 4.1 and 3.1); the dual alignment
+    in another `norm` too."""
     alignment = history.scalar("alignment")[: len(x)]
     path = history.scalar("path_length")[: len(x)]
     angle = at_cursor(alignment, x_axis, angle_text)
+    curves = [
+        Curve(x[: len(path)], path, "orange", "path length"),
+        Curve(x[: len(alignment)], alignment, "cyan", "cos(θ, −∇L)"),
+    ]
+    if norm is not None:
+        dual = history.scalar(norm.dual_alignment)[: len(x)]
+        curves.append(Curve(x[: len(dual)], dual, "yellow", f"the same in {norm.symbol}"))
     return chart(
         "direction of θ",
         x_axis,
         x,
-        (
-            Curve(x[: len(path)], path, "orange", "path length"),
-            Curve(x[: len(alignment)], alignment, "cyan", "cos(θ, −∇L)"),
-        ),
+        tuple(curves),
         zero=True,
         readout=", ".join(
             text for text in (at_cursor(path, x_axis, "{:.4g}".format), angle) if text

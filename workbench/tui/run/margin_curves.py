@@ -9,6 +9,7 @@ import numpy as np
 from workbench.arrays import Float
 from workbench.record.history import History
 from workbench.tui.run.curves import at_cursor, bundle, chart, cursor_x, scalar, x_of_rows
+from workbench.tui.run.own_norm import OtherNorm, scaled_to
 from workbench.tui.run.x_axis import XAxis
 from workbench.tui.widgets.chart import ChartModel, Curve
 from workbench.tui.widgets.margin_field import FieldLine, MarginFieldModel
@@ -42,8 +43,11 @@ def has_many_margins(history: History) -> bool:
     return history.vector(found[0])[1].shape[1] > FEW_SAMPLES
 
 
-def margin_chart(history: History, x_axis: XAxis, x: Float[np.ndarray, " T"]) -> ChartModel:
-    """Every sample's margin, coloured by the last one; the least and γ~ on top. For few samples."""
+def margin_chart(
+    history: History, x_axis: XAxis, x: Float[np.ndarray, " T"], norm: OtherNorm | None = None
+) -> ChartModel:
+    """Every sample's margin, coloured by the last one; the least and γ~ on top, the least in another `norm`
+    too. For few samples."""
     found = margin_series(history)
     if found is None:
         return _least_chart(history, x_axis, x)
@@ -55,7 +59,7 @@ def margin_chart(history: History, x_axis: XAxis, x: Float[np.ndarray, " T"]) ->
     colors = Palette().ranks(COLORS)
     groups = np.array_split(order, min(COLORS, len(order)))
     picks = np.linspace(0, COLORS - 1, len(groups)).round().astype(int)
-    over, readout = _over(history, x_axis, x, found[0], found[1])
+    over, readout = _over(history, x_axis, x, found[0], found[1], norm)
     made = chart(
         found[2],
         x_axis,
@@ -83,9 +87,14 @@ def _separated_range(
 
 
 def margin_field(
-    history: History, x_axis: XAxis, x: Float[np.ndarray, " T"], final: bool
+    history: History,
+    x_axis: XAxis,
+    x: Float[np.ndarray, " T"],
+    final: bool,
+    norm: OtherNorm | None = None,
 ) -> MarginFieldModel:
-    """Where the margins of many samples are; `final`: coloured by the last one of every sample."""
+    """Where the margins of many samples are; `final`: coloured by the last one of every sample; `norm`: as in
+    `margin_chart`."""
     found = margin_series(history)
     if found is None:
         return MarginFieldModel(empty="this run records no margins")
@@ -100,7 +109,7 @@ def margin_field(
     if name == "margins" and history.has("margins_quantiles"):
         kept, values = history.vector("margins_quantiles")
         quantiles = x_of_rows(kept, history, x), values[:, KEPT_QUANTILES]
-    over, readout = _over(history, x_axis, x, name, least)
+    over, readout = _over(history, x_axis, x, name, least, norm)
     return MarginFieldModel(
         title=title + (", colour: rank of the last" if final else ""),
         x=x_of_rows(steps, history, x),
@@ -119,9 +128,15 @@ def margin_field(
 
 
 def _over(
-    history: History, x_axis: XAxis, x: Float[np.ndarray, " T"], name: str, least: str
+    history: History,
+    x_axis: XAxis,
+    x: Float[np.ndarray, " T"],
+    name: str,
+    least: str,
+    norm: OtherNorm | None,
 ) -> tuple[list[tuple[Float[np.ndarray, " T"], Float[np.ndarray, " T"], str, str]], str]:
-    """γ~ and the least margin as (x, y, colour, label), and the least one under the cursor."""
+    """γ~ and the least margin as (x, y, colour, label), and the least one under the cursor; the least in
+    another `norm`, whose scale is another, by a power of ten."""
     lines = []
     smoothed = scalar(history, "margin_smoothed", len(x))
     if smoothed is not None:
@@ -131,7 +146,15 @@ def _over(
     if least:
         minimum = history.scalar(least)[: len(x)]
         lines.append((x[: len(minimum)], minimum, "min", "min"))
-        return lines, at_cursor(minimum, x_axis, "{:+.4f}".format)
+        readout = at_cursor(minimum, x_axis, "{:+.4f}".format)
+        if norm is not None and history.has(norm.normalized):
+            there = history.scalar(norm.normalized)[: len(x)]
+            shown, factor = scaled_to(there, minimum)
+            by = "" if factor == 1.0 else f" ×{factor:g}"
+            lines.append((x[: len(there)], shown, "yellow", f"min in {norm.symbol}{by}"))
+            under = at_cursor(there, x_axis, "{:+.4f}".format)
+            readout += f", {norm.symbol} {under}" if under else ""
+        return lines, readout
     steps, margins = history.vector(name)
     lines.append((x_of_rows(steps, history, x), margins.min(axis=1), "min", "min"))
     return lines, ""

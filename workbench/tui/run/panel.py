@@ -372,7 +372,7 @@ class Panel(Unbroken, Vertical, can_focus=True):
         self._put("layers", lambda: layer_field(history, x_axis, x, source.layers))
         wanted = late and (self._is_shown("course") or self._is_shown("sparks"))
         found = rates_of(history, config, n, source.order) if wanted else None
-        self._put("course", lambda: course_chart(history, x_axis, x, found))
+        self._put("course", lambda: course_chart(source, x_axis, x, found))
         if self._is_shown("sparks"):
             sparks = self.query_one("#sparks", SparkRows)
             h = 0 if moment.norms is None else len(moment.norms)

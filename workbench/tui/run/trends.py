@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -15,6 +15,7 @@ from workbench.measures.rates import Rates, rates
 from workbench.record.history import History
 from workbench.record.schema import SERIES
 from workbench.tui.run.curves import angle_degrees, angle_text, carried
+from workbench.tui.run.own_norm import OtherNorm
 from workbench.tui.run.x_axis import LN10, XAxis, classifies
 from workbench.tui.widgets.scale import Kind, axis
 from workbench.tui.widgets.sparkrows import LEAST_DECADES, SparkModel, SparkRow
@@ -57,8 +58,8 @@ class Trend:
     color: str
     told: Callable[[float], str]
     drawn: Callable[[Floats], Floats] = _same
-    rank: int | None = 0
-    late: int = 0
+    rank: float | None = 0
+    late: float = 0
     least: float = 0.0
 
 
@@ -132,7 +133,7 @@ def spark_model(
     )
     rows = [
         (rank, row)
-        for t in (*told, *_own(history, config))
+        for t in (*_with_norms(told, history, config), *_own(history, config))
         if (rank := t.late if late else t.rank) is not None
         and (row := _row(history, t, cursor, rows_of_bars))
     ]
@@ -168,6 +169,40 @@ def even_rows(x: Float[np.ndarray, " T"], x_axis: XAxis) -> Int[np.ndarray, " k"
         return np.arange(count)
     places = axis(x_axis.kind, float(shown[first]), float(shown[-1])).edges(BARS)
     return np.minimum(np.searchsorted(shown, places, side="left"), count - 1)
+
+
+def _with_norms(told: Sequence[Trend], history: History, config: RunConfig | None) -> list[Trend]:
+    """Behind γ̄, γ~ and the alignment the same in the norms besides ℓ2; those that are not the rule's own are
+    the first to be left out."""
+    found = []
+    norms = list(enumerate(OtherNorm.all_of(config, history)))
+    for trend in told:
+        found.append(trend)
+        for place, norm in norms:
+            more = 0.5 if norm.own else 20.0 + 10.0 * place
+            rank = None if trend.rank is None else trend.rank + more
+            there = replace(trend, rank=rank, late=trend.late + more)
+            match trend.name:
+                case "margin_normalized":
+                    label = f"γ in {norm.symbol}"
+                    found.append(replace(there, name=norm.normalized, label=label))
+                case "margin_smoothed":
+                    label = f"γ~ in {norm.symbol}"
+                    found.append(replace(there, name=norm.smoothed, label=label))
+                case "alignment":
+                    label, name = f"1 − a, {norm.symbol}", norm.dual_alignment
+                    found.append(
+                        replace(there, name=name, label=label, told=_one_less, drawn=_left)
+                    )
+    return found
+
+
+def _one_less(value: float) -> str:
+    return _SHORT(1.0 - value)
+
+
+def _left(values: Floats) -> Floats:
+    return _log10_of(1.0 - values)
 
 
 def _own(history: History, config: RunConfig | None) -> list[Trend]:

@@ -19,7 +19,17 @@ Quantity = Literal["step", "time", "ln(n/L)"]
 QUANTITIES: tuple[Quantity, ...] = ("step", "time", "ln(n/L)")
 LN10 = float(np.log(10.0))
 LATE_RULES = frozenset(
-    {"normalized", "loss-based", "flow", "sign", "coordinate", "spectral", "adam"}
+    {
+        "normalized",
+        "loss-based",
+        "flow",
+        "sign",
+        "coordinate",
+        "spectral",
+        "signum",
+        "muon",
+        "adam",
+    }
 )
 """Rules whose steps grow as the risk falls: neither a step nor the time tells how far a run is."""
 WIDE_LOG = 100.0
@@ -49,7 +59,9 @@ def is_late(config: RunConfig | None, history: History) -> bool:
     """Whether a run with a late-phase rule is past t_0, where the risk alone says that the data is separated
     (LL20 §4.1): γ~ > 0. Near the origin margins may all be positive and the risk have far to go. Without
     an order there is no γ~, and every margin must be positive."""
-    if config is None or config.train.rule not in LATE_RULES or not history.length:
+    if config is None or not history.length:
+        return False
+    if config.train.rule not in LATE_RULES or not config.train.normalized:
         return False
     name = "margin_smoothed" if history.has("margin_smoothed") else "q_min"
     return history.has(name) and bool(history.last(name) > 0)
