@@ -56,7 +56,7 @@ def kernel_predictor(
     linearised at θ. The proof, where the tangents do not separate the labels.
 
     Raises:
-        ValueError: as `hard_margin_svm`.
+        ValueError: a tangent is 0; or as `hard_margin_svm`.
     """
     import torch
 
@@ -79,6 +79,10 @@ def kernel_predictor(
     if loss.regression:
         v = tangent_regression(features, y - outputs(x))
     else:
+        if not features.any(axis=1).all():
+            raise ValueError(
+                "the tangent of a sample at the start is 0, and no classifier gets it right"
+            )
         solved = tangent_classifier(features, y)
         if isinstance(solved, Inseparable):
             return solved
