@@ -15,9 +15,9 @@ from workbench.record.summary import RunSummary, short_settings, summarize
 from workbench.tui.browse.bands import bands_of, sort_choices
 from workbench.tui.browse.columns import sorted_runs
 from workbench.tui.browse.curves import RunCurves
-from workbench.tui.browse.pick import Pick
 from workbench.tui.browse.scan import Shelf, scan_runs
 from workbench.tui.browse.screen import BrowseScreen
+from workbench.tui.pick import Pick
 
 STEP = np.arange(5.0)
 

@@ -24,7 +24,6 @@ from workbench.tui.browse.curves import RunCurves
 from workbench.tui.browse.diff import DiffScreen, config_diff
 from workbench.tui.browse.files import (
     check_more_steps,
-    check_target,
     read_fork_points,
 )
 from workbench.tui.browse.header import HeaderModel, header_parts
@@ -32,6 +31,7 @@ from workbench.tui.browse.scan import Shelf, scan_runs
 from workbench.tui.browse.screen import BrowseScreen
 from workbench.tui.dialogs import Ask, Choose, Confirm
 from workbench.tui.routes import OpenReplay, ResumeRun
+from workbench.tui.targets import check_target
 from workbench.tui.widgets.chart import LineChart
 from workbench.tui.widgets.palette import Depth, Glyphs, Palette
 from workbench.tui.widgets.scale import Kind
@@ -84,7 +84,7 @@ async def test_every_size_shows_the_runs_and_fits(runs_dir: Path, size: tuple[in
         assert "1 marked" in lines[0]
         assert "quit" in lines[-1]
         charts = ("log₁₀ L" in text, "min normalized margin" in text)
-        assert charts == {120: (True, True), 80: (True, False), 40: (False, False)}[size[0]]
+        assert charts == {120: (True, True), 80: (True, True), 40: (False, False)}[size[0]]
         assert screen.table.virtual_size.width <= size[0]
 
 

@@ -22,17 +22,15 @@ from workbench.tui.browse.columns import run_title, twin_tail
 from workbench.tui.browse.compare import short_labels
 from workbench.tui.browse.diff import MOST_RUNS, DiffScreen, config_diff, read_config
 from workbench.tui.browse.files import (
-    EXPORT_SUFFIXES,
-    PLOT_SUFFIXES,
     ForkPoints,
     check_more_steps,
-    check_target,
     file_name,
     read_fork_points,
 )
 from workbench.tui.controls import ask_fork
 from workbench.tui.dialogs import Ask, Choose, Confirm
 from workbench.tui.routes import Go, OpenReplay, OpenStudy, ResumeRun
+from workbench.tui.targets import EXPORT_SUFFIXES, PLOT_SUFFIXES, check_target
 
 
 class JobDone(Message):

@@ -100,5 +100,19 @@ class BesidePanel(Painted[Beside]):
 
     DEFAULT_CSS = "BesidePanel { width: 38; height: 1fr; margin-left: 1; display: none; }"
 
+    _differ: tuple[object, list[str]] = (None, [])
+
     def draw(self, model: Beside | None, width: int, height: int) -> Grid:
         return draw_beside(model, width, height, self.palette)
+
+    def show_run(
+        self,
+        run: RunSummary | None,
+        marked: Sequence[RunSummary],
+        listed: Sequence[RunSummary],
+        of: object,
+    ) -> None:
+        """Show a run among others; `of` is another where these are others, which are looked through once."""
+        if self._differ[0] != of:
+            self._differ = of, keys_that_differ(marked if len(marked) > 1 else listed)
+        self.show(beside_of(run, marked, self._differ[1]))

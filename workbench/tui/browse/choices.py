@@ -14,8 +14,8 @@ from workbench.record.summary import RunSummary
 from workbench.tui.browse.bands import sort_choices
 from workbench.tui.browse.charts import MOST_CHARTS
 from workbench.tui.browse.columns import ALWAYS, COLUMNS, SORTS
-from workbench.tui.browse.pick import Pick
 from workbench.tui.browse.view import BrowseView
+from workbench.tui.pick import Pick
 
 MOST_LOOKED_AT = 1_000
 """Listed runs that are looked through for the settings in which they differ."""

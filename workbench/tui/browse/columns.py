@@ -204,8 +204,12 @@ def columns_for(chosen: Sequence[str] | None, sort_key: str, *, tags: bool) -> l
         found = [*COLUMNS[:2], *([TAGS] if tags else []), *COLUMNS[2:]]
     else:
         named = [key for key in chosen if key not in ALWAYS]
-        # What was chosen last goes first as room gets short.
-        free = [replace(column_of(key), rank=place) for place, key in enumerate(named, 1)]
+        # As room gets short the table's own go first, then what was chosen last.
+        own = len(named)
+        free = [
+            replace(column_of(key), rank=own + _BY_KEY[key].rank if key in _BY_KEY else place)
+            for place, key in enumerate(named, 1)
+        ]
         found = [*COLUMNS[: len(ALWAYS)], *free]
     if sort_key not in {column.key for column in found}:
         found.insert(2, replace(column_of(sort_key), rank=0))

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from pathlib import Path
 
 from textual.message import Message
+from textual.screen import Screen
 
 from workbench.errors import WorkbenchError
 from workbench.record.index import RunIndex
@@ -54,3 +55,34 @@ def scan_in_parts(
     except WorkbenchError as error:
         mistake = str(error)
     yield Scanned(batch, last=True, mistake=mistake)
+
+
+class CurveReader:
+    """Reads the curves of runs that are shown, one run at a time, in a thread; `CurvesRead` comes to the
+    screen."""
+
+    def __init__(self, screen: Screen[None], shelf: Shelf) -> None:
+        self.screen, self.shelf = screen, shelf
+        self._busy = False
+
+    def read(self, run_ids: Sequence[str], series: tuple[str, ...]) -> None:
+        """Read the next of these runs whose curves are missing or out of date, if none is being read."""
+        found = None if self._busy else self.shelf.stale(run_ids, series)
+        if found is None:
+            return
+        run_id, known = found
+        self._busy = True
+
+        def read() -> None:
+            try:
+                curves = self.shelf.read(known, series)
+            except WorkbenchError:
+                curves = None
+            self.screen.post_message(CurvesRead(run_id, known, series, curves))
+
+        self.screen.run_worker(read, thread=True, group="curves", exit_on_error=False)
+
+    def take(self, message: CurvesRead) -> None:
+        """Keep what was read."""
+        self._busy = False
+        self.shelf.keep(message.run_id, message.known, message.series, message.curves)

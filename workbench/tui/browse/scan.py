@@ -15,7 +15,7 @@ from workbench.record.index import Look, RunIndex, look_of
 from workbench.record.lock import is_alive
 from workbench.record.summary import RunSummary
 from workbench.tui.browse.bands import MOST_RUNS, Bands, bands_of
-from workbench.tui.browse.columns import run_title, series_color, twin_tail
+from workbench.tui.browse.columns import run_title, series_color, sorted_runs, twin_tail
 from workbench.tui.browse.compare import Overlaid, along, short_labels
 from workbench.tui.browse.curves import RunCurves, read_curves
 from workbench.tui.browse.studies import StudyShelf
@@ -108,6 +108,7 @@ class Shelf:
         self.keys: set[str] = set()
         self.changes = 0
         self._curves: dict[str, _Read] = {}
+        self._sorted: tuple[object, list[RunSummary]] = (None, [])
         self._twins: tuple[int, set[str]] = (-1, set())
 
     def take(self, changes: Iterable[Change]) -> set[str]:
@@ -133,6 +134,13 @@ class Shelf:
     def summaries(self) -> list[RunSummary]:
         """All summaries."""
         return [known.summary for known in self.known.values()]
+
+    def in_order(self, key: str, reverse: bool) -> list[RunSummary]:
+        """All summaries by a column; sorted again only where they, or the order, have changed."""
+        of = (self.changes, key, reverse)
+        if self._sorted[0] != of:
+            self._sorted = of, sorted_runs(self.summaries(), key, reverse)
+        return self._sorted[1]
 
     def twins(self) -> set[str]:
         """Names that more than one run has."""

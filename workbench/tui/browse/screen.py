@@ -5,7 +5,6 @@ from __future__ import annotations
 import time
 from collections.abc import Coroutine
 from dataclasses import replace
-from functools import partial
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -13,17 +12,18 @@ from textual import events, on
 from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 from textual.containers import Horizontal
+from textual.css.scalar import Scalar
 from textual.screen import Screen
 from textual.widgets import Input, Static
 from textual.worker import get_current_worker
 
-from workbench.errors import WorkbenchError, clean_text
+from workbench.errors import clean_text
 from workbench.record.columns import series_in
 from workbench.record.filter import Predicate, read_filter, series_named
 from workbench.record.summary import RunSummary
 from workbench.tui.browse.actions import JobDone, RunActions
 from workbench.tui.browse.bands import MOST_RUNS
-from workbench.tui.browse.beside import BesidePanel, beside_of, keys_that_differ
+from workbench.tui.browse.beside import BesidePanel
 from workbench.tui.browse.charts import OverlayCharts
 from workbench.tui.browse.choices import ViewChoices
 from workbench.tui.browse.columns import (
@@ -32,12 +32,11 @@ from workbench.tui.browse.columns import (
     RowStyle,
     columns_for,
     sort_note,
-    sorted_runs,
 )
 from workbench.tui.browse.header import BrowseHeader, HeaderModel, empty_text, key_hints
 from workbench.tui.browse.labels import ask_note, ask_tags
-from workbench.tui.browse.reading import CurvesRead, Scanned, scan_in_parts
-from workbench.tui.browse.scan import Known, Shelf
+from workbench.tui.browse.reading import CurveReader, CurvesRead, Scanned, scan_in_parts
+from workbench.tui.browse.scan import Shelf
 from workbench.tui.browse.table import RunsTable
 from workbench.tui.browse.view import QUANTITIES, BrowseView, load_view, save_view
 from workbench.tui.dialogs import palette_of
@@ -48,6 +47,9 @@ from workbench.tui.widgets.keyline import KeyLine
 from workbench.tui.widgets.palette import SERIES, Depth
 
 TICK, REDRAW, RESCAN = 0.1, 0.5, 2.0
+TALL_SHARE, SHORT_SHARE = (9, 16), (10, 12)
+"""Parts of the height that the table and the charts have."""
+LEAST_ROWS = 3
 SHARE = 10
 """Drawing all rows and looking at the folder take at most a tenth of the time each, however many runs."""
 
@@ -72,7 +74,7 @@ class BrowseScreen(Unbroken, Screen[None]):
         Binding("C", "series", "choose the series"),
         Binding("x", "x_axis", "x: step, time, epoch, ln(n/L)"),
         Binding("y", "toggle_x", "log / linear x"),
-        Binding("Y", "toggle_y", "log / linear risk"),
+        Binding("Y", "toggle_y", "log / linear y"),
         Binding("O", "columns", "choose the columns"),
         Binding("v", "other_column", "configuration beside"),
         Binding("t", "sort", "sort by next column"),
@@ -105,9 +107,8 @@ class BrowseScreen(Unbroken, Screen[None]):
         self.fits: Predicate = read_filter(self.view.filter)[0]
         self.aggregated = False
         self._saved = self.view
-        self._sorted: tuple[object, list[RunSummary]] = (None, [])
-        self._differ: tuple[object, list[str]] = (None, [])
-        self._reading = False
+        self.curves = CurveReader(self, self.shelf)
+        self._asked: tuple[str, ...] = ()
         self._dirty = False
         self._scanned_at = self._drawn_at = 0.0
         self._scan_took = self._draw_took = 0.0
@@ -147,9 +148,12 @@ class BrowseScreen(Unbroken, Screen[None]):
         self._keep_view()
 
     def _keep_view(self) -> None:
-        if self.view != self._saved:
-            self._saved = self.view
-            save_view(self.runs_dir, self.view)
+        """Keep the view where it has changed; of a filter that is being typed the one before."""
+        typing = self.has_class("filtering")
+        view = replace(self.view, filter=self._filter_before) if typing else self.view
+        if view != self._saved:
+            self._saved = view
+            save_view(self.runs_dir, view)
 
     def change_view(self, **changes: Any) -> None:
         """Look in another way, by the fields of a `BrowseView`; it is kept at the next tick."""
@@ -223,7 +227,8 @@ class BrowseScreen(Unbroken, Screen[None]):
         """In a thread: report what changed, some at a time."""
         worker, shelf, known = get_current_worker(), self.shelf, dict(self.shelf.known)
         began = time.monotonic()
-        for found in scan_in_parts(self.runs_dir, known, shelf, self._wanted(), TICK):
+        self._asked = self._wanted()
+        for found in scan_in_parts(self.runs_dir, known, shelf, self._asked, TICK):
             if worker.is_cancelled:
                 return
             if found.last:
@@ -240,6 +245,8 @@ class BrowseScreen(Unbroken, Screen[None]):
             self.scanning, self._scanned_at = False, time.monotonic()
             self._dirty = self._dirty or shelf.total is None or message.mistake != self.trouble
             shelf.total, self.trouble = shelf.total or 0, message.mistake
+            if set(self._wanted()) - set(self._asked):
+                self.rescan()
 
     def _targets(self) -> list[str]:
         """The runs the charts show: the marked ones, or the one under the cursor; as bands all that are
@@ -255,40 +262,17 @@ class BrowseScreen(Unbroken, Screen[None]):
         return [run.run_id for run in found if run is not None and run.members is None]
 
     def _read_curves(self) -> None:
-        """Read curves that are missing or out of date, one run at a time, in a thread."""
-        if self._reading or not self.has_class("charted"):
-            return
-        series = self.view.series
-        found = self.shelf.stale(self._targets(), series)
-        if found is not None:
-            self._reading = True
-            read = partial(self._read, *found, series)
-            self.run_worker(read, thread=True, group="curves", exit_on_error=False)
-
-    def _read(self, run_id: str, known: Known, series: tuple[str, ...]) -> None:
-        """In a thread: read one run's curves."""
-        try:
-            curves = self.shelf.read(known, series)
-        except WorkbenchError:
-            curves = None
-        self.post_message(CurvesRead(run_id, known, series, curves))
+        """Read curves that are missing or out of date."""
+        if self.has_class("charted"):
+            self.curves.read(self._targets(), self.view.series)
 
     def on_curves_read(self, message: CurvesRead) -> None:
         """Take the curves and draw them."""
-        self._reading = False
-        self.shelf.keep(message.run_id, message.known, message.series, message.curves)
+        self.curves.take(message)
         self._show_charts()
         self._read_curves()
 
     # --- showing ---
-
-    def _all_sorted(self) -> list[RunSummary]:
-        """All runs in order; sorted again only where they, or the order, have changed."""
-        of = (self.shelf.changes, self.view.sort, self.view.reverse)
-        if self._sorted[0] != of:
-            found = sorted_runs(self.shelf.summaries(), self.view.sort, self.view.reverse)
-            self._sorted = of, found
-        return self._sorted[1]
 
     def _show_table(self) -> None:
         """The runs that fit the filter, each drawn when it comes into sight."""
@@ -300,7 +284,9 @@ class BrowseScreen(Unbroken, Screen[None]):
         def style(run: RunSummary) -> RowStyle:
             return RowStyle(palette, marks.get(run.run_id), run.name in twins)
 
-        self.table.show_runs([run for run in self._all_sorted() if self.fits(run)], style)
+        runs = self.shelf.in_order(self.view.sort, self.view.reverse)
+        self.table.show_runs([run for run in runs if self.fits(run)], style)
+        self._share_height()
         bare = self.shelf.total == 0
         if bare != self.has_class("empty"):
             self.set_class(bare, "empty")
@@ -310,6 +296,17 @@ class BrowseScreen(Unbroken, Screen[None]):
             self.query_one("#empty", Static).update(
                 empty_text(place, self.trouble, palette_of(self))
             )
+
+    def _share_height(self) -> None:
+        """A table of few runs leaves the charts its empty rows, unless the settings beside it need them."""
+        share = SHORT_SHARE if self.has_class("short") else TALL_SHARE
+        rows = 1 + max(LEAST_ROWS, self.shelf.total or 0)
+        few = self.has_class("charted") and not self.view.beside
+        fits = few and rows < (self.size.height - 3) * share[0] / sum(share)
+        height = Scalar.parse(str(rows) if fits else f"{share[0]}fr")
+        listed = self.query_one("#listed")
+        if listed.styles.height != height:
+            listed.styles.height = height
 
     def _show_rest(self) -> None:
         """All but the rows."""
@@ -324,15 +321,11 @@ class BrowseScreen(Unbroken, Screen[None]):
 
     def _show_beside(self) -> None:
         """The settings of the run under the cursor, those first in which the runs meant differ."""
-        if not self.view.beside:
-            return
-        marked = self.marked_runs()
-        meant = marked if len(marked) > 1 else self.table.rows.runs
-        # Listed runs are other ones in another list.
-        of = (self.shelf.changes, tuple(self.marks), self.view.filter)
-        if self._differ[0] != of:
-            self._differ = of, keys_that_differ(meant)
-        self.query_one(BesidePanel).show(beside_of(self.run_here(), marked, self._differ[1]))
+        if self.view.beside:
+            # Listed runs are other ones in another list.
+            of = (self.shelf.changes, tuple(self.marks), self.view.filter)
+            panel, marked = self.query_one(BesidePanel), self.marked_runs()
+            panel.show_run(self.run_here(), marked, self.table.rows.runs, of)
 
     def _show_header(self) -> None:
         """Counts, sort and filter; a header that says the same is not drawn again."""

@@ -55,7 +55,9 @@ class Pick(Dialog[tuple[str, ...] | None]):
             yield SearchLine(compact=True, max_length=80, placeholder="type to search")
             yield OptionList(markup=False, compact=True)
             how = (
-                "space chooses   enter done   esc leave it" if self.many else "enter   esc leave it"
+                "space chooses   enter done   esc leave it"
+                if self.many
+                else "enter takes it   esc leave it"
             )
             yield plain(self, how, "hint")
 
@@ -65,14 +67,17 @@ class Pick(Dialog[tuple[str, ...] | None]):
         self._fill()
 
     def _fill(self) -> None:
-        """The options with all words of the search in them, those chosen first while nothing is searched."""
+        """The options with all words of the search in them, one of that very name first; without a search
+        those that are chosen."""
         words = self.query_one(SearchLine).value.casefold().split()
         found = [
             (value, label)
             for value, label in self.options
             if all(word in f"{value} {label}".casefold() for word in words)
         ]
-        if self.many and not words:
+        if words:
+            found.sort(key=lambda option: option[0].casefold() != " ".join(words))
+        elif self.many:
             found.sort(key=lambda option: option[0] not in self.chosen)
         say, listed = palette_of(self).say, self.query_one(OptionList)
         here = self.shown[listed.highlighted] if listed.highlighted is not None else None
