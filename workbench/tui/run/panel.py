@@ -8,7 +8,7 @@ same process pays for every millisecond spent here.
 from __future__ import annotations
 
 import time
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import replace
 from typing import ClassVar, Protocol, TypeVar
 
@@ -127,6 +127,8 @@ class Panel(Unbroken, Vertical, can_focus=True):
         self.host = host
         self.waiting = waiting
         self.foot = foot
+        # What is said before anything else, where there is something.
+        self.lead: Callable[[], str] = str
         self.source: Source | None = None
         self.shared = SharedX()
         self.arrangement = Arrangement()
@@ -320,10 +322,11 @@ class Panel(Unbroken, Vertical, can_focus=True):
             return
         palette = palette_of(self)
         description = source.config.description if source.config is not None else ""
-        text = caption(source.progress().state, description, views.paused_for(source.events()))
-        lines = 2 if self.size.height >= CAPTIONED[1] else 1
+        lead = self.lead()
+        said = caption(source.progress().state, description, views.paused_for(source.events()))
+        text, lines = lead or said, 2 if lead or self.size.height >= CAPTIONED[1] else 1
         shown.styles.height = lines
-        style = f"#{palette.ink('bar_text'):06x}"
+        style = f"#{palette.ink('yellow' if lead else 'bar_text'):06x}"
         shown.update(Text(palette.say(fitted(text, self.size.width - 2, lines)), style=style))
 
     def _note_without_caption(self) -> str:
