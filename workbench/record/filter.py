@@ -268,8 +268,8 @@ def _like(
 
 
 def _repeats_repeated(expression: str) -> bool:
-    """Whether a group that is repeated holds a repetition, as `(a+)+` does: looking for it can take a time that
-    doubles with each character."""
+    """Whether a group that is repeated holds a repetition, as `(a+)+` does: looking for it can take a time
+    that doubles with each character."""
     plain = re.sub(r"\\.|\[\^?\]?(?:\\.|[^\]])*\]?", "x", expression)
     holds = [False]
     for place, character in enumerate(plain):
