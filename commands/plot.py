@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -31,6 +31,14 @@ FIGURE = typer.Option(
 X = typer.Option(
     "--x",
     help="step, epoch, time, or margin: ln(n/𝓛), JT20's axis, and the default of layers and predictor.",
+)
+X_RANGE = typer.Option(
+    "--x-range", metavar="LOW:HIGH", help="The part of the horizontal axis that is drawn."
+)
+Y_RANGE = typer.Option(
+    "--y-range",
+    metavar="LOW:HIGH",
+    help="Of the first panel's vertical axis, as its labels count; --y-range=-3:0 where LOW is negative.",
 )
 OF = typer.Option("--of", metavar="NAME", help="Of a study: which outcome, or series for bands.")
 OVER = typer.Option("--over", metavar="KEY[,KEY]", help="Of a study: over which keys of its grid.")
@@ -64,6 +72,8 @@ def plot(
     ],
     x: Annotated[str | None, X] = None,
     log_x: Annotated[bool, typer.Option("--log-x", help="A logarithmic horizontal axis.")] = False,
+    x_range: Annotated[str | None, X_RANGE] = None,
+    y_range: Annotated[str | None, Y_RANGE] = None,
     size: Annotated[str, typer.Option("--size", help="column (3.4 in) or page (7 in).")] = "column",
     of: Annotated[str | None, OF] = None,
     over: Annotated[str, OVER] = "",
@@ -79,9 +89,10 @@ def plot(
     folders = [_folder(reference, figure, runs_folder(runs_dir)) for reference in runs]
     asked = _OfStudy(of, over, only or [], saddle)
     if len(folders) == 1 and holds_study(folders[0]):
-        drawn = _of_study(folders[0], figure, asked, x, log_x, size)
+        drawn = _of_study(folders[0], figure, asked, (x, x_range, y_range), log_x, size)
     else:
-        drawn = _of_runs(folders, figure, asked, x, log_x, size)
+        view = {"log_x": log_x, "size": size, "x_range": x_range, "y_range": y_range}
+        drawn = _of_runs(folders, figure, asked, x, view)
     save_figure(drawn, output.expanduser())
     typer.echo(str(output))
 
@@ -114,7 +125,11 @@ def _folder(reference: str, figure: str, runs_dir: Path) -> Path:
 
 
 def _of_runs(
-    folders: Sequence[Path], figure: str, asked: _OfStudy, x: str | None, log_x: bool, size: str
+    folders: Sequence[Path],
+    figure: str,
+    asked: _OfStudy,
+    x: str | None,
+    view: Mapping[str, Any],
 ) -> Figure:
     from workbench.errors import BadInput
     from workbench.figures import FigureOptions, default_axis, draw_figure
@@ -127,22 +142,33 @@ def _of_runs(
     twice = next((one for k, one in enumerate(folders) if one in folders[:k]), None)
     if twice is not None:
         raise BadInput(f"{twice.name} was given twice; every run has one colour.")
-    options = FigureOptions.checked(x=x or default_axis(figure), log_x=log_x, size=size)
+    options = FigureOptions.checked(x=x or default_axis(figure), **view)
     with ExitStack() as opened:
         readers = [opened.enter_context(RunReader(folder)) for folder in folders]
         return draw_figure(readers, figure, options)
 
 
 def _of_study(
-    folder: Path, figure: str, asked: _OfStudy, x: str | None, log_x: bool, size: str
+    folder: Path,
+    figure: str,
+    asked: _OfStudy,
+    of_runs: tuple[str | None, str | None, str | None],
+    log_x: bool,
+    size: str,
 ) -> Figure:
     from workbench import open_study
     from workbench.errors import BadInput
     from workbench.study.figures import StudyFigureOptions, draw_study_figure
     from workbench.study.part import choices_of, part_of
 
+    x, *ranges = of_runs
     if x not in (None, "step"):
         raise BadInput("--x is an option for figures of a run; those of a study are over steps.")
+    for option, given in zip(("--x-range", "--y-range"), ranges, strict=True):
+        if given is not None:
+            raise BadInput(
+                f"{option} is an option for figures of a run, and {folder.name} is a study."
+            )
     options = StudyFigureOptions.checked(
         of=asked.of, over=asked.over, saddle=asked.saddle, log_x=log_x, size=size
     )

@@ -144,7 +144,9 @@ def _browse(place: Place) -> Any:
     found: dict[str, Any] = {"summary": repr(summary)}
     if change.known.summary.reason:
         raise WorkbenchError(change.known.summary.reason)
-    found["curves"] = {k: _digest(v) for k, v in vars(read_curves(place.run)).items()}
+    curves = read_curves(place.run)
+    found["curves"] = {k: _digest(v) for k, v in curves.series.items()}
+    found["curves"] |= {"step": _digest(curves.step)}
     source = workbench.tui.run.source.StoredSource(place.run)
     try:
         if not place.trust:

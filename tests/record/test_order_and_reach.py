@@ -21,8 +21,8 @@ from workbench.record.delete import delete_run
 from workbench.record.folder import create_run_folder, list_runs, resolve_run, run_folders
 from workbench.record.store import RunStore
 from workbench.record.summary import summarize
+from workbench.tui.browse.columns import sorted_runs
 from workbench.tui.browse.scan import Shelf, scan_runs
-from workbench.tui.browse.table import sorted_runs
 
 NUMBERS = [errno.EACCES, errno.EIO, errno.ESTALE]
 

@@ -36,15 +36,17 @@ SCREENS = (
 )
 ALIKE = (
     {"leave", "leave_now", "app.leave_now", "out", "close", "back"},
-    {"cursor", "record", "scrub", "point"},
+    {"cursor", "record", "scrub", "point", "pan_y"},
     {"pause", "play", "go_on", "mark"},
     {"other_column", "turn"},
     {"picture", "prediction"},
     {"next_chart", "next_table", "shift"},
     {"log_x", "toggle_x"},
     {"inspect", "open"},
+    {"outcome", "columns"},
 )
-"""Actions that are one to the user: leaving, moving along the records, the other half of the screen …"""
+"""Actions that are one to the user: leaving, moving along records or an axis, the other half of the screen,
+what a table shows …"""
 
 
 def meaning(action: str) -> str:

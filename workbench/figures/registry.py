@@ -217,5 +217,7 @@ def draw_figure(
             kind.draw(runs[0], figure, options)
         elif kind.several is not None:
             kind.several(runs, figure, options)
+        if options.y_range is not None and figure.axes:
+            figure.axes[0].set_ylim(*options.y_range)
         offsets_into_labels(figure)
     return figure

@@ -180,5 +180,7 @@ def put_x_axis(axes: Axes, options: FigureOptions, places: Sequence[Array]) -> N
         axes.xaxis.set_major_locator(MaxNLocator(TICKS[options.size], steps=[1, 2, 2.5, 5, 10]))
         if options.x in ("step", "epoch"):
             axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:,.10g}"))
-    if len(shown) and shown.min() < shown.max():
+    if options.x_range is not None:
+        axes.set_xlim(*options.x_range)
+    elif len(shown) and shown.min() < shown.max():
         axes.set_xlim(float(shown.min()), float(shown.max()))

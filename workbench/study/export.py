@@ -22,6 +22,7 @@ from workbench.arrays import Array
 from workbench.errors import BadInput, clean_text, unknown
 from workbench.record.atomic import put_in_place, remove_quietly, write_error
 from workbench.record.handle import created
+from workbench.record.notes import read_notes
 from workbench.record.overlay import H5_ERRORS
 from workbench.study.gather import STEP, study_dataset
 from workbench.study.stored import StoredStudy
@@ -66,6 +67,7 @@ def export_study(
             f"'{clean_text(str(target))}' lies in the study itself; export to another folder."
         )
     dataset = study_dataset(study)
+    dataset.attrs.update(read_notes(study.folder).attributes())
     told = [dataset.attrs["left_out"]] if "left_out" in dataset.attrs else []
     temporary = target.with_name(f".{target.name}.tmp")
     tell = progress or (lambda fraction: None)

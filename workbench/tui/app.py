@@ -8,11 +8,12 @@ import sys
 import threading
 import traceback
 import warnings
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
+from textual.actions import ActionParseResult
 from textual.app import App, SystemCommand
 from textual.binding import Binding, BindingType
 from textual.dom import DOMNode
@@ -21,6 +22,7 @@ from textual.screen import Screen
 from workbench.errors import ExitCode, WorkbenchError, clean_text
 from workbench.record.folder import holds_study
 from workbench.run.signals import given_to
+from workbench.tui import making
 from workbench.tui.driver import AcknowledgedDriver
 from workbench.tui.help import HelpScreen
 from workbench.tui.messages import SessionRefused
@@ -41,6 +43,7 @@ from workbench.tui.routes import (
     StartRun,
 )
 from workbench.tui.theme import use_theme
+from workbench.tui.tour import Tour
 from workbench.tui.unbroken import Unbroken
 from workbench.tui.widgets.palette import Palette, default_palette
 
@@ -78,6 +81,8 @@ class WorkbenchApp(Unbroken, App[int]):
         self.session: Session | None = None
         self.farewell: list[str] = []
         self.error: Exception | None = None
+        # What a newcomer is told; None: nobody is.
+        self.tour: Tour | None = None
         self.contains_errors: bool | None = None
         self._stumbles: set[tuple[str, str]] = set()
         self._leaving = False
@@ -96,7 +101,7 @@ class WorkbenchApp(Unbroken, App[int]):
         from workbench.study.member import run_source
 
         run_source(source, settings, runs_dir)
-        make = _create(source, settings, runs_dir)
+        make = making.created(source, settings, runs_dir)
         return cls(lambda app: app.run_screen(make), runs_dir)
 
     @classmethod
@@ -104,7 +109,7 @@ class WorkbenchApp(Unbroken, App[int]):
         cls, folder: Path, steps: int | None, trust: bool, restart: bool = False
     ) -> WorkbenchApp:
         """Go on with a stored run."""
-        make = _resume(folder, steps, trust, restart)
+        make = making.resumed(folder, steps, trust, restart)
         return cls(lambda app: app.run_screen(make), folder.parent)
 
     @classmethod
@@ -118,7 +123,7 @@ class WorkbenchApp(Unbroken, App[int]):
         push: ForkPush | None = None,
     ) -> WorkbenchApp:
         """Start a new run from a stored state, pushed first where that is asked."""
-        make = _fork(folder, at, settings, runs_dir, trust, push)
+        make = making.forked(folder, at, settings, runs_dir, trust, push)
         return cls(lambda app: app.run_screen(make), runs_dir)
 
     @classmethod
@@ -152,6 +157,17 @@ class WorkbenchApp(Unbroken, App[int]):
         return cls(lambda app: app.screen_of(OpenPursuit(what, output)), runs_dir)
 
     # --- life ---
+
+    async def run_action(
+        self,
+        action: str | ActionParseResult,
+        default_namespace: DOMNode | None = None,
+        namespaces: Mapping[str, DOMNode] | None = None,
+    ) -> bool:
+        """Do what a key or a command stands for; the tour goes on by it."""
+        if self.tour is not None:
+            self.tour.did(action.partition("(")[0] if isinstance(action, str) else action[1])
+        return await super().run_action(action, default_namespace, namespaces)
 
     def on_mount(self) -> None:
         """Show the first screen, or leave at once if a signal asked for it before."""
@@ -304,9 +320,9 @@ class WorkbenchApp(Unbroken, App[int]):
         """Go there, or say why not."""
         match route:
             case StartRun(source, settings):
-                self._push_run(_create(source, list(settings), self.runs_dir))
+                self._push_run(making.created(source, list(settings), self.runs_dir))
             case ResumeRun(folder, steps):
-                self._push_run(_resume(folder, steps, False))
+                self._push_run(making.resumed(folder, steps, False))
             case ForkRun():
                 self._fork_run(route)
             case LeaveRun():
@@ -387,7 +403,7 @@ class WorkbenchApp(Unbroken, App[int]):
 
     def _fork_run(self, route: ForkRun) -> None:
         """A run that trains here is stopped with a checkpoint before it is forked."""
-        make = _fork(route.folder, route.at, list(route.settings), self.runs_dir, False)
+        make = making.forked(route.folder, route.at, list(route.settings), self.runs_dir, False)
         session = self.session
         if session is None or session.engine.ended or session.folder != route.folder:
             self._push_run(make)
@@ -421,7 +437,11 @@ class WorkbenchApp(Unbroken, App[int]):
         self.leave(ExitCode.INTERRUPTED if self.session is not None else ExitCode.DONE)
 
     def get_system_commands(self, screen: Screen[object]) -> Iterable[SystemCommand]:
-        """The palette: every binding of the present screen by name."""
+        """The palette: every binding of the present screen by name, and the tour."""
+        if self.tour is not None:
+            yield SystemCommand(
+                "the tour again", "what to press in the first minutes", self.tour.begin
+            )
         seen = set()
         for active in screen.active_bindings.values():
             binding = active.binding
@@ -441,46 +461,6 @@ def _runner(app: WorkbenchApp, action: str, node: DOMNode) -> Callable[[], None]
     return run
 
 
-def _create(source: str, settings: list[str], runs_dir: Path) -> Callable[[], Session]:
-    def make() -> Session:
-        from workbench.run.session import Session
-        from workbench.study.member import run_source
-
-        config, preset = run_source(source, settings, runs_dir)
-        return Session.create(config, runs_dir, preset=preset, attended=True)
-
-    return make
-
-
-def _resume(
-    folder: Path, steps: int | None, trust: bool, restart: bool = False
-) -> Callable[[], Session]:
-    def make() -> Session:
-        from workbench.run.session import Session
-
-        return Session.resume(folder, steps=steps, trust=trust, attended=True, restart=restart)
-
-    return make
-
-
-def _fork(
-    folder: Path,
-    at: int,
-    settings: list[str],
-    runs_dir: Path,
-    trust: bool,
-    push: ForkPush | None = None,
-) -> Callable[[], Session]:
-    def make() -> Session:
-        from workbench.run.session import Session
-
-        return Session.fork(
-            folder, at, runs_dir, settings=settings, push=push, trust=trust, attended=True
-        )
-
-    return make
-
-
 class _Workers(ThreadPoolExecutor):
     """The threads of the screens' looks. Leaving waits for none: what they look for nobody will see."""
 
@@ -494,6 +474,7 @@ def run_app(app: WorkbenchApp) -> None:
     with warnings.catch_warnings(), given_to(app.tell_signal):
         # Printed while the screen stands, a warning would be drawn over it.
         warnings.simplefilter("ignore")
+        app.tour = Tour.kept()
         try:
             code = app.run()
         finally:

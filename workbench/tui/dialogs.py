@@ -50,7 +50,7 @@ class Dialog(Unbroken, ModalScreen[T]):
     CSS_PATH = Path(__file__).with_name("dialogs.tcss")
 
 
-def _box(screen: Widget, *, danger: bool = False) -> Vertical:
+def box_of(screen: Widget, *, danger: bool = False) -> Vertical:
     """The frame of a dialog."""
     box = Vertical(classes="dialog")
     box.set_class(danger, "danger")
@@ -76,7 +76,7 @@ class Confirm(Dialog[bool]):
 
     def compose(self) -> ComposeResult:
         say = palette_of(self).say
-        with _box(self, danger=self.danger):
+        with box_of(self, danger=self.danger):
             yield plain(self, self.question, "question")
             with Horizontal(classes="answers"):
                 yes = Button(Text(f"y {say(self.yes)}"), id="yes", compact=True)
@@ -120,7 +120,7 @@ class Ask(Dialog[str | None]):
         self.replace = replace
 
     def compose(self) -> ComposeResult:
-        with _box(self):
+        with box_of(self):
             yield plain(self, self.question, "question")
             yield Input(self.value, compact=True, select_on_focus=self.replace, max_length=1000)
             if self.hint:
@@ -166,7 +166,7 @@ class Choose(Dialog[str | None]):
 
     def compose(self) -> ComposeResult:
         say = palette_of(self).say
-        with _box(self):
+        with box_of(self):
             yield plain(self, self.question, "question")
             yield OptionList(
                 *(Option(Text(say(label))) for _, label in self.options),

@@ -13,11 +13,11 @@ from workbench.errors import WorkbenchError
 from workbench.record.index import RunIndex
 from workbench.record.summary import RunSummary, short_settings, summarize
 from workbench.tui.browse.bands import bands_of, sort_choices
+from workbench.tui.browse.columns import sorted_runs
 from workbench.tui.browse.curves import RunCurves
 from workbench.tui.browse.scan import Shelf, scan_runs
 from workbench.tui.browse.screen import BrowseScreen
-from workbench.tui.browse.table import sorted_runs
-from workbench.tui.dialogs import Choose
+from workbench.tui.pick import Pick
 
 STEP = np.arange(5.0)
 
@@ -28,7 +28,7 @@ def run(name: str, **settings) -> RunSummary:
 
 
 def curves(level: float) -> RunCurves:
-    return RunCurves(STEP, -level * STEP, np.empty(0))
+    return RunCurves(STEP, {"log_risk": -level * STEP})
 
 
 def test_runs_that_differ_in_seeds_alone_are_one_band() -> None:
@@ -39,16 +39,16 @@ def test_runs_that_differ_in_seeds_alone_are_one_band() -> None:
     ]
     found = bands_of([*runs, (run("empty", init_scale=3.0), RunCurves())])
     assert found.by == "scale"
-    assert [group.label for group in found.log_risk] == ["0.1", "0.2"]
-    assert [group.size for group in found.log_risk] == [3, 3]
-    np.testing.assert_allclose(found.log_risk[1].levels[2], -0.4 * STEP)
-    assert found.margin[0].size == 0
+    assert [group.label for group in found.series["log_risk"]] == ["0.1", "0.2"]
+    assert [group.size for group in found.series["log_risk"]] == [3, 3]
+    np.testing.assert_allclose(found.series["log_risk"][1].levels[2], -0.4 * STEP)
+    assert found.series["margin_normalized"][0].size == 0
 
 
 def test_more_groups_than_colours_are_one_band() -> None:
     found = bands_of([(run(str(k), train_lr=float(k)), curves(1.0)) for k in range(12)])
     assert found.by == ""
-    assert [group.size for group in found.log_risk] == [12]
+    assert [group.size for group in found.series["log_risk"]] == [12]
 
 
 def test_any_setting_sorts_numbers_before_words_and_missing_ones_last() -> None:
@@ -111,14 +111,14 @@ async def test_runs_are_banded_sorted_and_filtered_by_keys(tmp_path: Path) -> No
         await until(pilot, lambda: screen.table.row_count == 4 and not screen.scanning)
         await pilot.press("a")
         await until(pilot, lambda: screen.charts.bands is not None)
-        await until(pilot, lambda: sum(g.size for g in screen.charts.bands.log_risk) == 4)
+        await until(pilot, lambda: sum(g.size for g in screen.charts.bands.series["log_risk"]) == 4)
         assert "risk  log₁₀ L by steps  25–75 % N=2" in "\n".join(screen_lines(app))
         await pilot.press("K")
         await pilot.pause()
-        assert isinstance(app.screen, Choose)
+        assert isinstance(app.screen, Pick)
         await pilot.press("enter")
         await pilot.pause(0.2)
-        assert screen.sort_key == "train.steps"
+        assert screen.view.sort == "train.steps"
         assert "train.steps" in screen.table.columns_shown
         assert [screen.shelf.summary(r).steps for r in screen.table.run_ids] == [1000] * 2 + [
             1500

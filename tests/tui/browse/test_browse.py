@@ -10,7 +10,6 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from rich.text import Text
 from textual.pilot import Pilot
 from textual.widgets import Input, OptionList
 
@@ -19,27 +18,20 @@ from workbench.record.delete import delete_run
 from workbench.record.lock import RunLock
 from workbench.record.summary import RunSummary
 from workbench.tui.browse import table as table_module
-from workbench.tui.browse.compare import (
-    DiffScreen,
-    Overlaid,
-    RunCurves,
-    View,
-    config_diff,
-    margin_overlay,
-    risk_overlay,
-    short_labels,
-)
+from workbench.tui.browse.columns import COLUMNS, Column, RowStyle, draw_cell, fitted, sorted_runs
+from workbench.tui.browse.compare import Overlaid, View, overlay, short_labels
+from workbench.tui.browse.curves import RunCurves
+from workbench.tui.browse.diff import DiffScreen, config_diff
 from workbench.tui.browse.files import (
     check_more_steps,
-    check_target,
     read_fork_points,
 )
 from workbench.tui.browse.header import HeaderModel, header_parts
 from workbench.tui.browse.scan import Shelf, scan_runs
 from workbench.tui.browse.screen import BrowseScreen
-from workbench.tui.browse.table import COLUMNS, Column, RowStyle, draw_cell, fitted, sorted_runs
 from workbench.tui.dialogs import Ask, Choose, Confirm
 from workbench.tui.routes import OpenReplay, ResumeRun
+from workbench.tui.targets import check_target
 from workbench.tui.widgets.chart import LineChart
 from workbench.tui.widgets.palette import Depth, Glyphs, Palette
 from workbench.tui.widgets.scale import Kind
@@ -92,7 +84,7 @@ async def test_every_size_shows_the_runs_and_fits(runs_dir: Path, size: tuple[in
         assert "1 marked" in lines[0]
         assert "quit" in lines[-1]
         charts = ("log₁₀ L" in text, "min normalized margin" in text)
-        assert charts == {120: (True, True), 80: (True, False), 40: (False, False)}[size[0]]
+        assert charts == {120: (True, True), 80: (True, True), 40: (False, False)}[size[0]]
         assert screen.table.virtual_size.width <= size[0]
 
 
@@ -188,7 +180,6 @@ async def test_only_changed_rows_are_touched(runs_dir: Path) -> None:
         here = screen.run_here()
         assert here is not None
         assert here.name == "beta"
-        assert screen.table.show_runs(screen._rows()) == "cells"
 
 
 # --- keys ---------------------------------------------------------------------------------------
@@ -199,9 +190,8 @@ async def test_mark_sort_and_filter(runs_dir: Path) -> None:
     app = FakeApp(screen, runs_dir)
     async with app.run_test(size=(120, 40)) as pilot:
         await browsing(pilot, screen)
-        screen.sort_key = "updated"
         await pilot.press("t")
-        assert (screen.sort_key, names(screen)) == ("run", ["alpha", "beta", "delta", "gamma"])
+        assert (screen.view.sort, names(screen)) == ("run", ["alpha", "beta", "delta", "gamma"])
         await pilot.press("T")
         assert names(screen) == ["gamma", "delta", "beta", "alpha"]
         await go_to(pilot, screen, "gamma")
@@ -244,7 +234,9 @@ async def test_cursor_is_shared_and_the_axes_change(runs_dir: Path) -> None:
         await browsing(pilot, screen)
         await until(pilot, lambda: bool(screen.charts.runs))
         await pilot.press("left", "left", "shift+left")
-        risk, margin = (screen.query_one(name, LineChart).model for name in ("#risk", "#margin"))
+        risk, margin = (
+            screen.query_one(name, LineChart).model for name in ("#chart-0", "#chart-1")
+        )
         assert risk is not None
         assert margin is not None
         assert risk.cursor is not None
@@ -252,7 +244,7 @@ async def test_cursor_is_shared_and_the_axes_change(runs_dir: Path) -> None:
         assert 0 < risk.cursor < 59
         assert risk.title == "risk  log₁₀ L"
         await pilot.press("Y", "y")
-        risk = screen.query_one("#risk", LineChart).model
+        risk = screen.query_one("#chart-0", LineChart).model
         assert risk is not None
         assert (risk.title, risk.x_kind) == ("risk  L", Kind.LINEAR)
 
@@ -479,29 +471,35 @@ def test_unknown_values_sort_last_both_ways(tmp_path: Path) -> None:
 def test_config_diff_flattens_and_compares_values() -> None:
     left = {"name": "a", "train": {"lr": 1e-3, "steps": 5}, "data": {"x": [[0.0] * 40, [1.0] * 40]}}
     right = {"name": "a", "train": {"lr": 0.1, "batch": 2}, "data": {"x": [[0.0] * 40, [2.0] * 40]}}
-    found = {d.key: (d.left, d.right) for d in config_diff(left, right)}
+    found = {d.key: d.values for d in config_diff([left, right])}
     assert found == {
         "train.lr": ("0.001", "0.1"),
         "train.steps": ("5", "–"),
         "train.batch": ("–", "2"),
         "data.x": ("list of 2", "list of 2 (other values)"),
     }
-    assert config_diff(left, left) == []
+    assert config_diff([left, left, left]) == []
+    many = {d.key: d.values for d in config_diff([left, right, left])}
+    assert many["data.x"] == ("list of 2", "list of 2 (other values)", "list of 2")
 
 
 def test_overlay_holds_every_run_and_the_values_under_the_cursor() -> None:
     steps = np.arange(0, 100, 10, dtype=np.float64)
     runs = [
-        Overlaid("a", "cyan", RunCurves(steps, -steps * np.log(10), steps / 1000)),
-        Overlaid("b", "orange", RunCurves(2 * steps, np.zeros(10))),
+        Overlaid(
+            "a",
+            "cyan",
+            RunCurves(steps, {"log_risk": -steps * np.log(10), "margin_normalized": steps / 1000}),
+        ),
+        Overlaid("b", "orange", RunCurves(2 * steps, {"log_risk": np.zeros(10)})),
     ]
-    risk = risk_overlay(runs, View(cursor=52.0))
+    risk = overlay("log_risk", runs, View(cursor=52.0))
     assert [curve.label for curve in risk.curves] == ["a -50.00", "b 0.00"]
     assert np.allclose(risk.curves[0].y, -steps)
-    linear = risk_overlay(runs, View(log_y=False, cursor=500.0))
+    linear = overlay("log_risk", runs, View(log_y=False, cursor=500.0))
     assert [curve.label for curve in linear.curves] == ["a", "b"]
     assert linear.curves[1].y[0] == 1.0
-    margin = margin_overlay(runs, View(cursor=50.0))
+    margin = overlay("margin_normalized", runs, View(cursor=50.0))
     assert [curve.label for curve in margin.curves] == ["a +0.0500", ""]
     assert margin.curves[1].x[-1] == risk.curves[1].x[-1]
 
@@ -540,7 +538,7 @@ async def test_of_many_runs_only_those_in_sight_are_drawn(
 ) -> None:
     drawn: list[str] = []
 
-    def counting(column: Column, width: int, run: RunSummary, style: RowStyle) -> Text:
+    def counting(column: Column, width: int, run: RunSummary, style: RowStyle) -> tuple[str, str]:
         drawn.append(run.run_id)
         return draw_cell(column, width, run, style)
 
@@ -550,16 +548,16 @@ async def test_of_many_runs_only_those_in_sight_are_drawn(
     app = FakeApp(screen, tmp_path)
     async with app.run_test(size=(120, 40)) as pilot:
         await until(pilot, lambda: screen.has_class("empty"))
+        await pilot.pause(0.3)
         screen.remove_class("empty")
-        style = RowStyle(Palette())
-        screen.table.show_runs([(run, style) for run in many])
+        screen.table.show_runs(many)
         await pilot.pause()
         assert screen.table.current == "run-0000"
-        screen.table.show_runs([(run, style) for run in many[::-1]])
+        screen.table.show_runs(many[::-1])
         await pilot.pause()
         assert screen.table.current == "run-0000"
         assert screen.table.run_ids[0] == "run-2999"
-        screen.table.show_runs([(run, style) for run in many[1000:]])
+        screen.table.show_runs(many[1000:])
         await pilot.pause()
         assert screen.table.run_ids == [run.run_id for run in many[1000:]]
         assert 0 < len(set(drawn)) < 200

@@ -9,7 +9,8 @@ import pytest
 from cases import small
 
 from workbench.record.history import History
-from workbench.tui.browse.compare import Overlaid, RunCurves, View, risk_overlay
+from workbench.tui.browse.compare import Overlaid, View, overlay
+from workbench.tui.browse.curves import RunCurves
 from workbench.tui.run import curves
 from workbench.tui.run.curves import without_direction
 from workbench.tui.run.margin_curves import margin_chart
@@ -59,8 +60,10 @@ def models(found: History, x_axis: XAxis, x: np.ndarray) -> dict[str, ChartModel
     return {f.__name__: f(found, x_axis, x) for f in made} | {
         "angles": curves.angle_chart(found, x_axis, x, None),
         "margins": margin_chart(found, x_axis, x),
-        "overlay": risk_overlay(
-            (Overlaid("a", "cyan", RunCurves(x, found.scalar("log_risk"))),), View()
+        "overlay": overlay(
+            "log_risk",
+            (Overlaid("a", "cyan", RunCurves(x, {"log_risk": found.scalar("log_risk")})),),
+            View(),
         ),
     }
 
@@ -87,7 +90,8 @@ def test_logarithms_are_titled_as_such_and_nothing_else_is(cursor):
     assert risk.curves[0].y[cursor] == pytest.approx(float(risk.readout), abs=5e-4)
     norm = curves.norm_chart(found, x_axis, x)
     assert "log" not in norm.title
-    assert 10 ** norm.curves[-1].y[cursor] == pytest.approx(float(norm.readout), rel=1e-3)
+    told = norm.curves[-1].label.removeprefix("‖θ‖ ")
+    assert 10 ** norm.curves[-1].y[cursor] == pytest.approx(float(told), rel=1e-3)
     assert spark_model(found, CONFIG, 8, 6, x_axis, x).rows[0].label == "log₁₀ L"
 
 
@@ -254,9 +258,9 @@ def test_held_out_samples_stand_beside_the_trainings():
     found = history(rows, test_log_risk=np.log(0.7) - rising, **more)
     x_axis, x = look_at(found, cursor=0)
     risk = curves.risk_chart(found, x_axis, x)
-    assert {c.label: c.y[0] for c in risk.curves} == pytest.approx(
-        {"held out": (np.log(0.7) - 0.5) / LN10, "training": np.log(0.5) / LN10}
-    )
+    first = {"held out": (np.log(0.7) - 0.5) / LN10, "training": np.log(0.5) / LN10}
+    assert [c.y[0] for c in risk.curves] == pytest.approx(list(first.values()))
+    assert [c.label for c in risk.curves] == [f"{name} {y:.4g}" for name, y in first.items()]
     told = {row.label: row.value for row in spark_model(found, CONFIG, 8, 6, x_axis, x).rows}
     assert (told["accuracy"], told["test accuracy"]) == ("50.00%", "25.00%")
     assert (told["log₁₀ test L"], told["test γ"]) == ("-0.37", "-0.50000")

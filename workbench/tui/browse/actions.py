@@ -18,20 +18,19 @@ from workbench.record.delete import delete_run, delete_study
 from workbench.record.export import export_run
 from workbench.record.lock import is_alive
 from workbench.record.summary import RunSummary
-from workbench.tui.browse.compare import DiffScreen, config_diff, read_config
+from workbench.tui.browse.columns import run_title, twin_tail
+from workbench.tui.browse.compare import short_labels
+from workbench.tui.browse.diff import MOST_RUNS, DiffScreen, config_diff, read_config
 from workbench.tui.browse.files import (
-    EXPORT_SUFFIXES,
-    PLOT_SUFFIXES,
     ForkPoints,
     check_more_steps,
-    check_target,
     file_name,
     read_fork_points,
 )
-from workbench.tui.browse.table import run_title
 from workbench.tui.controls import ask_fork
 from workbench.tui.dialogs import Ask, Choose, Confirm
 from workbench.tui.routes import Go, OpenReplay, OpenStudy, ResumeRun
+from workbench.tui.targets import EXPORT_SUFFIXES, PLOT_SUFFIXES, check_target
 
 
 class JobDone(Message):
@@ -130,23 +129,24 @@ class RunActions:
             self.screen.post_message(Go(OpenStudy(run.path) if study else OpenReplay(run.path)))
 
     def diff(self) -> None:
-        """Compare the configurations of two marked runs."""
+        """Compare the configurations of the marked runs."""
         marked = self.selection.marked_runs()
         if any(run.members is not None for run in marked):
-            self.refuse("a study has many configurations; mark two runs to compare theirs.")
+            self.refuse("a study has many configurations; mark two runs or more to compare theirs.")
             return
-        if len(marked) != 2:
-            self.refuse(f"mark two runs with space to compare them; {len(marked)} are marked.")
+        if not 2 <= len(marked) <= MOST_RUNS:
+            allowed = f"two to {MOST_RUNS} runs"
+            self.refuse(f"mark {allowed} with space to compare them; {len(marked):,} are marked.")
             return
         try:
-            found = config_diff(*(read_config(run.path) for run in marked))
+            found = config_diff([read_config(run.path) for run in marked])
         except WorkbenchError as error:
             self.refuse(str(error))
             return
-        left, right = (run_title(run) for run in marked)
-        if left == right:
-            left, right = (run.run_id for run in marked)
-        self.screen.app.push_screen(DiffScreen((left, right), found))
+        names = [run_title(run) for run in marked]
+        if len(set(names)) < len(names):
+            names = [f"{name} {twin_tail(run)}" for name, run in zip(names, marked, strict=True)]
+        self.screen.app.push_screen(DiffScreen(short_labels(names), found))
 
     # --- going on ---
 

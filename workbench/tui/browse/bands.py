@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+import numpy as np
+
 from workbench.record.summary import RunSummary
 from workbench.tui.browse.curves import RunCurves
+from workbench.tui.browse.view import FIRST_SERIES
 from workbench.tui.study.bands import MOST_GROUPS, Group, group_of, on_common_x
 from workbench.tui.study.look import choice_text
 from workbench.tui.widgets.scale import Floats
@@ -24,11 +27,12 @@ NAMED = 2
 
 @dataclass(frozen=True, eq=False)
 class Bands:
-    """Groups of curves of the risk (its natural log) and of the margin; `by`: what tells groups apart."""
+    """Groups of curves by series, as it was recorded; `by`: what tells groups apart. `names`: the series that
+    there are."""
 
     by: str
-    log_risk: tuple[Group, ...]
-    margin: tuple[Group, ...]
+    series: Mapping[str, tuple[Group, ...]]
+    names: tuple[str, ...] = ()
 
 
 def differing(settings: Sequence[Mapping[str, Any]]) -> list[str]:
@@ -68,8 +72,15 @@ def _values(settings: Sequence[Mapping[str, Any]], key: str) -> str:
     return " ".join(said) if len(said) <= 4 else f"{said[0]} … {said[-1]} ({len(said)})"
 
 
-def bands_of(runs: Sequence[tuple[RunSummary, RunCurves]]) -> Bands:
-    """Runs in groups: those that differ in seeds and names alone are one; all, where groups are many."""
+def bands_of(
+    runs: Sequence[tuple[RunSummary, RunCurves]],
+    names: Sequence[str] = FIRST_SERIES,
+    along: Callable[[RunCurves], Floats] = lambda curves: curves.step,
+) -> Bands:
+    """Runs in groups: those that differ in seeds and names alone are one; all, where groups are many.
+
+    `along`: the x of every record of a run.
+    """
     runs = [(run, curves) for run, curves in runs if curves.step.size]
     settings = [run.settings for run, _ in runs]
     keys = [k for k in differing(settings) if k not in ASIDE and not k.endswith("seed")]
@@ -78,15 +89,22 @@ def bands_of(runs: Sequence[tuple[RunSummary, RunCurves]]) -> Bands:
         groups.setdefault(tuple(run.settings.get(k) for k in keys), []).append(curves)
     if len(groups) > MOST_GROUPS:
         keys, groups = [], {(): [curves for _, curves in runs]}
-    labels = [_label(values) for values in groups]
-    found = list(zip(labels, groups.values(), strict=True))
-    return Bands(
-        ", ".join(key.split(".")[-1] for key in keys)
-        if len(keys) <= NAMED
-        else f"{len(keys)} settings",
-        tuple(_group(label, [(c.step, c.log_risk) for c in curves]) for label, curves in found),
-        tuple(_group(label, [(c.step, c.margin) for c in curves]) for label, curves in found),
-    )
+    found = [(_label(values), members) for values, members in groups.items()]
+
+    def curve(curves: RunCurves, name: str) -> tuple[Floats, Floats]:
+        x = curves.along(name, along(curves)) if curves.of(name).size else np.empty(0)
+        # What is joined to a common x has to rise.
+        rising = np.maximum.accumulate(np.where(np.isfinite(x), x, -np.inf))
+        there = np.isfinite(rising)
+        return rising[there], curves.of(name)[there]
+
+    series = {
+        name: tuple(_group(label, [curve(c, name) for c in members]) for label, members in found)
+        for name in names
+    }
+    said = ", ".join(key.split(".")[-1] for key in keys)
+    every = tuple(dict.fromkeys(name for _, curves in runs for name in curves.names))
+    return Bands(said if len(keys) <= NAMED else f"{len(keys)} settings", series, every)
 
 
 def _label(values: Sequence[Any]) -> str:

@@ -1,34 +1,31 @@
-"""Runs side by side: their curves in one chart, and where their configurations differ."""
+"""Runs side by side: any of their series in one chart, over any quantity that x may be."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
-from pathlib import Path
-from typing import Any, ClassVar
+from typing import Any
 
 import numpy as np
-from rich.text import Text
-from textual.binding import Binding, BindingType
 
-from workbench.config.flat import flatten
-from workbench.config.toml import parse_toml
-from workbench.errors import clean_text
-from workbench.record.reader import RunReader
+from workbench.record.schema import SERIES
 from workbench.tui.browse.bands import Bands
 from workbench.tui.browse.curves import RunCurves
-from workbench.tui.dialogs import Sheet, palette_of
+from workbench.tui.run.trends import TRENDS
+from workbench.tui.run.x_axis import WIDE_LOG
 from workbench.tui.study.bands import Group, drawn, what_is_drawn
-from workbench.tui.widgets.cells import clip, text_width
+from workbench.tui.widgets.cells import clip
 from workbench.tui.widgets.chart import ChartModel, Curve
-from workbench.tui.widgets.palette import Palette
 from workbench.tui.widgets.scale import LEAST_DECADES, Floats, Kind
 from workbench.tui.widgets.statusline import log_risk_text, number_text
 
 LN10 = float(np.log(10.0))
 _NOTHING: Floats = np.empty(0)
-
-# --- curves -------------------------------------------------------------------------------------
+WIDE = 100.0
+"""From this ratio of the largest to the smallest on, positive values are drawn logarithmically."""
+_SHORT = {trend.name: trend.label for trend in TRENDS}
+_TITLES = {"log_risk": "risk  log₁₀ L", "margin_normalized": "min normalized margin"}
+_PLAIN_TITLES = {"log_risk": "risk  L"}
 
 
 @dataclass(frozen=True, eq=False)
@@ -42,11 +39,12 @@ class Overlaid:
 
 @dataclass(frozen=True)
 class View:
-    """How both charts are drawn; the cursor is a step."""
+    """How all charts are drawn; the cursor is an x."""
 
     log_x: bool = True
     log_y: bool = True
     cursor: float | None = None
+    x: str = "step"
 
 
 def short_labels(names: Sequence[str]) -> list[str]:
@@ -60,49 +58,139 @@ def short_labels(names: Sequence[str]) -> list[str]:
     return [name[cut:] if len(name) > cut else name for name in names]
 
 
-def risk_overlay(
-    runs: Sequence[Overlaid], view: View, readout: str = "", bands: Bands | None = None
-) -> ChartModel:
-    """The risk of several runs: log₁₀ 𝓛, or 𝓛 itself on a linear axis; medians and bands of groups."""
-    text = log_risk_text if view.log_y else _plain_text
+# --- the x axis ---------------------------------------------------------------------------------
 
-    def shown(values: Floats) -> Floats:
-        with np.errstate(over="ignore"):
-            return values / LN10 if view.log_y else np.exp(values)
 
-    groups = [replace(g, levels=shown(g.levels)) for g in bands.log_risk] if bands else []
-    medians, tints = drawn(groups, view.cursor, text)
-    curves = [_curve(run, shown(run.curves.log_risk), view, text) for run in runs]
-    return ChartModel(
-        title=_title("risk  log₁₀ L" if view.log_y else "risk  L", bands, groups),
-        curves=(*curves, *medians),
-        bands=tints,
-        x_kind=Kind.LOG if view.log_x else Kind.LINEAR,
-        least=LEAST_DECADES if view.log_y else 0.0,
-        x_name="step",
-        cursor=view.cursor,
-        readout=readout,
-        empty="no risk recorded",
+@dataclass(frozen=True)
+class Along:
+    """The x of a run's records, `of`, and what the axis is called; `power`: it is log10 already."""
+
+    of: Callable[[RunCurves], Floats]
+    name: str
+    power: bool = False
+
+
+def along(x: str, curves: Sequence[RunCurves]) -> Along:
+    """A quantity as the x of some runs.
+
+    The time is that of the flow; where one run's is beyond a float, log10 of it, of all.
+    """
+    if x == "step":
+        return Along(lambda one: one.step, "step")
+    if x != "time":
+        return Along(lambda one: one.x.get(x, np.full(one.step.size, np.nan)), x)
+    late = any(
+        c.x["time"].size and not np.isfinite(c.x["time"][-1]) for c in curves if "time" in c.x
     )
+    if late:
+        return Along(_log_time, "time", power=True)
+    return Along(lambda one: one.x.get("time", np.full(one.step.size, np.nan)), "time")
 
 
-def margin_overlay(
-    runs: Sequence[Overlaid], view: View, readout: str = "", bands: Bands | None = None
+def _log_time(curves: RunCurves) -> Floats:
+    """log10 of the time of every record."""
+    if "time_log" in curves.x:
+        return curves.x["time_log"] / LN10
+    with np.errstate(divide="ignore"):
+        return np.log10(curves.x.get("time", np.full(curves.step.size, np.nan)))
+
+
+def _x_kind(axis: Along, view: View, x: Sequence[Floats]) -> Kind:
+    if axis.power:
+        return Kind.POWER
+    if view.x == "ln(n/L)":
+        # On the way to separation it is small and negative, which a logarithm has no room for.
+        far = any(values.size and np.nanmax(values, initial=-np.inf) >= WIDE_LOG for values in x)
+        return Kind.LOG if view.log_x and far else Kind.LINEAR
+    return Kind.LOG if view.log_x else Kind.LINEAR
+
+
+# --- a series -----------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class Shown:
+    """How a series is drawn: its title, its values as drawn, one of these in words, the kind of its axis."""
+
+    title: str
+    values: Callable[[Floats], Floats]
+    text: Callable[[float], str]
+    kind: Kind = Kind.LINEAR
+    least: float = 0.0
+    zero: bool = False
+
+
+def shown(name: str, log_y: bool, found: Sequence[Floats]) -> Shown:
+    """How a series of these values is drawn; natural logarithms as log10, or as what they are of."""
+    if is_log(name):
+        of = name.removeprefix("log_").removesuffix("_log").replace("log_", "")
+        if log_y:
+            title = _TITLES.get(name, f"log₁₀ {of}")
+            return Shown(title, lambda v: v / LN10, log_risk_text, least=LEAST_DECADES)
+        return Shown(_PLAIN_TITLES.get(name, of), _exponential, _number(".4g"))
+    label = _SHORT.get(name, "")
+    title = _TITLES.get(name) or (f"{name}  {label}" if label else name)
+    if name in SERIES and SERIES[name].dims:
+        title = f"{name}  median"
+    if name.startswith("margin") or name.startswith("test_margin"):
+        return Shown(title, lambda v: v, _number("+.4f"), zero=True)
+    kind = Kind.LOG if log_y and _is_wide(found) else Kind.LINEAR
+    return Shown(title, lambda v: v, _number(".4g"), kind)
+
+
+def is_log(name: str) -> bool:
+    """Whether a series is the natural logarithm of what it is called for."""
+    return name.endswith(("log_risk", "_log"))
+
+
+def _exponential(values: Floats) -> Floats:
+    with np.errstate(over="ignore"):
+        return np.asarray(np.exp(values))
+
+
+def _is_wide(found: Sequence[Floats]) -> bool:
+    """Whether values are positive and differ by orders of magnitude."""
+    ends = []
+    for values in found:
+        kept = values[np.isfinite(values)]
+        if kept.size and kept.min() <= 0:
+            return False
+        ends += [kept.min(), kept.max()] if kept.size else []
+    return bool(ends) and max(ends) >= WIDE * min(ends)
+
+
+def _number(pattern: str) -> Callable[[float], str]:
+    return lambda value: number_text(value, pattern)
+
+
+def overlay(
+    name: str,
+    runs: Sequence[Overlaid],
+    view: View,
+    readout: str = "",
+    bands: Bands | None = None,
 ) -> ChartModel:
-    """The smallest normalized margin of several runs; medians and bands of groups."""
-    groups = bands.margin if bands else ()
-    medians, tints = drawn(groups, view.cursor, _margin_text)
-    curves = [_curve(run, run.curves.margin, view, _margin_text) for run in runs]
+    """A series of several runs over each other; medians and bands of groups."""
+    groups = bands.series.get(name, ()) if bands else ()
+    raw = [run.curves.of(name) for run in runs] + [group.levels[2] for group in groups]
+    how = shown(name, view.log_y, raw)
+    told = [replace(g, levels=how.values(g.levels)) for g in groups]
+    medians, tints = drawn(told, view.cursor, how.text)
+    axis = along(view.x, [run.curves for run in runs])
+    xs = [axis.of(run.curves) for run in runs]
+    curves = [_curve(name, run, x, how, view) for run, x in zip(runs, xs, strict=True)]
     return ChartModel(
-        title=_title("min normalized margin", bands, groups),
+        title=_title(how.title, bands, told),
         curves=(*curves, *medians),
         bands=tints,
-        x_kind=Kind.LOG if view.log_x else Kind.LINEAR,
-        x_name="step",
-        zero=True,
+        x_kind=_x_kind(axis, view, xs),
+        y_kind=how.kind,
+        least=how.least,
+        x_name=axis.name,
+        zero=how.zero,
         cursor=view.cursor,
         readout=readout,
-        empty="no margin recorded",
+        empty=f"no {name} recorded",
     )
 
 
@@ -113,115 +201,16 @@ def _title(title: str, bands: Bands | None, groups: Sequence[Group]) -> str:
     return f"{title}{by}  {what_is_drawn(groups)}"
 
 
-def _plain_text(value: float) -> str:
-    return number_text(value, ".4g")
-
-
-def _margin_text(value: float) -> str:
-    return number_text(value, "+.4f")
-
-
-def _curve(run: Overlaid, y: Floats, view: View, text: Any) -> Curve:
+def _curve(name: str, run: Overlaid, x: Floats, how: Shown, view: View) -> Curve:
     """A run's curve; its legend holds the value under the cursor."""
+    y = run.curves.of(name)
+    if not y.size or not x.size:
+        # Its x still widens the axis, which all charts share.
+        return Curve(x, _NOTHING, run.color)
+    x = run.curves.along(name, x)
     label = clip(run.label, 24)
-    at = run.curves.at(view.cursor) if view.cursor is not None else None
-    if at is not None and at < y.size:
-        label = f"{label} {text(float(y[at]))}"
-    if not y.size:
-        # Its steps still widen the x axis, which both charts share.
-        return Curve(run.curves.step, _NOTHING, run.color)
-    return Curve(run.curves.step, y, run.color, label)
-
-
-# --- configurations -----------------------------------------------------------------------------
-
-
-@dataclass(frozen=True)
-class Difference:
-    """A key whose values differ, as texts; `–` where a run has no such key."""
-
-    key: str
-    left: str
-    right: str
-
-
-def config_diff(left: Mapping[str, Any], right: Mapping[str, Any]) -> list[Difference]:
-    """The keys of two configurations whose values differ, in the order they are written."""
-    first, second = flatten(left), flatten(right)
-    found = []
-    for key in dict.fromkeys((*first, *second)):
-        if key in first and key in second and first[key] == second[key]:
-            continue
-        texts = [_value_text(side[key]) if key in side else "–" for side in (first, second)]
-        if texts[0] == texts[1]:
-            texts[1] += " (other values)"
-        found.append(Difference(clean_text(key, 60), *texts))
-    return found
-
-
-def _value_text(value: Any) -> str:
-    if isinstance(value, bool):
-        return "true" if value else "false"
-    if isinstance(value, float):
-        return f"{value:.12g}"
-    if isinstance(value, list) and len(str(value)) > 60:
-        return f"list of {len(value)}"
-    return clean_text(str(value), 80)
-
-
-def read_config(folder: Path) -> dict[str, Any]:
-    """A stored run's configuration as a table; raises WorkbenchError."""
-    with RunReader(folder) as reader:
-        return parse_toml(reader.config_text, f"the configuration of {folder.name}")
-
-
-def draw_diff(
-    names: tuple[str, str], found: Sequence[Difference], width: int, palette: Palette
-) -> Text:
-    """Key and both values a line, in columns; where it is narrow, the values below the key."""
-    say = palette.say
-    bright, plain, dim = (f"#{palette.ink(n):06x}" for n in ("bright", "text", "dim"))
-    if not found:
-        return Text(say("The two configurations are the same."), style=plain)
-    rows = [Difference("", *names), *found]
-    key = max(text_width(say(row.key)) for row in rows)
-    stacked = width < key + 2 + 2 * 16
-    start = 2 if stacked else key + 2
-    size = max(4, (width - start - 2) // 2)
-    text = Text(no_wrap=True)
-    for row in rows:
-        values = [clip(say(value), size) for value in (row.left, row.right)]
-        style = plain if row.key else f"bold {bright}"
-        if row.key or not stacked:
-            text.append(clip(say(row.key), width), style=dim)
-        text.append(
-            "\n  "
-            if stacked and row.key
-            else ""
-            if stacked
-            else " " * (start - text_width(say(row.key)))
-        )
-        text.append(values[0] + " " * (size - text_width(values[0]) + 2), style=style)
-        text.append(values[1] + "\n", style=style)
-    text.rstrip()
-    return text
-
-
-class DiffScreen(Sheet):
-    """Where two runs' configurations differ."""
-
-    BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("escape,D,q,enter", "close", "close"),
-    ]
-
-    def __init__(self, names: tuple[str, str], differences: Sequence[Difference]) -> None:
-        count = len(differences)
-        super().__init__("1 setting differs" if count == 1 else f"{count} settings differ")
-        self.names, self.differences = names, tuple(differences)
-
-    def on_resize(self) -> None:
-        """Arrange the columns for the width."""
-        self.call_after_refresh(self._fill)
-
-    def _fill(self) -> None:
-        self.write(draw_diff(self.names, self.differences, self.room, palette_of(self)))
+    at = run.curves.nearest(x, view.cursor) if view.cursor is not None else None
+    values: Any = how.values(y)
+    if at is not None:
+        label = f"{label} {how.text(float(values[at]))}"
+    return Curve(x, values, run.color, label)

@@ -1,4 +1,4 @@
-"""Checking what a person asks for when browsing: a step to fork at or to go on to, a file to write."""
+"""Checking what a person asks for when browsing: a step to fork at or to go on to."""
 
 from __future__ import annotations
 
@@ -10,12 +10,9 @@ import numpy as np
 
 from workbench.arrays import Array
 from workbench.config.run import RunConfig
-from workbench.errors import BadInput, clean_text, unknown
+from workbench.errors import BadInput, clean_text
 from workbench.record.summary import RunSummary
 from workbench.run.stored import StoredRun
-
-EXPORT_SUFFIXES = (".h5", ".nc", ".csv", ".npz")
-PLOT_SUFFIXES = (".png", ".pdf", ".svg")
 
 
 @dataclass(frozen=True, eq=False)
@@ -55,27 +52,6 @@ def read_fork_points(folder: Path) -> ForkPoints:
     if not steps.size:
         raise BadInput("this run has no stored state to fork from.")
     return ForkPoints(steps, config)
-
-
-def check_target(suffixes: tuple[str, ...]) -> Callable[[str], str | None]:
-    """A check for the name of a file to write."""
-
-    def check(text: str) -> str | None:
-        if not text.strip() or "\0" in text:
-            return f"give a file that ends in {', '.join(suffixes)}."
-        path = Path(text.strip()).expanduser()
-        if path.suffix.lower() not in suffixes:
-            return str(unknown("format", path.suffix or path.name, suffixes))
-        try:
-            if not path.parent.is_dir():
-                return f"there is no folder '{clean_text(str(path.parent), 80)}'."
-            if path.is_dir():
-                return f"'{clean_text(str(path), 80)}' is a folder."
-        except OSError as error:
-            return f"cannot write there: {error.strerror}."
-        return None
-
-    return check
 
 
 def check_more_steps(done: int) -> Callable[[str], str | None]:

@@ -87,7 +87,7 @@ def key_hints(*, filtering: bool = False, empty: bool = False) -> tuple[KeyHint,
         return (
             KeyHint("enter", "keep", 0),
             KeyHint("esc", "undo", 0),
-            KeyHint("", "preset=kh24* H>=20 train.lr>=1e-3 state=failed,lost words", 1),
+            KeyHint("", "preset=kh24* H>=20 train.lr>=1e-3 tag:good rho<2 name~a.*3$ words", 1),
         )
     if empty:
         return (KeyHint("n", "new run"), KeyHint("?", "help"), KeyHint("q", "quit"))
@@ -100,6 +100,10 @@ def key_hints(*, filtering: bool = False, empty: bool = False) -> tuple[KeyHint,
         KeyHint("←→", "scrub", 4),
         KeyHint("t", "sort", 5),
         KeyHint("K", "sort by", 6),
+        KeyHint("O", "columns", 5),
+        KeyHint("C", "series", 4),
+        KeyHint("#", "tags", 5),
+        KeyHint("v", "settings", 6),
         KeyHint("a", "bands", 5),
         KeyHint("r", "resume", 6),
         KeyHint("f", "fork", 6),

@@ -1,10 +1,10 @@
-"""The stored runs: a table over two charts in which marked runs lie on top of each other."""
+"""The stored runs: a table over charts in which marked runs lie on top of each other."""
 
 from __future__ import annotations
 
 import time
 from collections.abc import Coroutine
-from functools import partial
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -12,22 +12,34 @@ from textual import events, on
 from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 from textual.containers import Horizontal
-from textual.message import Message
+from textual.css.scalar import Scalar
 from textual.screen import Screen
-from textual.widgets import DataTable, Input, Static
+from textual.widgets import Input, Static
 from textual.worker import get_current_worker
 
-from workbench.errors import WorkbenchError, clean_text
-from workbench.record.filter import Predicate, read_filter
-from workbench.record.index import RunIndex
+from workbench.errors import clean_text
+from workbench.record.columns import series_in
+from workbench.record.filter import Predicate, read_filter, series_named
 from workbench.record.summary import RunSummary
 from workbench.tui.browse.actions import JobDone, RunActions
-from workbench.tui.browse.bands import MOST_RUNS, sort_choices
+from workbench.tui.browse.bands import MOST_RUNS
+from workbench.tui.browse.beside import BesidePanel
 from workbench.tui.browse.charts import OverlayCharts
+from workbench.tui.browse.choices import ViewChoices
+from workbench.tui.browse.columns import (
+    COLUMNS,
+    SORTS,
+    RowStyle,
+    columns_for,
+    sort_note,
+)
 from workbench.tui.browse.header import BrowseHeader, HeaderModel, empty_text, key_hints
-from workbench.tui.browse.scan import Change, Drawn, Known, Shelf, scan_runs
-from workbench.tui.browse.table import SORTS, RowStyle, RunsTable, sort_note, sorted_runs
-from workbench.tui.dialogs import Choose, palette_of
+from workbench.tui.browse.labels import ask_note, ask_tags
+from workbench.tui.browse.reading import CurveReader, CurvesRead, Scanned, scan_in_parts
+from workbench.tui.browse.scan import Shelf
+from workbench.tui.browse.table import RunsTable
+from workbench.tui.browse.view import QUANTITIES, BrowseView, load_view, save_view
+from workbench.tui.dialogs import palette_of
 from workbench.tui.driver import frame_ready
 from workbench.tui.routes import Go, OpenLaunch
 from workbench.tui.unbroken import Unbroken
@@ -35,24 +47,11 @@ from workbench.tui.widgets.keyline import KeyLine
 from workbench.tui.widgets.palette import SERIES, Depth
 
 TICK, REDRAW, RESCAN = 0.1, 0.5, 2.0
+TALL_SHARE, SHORT_SHARE = (9, 16), (10, 12)
+"""Parts of the height that the table and the charts have."""
+LEAST_ROWS = 3
 SHARE = 10
 """Drawing all rows and looking at the folder take at most a tenth of the time each, however many runs."""
-
-
-class Scanned(Message):
-    """Some of the runs folder has been looked at; `last`: all of it."""
-
-    def __init__(self, changes: list[Change], *, last: bool, mistake: str = "") -> None:
-        super().__init__()
-        self.changes, self.last, self.mistake = changes, last, mistake
-
-
-class CurvesRead(Message):
-    """A run's curves, read for the state its files had; None if they cannot be read."""
-
-    def __init__(self, run_id: str, known: Known, curves: Drawn | None) -> None:
-        super().__init__()
-        self.run_id, self.known, self.curves = run_id, known, curves
 
 
 class BrowseScreen(Unbroken, Screen[None]):
@@ -69,17 +68,27 @@ class BrowseScreen(Unbroken, Screen[None]):
         Binding("right,l", "scrub(1)", "cursor right"),
         Binding("shift+left,H", "scrub(-10)", "10 columns left"),
         Binding("shift+right,L", "scrub(10)", "10 columns right"),
+        Binding("tab", "next_chart(1)", "next charts", priority=True),
+        Binding("shift+tab", "next_chart(-1)", "charts before", show=False, priority=True),
+        Binding("z", "zoom", "one chart / all"),
+        Binding("C", "series", "choose the series"),
+        Binding("x", "x_axis", "x: step, time, epoch, ln(n/L)"),
         Binding("y", "toggle_x", "log / linear x"),
-        Binding("Y", "toggle_y", "log / linear risk"),
+        Binding("Y", "toggle_y", "log / linear y"),
+        Binding("O", "columns", "choose the columns"),
+        Binding("v", "other_column", "configuration beside"),
         Binding("t", "sort", "sort by next column"),
         Binding("T", "reverse", "reverse the order"),
-        Binding("K", "sort_by", "sort by any setting"),
+        Binding("K", "sort_by", "sort by any key, series"),
         Binding("a", "aggregate", "runs as bands / curves"),
         Binding("r", "resume", "resume"),
         Binding("f", "fork", "fork from a step"),
         Binding("E", "export", "export to a file"),
         Binding("P", "plot", "plot a figure"),
+        Binding("number_sign", "tags", "tags", key_display="#"),
+        Binding("M", "note", "note"),
         Binding("D", "diff", "compare configurations"),
+        Binding("R", "reset", "view as at first"),
         Binding("X,delete", "delete", "delete"),
         Binding("q", "app.leave_now", "quit"),
     ]
@@ -88,15 +97,18 @@ class BrowseScreen(Unbroken, Screen[None]):
         super().__init__()
         self.runs_dir = runs_dir
         self.actions = RunActions(self, self, runs_dir)
+        self.choices = ViewChoices(self)
         self.shelf = Shelf()
         self.scanning = False
         self.mistake = self.trouble = ""
         self.marks: list[str] = []
-        self.sort_key, self.sort_reverse = "updated", True
-        self.filter_text = self._filter_before = ""
-        self.fits: Predicate = read_filter("")[0]
+        self.view = load_view(runs_dir)
+        self._filter_before = ""
+        self.fits: Predicate = read_filter(self.view.filter)[0]
         self.aggregated = False
-        self._reading = False
+        self._saved = self.view
+        self.curves = CurveReader(self, self.shelf)
+        self._asked: tuple[str, ...] = ()
         self._dirty = False
         self._scanned_at = self._drawn_at = 0.0
         self._scan_took = self._draw_took = 0.0
@@ -109,7 +121,9 @@ class BrowseScreen(Unbroken, Screen[None]):
         with Horizontal(id="filter"):
             yield Static("filter /", markup=False)
             yield Input(compact=True, max_length=200, select_on_focus=False)
-        yield RunsTable(palette, id="table")
+        with Horizontal(id="listed"):
+            yield RunsTable(palette, id="table")
+            yield BesidePanel(palette=palette, id="beside")
         yield Static(id="empty", markup=False)
         yield OverlayCharts(palette, id="overlay")
         yield KeyLine(key_hints(), palette=palette, id="keys")
@@ -117,6 +131,7 @@ class BrowseScreen(Unbroken, Screen[None]):
     def on_mount(self) -> None:
         """Begin to read the folder."""
         self.table.focus()
+        self._show_view()
         self.set_interval(TICK, self._tick)
         self.rescan()
 
@@ -124,18 +139,48 @@ class BrowseScreen(Unbroken, Screen[None]):
         """Choose what there is room for."""
         width, height = event.size
         self.set_class(width >= 60 and height >= 20, "charted")
-        self.charts.set_class(width < 100, "single")
         self.set_class(height < 30, "short")
         self.charts.set_class(height < 30, "bare")
-        self.table.show_header = height >= 6
-        self._fit()
-        self._show_rest()
+        self.call_after_refresh(self._show_all)
+
+    def on_unmount(self) -> None:
+        """Keep the view."""
+        self._keep_view()
+
+    def _keep_view(self) -> None:
+        """Keep the view where it has changed; of a filter that is being typed the one before."""
+        typing = self.has_class("filtering")
+        view = replace(self.view, filter=self._filter_before) if typing else self.view
+        if view != self._saved:
+            self._saved = view
+            save_view(self.runs_dir, view)
+
+    def change_view(self, **changes: Any) -> None:
+        """Look in another way, by the fields of a `BrowseView`; it is kept at the next tick."""
+        before = self.view
+        self.view = replace(before, **changes)
+        self._show_view()
+        self._show_all()
+        self._read_curves()
+        if self._wanted() and (before.columns, before.sort) != (self.view.columns, self.view.sort):
+            self.rescan()
+
+    def _show_view(self) -> None:
+        """What of the view is a matter of other widgets."""
+        view = self.view
+        self.set_class(view.beside, "beside")
+        self.charts.view_as(x=view.x, log_x=view.log_x, log_y=view.log_y)
 
     def _fit(self) -> None:
-        """Columns for the width, that of the setting sorted by among them."""
-        extra = self.sort_key if self.sort_key not in SORTS else None
-        if self.table.fit(max(1, self.size.width - 1), extra):
-            self._show_table()
+        """Columns for the width, that which is sorted by among them."""
+        view = self.view
+        columns = columns_for(view.columns, view.sort, tags=self.shelf.tagged())
+        self.table.show_columns(columns, header=self.size.height >= 6)
+
+    def _wanted(self) -> tuple[str, ...]:
+        """The series whose last values are shown, sorted or filtered by."""
+        named = series_in([*(self.view.columns or ()), self.view.sort])
+        return tuple(dict.fromkeys((*named, *series_named(self.view.filter))))
 
     def on_screen_resume(self) -> None:
         """Something may have changed while another screen was in front."""
@@ -166,6 +211,7 @@ class BrowseScreen(Unbroken, Screen[None]):
             self._draw_took = time.monotonic() - now
         self._show_header()
         self._read_curves()
+        self._keep_view()
         if now - self._scanned_at > max(RESCAN, SHARE * self._scan_took):
             self.rescan()
 
@@ -179,26 +225,15 @@ class BrowseScreen(Unbroken, Screen[None]):
 
     def _scan(self) -> None:
         """In a thread: report what changed, some at a time."""
-        worker = get_current_worker()
-        runs_dir, shelf, known = self.runs_dir, self.shelf, dict(self.shelf.known)
-        batch: list[Change] = []
-        began = sent = time.monotonic()
-        mistake = ""
-        try:
-            shelf.index = shelf.index or RunIndex(
-                runs_dir
-            )  # one scan at a time: nobody else has it
-            for change in scan_runs(runs_dir, known, shelf.index, shelf.studies):
-                if worker.is_cancelled:
-                    return
-                batch.append(change)
-                if time.monotonic() - sent > TICK:
-                    self.post_message(Scanned(batch, last=False))
-                    batch, sent = [], time.monotonic()
-        except WorkbenchError as error:
-            mistake = str(error)
-        self._scan_took = time.monotonic() - began if len(known) else 0.0
-        self.post_message(Scanned(batch, last=True, mistake=mistake))
+        worker, shelf, known = get_current_worker(), self.shelf, dict(self.shelf.known)
+        began = time.monotonic()
+        self._asked = self._wanted()
+        for found in scan_in_parts(self.runs_dir, known, shelf, self._asked, TICK):
+            if worker.is_cancelled:
+                return
+            if found.last:
+                self._scan_took = time.monotonic() - began if len(known) else 0.0
+            self.post_message(found)
 
     def on_scanned(self, message: Scanned) -> None:
         """Take what a scan found; it is drawn at the next tick."""
@@ -210,6 +245,8 @@ class BrowseScreen(Unbroken, Screen[None]):
             self.scanning, self._scanned_at = False, time.monotonic()
             self._dirty = self._dirty or shelf.total is None or message.mistake != self.trouble
             shelf.total, self.trouble = shelf.total or 0, message.mistake
+            if set(self._wanted()) - set(self._asked):
+                self.rescan()
 
     def _targets(self) -> list[str]:
         """The runs the charts show: the marked ones, or the one under the cursor; as bands all that are
@@ -225,46 +262,31 @@ class BrowseScreen(Unbroken, Screen[None]):
         return [run.run_id for run in found if run is not None and run.members is None]
 
     def _read_curves(self) -> None:
-        """Read curves that are missing or out of date, one run at a time, in a thread."""
-        if self._reading or not self.has_class("charted"):
-            return
-        found = self.shelf.stale(self._targets())
-        if found is not None:
-            self._reading = True
-            self.run_worker(
-                partial(self._read, *found), thread=True, group="curves", exit_on_error=False
-            )
-
-    def _read(self, run_id: str, known: Known) -> None:
-        """In a thread: read one run's curves."""
-        try:
-            curves = self.shelf.read(known)
-        except WorkbenchError:
-            curves = None
-        self.post_message(CurvesRead(run_id, known, curves))
+        """Read curves that are missing or out of date."""
+        if self.has_class("charted"):
+            self.curves.read(self._targets(), self.view.series)
 
     def on_curves_read(self, message: CurvesRead) -> None:
         """Take the curves and draw them."""
-        self._reading = False
-        self.shelf.keep(message.run_id, message.known, message.curves)
+        self.curves.take(message)
         self._show_charts()
         self._read_curves()
 
     # --- showing ---
 
-    def _rows(self) -> list[tuple[RunSummary, RowStyle]]:
-        """The runs that fit the filter, in order, each with its style."""
-        runs = [run for run in self.shelf.summaries() if self.fits(run)]
+    def _show_table(self) -> None:
+        """The runs that fit the filter, each drawn when it comes into sight."""
+        self._dirty = False
+        self._fit()
         palette, twins = palette_of(self), self.shelf.twins()
         marks = {run_id: place for place, run_id in enumerate(self.marks)}
-        return [
-            (run, RowStyle(palette, marks.get(run.run_id), run.name in twins))
-            for run in sorted_runs(runs, self.sort_key, self.sort_reverse)
-        ]
 
-    def _show_table(self) -> None:
-        self._dirty = False
-        self.table.show_runs(self._rows())
+        def style(run: RunSummary) -> RowStyle:
+            return RowStyle(palette, marks.get(run.run_id), run.name in twins)
+
+        runs = self.shelf.in_order(self.view.sort, self.view.reverse)
+        self.table.show_runs([run for run in runs if self.fits(run)], style)
+        self._share_height()
         bare = self.shelf.total == 0
         if bare != self.has_class("empty"):
             self.set_class(bare, "empty")
@@ -275,20 +297,45 @@ class BrowseScreen(Unbroken, Screen[None]):
                 empty_text(place, self.trouble, palette_of(self))
             )
 
+    def _share_height(self) -> None:
+        """A table of few runs leaves the charts its empty rows, unless the settings beside it need them."""
+        share = SHORT_SHARE if self.has_class("short") else TALL_SHARE
+        rows = 1 + max(LEAST_ROWS, self.shelf.total or 0)
+        few = self.has_class("charted") and not self.view.beside
+        fits = few and rows < (self.size.height - 3) * share[0] / sum(share)
+        height = Scalar.parse(str(rows) if fits else f"{share[0]}fr")
+        listed = self.query_one("#listed")
+        if listed.styles.height != height:
+            listed.styles.height = height
+
     def _show_rest(self) -> None:
         """All but the rows."""
         self._show_header()
         self._show_charts()
+        self._show_beside()
+
+    def _show_all(self) -> None:
+        """The rows and the rest."""
+        self._show_table()
+        self._show_rest()
+
+    def _show_beside(self) -> None:
+        """The settings of the run under the cursor, those first in which the runs meant differ."""
+        if self.view.beside:
+            # Listed runs are other ones in another list.
+            of = (self.shelf.changes, tuple(self.marks), self.view.filter)
+            panel, marked = self.query_one(BesidePanel), self.marked_runs()
+            panel.show_run(self.run_here(), marked, self.table.rows.runs, of)
 
     def _show_header(self) -> None:
         """Counts, sort and filter; a header that says the same is not drawn again."""
         model = HeaderModel(
             shown=self.table.row_count,
             stored=self.shelf.total or 0,
-            read=len(self.shelf.known),
+            read=self.shelf.read_of(self._wanted()),
             marked=len(self.marks),
-            sort=sort_note(self.sort_key, self.sort_reverse) if self.shelf.total else "",
-            filter=self.filter_text,
+            sort=sort_note(self.view.sort, self.view.reverse) if self.shelf.total else "",
+            filter=self.view.filter,
             mistake=self.mistake or self.trouble,
             job=self.actions.job.note() if self.actions.job is not None else "",
         )
@@ -301,10 +348,11 @@ class BrowseScreen(Unbroken, Screen[None]):
         if self.has_class("charted"):
             numbered = palette_of(self).depth is Depth.NONE and bool(self.marks)
             targets, shelf = self._targets(), self.shelf
-            bands = shelf.bands(targets, of_runs=self.aggregated)
+            view = self.view
+            bands = shelf.bands(targets, view.series, view.x, of_runs=self.aggregated)
             alone = self.aggregated and bands is not None
             runs = [] if alone else shelf.overlaid(targets, self.marks, numbered=numbered)
-            self.charts.show_runs(runs, bands)
+            self.charts.show_runs(runs, bands, view.series)
 
     # --- which runs ---
 
@@ -319,24 +367,23 @@ class BrowseScreen(Unbroken, Screen[None]):
 
     def cursor_step(self) -> float | None:
         """The step the charts' cursor is at."""
-        return self.charts.view.cursor
+        return self.shelf.step_at(self.table.current, self.view.x, self.charts.view.cursor)
 
-    @on(DataTable.RowHighlighted)
+    @on(RunsTable.Moved)
     def _moved(self) -> None:
         if not self.marks:
             self._show_charts()
+        self._show_beside()
 
-    @on(DataTable.RowSelected)
+    @on(RunsTable.Opened)
     def _clicked(self) -> None:
         self.action_open()
 
-    @on(DataTable.HeaderSelected)
-    def _header(self, event: DataTable.HeaderSelected) -> None:
-        key = str(event.column_key.value)
-        if key in SORTS or key == self.sort_key:
-            self.sort_reverse = not self.sort_reverse if key == self.sort_key else True
-            self.sort_key = key
-            self._show_sorted()
+    @on(RunsTable.Titled)
+    def _header(self, event: RunsTable.Titled) -> None:
+        if event.key in SORTS or event.key not in {column.key for column in COLUMNS}:
+            same = event.key == self.view.sort
+            self.change_view(sort=event.key, reverse=not self.view.reverse if same else True)
 
     # --- what is done with them ---
 
@@ -368,6 +415,19 @@ class BrowseScreen(Unbroken, Screen[None]):
         """Draw a figure of the run into a file."""
         self._ask(self.actions.plot())
 
+    def action_tags(self) -> None:
+        """Give tags to the marked runs, or the one under the cursor, and take others away."""
+        here = self.run_here()
+        self._ask(self._label(ask_tags(self, self.marked_runs() or ([here] if here else []))))
+
+    def action_note(self) -> None:
+        """Write the note of the run under the cursor."""
+        self._ask(self._label(ask_note(self, self.run_here())))
+
+    async def _label(self, asked: Coroutine[Any, Any, bool]) -> None:
+        if await asked:
+            self.rescan()
+
     def action_delete(self) -> None:
         """Delete the run under the cursor, or the marked ones, after asking."""
         self._ask(self.actions.delete())
@@ -393,7 +453,7 @@ class BrowseScreen(Unbroken, Screen[None]):
         else:
             self.marks.append(here)
         self._show_table()
-        self.table.action_cursor_down()
+        self.table.action_move(1)
         self._show_rest()
 
     def action_scrub(self, columns: int) -> None:
@@ -401,39 +461,58 @@ class BrowseScreen(Unbroken, Screen[None]):
         self.charts.scrub(columns)
 
     def action_toggle_y(self) -> None:
-        """The risk on a log axis, or as it is."""
-        self.charts.view_as(log_y=not self.charts.view.log_y)
+        """The risk, and what spans decades, on a log axis, or as it is."""
+        self.change_view(log_y=not self.view.log_y)
 
     def action_toggle_x(self) -> None:
         """Steps on a log axis, or evenly."""
-        self.charts.view_as(log_x=not self.charts.view.log_x)
+        self.change_view(log_x=not self.view.log_x)
+
+    def action_x_axis(self) -> None:
+        """The next quantity along x."""
+        place = QUANTITIES.index(self.view.x) + 1
+        self.change_view(x=QUANTITIES[place % len(QUANTITIES)])
+
+    def action_next_chart(self, by: int) -> None:
+        """Other series, where there is no room for all."""
+        self.charts.turn(by)
+
+    def action_zoom(self) -> None:
+        """One chart, or all there is room for."""
+        self.charts.zoom()
+
+    def action_other_column(self) -> None:
+        """The configuration beside the table, or not."""
+        self.change_view(beside=not self.view.beside)
+
+    def action_reset(self) -> None:
+        """Columns, sort, filter, series and axes as at first."""
+        self.charts.first, self.charts.alone = 0, False
+        self.change_view(**vars(BrowseView()))
+        self._filter_by("")
+
+    def action_series(self) -> None:
+        """Choose the series of the charts by name."""
+        self.choices.series(self.shelf.names(self._targets()))
+
+    def action_columns(self) -> None:
+        """Choose the columns: fields, keys of configurations, and series, whose last value it is."""
+        self.choices.columns(self.table.rows.runs, self.shelf.keys)
+
+    def action_sort_by(self) -> None:
+        """Sort by any key of the configuration, by any field or series."""
+        self.choices.sort(self.table.rows.runs, self.shelf.keys)
 
     def action_sort(self) -> None:
         """Sort by the next column that is shown."""
         shown = [key for key in SORTS if key in self.table.columns_shown] or list(SORTS)
-        place = shown.index(self.sort_key) if self.sort_key in shown else -1
-        self.sort_key = shown[(place + 1) % len(shown)]
-        self.sort_reverse = self.sort_key not in ("run", "state", "loss", "risk")
-        self._fit()
-        self._show_sorted()
+        place = shown.index(self.view.sort) if self.view.sort in shown else -1
+        key = shown[(place + 1) % len(shown)]
+        self.change_view(sort=key, reverse=key not in ("run", "state", "loss", "risk"))
 
     def action_reverse(self) -> None:
         """The other way round."""
-        self.sort_reverse = not self.sort_reverse
-        self._show_sorted()
-
-    def action_sort_by(self) -> None:
-        """Sort by any key of the configuration; those in which the listed runs differ come first."""
-        listed = [run for run in map(self.shelf.summary, self.table.run_ids) if run is not None]
-        options = sort_choices([run.settings for run in listed], self.shelf.keys)
-        if options:
-            self.app.push_screen(Choose("Sort by which setting?", options), self._sort_by)
-
-    def _sort_by(self, key: str | None) -> None:
-        if key is not None:
-            self.sort_key, self.sort_reverse = key, False
-            self._fit()
-            self._show_sorted()
+        self.change_view(reverse=not self.view.reverse)
 
     def action_aggregate(self) -> None:
         """The marked runs, or all listed, as medians and bands; or the curves of each."""
@@ -441,18 +520,14 @@ class BrowseScreen(Unbroken, Screen[None]):
         self._show_rest()
         self._read_curves()
 
-    def _show_sorted(self) -> None:
-        self._show_table()
-        self._show_rest()
-
     # --- the filter ---
 
     def action_filter(self) -> None:
         """Open the filter line."""
-        self._filter_before = self.filter_text
+        self._filter_before = self.view.filter
         self.add_class("filtering")
         line = self.query_one("#filter Input", Input)
-        line.value = self.filter_text
+        line.value = self.view.filter
         line.focus()
         self.query_one(KeyLine).show(key_hints(filtering=True))
 
@@ -464,8 +539,11 @@ class BrowseScreen(Unbroken, Screen[None]):
     def _filter_by(self, text: str) -> None:
         """Filter by a text; a term that makes no sense is left out, and the header says why."""
         self.fits, self.mistake = read_filter(text, self.shelf.keys)
-        self.filter_text = text.strip()
-        self._show_sorted()
+        before = self._wanted()
+        self.view = replace(self.view, filter=text.strip())
+        self._show_all()
+        if set(self._wanted()) - set(before):
+            self.rescan()
 
     @on(Input.Submitted)
     def _kept(self, event: Input.Submitted) -> None:
@@ -483,8 +561,8 @@ class BrowseScreen(Unbroken, Screen[None]):
         if self.has_class("filtering"):
             self._filter_by(self._filter_before)
             self._close_filter()
-        elif self.filter_text:
+        elif self.view.filter:
             self._filter_by("")
         elif self.marks:
             self.marks.clear()
-            self._show_sorted()
+            self._show_all()

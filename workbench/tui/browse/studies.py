@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -11,12 +13,12 @@ from workbench.arrays import Array
 from workbench.errors import WorkbenchError, clean_text
 from workbench.protocol.status import status_of
 from workbench.record.age import made_at
+from workbench.record.notes import read_notes
 from workbench.record.summary import RunSummary
 from workbench.tui.browse.bands import Bands
 from workbench.tui.study.look import StudyLook
 from workbench.tui.study.reader import StudyReader
 from workbench.tui.study.view import StudyView, read_groups
-from workbench.tui.widgets.scale import Floats
 
 
 class StudyShelf:
@@ -29,18 +31,28 @@ class StudyShelf:
     def changed(self, folder: Path) -> RunSummary | None:
         """A study's row, None if it is as it was."""
         reader = self._readers.setdefault(folder.name, StudyReader(folder))
+        notes, before = read_notes(folder), self._rows.get(folder.name)
         try:
             look = reader.look()
         except (WorkbenchError, OSError) as error:
             row = RunSummary(
-                folder.name, folder, made=made_at(folder), members=0, reason=clean_text(str(error))
+                folder.name,
+                folder,
+                made=made_at(folder),
+                members=0,
+                reason=clean_text(str(error)),
+                tags=notes.tags,
+                note=notes.note,
             )
-            before = self._rows.get(folder.name)
             self._rows[folder.name] = row
-            return None if before is not None and before.reason == row.reason else row
-        if look is None:
+            return None if before is not None and _said(before) == _said(row) else row
+        if look is not None:
+            row = _row(look, reader)
+        elif before is None or (before.tags, before.note) == (notes.tags, notes.note):
             return None
-        self._rows[folder.name] = row = _row(look, reader)
+        else:
+            row = before
+        self._rows[folder.name] = row = replace(row, tags=notes.tags, note=notes.note)
         return row
 
     def forget(self, name: str) -> None:
@@ -48,24 +60,19 @@ class StudyShelf:
         self._readers.pop(name, None)
         self._rows.pop(name, None)
 
-    def bands(self, name: str) -> Bands:
-        """Its members' risk and margin by the key that tells them apart best; raises WorkbenchError."""
+    def bands(self, name: str, wanted: Sequence[str]) -> Bands:
+        """Series of its members by the key that tells them apart best; raises WorkbenchError."""
         reader = self._readers[name]
         look = reader.read()
         view = StudyView(look)
         by = view.choices.by
         groups = view.groups()
-
-        def kept(series: str) -> tuple[Floats, Floats]:
-            if series not in look.series:
-                return np.empty(0), np.empty((look.count, 0))
-            return reader.series(series)
-
-        risk, margin = (
-            tuple(read_groups(*kept(series), groups, lambda: False))
-            for series in ("log_risk", "margin_normalized")
-        )
-        return Bands("" if by is None else look.dimensions[by].short, risk, margin)
+        found = {
+            series: tuple(read_groups(*reader.series(series), groups, lambda: False))
+            for series in wanted
+            if series in look.series
+        }
+        return Bands("" if by is None else look.dimensions[by].short, found, tuple(look.series))
 
 
 def _row(look: StudyLook, reader: StudyReader) -> RunSummary:
@@ -90,6 +97,11 @@ def _row(look: StudyLook, reader: StudyReader) -> RunSummary:
         members=look.count,
         ended=int(look.over.sum()),
     )
+
+
+def _said(row: RunSummary) -> tuple[str, tuple[str, ...], str]:
+    """What is told of a study that cannot be read."""
+    return row.reason, row.tags, row.note
 
 
 def _median(values: Array | None) -> float | None:

@@ -16,6 +16,7 @@ from workbench.tui.widgets.bundle import Bundle
 from workbench.tui.widgets.chart import Band, ChartModel, Curve
 from workbench.tui.widgets.density import DensityModel
 from workbench.tui.widgets.scale import LEAST_DECADES, Kind
+from workbench.tui.widgets.statusline import number_text
 
 FEW_NEURONS = 64
 COSINE_ROUNDING = 4 * float(np.finfo(np.float64).eps)
@@ -55,7 +56,7 @@ def risk_chart(history: History, x_axis: XAxis, x: Float[np.ndarray, " T"]) -> C
         x,
         curves,
         least=LEAST_DECADES,
-        readout=at_cursor(y, x_axis, "{:.3f}".format),
+        readout=at_cursor(y, x_axis, "{:.3f}".format) if test is None else "",
     )
 
 
@@ -87,7 +88,6 @@ def norm_chart(history: History, x_axis: XAxis, x: Float[np.ndarray, " T"]) -> C
         tuple(curves),
         bands=bands,
         kind=Kind.POWER,
-        readout=at_cursor(rho, x_axis, "{:.4g}".format),
     )
     return replace(made, bundles=bundles)
 
@@ -265,7 +265,10 @@ def chart(
     least: float = 0.0,
     readout: str = "",
 ) -> ChartModel:
-    """A chart on the shared x axis."""
+    """A chart on the shared x axis; without a readout, the legend has the values at the cursor."""
+    at = cursor_x(x_axis, x)
+    if at is not None and not readout:
+        curves = tuple(_with_value(curve, at, kind) for curve in curves)
     return ChartModel(
         title=title,
         curves=curves,
@@ -277,10 +280,19 @@ def chart(
         zero=zero,
         least=least,
         readout=readout,
-        cursor=cursor_x(x_axis, x),
+        cursor=at,
         lines=x_axis.lines,
         lane=x_axis.lane,
     )
+
+
+def _with_value(curve: Curve, at: float, kind: Kind) -> Curve:
+    """A labelled curve with its value nearest to an x in its label."""
+    if not curve.label or not len(curve.x):
+        return curve
+    value = float(curve.y[int(np.argmin(np.abs(curve.x - at)))])
+    told = number_text(10.0**value if kind is Kind.POWER else value, ".4g")
+    return replace(curve, label=f"{curve.label} {told}")
 
 
 def cursor_x(x_axis: XAxis, x: Float[np.ndarray, " T"]) -> float | None:

@@ -10,11 +10,10 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterable
 from dataclasses import replace
-from typing import Any, ClassVar, Protocol, TypeVar
+from typing import ClassVar, Protocol, TypeVar
 
-import numpy as np
 from rich.text import Text
-from textual import events, on
+from textual import events, on, work
 from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 from textual.containers import Container, Horizontal, Vertical
@@ -22,23 +21,23 @@ from textual.timer import Timer
 from textual.widget import Widget
 from textual.widgets import Static
 
-from workbench.arrays import Float
 from workbench.protocol.status import RunStatus
 from workbench.tui.dialogs import palette_of
 from workbench.tui.driver import frame_ready
 from workbench.tui.routes import Go, OpenLayers
 from workbench.tui.run import pictures as views
+from workbench.tui.run.ask import ask_copy, ask_numbers, ask_plot
 from workbench.tui.run.caption import caption, fitted
-from workbench.tui.run.charts import LeftModel, course_chart, left_charts, left_parts, pictures_of
+from workbench.tui.run.charts import left_charts, left_parts, pictures_of
+from workbench.tui.run.drawing import Drawing
 from workbench.tui.run.events import EventsScreen
-from workbench.tui.run.layer_strips import has_layers, layer_field
+from workbench.tui.run.layer_strips import has_layers
 from workbench.tui.run.layout import PICTURES, WIDGETS, Arrangement, Parts, Picture, arrange
 from workbench.tui.run.moments import Moment
 from workbench.tui.run.shared_x import SharedX
+from workbench.tui.run.sight import PAN, ZOOM
 from workbench.tui.run.source import Source
-from workbench.tui.run.surface import prediction_model
-from workbench.tui.run.trends import rates_of, spark_model
-from workbench.tui.run.x_axis import XAxis, classifies
+from workbench.tui.run.x_axis import XAxis
 from workbench.tui.unbroken import Unbroken, contained
 from workbench.tui.widgets.chart import LineChart
 from workbench.tui.widgets.compass import Compass
@@ -48,8 +47,7 @@ from workbench.tui.widgets.keyline import KeyHint, KeyLine
 from workbench.tui.widgets.landscape import Landscape
 from workbench.tui.widgets.layer_field import LayerField
 from workbench.tui.widgets.margin_field import MarginField
-from workbench.tui.widgets.painted import Painted
-from workbench.tui.widgets.pointed import CursorMoved, Pointed
+from workbench.tui.widgets.pointed import CursorMoved, Looked, Pointed
 from workbench.tui.widgets.prediction import Prediction
 from workbench.tui.widgets.sparkrows import SparkRows
 from workbench.tui.widgets.statusline import Status, StatusLine
@@ -64,10 +62,6 @@ LIVE_SHARE = 0.03
 IDLE_SHARE = 0.25
 # Rows of a terminal that has room for the caption, and for two lines of it.
 CAPTIONED = (22, 34)
-# The least width of the y labels.
-GUTTER = 7
-# The lines of numbers may take this part of the right column.
-SPARKS_SHARE = 0.27
 
 
 class PanelHost(Protocol):
@@ -113,7 +107,17 @@ class Panel(Unbroken, Vertical, can_focus=True):
         Binding("end", "cursor_end(1)", "last record", show=False),
         Binding("plus,equals_sign", "scale(1)", "zoom x in", key_display="+"),
         Binding("minus", "scale(-1)", "zoom x out", key_display="-"),
-        Binding("0", "scale(0)", "whole x"),
+        Binding("0", "scale(0)", "whole x and y"),
+        Binding("less_than_sign", "pan_x(-1)", "x before", key_display="<", show=False),
+        Binding("greater_than_sign", "pan_x(1)", "x after", key_display=">", show=False),
+        Binding("shift+up", "scale_y(1)", "zoom y in"),
+        Binding("shift+down", "scale_y(-1)", "zoom y out"),
+        Binding("up,k", "pan_y(1)", "y above", show=False),
+        Binding("down,j", "pan_y(-1)", "y below", show=False),
+        Binding("tilde", "mean", "means over records", key_display="~"),
+        Binding("C", "series", "choose the numbers"),
+        Binding("P", "plot", "draw the chart into a file"),
+        Binding("ctrl+y", "copy", "copy values or the command"),
         Binding("escape", "out", "out one level"),
         Binding("q", "leave", "quit"),
     ]
@@ -123,6 +127,8 @@ class Panel(Unbroken, Vertical, can_focus=True):
         self.host = host
         self.waiting = waiting
         self.foot = foot
+        # What is said before anything else, where there is something.
+        self.lead: Callable[[], str] = str
         self.source: Source | None = None
         self.shared = SharedX()
         self.arrangement = Arrangement()
@@ -134,8 +140,7 @@ class Panel(Unbroken, Vertical, can_focus=True):
         # When the last frame began, by the clock and by this thread's processor time.
         self._frame_began = (0.0, 0.0)
         self._resized: Timer | None = None
-        # The width of the y labels of the stacked charts, so that their x axes lie above each other.
-        self._gutter = GUTTER
+        self.drawing = Drawing(self)
 
     # --- composing ---
 
@@ -165,6 +170,10 @@ class Panel(Unbroken, Vertical, can_focus=True):
 
     def on_mount(self) -> None:
         """Begin to ask for news."""
+        for name in SHARE_X:
+            chart = self.drawing.painted(name)
+            if isinstance(chart, Pointed):
+                chart.zooms = True
         self.arrange_parts()
         self.set_interval(TICK_SECONDS, self._tick)
 
@@ -225,12 +234,12 @@ class Panel(Unbroken, Vertical, can_focus=True):
         """The keys that change what is in sight; `column`: the rank of the key for the other column."""
         yield KeyHint("tab", "chart", 7)
         yield KeyHint("z", "zoom", 7)
-        if not self._is_shown("left") or not self._is_shown("right"):
+        if not self.drawing.shows("left") or not self.drawing.shows("right"):
             yield KeyHint("v", "column", column)
         there, now = self.pictures, self.picture
         if len(there) > 1:
             following = there[(there.index(now) + 1) % len(there)]
-            hidden = not any(self._is_shown(part) for part in PICTURES[now])
+            hidden = not any(self.drawing.shows(part) for part in PICTURES[now])
             yield KeyHint("d", now if hidden else following, 3)
         if self.source is not None and has_layers(self.source.history):
             yield KeyHint("w", "layers", 3)
@@ -291,16 +300,10 @@ class Panel(Unbroken, Vertical, can_focus=True):
         said = replace(status, extra=status.extra or self._note_without_caption())
         self.query_one("#status", StatusLine).show(said)
         if history.length:
-            self._draw_charts(source, x_axis, moment, data)
+            self._draw_charts(source, x_axis, moment)
         self.host.drawn()
 
-    def _draw_charts(
-        self,
-        source: Source,
-        x_axis: XAxis,
-        moment: Moment,
-        data: tuple[Float[np.ndarray, "n ..."] | None, Float[np.ndarray, " n"] | None],
-    ) -> None:
+    def _draw_charts(self, source: Source, x_axis: XAxis, moment: Moment) -> None:
         self._no_landscape = moment.circle is None and bool(moment.reason) and not moment.waiting
         parts = self.parts
         there = (parts.left, self.pictures, parts.empty)
@@ -308,81 +311,9 @@ class Panel(Unbroken, Vertical, can_focus=True):
             self._there = there
             self.arrange_parts()
             self._dirty = False
-        charts = left_charts(source, x_axis, self.shared.values, moment)
-        made = {name: self._made(name, make) for name, make in charts if self._is_shown(name)}
-        self._draw_left({name: model for name, model in made.items() if model is not None})
-        self._draw_right(source, x_axis, moment, data)
-
-    def _made(self, widget_id: str, make: Callable[[], ModelT]) -> ModelT | None:
-        """What `make` gives; what it raises is said in the widget's place."""
-        try:
-            return make()
-        except Exception as error:  # noqa: BLE001  (one picture must not end the others)
-            self._painted(widget_id).fail(error)
-            return None
-
-    def _put(self, widget_id: str, make: Callable[[], object]) -> None:
-        """Show what `make` gives, where that widget is shown."""
-        if not self._is_shown(widget_id):
-            return
-        model = self._made(widget_id, make)
-        if model is not None:
-            self._painted(widget_id).show(model)
-
-    def _draw_left(self, models: dict[str, LeftModel]) -> None:
-        """The stacked charts, again where the widest y labels have become wider or narrower."""
-        for _ in range(2):
-            charts = [c for c in map(self._painted, models) if isinstance(c, Pointed)]
-            for chart, (widget_id, model) in zip(charts, models.items(), strict=True):
-                marked = "▸ " if self.arrangement.selected == widget_id else ""
-                chart.show(replace(model, title=f"{marked}{model.title}", gutter=self._gutter))
-            needed = max((c.plot.gutter for c in charts if c.plot is not None), default=0)
-            if max(GUTTER, needed) == self._gutter:
-                return
-            self._gutter = max(GUTTER, needed)
-
-    def _painted(self, widget_id: str) -> Painted[Any]:
-        widget = self.query_one(f"#{widget_id}")
-        assert isinstance(widget, Painted)
-        return widget
-
-    def _is_shown(self, widget_id: str) -> bool:
-        return bool(self.query_one(f"#{widget_id}").display)
-
-    def _draw_right(
-        self,
-        source: Source,
-        x_axis: XAxis,
-        moment: Moment,
-        data: tuple[Float[np.ndarray, "n ..."] | None, Float[np.ndarray, " n"] | None],
-    ) -> None:
-        """The picture, numbers and events."""
-        history, config, n = source.history, source.config, 0 if data[1] is None else len(data[1])
-        x, late = self.shared.values, self.shared.late
+        self.drawing.left(left_charts(source, x_axis, self.shared.values, moment), self.arrangement)
         now = moment.step if x_axis.cursor is not None else source.progress().step
-        of_classes = classifies(config, history)
-        self._put("compass", lambda: views.compass_model(moment, *data))
-        self._put("landscape", lambda: views.landscape_model(moment, *data))
-        self._put(
-            "prediction",
-            lambda: prediction_model(
-                source.surface(x_axis.cursor), now, *data, classifies=of_classes
-            ),
-        )
-        self._put("layers", lambda: layer_field(history, x_axis, x, source.layers))
-        wanted = late and (self._is_shown("course") or self._is_shown("sparks"))
-        found = rates_of(history, config, n, source.order) if wanted else None
-        self._put("course", lambda: course_chart(source, x_axis, x, found))
-        if self._is_shown("sparks"):
-            sparks = self.query_one("#sparks", SparkRows)
-            h = 0 if moment.norms is None else len(moment.norms)
-            most = max(4, round(SPARKS_SHARE * self.query_one("#right").size.height))
-            trends = spark_model(
-                history, config, n, h, x_axis, x, late=late, found=found, most=most
-            )
-            sparks.styles.height = len(trends.rows) + 1
-            sparks.show(trends)
-        self._put("log", lambda: views.told(source.events()))
+        self.drawing.right(source, self.shared, x_axis, moment, now)
 
     def _draw_caption(self, source: Source) -> None:
         """What one sees here, and what can be done."""
@@ -391,10 +322,11 @@ class Panel(Unbroken, Vertical, can_focus=True):
             return
         palette = palette_of(self)
         description = source.config.description if source.config is not None else ""
-        text = caption(source.progress().state, description, views.paused_for(source.events()))
-        lines = 2 if self.size.height >= CAPTIONED[1] else 1
+        lead = self.lead()
+        said = caption(source.progress().state, description, views.paused_for(source.events()))
+        text, lines = lead or said, 2 if lead or self.size.height >= CAPTIONED[1] else 1
         shown.styles.height = lines
-        style = f"#{palette.ink('bar_text'):06x}"
+        style = f"#{palette.ink('yellow' if lead else 'bar_text'):06x}"
         shown.update(Text(palette.say(fitted(text, self.size.width - 2, lines)), style=style))
 
     def _note_without_caption(self) -> str:
@@ -453,13 +385,71 @@ class Panel(Unbroken, Vertical, can_focus=True):
         self.touch()
 
     def action_scale(self, by: int) -> None:
-        """Twice or half of the x axis, or all of it."""
+        """Half or twice of the x axis, or all of it and of every y axis."""
         self.shared.zoom(by)
+        if by == 0:
+            self.drawing.sight.y.clear()
         self.touch()
+
+    def action_pan_x(self, by: int) -> None:
+        """To the part of x beside."""
+        self.shared.look(by * PAN, 1.0 + by * PAN)
+        self.touch()
+
+    def action_scale_y(self, by: int) -> None:
+        """Half or twice of the chosen chart's y axis."""
+        edge = 0.5 / ZOOM**by
+        self._look_y(0.5 - edge, 0.5 + edge)
+
+    def action_pan_y(self, by: int) -> None:
+        """To the part of y beside."""
+        self._look_y(by * PAN, 1.0 + by * PAN)
+
+    def _look_y(self, low: float, high: float) -> None:
+        name = self.chosen_chart()
+        if name is None or not self.drawing.look_y(name, low, high):
+            self.notify("only lines have a y to zoom: tab chooses another chart")
+        self.touch()
+
+    @on(Looked)
+    def look(self, message: Looked) -> None:
+        """The mouse asks for another part of a chart."""
+        name = message.chart.id or ""
+        if message.x is not None and name in SHARE_X:
+            self.shared.look(*message.x)
+        if message.y is not None:
+            self.drawing.look_y(name, *message.y)
+        self.touch()
+
+    def chosen_chart(self) -> str | None:
+        """The chart that keys are about: the selected one, else the first in sight."""
+        made, selected = self.drawing.made, self.arrangement.selected
+        return selected if selected in made else next(iter(made), None)
+
+    def action_mean(self) -> None:
+        """Lines as they are, or as means over more and more records."""
+        records = self.drawing.sight.next_mean()
+        self.notify(f"means of {records} records" if records else "values as they are", timeout=2)
+        self.touch()
+
+    @work
+    async def action_series(self) -> None:
+        """Choose the series that are lines of numbers."""
+        await ask_numbers(self)
+
+    @work
+    async def action_copy(self) -> None:
+        """Copy the chart's values, series or command."""
+        await ask_copy(self)
+
+    @work
+    async def action_plot(self) -> None:
+        """Draw the chart into a file."""
+        await ask_plot(self)
 
     def action_cursor(self, by: int) -> None:
         """Move the cursor by columns of the widest visible chart, at least one record."""
-        sharing = (c for c in map(self._painted, SHARE_X) if isinstance(c, Pointed))
+        sharing = (c for c in map(self.drawing.painted, SHARE_X) if isinstance(c, Pointed))
         plot = next((c.plot for c in sharing if c.display), None)
         row = self.shared.beside(by, plot)
         if row is not None:
@@ -490,7 +480,7 @@ class Panel(Unbroken, Vertical, can_focus=True):
             self.move_cursor(None)
         elif self.arrangement.one:
             self.action_zoom()
-        elif self.shared.scale:
+        elif not self.shared.whole or self.drawing.sight.y:
             self.action_scale(0)
         else:
             self.host.leave()

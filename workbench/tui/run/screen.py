@@ -22,6 +22,7 @@ from workbench.tui.routes import Go, LeaveRun, OpenBrowse, OpenInspector
 from workbench.tui.run.panel import Panel
 from workbench.tui.run.pictures import paused_for
 from workbench.tui.run.source import LiveSource
+from workbench.tui.tour import Tour
 from workbench.tui.unbroken import Unbroken
 from workbench.tui.widgets.keyline import KeyHint
 
@@ -48,6 +49,7 @@ class RunScreen(Unbroken, Screen[None]):
         self.make = make
         self.session: Session | None = None
         self.panel = Panel(self, "starting …")
+        self.panel.lead = self._told_by_tour
         self.controls = Controls(
             self, None, absent="still starting", after_end="resume it from browse (b)"
         )
@@ -160,6 +162,11 @@ class RunScreen(Unbroken, Screen[None]):
         )
 
     # --- what the panel asks for ---
+
+    def _told_by_tour(self) -> str:
+        """What a newcomer is to press next."""
+        tour: Tour | None = getattr(self.app, "tour", None)
+        return "" if tour is None else tour.text
 
     def note(self) -> str:
         """Why the run waits, where that is worth a look."""

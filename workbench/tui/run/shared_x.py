@@ -12,7 +12,7 @@ from workbench.record.history import History
 from workbench.tui.run.x_axis import QUANTITIES, Quantity, XAxis, is_late, x_values, zoomed
 from workbench.tui.widgets.chart import VLine
 from workbench.tui.widgets.frame import PlotArea
-from workbench.tui.widgets.scale import Kind
+from workbench.tui.widgets.scale import Kind, axis
 
 MOST_SCALE = 20
 
@@ -20,14 +20,15 @@ MOST_SCALE = 20
 class SharedX:
     """What the user chose of the axis, and what suits the run where nothing was chosen.
 
-    `axis`: how it is drawn. `values` (T): the x of every record. `scale`: 2^−scale of it is shown.
-    `late`: the run is past t_0.
+    `axis`: how it is drawn. `values` (T): the x of every record. `scale`: 2^−scale of it is shown, about the
+    cursor or its end, unless `window` names the x from which and to which. `late`: the run is past t_0.
     """
 
     def __init__(self) -> None:
         self.axis = XAxis()
         self.values: Float[np.ndarray, " T"] = np.zeros(0)
         self.scale = 0
+        self.window: tuple[float, float] | None = None
         self.late = False
         # Chosen over what suits the run; None: nothing yet.
         self._quantity: Quantity | None = None
@@ -58,23 +59,48 @@ class SharedX:
 
     def shown(self, lines: tuple[VLine, ...]) -> XAxis:
         """The axis with the part of it that is in sight, and vertical lines."""
-        return replace(zoomed(self.axis, self.values, self.scale), lines=lines)
+        return replace(zoomed(self.axis, self.values, self.scale, self.window), lines=lines)
+
+    @property
+    def whole(self) -> bool:
+        """All of it is in sight."""
+        return self.scale == 0 and self.window is None
 
     # --- what keys change ---
 
     def toggle_log(self) -> None:
         """Logarithmic or linear."""
-        self._log = self.axis.kind is Kind.LINEAR
+        self._log, self.window = self.axis.kind is Kind.LINEAR, None
 
     def next_quantity(self) -> None:
         """Step, time, ln(n/𝓛) in turn."""
         at = QUANTITIES.index(self.axis.quantity)
         self._quantity, self._log = QUANTITIES[(at + 1) % len(QUANTITIES)], None
+        self.window = None
         self.axis = replace(self.axis, quantity=self._quantity)
 
     def zoom(self, by: int) -> None:
         """Half of it for 1, twice for −1, all for 0."""
+        if by and self.window is not None:
+            self.look(0.5 - 0.5 / 2.0**by, 0.5 + 0.5 / 2.0**by)
+            return
+        self.window = None
         self.scale = 0 if by == 0 else int(np.clip(self.scale + by, 0, MOST_SCALE))
+
+    def look(self, low: float, high: float) -> None:
+        """From and to these parts (0 and 1 its ends) of what is in sight; not beyond the records."""
+        whole = zoomed(self.axis, self.values, 0).x_range
+        seen = zoomed(self.axis, self.values, self.scale, self.window).x_range
+        if whole is None or seen is None:
+            return
+        shown = axis(self.axis.kind, *seen)
+        wanted = axis(self.axis.kind, shown.at(low), shown.at(high))
+        within = axis(self.axis.kind, *whole)
+        begin, end = within.fraction(np.array([wanted.low, wanted.high]))
+        width = max(float(end - begin), 2.0**-MOST_SCALE)
+        begin = min(max(float(begin), 0.0), max(0.0, 1.0 - width))
+        self.scale = 0
+        self.window = None if width >= 1.0 else (within.at(begin), within.at(begin + width))
 
     def put_cursor(self, row: int | None) -> None:
         """Put the cursor on a record, or away."""

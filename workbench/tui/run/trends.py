@@ -124,10 +124,17 @@ def spark_model(
     late: bool = False,
     found: Rates | None = None,
     most: int = 99,
+    chosen: tuple[str, ...] | None = None,
 ) -> SparkModel:
-    """At most `most` lines: scalars, and in the late phase the rates against LL20 Theorem 4.3's."""
+    """At most `most` lines: scalars, and in the late phase the rates against LL20 Theorem 4.3's; or those of
+    the series `chosen`, all of them."""
     rows_of_bars = even_rows(x, x_axis)
     cursor = x_axis.cursor
+    if chosen is not None:
+        lines = (
+            _row(history, trend, cursor, rows_of_bars) for trend in _chosen(chosen, history, config)
+        )
+        return SparkModel(tuple(line for line in lines if line), headline(config, n, h))
     told = (
         TRENDS if classifies(config, history) else [t for t in TRENDS if t.name not in OF_CLASSES]
     )
@@ -169,6 +176,25 @@ def even_rows(x: Float[np.ndarray, " T"], x_axis: XAxis) -> Int[np.ndarray, " k"
         return np.arange(count)
     places = axis(x_axis.kind, float(shown[first]), float(shown[-1])).edges(BARS)
     return np.minimum(np.searchsorted(shown, places, side="left"), count - 1)
+
+
+def choices(history: History, config: RunConfig | None) -> list[tuple[str, str]]:
+    """Every scalar series that this run records, by its name, and what its line is called; the usual ones
+    first."""
+    usual = {t.name: t.label for t in _with_norms(TRENDS, history, config)}
+    there = [name for name in usual if history.has(name) and not _dims(name)]
+    there += [name for name in history.scalars() if name not in usual]
+    return [(name, f"{name}  ({usual[name]})" if name in usual else name) for name in there]
+
+
+def _chosen(names: Sequence[str], history: History, config: RunConfig | None) -> list[Trend]:
+    """The lines of these series; those that are rarely looked at, plainly."""
+    usual = {t.name: t for t in _with_norms(TRENDS, history, config)}
+    return [usual.get(n) or Trend(n, clean_text(n, 24), "orange", _SHORT) for n in names]
+
+
+def _dims(name: str) -> bool:
+    return name in SERIES and bool(SERIES[name].dims)
 
 
 def _with_norms(told: Sequence[Trend], history: History, config: RunConfig | None) -> list[Trend]:
@@ -218,7 +244,7 @@ def _row(
 ) -> SparkRow | None:
     if not history.length or not history.has(trend.name):
         return None
-    if trend.name in SERIES and SERIES[trend.name].dims:
+    if _dims(trend.name):
         return None
     values = history.scalar(trend.name)
     if trend.name == "sharpness":

@@ -90,8 +90,13 @@ def x_values(
     return history.step[:count].astype(np.float64), Kind.LINEAR if log is False else Kind.LOG
 
 
-def zoomed(x_axis: XAxis, x: Float[np.ndarray, " T"], scale: int) -> XAxis:
-    """The axis with the part of it that is shown: all, or 2^−scale of it around the cursor or the end.
+def zoomed(
+    x_axis: XAxis,
+    x: Float[np.ndarray, " T"],
+    scale: int,
+    window: tuple[float, float] | None = None,
+) -> XAxis:
+    """The axis with the part of it that is shown: all, the window, or 2^−scale around the cursor or the end.
 
     Range and lane are the same for all charts, whose series may be thinned differently.
     """
@@ -102,6 +107,8 @@ def zoomed(x_axis: XAxis, x: Float[np.ndarray, " T"], scale: int) -> XAxis:
     if not len(shown) or shown.min() == shown.max():
         return replace(x_axis, x_range=None, lane=lane)
     ends = np.array([shown.min(), shown.max()])
+    if window is not None:
+        return replace(x_axis, x_range=window, lane=lane if window[0] <= ends[0] else "")
     if scale == 0:
         return replace(x_axis, x_range=(float(ends[0]), float(ends[1])), lane=lane)
     t0, t1 = np.log10(ends) if log else ends

@@ -351,4 +351,5 @@ class LineChart(Pointed[ChartModel]):
 
     def draw(self, model: ChartModel | None, width: int, height: int) -> Grid:
         grid, self.plot = draw_chart(model, width, height, self.palette)
+        self.draw_box(grid)
         return grid
