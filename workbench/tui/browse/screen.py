@@ -327,6 +327,11 @@ class BrowseScreen(Unbroken, Screen[None]):
             panel, marked = self.query_one(BesidePanel), self.marked_runs()
             panel.show_run(self.run_here(), marked, self.table.rows.runs, of)
 
+    def recoloured(self) -> None:
+        """The theme is another."""
+        self._show_table()
+        self._show_rest()
+
     def _show_header(self) -> None:
         """Counts, sort and filter; a header that says the same is not drawn again."""
         model = HeaderModel(
