@@ -89,6 +89,11 @@ class MeasuresConfig(Section):
         description="measure the largest eigenvalue of the risk's Hessian at records whose step is a "
         "multiple of this; 1: at every record, 0: at none",
     )
+    kernel_distance: bool = Field(
+        False,
+        description="measure how far the predictor is from that of the tangent kernel at the start: the "
+        "max-margin classifier of labels ±1, the regression of the square loss",
+    )
 
 
 class CheckpointConfig(Section):

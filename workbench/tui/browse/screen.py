@@ -502,11 +502,13 @@ class BrowseScreen(Unbroken, Screen[None]):
 
     def action_columns(self) -> None:
         """Choose the columns: fields, keys of configurations, and series, whose last value it is."""
-        self.choices.columns(self.table.rows.runs, self.shelf.keys)
+        names = self.shelf.names(self._targets())
+        self.choices.columns(self.table.rows.runs, self.shelf.keys, names)
 
     def action_sort_by(self) -> None:
         """Sort by any key of the configuration, by any field or series."""
-        self.choices.sort(self.table.rows.runs, self.shelf.keys)
+        names = self.shelf.names(self._targets())
+        self.choices.sort(self.table.rows.runs, self.shelf.keys, names)
 
     def action_sort(self) -> None:
         """Sort by the next column that is shown."""
