@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 OF_RUNS = {
-    "Training": "risk, accuracy, learning-rate, norms, rates",
+    "Training": "risk, accuracy, learning-rate, norms, grokking, sharpness, rates",
     "Margins": "margins, margins-ordered, margins-norms, robustness, optimality",
     "Neurons": "early, directions, ncf, field, hat, distance",
     "Layers": "layers, predictor, mapped, contours",
 }
 """Of a run, by what they are of."""
 OF_SEVERAL = (
-    "risk, accuracy, learning-rate, norms, rates, margins, margins-norms, robustness, distance, layers, "
-    "predictor"
+    "risk, accuracy, learning-rate, norms, grokking, sharpness, rates, margins, margins-norms, robustness, "
+    "distance, layers, predictor"
 )
 """Of several runs over one another."""
 OF_STUDIES = "phase, bands, escape, targets"

@@ -100,7 +100,7 @@ def pursue(
 
         run_app(WorkbenchApp.to_pursue(task, output, runs_folder(runs_dir)))
         return
-    with _line(as_json) as told:
+    with _line(as_json, task.pursuing.factor) as told:
         kept = task.compute(told=told)
     if output is not None:
         from workbench.record.pursuit_file import write_pursuit
@@ -166,27 +166,32 @@ def _is_run(source: str, runs_dir: Path) -> bool:
 
 
 @contextmanager
-def _line(quiet: bool) -> Iterator[Callable[[Stage], None] | None]:
-    """Every stage as a line on stderr once it is known."""
+def _line(quiet: bool, factor: float) -> Iterator[Callable[[Stage], None] | None]:
+    """Every stage as a line on stderr once it is known, beside a spinner where that is a terminal."""
     if quiet:
         yield None
         return
+    from rich.console import Console
+
+    console = Console(stderr=True, highlight=False, soft_wrap=True)
     count = 0
 
     def told(stage: Stage) -> None:
         nonlocal count
-        leaves = (
-            f"N {formats.number(stage.highest)}, {len(stage.added)} leave"
-            if stage.added
-            else "the last"
-        )
-        typer.echo(
-            f"stage {count}: risk {formats.number(stage.risk)}, {len(stage.weights)} neurons; {leaves}",
-            err=True,
+        leaves = "the last"
+        if stage.added:
+            leaves = f"N {formats.number(stage.highest)}, {len(stage.added)} leave"
+        risk = formats.number(stage.risk * factor)
+        console.print(
+            f"stage {count}: risk {risk}, {len(stage.weights)} neurons; {leaves}", markup=False
         )
         count += 1
 
-    yield told
+    if not console.is_terminal:
+        yield told
+        return
+    with console.status("to the next stationary point …"):
+        yield told
 
 
 def _show(kept: KeptPursuit, as_json: bool) -> None:

@@ -40,14 +40,16 @@ def _no_engine_outlives_its_test():
 @pytest.fixture(autouse=True, scope="session")
 def _views_of_their_own(tmp_path_factory: pytest.TempPathFactory):
     """What screens keep of how runs are looked at is none of the person's who runs the tests."""
-    before = os.environ.get("XDG_STATE_HOME")
+    before = {name: os.environ.get(name) for name in ("XDG_STATE_HOME", "XDG_CONFIG_HOME")}
     state = tmp_path_factory.mktemp("state")
     os.environ["XDG_STATE_HOME"] = str(state)
+    os.environ["XDG_CONFIG_HOME"] = str(tmp_path_factory.mktemp("config"))
     # Nobody here is new.
     (state / "workbench").mkdir()
     (state / "workbench" / "tour").write_text("99\n")
     yield
-    if before is None:
-        os.environ.pop("XDG_STATE_HOME", None)
-    else:
-        os.environ["XDG_STATE_HOME"] = before
+    for name, value in before.items():
+        if value is None:
+            os.environ.pop(name, None)
+        else:
+            os.environ[name] = value

@@ -37,6 +37,8 @@ from typing import Any
 
 from fault_lives import FOR_EVER, Shared, acknowledge, ended, forked, found_in_time
 
+from workbench.run.socket_place import SOCKET_NAME
+
 SHIM = Path(__file__).parent.parent / "shims" / "faults.c"
 
 # As in faults.c.
@@ -167,7 +169,8 @@ class Scenario:
         shutil.rmtree(place, ignore_errors=True)
         self.before_anything()
         if self.stage == "resume":
-            shutil.copytree(self.template, place)
+            # A socket is nobody's to copy.
+            shutil.copytree(self.template, place, ignore=shutil.ignore_patterns(SOCKET_NAME))
             self.shared.promised = self.promised[0]
             for number, step in enumerate(self.promised[1]):
                 self.shared.kept[number] = step

@@ -103,7 +103,7 @@ def test_a_trainer_that_is_killed_is_told_to_all_and_its_run_goes_on(away: Path)
 def test_a_killed_viewer_leaves_the_trainer_as_it_was(away: Path) -> None:
     with shell() as tmux:
         tmux.workbench(f"attach {away}")
-        tmux.wait("live")
+        tmux.wait("live", 120)
         tmux.keys("Space")
         tmux.wait("paused")
         link = Link(away)
@@ -119,16 +119,16 @@ def test_a_killed_viewer_leaves_the_trainer_as_it_was(away: Path) -> None:
 def test_leaving_leaves_it_and_its_end_is_said_on_the_screen(away: Path) -> None:
     with shell() as tmux:
         tmux.workbench(f"attach {away}")
-        tmux.wait("live")
+        tmux.wait("live", 120)
         tmux.keys("q")
         tmux.wait("detached; ")
         assert is_alive(away)
         tmux.workbench(f"attach {away}")
-        tmux.wait("live")
+        tmux.wait("live", 120)
         os.kill(trainer(away), signal.SIGKILL)
-        tmux.wait("its process died")
+        tmux.wait("its process died", 60)
         tmux.keys("q")
-        tmux.wait(r"lost")
+        tmux.wait("lost at step", 60)
         tmux.check_restored()
 
 
@@ -139,7 +139,7 @@ def test_what_cannot_be_attached_to_is_said(tmp_path: Path) -> None:
     name = list_runs(tmp_path / "runs")[0].name
     with shell() as tmux:
         tmux.workbench(f"attach {name} --runs-dir {tmp_path / 'runs'}; echo code $?")
-        tmux.wait("code 2")
+        tmux.wait("code 2", 120)
         assert f"run {name} is finished: nothing trains it" in tmux.told
     refused = started(["attach", name, "--runs-dir", tmp_path / "runs"])
     assert "attach needs a terminal" in refused.communicate(timeout=60)[1]

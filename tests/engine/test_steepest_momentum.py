@@ -35,7 +35,7 @@ def gradient_at(experiment, theta):
     """∇𝓛 by autograd on the plain formula of the two-layer network."""
     theta = theta.clone().requires_grad_()
     u, v = (experiment.structure.parameter(part) for part in ("u", "v"))
-    x, y = experiment.program.x, experiment.program.y
+    x, y = (torch.from_numpy(a) for a in (experiment.dataset.x, experiment.dataset.y))
     out = torch.relu(x @ theta[u.start : u.stop].view(u.shape).T) @ theta[v.start : v.stop]
     experiment.network.loss.risk(out, y).backward()
     return theta.grad
@@ -124,10 +124,15 @@ def test_a_ball_that_has_stopped_rests_and_what_is_no_number_is_seen():
 
 @pytest.mark.parametrize("rule", ["sign", "coordinate", "spectral"])
 @pytest.mark.parametrize("loss", ["square", "logistic"])
-def test_unnormalized_steps_are_as_long_as_the_dual_norm(rule, loss):
-    experiment = experiment_of(
-        small(f"train.rule={rule}", "train.normalized=false", f"loss.kind={loss}", "train.lr=1e-4")
+@pytest.mark.parametrize("engine", ["eager", "auto"])
+def test_unnormalized_steps_are_as_long_as_the_dual_norm(rule, loss, engine):
+    settings = (
+        f"train.rule={rule}",
+        "train.normalized=false",
+        f"loss.kind={loss}",
+        "train.lr=1e-4",
     )
+    experiment = experiment_of(small(*settings, f"device.engine={engine}"))
     before = experiment.state.theta.clone()
     gradient = gradient_at(experiment, before).numpy()
     norm = experiment.program.rule.norm

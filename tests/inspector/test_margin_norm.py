@@ -25,7 +25,7 @@ Z = np.array([[1, 0.2, -0.1], [0.3, 1, 0.4], [0.8, -0.5, 0.6], [0.2, 0.7, -0.3]]
 LINEAR = {"kind": "deep-linear", "depth": 1}
 
 
-def experiment_for(rule, model=LINEAR, x=Z, lr=0.01):
+def experiment_for(rule, model=LINEAR, x=Z, lr=0.01, epsilon=0.0):
     return experiment_of(
         parse_config(
             {
@@ -33,7 +33,7 @@ def experiment_for(rule, model=LINEAR, x=Z, lr=0.01):
                 "model": model,
                 "init": {"kind": "gaussian", "scale": 0.1, "seed": 2},
                 "loss": {"kind": "exponential"},
-                "train": {"rule": rule, "lr": lr},
+                "train": {"rule": rule, "lr": lr, "epsilon": epsilon},
                 "device": {"kind": "cpu", "engine": "eager"},
             },
             "test",
@@ -68,6 +68,10 @@ def test_runs_of_the_gradient_have_no_other_norm():
     found = margin_certificate(experiment_for("constant").inspected(30.0 * w, step=0))
     assert found.own is None
     assert found.as_json()["own_norm"] is None
+    # Nor has Adam with an ε, against which the gradient vanishes.
+    assert experiment_for("adam", epsilon=1e-8).inspected(30.0 * w, step=0).norm == norm_called(
+        "l2", ()
+    )
 
 
 @pytest.mark.parametrize(

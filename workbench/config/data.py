@@ -116,10 +116,18 @@ class GaussianData(DataTable):
     n: Samples = 100
     d: Samples = 2
     margin: NonNegative = Field(0.1, description="least |⟨x, teacher⟩|, teacher of norm 1")
+    relevant: Natural = Field(
+        0,
+        description="coordinates that the teacher has, the first ones, each ±1/√k; 0: all, random",
+    )
     seed: Seed = 0
 
     @model_validator(mode="after")
     def _few_enough(self) -> GaussianData:
+        if self.relevant > self.d:
+            raise ValueError(
+                f"relevant = {self.relevant:,} is more than the d = {self.d:,} coordinates of an input"
+            )
         return _drawn(self, self.n * self.d, f"n = {self.n:,} times d = {self.d:,}")
 
 

@@ -60,7 +60,8 @@ class FileInit(Section):
 
 
 class InlineInit(Section):
-    """The weights themselves, by parameter name, plus seeded noise of deviation `noise`."""
+    """The weights themselves, by parameter name, one number for all of a parameter's or a table of its
+    shape, plus seeded noise of deviation `noise`."""
 
     kind: Literal["inline"]
     values: dict[str, Any]

@@ -89,6 +89,11 @@ class MeasuresConfig(Section):
         description="measure the largest eigenvalue of the risk's Hessian at records whose step is a "
         "multiple of this; 1: at every record, 0: at none",
     )
+    kernel_distance: bool = Field(
+        False,
+        description="measure how far the predictor is from that of the tangent kernel at the start: the "
+        "max-margin classifier of labels ±1, the regression of the square loss",
+    )
 
 
 class CheckpointConfig(Section):
@@ -117,12 +122,12 @@ class DeviceConfig(Section):
     engine: Engine = Field(
         "auto",
         description="what takes the steps of a rule; eager: torch autograd, step by step; kernel: compiled "
-        "code, for float64 on the CPU, networks of the workbench, and the rules constant, normalized, "
-        "loss-based and smoothness; captured: many steps recorded as one graph of a CUDA device, for "
-        "networks and rules that need no host at a step; auto: on a GPU captured, on the CPU the kernel, "
-        "each where it can be; rule 'flow' has integrators of its own: 'flow-two-layer' for two-layer "
-        "networks, in closed form, and 'flow', with autograd's gradients, for the rest, or for all where "
-        "it is eager",
+        "code, for float64 on the CPU, networks of the workbench, and the rules constant, "
+        "normalized, loss-based, smoothness, sign, coordinate and signum; captured: many steps "
+        "recorded as one graph of a CUDA device, for networks and rules that need no host at a "
+        "step; auto: on a GPU captured, on the CPU the kernel, each where it can be; rule 'flow' "
+        "has integrators of its own: 'flow-two-layer' for two-layer networks, in closed form, and"
+        " 'flow', with autograd's gradients, for the rest, or for all where it is eager",
     )
     tf32: bool = Field(
         False,

@@ -75,7 +75,9 @@ def _loaded(config: DataConfig) -> Dataset:
         case CircleData():
             return circle(config.n, config.offset)
         case GaussianData():
-            return gaussian_separable(config.n, config.d, config.margin, config.seed)
+            return gaussian_separable(
+                config.n, config.d, config.margin, config.seed, config.relevant
+            )
         case TwoCirclesData():
             return two_circles(config.n, config.radius, config.distance, config.angle)
         case PlanarData():

@@ -20,13 +20,16 @@ def circle(n: int, offset: float) -> Dataset:
     return Dataset(x, y, "kh24-circle")
 
 
-def gaussian_separable(n: int, d: int, margin: float, seed: int) -> Dataset:
-    """x ~ N(0, I_d) with |⟨x, w⟩| ≥ margin for a random unit w, y = sign⟨x, w⟩.
+def gaussian_separable(n: int, d: int, margin: float, seed: int, relevant: int = 0) -> Dataset:
+    """x ~ N(0, I_d) with |⟨x, w⟩| ≥ margin for a random unit w, y = sign⟨x, w⟩; of w all but the
+    first `relevant` coordinates are 0, and those of one size, where that is not 0.
 
     Raises BadInput when points that far from the hyperplane are too rare to draw.
     """
     rng = np.random.default_rng(seed)
     teacher = rng.standard_normal(d)
+    if relevant:
+        teacher = np.where(np.arange(d) < relevant, np.sign(teacher), 0.0)
     teacher /= np.linalg.norm(teacher)
     kept: list[np.ndarray] = []
     count = 0

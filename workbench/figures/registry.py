@@ -21,6 +21,7 @@ from workbench.figures import (
     distance,
     early,
     field,
+    grokking,
     hat,
     layers,
     learning_rate,
@@ -77,6 +78,11 @@ FIGURES: dict[str, FigureKind] = {
     ),
     "norms": FigureKind(
         "training", "norms of θ, its layers and its neurons", norms.draw, Overlay(norms.curves)
+    ),
+    "grokking": FigureKind(
+        "training",
+        "accuracies, distance from the kernel's predictor, and risk",
+        several=Overlay(grokking.curves),
     ),
     "sharpness": FigureKind(
         "training",

@@ -12,6 +12,7 @@ from workbench.arrays import Array, Float, Int
 from workbench.losses.loss import Loss, Reduction
 from workbench.measures.directions import cosine, divided
 from workbench.measures.held_out import HeldOut
+from workbench.measures.kernel_predictor import KernelPredictor
 from workbench.measures.layers import LayerMeasures
 from workbench.measures.margins import margin_normalized, sample_margins
 from workbench.measures.norms import layer_norms
@@ -73,7 +74,8 @@ class Panel:
     has the held-out samples, None without any. `norms`: those besides ℓ2 that margins are measured in, by
     name. `sharpness` has the risk's Hessian, None where it is not asked for, and `stability` what steps are
     stable below, None for rules that no such bound is known of. `weight_decay`: λ of the term (λ/2)‖θ‖² that
-    steps descend beside the risk.
+    steps descend beside the risk. `kernel` has the tangent kernel's predictor, None where it is not
+    asked for.
     """
 
     measures: tuple[Measure, ...]
@@ -98,6 +100,7 @@ class Panel:
     sharpness: Sharpness | None = None
     stability: Stability | None = None
     weight_decay: float = 0.0
+    kernel: KernelPredictor | None = None
 
     @property
     def log_n(self) -> float:
@@ -221,6 +224,15 @@ class Records:
     def layer_norm(self) -> Float[np.ndarray, "T m"]:
         """ρ_k of every layer."""
         return layer_norms(self.rows.theta, self.panel.structure)
+
+    @cached_property
+    def test_outputs(self) -> tuple[Float[np.ndarray, "m ..."], ...] | None:
+        """Φ of the held-out samples at every record; None without any."""
+        rows, held = self.rows, self.panel.held
+        if held is None:
+            return None
+        memory = rows.memory if len(rows.memory) else ({},) * len(rows)
+        return tuple(held.outputs(rows.theta[row], memory[row]) for row in range(len(rows)))
 
     @cached_property
     def q(self) -> Float[np.ndarray, "T n"]:

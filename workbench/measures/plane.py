@@ -138,17 +138,12 @@ class PlaneSurface:
         """∇Φ(θ; x_i) of a network of one output."""
         import torch
 
+        from workbench.models.tangent_features import tangents
+
         with torch.no_grad():
             self._flat.copy_(torch.from_numpy(np.ascontiguousarray(theta)))
         parameters = [p for p in self._network.parameters() if p.requires_grad]
-        rows = []
-        for sample in torch.from_numpy(np.ascontiguousarray(x, dtype=np.float64)):
-            output = self._outputs(sample[None]).reshape(())
-            parts = torch.autograd.grad(
-                output, parameters, allow_unused=True, materialize_grads=True
-            )
-            rows.append(torch.cat([p.reshape(-1) for p in parts]).numpy())
-        return np.stack(rows)
+        return tangents(self._outputs, parameters, x)
 
     def _arguments(self, part: Tensor) -> tuple[Tensor, ...]:
         """A block, and the samples whose statistics it is normalized by where the network has any."""

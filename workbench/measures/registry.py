@@ -5,6 +5,7 @@ from __future__ import annotations
 from workbench.measures.panel import Measure
 from workbench.measures.series.direction import DIRECTION
 from workbench.measures.series.held_out import HELD_OUT
+from workbench.measures.series.kernel_distance import KERNEL_DISTANCE
 from workbench.measures.series.layers import LAYERS
 from workbench.measures.series.margin_discrete import MARGIN_DISCRETE
 from workbench.measures.series.margin_kkt import MARGIN_KKT
@@ -27,6 +28,7 @@ MEASURES: tuple[Measure, ...] = (
     MARGIN_DISCRETE,
     MARGIN_NORMS,
     HELD_OUT,
+    KERNEL_DISTANCE,
     SHARPNESS,
     WEIGHT_DECAY,
     THETA,

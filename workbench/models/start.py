@@ -186,6 +186,9 @@ def _placed(
         # Axes of length one may be left out: 2.0 for a weight of shape (1, 1).
         if [k for k in value.shape if k != 1] == [k for k in parameter.shape if k != 1]:
             value = value.reshape(parameter.shape)
+        elif value.ndim == 0:
+            # One number is that of every weight.
+            value = np.full(parameter.shape, float(value))
         if value.shape != parameter.shape:
             raise BadInput(
                 f"{where}: '{parameter.name}' has shape {value.shape}, and {parameter.shape} is needed."

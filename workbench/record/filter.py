@@ -46,6 +46,7 @@ LONGEST_EXPRESSION = 100
 _GROUPED = re.compile(r"\d{1,3}(,\d{3})+")
 """A number with separators, which are no alternatives."""
 EQUAL, NOT_EQUAL, LIKE, NOT_LIKE = ("=", "==", ":"), "!=", "~", "!~"
+_REPEATED = re.compile(r"[*+]|\{\d*,\d*\}")
 _UNITS = {"k": 1e3, "m": 1e6, "g": 1e9}
 
 
@@ -244,6 +245,9 @@ def _like(
         raise BadInput(f"'{name}' is a number; use {name}=, {name}< or {name}>.")
     if len(value) > LONGEST_EXPRESSION:
         raise BadInput(f"a regular expression has up to {LONGEST_EXPRESSION} characters here.")
+    if _repeats_repeated(value):
+        said = clean_text(value, 40)
+        raise BadInput(f"'{said}' repeats what repeats, which may take for ever; repeat it once.")
     try:
         # An expression that is not finished yet may warn that it will mean something else one day.
         with warnings.catch_warnings():
@@ -261,6 +265,24 @@ def _like(
         of = field.get
         texts = lambda found: () if (have := of(found)) is None else (_said(have),)  # noqa: E731
     return lambda found: any(found_in(text) for text in texts(found)) == (sign == LIKE)
+
+
+def _repeats_repeated(expression: str) -> bool:
+    """Whether a group that is repeated holds a repetition, as `(a+)+` does: looking for it can take a time
+    that doubles with each character."""
+    plain = re.sub(r"\\.|\[\^?\]?(?:\\.|[^\]])*\]?", "x", expression)
+    holds = [False]
+    for place, character in enumerate(plain):
+        if character == "(":
+            holds.append(False)
+        elif character == ")" and len(holds) > 1:
+            repeating = holds.pop()
+            if repeating and _REPEATED.match(plain, place + 1):
+                return True
+            holds[-1] |= repeating
+        elif _REPEATED.match(plain, place):
+            holds[-1] = True
+    return False
 
 
 def _said(value: Any) -> str:

@@ -42,6 +42,7 @@ from workbench.run.device import (
     require_device,
     set_precision,
 )
+from workbench.run.kernel_predictor import kernel_predictor_of
 from workbench.run.loss import loss_in
 from workbench.run.memory import enough_memory
 from workbench.run.network import ConfiguredNetwork, network_of
@@ -323,6 +324,7 @@ def _panel(
         sharpness=sharpness_of(network),
         stability=stability_of(config),
         weight_decay=config.train.weight_decay,
+        kernel=kernel_predictor_of(network, layers.start),
     )
     samples = (dataset.x, dataset.y)
     own = own_series(

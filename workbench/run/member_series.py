@@ -13,12 +13,14 @@ from workbench.errors import WorkbenchError, clean_text, unknown
 from workbench.measures.layers import LayerMeasures
 from workbench.measures.panel import Measure, Panel
 from workbench.measures.series.held_out import HELD_OUT
+from workbench.measures.series.kernel_distance import KERNEL_DISTANCE
 from workbench.measures.series.layers import LAYERS
 from workbench.measures.series.margins import SMALLEST
 from workbench.measures.series.sharpness import SHARPNESS
 from workbench.measures.series.weight_decay import WEIGHT_DECAY
 from workbench.measures.unit_margin import UnitMargin
 from workbench.run.experiment import max_margin_of
+from workbench.run.kernel_predictor import kernel_predictor_of
 from workbench.run.members import MemberBlock
 from workbench.run.sharpness import stability_of
 
@@ -148,6 +150,8 @@ def _looking_further(block: MemberBlock, panel: Panel) -> tuple[Measure, ...]:
         found.append(SMALLEST)
     if panel.held is not None and not (one_module and block.one_dataset):
         found.append(HELD_OUT)
+    if panel.kernel is not None:
+        found.append(KERNEL_DISTANCE)
     if panel.sharpness is not None:
         # Step sizes may differ too.
         found.append(SHARPNESS)
@@ -183,4 +187,5 @@ def _panels(block: MemberBlock, panel: Panel) -> Iterator[Panel]:
             sharpness=sharpness,
             stability=stability_of(network.config),
             weight_decay=network.config.train.weight_decay,
+            kernel=panel.kernel and kernel_predictor_of(network, start),
         )

@@ -23,7 +23,7 @@ from workbench.models.network import structure_of
 from workbench.models.repeatable import is_steady, still_copy
 from workbench.models.structure import Structure
 from workbench.norms.norm import Norm
-from workbench.norms.registry import norm_called, norm_of_rule
+from workbench.norms.registry import EUCLIDEAN, norm_called, norm_of_rule
 from workbench.run.loss import loss_in
 
 
@@ -103,6 +103,8 @@ class ConfiguredNetwork:
         if risk is None or not is_steady(self.model):
             risk = self.risk(step, memory)
         train = self.config.train
+        # With an ε against which the gradient vanishes Adam descends in ℓ2 at last.
+        smooth = train.rule == "adam" and train.epsilon > 0
         return InspectedState.of(
             risk,
             self.structure,
@@ -112,7 +114,7 @@ class ConfiguredNetwork:
             step=step,
             time=time,
             last_step=train.steps,
-            norm=self.norm(norm_of_rule(train.rule)),
+            norm=self.norm(EUCLIDEAN if smooth else norm_of_rule(train.rule)),
         )
 
 

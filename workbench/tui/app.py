@@ -8,8 +8,9 @@ import sys
 import threading
 import traceback
 import warnings
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
@@ -17,6 +18,7 @@ from textual.actions import ActionParseResult
 from textual.app import App, SystemCommand
 from textual.binding import Binding, BindingType
 from textual.dom import DOMNode
+from textual.filter import LineFilter
 from textual.screen import Screen
 
 from workbench.errors import ExitCode, WorkbenchError, clean_text
@@ -42,10 +44,11 @@ from workbench.tui.routes import (
     Route,
     StartRun,
 )
-from workbench.tui.theme import use_theme
+from workbench.tui.theme import OwnColours, following, take_theme, theme_at_start, use_theme
 from workbench.tui.tour import Tour
 from workbench.tui.unbroken import Unbroken
-from workbench.tui.widgets.palette import Palette, default_palette
+from workbench.tui.widgets.inks import ThemeName
+from workbench.tui.widgets.palette import Depth, Palette, choose_theme, default_palette
 
 if TYPE_CHECKING:
     from workbench.record.pursuit_file import KeptPursuit
@@ -57,6 +60,7 @@ if TYPE_CHECKING:
 # How long leaving waits for the engine's last checkpoint, and a lost terminal for a clean end.
 CLOSE_SECONDS = 60.0
 LOST_SECONDS = 5.0
+_OWN_COLOURS = OwnColours()
 
 
 class WorkbenchApp(Unbroken, App[int]):
@@ -67,13 +71,16 @@ class WorkbenchApp(Unbroken, App[int]):
     ENABLE_COMMAND_PALETTE = True
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("question_mark", "help", "help", key_display="?"),
+        Binding("ctrl+t", "next_theme", "next theme"),
         Binding("ctrl+c", "leave_now", "checkpoint and quit", show=False, priority=True),
         Binding("ctrl+q", "leave_now", "checkpoint and quit", show=False, priority=True),
     ]
 
     def __init__(self, first: Callable[[WorkbenchApp], Screen[None]], runs_dir: Path) -> None:
         super().__init__(driver_class=AcknowledgedDriver)
-        use_theme(self)
+        chosen, self._odd_setting = theme_at_start()
+        choose_theme(chosen)
+        use_theme(self, chosen)
         self.first = first
         self.then: Route | None = None
         self.runs_dir = runs_dir
@@ -172,6 +179,8 @@ class WorkbenchApp(Unbroken, App[int]):
     def on_mount(self) -> None:
         """Show the first screen, or leave at once if a signal asked for it before."""
         asyncio.get_running_loop().set_default_executor(_Workers())
+        if self._odd_setting:
+            self.notify(self._odd_setting, severity="warning", markup=False)
         self.push_screen(self.first(self))
         if self.then is not None:
             self.go(self.then)
@@ -436,6 +445,18 @@ class WorkbenchApp(Unbroken, App[int]):
         """Checkpoint and quit without asking."""
         self.leave(ExitCode.INTERRUPTED if self.session is not None else ExitCode.DONE)
 
+    # --- themes ---
+
+    def get_line_filters(self) -> Sequence[LineFilter]:
+        """Textual's, and the terminal's own colours where they are chosen."""
+        found, palette = super().get_line_filters(), self.palette_
+        own = palette.theme is ThemeName.TERMINAL and palette.depth is not Depth.NONE
+        return [*found, _OWN_COLOURS] if own else found
+
+    def action_next_theme(self) -> None:
+        """The next theme, kept for the next time."""
+        take_theme(self, following(self.palette_.theme))
+
     def get_system_commands(self, screen: Screen[object]) -> Iterable[SystemCommand]:
         """The palette: every binding of the present screen by name, and the tour."""
         if self.tour is not None:
@@ -452,6 +473,8 @@ class WorkbenchApp(Unbroken, App[int]):
                     f"key {active.binding.key_display or binding.key}",
                     _runner(self, binding.action, active.node),
                 )
+        for name in ThemeName:
+            yield SystemCommand(f"theme: {name}", "", partial(take_theme, self, name))
 
 
 def _runner(app: WorkbenchApp, action: str, node: DOMNode) -> Callable[[], None]:

@@ -29,6 +29,17 @@ RULES = {
     "loss-based": ("train.rule=loss-based", "train.lr=2.0"),
     "loss-based batch": ("train.rule=loss-based", "train.lr=0.5", "train.batch=5"),
     "smoothness": (*LINEAR, "train.rule=smoothness"),
+    "sign": ("train.rule=sign", "train.lr=2e-3"),
+    "sign unnormalized": ("train.rule=sign", "train.lr=2e-4", "train.normalized=false"),
+    "coordinate batch": ("train.rule=coordinate", "train.lr=0.01", "train.batch=5"),
+    "coordinate square": (
+        "train.rule=coordinate",
+        "train.lr=0.01",
+        "train.normalized=false",
+        "loss.kind=square",
+    ),
+    "signum": ("train.rule=signum", "train.lr=2e-3", "loss.kind=exponential"),
+    "signum batch": ("train.rule=signum", "train.lr=2e-3", "train.batch=5"),
 }
 each = pytest.mark.parametrize("name", RULES)
 STEPS = 240
@@ -118,6 +129,26 @@ def test_a_run_goes_on_from_its_arrays_to_the_last_bit(name):
     second.state.load(middle)
     _, found = run(second, (10,), 2)
     assert {k: v.tobytes() for k, v in found.items()} == {k: v.tobytes() for k, v in end.items()}
+
+
+@pytest.mark.parametrize("name", ["sign", "coordinate batch", "signum"])
+def test_what_is_no_number_goes_into_theta(name):
+    """Where the engine sees it: signs would hide it."""
+    experiment = made(name)
+    experiment.state.theta[3] = np.nan
+    experiment.program.run_chunk(experiment.state, 0, 1, 1, None, StopFlag())
+    assert experiment.state.theta.isnan().sum() > 1
+
+
+@pytest.mark.parametrize("name", ["sign", "coordinate batch", "signum"])
+def test_steps_of_one_length_rest_at_the_origin(name):
+    """Of a network of order 2, whose gradient is 0 there."""
+    experiment = made(name)
+    experiment.state.theta.zero_()
+    experiment.program.run_chunk(experiment.state, 0, 1, 3, None, StopFlag())
+    assert not experiment.state.theta.any()
+    assert experiment.state.time == 0.0
+    assert experiment.state.rate_log == -np.inf
 
 
 @pytest.mark.parametrize("name", ["constant", "batch", "loss-based"])

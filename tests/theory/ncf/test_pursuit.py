@@ -127,6 +127,17 @@ def test_squared_neurons_come_to_rest_where_the_gradient_vanishes():
     assert left <= 1e-7 * np.abs(problem.y).sum()
 
 
+@pytest.mark.parametrize("sign", [1.0, -1.0])
+def test_a_neuron_of_either_sign_crosses_a_hyperplane(sign):
+    """Off on the second input at first; then both are met, by u = (2, 0)."""
+    problem = ActiveProblem(
+        np.array([[1.0, 0.0], [1.0, 1.0]]), sign * np.array([4.0, 4.0]), SQUARED
+    )
+    found = flow_to_rest(problem, np.array([[0.5, -0.7]]), np.array([sign]))
+    assert found.outcome.converged
+    assert found.weights[0] == pytest.approx([2.0, 0.0], abs=1e-6)
+
+
 def test_lines_are_shared_by_opposite_inputs():
     x = np.array([[1.0, 2.0], [-2.0, -4.0], [0.0, 0.0], [0.0, -3.0]])
     lines = Lines.through(x)

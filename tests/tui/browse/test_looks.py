@@ -8,7 +8,6 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from workbench.tui.browse.pick import Pick
 
 from tui.fake_app import FakeApp, make_run, screen_lines, until
 from workbench.record.notes import read_notes

@@ -43,9 +43,8 @@ def _held_out(records: Records) -> Mapping[str, Array]:
     log_risk, right, q_min = (np.full(len(rows), np.nan) for _ in range(3))
     # So that the two risks are those of as many samples.
     log_count = float(np.log(panel.y.shape[0])) if panel.reduction == "sum" else 0.0
-    for row in range(len(rows)):
-        memory = rows.memory[row] if len(rows.memory) else {}
-        outputs = held.outputs(rows.theta[row], memory)[None]
+    for row, found in enumerate(records.test_outputs or ()):
+        outputs = found[None]
         log_risk[row] = panel.loss.log_risk(outputs, held.y, "mean")[0] + log_count
         if panel.classifies:
             right[row] = accuracy(outputs, held.y)[0]

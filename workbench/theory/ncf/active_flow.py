@@ -152,7 +152,7 @@ class _Flow:
 
     def arrive(self, k: int, line: int) -> None:
         """Neuron k is on a line: it is held there, or goes on to a side."""
-        z = self.residual(self.weights)
+        z = self.signs[k] * self.residual(self.weights)
         keep = self.keep(k, but=line)
         data = self.problem
         pulls = pulls_of(

@@ -90,8 +90,11 @@ def pulls_of(
     leak: float,
     keep: Float[Array, "d d"],
 ) -> Pulls:
-    """Pulls along line `line` on one neuron on it. `others` (n): its gates, of which those of the line's own
-    inputs do not count; `keep`: the projector of the other lines that it is held on."""
+    """Pulls along line `line` on one neuron on it.
+
+    `others` (n): its gates, of which those of the line's own inputs do not count. `z` (n): the residual times
+    its output sign. `keep`: the projector of the other lines that it is held on.
+    """
     own = lines.of == line
     axis = lines.axis[line]
     along = keep @ axis

@@ -32,6 +32,8 @@ FITTED = 1e-6
 """A risk below this share of that at θ = 0 is fitted."""
 CLIMBS = 1e-6
 """Least N over Σ|z_i|‖x_i‖^k that climbs."""
+NOTHING = 1e-90
+"""Share of the largest residual below which one is 0."""
 STARTS = 1024
 """Ascents for KKT points where they are not enumerated."""
 
@@ -208,6 +210,8 @@ def _look(
     if not rest.outcome.converged:
         return _Search([], (), 1.0), _why(rest)
     z = problem.y - rest.outputs
+    # Searches refuse sizes whose squares are no floats.
+    z = np.where(np.abs(z) >= NOTHING * np.abs(z).max(), z, 0.0)
     points: list[tuple[float, float, KktPoint]] = []
     sets, scale = [], 1.0
     for sign in available:

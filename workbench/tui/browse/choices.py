@@ -8,7 +8,7 @@ from typing import Any, Protocol
 from textual.app import App
 
 from workbench.record.columns import FIELDS
-from workbench.record.filter import SCALARS
+from workbench.record.filter import LAST, SCALARS
 from workbench.record.schema import SERIES
 from workbench.record.summary import RunSummary
 from workbench.tui.browse.bands import sort_choices
@@ -49,17 +49,19 @@ class ViewChoices:
         question = f"Which series, a chart each? Up to {MOST_CHARTS} are drawn at once."
         self._pick(Pick(question, options, view.series, least=1), "series")
 
-    def columns(self, runs: Sequence[RunSummary], keys: Collection[str]) -> None:
-        """The columns, of the runs listed and all keys there are."""
+    def columns(
+        self, runs: Sequence[RunSummary], keys: Collection[str], names: Iterable[str]
+    ) -> None:
+        """The columns, of the runs listed, all keys there are, and series that the runs shown have."""
         own = [column.key for column in COLUMNS if column.key not in ALWAYS]
         chosen = self.screen.view.columns
-        options = [*((key, key) for key in own), *_others(own, runs, keys)]
+        options = [*((key, key) for key in own), *_others(own, runs, keys, names)]
         self._pick(Pick("Which columns?", options, own if chosen is None else chosen), "columns")
 
-    def sort(self, runs: Sequence[RunSummary], keys: Collection[str]) -> None:
-        """What to sort by; settings in which the runs listed differ come first."""
+    def sort(self, runs: Sequence[RunSummary], keys: Collection[str], names: Iterable[str]) -> None:
+        """What to sort by, of the same; settings in which the runs listed differ come first."""
         own = [(key, key) for key in SORTS]
-        self._pick(Pick("Sort by what?", [*_others(SORTS, runs, keys), *own]), "sort")
+        self._pick(Pick("Sort by what?", [*_others(SORTS, runs, keys, names), *own]), "sort")
 
     def _pick(self, pick: Pick, field: str) -> None:
         """Ask, and change that field of the view."""
@@ -74,13 +76,14 @@ class ViewChoices:
 
 
 def _others(
-    own: Collection[str], runs: Sequence[RunSummary], keys: Collection[str]
+    own: Collection[str], runs: Sequence[RunSummary], keys: Collection[str], names: Iterable[str]
 ) -> list[tuple[str, str]]:
     """All but the table's own that runs can be told by, with what it is."""
     settings = [run.settings for run in runs[:MOST_LOOKED_AT] if run.members is None]
     fields = [(key, key) for key in FIELDS if key not in own and key not in ALWAYS]
-    names = (name for name in SCALARS if name not in FIELDS)
-    return [*sort_choices(settings, keys), *fields, *series_choices(names)]
+    known = (name for name in SCALARS if name not in FIELDS)
+    others = (f"{LAST}{name}" for name in names if name not in SERIES)
+    return [*sort_choices(settings, keys), *fields, *series_choices([*known, *others])]
 
 
 def series_choices(names: Iterable[str]) -> list[tuple[str, str]]:

@@ -108,6 +108,7 @@ class Shelf:
         self.keys: set[str] = set()
         self.changes = 0
         self._curves: dict[str, _Read] = {}
+        self._counted: tuple[object, int] = (None, 0)
         self._sorted: tuple[object, list[RunSummary]] = (None, [])
         self._twins: tuple[int, set[str]] = (-1, set())
 
@@ -224,12 +225,15 @@ class Shelf:
         return bands_of(runs, series, of)
 
     def read_of(self, series: Collection[str]) -> int:
-        """Runs that are read, with the last values of these series."""
+        """Runs that are read, with the last values of these series; counted again only after changes."""
         if not series:
             return len(self.known)
-        wanted = set(series)
-        found = (known.summary for known in self.known.values())
-        return sum(run.members is not None or run.last.keys() >= wanted for run in found)
+        of = (self.changes, frozenset(series))
+        if self._counted[0] != of:
+            found = (known.summary for known in self.known.values())
+            count = sum(run.members is not None or run.last.keys() >= of[1] for run in found)
+            self._counted = of, count
+        return self._counted[1]
 
     def step_at(self, run_id: str | None, x: str, cursor: float | None) -> float | None:
         """The step at which a run is at an x."""

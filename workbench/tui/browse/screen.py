@@ -327,6 +327,11 @@ class BrowseScreen(Unbroken, Screen[None]):
             panel, marked = self.query_one(BesidePanel), self.marked_runs()
             panel.show_run(self.run_here(), marked, self.table.rows.runs, of)
 
+    def recoloured(self) -> None:
+        """The theme is another."""
+        self._show_table()
+        self._show_rest()
+
     def _show_header(self) -> None:
         """Counts, sort and filter; a header that says the same is not drawn again."""
         model = HeaderModel(
@@ -497,11 +502,13 @@ class BrowseScreen(Unbroken, Screen[None]):
 
     def action_columns(self) -> None:
         """Choose the columns: fields, keys of configurations, and series, whose last value it is."""
-        self.choices.columns(self.table.rows.runs, self.shelf.keys)
+        names = self.shelf.names(self._targets())
+        self.choices.columns(self.table.rows.runs, self.shelf.keys, names)
 
     def action_sort_by(self) -> None:
         """Sort by any key of the configuration, by any field or series."""
-        self.choices.sort(self.table.rows.runs, self.shelf.keys)
+        names = self.shelf.names(self._targets())
+        self.choices.sort(self.table.rows.runs, self.shelf.keys, names)
 
     def action_sort(self) -> None:
         """Sort by the next column that is shown."""

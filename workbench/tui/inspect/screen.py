@@ -230,6 +230,8 @@ class InspectorScreen(Unbroken, Screen[None]):
         self.set_class(margin is not None, "margin")
         self._draw_choice()
 
+    recoloured = _draw
+
     @property
     def margin(self) -> MarginCertificate | None:
         """The certificates, while their page is the one shown."""

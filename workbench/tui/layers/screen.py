@@ -149,6 +149,8 @@ class LayersScreen(Unbroken, Screen[None]):
         )
         self.query_one("#keys", KeyLine).show(tuple(self.hints()))
 
+    recoloured = _draw
+
     def hints(self) -> Iterable[KeyHint]:
         """What can be done now."""
         if self.subject.session is None:

@@ -59,7 +59,8 @@ def stairs_chart(seen: Seen, chosen: int | None, logarithmic: bool) -> ChartMode
     tops = np.array([found.log10_risk(stage) for stage in found.stages])
     if not len(x):
         x, y = np.arange(len(tops), dtype=float), tops
-    floor = float(tops[0]) - DEEPEST if len(tops) else -DEEPEST
+    top = float(tops[0]) if len(tops) and np.isfinite(tops[0]) else 0.0
+    floor = top - DEEPEST
 
     def placed(values: Float[Array, " k"]) -> Float[Array, " k"]:
         low = np.maximum(values, floor)

@@ -115,6 +115,10 @@ class AttachedScreen(Unbroken, Screen[None]):
         """Another screen was on top."""
         self.panel.touch()
 
+    def recoloured(self) -> None:
+        """The theme is another."""
+        self.panel.touch()
+
     # --- what the run is asked for ---
 
     def action_pause(self) -> None:

@@ -69,7 +69,7 @@ def left_charts(
 
     yield "risk", path if against_risk else lambda: curves.risk_chart(history, x_axis, x)
     final = not (source.live and source.progress().state is RunStatus.RUNNING)
-    yield "margins", lambda: margin_field(history, x_axis, x, final, norm)
+    yield "margins", lambda: margin_field(history, x_axis, x, final)
     of_classes = classifies(source.config, history)
 
     def norms() -> ChartModel:

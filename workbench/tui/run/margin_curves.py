@@ -87,14 +87,9 @@ def _separated_range(
 
 
 def margin_field(
-    history: History,
-    x_axis: XAxis,
-    x: Float[np.ndarray, " T"],
-    final: bool,
-    norm: OtherNorm | None = None,
+    history: History, x_axis: XAxis, x: Float[np.ndarray, " T"], final: bool
 ) -> MarginFieldModel:
-    """Where the margins of many samples are; `final`: coloured by the last one of every sample; `norm`: as in
-    `margin_chart`."""
+    """Where the margins of many samples are; `final`: coloured by the last one of every sample."""
     found = margin_series(history)
     if found is None:
         return MarginFieldModel(empty="this run records no margins")
@@ -109,7 +104,7 @@ def margin_field(
     if name == "margins" and history.has("margins_quantiles"):
         kept, values = history.vector("margins_quantiles")
         quantiles = x_of_rows(kept, history, x), values[:, KEPT_QUANTILES]
-    over, readout = _over(history, x_axis, x, name, least, norm)
+    over, readout = _over(history, x_axis, x, name, least)
     return MarginFieldModel(
         title=title + (", colour: rank of the last" if final else ""),
         x=x_of_rows(steps, history, x),
@@ -133,7 +128,7 @@ def _over(
     x: Float[np.ndarray, " T"],
     name: str,
     least: str,
-    norm: OtherNorm | None,
+    norm: OtherNorm | None = None,
 ) -> tuple[list[tuple[Float[np.ndarray, " T"], Float[np.ndarray, " T"], str, str]], str]:
     """γ~ and the least margin as (x, y, colour, label), and the least one under the cursor; the least in
     another `norm`, whose scale is another, by a power of ten."""

@@ -58,6 +58,10 @@ class ReplayScreen(Unbroken, Screen[None]):
         """Another screen was on top."""
         self.panel.touch()
 
+    def recoloured(self) -> None:
+        """The theme is another."""
+        self.panel.touch()
+
     @work(thread=True, exit_on_error=False)
     def _open(self) -> None:
         try:

@@ -107,6 +107,10 @@ class RunScreen(Unbroken, Screen[None]):
         """Another screen was on top."""
         self.panel.touch()
 
+    def recoloured(self) -> None:
+        """The theme is another."""
+        self.panel.touch()
+
     # --- what the run is asked for ---
 
     def action_pause(self) -> None:

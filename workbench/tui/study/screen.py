@@ -245,6 +245,8 @@ class StudyScreen(Unbroken, Screen[None]):
         self._draw_keys()
         self._read_bands()
 
+    recoloured = draw
+
     def _mark(self, part: str) -> str:
         """What stands before the title of the part that keys go to."""
         return "▸ " if part == self.part and not self.has_class("single") else ""

@@ -181,6 +181,8 @@ class VerdictScreen(Unbroken, Screen["Optimality | None"]):
         self.set_class(not show.has_family(found), "single")
         self._draw_choice()
 
+    recoloured = _draw
+
     def _draw_choice(self) -> None:
         """What depends on the chosen point and layer."""
         found = self.found

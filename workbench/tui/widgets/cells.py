@@ -325,5 +325,8 @@ class Grid:
             source = np.maximum.accumulate(np.where(blank, 0, columns[None, :]), axis=1)
             ink = np.take_along_axis(ink, source, axis=1)
             bold = np.take_along_axis(bold, source, axis=1)
-        keys = (np.maximum(ink, NO_INK) + 1) | (self._back + 1) << 25 | bold.astype(np.int64) << 50
+        back = self._back
+        if palette.grounded:
+            back = np.where(back < 0, palette.ink("bg"), back)
+        keys = (np.maximum(ink, NO_INK) + 1) | (back + 1) << 25 | bold.astype(np.int64) << 50
         return Frame(np.ascontiguousarray(characters.astype("<u4")), keys)

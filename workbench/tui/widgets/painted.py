@@ -85,6 +85,12 @@ class Painted(Unbroken, Widget, Generic[ModelT]):
             self.refresh(*[Region(0, row, width, 1) for row in rows])
         return len(rows)
 
+    def recolour(self, palette: Palette) -> None:
+        """Draw again in another palette."""
+        self.palette, self._frame, self._stale = palette, None, True
+        if self.is_attached:
+            self.refresh()
+
     def _paint(self) -> list[int]:
         """Draw the model at the present size; returns the rows that differ from before."""
         width, height = self.size

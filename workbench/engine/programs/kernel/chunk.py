@@ -42,6 +42,7 @@ from workbench.engine.programs.kernel.rules import (
     ended,
     finish,
     move,
+    step_by,
 )
 
 N = types.int64
@@ -169,8 +170,7 @@ def chunk(
             batch_risk = log_risk(loss, here, target, classes, weights)
         factor = move(rule, settings, memory, gradient, log_scale, batch_risk, b, share, clock)
         decay(rule, settings, theta)
-        for p in range(theta.size):
-            theta[p] -= factor * gradient[p]
+        step_by(rule, memory, gradient, factor, theta)
         step += 1
         taken += 1
         clock[PATH_LENGTH] += turned(theta, direction)

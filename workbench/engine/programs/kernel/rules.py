@@ -16,10 +16,25 @@ import numpy as np
 from workbench.arrays import Array, Float, Int
 from workbench.engine.programs.kernel.compiled import part
 from workbench.engine.programs.kernel.copying import copy
+from workbench.engine.programs.kernel.steepest import (
+    COORDINATE,
+    NORMALIZED_STEPS,
+    SCALE,
+    SIGN,
+    SIGNUM,
+    VELOCITY,
+    how_far,
+    mix,
+    step_along,
+)
 from workbench.engine.rules.loss_based import LOWER, RAISE, LossBasedRule
 from workbench.engine.rules.normalized import NormalizedRule
 from workbench.engine.rules.rule import ConstantRule, StepRule
 from workbench.engine.rules.smoothness import SmoothnessRule
+from workbench.engine.rules.steepest import SteepestRule, UnnormalizedSteepestRule
+from workbench.engine.rules.steepest_momentum import SteepestMomentumRule
+from workbench.norms.l1 import L1
+from workbench.norms.linf import LInf
 
 CONSTANT, NORMALIZED, LOSS_BASED, SMOOTHNESS = range(4)
 LEARNING_RATE, MOST_UPDATE = 0, 1
@@ -52,6 +67,9 @@ class RuleKernel:
         """What `state.memory` holds of it, as numbers; θ has `size` of them."""
         if self.code == SMOOTHNESS:
             return np.array(memory.get("radius", [np.nan]), dtype=np.float64)
+        if self.code == SIGNUM:
+            held = memory.get("velocity", np.zeros(size))
+            return np.concatenate([memory.get("velocity_scale", [-inf]), held])
         if self.code != LOSS_BASED:
             return np.empty(0)
         numbers = np.zeros(HELD + size)
@@ -66,6 +84,11 @@ class RuleKernel:
         """The same for `state.memory`, or of many rows: parts of `numbers`, which nobody writes any more."""
         if self.code == SMOOTHNESS:
             return {"radius": numbers}
+        if self.code == SIGNUM:
+            return {
+                "velocity": numbers[..., VELOCITY:],
+                "velocity_scale": numbers[..., SCALE : SCALE + 1],
+            }
         if self.code != LOSS_BASED:
             return {}
         return {
@@ -90,6 +113,18 @@ def rule_kernel(rule: StepRule) -> RuleKernel | None:
     if type(rule) is SmoothnessRule:
         layers = np.array([[part.start, part.stop] for part in rule.layers], dtype=np.int64)
         return RuleKernel(SMOOTHNESS, np.array([rule.log_smooth, rule.power]), layers)
+    return _steepest_kernel(rule, layers)
+
+
+def _steepest_kernel(rule: StepRule, layers: Int[np.ndarray, "m 2"]) -> RuleKernel | None:
+    """That of steepest descent in ℓ∞ and ℓ1; singular values are no matter of compiled code."""
+    codes = {LInf: SIGN, L1: COORDINATE}
+    if type(rule) is SteepestRule and type(rule.norm) in codes:
+        return RuleKernel(codes[type(rule.norm)], np.array([rule.length, 1.0]), layers)
+    if type(rule) is UnnormalizedSteepestRule and type(rule.norm) in codes:
+        return RuleKernel(codes[type(rule.norm)], np.array([rule.learning_rate, 0.0]), layers)
+    if type(rule) is SteepestMomentumRule and type(rule.norm) is LInf:
+        return RuleKernel(SIGNUM, np.array([rule.length, rule.momentum]), layers)
     return None
 
 
@@ -134,7 +169,7 @@ def move(
     share: Any,
     clock: Any,
 ) -> Any:
-    """The factor of a step θ ← θ − factor · gradient, and time passes by it.
+    """The factor of a step θ ← θ − factor · gradient, or how far `step_by` goes, and time passes by it.
 
     `risk`: log of the batch's summed risk, where `rule` is normalized; `share`: see `rules.rule.Evaluated`.
     """
@@ -154,9 +189,32 @@ def move(
         log_mean = memory[LOG_RISK] - settings[LOG_N]
         _pass_time(clock, log(memory[ALPHA]) - memory[LOG_RISK])
         return memory[ALPHA] * _scaled_down(log_scale, log_mean) / samples
+    if rule >= SIGN:
+        if rule == SIGNUM:
+            mix(settings, memory, gradient, log_scale, share)
+            far = how_far(rule, settings, memory[VELOCITY:], 1.0)
+        else:
+            far = how_far(rule, settings, gradient, share * exp(log_scale))
+            if settings[NORMALIZED_STEPS] == 0.0:
+                clock[TIME] += settings[LEARNING_RATE]
+                return far
+        _pass_time(clock, log(far) if far > 0.0 else -inf)
+        return far
     log_rate = min(0.0, -(settings[LOG_SMOOTH] + settings[POWER] * log(memory[RADIUS])))
     _pass_time(clock, log_rate)
     return exp(log_rate) * share * exp(log_scale)
+
+
+@part
+def step_by(rule: Any, memory: Any, gradient: Any, factor: Any, theta: Any) -> None:
+    """θ by the step that `move` gave the factor of."""
+    if rule == SIGNUM:
+        step_along(rule, memory[VELOCITY:], factor, theta)
+    elif rule >= SIGN:
+        step_along(rule, gradient, factor, theta)
+    else:
+        for p in range(theta.size):
+            theta[p] -= factor * gradient[p]
 
 
 @part
