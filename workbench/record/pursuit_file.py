@@ -164,7 +164,7 @@ def _kept(table: Mapping[str, Any]) -> KeptPursuit:
 
 
 def _stage_of(table: Mapping[str, Any]) -> Stage:
-    arrays = {name: _array(table[name]) for name in _ARRAYS}
+    arrays: dict[str, Any] = {name: _array(table[name]) for name in _ARRAYS}
     if not len(arrays["signs"]):
         width = len(table["added"][0]["direction"]) if table["added"] else 0
         arrays["weights"] = np.zeros((0, width))

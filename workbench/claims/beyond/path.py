@@ -195,8 +195,8 @@ CLAIMS = (
         "direction of the KKT point u* that the NCF's flow from u_0 goes to, to the same first saddle; "
         "weights that are 0 in u* stay small until there.",
         method="Squared-ReLU networks on KH24's circle from random directions: the largest distance from "
-        "that path until the run is nearest to the path's saddle, that nearest distance, and the norm of neurons "
-        "absent from u*, for falling δ.",
+        "that path until the run is nearest to the path's saddle, that nearest distance, and the norm of "
+        "neurons absent from u*, for falling δ.",
         experiment=untrained(evidence),
         measure=measure,
         criterion=criterion,
