@@ -16,7 +16,7 @@ from textual.widgets import Input, OptionList
 from tui.fake_app import SIZES, FakeApp, make_run, screen_lines, until
 from workbench.record.delete import delete_run
 from workbench.record.lock import RunLock
-from workbench.record.summary import RunSummary
+from workbench.record.summary import RunSummary, summarize
 from workbench.tui.browse import table as table_module
 from workbench.tui.browse.columns import COLUMNS, Column, RowStyle, draw_cell, fitted, sorted_runs
 from workbench.tui.browse.compare import Overlaid, View, overlay, short_labels
@@ -146,21 +146,26 @@ async def test_names_are_never_markup_or_escapes(tmp_path: Path) -> None:
 
 
 @pytest.mark.full
-async def test_two_hundred_runs_load_in_two_seconds(tmp_path: Path) -> None:
+async def test_two_hundred_runs_cost_little_more_than_reading_them(tmp_path: Path) -> None:
     first = make_run(tmp_path, "run", count=20)
-    for number in range(1, 200):
-        shutil.copytree(first, tmp_path / f"20260102-{number:06d}-run-{number:04x}")
+    folders = [tmp_path / f"20260102-{number:06d}-run-{number:04x}" for number in range(1, 200)]
+    for folder in folders:
+        shutil.copytree(first, folder)
+    # Processor time of both, as other processes may want the cores too.
+    began = time.process_time()
+    for folder in folders:
+        summarize(folder)
+    alone = time.process_time() - began
     screen = BrowseScreen(tmp_path)
     app = FakeApp(screen, tmp_path)
     async with app.run_test(size=(120, 40)) as pilot:
-        # Processor time, as other processes may want the cores too.
         start, slowest = time.process_time(), 0.0
         while screen.table.row_count < 200:
             before = time.process_time()
-            assert before - start < 2.0, f"{screen.table.row_count} runs after 2 s"
+            assert before - start < 3 * alone + 1.0, f"{screen.table.row_count} runs by then"
             await asyncio.sleep(0.005)
             slowest = max(slowest, time.process_time() - before)
-        assert slowest < 0.2, "the screen stood still"
+        assert slowest < 0.5 * alone, "the screen stood still"
         await pilot.press("end")
         assert screen.table.cursor_row == 199
 
