@@ -37,6 +37,38 @@ def matches(text: str, run: RunSummary) -> bool:
 
 
 @pytest.mark.parametrize(
+    ("text", "fits"),
+    [
+        ("H=1 | H=24", True),
+        ("H=1 | H=2", False),
+        ("H=1 preset=kh24* | loss=logistic n=50", True),
+        ("H=1 | loss=logistic n=51", False),
+        ("H=24 |", True),
+        ("H=1 |", False),
+        ("| H=24", True),
+        ("|", True),
+        ("-H=1", True),
+        ("-H=24", False),
+        ("-loss=square n=50", True),
+        ("-relu", False),
+        ("-tanh", True),
+        ('-name="relu 2d"', False),
+        ("-name~^relu", False),
+        ("-H=1 | -n=50", True),
+        ("-H=24 | -n=50", False),
+    ],
+)
+def test_either_and_not(text: str, fits: bool) -> None:
+    assert matches(text, RUN) == fits
+
+
+def test_a_mistake_behind_a_minus_is_said() -> None:
+    fits, mistake = read_filter("-stat=x")
+    assert "'stat'" in mistake
+    assert fits(RUN)
+
+
+@pytest.mark.parametrize(
     "text",
     [
         "",

@@ -1,6 +1,7 @@
 """The language of filters: `preset=kh24* H>=20 train.lr>=1e-3 tag:good rho<2 name~^a.*[13]$ some words`.
 
-Terms are joined by *and*. A term is a field, a key of the configuration (`train.lr`, or `cfg.train.lr`) or a
+Terms are joined by *and*, and `|` between them stands for *or*, which binds less; `-` before a term takes
+what it does not fit. A term is a field, a key of the configuration (`train.lr`, or `cfg.train.lr`) or a
 scalar series, whose last value is meant (`rho`; one of a measure of one's own `last.name`), an operator and a
 value; or a word looked for in the run's name, id, preset, tags and note. Text is compared without case; its
 value may hold `*` and `?`, commas between alternatives, and double quotes around blanks; `:` is `=`, `~` and
@@ -42,6 +43,7 @@ _COMPARE: dict[str, Callable[[float, float], bool]] = {
     ">": operator.gt,
     ">=": operator.ge,
 }
+OR, NOT = "|", "-"
 LONGEST_EXPRESSION = 100
 _GROUPED = re.compile(r"\d{1,3}(,\d{3})+")
 """A number with separators, which are no alternatives."""
@@ -122,7 +124,8 @@ def read_filter(text: str, keys: Collection[str] = ()) -> tuple[Predicate, str]:
 def series_named(text: str) -> tuple[str, ...]:
     """The series whose last values the filter in `text` looks at."""
     given = (match["field"] for match in _TERM.finditer(text) if match["field"] is not None)
-    names = (series_of(name) for name in given if _ALIASES.get(name.lower(), name) not in _FIELDS)
+    plain = (name.removeprefix(NOT) for name in given)
+    names = (series_of(name) for name in plain if _ALIASES.get(name.lower(), name) not in _FIELDS)
     return tuple(dict.fromkeys(name for name in names if name is not None))
 
 
@@ -154,14 +157,25 @@ def read_terms(
     A term whose field is unknown (the nearest name is given), whose number is none, that lacks a value, whose
     expression is none, or that compares text with < or >, is left out.
     """
-    terms: list[Callable[[T], bool]] = []
+    groups: list[list[Callable[[T], bool]]] = [[]]
     mistake = ""
     for match in _TERM.finditer(text):
+        if match.group() == OR:
+            groups.append([])
+            continue
+        negated = _TERM.fullmatch(match.group()[1:]) if match.group()[0] == NOT else None
         try:
-            terms.append(_term(match, fields, keys, known, words, series))
+            term = _term(negated or match, fields, keys, known, words, series)
+            groups[-1].append(term if negated is None else _not(term))
         except BadInput as error:
             mistake = mistake or str(error)
-    return (lambda found: all(term(found) for term in terms)), mistake
+    # While one is typed, nothing is behind its last `|` yet.
+    some = [terms for terms in groups if terms] or [[]]
+    return (lambda found: any(all(term(found) for term in terms) for terms in some)), mistake
+
+
+def _not(term: Callable[[T], bool]) -> Callable[[T], bool]:
+    return lambda found: not term(found)
 
 
 def _term(
