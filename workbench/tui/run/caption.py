@@ -15,7 +15,7 @@ ENDED = {
     RunStatus.FINISHED: "The run has ended. i looks inside its last state, ←→ go back through its records.",
     RunStatus.DIVERGED: "The run has diverged: the step is too large. ←→ go back to where it began.",
     RunStatus.STALLED: "The run has stalled: no step lowers the risk any more. i looks inside.",
-    RunStatus.LOST: "Lost: its process died. What is recorded is shown; r goes on from its last checkpoint.",
+    RunStatus.LOST: "Lost: its process died; its records are kept. r goes on from a checkpoint.",
     RunStatus.FAILED: "The run has failed; its records up to here are kept. e shows what happened.",
 }
 
