@@ -160,7 +160,7 @@ def test_measures_are_in_the_file_shown_and_exported(tmp_path):
     assert (
         parse_config(parse_toml(text, "t"), "t").measures.classes == session.config.measures.classes
     )
-    assert "measures" not in to_toml(small())
+    assert "classes = []" in to_toml(small())
 
 
 def test_looking_needs_neither_rule_nor_measures(tmp_path, monkeypatch):

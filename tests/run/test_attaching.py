@@ -20,7 +20,7 @@ from workbench.record.reader import RunReader
 from workbench.run import listener, socket_place
 from workbench.run.link import Link, link_to
 from workbench.run.session import Session
-from workbench.run.socket_place import SOCKET_NAME, NoSocket
+from workbench.run.socket_place import SOCKET_NAME, NoSocket, address_of
 
 FOREIGN = [
     b"\n",
@@ -149,7 +149,8 @@ def test_the_socket_is_its_owner_s_alone_and_one_left_behind_is_replaced(tmp_pat
     session = Session.create(small("pause.at=[100]"), tmp_path, attended=True)
     with old, session:
         path = session.folder / SOCKET_NAME
-        old.bind(str(path))
+        with address_of(session.folder) as address:
+            old.bind(address)
         old.close()
         assert link_to(session.folder) is None
         before = os.umask(0)
