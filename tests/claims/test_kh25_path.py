@@ -31,7 +31,7 @@ def test_a_path_along_another_kkt_point_fails():
     def of_others(limit):
         return np.concatenate([np.roll(limit[:6], 2), limit[6:]])
 
-    assert_fails(PATH, path.evidence("quick", of_others), path.NEAR, path.SADDLE)
+    assert_fails(PATH, path.evidence("quick", of_others), path.APART, path.ABSENT_NORM)
 
 
 def test_a_limit_is_a_kkt_point_and_the_distance_is_that_of_a_polygon():

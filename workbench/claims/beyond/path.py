@@ -22,11 +22,11 @@ from workbench.data.synthetic import circle
 SIGNS = np.array([1.0, 1.0, 1.0, -1.0, -1.0, -1.0])
 """Output signs of the neurons."""
 DELTAS: dict[Size, tuple[float, ...]] = {
-    "quick": (1e-2, 1e-4, 1e-6),
-    "full": (1e-2, 1e-4, 1e-6, 1e-8, 1e-10),
+    "quick": (1e-1, 1e-2, 1e-3),
+    "full": (1e-1, 1e-2, 1e-3, 1e-4, 1e-5),
 }
 SEEDS: dict[Size, range] = {"quick": range(2), "full": range(40)}
-ORIGIN = 1e-13
+ORIGIN = 1e-7
 """‖θ‖ at which the path begins: as good as 0, for all that is followed is larger."""
 SETTLED = 1e-9
 """‖∇N − 2N û‖ over ‖∇N‖ at which a direction is a KKT point."""
@@ -40,7 +40,7 @@ BETWEEN, LOOKS = 8, 400
 """Points of the path between two steps of its integrator, and points of a run."""
 ABSENT = 1e-3
 """Norm in u* below which a neuron counts as 0 there."""
-RTOL, ATOL = 1e-10, 1e-22
+RTOL, ATOL = 1e-10, 1e-14
 
 
 @dataclass(frozen=True, eq=False)
