@@ -10,12 +10,11 @@ import numpy as np
 
 from workbench.arrays import Array, Float
 from workbench.losses.loss import Loss
-from workbench.theory.margin.tangent_classifier import tangent_classifier
-from workbench.theory.margin.tangent_regression import tangent_regression
-from workbench.theory.numerics.separability import Inseparable
 
 if TYPE_CHECKING:
     from torch import nn
+
+    from workbench.theory.numerics.separability import Inseparable
 
 MOST_NUMBERS = 1 << 24
 """Most samples × parameters of the tangents that are held at once."""
@@ -73,6 +72,11 @@ def kernel_predictor(
     def outputs(x: Array) -> Float[np.ndarray, " n"]:
         with torch.no_grad():
             return plain_outputs(own(torch.from_numpy(np.asarray(x, dtype=np.float64)))).numpy()
+
+    # With scipy behind them: no screen waits for it that draws another run.
+    from workbench.theory.margin.tangent_classifier import tangent_classifier
+    from workbench.theory.margin.tangent_regression import tangent_regression
+    from workbench.theory.numerics.separability import Inseparable
 
     x, y = samples
     features = tangents(own, parameters, x)

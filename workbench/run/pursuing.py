@@ -13,6 +13,7 @@ from workbench.data.load import load_dataset
 from workbench.errors import BadInput
 from workbench.inspector.correlation import MANY, WIDE
 from workbench.inspector.state import InspectedState
+from workbench.losses.registry import LOSSES, names_where
 from workbench.record.pursuit_file import KeptPursuit
 from workbench.run.network import network_of
 from workbench.theory.ncf.active_flow import ActiveProblem
@@ -62,10 +63,12 @@ class Pursuing:
 
 def why_not(config: RunConfig, state: InspectedState) -> str | None:
     """Why there is no neuron pursuit of a network, loss and data, in a sentence, or None."""
-    if config.loss.kind != "square":
+    loss = LOSSES.get(config.loss.kind)
+    if loss is None or not loss.regression:
         return (
             f"neuron pursuit goes from stationary point to stationary point, which loss.kind "
-            f"'{config.loss.kind}' has none of once the samples are separated; allowed: 'square'."
+            f"'{config.loss.kind}' has none of once the samples are separated; allowed: "
+            f"{names_where(lambda one: one.regression)}."
         )
     if config.train.weight_decay > 0.0:
         return (

@@ -5,7 +5,6 @@ from __future__ import annotations
 from dataclasses import dataclass, field, replace
 
 import numpy as np
-from scipy.ndimage import uniform_filter1d
 
 from workbench.tui.widgets.chart import ChartModel, Curve
 from workbench.tui.widgets.scale import Floats, Kind
@@ -50,6 +49,9 @@ def averaged(curves: tuple[Curve, ...], records: int) -> tuple[Curve, ...]:
 def running_mean(y: Floats, records: int) -> Floats:
     """(K,) the mean of the finite values among the `records` (odd) nearest, fewer at the ends; NaN where
     there are none, and where y itself is not finite."""
+    # Slow to load, and wanted by nobody before means are asked for.
+    from scipy.ndimage import uniform_filter1d
+
     if not y.size:
         return y
     there = np.isfinite(y)
