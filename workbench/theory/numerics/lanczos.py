@@ -11,7 +11,6 @@ from dataclasses import dataclass
 
 import numpy as np
 from jaxtyping import Float
-from scipy.linalg import eigh_tridiagonal
 
 from workbench.arrays import Array
 from workbench.theory.numerics.outcome import End, Outcome
@@ -44,6 +43,9 @@ def largest_eigenvalue(
     λ itself is nearer: off by about residual² over the gap to the next eigenvalue. Of a matrix with numbers
     that are not finite, NaN.
     """
+    # No screen waits for it that measures no sharpness.
+    from scipy.linalg import eigh_tridiagonal
+
     steps = min(most, size, max(FEWEST_STEPS, MOST_NUMBERS // size))
     basis = np.zeros((steps, size))
     start = np.random.default_rng(0).standard_normal(size)
