@@ -21,6 +21,7 @@ from workbench.tui.routes import Go, LeaveRun, OpenBrowse, OpenInspector, Resume
 from workbench.tui.run.attached_source import AttachedSource
 from workbench.tui.run.panel import Panel
 from workbench.tui.run.pictures import paused_for
+from workbench.tui.run.steered import Steered
 from workbench.tui.unbroken import Unbroken
 from workbench.tui.widgets.keyline import KeyHint
 
@@ -28,7 +29,7 @@ if TYPE_CHECKING:
     from workbench.run.link import Link
 
 
-class AttachedScreen(Unbroken, Screen[None]):
+class AttachedScreen(Unbroken, Steered, Screen[None]):
     """Leaving it detaches: the run goes on. It is stopped only where that is asked for."""
 
     CSS_PATH = "panel.tcss"
@@ -120,26 +121,6 @@ class AttachedScreen(Unbroken, Screen[None]):
         self.panel.touch()
 
     # --- what the run is asked for ---
-
-    def action_pause(self) -> None:
-        """Pause, or go on."""
-        self.controls.pause_or_go_on()
-
-    def action_step(self, n: int) -> None:
-        """Take n steps and pause."""
-        self.controls.step(n)
-
-    def action_step_n(self) -> None:
-        """Ask for n."""
-        self.controls.ask_step()
-
-    def action_until(self) -> None:
-        """Ask for a step, a risk, or the next saddle to run until."""
-        self.controls.ask_until("risk 1e-3")
-
-    def action_checkpoint(self) -> None:
-        """Write a checkpoint now."""
-        self.controls.checkpoint()
 
     def action_stop(self) -> None:
         """Ask, then end the training with a checkpoint."""

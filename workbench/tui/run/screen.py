@@ -22,6 +22,7 @@ from workbench.tui.routes import Go, LeaveRun, OpenBrowse, OpenInspector
 from workbench.tui.run.panel import Panel
 from workbench.tui.run.pictures import paused_for
 from workbench.tui.run.source import LiveSource
+from workbench.tui.run.steered import Steered
 from workbench.tui.tour import Tour
 from workbench.tui.unbroken import Unbroken
 from workbench.tui.widgets.keyline import KeyHint
@@ -30,7 +31,7 @@ if TYPE_CHECKING:
     from workbench.run.session import Session
 
 
-class RunScreen(Unbroken, Screen[None]):
+class RunScreen(Unbroken, Steered, Screen[None]):
     """Makes its session in a worker, so that the first paint does not wait for torch."""
 
     CSS_PATH = "panel.tcss"
@@ -110,28 +111,6 @@ class RunScreen(Unbroken, Screen[None]):
     def recoloured(self) -> None:
         """The theme is another."""
         self.panel.touch()
-
-    # --- what the run is asked for ---
-
-    def action_pause(self) -> None:
-        """Pause, or go on."""
-        self.controls.pause_or_go_on()
-
-    def action_step(self, n: int) -> None:
-        """Take n steps and pause."""
-        self.controls.step(n)
-
-    def action_step_n(self) -> None:
-        """Ask for n."""
-        self.controls.ask_step()
-
-    def action_until(self) -> None:
-        """Ask for a step, a risk, or the next saddle to run until."""
-        self.controls.ask_until("risk 1e-3")
-
-    def action_checkpoint(self) -> None:
-        """Write a checkpoint now."""
-        self.controls.checkpoint()
 
     # --- where to go ---
 
