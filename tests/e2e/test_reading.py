@@ -38,12 +38,15 @@ def read_runs(folder: Path, first: int, last: int, kinds: str) -> list[dict]:
 
 
 @pytest.mark.full
-def test_a_thousand_damaged_runs_give_the_same_answer_or_a_sentence(tmp_path: Path) -> None:
+@pytest.mark.parametrize("first", [0, 250, 500, 750])
+def test_a_thousand_damaged_runs_give_the_same_answer_or_a_sentence(
+    tmp_path: Path, first: int
+) -> None:
     kinds = "records,minibatch,normalized,flow,smoothness,short"
-    runs = read_runs(tmp_path, 0, 1_000, kinds)
+    runs = read_runs(tmp_path, first, first + 250, kinds)
     assert [run for run in runs if run["bad"]] == []
-    assert sum(run["ends"].get("refused", 0) for run in runs) > 1_000
-    assert sum(run["ends"].get("same", 0) for run in runs) > 1_000
+    assert sum(run["ends"].get("refused", 0) for run in runs) > 250
+    assert sum(run["ends"].get("same", 0) for run in runs) > 250
 
 
 @pytest.mark.full
