@@ -65,7 +65,7 @@ class Rest:
 
 
 @dataclass
-class _Flow:
+class ActiveFlow:
     """The weights on their way; `side` (k, m): see `active_gates`."""
 
     problem: ActiveProblem
@@ -203,12 +203,12 @@ def flow_to_rest(
     """
     if not len(weights):
         raise ValueError("a flow needs at least one neuron")
-    flow = _Flow(problem, signs, np.array(weights, dtype=float), Lines.through(problem.x))
+    flow = ActiveFlow(problem, signs, np.array(weights, dtype=float), Lines.through(problem.x))
     work = work or Work()
     time, times, risks = 0.0, [0.0], [_risk(flow)]
     peak, length, events, end = 0.0, np.inf, 0, End.OUT_OF_STEPS
     steps = 0
-    linear = _Linear.at(flow)
+    linear = Linear.at(flow)
     while steps < STEPS:
         if work():
             end = End.OUT_OF_STEPS if work.spent else End.CANCELLED
@@ -223,7 +223,7 @@ def flow_to_rest(
             end = End.STALLED
             break
         work.add(10.0 * float(len(linear.rate)) ** 3 + flow.gates.size * len(linear.rate))
-        taken, length, met = _step(flow, linear, min(length, until - time))
+        taken, length, met = step_of(flow, linear, min(length, until - time))
         steps += 1
         time += taken
         events = events + 1 if met is not None and taken == 0.0 else 0
@@ -235,7 +235,7 @@ def flow_to_rest(
         risks.append(_risk(flow))
         if told is not None:
             told(time, risks[-1])
-        linear = _Linear.at(flow)
+        linear = Linear.at(flow)
     slope = linear.size / peak if peak > 0.0 else 0.0
     rates = linear.rate
     bend = float(-rates.max() / max(np.abs(rates).max(), 1e-300))
@@ -255,13 +255,13 @@ def flow_to_rest(
     )
 
 
-def _risk(flow: _Flow) -> float:
+def _risk(flow: ActiveFlow) -> float:
     z = flow.residual(flow.weights)
     return 0.5 * float(z @ z)
 
 
 @dataclass(frozen=True, eq=False)
-class _Linear:
+class Linear:
     """The flow at one place: `pull` (P), its `size`, and its linear part as eigenvalues `rate` (P) and
     `basis` (P, P); all within `projector`."""
 
@@ -272,7 +272,7 @@ class _Linear:
     projector: Float[Array, "P P"] | None
 
     @classmethod
-    def at(cls, flow: _Flow) -> _Linear:
+    def at(cls, flow: ActiveFlow) -> Linear:
         pull, bend = flow.velocity(flow.weights).reshape(-1), flow.jacobian(flow.weights)
         projector = flow.projector()
         if projector is not None:
@@ -285,8 +285,8 @@ class _Linear:
         return self.basis @ (function * (self.basis.T @ vector))
 
 
-def _step(
-    flow: _Flow, linear: _Linear, longest: float
+def step_of(
+    flow: ActiveFlow, linear: Linear, longest: float
 ) -> tuple[float, float, tuple[int, int] | None]:
     """Take one step: how long it was, how long the next may be, and the neuron and line that it ended at."""
     top = float(np.abs(linear.rate).max())
@@ -294,7 +294,7 @@ def _step(
     most = 1.0 / growing if growing > 1e-9 * top else np.inf
     length = min(longest, most, 1e12 / top if top > 0.0 else 1e12)
     for _ in range(60):
-        moved, error = _tried(flow, linear, length)
+        moved, error = moved_by(flow, linear, length)
         if error <= TOLERANCE:
             break
         length *= max(0.2, 0.9 * float(np.sqrt(TOLERANCE / error)))
@@ -314,7 +314,7 @@ def _step(
         between = part * high
         if attempt % 2 or not low < between < high:
             between = 0.5 * (low + high)
-        tried = _tried(flow, linear, between)[0]
+        tried = moved_by(flow, linear, between)[0]
         after = _crossing(flow, tried)
         if after is None:
             low = between
@@ -324,7 +324,7 @@ def _step(
     return high, following, crossed[0]
 
 
-def _tried(flow: _Flow, linear: _Linear, h: float) -> tuple[Float[Array, "k p"], float]:
+def moved_by(flow: ActiveFlow, linear: Linear, h: float) -> tuple[Float[Array, "k p"], float]:
     """The weights a step of h further, and its error over the norm of each neuron."""
     shape = flow.weights.shape
     ahead = h * linear.rate
@@ -341,7 +341,7 @@ def _tried(flow: _Flow, linear: _Linear, h: float) -> tuple[Float[Array, "k p"],
     return there + more, largest if np.isfinite(largest) else np.inf
 
 
-def _departs(flow: _Flow, linear: _Linear, met: tuple[int, int]) -> bool:
+def _departs(flow: ActiveFlow, linear: Linear, met: tuple[int, int]) -> bool:
     """Whether a neuron on a line sets out from its side to the other: it may come back to it later."""
     k, line = met
     pull = linear.pull.reshape(flow.weights.shape)[k]
@@ -349,7 +349,7 @@ def _departs(flow: _Flow, linear: _Linear, met: tuple[int, int]) -> bool:
     return bool(flow.side[k, line] * (pull[-d:] @ flow.lines.axis[line]) < 0.0)
 
 
-def _crossing(flow: _Flow, moved: Float[Array, "k p"]) -> tuple[tuple[int, int], float] | None:
+def _crossing(flow: ActiveFlow, moved: Float[Array, "k p"]) -> tuple[tuple[int, int], float] | None:
     """The neuron and line that is crossed first on the way to `moved`, and at what part of it."""
     before, after = flow.side * flow.heights(flow.weights), flow.side * flow.heights(moved)
     over = after < -1e-12

@@ -156,9 +156,9 @@ class _Race:
         )
         outward = np.sum(pull * at.direction, axis=2)
         pull -= outward[..., None] * at.direction
-        in_steps = _in_steps(outward[-1], self.step)
-        pull[-1] *= in_steps[:, None]
-        outward[-1] *= in_steps
+        slower = in_steps(outward[-1], self.step)
+        pull[-1] *= slower[:, None]
+        outward[-1] *= slower
         return _Ahead(large, pull, outward)
 
     def errors(self, first: _Ahead, second: _Ahead, h: float) -> tuple[float, float]:
@@ -270,7 +270,7 @@ def _factor(error: float) -> float:
     return float(np.clip(0.9 * np.sqrt(TOLERANCE / max(error, 1e-300)), 0.3, 2.0))
 
 
-def _in_steps(rate: Float[Array, " k"], step: float) -> Float[Array, " k"]:
+def in_steps(rate: Float[Array, " k"], step: float) -> Float[Array, " k"]:
     """log(1 + ηr)/(ηr): how much slower w ← w + η∇N(w) grows and turns than the flow."""
     share = np.clip(step * rate, -0.5, None)
     small = np.abs(share) < 1e-8
