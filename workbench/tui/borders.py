@@ -3,15 +3,12 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
 
 from textual.binding import Binding
+from textual.dom import DOMNode
 
 from workbench.tui.kept import load_kept, save_kept
 from workbench.tui.widgets.splitter import Splitter
-
-if TYPE_CHECKING:
-    from textual.app import App
 
 BORDER_KEYS = (
     Binding("left_curly_bracket,ctrl+left", "border(-2,0)", "border left", show=False),
@@ -38,8 +35,10 @@ class Border(Splitter):
 
     def on_splitter_moved(self) -> None:
         """Keep where it is."""
-        table = {**load_kept(_KEPT, self._runs_dir), self.id: self.shares}
-        save_kept(_KEPT, self._runs_dir, {k: v for k, v in table.items() if v is not None})
+        table = load_kept(_KEPT, self._runs_dir)
+        table.pop(self.id or "", None)
+        moved = {} if self.shares is None else {self.id or "": self.shares}
+        save_kept(_KEPT, self._runs_dir, table | moved)
 
     @property
     def _runs_dir(self) -> Path:
@@ -47,27 +46,12 @@ class Border(Splitter):
         return found
 
 
-class Bordered:
+class Bordered(DOMNode):
     """Mixed into a screen, or a widget with keys of its own, that has borders."""
-
-    if TYPE_CHECKING:
-
-        @property
-        def app(self) -> App[Any]:
-            """Where it is shown."""
-            ...
-
-        def query(self, selector: type[Border]) -> Any:
-            """What is in it."""
-            ...
-
-        def notify(self, message: str) -> None:
-            """Say something."""
-            ...
 
     def action_border(self, across: int, down: int) -> None:
         """Move the border in sight to the right and down; all of them back to where they were at first."""
-        borders: list[Border] = list(self.query(Border))
+        borders = list(self.query(Border))
         if not across and not down:
             for border in borders:
                 border.move(0)
@@ -76,4 +60,4 @@ class Bordered:
         if seen:
             seen[0].move(across or down)
         else:
-            self.notify("no border to move here: the panes are not beside each other")
+            self.app.notify("no border to move here: the panes are not beside each other")

@@ -108,8 +108,8 @@ class Splitter(Painted[Grip]):
         size = "width" if self.upright else "height"
         for place, pane in enumerate(self.panes):
             if shares is None:
-                pane.styles.clear_rule(size)  # type: ignore[arg-type]
-                pane.styles.clear_rule(f"min_{size}")  # type: ignore[arg-type]
+                pane.styles.clear_rule(size)
+                pane.styles.clear_rule(f"min_{size}")
             else:
                 setattr(pane.styles, size, f"{shares[place]}fr")
                 setattr(pane.styles, f"min_{size}", self.least[place])
