@@ -9,6 +9,7 @@ import stat
 from pathlib import Path
 
 from workbench.errors import BadInput, RunBusy, StorageError, clean_text
+from workbench.record.data_files import drop_unused
 from workbench.record.folder import holds_run, holds_study
 from workbench.record.lock import RunLock, is_alive
 from workbench.record.subject import RUN, STUDY, Subject, shard_subject
@@ -19,7 +20,8 @@ def delete_run(folder: Path, runs_dir: Path) -> None:
 
     The folder has to lie directly in the runs folder and be no link; links inside it are removed,
     not followed. The run's lock is held meanwhile, which needs no room on the disk. The folder is first
-    renamed to a hidden name, so that a run is either there whole or not listed.
+    renamed to a hidden name, so that a run is either there whole or not listed. Large samples that no other
+    run of the folder has go with it.
 
     Raises:
         BadInput: it is no run folder of this runs folder.
@@ -65,6 +67,7 @@ def _delete(folder: Path, runs_dir: Path, subject: Subject) -> None:
             os.rename(folder.name, hidden, src_dir_fd=parent, dst_dir_fd=parent)
             left = f" What is left of it is in '{clean_text(hidden, 120)}'."
             shutil.rmtree(hidden, dir_fd=parent)
+        drop_unused(runs_dir)
     except OSError as error:
         why = clean_text(str(error.strerror or error), 120)
         raise StorageError(f"{what} could not be deleted: {why}.{left}") from error
