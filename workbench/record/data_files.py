@@ -46,14 +46,14 @@ LEFT_BEHIND = 600.0
 """Seconds after which what a killed writer left in the pool is removed."""
 
 
-def kept_apart(folder: Path, values: Array | None) -> Array | Reference | None:
+def kept_apart(folder: Path, values: Array) -> Array | Reference:
     """Samples (n, …) as the run in `folder` is to keep them: small ones as they are, of large ones a
     reference to a file that lies in the folder from now on.
 
     Raises:
         StorageError: the file cannot be written.
     """
-    if values is None or values.nbytes < SHARED_FROM or not values.ndim or not values.size:
+    if values.nbytes < SHARED_FROM or not values.ndim or not values.size:
         return values
     if values.dtype.kind not in "biuf":
         return values

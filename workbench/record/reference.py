@@ -52,7 +52,7 @@ def is_data_file(name: str) -> bool:
 
 
 def content_hash(dataset_type: str, shape: tuple[int, ...], attributes: Any) -> str:
-    """The sha256 that names a file, of what is said of its values; their `sha256` is of the stored numbers."""
+    """The sha256 that names a file, of what is said of its values, the sha256 of the numbers among it."""
     divisor = float(attributes.get("divisor", 1.0))
     said = [text_value(attributes[key]) for key in ("value_type", "sha256")]
     sizes = ",".join(map(str, shape))

@@ -147,7 +147,7 @@ class RunStore:
         if path.exists():
             raise BadInput(f"'{clean_text(str(path))}' exists: a recording is never overwritten.")
         temporary = folder / BUILD_NAME
-        kept_x, kept_y = (kept_apart(folder, values) for values in (x, y))
+        kept_x, kept_y = (None if v is None else kept_apart(folder, v) for v in (x, y))
         held_out = (
             None if test is None else (kept_apart(folder, test[0]), kept_apart(folder, test[1]))
         )
