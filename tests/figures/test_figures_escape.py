@@ -87,11 +87,12 @@ def test_levels_are_the_least_risks_of_so_many_neurons(runs):
     )
     shares = [text.get_text() for text in right.texts]
     last = f"{100.0 * far.min() / np.linalg.norm(y):.2g} %"
-    assert shares[:3] == ["<0.1 %", "<0.1 %", last] and len(shares) == len(levels)
+    assert shares[:3] == ["<0.1 %", "<0.1 %", last]
+    assert len(shares) == len(levels)
 
 
 def test_the_path_and_the_run_are_in_the_plane_of_the_kkt_point_and_the_saddle(runs):
-    """Euler's steps: up N on the sphere from the start to u*, and down the risk from a tiny multiple of it."""
+    """Euler's steps: up N on the sphere from the start to u*, down the risk from a tiny multiple of it."""
     (axes,) = drawn("path", runs["near"]).axes
     with RunReader(runs["near"]) as reader:
         x, y, theta = np.asarray(reader.x), np.asarray(reader.y), reader.read("theta")
@@ -126,7 +127,8 @@ def test_the_path_and_the_run_are_in_the_plane_of_the_kkt_point_and_the_saddle(r
 def test_several_runs_come_nearer_to_one_path(runs):
     (axes,) = drawn("path", runs["far"], runs["near"]).axes
     told = [text.get_text() for text in axes.get_legend().get_texts()]
-    assert told[0].startswith("scale 0.1: ") and told[1].startswith("scale 0.001: ")
+    assert told[0].startswith("scale 0.1: ")
+    assert told[1].startswith("scale 0.001: ")
     far, near = (float(text.rpartition(" ")[2]) for text in told[:2])
     assert near < far / 2.0
     assert len(lines(axes, "path")) == 1

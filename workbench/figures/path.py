@@ -1,4 +1,4 @@
-"""A run's way from a tiny start and the path that leaves 0 along its KKT point, in one plane (arXiv 2502.15952)."""
+"""A run from a tiny start and the path that leaves 0 along its KKT point, in one plane (arXiv 2502.15952)."""
 
 from __future__ import annotations
 
@@ -27,8 +27,8 @@ SAME = 1e-3
 
 @dataclass(frozen=True, eq=False)
 class Escape:
-    """One run's. `along` (P): u*; `path`: from 0 to the first saddle; `run` (T, P): θ at records up to the one
-    nearest to the saddle; `apart`: sup of their distances from the path over ‖θ‖ of the saddle."""
+    """One run's. `along` (P): u*; `path`: from 0 to the first saddle; `run` (T, P): θ at records up to the
+    one nearest to the saddle; `apart`: sup of their distances from the path over ‖θ‖ of the saddle."""
 
     along: Float[Array, " P"]
     path: EscapePath
@@ -90,7 +90,8 @@ def draw_runs(runs: Sequence[RunSeries], figure: Figure, options: FigureOptions)
     legend_above(axes, columns=2)
     legend = axes.get_legend()
     assert legend is not None
-    legend.set_title(APART, prop={"size": 8})
+    legend.set_title(APART)
+    legend.get_title().set_fontsize(8)
     legend.set_alignment("left")
 
 
@@ -120,8 +121,8 @@ def escape_of(series: RunSeries) -> Escape:
     path = problem.path(along, height) if np.isfinite(height) else None
     if path is None:
         raise BadInput(
-            f"figure 'path' cannot be drawn: from the start of run '{series.name}' the correlation function's "
-            "flow comes to no KKT point that climbs, or the path along it to no saddle."
+            f"figure 'path' cannot be drawn: from the start of run '{series.name}' the correlation "
+            "function's flow comes to no KKT point that climbs, or the path along it to no saddle."
         )
     far = np.linalg.norm(weights - path.saddle, axis=1)
     until = int(np.nanargmin(far)) + 1

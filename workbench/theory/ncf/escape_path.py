@@ -128,8 +128,8 @@ class EscapeProblem:
 
 @dataclass(frozen=True, eq=False)
 class EscapePath:
-    """`theta` (K, P) at flow times `time` (K) of the summed risk from ‖θ‖ = `ORIGIN` on, to where it is at the
-    `saddle` (P), as good as that is known."""
+    """`theta` (K, P) at flow times `time` (K) of the summed risk from ‖θ‖ = `ORIGIN` on, to where it is at
+    the `saddle` (P), as good as that is known."""
 
     time: Float[Array, " K"]
     theta: Float[Array, "K P"]
