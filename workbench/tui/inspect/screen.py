@@ -18,6 +18,7 @@ from textual.screen import Screen
 from textual.widgets import Static
 
 from workbench.errors import WorkbenchError
+from workbench.tui.borders import BORDER_KEYS, Border, Bordered
 from workbench.tui.controls import Controls, ask_fork
 from workbench.tui.dialogs import palette_of
 from workbench.tui.inspect import margin_words as margins
@@ -55,7 +56,7 @@ POLL_SECONDS = 0.1
 PAGES = ("verdict", "points", "neurons", "views")
 
 
-class InspectorScreen(Unbroken, Screen[None]):
+class InspectorScreen(Unbroken, Bordered, Screen[None]):
     """Examines a run that is paused, or a record of a stored run."""
 
     CSS_PATH = "inspect.tcss"
@@ -83,6 +84,7 @@ class InspectorScreen(Unbroken, Screen[None]):
         Binding("shift+right,L", "record(10)", "10 records after", show=False),
         Binding("escape,i", "out", "back"),
         Binding("q", "out", "back", show=False),
+        *BORDER_KEYS,
     ]
 
     def __init__(self, subject: Subject) -> None:
@@ -117,6 +119,7 @@ class InspectorScreen(Unbroken, Screen[None]):
                 yield Listing(id="points")
                 yield Static(id="neurons-title", classes="title", markup=False)
                 yield Listing(id="neurons")
+            yield Border("left", "right", least=(30, 28), id="inspector")
             with Vertical(id="right"):
                 with Container(id="pictures"):
                     yield Compass(id="compass")
