@@ -15,6 +15,7 @@ if TYPE_CHECKING:
 
     from workbench.inspector.correlation import Correlation
     from workbench.inspector.inspect import Inspection
+    from workbench.inspector.layer_shares import LayerShare
     from workbench.theory.ncf.result import Orbit
 
 MOST_NEURONS = 20
@@ -67,6 +68,7 @@ def show(found: Inspection, console: Console) -> None:
         )
     _points(found, console)
     _neurons(found, console)
+    _whole(found, console)
     _margin(found, console)
     for sentence in found.limits:
         console.print(f"- {sentence}", markup=False)
@@ -90,7 +92,8 @@ def _points(found: Inspection, console: Console) -> None:
         table.add_column(name, justify="right")
     table.add_column("kind")
     if orbits:
-        table.add_column("orbit")
+        for name in ("orbit", "‖W‖ by layer", "‖W‖₂/‖W‖"):
+            table.add_column(name)
     table.add_column("direction")
     for index, point in enumerate(correlation.points[:MOST_POINTS]):
         table.add_row(
@@ -102,7 +105,7 @@ def _points(found: Inspection, console: Console) -> None:
             str(heading.get(index, 0)),
             *((_seen(correlation, index),) if both else ()),
             point.kind,
-            *((_orbit(point.orbit),) if orbits else ()),
+            *((_orbit(point.orbit), *_layers(correlation.layers[index])) if orbits else ()),
             _direction(point.direction),
         )
     console.print()
@@ -112,6 +115,9 @@ def _points(found: Inspection, console: Console) -> None:
         console.print(f"  and {hidden:,} more points (--json lists all)")
     state = "complete" if correlation.complete else "not complete"
     console.print(f"  {correlation.method}, {state}")
+    expected = _expected(correlation)
+    if expected:
+        console.print(f"  {expected}", markup=False)
 
 
 def _seen(correlation: Correlation, index: int) -> str:
@@ -127,6 +133,22 @@ def _orbit(orbit: Orbit | None) -> str:
         return formats.ABSENT
     dimension = "unknown" if orbit.dimension is None else str(orbit.dimension)
     return f"dimension {dimension}, {orbit.members:,} met"
+
+
+def _layers(layers: tuple[LayerShare, ...]) -> tuple[str, str]:
+    """Norms by layer, and how near to rank one each is."""
+    norms = " ".join(formats.number(layer.norm, 3) for layer in layers)
+    ratios = (layer.rank_ratio for layer in layers)
+    return norms, " ".join(formats.number(ratio, 4) for ratio in ratios)
+
+
+def _expected(correlation: Correlation) -> str:
+    """What every KKT point with N ≠ 0 has by layer, where layers have orders."""
+    shares = [layer.expected for layer in correlation.layers[0]] if correlation.layers else []
+    if not shares or None in shares:
+        return ""
+    each = " ".join(formats.number(share, 3) for share in shares)
+    return f"where N ≠ 0, ‖W_k‖ = √(k_k/L) by layer: {each}"
 
 
 def _direction(direction: object) -> str:
@@ -172,6 +194,16 @@ def _neurons(found: Inspection, console: Console) -> None:
     console.print(table)
     if len(small) > MOST_NEURONS:
         console.print(f"  and {len(small) - MOST_NEURONS:,} more of {len(small):,} small neurons")
+
+
+def _whole(found: Inspection, console: Console) -> None:
+    from workbench.inspector.whole_forecast import whole_words
+
+    whole = found.forecast.whole
+    if whole is not None:
+        console.print()
+        for sentence in whole_words(whole, found.step):
+            console.print(f"  {sentence}", markup=False)
 
 
 def _margin(found: Inspection, console: Console) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
-from math import inf
+from math import inf, isinf, isnan
 from typing import Any, Literal
 
 import numpy as np
@@ -71,6 +71,7 @@ class Inspection:
                 for neuron in self.forecast.neurons
             ],
             "margin_kkt": None if self.margin is None else self.margin.as_json(),
+            "whole": None if self.forecast.whole is None else vars(self.forecast.whole),
             "radius": self.forecast.radius,
             "first": self.forecast.first,
             "names": list(self.forecast.names),
@@ -92,6 +93,7 @@ def _points(found: Correlation) -> list[Mapping[str, Any]]:
             "kinks": point.kinks,
             "extent": None if point.extent is None else _extent(point.extent),
             "orbit": None if point.orbit is None else vars(point.orbit),
+            "layers": [vars(layer) for layer in found.layers[index]] if found.layers else [],
         }
         for index, point in enumerate(found.points)
     ]
@@ -217,6 +219,20 @@ def _of_the_forecast(forecast: EscapeForecast) -> list[str]:
     return said
 
 
+def _of_the_whole(forecast: EscapeForecast) -> list[str]:
+    """Where there is no time at which θ leaves, and where the run ends before."""
+    whole, end = forecast.whole, forecast.last_step
+    if whole is None:
+        return ["When θ leaves is forecast near the origin, for descent along the gradient itself."]
+    if isnan(whole.escape_time):
+        return ["The flow of the correlation function was not followed until θ leaves."]
+    if isinf(whole.escape_time):
+        return ["The flow of the correlation function takes θ to 0, or nowhere."]
+    if end is not None and forecast.step + whole.escape_steps > end:
+        return [f"θ does not leave before the run's last step {end:,}."]
+    return []
+
+
 def _limits(
     state: InspectedState,
     groups: Groups,
@@ -241,6 +257,7 @@ def _limits(
         limits.append(
             "KKT points are those of the whole θ, as no single neurons are looked at: no forecast by neuron."
         )
+        limits += _of_the_whole(forecast)
     elif not len(groups.small):
         limits.append("No neuron is small, so there is nothing to forecast.")
     elif forecast.followed < len(groups.small):
