@@ -69,6 +69,7 @@ def show(found: Inspection, console: Console) -> None:
     _points(found, console)
     _neurons(found, console)
     _whole(found, console)
+    _units(found, console)
     _margin(found, console)
     for sentence in found.limits:
         console.print(f"- {sentence}", markup=False)
@@ -204,6 +205,25 @@ def _whole(found: Inspection, console: Console) -> None:
         console.print()
         for sentence in whole_words(whole, found.step):
             console.print(f"  {sentence}", markup=False)
+
+
+def _units(found: Inspection, console: Console) -> None:
+    from rich.table import Table
+
+    units = found.units
+    if units is None or not units.found.points:
+        return
+    title = f"KKT points of one unit (v, u) of {units.layer}, the rest fixed"
+    table = Table(title=title, title_justify="left", box=None)
+    for name in ("#", "N", "residual"):
+        table.add_column(name, justify="right")
+    for name in ("kind", "direction"):
+        table.add_column(name)
+    for index, point in enumerate(units.found.points[:MOST_POINTS]):
+        shown = (formats.number(point.value), f"{point.residual:.0e}", point.kind)
+        table.add_row(str(index), *shown, _direction(point.direction))
+    console.print()
+    console.print(table)
 
 
 def _margin(found: Inspection, console: Console) -> None:
