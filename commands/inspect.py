@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
 import typer
@@ -15,7 +16,6 @@ if TYPE_CHECKING:
 
     from workbench.inspector.correlation import Correlation
     from workbench.inspector.inspect import Inspection
-    from workbench.inspector.layer_shares import LayerShare
     from workbench.theory.ncf.result import Orbit
 
 MOST_NEURONS = 20
@@ -69,6 +69,7 @@ def show(found: Inspection, console: Console) -> None:
     _points(found, console)
     _neurons(found, console)
     _whole(found, console)
+    _units(found, console)
     _margin(found, console)
     for sentence in found.limits:
         console.print(f"- {sentence}", markup=False)
@@ -92,8 +93,7 @@ def _points(found: Inspection, console: Console) -> None:
         table.add_column(name, justify="right")
     table.add_column("kind")
     if orbits:
-        for name in ("orbit", "‖W‖ by layer", "‖W‖₂/‖W‖"):
-            table.add_column(name)
+        table.add_column("orbit")
     table.add_column("direction")
     for index, point in enumerate(correlation.points[:MOST_POINTS]):
         table.add_row(
@@ -105,7 +105,7 @@ def _points(found: Inspection, console: Console) -> None:
             str(heading.get(index, 0)),
             *((_seen(correlation, index),) if both else ()),
             point.kind,
-            *((_orbit(point.orbit), *_layers(correlation.layers[index])) if orbits else ()),
+            *((_orbit(point.orbit),) if orbits else ()),
             _direction(point.direction),
         )
     console.print()
@@ -115,9 +115,8 @@ def _points(found: Inspection, console: Console) -> None:
         console.print(f"  and {hidden:,} more points (--json lists all)")
     state = "complete" if correlation.complete else "not complete"
     console.print(f"  {correlation.method}, {state}")
-    expected = _expected(correlation)
-    if expected:
-        console.print(f"  {expected}", markup=False)
+    for line in _layers(correlation):
+        console.print(f"  {line}", markup=False)
 
 
 def _seen(correlation: Correlation, index: int) -> str:
@@ -135,20 +134,21 @@ def _orbit(orbit: Orbit | None) -> str:
     return f"dimension {dimension}, {orbit.members:,} met"
 
 
-def _layers(layers: tuple[LayerShare, ...]) -> tuple[str, str]:
-    """Norms by layer, and how near to rank one each is."""
-    norms = " ".join(formats.number(layer.norm, 3) for layer in layers)
-    ratios = (layer.rank_ratio for layer in layers)
-    return norms, " ".join(formats.number(ratio, 4) for ratio in ratios)
+def _layers(correlation: Correlation) -> list[str]:
+    """How joint points share their norm among the layers, and how near to rank one each layer is."""
 
+    def each(numbers: Iterable[float | None], digits: int) -> str:
+        return " ".join(formats.number(number, digits) for number in numbers)
 
-def _expected(correlation: Correlation) -> str:
-    """What every KKT point with N ≠ 0 has by layer, where layers have orders."""
+    lines = []
+    for index, layers in enumerate(correlation.layers[:MOST_POINTS]):
+        norms = each((layer.norm for layer in layers), 4)
+        ratios = each((layer.rank_ratio for layer in layers), 5)
+        lines.append(f"{index}: layers ‖W‖ {norms}; ‖W‖₂/‖W‖ {ratios}")
     shares = [layer.expected for layer in correlation.layers[0]] if correlation.layers else []
-    if not shares or None in shares:
-        return ""
-    each = " ".join(formats.number(share, 3) for share in shares)
-    return f"where N ≠ 0, ‖W_k‖ = √(k_k/L) by layer: {each}"
+    if shares and None not in shares:
+        lines.append(f"where N ≠ 0, ‖W‖ = √(k/L) by layer: {each(shares, 4)}")
+    return lines
 
 
 def _direction(direction: object) -> str:
@@ -204,6 +204,25 @@ def _whole(found: Inspection, console: Console) -> None:
         console.print()
         for sentence in whole_words(whole, found.step):
             console.print(f"  {sentence}", markup=False)
+
+
+def _units(found: Inspection, console: Console) -> None:
+    from rich.table import Table
+
+    units = found.units
+    if units is None or not units.found.points:
+        return
+    title = f"KKT points of one unit (v, u) of {units.layer}, the rest fixed"
+    table = Table(title=title, title_justify="left", box=None)
+    for name in ("#", "N", "residual"):
+        table.add_column(name, justify="right")
+    for name in ("kind", "direction"):
+        table.add_column(name)
+    for index, point in enumerate(units.found.points[:MOST_POINTS]):
+        shown = (formats.number(point.value), f"{point.residual:.0e}", point.kind)
+        table.add_row(str(index), *shown, _direction(point.direction))
+    console.print()
+    console.print(table)
 
 
 def _margin(found: Inspection, console: Console) -> None:

@@ -33,8 +33,8 @@ from workbench.theory.numerics.work import Work
 
 COARSER = 4.0
 """How much coarser the integration is that shows what the finer one is good to."""
-PASSES = 6.0
-"""Operations of a gradient, over samples × parameters."""
+PASSES, CALL = 6.0, 5e6
+"""Operations of a gradient, over samples × parameters, and what calling it counts: half a millisecond."""
 SAME = 1e-3
 """Share of N, and distance of singular values, up to which an end is a KKT point that is listed."""
 
@@ -87,7 +87,7 @@ def whole_forecast(
     blank = WholeForecast(norm, order, value, rate)
     if not correlation.scale > 0.0:
         return blank
-    cost = PASSES * state.n * state.structure.size
+    cost = CALL + PASSES * state.n * state.structure.size
 
     def at_rest(u: Float[np.ndarray, " P"], s: float) -> Float[np.ndarray, " P"]:
         if work is not None:
