@@ -77,9 +77,11 @@ def struck_at(number: int, how: Any) -> Callable[[], int]:
                 raise OSError(how, os.strerror(how))
             if how == "torn" and name == "pwrite":
                 call(given[0], given[1][: len(given[1]) // 2], given[2])
-            elif how == "after":
-                call(*given, **more)
-            os._exit(DIED)
+            try:
+                if how == "after":
+                    call(*given, **more)
+            finally:
+                os._exit(DIED)
 
         return replaced
 
