@@ -109,6 +109,8 @@ def _writer(reader: RunReader) -> dict[str, Any] | None:
 
 def _inspection(kept: RecordedInspection) -> dict[str, Any]:
     """A kept inspection in numbers, and what became of its forecast."""
+    from workbench.protocol.inspections import WHOLE
+
     done = kept.outcome
     ended = {k: v for k, v in vars(done).items() if k != "made"} if done else None
     return {
@@ -117,6 +119,7 @@ def _inspection(kept: RecordedInspection) -> dict[str, Any]:
         "verdict": kept.verdict,
         "regime": kept.regime,
         "first": kept.first if kept.first >= 0 else None,
+        "whole": kept.first == WHOLE,
         "escape_time": kept.wait,
         "target": None if kept.target is None else kept.target.tolist(),
         "forecast": _forecast(kept),
@@ -135,6 +138,7 @@ def _inspection_line(found: dict[str, Any]) -> str:
     """Step, verdict, the neuron named, and what happened."""
     done = found["outcome"]
     named = "no neuron named" if found["first"] is None else f"neuron {found['first']} named"
+    named = "θ as a whole" if found["whole"] else named
     after = done["text"] if done else {"open": "not decided yet"}.get(found["forecast"], "")
     return f"  {found['step']:>10,}  {found['verdict']:<13}  {named}  {after}".rstrip()
 

@@ -21,6 +21,7 @@ from workbench.errors import clean_text
 from workbench.record.columns import series_in
 from workbench.record.filter import Predicate, read_filter, series_named
 from workbench.record.summary import RunSummary
+from workbench.tui.borders import BORDER_KEYS, HEIGHT_KEYS, Border, Bordered
 from workbench.tui.browse.actions import JobDone, RunActions
 from workbench.tui.browse.bands import MOST_RUNS
 from workbench.tui.browse.beside import BesidePanel
@@ -45,6 +46,7 @@ from workbench.tui.routes import Go, OpenLaunch
 from workbench.tui.unbroken import Unbroken
 from workbench.tui.widgets.keyline import KeyLine
 from workbench.tui.widgets.palette import SERIES, Depth
+from workbench.tui.widgets.splitter import Splitter
 
 TICK, REDRAW, RESCAN = 0.1, 0.5, 2.0
 TALL_SHARE, SHORT_SHARE = (9, 16), (10, 12)
@@ -54,7 +56,7 @@ SHARE = 10
 """Drawing all rows and looking at the folder take at most a tenth of the time each, however many runs."""
 
 
-class BrowseScreen(Unbroken, Screen[None]):
+class BrowseScreen(Unbroken, Bordered, Screen[None]):
     """Look through the stored runs."""
 
     CSS_PATH = "browse.tcss"
@@ -91,6 +93,8 @@ class BrowseScreen(Unbroken, Screen[None]):
         Binding("R", "reset", "view as at first"),
         Binding("X,delete", "delete", "delete"),
         Binding("q", "app.leave_now", "quit"),
+        *BORDER_KEYS,
+        *HEIGHT_KEYS,
     ]
 
     def __init__(self, runs_dir: Path) -> None:
@@ -123,8 +127,12 @@ class BrowseScreen(Unbroken, Screen[None]):
             yield Input(compact=True, max_length=200, select_on_focus=False)
         with Horizontal(id="listed"):
             yield RunsTable(palette, id="table")
+            yield Border("table", "beside", least=(24, 16), palette=palette, id="browse-beside")
             yield BesidePanel(palette=palette, id="beside")
         yield Static(id="empty", markup=False)
+        yield Border(
+            "listed", "overlay", upright=False, least=(4, 6), palette=palette, id="browse-charts"
+        )
         yield OverlayCharts(palette, id="overlay")
         yield KeyLine(key_hints(), palette=palette, id="keys")
 
@@ -297,12 +305,16 @@ class BrowseScreen(Unbroken, Screen[None]):
                 empty_text(place, self.trouble, palette_of(self))
             )
 
+    @on(Splitter.Moved, "#browse-charts")
     def _share_height(self) -> None:
-        """A table of few runs leaves the charts its empty rows, unless the settings beside it need them."""
+        """A table of few runs leaves the charts its empty rows, unless the settings beside it need them, or
+        the border was put somewhere."""
+        if self.query_one("#browse-charts", Border).shares is not None:
+            return
         share = SHORT_SHARE if self.has_class("short") else TALL_SHARE
         rows = 1 + max(LEAST_ROWS, self.shelf.total or 0)
         few = self.has_class("charted") and not self.view.beside
-        fits = few and rows < (self.size.height - 3) * share[0] / sum(share)
+        fits = few and rows < (self.size.height - 4) * share[0] / sum(share)
         height = Scalar.parse(str(rows) if fits else f"{share[0]}fr")
         listed = self.query_one("#listed")
         if listed.styles.height != height:
@@ -493,6 +505,7 @@ class BrowseScreen(Unbroken, Screen[None]):
     def action_reset(self) -> None:
         """Columns, sort, filter, series and axes as at first."""
         self.charts.first, self.charts.alone = 0, False
+        self.action_border(0, 0)
         self.change_view(**vars(BrowseView()))
         self._filter_by("")
 

@@ -22,6 +22,7 @@ from textual.widget import Widget
 from textual.widgets import Static
 
 from workbench.protocol.status import RunStatus
+from workbench.tui.borders import BORDER_KEYS, Border, Bordered
 from workbench.tui.dialogs import palette_of
 from workbench.tui.driver import frame_ready
 from workbench.tui.routes import Go, OpenLayers
@@ -84,7 +85,7 @@ class PanelHost(Protocol):
         ...
 
 
-class Panel(Unbroken, Vertical, can_focus=True):
+class Panel(Unbroken, Bordered, Vertical, can_focus=True):
     """Charts of one `Source`, once there is one; `waiting` is said until then. `foot`: widgets between the
     charts and the line of keys."""
 
@@ -120,6 +121,7 @@ class Panel(Unbroken, Vertical, can_focus=True):
         Binding("ctrl+y", "copy", "copy values or the command"),
         Binding("escape", "out", "out one level"),
         Binding("q", "leave", "quit"),
+        *BORDER_KEYS,
     ]
 
     def __init__(self, host: PanelHost, waiting: str, foot: tuple[Widget, ...] = ()) -> None:
@@ -155,6 +157,7 @@ class Panel(Unbroken, Vertical, can_focus=True):
                 yield MarginField(id="margins", classes="slot")
                 yield LineChart(id="lower", classes="slot")
                 yield DensityChart(id="density", classes="slot")
+            yield Border("left", "right", least=(30, 28), id="run")
             with Vertical(id="right"):
                 with Container(id="views"):
                     yield Compass(id="compass")
@@ -200,6 +203,7 @@ class Panel(Unbroken, Vertical, can_focus=True):
             self.query_one(f"#{widget_id}").display = widget_id in shown.widgets
         self.query_one("#left").display = shown.left
         self.query_one("#right").display = shown.right
+        self.query_one("#run").display = shown.left and shown.right
         self.query_one("#body").display = not shown.too_small
         views_ = self.query_one("#views")
         views_.display = bool(shown.widgets & set(PICTURES[parts.picture]))

@@ -21,6 +21,7 @@ from textual.widgets import Input, Static
 from textual.worker import get_current_worker
 
 from workbench.errors import WorkbenchError
+from workbench.tui.borders import BORDER_KEYS, Border, Bordered
 from workbench.tui.dialogs import Choose, palette_of
 from workbench.tui.driver import frame_ready
 from workbench.tui.routes import Go, StartRun
@@ -45,7 +46,7 @@ POLL, SHARE = 1.0, 10
 """Seconds between looks at the folder; reading takes at most a tenth of the time."""
 
 
-class StudyScreen(Unbroken, Screen[None]):
+class StudyScreen(Unbroken, Bordered, Screen[None]):
     """Looks through a study."""
 
     CSS_PATH = "study.tcss"
@@ -77,6 +78,7 @@ class StudyScreen(Unbroken, Screen[None]):
         Binding("shift+right,L", "cursor(0,10)", "10 right", show=False),
         Binding("escape", "back", "out one level"),
         Binding("q", "leave", "back", show=False),
+        *BORDER_KEYS,
     ]
 
     def __init__(self, folder: Path) -> None:
@@ -105,6 +107,7 @@ class StudyScreen(Unbroken, Screen[None]):
             with Vertical(id="left"):
                 yield HeatMap(palette=palette, id="heat")
                 yield LineChart(palette=palette, id="bands")
+            yield Border("left", "right", least=(30, 28), id="study")
             with Vertical(id="right"):
                 with Vertical(id="rose"):
                     yield Compass(palette=palette, id="compass")
