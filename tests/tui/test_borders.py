@@ -54,7 +54,7 @@ async def test_the_borders_of_browse(runs_dir: Path) -> None:
         await pilot.press("left_parenthesis")
         assert charts.cells[1] == charts.least[1] + 1
         # A theme, a filter or new runs do not move it.
-        screen._show_all()
+        screen.drawing.all()
         await pilot.pause()
         assert charts.cells[1] == charts.least[1] + 1
         await pilot.press("v")

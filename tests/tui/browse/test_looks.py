@@ -46,7 +46,7 @@ async def test_series_and_x_are_chosen_kept_and_reset(runs_dir: Path) -> None:
     app = FakeApp(screen, runs_dir)
     async with app.run_test(size=(120, 40)) as pilot:
         await browsing(pilot, screen)
-        await until(pilot, lambda: bool(screen.shelf.names(screen._targets())))
+        await until(pilot, lambda: bool(screen.shelf.names(screen.targets())))
         await pilot.press("C")
         await pilot.pause(0.2)
         assert isinstance(app.screen, Pick)
