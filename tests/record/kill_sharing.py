@@ -10,7 +10,7 @@ nobody looks at what he found, which the checks must notice.
 
     python kill_sharing.py FOLDER --starters N
 
-N children begin a run each, all at once.
+N children begin a run each, all at once, while another removes again and again what nobody has.
 """
 
 from __future__ import annotations
@@ -20,6 +20,7 @@ import errno
 import json
 import os
 import shutil
+import signal
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -77,9 +78,11 @@ def struck_at(number: int, how: Any) -> Callable[[], int]:
                 raise OSError(how, os.strerror(how))
             if how == "torn" and name == "pwrite":
                 call(given[0], given[1][: len(given[1]) // 2], given[2])
-            elif how == "after":
-                call(*given, **more)
-            os._exit(DIED)
+            try:
+                if how == "after":
+                    call(*given, **more)
+            finally:
+                os._exit(DIED)
 
         return replaced
 
@@ -211,7 +214,7 @@ def started_together(runs: Path, count: int) -> list[str]:
     """What is wrong where so many runs of the same data were begun at once."""
     folders = [run_folder(runs, number) for number in range(count)]
     gate, go = os.pipe()
-    children = []
+    parent, children = os.getpid(), []
     for folder in folders:
         pid = os.fork()
         if pid == 0:
@@ -220,8 +223,16 @@ def started_together(runs: Path, count: int) -> list[str]:
             begin(folder)
             os._exit(0)
         children.append(pid)
+    sweeper = os.fork()
+    if sweeper == 0:
+        os.close(go)
+        while os.getppid() == parent:
+            data_files.drop_unused(runs)
+        os._exit(0)
     os.close(go)
     wrong = [f"{os.waitpid(pid, 0)[1]}" for pid in children]
+    os.kill(sweeper, signal.SIGKILL)
+    os.waitpid(sweeper, 0)
     wrong = [f"a starter ended with {status}" for status in wrong if status != "0"]
     wrong += [f"{folder.name} has other data" for folder in folders if not reads(folder)]
     inodes = {path.stat().st_ino for path in runs.glob("*/data/*")}

@@ -105,6 +105,17 @@ def test_large_samples_lie_there_once_and_each_run_has_them_by_a_name_of_its_own
     assert list((runs / POOL).iterdir()) == []
 
 
+def test_a_run_that_cannot_be_read_keeps_its_data(tmp_path: Path, shared: None) -> None:
+    one, two = made(tmp_path, 1), made(tmp_path, 2)
+    whole = (two / "run.h5").read_bytes()
+    (two / "run.h5").write_bytes(whole[:500])
+    delete_run(one, tmp_path)
+    (two / "run.h5").write_bytes(whole)
+    assert has_data(two)
+    assert has_data(made(tmp_path, 3))
+    assert [runs for _, _, runs in pool_files(tmp_path)] == [2]
+
+
 def test_targets_that_are_the_inputs_are_the_same_file(tmp_path: Path, shared: None) -> None:
     run = made(tmp_path, 1, X, X)
     assert len(files_of(run)) == 1

@@ -35,6 +35,8 @@ ModelT = TypeVar("ModelT")
 
 GUTTER = 7
 """The least width of the y labels."""
+NUMBER_GUTTER = 9
+"""The same of charts of numbers, which have ticks of up to a million above each other."""
 SPARKS_SHARE = 0.27
 """The lines of numbers may take this part of the right column, unless they were chosen."""
 
@@ -181,4 +183,5 @@ class Drawing:
             )
             if made is not None:
                 self.made[place] = made
-                self.painted(place).show(self.sight.seen(place, made))
+                seen = self.sight.seen(place, made)
+                self.painted(place).show(replace(seen, gutter=NUMBER_GUTTER))

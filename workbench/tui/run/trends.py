@@ -18,6 +18,7 @@ from workbench.tui.run.curves import angle_degrees, angle_text, carried
 from workbench.tui.run.machine import NAMES, Machine
 from workbench.tui.run.own_norm import OtherNorm
 from workbench.tui.run.x_axis import LN10, XAxis, classifies
+from workbench.tui.widgets.numbers import short
 from workbench.tui.widgets.scale import Kind, axis
 from workbench.tui.widgets.sparkrows import LEAST_DECADES, SparkModel, SparkRow
 from workbench.tui.widgets.statusline import log_risk_text, number_text
@@ -78,7 +79,6 @@ def _log10_of(values: Floats) -> Floats:
 
 
 _SHORT = _number(".3g")
-_SHORT_OF_MANY = _number(".4g")
 
 TRENDS: tuple[Trend, ...] = (
     Trend("log_risk", "log₁₀ L", "cyan", _log10, _decades, 0, 0, LEAST_DECADES),
@@ -196,7 +196,7 @@ def choices(history: History, config: RunConfig | None, machine: Machine) -> lis
 def trends_of(names: Sequence[str], history: History, config: RunConfig | None) -> list[Trend]:
     """The lines of these series; those that are rarely looked at, plainly."""
     usual = {t.name: t for t in _with_norms(TRENDS, history, config)}
-    usual |= {name: Trend(name, label, "blue", _SHORT_OF_MANY) for name, label in NAMES.items()}
+    usual |= {name: Trend(name, label, "blue", short) for name, label in NAMES.items()}
     return [usual.get(n) or Trend(n, clean_text(n, 24), "orange", _SHORT) for n in names]
 
 
