@@ -43,7 +43,7 @@ def runs_folder_checks(folder: Path) -> list[Check]:
     try:
         with tempfile.TemporaryDirectory(prefix=".workbench-doctor-", dir=place) as name:
             written = Check("runs folder", "ok", f"'{shown}' can be written{missing}")
-            return [written, *around, *_tried(Path(name))]
+            return [written, *around, *_tried(Path(name)), *shared_data(folder)]
     except OSError as error:
         reason = clean_text(error.strerror or str(error))
         found = f"'{shown}' cannot be written: {reason}"
@@ -60,6 +60,21 @@ def _tried(folder: Path) -> list[Check]:
         attempt("fsync", folder, try_fsync, "a power cut may lose the last records"),
         clock(folder),
     ]
+
+
+def shared_data(folder: Path) -> list[Check]:
+    """The large samples that the runs of a folder share; nothing where there are none."""
+    from workbench.record.data_files import pool_files
+
+    found = pool_files(folder.expanduser())
+    if not found:
+        return []
+    files = "1 file" if len(found) == 1 else f"{len(found):,} files"
+    once, apart = (
+        formats.size(sum(sizes))
+        for sizes in ([n for _, n, _ in found], [n * k for _, n, k in found])
+    )
+    return [Check("shared data", "ok", f"{files}, {once}; a copy in each run that has it: {apart}")]
 
 
 def file_system(place: Path) -> Check:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
 import typer
@@ -67,6 +68,8 @@ def show(found: Inspection, console: Console) -> None:
         )
     _points(found, console)
     _neurons(found, console)
+    _whole(found, console)
+    _units(found, console)
     _margin(found, console)
     for sentence in found.limits:
         console.print(f"- {sentence}", markup=False)
@@ -112,6 +115,8 @@ def _points(found: Inspection, console: Console) -> None:
         console.print(f"  and {hidden:,} more points (--json lists all)")
     state = "complete" if correlation.complete else "not complete"
     console.print(f"  {correlation.method}, {state}")
+    for line in _layers(correlation):
+        console.print(f"  {line}", markup=False)
 
 
 def _seen(correlation: Correlation, index: int) -> str:
@@ -127,6 +132,23 @@ def _orbit(orbit: Orbit | None) -> str:
         return formats.ABSENT
     dimension = "unknown" if orbit.dimension is None else str(orbit.dimension)
     return f"dimension {dimension}, {orbit.members:,} met"
+
+
+def _layers(correlation: Correlation) -> list[str]:
+    """How joint points share their norm among the layers, and how near to rank one each layer is."""
+
+    def each(numbers: Iterable[float | None], digits: int) -> str:
+        return " ".join(formats.number(number, digits) for number in numbers)
+
+    lines = []
+    for index, layers in enumerate(correlation.layers[:MOST_POINTS]):
+        norms = each((layer.norm for layer in layers), 4)
+        ratios = each((layer.rank_ratio for layer in layers), 5)
+        lines.append(f"{index}: layers ‖W‖ {norms}; ‖W‖₂/‖W‖ {ratios}")
+    shares = [layer.expected for layer in correlation.layers[0]] if correlation.layers else []
+    if shares and None not in shares:
+        lines.append(f"where N ≠ 0, ‖W‖ = √(k/L) by layer: {each(shares, 4)}")
+    return lines
 
 
 def _direction(direction: object) -> str:
@@ -172,6 +194,35 @@ def _neurons(found: Inspection, console: Console) -> None:
     console.print(table)
     if len(small) > MOST_NEURONS:
         console.print(f"  and {len(small) - MOST_NEURONS:,} more of {len(small):,} small neurons")
+
+
+def _whole(found: Inspection, console: Console) -> None:
+    from workbench.inspector.whole_forecast import whole_words
+
+    whole = found.forecast.whole
+    if whole is not None:
+        console.print()
+        for sentence in whole_words(whole, found.step):
+            console.print(f"  {sentence}", markup=False)
+
+
+def _units(found: Inspection, console: Console) -> None:
+    from rich.table import Table
+
+    units = found.units
+    if units is None or not units.found.points:
+        return
+    title = f"KKT points of one unit (v, u) of {units.layer}, the rest fixed"
+    table = Table(title=title, title_justify="left", box=None)
+    for name in ("#", "N", "residual"):
+        table.add_column(name, justify="right")
+    for name in ("kind", "direction"):
+        table.add_column(name)
+    for index, point in enumerate(units.found.points[:MOST_POINTS]):
+        shown = (formats.number(point.value), f"{point.residual:.0e}", point.kind)
+        table.add_row(str(index), *shown, _direction(point.direction))
+    console.print()
+    console.print(table)
 
 
 def _margin(found: Inspection, console: Console) -> None:

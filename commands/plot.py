@@ -145,6 +145,7 @@ def _of_runs(
     options = FigureOptions.checked(x=x or default_axis(figure), **view)
     with ExitStack() as opened:
         readers = [opened.enter_context(RunReader(folder)) for folder in folders]
+        opened.enter_context(patience(f"drawing {figure} …"))
         return draw_figure(readers, figure, options)
 
 

@@ -5,13 +5,13 @@ from __future__ import annotations
 OF_RUNS = {
     "Training": "risk, accuracy, learning-rate, norms, grokking, sharpness, rates",
     "Margins": "margins, margins-ordered, margins-norms, robustness, optimality",
-    "Neurons": "early, directions, ncf, field, hat, distance",
+    "Neurons": "early, directions, ncf, field, hat, distance, pursuit, path",
     "Layers": "layers, predictor, mapped, contours",
 }
 """Of a run, by what they are of."""
 OF_SEVERAL = (
     "risk, accuracy, learning-rate, norms, grokking, sharpness, rates, margins, margins-norms, robustness, "
-    "distance, layers, predictor"
+    "distance, path, layers, predictor"
 )
 """Of several runs over one another."""
 OF_STUDIES = "phase, bands, escape, targets"

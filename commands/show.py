@@ -88,6 +88,7 @@ def describe(reader: RunReader) -> dict[str, Any]:
         "checkpoints": checkpoints,
         "checkpoints_unreadable": unreadable,
         "files": [{"name": name, "bytes": n} for name, n in _files(reader.folder)],
+        "data_files": _data_files(reader),
     }
 
 
@@ -108,6 +109,8 @@ def _writer(reader: RunReader) -> dict[str, Any] | None:
 
 def _inspection(kept: RecordedInspection) -> dict[str, Any]:
     """A kept inspection in numbers, and what became of its forecast."""
+    from workbench.protocol.inspections import WHOLE
+
     done = kept.outcome
     ended = {k: v for k, v in vars(done).items() if k != "made"} if done else None
     return {
@@ -116,6 +119,7 @@ def _inspection(kept: RecordedInspection) -> dict[str, Any]:
         "verdict": kept.verdict,
         "regime": kept.regime,
         "first": kept.first if kept.first >= 0 else None,
+        "whole": kept.first == WHOLE,
         "escape_time": kept.wait,
         "target": None if kept.target is None else kept.target.tolist(),
         "forecast": _forecast(kept),
@@ -134,6 +138,7 @@ def _inspection_line(found: dict[str, Any]) -> str:
     """Step, verdict, the neuron named, and what happened."""
     done = found["outcome"]
     named = "no neuron named" if found["first"] is None else f"neuron {found['first']} named"
+    named = "θ as a whole" if found["whole"] else named
     after = done["text"] if done else {"open": "not decided yet"}.get(found["forecast"], "")
     return f"  {found['step']:>10,}  {found['verdict']:<13}  {named}  {after}".rstrip()
 
@@ -185,6 +190,36 @@ def _files(folder: Path) -> list[tuple[str, int]]:
     return sorted((entry.name, _size(entry)) for entry in found)
 
 
+def _data_files(reader: RunReader) -> list[dict[str, Any]]:
+    """The files that its large samples lie in: name, bytes, whether it is there, other runs that have it."""
+    from workbench.record.data_files import pool_files
+    from workbench.record.reference import DATA_FOLDER
+
+    runs = {name: count for name, _, count in pool_files(reader.folder.parent)}
+    found = []
+    for name in sorted({reference.file_name for reference in reader.references}):
+        path = reader.folder / DATA_FOLDER / name
+        others = max(0, runs.get(name, 1) - 1)
+        found.append(
+            {
+                "name": f"{DATA_FOLDER}/{name}",
+                "bytes": _size(path),
+                "missing": not _is_file(path),
+                "other_runs": others,
+            }
+        )
+    return found
+
+
+def _data_line(found: dict[str, Any]) -> str:
+    """A file of samples: its size, its name, and who else has it."""
+    if found["missing"]:
+        return f"  {'missing':>9}  {found['name']}  the data of this run lie in it"
+    others = found["other_runs"]
+    shared = f", of {others + 1} runs: on the disk once" if others else ""
+    return f"  {formats.size(found['bytes']):>9}  {found['name']}  the data{shared}"
+
+
 def as_lines(found: dict[str, Any]) -> list[str]:
     """The description as text for people."""
     lines = [
@@ -196,7 +231,7 @@ def as_lines(found: dict[str, Any]) -> list[str]:
         "",
     ]
     skipped = {"config", "config_text", "series", "events", "events_total", "checkpoints", "files"}
-    skipped |= {"inspections", "checkpoints_unreadable", "writer"}
+    skipped |= {"inspections", "checkpoints_unreadable", "writer", "data_files"}
     skipped |= {"run_id", "path", "status", "step", "steps", "records"}
     facts = {
         key: value for key, value in found.items() if key not in skipped and value not in ("", [])
@@ -218,6 +253,7 @@ def as_lines(found: dict[str, Any]) -> list[str]:
         "",
         "files",
         *(f"  {formats.size(f['bytes']):>9}  {f['name']}" for f in found["files"]),
+        *map(_data_line, found["data_files"]),
     ]
     # Names of files and folders too are somebody's.
     return [clean_text(line, LONGEST_LINE) for line in lines]

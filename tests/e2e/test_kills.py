@@ -101,6 +101,7 @@ def test_killed_runs_of_late_rules_end_as_if_nobody_had_killed_them(tmp_path, se
         "own",
         *LATE,
         f"{KERNEL}records",
+        f"{KERNEL}muon",
         *COMPILED,
     ],
 )

@@ -149,6 +149,13 @@ def test_runs_are_called_by_what_differs(tmp_path):
     assert labels(*rules) == ["scale 0.1, normalized", "scale 1e-08, constant"]
 
 
+def test_a_rule_is_told_only_with_what_it_looks_at(tmp_path):
+    found = labels(
+        recorded(tmp_path, "a", rule="momentum", lr="0.01\nmomentum = 0.5"), recorded(tmp_path, "b")
+    )
+    assert found == ["momentum, momentum 0.5", "constant"]
+
+
 def test_runs_of_one_configuration_are_called_by_their_names(tmp_path):
     assert labels(recorded(tmp_path, "one"), recorded(tmp_path, "two")) == ["one", "two"]
 

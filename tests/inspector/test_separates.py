@@ -162,7 +162,10 @@ def test_the_circle_is_not_drawn_for_coordinates():
 def test_an_orbit_is_one_entry_with_its_dimension():
     found = inspect_state(small_state({"kind": "deep-linear", "widths": [3, 2]}))
     (point,) = found.as_json()["kkt"]["points"]
-    assert point["orbit"] == {"dimension": 3, "members": 128, "why_unknown": ""}
+    orbit = point["orbit"]
+    assert (orbit["dimension"], orbit["members"], orbit["why_unknown"]) == (3, 128, "")
+    assert orbit["null"] < 1e-6
+    assert orbit["next"] > 1e-2
     assert point["basin"] == 1.0
 
 

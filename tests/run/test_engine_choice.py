@@ -25,7 +25,7 @@ from workbench.run.session import Session
 FLOW = ("train.rule=flow", "train.steps=30", "record.every=10")
 NO_KERNEL = {
     "model": ("model.kind=ntk", "model.base.kind=two-layer-relu", "model.base.width=4"),
-    "rule": ("train.rule=spectral",),
+    "rule": ("train.rule=adam",),
     "dtype": ("device.dtype=float32",),
     "flow": FLOW,
 }

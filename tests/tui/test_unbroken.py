@@ -103,7 +103,7 @@ async def test_a_frame_that_fails_is_left_out(app, monkeypatch):
     async with app.run_test(size=(120, 40)):
         await running(app)
         monkeypatch.setattr(LiveSource, "moment", broken)
-        await until(lambda: app._stumbles)
+        await until(lambda: app.stumbles.said)
         session, before = app.session, app.session.engine.state.step
         await until(lambda: session.engine.state.step > before + 100)
         monkeypatch.undo()
@@ -118,7 +118,7 @@ async def test_a_handler_that_fails_is_said(app, monkeypatch, handler):
         await running(app)
         monkeypatch.setattr(RunScreen, handler, broken)
         await pilot.press("c")
-        await until(lambda: app._stumbles)
+        await until(lambda: app.stumbles.said)
         await goes_on(app)
         await pilot.press("space")
         await until(lambda: app.session.engine.status == "paused")

@@ -20,6 +20,15 @@ Decay = Annotated[float, Field(ge=0, lt=1)]
 UNNORMALIZED = ("sign", "coordinate", "spectral")
 DECAYING = ("constant", "momentum", "adam")
 """The rules that weight decay is defined for: those whose gradient is the risk's own, at its own size."""
+USED_BY = {
+    "normalized": UNNORMALIZED,
+    "momentum": ("momentum", "signum", "muon"),
+    **dict.fromkeys(("beta1", "beta2", "epsilon"), ("adam",)),
+    **dict.fromkeys(("rtol", "gate_width"), ("flow",)),
+    "max_update": ("normalized",),
+    "floor": ("loss-based",),
+}
+"""Settings that only some rules look at: in a run of another rule they say nothing."""
 FIRST_RATES = {"constant": 1e-3, "normalized": 0.1, "loss-based": 0.1, "flow": 1e-3}
 
 

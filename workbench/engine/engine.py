@@ -7,7 +7,6 @@ One thread owns the state. It obeys values on a queue, tells observers what happ
 
 from __future__ import annotations
 
-import gc
 import queue
 import threading
 import time
@@ -19,6 +18,7 @@ import numpy as np
 import torch
 
 from workbench.arrays import Array
+from workbench.engine.collector import resting
 from workbench.engine.goals import Goals
 from workbench.engine.gpu_memory import in_words
 from workbench.engine.observer import NoObserver, SaddleObserver
@@ -169,8 +169,6 @@ class Engine:
         if state.recorded_step < 0:
             at_saddle = self._record_here()
             self._checkpoint()
-        # What was made by now lives as long as the run; the collector need not visit it again.
-        gc.freeze()
         self.status = RunStatus.RUNNING
         self._publish()
         if self.snapshot is not None:
@@ -178,14 +176,15 @@ class Engine:
             self.goals.reached(state.step, self.snapshot.values["log_risk"])
         if at_saddle and plan.pause_at_saddle:
             self._pause("saddle")
-        while not self.ended:
-            self._obey()
-            if self.status is not RunStatus.RUNNING:
-                continue
-            if state.step >= plan.steps:
-                self._finish(RunStatus.FINISHED)
-            else:
-                self._advance()
+        with resting():
+            while not self.ended:
+                self._obey()
+                if self.status is not RunStatus.RUNNING:
+                    continue
+                if state.step >= plan.steps:
+                    self._finish(RunStatus.FINISHED)
+                else:
+                    self._advance()
 
     def _obey(self) -> None:
         """Carry out every queued command; when paused, wait for one."""

@@ -7,6 +7,7 @@ from itertools import pairwise
 from typing import Any
 
 from workbench.config.flat import flatten
+from workbench.config.train import USED_BY
 from workbench.errors import WorkbenchError, clean_text
 from workbench.figures.series import RunSeries
 
@@ -52,7 +53,7 @@ def _said(table: dict[str, Any], keys: Sequence[str]) -> list[str]:
     said = []
     for key, end in zip(keys, ends, strict=True):
         value = table.get(key)
-        if value is None:
+        if value is None or not _used(table, key):
             continue
         text = f"{value:g}" if isinstance(value, float) else clean_text(str(value), LONGEST + 1)
         name = end if ends.count(end) == 1 else key
@@ -60,6 +61,14 @@ def _said(table: dict[str, Any], keys: Sequence[str]) -> list[str]:
             text if end in ("kind", "rule") and isinstance(value, str) else f"{name} {text}"
         )
     return said
+
+
+def _used(table: dict[str, Any], key: str) -> bool:
+    """Whether a run's rule looks at this setting."""
+    part, _, end = key.partition(".")
+    return part != "train" or table.get("train.rule") in USED_BY.get(
+        end, (table.get("train.rule"),)
+    )
 
 
 def _names(runs: Sequence[RunSeries]) -> list[str]:

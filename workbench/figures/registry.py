@@ -32,7 +32,9 @@ from workbench.figures import (
     ncf,
     norms,
     optimality,
+    path,
     predictor,
+    pursuit,
     rates,
     risk,
     robustness,
@@ -159,6 +161,17 @@ FIGURES: dict[str, FigureKind] = {
         "neurons",
         "distance of θ from the saddles, under the risk",
         several=Overlay(distance.curves),
+    ),
+    "pursuit": FigureKind(
+        "neurons",
+        "the stairs of neuron pursuit beside the risk",
+        pursuit.draw,
+        alone="every run has a pursuit of its own",
+    ),
+    "path": FigureKind(
+        "neurons",
+        "the way from 0 and the path along its KKT point, in one plane",
+        several=path.draw_runs,
     ),
     "layers": FigureKind(
         "layers",

@@ -10,6 +10,7 @@ import numpy as np
 
 from workbench.arrays import Array, Float
 from workbench.inspector.groups import Groups
+from workbench.inspector.layer_shares import LayerShare, layer_orders, layer_shares
 from workbench.inspector.state import InspectedState
 from workbench.models.structure import Matrix
 from workbench.theory.ncf.joint import kkt_joint
@@ -40,7 +41,8 @@ class Correlation:
     `sets`: by what neurons see (`InspectedState.sees`: the sign of z, or a coordinate of x where neurons are
     `apart`), each with where its points begin in `points`; `sees`: the same by point. `joint`: over the
     whole θ instead of one neuron; `beside`: over that of a second copy of the network, put beside this one.
-    `factor`: rates of the run over those of the summed risk. `order`: L.
+    `factor`: rates of the run over those of the summed risk. `order`: L. `layers`: of a joint point, how it
+    shares its norm among the layers, by point.
     """
 
     points: tuple[KktPoint, ...]
@@ -52,6 +54,7 @@ class Correlation:
     factor: float
     scale: float
     beside: bool = False
+    layers: tuple[tuple[LayerShare, ...], ...] = ()
 
     @property
     def method(self) -> Literal["exact", "multistart"]:
@@ -219,9 +222,10 @@ def _joint(state: InspectedState, most: int, cancel: Cancel) -> Correlation:
         order=round(order),
         starts=starts,
         rounds=300,
-        invariants=lambda theta: _singular_values(state, theta),
+        invariants=lambda theta: marks_of(state, theta),
         cancel=cancel,
     )
+    orders = layer_orders(state.structure, ncf.value, ncf.gradient)
     probe: Float[np.ndarray, "1 P"] = np.ones((1, p)) / np.sqrt(p)
     scale = max([abs(q.value) for q in found.points], default=float(abs(ncf.value(probe)[0])))
     return Correlation(
@@ -233,10 +237,13 @@ def _joint(state: InspectedState, most: int, cancel: Cancel) -> Correlation:
         order,
         state.flow_factor,
         scale or 1.0,
+        layers=tuple(
+            layer_shares(state.structure, point.direction, orders, order) for point in found.points
+        ),
     )
 
 
-def _singular_values(state: InspectedState, theta: Float[Array, "B P"]) -> Float[Array, "B q"]:
+def marks_of(state: InspectedState, theta: Float[Array, "B P"]) -> Float[Array, "B q"]:
     """Of every parameter that is a matrix the singular values, of others the norm: rotations of hidden units,
     and units that change places, move none of them."""
     parts = []

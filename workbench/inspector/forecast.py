@@ -16,6 +16,7 @@ from workbench.inspector.correlation import Correlation
 from workbench.inspector.forecast_interval import CERTAIN, Intervals, degrees_off, intervals_of
 from workbench.inspector.groups import Groups
 from workbench.inspector.state import InspectedState
+from workbench.inspector.whole_forecast import WholeForecast, whole_forecast
 from workbench.theory.ncf.frozen_residual import frozen_paths
 from workbench.theory.ncf.ncf import Ncf
 from workbench.theory.ncf.paths import nearest_member
@@ -65,6 +66,7 @@ class EscapeForecast:
     """All neurons, made at `step`, `time`. `first`: the neuron that leaves first, if any does.
 
     `runner_up`: the likeliest other to be it, if one may. `last_step`: of the run, None if not known.
+    `whole`: of a network that does not separate into neurons, near the origin, in place of theirs.
     """
 
     step: int
@@ -77,6 +79,7 @@ class EscapeForecast:
     followed: int
     runner_up: int | None = None
     last_step: int | None = None
+    whole: WholeForecast | None = None
 
     @property
     def names(self) -> tuple[int, ...]:
@@ -121,8 +124,20 @@ def forecast_of(
     usable = correlation is not None and not correlation.joint and len(groups.small) > 0
     if correlation is None or not usable:
         points = () if correlation is None else correlation.points
+        whole = None
+        if correlation is not None and correlation.joint and groups.origin:
+            whole = whole_forecast(state, correlation, share=share, work=work)
         return EscapeForecast(
-            state.step, state.time, None, share, blank, points, None, 0, last_step=state.last_step
+            state.step,
+            state.time,
+            None,
+            share,
+            blank,
+            points,
+            None,
+            0,
+            last_step=state.last_step,
+            whole=whole,
         )
     radius = radius_of(state, correlation, share)
     neurons, followed = list(blank), 0

@@ -20,7 +20,7 @@ from workbench.inspector.forecast_words import late_words, left_words, made_word
 from workbench.inspector.inspect import Inspection
 from workbench.inspector.recording import recorded_inspection
 from workbench.protocol.events import Event, Forecast, Inspected, SaddleFound
-from workbench.protocol.inspections import ForecastOutcome, RecordedInspection
+from workbench.protocol.inspections import WHOLE, ForecastOutcome, RecordedInspection
 from workbench.theory.ncf.result import KktPoint
 
 OVERDUE = 2.0
@@ -28,6 +28,8 @@ OVERDUE = 2.0
 MOST_AT_SADDLES = 200
 """Most inspections that a run makes by itself."""
 NEURON_SERIES = ("step", "time", "neuron_norm", "neuron_direction")
+NORM = "rho"
+"""The series of ‖θ‖, against which a forecast of the whole θ is held."""
 
 Rows = Mapping[str, Array]
 Inspect = Callable[[Array, int], Inspection | str]
@@ -66,7 +68,7 @@ class ForecastLedger:
             self.told[inspection.step] = made_words(inspection)
             if inspection.outcome is not None:
                 self.closed[inspection.step] = inspection.outcome
-            elif inspection.forecasts and len(self._watched(inspection)):
+            elif self._follows(inspection):
                 self.open[inspection.step] = inspection
 
     # --- called by the engine ---
@@ -76,8 +78,8 @@ class ForecastLedger:
         events: list[Event] = []
         for saddle in saddles:
             events += [saddle, *self._inspect(saddle)]
-        if "neuron_norm" in rows:
-            own = {name: rows[name] for name in NEURON_SERIES}
+        own = {name: rows[name] for name in (*NEURON_SERIES, NORM) if name in rows}
+        if "neuron_norm" in rows or NORM in rows:
             if self.open:
                 events += self._outcomes(own if self._last is None else _joined(self._last, own))
             self._last = {name: values[-1:].copy() for name, values in own.items()}
@@ -129,13 +131,23 @@ class ForecastLedger:
             return [Inspected(inspection.step, replace(inspection, outcome=done))]
         events: list[Event] = [Inspected(inspection.step, inspection)]
         self.open.pop(inspection.step, None)
-        watched = self._watched(inspection)
-        if inspection.forecasts and len(watched):
+        if self._follows(inspection):
             self.open[inspection.step] = inspection
         if self.told.get(inspection.step) != words:
             self.told[inspection.step] = words
             events.append(Forecast(inspection.step, words))
         return events
+
+    def _follows(self, inspection: RecordedInspection) -> bool:
+        """Whether records will say what becomes of a forecast."""
+        whole = inspection.first == WHOLE
+        return inspection.forecasts and (whole or len(self._watched(inspection)) > 0)
+
+    def _norms(self, inspection: RecordedInspection, rows: Rows) -> Array:
+        """Norms (T, w) of what may leave: watched neurons, or the whole θ."""
+        if inspection.first == WHOLE:
+            return np.asarray(rows[NORM])[:, None]
+        return np.asarray(rows["neuron_norm"][:, self._watched(inspection)])
 
     def _watched(self, inspection: RecordedInspection) -> Int[Array, " w"]:
         """Columns of the recorded norms that belong to small neurons of the inspection."""
@@ -151,8 +163,10 @@ class ForecastLedger:
 
     def _outcome(self, inspection: RecordedInspection, rows: Rows) -> list[Event]:
         """How a forecast is decided in these rows, if it is."""
+        if (NORM if inspection.first == WHOLE else "neuron_norm") not in rows:
+            return []
         later = rows["step"] >= inspection.step
-        reached = rows["neuron_norm"][:, self._watched(inspection)] >= inspection.radius
+        reached = self._norms(inspection, rows) >= inspection.radius
         left = np.flatnonzero(later & reached.any(axis=1))
         late = np.flatnonzero(
             later & (rows["time"] >= inspection.time + OVERDUE * inspection.latest)
@@ -167,11 +181,13 @@ class ForecastLedger:
         """The outcome at the row where the first neuron is past the radius."""
         start = max(0, row - 1)
         own = {name: values[start : row + 1] for name, values in rows.items()}
+        whole = inspection.first == WHOLE
         columns = self._watched(inspection)
-        direction = self._directions(own, columns)
-        compared = compare(
-            self._held(inspection, columns), own["time"], own["neuron_norm"][:, columns], direction
-        )
+        norms = self._norms(inspection, own)
+        # No direction of a whole θ is recorded.
+        direction = np.zeros((*norms.shape, 1)) if whole else self._directions(own, columns)
+        held = _held_whole(inspection) if whole else self._held(inspection, columns)
+        compared = compare(held, own["time"], norms, direction)
         departure = _first_of(compared.departures)
         waited = float("nan") if departure.time is None else departure.time
         # Flow time and steps are proportional between two records of one step size.
@@ -180,7 +196,7 @@ class ForecastLedger:
             inspection.step,
             int(own["step"][-1]),
             "left",
-            int(self.norms[columns[departure.index]]),
+            WHOLE if whole else int(self.norms[columns[departure.index]]),
             waited,
             float("nan") if departure.time_error is None else departure.time_error,
             float("nan") if departure.angle_error is None else departure.angle_error,
@@ -243,6 +259,22 @@ class ForecastLedger:
         return [Forecast(outcome.step, outcome.text, outcome)]
 
 
+def _held_whole(inspection: RecordedInspection) -> EscapeForecast:
+    """The forecast of the whole θ, as of one neuron."""
+    row = inspection.row(WHOLE)
+    numbers = {} if row is None else _numbers(inspection, row)
+    return EscapeForecast(
+        inspection.step,
+        inspection.time,
+        inspection.radius,
+        inspection.share,
+        (NeuronForecast(0, 0.0, True, target=None, **numbers),),
+        (),
+        0,
+        1,
+    )
+
+
 def _late(inspection: RecordedInspection, step: int) -> ForecastOutcome:
     """The outcome of a forecast that did not come true; inside its interval where that allows never."""
     ends = [
@@ -269,4 +301,4 @@ def _first_of(departures: Sequence[Departure]) -> Departure:
 
 
 def _joined(a: Rows, b: Rows) -> Rows:
-    return {name: np.concatenate([a[name], b[name]]) for name in NEURON_SERIES}
+    return {name: np.concatenate([a[name], b[name]]) for name in b if name in a}

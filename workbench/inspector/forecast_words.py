@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from workbench.protocol.inspections import ForecastOutcome, RecordedInspection
+from workbench.protocol.inspections import WHOLE, ForecastOutcome, RecordedInspection
 
 ROUNDING = 1e-6
 """Steps by which the ends of an interval, rounded outwards, may be off."""
@@ -14,6 +14,9 @@ def made_words(kept: RecordedInspection) -> str:
     """What is forecast of a state: which neuron leaves first, when, how surely, and where to."""
     if not kept.forecasts:
         return _no_forecast(kept)
+    if kept.first == WHOLE:
+        past = _past_the_end(kept)
+        return f"θ as a whole will leave, {_when(kept, WHOLE)}, {_where(kept, WHOLE)}{past}"
     if kept.runner_up < 0:
         words = f"neuron {kept.first} will be the first to leave, {_when(kept, kept.first)}"
         sure = _sure(kept, kept.first)
@@ -82,6 +85,8 @@ def _where(kept: RecordedInspection, neuron: int) -> str:
     if kept.points.kind[point] == "flat":
         return "in a flat set of KKT directions"
     size = f"N = {kept.points.value[point]:.3g}"
+    if neuron == WHOLE:
+        return f"in the direction of KKT point {point} ({size})"
     bound = kept.neurons.angle_bound[row]
     if kept.dimension == 2:
         within = "" if np.isnan(bound) else f" ± {bound:.1f}°"
@@ -102,7 +107,9 @@ def _no_forecast(kept: RecordedInspection) -> str:
 def left_words(kept: RecordedInspection, at: float, outcome: ForecastOutcome) -> str:
     """A neuron has left, at step `at`: which one was named, the errors, whether they are inside."""
     who = f"neuron {outcome.neuron} left first, as forecast at step {kept.step:,}"
-    if outcome.neuron not in kept.names:
+    if outcome.neuron == WHOLE:
+        who = f"θ as a whole left, as forecast at step {kept.step:,}"
+    elif outcome.neuron not in kept.names:
         named = " or ".join(f"neuron {k}" for k in kept.names)
         who = f"neuron {outcome.neuron} left first, where step {kept.step:,} forecast {named}"
     elif len(kept.names) > 1:
@@ -120,6 +127,11 @@ def left_words(kept: RecordedInspection, at: float, outcome: ForecastOutcome) ->
 
 def late_words(kept: RecordedInspection, inside: int) -> str:
     """Twice the time has passed and no neuron has left."""
+    if kept.first == WHOLE:
+        return (
+            f"the forecast of step {kept.step:,} did not come true: θ has not left in twice the time that "
+            "it was to take"
+        )
     named = " or ".join(f"neuron {k}" for k in kept.names)
     if inside == 1:
         return (
@@ -134,6 +146,11 @@ def late_words(kept: RecordedInspection, inside: int) -> str:
 
 def void_words(kept: RecordedInspection) -> str:
     """θ was moved by hand."""
+    if kept.first == WHOLE:
+        return (
+            f"the forecast of step {kept.step:,} is void, as θ was moved by hand: when it would have left is "
+            "no longer to be seen"
+        )
     named = " or ".join(f"neuron {k}" for k in kept.names)
     return (
         f"the forecast of step {kept.step:,} is void, as θ was moved by hand: whether {named} would "

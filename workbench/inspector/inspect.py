@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
-from math import inf
+from math import inf, isinf, isnan
 from typing import Any, Literal
 
 import numpy as np
@@ -14,6 +14,7 @@ from workbench.inspector.correlation import STARTS, Correlation, correlation_of,
 from workbench.inspector.curvature import Curvature, curvature_of
 from workbench.inspector.forecast import FOLLOWED, EscapeForecast, forecast_of, radius_of
 from workbench.inspector.groups import Groups, groups_of, without_left
+from workbench.inspector.last_units import LastUnits, last_units
 from workbench.inspector.margin import MarginCertificate, margin_certificate
 from workbench.inspector.margin_limit import margin_limit
 from workbench.inspector.saddle import Judgement, judge
@@ -34,7 +35,8 @@ class Inspection:
     `regime`: "origin" (all weights small), "mixed" (large and small neurons), "large" (none small),
     "late" (separated, running off to infinity), "unknown" (no neurons declared). `limits`: what the
     theory cannot say here, and why. `correlation` is None where it says nothing. `margin`: None where
-    problem (P) says nothing, or nobody asked (`certified`).
+    problem (P) says nothing, or nobody asked (`certified`). `units`: of the last hidden layer of a deep
+    network, away from the origin.
     """
 
     step: int
@@ -45,6 +47,7 @@ class Inspection:
     forecast: EscapeForecast
     limits: tuple[str, ...]
     margin: MarginCertificate | None = None
+    units: LastUnits | None = None
 
     def as_json(self) -> dict[str, Any]:
         """The document of `workbench inspect --json`; numbers may be NaN or infinite."""
@@ -70,7 +73,9 @@ class Inspection:
                 {k: v for k, v in vars(neuron).items() if k != "small"}
                 for neuron in self.forecast.neurons
             ],
+            "units": None if self.units is None else self.units.as_json(),
             "margin_kkt": None if self.margin is None else self.margin.as_json(),
+            "whole": None if self.forecast.whole is None else vars(self.forecast.whole),
             "radius": self.forecast.radius,
             "first": self.forecast.first,
             "names": list(self.forecast.names),
@@ -92,6 +97,7 @@ def _points(found: Correlation) -> list[Mapping[str, Any]]:
             "kinks": point.kinks,
             "extent": None if point.extent is None else _extent(point.extent),
             "orbit": None if point.orbit is None else vars(point.orbit),
+            "layers": [vars(layer) for layer in found.layers[index]] if found.layers else [],
         }
         for index, point in enumerate(found.points)
     ]
@@ -114,6 +120,7 @@ def inspect_state(
     starts: int = STARTS,
     followed: int = FOLLOWED,
     most: float = inf,
+    units: bool = True,
 ) -> Inspection:
     """Look into a state.
 
@@ -121,7 +128,8 @@ def inspect_state(
     by `with_curvature(inspection, state, hessian_evidence(state))`. `cancel` is polled; once true the
     parts not done are missing and `limits` says so. `starts`: of the search for KKT points where they are
     not enumerated; `followed`: neurons × samples that are followed by integration, in at most `most`
-    operations (theory/numerics/work.py).
+    operations (theory/numerics/work.py); `units`: whether to search for KKT points of units of a last hidden
+    layer.
     """
     groups = groups_of(state)
     correlation = correlation_of(state, groups, cancel, starts=starts)
@@ -131,6 +139,11 @@ def inspect_state(
     curvature = hessian_evidence(state, cancel) if hessian else None
     judgement = judge(state, groups, correlation, curvature)
     limits = _limits(state, groups, correlation, forecast)
+    last = None
+    if units and correlation is None and state.order is not None:
+        last = last_units(state, groups, cancel, starts=starts)
+    if last is not None:
+        limits = (*limits, last.sentence())
     if work.spent:
         limits = (
             *limits,
@@ -139,7 +152,9 @@ def inspect_state(
     if cancel is not None and cancel():
         limits = (*limits, "The inspection was cancelled before its end.")
     regime = _regime(state, groups, judgement)
-    return Inspection(state.step, regime, judgement, groups, correlation, forecast, limits)
+    return Inspection(
+        state.step, regime, judgement, groups, correlation, forecast, limits, units=last
+    )
 
 
 def judged(
@@ -217,6 +232,20 @@ def _of_the_forecast(forecast: EscapeForecast) -> list[str]:
     return said
 
 
+def _of_the_whole(forecast: EscapeForecast) -> list[str]:
+    """Where there is no time at which θ leaves, and where the run ends before."""
+    whole, end = forecast.whole, forecast.last_step
+    if whole is None:
+        return ["When θ leaves is forecast near the origin, for descent along the gradient itself."]
+    if isnan(whole.escape_time):
+        return ["The flow of the correlation function was not followed until θ leaves."]
+    if isinf(whole.escape_time):
+        return ["The flow of the correlation function takes θ to 0, or nowhere."]
+    if end is not None and forecast.step + whole.escape_steps > end:
+        return [f"θ does not leave before the run's last step {end:,}."]
+    return []
+
+
 def _limits(
     state: InspectedState,
     groups: Groups,
@@ -241,6 +270,7 @@ def _limits(
         limits.append(
             "KKT points are those of the whole θ, as no single neurons are looked at: no forecast by neuron."
         )
+        limits += _of_the_whole(forecast)
     elif not len(groups.small):
         limits.append("No neuron is small, so there is nothing to forecast.")
     elif forecast.followed < len(groups.small):

@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+from math import isfinite
+
 import numpy as np
 
 from workbench.arrays import Array, Int
 from workbench.inspector.correlation import JOINT_NUMBERS, Correlation
 from workbench.inspector.forecast import NeuronForecast
 from workbench.inspector.inspect import Inspection
+from workbench.inspector.whole_forecast import WholeForecast
 from workbench.models.structure import Structure
 from workbench.protocol.inspections import (
     MOST_NEURONS,
+    WHOLE,
     Cause,
     NeuronColumns,
     PointColumns,
@@ -37,13 +41,20 @@ MOST_JOINT = JOINT_NUMBERS / 1e5
 
 def recorded_inspection(inspection: Inspection, cause: Cause = "asked") -> RecordedInspection:
     """What is kept of an inspection: its verdict in words, and at most `MOST_NEURONS` neurons and
-    `most_points` KKT points.
+    `most_points` KKT points. What is forecast of the whole θ is a row of the neurons, `WHOLE`.
 
     Neurons: those named to leave first, then small ones, then large ones, by falling norm. Points:
     those that kept neurons head to, then by falling value.
     """
     made, found = inspection.forecast, inspection.correlation
+    whole = made.whole
     neurons = _chosen_neurons(made.neurons, made.names)
+    first = -1 if made.first is None else made.first
+    radius = made.radius
+    if whole is not None:
+        neurons = [_whole(whole), *neurons]
+        first = WHOLE if isfinite(whole.escape_time) else -1
+        radius = whole.radius
     points = _chosen_points(found, neurons)
     place = {int(point): row for row, point in enumerate(points)}
     return RecordedInspection(
@@ -55,9 +66,9 @@ def recorded_inspection(inspection: Inspection, cause: Cause = "asked") -> Recor
         dimension=_dimension(inspection),
         method="none" if found is None else found.method,
         complete=found is not None and found.complete,
-        radius=np.nan if made.radius is None else made.radius,
+        radius=np.nan if radius is None else radius,
         share=made.share,
-        first=-1 if made.first is None else made.first,
+        first=first,
         large=len(inspection.groups.large),
         small=len(inspection.groups.small),
         points_found=0 if found is None else len(found.points),
@@ -67,6 +78,25 @@ def recorded_inspection(inspection: Inspection, cause: Cause = "asked") -> Recor
         neurons=_neurons(neurons, place),
         runner_up=made.names[1] if len(made.names) > 1 else -1,
         last_step=-1 if made.last_step is None else made.last_step,
+    )
+
+
+def _whole(made: WholeForecast) -> NeuronForecast:
+    """The whole θ as a row of the neurons."""
+    return NeuronForecast(
+        WHOLE,
+        made.norm,
+        True,
+        made.target,
+        None,
+        made.rate,
+        made.escape_time,
+        made.escape_steps,
+        None,
+        made.escape_time_low,
+        made.escape_time_high,
+        made.escape_steps_low,
+        made.escape_steps_high,
     )
 
 

@@ -101,7 +101,9 @@ def inspection_while_training(state: InspectedState) -> Inspection | str:
     if reason is not None:
         return reason
     starts = _starts(state, LOOK_NUMBERS)
-    found = inspect_state(state, hessian=False, starts=starts, followed=FOLLOWED, most=FOLLOWING)
+    found = inspect_state(
+        state, hessian=False, starts=starts, followed=FOLLOWED, most=FOLLOWING, units=False
+    )
     curvature = curvature_while_training(state)
     if curvature is None and usable_curvature(state):
         why = (

@@ -60,9 +60,14 @@ class Spectral(Norm):
         start = 0
         for shape in self.shapes:
             stop = start + prod(shape)
-            rows = shape[0] if shape else 1
-            yield a[..., start:stop].reshape(*a.shape[:-1], rows, -1)
+            yield a[..., start:stop].reshape(*a.shape[:-1], *matrix_shape(shape))
             start = stop
+
+
+def matrix_shape(shape: tuple[int, ...]) -> tuple[int, int]:
+    """Rows and columns that a parameter of this shape has as a matrix."""
+    rows = shape[0] if shape else 1
+    return rows, prod(shape[1:])
 
 
 def _singular_values(matrices: Float[np.ndarray, "... r c"]) -> Float[np.ndarray, "... s"]:

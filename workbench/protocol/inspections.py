@@ -17,6 +17,9 @@ MOST_POINT_NUMBERS = 131_072
 MOST_NEURONS = 2_048
 """Most neurons that are."""
 
+WHOLE = -2
+"""In place of a neuron's index: the whole θ, of a network that does not separate into neurons."""
+
 Cause = Literal["saddle", "asked"]
 OutcomeKind = Literal["left", "late", "void"]
 
@@ -36,7 +39,7 @@ class PointColumns:
 
 @dataclass(frozen=True, eq=False)
 class NeuronColumns:
-    """Neurons as columns of k rows; −1 and NaN where something is not known.
+    """Neurons as columns of k rows, or `WHOLE`; −1 and NaN where something is not known.
 
     `target`: row of the kept points. `escape_time`: flow time, ∞ for never; with `…_low` and `…_high` an
     interval. `angle_bound`: most degrees that u is off the target's when it leaves. `confidence`: that it
@@ -65,7 +68,7 @@ class ForecastOutcome:
     """What became of the forecast of the inspection at `made`, at `step`.
 
     `kind`: "left" (a neuron reached the radius), "late" (none did in twice the time), "void" (θ was
-    moved by hand). `neuron`: the one that left, else −1. `time`: flow time it took. `time_error`:
+    moved by hand). `neuron`: the one that left, `WHOLE`, else −1. `time`: flow time it took. `time_error`:
     forecast/time − 1. `angle_error`: degrees between its direction and the KKT direction that was
     named. NaN where there is none. `time_inside`, `angle_inside`: 1 as the interval and the bound said,
     0 not so, −1 where there is none. A neuron that was named is held against its own forecast, another
@@ -91,9 +94,10 @@ class RecordedInspection:
     `cause`: "saddle" (the watch told one) or "asked". `dimension`: numbers of u, the last ones of a
     point's direction; 0 where points are those of the whole θ. `complete`: every KKT point is known.
     `radius`: the norm at which a neuron counts as having left, NaN without a forecast; there its part
-    changes the risk by `share`. `first`: the neuron that leaves first, −1 if none; `runner_up`: the other
-    one where it is undecided which does, else −1. `last_step`: of the run, −1 if not known. `large`, `small`,
-    `points_found`: how many there were; what is kept may be fewer. `outcome`: None while pending.
+    changes the risk by `share`. `first`: the neuron that leaves first, `WHOLE`, −1 if none; `runner_up`:
+    the other one where it is undecided which does, else −1. `last_step`: of the run, −1 if not known.
+    `large`, `small`, `points_found`: how many there were; what is kept may be fewer. `outcome`: None while
+    pending.
     """
 
     step: int
@@ -122,17 +126,17 @@ class RecordedInspection:
     def forecasts(self) -> bool:
         """Whether some neuron is forecast to leave at a known time."""
         # Late in a run time may be beyond a float.
-        return self.first >= 0 and bool(np.isfinite([self.radius, self.wait, self.time]).all())
+        return self.first != -1 and bool(np.isfinite([self.radius, self.wait, self.time]).all())
 
     @property
     def names(self) -> tuple[int, ...]:
         """The neuron that is said to leave first, or the two between which that is undecided."""
-        return tuple(k for k in (self.first, self.runner_up) if k >= 0)
+        return tuple(k for k in (self.first, self.runner_up) if k != -1)
 
     def row(self, neuron: int) -> int | None:
         """Row of a neuron among the kept ones."""
         found = np.flatnonzero(self.neurons.index == neuron)
-        return int(found[0]) if found.size and neuron >= 0 else None
+        return int(found[0]) if found.size and neuron != -1 else None
 
     @property
     def wait(self) -> float:

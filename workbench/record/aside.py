@@ -1,6 +1,6 @@
 """What a run keeps when it goes back: everything as it was, in a folder of its own inside the run's.
 
-<run>/set-aside-<n>/   run.h5  config.toml  checkpoints/  …
+<run>/set-aside-<n>/   run.h5  config.toml  checkpoints/  data/  …
 
 It opens as a run by its path. The run's own files say afterwards only what it goes on from.
 """
@@ -14,6 +14,7 @@ from pathlib import Path
 
 from workbench.record.atomic import put_in_place, sync_folder, write_error
 from workbench.record.checkpoint import FOLDER
+from workbench.record.data_files import bring_data
 from workbench.record.lock import CLAIM_FILES
 
 _UNFINISHED = ".set-aside.tmp"
@@ -41,6 +42,7 @@ def set_aside(folder: Path, checkpoints: Iterable[Path]) -> Path:
                 copy = unfinished / f".{entry.name}.tmp"
                 shutil.copyfile(entry, copy)
                 put_in_place(copy, unfinished / entry.name)
+        bring_data(folder, unfinished)
         os.rename(unfinished, place)
         sync_folder(folder)
         for path in checkpoints:

@@ -1,6 +1,6 @@
 """What a run keeps whose file was deleted or replaced while it was written: all of it, in a new folder.
 
-<runs>/<run>-kept[-n]/   run.h5  config.toml  checkpoints/
+<runs>/<run>-kept[-n]/   run.h5  config.toml  checkpoints/  data/
 
 It is a run like any other: listed, read, gone on with.
 """
@@ -33,6 +33,7 @@ def keep_beside(store: RunStore) -> Path:
     folder = store.folder
     try:
         place = _new_folder(folder)
+        store.data.bring_to(place)
         store.keep_beside(place / RUN_FILE)
         with RunReader(place) as reader:
             write_text(place / CONFIG_FILE, reader.config_text)

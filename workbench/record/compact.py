@@ -25,6 +25,8 @@ from workbench.record.overlay import H5_ERRORS, Overlay, reading
 from workbench.record.packing import write_packed
 from workbench.record.plain import require_plain
 from workbench.record.reader import RunReader
+from workbench.record.reference import Reference
+from workbench.record.samples import HELD_OUT
 from workbench.record.schema import STEP
 from workbench.record.table_files import counts_in, fill_tables
 from workbench.record.tables import has_tables, lacks_columns, width_in
@@ -59,11 +61,13 @@ def copy_run(
     progress: Progress | None = None,
     direction_width: int | None = None,
     attributes: Mapping[str, Value] | None = None,
+    whole: bool = True,
 ) -> None:
     """Write what `reader` sees to a new file `target` (the caller puts it in place).
 
     `direction_width`: numbers of a KKT direction, where the source keeps none. `attributes`: root
-    attributes that are other than the source's.
+    attributes that are other than the source's. `whole`: samples that lie in files of their own come along;
+    else the copy refers to them too, as one in the same folder can.
 
     Raises:
         StorageError: the run is damaged, or the target cannot be written.
@@ -72,7 +76,7 @@ def copy_run(
         with created(target) as file:
             changed = {**reader.attributes, **(attributes or {})}
             found = status or reader.status
-            _fill(reader, file, packed, found, progress, direction_width, changed)
+            _fill(reader, file, packed, found, progress, direction_width, changed, whole)
     except H5_ERRORS as error:
         remove_quietly(target)
         raise write_error(target, error) from error
@@ -91,7 +95,7 @@ def copy_file(
     direction_width: int | None = None,
     attributes: Mapping[str, Value] | None = None,
 ) -> None:
-    """`copy_run` by path; raises StorageError alike."""
+    """`copy_run` by path, for a copy that takes the place of its source; raises StorageError alike."""
     with RunReader(source) as reader:
         copy_run(
             reader,
@@ -101,6 +105,7 @@ def copy_file(
             progress=progress,
             direction_width=direction_width,
             attributes=attributes,
+            whole=False,
         )
 
 
@@ -136,6 +141,12 @@ def _same_inspections(one: RunReader, other: RunReader) -> bool:
     )
 
 
+def _held_out(reader: RunReader) -> tuple[Array | Reference, Array | Reference] | None:
+    """Held-out samples and labels as the file has them."""
+    x, y = (reader.kept(name, HELD_OUT) for name in ("x", "y"))
+    return None if x is None or y is None else (x, y)
+
+
 def _fill(
     reader: RunReader,
     file: Any,
@@ -144,6 +155,7 @@ def _fill(
     progress: Progress | None,
     direction_width: int | None,
     attributes: Mapping[str, Value],
+    whole: bool,
 ) -> None:
     layouts = [reader.layout(name) for name in reader.series_names()]
     dims = {dim for layout in layouts for dim in layout.resolved().dims}
@@ -156,14 +168,14 @@ def _fill(
         file,
         attributes=attributes,
         status=status,
-        x=reader.x,
-        y=reader.y,
+        x=reader.x if whole else reader.kept("x"),
+        y=reader.y if whole else reader.kept("y"),
         series=layouts,
         coordinates=coordinates,
         packed=packed,
         direction_width=reader.direction_width or direction_width,
         start=reader.start,
-        test=reader.test,
+        test=reader.test if whole else _held_out(reader),
     )
     total = max(1, reader.n_records * len(layouts))
     for place, layout in enumerate(layouts):

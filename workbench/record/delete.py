@@ -6,12 +6,18 @@ import contextlib
 import os
 import shutil
 import stat
+import time
 from pathlib import Path
 
 from workbench.errors import BadInput, RunBusy, StorageError, clean_text
+from workbench.record.data_files import drop_unused
 from workbench.record.folder import holds_run, holds_study
 from workbench.record.lock import RunLock, is_alive
 from workbench.record.subject import RUN, STUDY, Subject, shard_subject
+
+LEFT_BEHIND = 600.0
+"""Seconds after which the next deletion finishes one that was killed midway."""
+_HIDDEN = ".deleted-"
 
 
 def delete_run(folder: Path, runs_dir: Path) -> None:
@@ -19,7 +25,8 @@ def delete_run(folder: Path, runs_dir: Path) -> None:
 
     The folder has to lie directly in the runs folder and be no link; links inside it are removed,
     not followed. The run's lock is held meanwhile, which needs no room on the disk. The folder is first
-    renamed to a hidden name, so that a run is either there whole or not listed.
+    renamed to a hidden name, so that a run is either there whole or not listed. Large samples that no other
+    run of the folder has go with it.
 
     Raises:
         BadInput: it is no run folder of this runs folder.
@@ -55,7 +62,7 @@ def _delete(folder: Path, runs_dir: Path, subject: Subject) -> None:
     with contextlib.suppress(OSError):  # where that fails, taking the lock does too, and says why
         if lock.is_symlink():
             lock.unlink()
-    hidden, left = f".deleted-{folder.name}", ""
+    hidden, left = f"{_HIDDEN}{folder.name}", ""
     try:
         parent = os.open(runs_dir, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
     except OSError as error:
@@ -65,11 +72,23 @@ def _delete(folder: Path, runs_dir: Path, subject: Subject) -> None:
             os.rename(folder.name, hidden, src_dir_fd=parent, dst_dir_fd=parent)
             left = f" What is left of it is in '{clean_text(hidden, 120)}'."
             shutil.rmtree(hidden, dir_fd=parent)
+        _finish_others(parent)
+        drop_unused(runs_dir)
     except OSError as error:
         why = clean_text(str(error.strerror or error), 120)
         raise StorageError(f"{what} could not be deleted: {why}.{left}") from error
     finally:
         os.close(parent)
+
+
+def _finish_others(parent: int) -> None:
+    """Remove what deletions left that were killed midway; it would keep large samples on the disk."""
+    for name in os.listdir(parent):
+        if name.startswith(_HIDDEN):
+            with contextlib.suppress(OSError):
+                found = os.stat(name, dir_fd=parent, follow_symlinks=False)
+                if time.time() - max(found.st_mtime, found.st_ctime) > LEFT_BEHIND:
+                    shutil.rmtree(name, ignore_errors=True, dir_fd=parent)
 
 
 def _require_own(folder: Path, runs_dir: Path, subject: Subject) -> None:

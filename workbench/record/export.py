@@ -104,7 +104,7 @@ def _write_csv(reader: RunReader, target: Path, progress: Progress) -> list[str]
     if kept:
         left_out.append(f"{kept} kept inspections: a CSV file holds one table.")
     header = [column for name in names for column in _columns(name, reader.shape(name)[1:])]
-    if reader.x is not None:
+    if reader.n_samples is not None:
         left_out.append("the data set: a CSV file holds one table.")
     with open(target, "w", newline="", encoding="utf-8") as stream:
         writer = csv.writer(stream, lineterminator="\n")

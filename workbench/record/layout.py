@@ -3,7 +3,8 @@
 /                 attributes (text as strings, `status` of fixed length so that it can change)
 /n_committed      rows of /series that are complete; everything past it is not yet data
 /counters_crc32   checksum of this and the other counters (workbench.record.counters)
-/data/x, /data/y  the samples (workbench.record.samples), those held out in /data/test
+/data/x, /data/y  the samples (workbench.record.samples), those held out in /data/test; of large ones a
+                  link to their file, and its hash (workbench.record.reference)
 /start, /parameter  what only the start gives, the names in θ (workbench.record.start)
 /series/<name>    first axis `step`, unlimited; every other axis has its dimension scale
 /series/n_committed   the same dataset as /n_committed, where xarray sees it
@@ -26,6 +27,7 @@ from workbench.measures.panel import SeriesSpec
 from workbench.protocol.status import RunStatus
 from workbench.record.chunks import LARGEST_CHUNK, chunk_shape
 from workbench.record.counters import build_counters
+from workbench.record.reference import Reference
 from workbench.record.samples import HELD_OUT, build_samples
 from workbench.record.schema import SCHEMA_VERSION, SERIES, STEP
 from workbench.record.seal import seal_attributes
@@ -178,14 +180,14 @@ def build(
     *,
     attributes: Mapping[str, Value],
     status: RunStatus,
-    x: Array | None,
-    y: Array | None,
+    x: Array | Reference | None,
+    y: Array | Reference | None,
     series: Sequence[SeriesLayout],
     coordinates: Mapping[str, Array],
     packed: bool = False,
     direction_width: int | None = None,
     start: Start | None = None,
-    test: tuple[Array, Array] | None = None,
+    test: tuple[Array | Reference, Array | Reference] | None = None,
 ) -> None:
     """Create every group, dataset, scale and attribute of a run in an empty h5py file.
 

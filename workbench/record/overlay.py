@@ -74,19 +74,21 @@ def check_global_heap(block: memoryview, beyond: Callable[[int], bytes]) -> None
 class Overlay(Positioned):
     """A file as HDF5 should see it: flags cleared, end of file at the size when opened.
 
-    `restored`: torn headers as they were before, in a file without a journal.
+    `restored`: torn headers as they were before, in a file without a journal. `links`: whether the path may
+    be one.
 
     Raises:
         StorageError: the file is missing, unreadable, a folder, empty, or no HDF5 file; or its journal is
             damaged or not its.
     """
 
-    def __init__(self, path: Path, *, restored: bool = False) -> None:
+    def __init__(self, path: Path, *, restored: bool = False, links: bool = True) -> None:
         super().__init__()
         self._descriptor = -1
         name = clean_text(str(path))
         try:
-            self._descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK)
+            flags = os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK
+            self._descriptor = os.open(path, flags if links else flags | os.O_NOFOLLOW)
             # The journal first: a live writer empties it only when the file has it all.
             kept = pending(path.parent, self._descriptor) if path.name == RUN_FILE else NOTHING
             self._size = os.fstat(self._descriptor).st_size if kept.size is None else kept.size

@@ -2,8 +2,9 @@
 
 HDF5 can do much else: links to other files, datasets put together from others' or kept in any file of the
 system (a pipe, a device), shapes of 10^15 rows that were never written, blocks of 4 GiB in a few kilobytes.
-No run has those. Whatever is read of a run is taken through `dataset_at`; a file that is to be written to is
-looked through as a whole (`require_plain`).
+No run has those, but for a link to the file of its large samples, which is for other programs
+(workbench.record.reference). Whatever is read of a run is taken through `dataset_at`; a file that is to be
+written to is looked through as a whole (`require_plain`).
 
 What no run has is a ValueError, of which `overlay.reading` makes a sentence that names the file.
 """
@@ -16,6 +17,7 @@ from typing import Any
 import h5py
 
 from workbench.errors import clean_text
+from workbench.record.reference import is_reference
 
 UNFOLDING = 1_100
 """Bytes that a byte of a file may stand for; deflate packs up to 1,032 in one."""
@@ -102,7 +104,10 @@ def require_plain(file: Any) -> None:
             seen += 1
             if seen > MOST_OBJECTS:
                 raise ValueError(f"it holds more than {MOST_OBJECTS:,} datasets, as no run does")
-            if not isinstance(group.get(name, getlink=True), h5py.HardLink):
+            link = group.get(name, getlink=True)
+            if is_reference(group, name, link):
+                continue
+            if not isinstance(link, h5py.HardLink):
                 raise _refused(path, "leads elsewhere")
             item = group[name]
             if not isinstance(item, h5py.Group):

@@ -28,10 +28,12 @@ from workbench.protocol.inspections import RecordedInspection
 from workbench.protocol.status import RunStatus, status_of
 from workbench.record.chunks import chunk_shape
 from workbench.record.counters import Counters
+from workbench.record.data_file import read_referred
 from workbench.record.layout import SeriesLayout
 from workbench.record.lock import is_alive
 from workbench.record.overlay import Overlay, reading
 from workbench.record.plain import dataset_at, group_at, require_plain_dataset
+from workbench.record.reference import Reference, read_reference, references_in
 from workbench.record.samples import HELD_OUT, read_samples
 from workbench.record.schema import (
     RUN_FILE,
@@ -242,19 +244,45 @@ class RunReader:
 
     @property
     def x(self) -> Array | None:
-        """The inputs, first axis n; None if the file has none."""
-        return self._data("x")
+        """The inputs, first axis n; None if the run has none. StorageError: they lie in a file of their own,
+        which is missing or damaged."""
+        return self._values(self.kept("x"))
 
     @property
     def y(self) -> Array | None:
-        """The labels; None if the file has none."""
-        return self._data("y")
+        """The labels; None if the run has none. Raises as `x`."""
+        return self._values(self.kept("y"))
 
     @property
     def test(self) -> tuple[Array, Array] | None:
-        """Held-out inputs and labels; None if the file has none."""
-        x, y = (self._data(name, HELD_OUT) for name in ("x", "y"))
+        """Held-out inputs and labels; None if the run has none. Raises as `x`."""
+        x, y = (self._values(self.kept(name, HELD_OUT)) for name in ("x", "y"))
         return None if x is None or y is None else (x, y)
+
+    @property
+    def references(self) -> list[Reference]:
+        """The samples that lie in files of their own."""
+        return self._retried(lambda: references_in(self._file))
+
+    def kept(self, name: str, group: str = "data") -> Array | Reference | None:
+        """Samples as the file has them: the values, or where they lie; None if it has none."""
+
+        def load() -> Array | Reference | None:
+            found = self._placed(name, group)
+            return found if found is None or isinstance(found, Reference) else read_samples(found)
+
+        return self._retried(load)
+
+    def _placed(self, name: str, group: str = "data") -> Any:
+        """The dataset of samples in this file, or where they lie; None if there are none."""
+        held: Any = self._file
+        for part in group.split("/"):
+            held = None if held is None else group_at(held, part)
+        found = None if held is None else read_reference(held, name)
+        return found or dataset_at(self._file, f"{group}/{name}")
+
+    def _values(self, found: Array | Reference | None) -> Array | None:
+        return read_referred(self.folder, found) if isinstance(found, Reference) else found
 
     @property
     def start(self) -> Start | None:
@@ -266,8 +294,8 @@ class RunReader:
         """The number of samples of the data set, without reading them."""
 
         def load() -> int | None:
-            dataset = dataset_at(self._file, "data/x")
-            return None if dataset is None or not dataset.ndim else int(dataset.shape[0])
+            found = self._placed("x")
+            return None if found is None or not found.shape else int(found.shape[0])
 
         return self._retried(load)
 
@@ -331,13 +359,6 @@ class RunReader:
             require_plain_dataset(dataset, name)
             self._series[name] = dataset
         return self._series[name]
-
-    def _data(self, name: str, group: str = "data") -> Array | None:
-        def load() -> Array | None:
-            dataset = dataset_at(self._file, f"{group}/{name}")
-            return None if dataset is None else read_samples(dataset)
-
-        return self._retried(load)
 
     def _retried(self, action: Callable[[], T], *, reopen: bool = True) -> T:
         """Do `action`; on a live file, whose metadata may be caught half-written, open it anew.

@@ -7,6 +7,8 @@ where that pays.
     divisor        of pictures in 0..1 that are whole numbers of 1/255 (or 1/16);
                    `scale_factor` is its inverse, for readers that know only that, nearly exact
 /data/test/x, y    the held-out samples, where there are any, in the same way
+
+Large ones lie in a file of their own, to which these refer (workbench.record.reference).
 """
 
 from __future__ import annotations
@@ -14,6 +16,7 @@ from __future__ import annotations
 import hashlib
 import zlib
 from collections.abc import Iterator
+from dataclasses import dataclass
 from math import prod
 from typing import Any
 
@@ -21,6 +24,7 @@ import numpy as np
 
 from workbench.arrays import Array
 from workbench.record.chunks import chunk_shape
+from workbench.record.reference import Reference, write_reference
 
 HELD_OUT = "data/test"
 """Group of the held-out samples."""
@@ -43,8 +47,37 @@ _KINDS = (
 """(type, divisor), narrowest first."""
 
 
-def build_samples(group: Any, x: Array | None, y: Array | None) -> None:
-    """Write x (n, …) and y (n) into an empty group, with named axes so that `xarray` opens it too."""
+@dataclass(frozen=True)
+class StoredForm:
+    """How samples are stored: the narrowest type and its divisor, the type of the values, and the sha256 of
+    the stored numbers row by row."""
+
+    kind: np.dtype[Any]
+    divisor: float
+    value_type: str
+    sha256: str
+
+    @property
+    def attributes(self) -> dict[str, Any]:
+        """What is said of the stored numbers beside them."""
+        found: dict[str, Any] = {"value_type": self.value_type, "sha256": self.sha256}
+        if self.divisor != 1.0:
+            found |= {"divisor": self.divisor, "scale_factor": 1.0 / self.divisor}
+        return found
+
+
+def stored_form(values: Array) -> StoredForm:
+    """How samples are stored, without storing them."""
+    kind, divisor = _narrowest(values)
+    found = hashlib.sha256()
+    for rows in _blocks(values):
+        found.update(np.ascontiguousarray(_narrowed(values[rows], kind, divisor)).data)
+    return StoredForm(kind, divisor, values.dtype.str, found.hexdigest())
+
+
+def build_samples(group: Any, x: Array | Reference | None, y: Array | Reference | None) -> None:
+    """Write x (n, …) and y (n) into an empty group, with named axes so that `xarray` opens it too; or where
+    they lie."""
     first = x if x is not None else y
     if first is None:
         return
@@ -53,7 +86,10 @@ def build_samples(group: Any, x: Array | None, y: Array | None) -> None:
     for name, values in (("x", x), ("y", y)):
         if values is None:
             continue
-        dataset = _written(group, name, values)
+        if isinstance(values, Reference):
+            write_reference(group, name, values)
+            continue
+        dataset = write_samples(group, name, values)
         group.file.flush()  # while the dataset is held: later, a failed write would be ignored
         for axis, size in enumerate(values.shape):
             if axis == 0 and size == first.shape[0]:
@@ -89,8 +125,9 @@ def read_samples(dataset: Any) -> Array:
     return values
 
 
-def _written(group: Any, name: str, values: Array) -> Any:
-    kind, divisor = _narrowest(values)
+def write_samples(group: Any, name: str, values: Array, form: StoredForm | None = None) -> Any:
+    """Write samples to a new dataset, which is returned; `form`: where it is known already how."""
+    kind, divisor = _narrowest(values) if form is None else (form.kind, form.divisor)
     options: dict[str, Any] = {}
     if values.size and values.ndim:
         rows = next(_blocks(values))
@@ -107,11 +144,9 @@ def _written(group: Any, name: str, values: Array) -> Any:
         stored = np.ascontiguousarray(_narrowed(values[rows], kind, divisor))
         found.update(stored.data)
         dataset[rows] = stored
-    dataset.attrs["value_type"] = values.dtype.str
-    dataset.attrs["sha256"] = found.hexdigest()
-    if divisor != 1.0:
-        dataset.attrs["divisor"] = divisor
-        dataset.attrs["scale_factor"] = 1.0 / divisor
+    written = StoredForm(kind, divisor, values.dtype.str, found.hexdigest())
+    for key, value in written.attributes.items():
+        dataset.attrs[key] = value
     return dataset
 
 

@@ -44,6 +44,7 @@ from workbench.record.buffer import Buffer, checked_rows
 from workbench.record.column import Column
 from workbench.record.compact import Progress
 from workbench.record.counters import Counters
+from workbench.record.data_files import HeldFiles, kept_apart
 from workbench.record.handle import created, let_go, open_for_appending
 from workbench.record.journaled import JournaledFile
 from workbench.record.layout import (
@@ -52,6 +53,7 @@ from workbench.record.layout import (
 )
 from workbench.record.lock import claim_on
 from workbench.record.overlay import H5_ERRORS, reading
+from workbench.record.reference import references_in
 from workbench.record.schema import RUN_FILE, STEP
 from workbench.record.start import Start
 from workbench.record.superblock import recover
@@ -75,6 +77,7 @@ class RunStore:
         n_committed: rows that are on disk for good: what may be acknowledged.
         last_step: the last appended step, -1 before the first.
         gone: whether `run.h5` was found deleted or replaced; `keep_beside` then saves what there is.
+        data: the files of its large samples.
     """
 
     def __init__(self, folder: Path, file: Any, under: JournaledFile) -> None:
@@ -106,6 +109,7 @@ class RunStore:
         self.last_step = int(last[0]) if len(last) else -1
         self._buffer = Buffer()
         self._synced_at = time.monotonic()
+        self.data = HeldFiles(folder, references_in(file))
 
     @classmethod
     def create(
@@ -125,7 +129,7 @@ class RunStore:
 
         Args:
             attributes: root attributes; `status` is `running` unless given.
-            x, y: the data set, first axis n; None to leave them out.
+            x, y: the data set, first axis n; None to leave them out. Large ones go to a file of their own.
             series: what will be recorded; `step` is added if missing.
             coordinates: values along an axis (quantile levels, indices of a subset); an axis
                 without one is numbered from 0.
@@ -143,19 +147,23 @@ class RunStore:
         if path.exists():
             raise BadInput(f"'{clean_text(str(path))}' exists: a recording is never overwritten.")
         temporary = folder / BUILD_NAME
+        kept_x, kept_y = (None if v is None else kept_apart(folder, v) for v in (x, y))
+        held_out = (
+            None if test is None else (kept_apart(folder, test[0]), kept_apart(folder, test[1]))
+        )
         try:
             with created(temporary) as file:
                 build(
                     file,
                     attributes=attributes,
                     status=status_of(str(attributes.get("status", RunStatus.RUNNING))),
-                    x=x,
-                    y=y,
+                    x=kept_x,
+                    y=kept_y,
                     series=series,
                     coordinates=coordinates or {},
                     direction_width=direction_width,
                     start=start,
-                    test=test,
+                    test=held_out,
                 )
             put_in_place(temporary, path)
             return cls._opened(folder)
@@ -345,6 +353,7 @@ class RunStore:
             remove_quietly(temporary)
             if not self.gone:
                 self._under.close()
+                self.data.close()
         return None
 
     def close(self) -> None:
@@ -357,6 +366,7 @@ class RunStore:
         self.commit(sync=True)
         self._end()
         self._under.close()
+        self.data.close()
 
     def keep_beside(self, target: Path) -> None:
         """Write what a recording whose file is gone has, every record taken included, to a new file.
@@ -457,3 +467,4 @@ class RunStore:
     def _let_go(self) -> None:
         file, self._file = self._file, None
         let_go(file, self._under)
+        self.data.close()

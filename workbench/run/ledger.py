@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from workbench.inspector.forecast_ledger import NEURON_SERIES, ForecastLedger, Inspect
+from workbench.inspector.forecast_ledger import NEURON_SERIES, NORM, ForecastLedger, Inspect
 from workbench.inspector.inspect import Inspection
 from workbench.inspector.recording import direction_width
 from workbench.inspector.while_training import inspection_while_training
@@ -57,17 +57,22 @@ def step_size_at(history: History, step: int) -> float | None:
 def rows_from(history: History, step: int) -> dict[str, np.ndarray] | None:
     """Records from the last one at or before `step` on, thinned as the history keeps them.
 
-    None where no neurons are recorded.
+    Norms of θ alone where no neurons are recorded, None where neither is.
     """
-    if not history.has("neuron_norm"):
+    if not history.has(NORM):
         return None
+    if not history.has("neuron_norm"):
+        start = max(0, int(np.searchsorted(history.step, step, side="right")) - 1)
+        own = {"step": history.step, "time": history.scalar("time"), NORM: history.scalar(NORM)}
+        return {name: values[start:] for name, values in own.items()}
     steps, norms = history.vector("neuron_norm")
     known, directions = history.vector("neuron_direction")
     common, here, there = np.intersect1d(steps, known, return_indices=True)
     start = max(0, int(np.searchsorted(common, step, side="right")) - 1)
-    time = history.scalar("time")[np.searchsorted(history.step, common[start:])]
-    rows = (common[start:], time, norms[here[start:]], directions[there[start:]])
-    return dict(zip(NEURON_SERIES, rows, strict=True))
+    at = np.searchsorted(history.step, common[start:])
+    time, norm = history.scalar("time")[at], history.scalar(NORM)[at]
+    rows = (common[start:], time, norms[here[start:]], directions[there[start:]], norm)
+    return dict(zip((*NEURON_SERIES, NORM), rows, strict=True))
 
 
 def direction_width_of(experiment: Experiment) -> int | None:

@@ -21,7 +21,7 @@ from workbench.protocol.wire import (
     command_line,
     read_told,
 )
-from workbench.run.socket_place import NoSocket, connected_to
+from workbench.run.socket_place import NoSocket, connected_to, peer_process
 
 CONNECT_SECONDS = 2.0
 FIRST_SECONDS = 20.0
@@ -39,6 +39,7 @@ class Link:
         gone: why nothing more comes, in a sentence; empty while the link stands.
         detached: whether it ended on this side.
         refused: what was not done, and why, oldest first; whoever shows it takes it out.
+        pid: the process at the other end, None where the system does not say.
         when_told: called from the link's thread whenever one of these has changed.
 
     Raises:
@@ -57,6 +58,7 @@ class Link:
         self._sending = threading.Lock()
         self._closed = False
         self._end = connected_to(self.folder, CONNECT_SECONDS)
+        self.pid = peer_process(self._end)
         self._end.settimeout(FIRST_SECONDS)
         patience = struct.pack("ll", SEND_SECONDS, 0)
         self._end.setsockopt(socket.SOL_SOCKET, socket.SO_SNDTIMEO, patience)

@@ -44,6 +44,7 @@ from workbench.protocol.events import (
 from workbench.protocol.inspections import RecordedInspection
 from workbench.protocol.status import RunStatus
 from workbench.record.aside import set_aside
+from workbench.record.data_files import drop_unused
 from workbench.record.folder import create_run_folder, remove_start, write_config
 from workbench.record.history import History
 from workbench.record.layouts import coordinates_of, layouts_of
@@ -225,6 +226,7 @@ class Session:
                         lock.release()
                     finally:
                         remove_start(lock.folder)
+                        drop_unused(runs_dir)
             raise
 
     @classmethod

@@ -100,6 +100,15 @@ def require_own_peer(end: socket.socket) -> None:
         raise NoSocket("the process at the other end is another user's.")
 
 
+def peer_process(end: socket.socket) -> int | None:
+    """The process at the other end, None where the system does not say."""
+    if not hasattr(socket, "SO_PEERCRED"):
+        return None
+    raw = end.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, _CREDENTIALS.size)
+    pid: int = _CREDENTIALS.unpack(raw)[0]
+    return pid or None
+
+
 def identity(folder: Path) -> tuple[int, int] | None:
     """Device and inode of the folder's socket."""
     try:

@@ -162,10 +162,11 @@ class StoredRun:
 
     @cached_property
     def dataset(self) -> Dataset:
-        """The samples it was started with, from its own file: the user's may have changed since."""
-        if self.reader.x is None or self.reader.y is None:
+        """The samples it was started with, from its own files: the user's may have changed since."""
+        inputs, labels = self.reader.x, self.reader.y
+        if inputs is None or labels is None:
             raise StorageError("the run holds no data to go on with.")
-        x, y = (np.asarray(part, dtype=np.float64) for part in (self.reader.x, self.reader.y))
+        x, y = (np.asarray(part, dtype=np.float64) for part in (inputs, labels))
         held_out = self.reader.test
         if held_out is None:
             return Dataset(x, y, "data")

@@ -9,7 +9,7 @@ import numpy as np
 
 from workbench.arrays import Array, Float, Int
 from workbench.inspector.recording import direction_width
-from workbench.protocol.inspections import RecordedInspection
+from workbench.protocol.inspections import WHOLE, RecordedInspection
 from workbench.run.members import MemberBlock
 from workbench.study.leavers import Departure
 
@@ -123,6 +123,8 @@ class SaddleTable:
         if self.neurons:
             at = self.rows[key]
             for index, target in zip(found.neurons.index, targets, strict=True):
+                if index == WHOLE:
+                    continue
                 at.neuron_target[index] = place.get(int(target), -1)
         first = found.row(found.first)
         aim = -1 if first is None else place.get(int(targets[first]), -1)

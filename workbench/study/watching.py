@@ -13,6 +13,7 @@ from workbench.engine.saddle_watch import SCALARS, Answer, Candidate, seen
 from workbench.inspector.forecast_ledger import MOST_AT_SADDLES
 from workbench.losses.loss import MarginLoss
 from workbench.measures.norms import neuron_norms
+from workbench.protocol.inspections import WHOLE
 from workbench.run.member_series import RISK, Fault, said
 from workbench.run.members import MemberBlock
 from workbench.run.step_size import RATE_LOG
@@ -102,7 +103,7 @@ class Watching:
             look = self.questions.look(k, rows.theta[row], saddle.step, time, rate)
         risk = float(tables[RISK][saddle.row, k])
         self.table.add(self.numbers[k], saddle.step, time, risk, saddle.evidence, look)
-        if look is None or not np.isfinite(look.radius):
+        if look is None or not np.isfinite(look.radius) or look.first == WHOLE:
             return
         small = look.neurons.index[look.neurons.small]
         watched = np.flatnonzero(np.isin(self.block.first.panel.neurons, small))

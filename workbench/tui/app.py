@@ -6,7 +6,6 @@ import asyncio
 import os
 import sys
 import threading
-import traceback
 import warnings
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -21,13 +20,14 @@ from textual.dom import DOMNode
 from textual.filter import LineFilter
 from textual.screen import Screen
 
-from workbench.errors import ExitCode, WorkbenchError, clean_text
+from workbench.errors import ExitCode, WorkbenchError
 from workbench.record.folder import holds_study
 from workbench.run.signals import given_to
 from workbench.tui import making
 from workbench.tui.driver import AcknowledgedDriver
 from workbench.tui.help import HelpScreen
 from workbench.tui.messages import SessionRefused
+from workbench.tui.pages import page_of
 from workbench.tui.routes import (
     ForkRun,
     Go,
@@ -35,7 +35,6 @@ from workbench.tui.routes import (
     OpenBrowse,
     OpenInspector,
     OpenLaunch,
-    OpenLayers,
     OpenPursuit,
     OpenReplay,
     OpenStudy,
@@ -44,6 +43,7 @@ from workbench.tui.routes import (
     Route,
     StartRun,
 )
+from workbench.tui.stumbles import Stumbles, screen_failed, write_down
 from workbench.tui.theme import OwnColours, following, take_theme, theme_at_start, use_theme
 from workbench.tui.tour import Tour
 from workbench.tui.unbroken import Unbroken
@@ -91,7 +91,7 @@ class WorkbenchApp(Unbroken, App[int]):
         # What a newcomer is told; None: nobody is.
         self.tour: Tour | None = None
         self.contains_errors: bool | None = None
-        self._stumbles: set[tuple[str, str]] = set()
+        self.stumbles = Stumbles()
         self._leaving = False
         # Held while a session is made: who leaves meanwhile ends it, and leaves no half of one.
         self._making = threading.Lock()
@@ -147,7 +147,7 @@ class WorkbenchApp(Unbroken, App[int]):
     @classmethod
     def to_browse(cls, runs_dir: Path) -> WorkbenchApp:
         """Look at the stored runs."""
-        return cls(lambda app: app.screen_of(OpenBrowse()), runs_dir)
+        return cls(lambda app: app._page_of(OpenBrowse()), runs_dir)
 
     @classmethod
     def to_look_at(cls, folder: Path, runs_dir: Path) -> WorkbenchApp:
@@ -161,7 +161,7 @@ class WorkbenchApp(Unbroken, App[int]):
         cls, what: PursuitTask | KeptPursuit, output: Path | None, runs_dir: Path
     ) -> WorkbenchApp:
         """Neuron pursuit: one to be computed, and kept in a file, or one that was kept."""
-        return cls(lambda app: app.screen_of(OpenPursuit(what, output)), runs_dir)
+        return cls(lambda app: app._page_of(OpenPursuit(what, output)), runs_dir)
 
     # --- life ---
 
@@ -280,39 +280,21 @@ class WorkbenchApp(Unbroken, App[int]):
         contains = self.contains_errors
         if not (not self.is_headless if contains is None else contains):
             return False
-        said = clean_text(f"{type(error).__name__}: {error}", 200)
-        if (where, said) not in self._stumbles:
-            self._stumbles.add((where, said))
-            self._write_down(error, where)
-            training = self.session is not None and not self.session.engine.ended
-            self.notify(
-                f"{where} failed: {said}" + ("; training goes on" if training else ""),
-                severity="error",
-                markup=False,
-            )
+        said = self.stumbles.take(error, where, self.session)
+        if said:
+            self.notify(said, severity="error", markup=False)
         return True
 
     def _handle_exception(self, error: Exception) -> None:
         """Textual's last resort, after which nothing is drawn: `run_app` ends the run and says why."""
-        self._write_down(error, "the screen")
+        write_down(error, "the screen", self.session)
         if self.is_headless and not self.contains_errors:
             super()._handle_exception(error)
             return
         if self.error is None:
-            said = clean_text(f"{type(error).__name__}: {error}", 200)
-            self.error = WorkbenchError(f"the screen failed: {said}.")
-            self.error.__cause__ = error
+            self.error = screen_failed(error)
         self._return_code = int(ExitCode.FAILED)
         self._close_messages_no_wait()
-
-    def _write_down(self, error: Exception, where: str) -> None:
-        """The error with the lines it came through, in the run's log."""
-        if self.session is None:
-            return
-        step, log = self.session.engine.state.step, self.session.log
-        log.line(step, "screen", f"{where} failed: {type(error).__name__}: {error}")
-        for frame in traceback.extract_tb(error.__traceback__):
-            log.line(step, "screen", f"  {frame.filename}:{frame.lineno} {frame.name}")
 
     # --- where screens ask to go ---
 
@@ -337,57 +319,16 @@ class WorkbenchApp(Unbroken, App[int]):
             case LeaveRun():
                 self._leave_run()
             case OpenVerdict(keep=keep):
-                self.push_screen(self.screen_of(route), keep)
+                self.push_screen(self._page_of(route), keep)
             case OpenLaunch() | OpenInspector():
-                self._giving_way = self.screen_of(route)
+                self._giving_way = self._page_of(route)
                 self.push_screen(self._giving_way)
             case _:
-                self.push_screen(self.screen_of(route))
+                self.push_screen(self._page_of(route))
 
-    def screen_of(self, route: Route) -> Screen[Any]:
-        """The page of a route. Each is loaded when it is first asked for: some need torch."""
-        match route:
-            case OpenBrowse():
-                from workbench.tui.browse.screen import BrowseScreen
-
-                return BrowseScreen(self.runs_dir)
-            case OpenLaunch():
-                from workbench.tui.launch.screen import LaunchScreen
-
-                return LaunchScreen()
-            case OpenStudy(folder):
-                from workbench.tui.study.screen import StudyScreen
-
-                return StudyScreen(folder)
-            case OpenReplay(folder):
-                return self._stored_screen(folder)
-            case OpenInspector(subject):
-                from workbench.tui.inspect.screen import InspectorScreen
-
-                return InspectorScreen(subject)
-            case OpenLayers(subject):
-                from workbench.tui.layers.screen import LayersScreen
-
-                return LayersScreen(subject)
-            case OpenVerdict(run, state, status, known):
-                from workbench.tui.verdict.screen import VerdictScreen
-
-                return VerdictScreen(run, state, known, status)
-            case OpenPursuit(what, output):
-                from workbench.tui.pursue.screen import PursueScreen
-
-                return PursueScreen(what, output)
-        raise ValueError(f"{type(route).__name__} is no page.")
-
-    def _stored_screen(self, folder: Path) -> Screen[None]:
-        """A run in its files; where another process of this machine trains it, with its controls."""
-        from workbench.run.link import link_to
-        from workbench.tui.run.attached import AttachedScreen
-        from workbench.tui.run.replay import ReplayScreen
-
-        own = self.session is not None and self.session.folder.resolve() == folder.resolve()
-        link = None if own else link_to(folder)
-        return ReplayScreen(folder) if link is None else AttachedScreen(folder, link)
+    def _page_of(self, route: Route) -> Screen[Any]:
+        """The page of a route."""
+        return page_of(route, self.runs_dir, None if self.session is None else self.session.folder)
 
     def run_screen(self, make: Callable[[], Session]) -> Screen[None]:
         """The screen of a run that is made in its worker, and closed by the app whatever ends it."""

@@ -40,6 +40,17 @@ RULES = {
     ),
     "signum": ("train.rule=signum", "train.lr=2e-3", "loss.kind=exponential"),
     "signum batch": ("train.rule=signum", "train.lr=2e-3", "train.batch=5"),
+    "spectral": ("train.rule=spectral", "train.lr=2e-3"),
+    "spectral square": (
+        "train.rule=spectral",
+        "train.lr=2e-3",
+        "train.normalized=false",
+        "loss.kind=square",
+    ),
+    "muon batch": ("train.rule=muon", "train.lr=2e-3", "train.batch=5"),
+    # Gradients of rank 1, up to rounding. Of muon's sums of them, whose other singular values are small and
+    # true, rounding turns the vectors in either program.
+    "spectral linear": (*LINEAR, "train.rule=spectral", "train.lr=2e-3"),
 }
 each = pytest.mark.parametrize("name", RULES)
 STEPS = 240
@@ -131,7 +142,7 @@ def test_a_run_goes_on_from_its_arrays_to_the_last_bit(name):
     assert {k: v.tobytes() for k, v in found.items()} == {k: v.tobytes() for k, v in end.items()}
 
 
-@pytest.mark.parametrize("name", ["sign", "coordinate batch", "signum"])
+@pytest.mark.parametrize("name", ["sign", "coordinate batch", "signum", "spectral", "muon batch"])
 def test_what_is_no_number_goes_into_theta(name):
     """Where the engine sees it: signs would hide it."""
     experiment = made(name)
@@ -140,7 +151,7 @@ def test_what_is_no_number_goes_into_theta(name):
     assert experiment.state.theta.isnan().sum() > 1
 
 
-@pytest.mark.parametrize("name", ["sign", "coordinate batch", "signum"])
+@pytest.mark.parametrize("name", ["sign", "coordinate batch", "signum", "spectral", "muon batch"])
 def test_steps_of_one_length_rest_at_the_origin(name):
     """Of a network of order 2, whose gradient is 0 there."""
     experiment = made(name)
@@ -165,10 +176,10 @@ def test_blocks_of_samples_are_summed(name, monkeypatch):
 
 
 def test_threads_change_no_bit():
-    names = ["constant", "loss-based", "batch", "normalized"]
+    names = ["constant", "loss-based", "batch", "normalized", "muon batch"]
     alone = [run(made(name), (5,), 4)[1]["theta"] for name in names]
     experiments = [made(name) for name in names]
-    with ThreadPoolExecutor(4) as pool:
+    with ThreadPoolExecutor(5) as pool:
         found = list(pool.map(lambda e: run(e, (5,), 4)[1]["theta"], experiments))
     assert [a.tobytes() for a in alone] == [b.tobytes() for b in found]
 

@@ -189,3 +189,32 @@ def test_accurate_matvec_where_plain_sums_lose_everything():
                 mp.mpf(float(p)) * mp.mpf(float(q)) for p, q in zip(row, x, strict=True)
             )
             assert abs(value - float(exact)) <= 1e-15 * abs(float(exact)) + 1e-20
+
+
+@pytest.mark.parametrize("z", [[[0.0, 0.0]], [[1.0, 2.0], [0.0, 0.0]], [[0.0], [0.0], [3.0]]])
+def test_a_row_of_zeros_is_its_own_proof(z):
+    found = hard_margin_svm(np.array(z))
+    assert isinstance(found, Inseparable)
+    assert found.residual == 0
+    assert found.weights.sum() == 1
+    assert not (found.weights @ np.array(z)).any()
+
+
+def test_a_row_of_zeros_that_need_not_rise_changes_nothing():
+    rows, levels = np.array([[0.0, 0.0], [1.0, 1.0]]), np.array([-1.0, 1.0])
+    np.testing.assert_array_equal(least_distance(rows, levels).w, [0.5, 0.5])
+
+
+@pytest.mark.parametrize("shortest", [1e-130, 1e-200, 1e-320])
+def test_rows_whose_squares_are_no_floats_are_no_zeros(shortest):
+    z = np.array([[shortest, 0.0], [1.0, 1.0]])
+    found = separability(z)
+    assert isinstance(found, Separable)
+    assert found.margin == pytest.approx(np.cos(np.pi / 8), rel=1e-14)
+    if shortest > 1e-150:
+        svm = hard_margin_svm(z)
+        assert svm.w == pytest.approx([1 / shortest, 0], rel=1e-14)
+        assert svm.margin == pytest.approx(shortest, rel=1e-14)
+    else:
+        with pytest.raises(ValueError, match="beyond 1e\\+150"):
+            hard_margin_svm(z)

@@ -19,7 +19,8 @@ from workbench.tui.browse.compare import Overlaid, View, along, overlay
 from workbench.tui.browse.curves import RunCurves, read_curves
 from workbench.tui.browse.diff import DiffScreen, config_diff, draw_diff
 from workbench.tui.browse.screen import BrowseScreen
-from workbench.tui.browse.view import BrowseView, load_view, save_view, view_path
+from workbench.tui.browse.view import KEPT, BrowseView, load_view, save_view
+from workbench.tui.kept import kept_path
 from workbench.tui.pick import Pick
 from workbench.tui.widgets.palette import Palette
 from workbench.tui.widgets.scale import Kind
@@ -45,7 +46,7 @@ async def test_series_and_x_are_chosen_kept_and_reset(runs_dir: Path) -> None:
     app = FakeApp(screen, runs_dir)
     async with app.run_test(size=(120, 40)) as pilot:
         await browsing(pilot, screen)
-        await until(pilot, lambda: bool(screen.shelf.names(screen._targets())))
+        await until(pilot, lambda: bool(screen.shelf.names(screen.targets())))
         await pilot.press("C")
         await pilot.pause(0.2)
         assert isinstance(app.screen, Pick)
@@ -76,7 +77,7 @@ async def test_series_and_x_are_chosen_kept_and_reset(runs_dir: Path) -> None:
         await pilot.pause(0.2)
         assert again.view == BrowseView()
         assert not again.has_class("beside")
-    assert not view_path(runs_dir).exists()
+    assert not kept_path(KEPT, runs_dir).exists()
 
 
 async def test_tags_notes_columns_and_last_values(runs_dir: Path) -> None:
@@ -134,7 +135,7 @@ def test_a_damaged_view_is_as_good_as_none(tmp_path: Path) -> None:
     )
     save_view(tmp_path, view)
     assert load_view(tmp_path) == view
-    path = view_path(tmp_path)
+    path = kept_path(KEPT, tmp_path)
     table = json.loads(path.read_text())
     table |= {"columns": ["rho", "no such", 3], "sort": "nothing", "x": "weight", "log_x": "yes"}
     path.write_text(json.dumps(table | {"series": [], "more": 1, "filter": "a\x1b[2J"}))

@@ -346,3 +346,33 @@ async def test_coordinates_of_a_diagonal_network_are_shown_and_pushed(tmp_path, 
         assert np.abs(moved[[best, d + best]]) == pytest.approx(0.5 * 2**-0.5)
         await pilot.press("escape")
         await until(lambda: isinstance(app.screen, RunScreen))
+
+
+async def test_a_deep_network_leaves_as_a_whole(tmp_path):
+    """One row, of θ; its KKT point says how the layers share the norm; the run tells the same."""
+    x = np.random.default_rng(2).normal(size=(30, 3))
+    settings = [
+        f"data={{kind='inline', x={x.tolist()}, y={(x @ np.arange(1.0, 4.0)).tolist()}}}",
+        "model={kind='deep-linear', widths=[3, 3]}",
+        "init={kind='gaussian', scale=0.02}",
+        "loss={kind='square', reduction='mean'}",
+        "train={lr=0.01, steps=4000}",
+        "record={every=5}",
+    ]
+    app = WorkbenchApp.to_run(PRESET, settings, tmp_path)
+    async with app.run_test(size=(120, 40)) as pilot:
+        screen = await inspector_at_first_saddle(app, pilot)
+        whole = screen.examined.inspection.forecast.whole
+        assert "θ as a whole, of order 3" in said(app, "neurons-title")
+        (row,) = texts(app, "neurons")
+        assert "N " in row[1]
+        await pilot.press("tab")
+        await pilot.pause()
+        assert screen.chosen_neuron() is None
+        assert screen.chosen_point() == whole.target == 0
+        assert "‖W‖₂/‖W‖ 1" in said(app, "detail")
+        assert "√(k/L) 0.5774" in said(app, "detail")
+        assert "an orbit of dimension 4 (eigenvalues" in said(app, "detail")
+        await pilot.press("escape")
+        await until(lambda: isinstance(app.screen, RunScreen))
+        app.close_session()

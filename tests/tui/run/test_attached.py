@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import os
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -84,6 +85,7 @@ async def test_pictures_are_of_the_very_state(trained):
         await until(lambda: compass.model is not None and compass.model.kkt)
         await pilot.press("s")
         source = app.screen.source
+        assert source.link.pid == os.getpid()  # whose the other end is: here it trains too
         await until(lambda: source.moment(None).step == 101)
         assert source.moment(0).step == 0
         await pilot.press("i")

@@ -16,7 +16,7 @@ from workbench.tui.app import WorkbenchApp
 from workbench.tui.dialogs import Choose
 from workbench.tui.pick import Pick
 from workbench.tui.routes import OpenReplay
-from workbench.tui.run.machine import Machine
+from workbench.tui.run.machine import KEPT, Machine
 from workbench.tui.run.panel import Panel
 from workbench.tui.run.replay import ReplayScreen
 from workbench.tui.widgets.chart import LineChart
@@ -138,6 +138,18 @@ async def test_numbers_are_chosen_and_a_chart_is_taken_away(tmp_path: Path, monk
         await until(lambda: any(n.message.startswith("drawn") for n in app._notifications))
         assert drawn.read_bytes()[:4] == b"\x89PNG"
 
+        # The same as a chart, among the pictures at the right.
+        panel = panel_of(app)
+        while panel.picture != "numbers":
+            await pilot.press("d")
+        number = app.screen.query_one("#number-0", LineChart)
+        await until(lambda: number.model is not None and number.plot is not None)
+        assert number.model is not None
+        history = panel.source.history if panel.source is not None else None
+        assert history is not None
+        np.testing.assert_array_equal(number.model.curves[0].y, history.scalar("margin_normalized"))
+        assert not app.screen.query_one("#number-1").display
+
 
 def test_what_training_takes_of_the_machine(monkeypatch) -> None:
     now = [0.0]
@@ -145,10 +157,39 @@ def test_what_training_takes_of_the_machine(monkeypatch) -> None:
     machine = Machine()
     for rate in (1_000.0, 3_000.0):
         now[0] += 1.0
-        row = machine.row(rate)
-        assert machine.row(5.0).values.tolist() == row.values.tolist()
+        machine.read(int(now[0]) * 100, rate)
+        machine.read(7, 5.0)  # too soon
+    row = machine.row()
+    assert row is not None
     assert row.values.tolist() == [1_000.0, 3_000.0]
     found = re.fullmatch(r"3k  CPU (\d+)%  ([\d,]+) MB", row.value)
     assert found is not None
     held = psutil.Process().memory_info().rss / 1e6
     assert float(found[2].replace(",", "")) == pytest.approx(held, rel=0.1)
+
+
+def test_readings_of_the_machine_are_kept_over_the_whole_life_of_a_run(monkeypatch) -> None:
+    now = [0.0]
+    monkeypatch.setattr("workbench.tui.run.machine.time.monotonic", lambda: now[0])
+    machine = Machine()
+    seconds = KEPT + 20
+    for second in range(seconds):
+        now[0] += 1.0
+        machine.read(10 * second, float(second))
+    assert [n for n in machine.names if n != "machine/cpu"] == ["machine/rate", "machine/memory"]
+    # Each two of the first are one; from then on it is read half as often.
+    rate = machine.values("machine/rate")
+    assert len(rate) == KEPT // 2 + 10
+    assert rate[:2].tolist() == [0.5, 2.5]
+    assert rate[-1] >= seconds - 2
+    steps = np.array([-1.0, machine.steps[3], machine.steps[3] + 1, 1e9])
+    np.testing.assert_array_equal(
+        machine.at("machine/rate", steps), [np.nan, rate[3], rate[3], rate[-1]]
+    )
+
+
+def test_nothing_is_read_of_a_process_that_nobody_knows() -> None:
+    machine = Machine(None, own=False)
+    machine.read(1, 1.0)
+    assert machine.names == []
+    assert machine.row() is None

@@ -33,6 +33,8 @@ NOTHING, SOMETHING = 1e-6, 1e-4
 the rank, and so the dimension, is not known."""
 AT_REST = 1e-8
 """Largest tangent gradient, over |λ| and the Hessian, at a point whose Hessian is looked at."""
+POLISHED = 1e-13
+"""The same at one that is polished."""
 UNSETTLED = 0.1
 """The same, over |λ|, from which on Newton's method is not tried."""
 ALONG = 0.05
@@ -114,33 +116,54 @@ def orbit_of(
     if u.shape[1] > MOST_WEIGHTS:
         return Orbit(None, members, "its Hessian is too large to look at")
     at = np.linspace(0, len(u) - 1, min(len(u), LOOKED_AT)).round().astype(np.int64)
-    found: list[int | str] = []
+    found: list[Orbit] = []
     for w in u[at]:
         if gradient.spent:
             break
-        found.append(_dimension(w, value, gradient, rng))
+        found.append(_around(w, members, value, gradient, rng))
     if not found:
         return Orbit(None, members, "it would take longer than the search")
-    known = [dimension for dimension in found if isinstance(dimension, int)]
-    return Orbit(max(known), members) if known else Orbit(None, members, str(found[0]))
+    known = [orbit for orbit in found if orbit.dimension is not None]
+    return max(known, key=lambda orbit: orbit.dimension or 0) if known else found[0]
 
 
-def _dimension(
-    w: Float[Array, " p"], value: Value, gradient: Gradient, rng: np.random.Generator
-) -> int | str:
-    """Of the KKT points around w, or why it is not certain."""
+def polished(
+    w: Float[Array, " p"], value: Value, gradient: CountedGradient
+) -> tuple[Float[Array, " p"], float] | None:
+    """(w, N) after Newton steps across the null space, where they come to rest beside w; else None."""
+    if len(w) > MOST_WEIGHTS or gradient.spent:
+        return None
+    end = _settled(w, gradient, POLISHED)[0]
+    if end is None or np.linalg.norm(end - w) > NEAR:
+        return None
+    here, there = value(np.stack([w, end]))
+    return (end, float(there)) if abs(there - here) <= LEVEL * abs(here) else None
+
+
+def _around(
+    w: Float[Array, " p"],
+    members: int,
+    value: Value,
+    gradient: Gradient,
+    rng: np.random.Generator,
+) -> Orbit:
+    """The orbit of the KKT points around w, or why its dimension is not certain."""
     settled, spectrum, null = _settled(w, gradient)
     if settled is None:
-        return "N has no Hessian there, as on a kink, or the search has not settled"
-    if ((spectrum > NOTHING) & (spectrum < SOMETHING)).any():
-        return "the rank of the Hessian is not clear"
+        why = "N has no Hessian there, as on a kink, or the search has not settled"
+        return Orbit(None, members, why)
+    flat = spectrum <= NOTHING
+    below, above = float(spectrum[flat].max(initial=0.0)), float(spectrum[~flat].min(initial=1.0))
+    if above < SOMETHING:
+        return Orbit(None, members, "the rank of the Hessian is not clear", below, above)
     if len(null) and not _goes_on(settled, null, value, gradient, rng):
-        return "N is flat to second order there, and no set of equal points was found"
-    return len(null)
+        why = "N is flat to second order there, and no set of equal points was found"
+        return Orbit(None, members, why, below, above)
+    return Orbit(len(null), members, "", below, above)
 
 
 def _settled(
-    w: Float[Array, " p"], gradient: Gradient, steps: int = 4
+    w: Float[Array, " p"], gradient: Gradient, rest: float = AT_REST, steps: int = 4
 ) -> tuple[Float[Array, " p"] | None, Float[Array, " q"], Float[Array, "k p"]]:
     """Newton steps across the null space until w rests: (w, |eigenvalues| over the largest, null space), or
     None for w where it does not come to rest."""
@@ -156,7 +179,7 @@ def _settled(
         if not largest > 0.0:
             return None, *none
         relative = np.abs(values) / largest
-        if np.linalg.norm(tangent) <= AT_REST * max(abs(multiplier), largest):
+        if np.linalg.norm(tangent) <= rest * max(abs(multiplier), largest):
             return w, relative, vectors.T[relative <= NOTHING]
         bent = relative > NOTHING
         w = w - vectors[:, bent] @ ((vectors[:, bent].T @ tangent) / values[bent])

@@ -45,12 +45,16 @@ class Orbit:
     """KKT points that a symmetry of N maps onto each other, listed as one of them.
 
     `dimension` of the set they form: 0 where every one is isolated, None where `why_unknown` says why it is
-    not certain. `members`: how many different ones a search met.
+    not certain. `members`: how many different ones a search met. `null`, `next`: what the dimension rests on,
+    the largest eigenvalue of the constrained Hessian that counts as 0 and the smallest that does not, by
+    size, over the largest; NaN where there is no Hessian.
     """
 
     dimension: int | None
     members: int
     why_unknown: str = ""
+    null: float = float("nan")
+    next: float = float("nan")
 
 
 @dataclass(frozen=True, eq=False)

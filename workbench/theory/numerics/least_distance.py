@@ -26,6 +26,8 @@ GRAM_ROWS = 4_000
 """Above, and up to this n, it comes from the Gram matrix; beyond both the search starts from nothing."""
 ACCURATE_NUMBERS = 4_000_000
 """Up to this n·d residuals are computed in twice the working precision, above in the working one."""
+LARGEST = 1e150
+"""What no entry of z and w exceeds: their squares are floats then."""
 DEPENDENT = 1e-13
 """A row is in the span of others when its rest, over its norm, is at most this."""
 
@@ -51,34 +53,68 @@ def least_distance(
     """min ½‖w‖² s.t. z_i·w ≥ h_i; in `work` its steps are counted, of NNLS one for every row that it finds.
 
     Raises:
-        ValueError: no rows, numbers that are not finite, or no h_i > 0 (then w = 0).
+        ValueError: no rows, numbers that are not finite, no h_i > 0 (then w = 0), or numbers
+            of z or w beyond LARGEST.
     """
     if len(z) == 0 or not (np.isfinite(z).all() and np.isfinite(h).all()):
         raise ValueError("least-distance programming needs one or more finite rows")
     if not (h > 0).any():
         raise ValueError("least-distance programming needs a positive level, else w = 0")
-    # Powers of two lose no digits: rows get a norm in [½, 1), levels stay in proportion.
-    norm = np.linalg.norm(z, axis=1)
-    row_power = -np.frexp(np.where(norm > 0, norm, 1.0))[1]
-    rows, levels = np.ldexp(z, row_power[:, None]), np.ldexp(h, row_power)
-    top = -int(np.frexp(np.abs(levels).max())[1])
-    search = _Search(rows, np.ldexp(levels, top))
+    if (unreachable := np.flatnonzero(~z.any(axis=1) & (h > 0))).size:
+        return _never(z, int(unreachable[0]))
+    rows, row_power = scaled_rows(z)
+    # Levels stay in proportion to their rows, the largest in [½, 1): as mantissas and powers none overflows.
+    mantissa, power = np.frexp(h)
+    power = np.where(h == 0, -(1 << 20), power + row_power)
+    top = -int(power.max())
+    search = _Search(rows, np.ldexp(mantissa, np.maximum(power + top, -2_000)))
     found = search.run()
     if work is not None:
         steps = 1.0 + (found.outcome.iterations or 0)
         each = z.size + len(found.support) * z.shape[1] + STEP
         work.add(search.begun.done + steps * each)
-    multipliers = np.ldexp(found.multipliers, row_power)
     if found.feasible:
+        # Rows and w are squared: half of the range of floats is theirs.
+        with np.errstate(over="ignore"):
+            w, multipliers = np.ldexp(found.w, -top), np.ldexp(found.multipliers, row_power - top)
+        largest = max(float(np.abs(values).max()) for values in (z, w))
+        if not (largest < LARGEST and np.isfinite(multipliers).all()):
+            raise ValueError(f"rows from {_span(z)} long ask for numbers beyond {LARGEST:.0e}")
         return LeastDistance(
-            np.ldexp(found.w, -top),
-            np.ldexp(multipliers, -top),
+            w,
+            multipliers,
             found.support,
             True,
             found.error,
             replace(found.outcome, residual=float(np.ldexp(found.outcome.residual, -top))),
         )
-    return replace(found, multipliers=multipliers)
+    return replace(found, multipliers=np.ldexp(found.multipliers, row_power))
+
+
+def scaled_rows(z: Float[Array, "n d"]) -> tuple[Float[Array, "n d"], Int[Array, " n"]]:
+    """Each row times a power of two that brings its largest entry into [½, 1), and those powers.
+
+    No digit is lost, and rows of any length have a norm: that of a row below 1e−154 would be 0 as it is.
+    """
+    power = -np.frexp(np.abs(z).max(axis=1, initial=0.0))[1]
+    # A power above 1023 is no float: short rows take two factors.
+    half = power // 2
+    return np.ldexp(np.ldexp(z, half[:, None]), (power - half)[:, None]), power
+
+
+def _span(z: Float[Array, "n d"]) -> str:
+    """The shortest and the longest row, by their largest entries."""
+    lengths = np.abs(z).max(axis=1)
+    return f"{lengths.min():.0e} to {lengths.max():.0e}"
+
+
+def _never(z: Float[Array, "n d"], row: int) -> LeastDistance:
+    """A row of zeros has no w that lifts it above 0: by itself it proves the system infeasible."""
+    proof = np.zeros(len(z))
+    proof[row] = 1.0
+    nothing = np.zeros(z.shape[1])
+    outcome = Outcome(End.CONVERGED, 0, 0.0)
+    return LeastDistance(nothing, proof, np.array([row]), False, np.inf, outcome)
 
 
 class _Search:

@@ -13,7 +13,7 @@ from jaxtyping import Float
 
 from workbench.arrays import Array
 from workbench.theory.numerics.compensated import accurate_matvec
-from workbench.theory.numerics.least_distance import LeastDistance, least_distance
+from workbench.theory.numerics.least_distance import LeastDistance, least_distance, scaled_rows
 
 ROUNDING = 4.0 * float(np.finfo(np.float64).eps)
 """Error of ẑ·w for unit vectors in float64, computed accurately from rounded ẑ and w."""
@@ -52,12 +52,13 @@ def separability(z: Float[Array, "n d"]) -> Separable | Inseparable:
     Raises:
         ValueError: no rows, or numbers that are not finite.
     """
-    norm = np.linalg.norm(z, axis=1)
-    if len(z) and (norm == 0).any():
+    nothing = np.flatnonzero(~z.any(axis=1))
+    if len(nothing):
         weights = np.zeros(len(z))
-        weights[int(np.argmin(norm))] = 1.0
+        weights[nothing[0]] = 1.0
         return Inseparable(weights, 0.0)
-    unit = z / norm[:, None]
+    rows, _ = scaled_rows(z)
+    unit = rows / np.linalg.norm(rows, axis=1)[:, None]
     return decided(unit, least_distance(unit, np.ones(len(z))))
 
 

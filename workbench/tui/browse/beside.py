@@ -98,7 +98,7 @@ def _wrapped(model: Beside, width: int) -> list[str]:
 class BesidePanel(Painted[Beside]):
     """The panel at the right of the table."""
 
-    DEFAULT_CSS = "BesidePanel { width: 38; height: 1fr; margin-left: 1; display: none; }"
+    DEFAULT_CSS = "BesidePanel { width: 38; height: 1fr; display: none; }"
 
     _differ: tuple[object, list[str]] = (None, [])
 

@@ -110,7 +110,8 @@ class OverlayCharts(Vertical):
         """Columns and rows there is room for."""
         width, height = self.size
         columns = 3 if width >= VERY_WIDE else 2 if width >= WIDE else 1
-        return columns, max(1, (height - 1) // LEAST_HEIGHT)
+        bar = 0 if self.has_class("bare") else 1
+        return columns, max(1, (height - bar) // LEAST_HEIGHT)
 
     def _present(self) -> list[str]:
         """The series that there is something of; of none, the first."""

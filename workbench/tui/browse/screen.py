@@ -12,15 +12,14 @@ from textual import events, on
 from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 from textual.containers import Horizontal
-from textual.css.scalar import Scalar
 from textual.screen import Screen
-from textual.widgets import Input, Static
+from textual.widgets import Static
 from textual.worker import get_current_worker
 
-from workbench.errors import clean_text
 from workbench.record.columns import series_in
 from workbench.record.filter import Predicate, read_filter, series_named
 from workbench.record.summary import RunSummary
+from workbench.tui.borders import BORDER_KEYS, HEIGHT_KEYS, Border, Bordered
 from workbench.tui.browse.actions import JobDone, RunActions
 from workbench.tui.browse.bands import MOST_RUNS
 from workbench.tui.browse.beside import BesidePanel
@@ -29,11 +28,9 @@ from workbench.tui.browse.choices import ViewChoices
 from workbench.tui.browse.columns import (
     COLUMNS,
     SORTS,
-    RowStyle,
-    columns_for,
-    sort_note,
 )
-from workbench.tui.browse.header import BrowseHeader, HeaderModel, empty_text, key_hints
+from workbench.tui.browse.drawing import BrowseDrawing
+from workbench.tui.browse.header import BrowseHeader, key_hints
 from workbench.tui.browse.labels import ask_note, ask_tags
 from workbench.tui.browse.reading import CurveReader, CurvesRead, Scanned, scan_in_parts
 from workbench.tui.browse.scan import Shelf
@@ -41,20 +38,19 @@ from workbench.tui.browse.table import RunsTable
 from workbench.tui.browse.view import QUANTITIES, BrowseView, load_view, save_view
 from workbench.tui.dialogs import palette_of
 from workbench.tui.driver import frame_ready
+from workbench.tui.filterline import FilterLine
 from workbench.tui.routes import Go, OpenLaunch
 from workbench.tui.unbroken import Unbroken
 from workbench.tui.widgets.keyline import KeyLine
-from workbench.tui.widgets.palette import SERIES, Depth
+from workbench.tui.widgets.palette import SERIES
+from workbench.tui.widgets.splitter import Splitter
 
 TICK, REDRAW, RESCAN = 0.1, 0.5, 2.0
-TALL_SHARE, SHORT_SHARE = (9, 16), (10, 12)
-"""Parts of the height that the table and the charts have."""
-LEAST_ROWS = 3
 SHARE = 10
 """Drawing all rows and looking at the folder take at most a tenth of the time each, however many runs."""
 
 
-class BrowseScreen(Unbroken, Screen[None]):
+class BrowseScreen(Unbroken, Bordered, Screen[None]):
     """Look through the stored runs."""
 
     CSS_PATH = "browse.tcss"
@@ -91,6 +87,8 @@ class BrowseScreen(Unbroken, Screen[None]):
         Binding("R", "reset", "view as at first"),
         Binding("X,delete", "delete", "delete"),
         Binding("q", "app.leave_now", "quit"),
+        *BORDER_KEYS,
+        *HEIGHT_KEYS,
     ]
 
     def __init__(self, runs_dir: Path) -> None:
@@ -103,13 +101,13 @@ class BrowseScreen(Unbroken, Screen[None]):
         self.mistake = self.trouble = ""
         self.marks: list[str] = []
         self.view = load_view(runs_dir)
-        self._filter_before = ""
         self.fits: Predicate = read_filter(self.view.filter)[0]
         self.aggregated = False
         self._saved = self.view
         self.curves = CurveReader(self, self.shelf)
+        self.drawing = BrowseDrawing(self)
+        self.filter_line = FilterLine(id="filter")
         self._asked: tuple[str, ...] = ()
-        self._dirty = False
         self._scanned_at = self._drawn_at = 0.0
         self._scan_took = self._draw_took = 0.0
 
@@ -118,13 +116,15 @@ class BrowseScreen(Unbroken, Screen[None]):
     def compose(self) -> ComposeResult:
         palette = palette_of(self)
         yield BrowseHeader(palette=palette, id="header")
-        with Horizontal(id="filter"):
-            yield Static("filter /", markup=False)
-            yield Input(compact=True, max_length=200, select_on_focus=False)
+        yield self.filter_line
         with Horizontal(id="listed"):
             yield RunsTable(palette, id="table")
+            yield Border("table", "beside", least=(24, 16), palette=palette, id="browse-beside")
             yield BesidePanel(palette=palette, id="beside")
         yield Static(id="empty", markup=False)
+        yield Border(
+            "listed", "overlay", upright=False, least=(4, 6), palette=palette, id="browse-charts"
+        )
         yield OverlayCharts(palette, id="overlay")
         yield KeyLine(key_hints(), palette=palette, id="keys")
 
@@ -141,7 +141,7 @@ class BrowseScreen(Unbroken, Screen[None]):
         self.set_class(width >= 60 and height >= 20, "charted")
         self.set_class(height < 30, "short")
         self.charts.set_class(height < 30, "bare")
-        self.call_after_refresh(self._show_all)
+        self.call_after_refresh(self.drawing.all)
 
     def on_unmount(self) -> None:
         """Keep the view."""
@@ -149,8 +149,11 @@ class BrowseScreen(Unbroken, Screen[None]):
 
     def _keep_view(self) -> None:
         """Keep the view where it has changed; of a filter that is being typed the one before."""
-        typing = self.has_class("filtering")
-        view = replace(self.view, filter=self._filter_before) if typing else self.view
+        view = (
+            replace(self.view, filter=self.filter_line.before)
+            if self.filter_line.typing
+            else self.view
+        )
         if view != self._saved:
             self._saved = view
             save_view(self.runs_dir, view)
@@ -160,9 +163,9 @@ class BrowseScreen(Unbroken, Screen[None]):
         before = self.view
         self.view = replace(before, **changes)
         self._show_view()
-        self._show_all()
+        self.drawing.all()
         self._read_curves()
-        if self._wanted() and (before.columns, before.sort) != (self.view.columns, self.view.sort):
+        if self.wanted() and (before.columns, before.sort) != (self.view.columns, self.view.sort):
             self.rescan()
 
     def _show_view(self) -> None:
@@ -171,13 +174,7 @@ class BrowseScreen(Unbroken, Screen[None]):
         self.set_class(view.beside, "beside")
         self.charts.view_as(x=view.x, log_x=view.log_x, log_y=view.log_y)
 
-    def _fit(self) -> None:
-        """Columns for the width, that which is sorted by among them."""
-        view = self.view
-        columns = columns_for(view.columns, view.sort, tags=self.shelf.tagged())
-        self.table.show_columns(columns, header=self.size.height >= 6)
-
-    def _wanted(self) -> tuple[str, ...]:
+    def wanted(self) -> tuple[str, ...]:
         """The series whose last values are shown, sorted or filtered by."""
         named = series_in([*(self.view.columns or ()), self.view.sort])
         return tuple(dict.fromkeys((*named, *series_named(self.view.filter))))
@@ -205,11 +202,11 @@ class BrowseScreen(Unbroken, Screen[None]):
         # Any new row makes all be drawn again: while many come in, that is done now and then.
         wait = max(REDRAW, SHARE * self._draw_took)
         due = not self.scanning or now - self._drawn_at > wait
-        if self._dirty and due and frame_ready(self.app):
+        if self.drawing.due and due and frame_ready(self.app):
             self._drawn_at = now
-            self._show_table()
+            self.drawing.table()
             self._draw_took = time.monotonic() - now
-        self._show_header()
+        self.drawing.header()
         self._read_curves()
         self._keep_view()
         if now - self._scanned_at > max(RESCAN, SHARE * self._scan_took):
@@ -227,7 +224,7 @@ class BrowseScreen(Unbroken, Screen[None]):
         """In a thread: report what changed, some at a time."""
         worker, shelf, known = get_current_worker(), self.shelf, dict(self.shelf.known)
         began = time.monotonic()
-        self._asked = self._wanted()
+        self._asked = self.wanted()
         for found in scan_in_parts(self.runs_dir, known, shelf, self._asked, TICK):
             if worker.is_cancelled:
                 return
@@ -240,15 +237,17 @@ class BrowseScreen(Unbroken, Screen[None]):
         shelf = self.shelf
         gone = shelf.take(message.changes)
         self.marks = [run_id for run_id in self.marks if run_id not in gone]
-        self._dirty = self._dirty or bool(message.changes)
+        self.drawing.due = self.drawing.due or bool(message.changes)
         if message.last:
             self.scanning, self._scanned_at = False, time.monotonic()
-            self._dirty = self._dirty or shelf.total is None or message.mistake != self.trouble
+            self.drawing.due = (
+                self.drawing.due or shelf.total is None or message.mistake != self.trouble
+            )
             shelf.total, self.trouble = shelf.total or 0, message.mistake
-            if set(self._wanted()) - set(self._asked):
+            if set(self.wanted()) - set(self._asked):
                 self.rescan()
 
-    def _targets(self) -> list[str]:
+    def targets(self) -> list[str]:
         """The runs the charts show: the marked ones, or the one under the cursor; as bands all that are
         marked, or listed."""
         here = self.table.current
@@ -264,100 +263,21 @@ class BrowseScreen(Unbroken, Screen[None]):
     def _read_curves(self) -> None:
         """Read curves that are missing or out of date."""
         if self.has_class("charted"):
-            self.curves.read(self._targets(), self.view.series)
+            self.curves.read(self.targets(), self.view.series)
 
     def on_curves_read(self, message: CurvesRead) -> None:
         """Take the curves and draw them."""
         self.curves.take(message)
-        self._show_charts()
+        self.drawing.charts()
         self._read_curves()
-
-    # --- showing ---
-
-    def _show_table(self) -> None:
-        """The runs that fit the filter, each drawn when it comes into sight."""
-        self._dirty = False
-        self._fit()
-        palette, twins = palette_of(self), self.shelf.twins()
-        marks = {run_id: place for place, run_id in enumerate(self.marks)}
-
-        def style(run: RunSummary) -> RowStyle:
-            return RowStyle(palette, marks.get(run.run_id), run.name in twins)
-
-        runs = self.shelf.in_order(self.view.sort, self.view.reverse)
-        self.table.show_runs([run for run in runs if self.fits(run)], style)
-        self._share_height()
-        bare = self.shelf.total == 0
-        if bare != self.has_class("empty"):
-            self.set_class(bare, "empty")
-            self.query_one(KeyLine).show(key_hints(empty=bare))
-        if bare:
-            place = clean_text(str(self.runs_dir), 60)
-            self.query_one("#empty", Static).update(
-                empty_text(place, self.trouble, palette_of(self))
-            )
-
-    def _share_height(self) -> None:
-        """A table of few runs leaves the charts its empty rows, unless the settings beside it need them."""
-        share = SHORT_SHARE if self.has_class("short") else TALL_SHARE
-        rows = 1 + max(LEAST_ROWS, self.shelf.total or 0)
-        few = self.has_class("charted") and not self.view.beside
-        fits = few and rows < (self.size.height - 3) * share[0] / sum(share)
-        height = Scalar.parse(str(rows) if fits else f"{share[0]}fr")
-        listed = self.query_one("#listed")
-        if listed.styles.height != height:
-            listed.styles.height = height
-
-    def _show_rest(self) -> None:
-        """All but the rows."""
-        self._show_header()
-        self._show_charts()
-        self._show_beside()
-
-    def _show_all(self) -> None:
-        """The rows and the rest."""
-        self._show_table()
-        self._show_rest()
-
-    def _show_beside(self) -> None:
-        """The settings of the run under the cursor, those first in which the runs meant differ."""
-        if self.view.beside:
-            # Listed runs are other ones in another list.
-            of = (self.shelf.changes, tuple(self.marks), self.view.filter)
-            panel, marked = self.query_one(BesidePanel), self.marked_runs()
-            panel.show_run(self.run_here(), marked, self.table.rows.runs, of)
 
     def recoloured(self) -> None:
         """The theme is another."""
-        self._show_table()
-        self._show_rest()
+        self.drawing.all()
 
-    def _show_header(self) -> None:
-        """Counts, sort and filter; a header that says the same is not drawn again."""
-        model = HeaderModel(
-            shown=self.table.row_count,
-            stored=self.shelf.total or 0,
-            read=self.shelf.read_of(self._wanted()),
-            marked=len(self.marks),
-            sort=sort_note(self.view.sort, self.view.reverse) if self.shelf.total else "",
-            filter=self.view.filter,
-            mistake=self.mistake or self.trouble,
-            job=self.actions.job.note() if self.actions.job is not None else "",
-        )
-        header = self.query_one(BrowseHeader)
-        if header.model != model:
-            header.show(model)
-
-    def _show_charts(self) -> None:
-        """The curves read so far of the runs that are meant."""
-        if self.has_class("charted"):
-            numbered = palette_of(self).depth is Depth.NONE and bool(self.marks)
-            targets, shelf = self._targets(), self.shelf
-            view = self.view
-            bands = shelf.bands(targets, view.series, view.x, of_runs=self.aggregated)
-            alone = self.aggregated and bands is not None
-            runs = [] if alone else shelf.overlaid(targets, self.marks, numbered=numbered)
-            self.charts.show_runs(runs, bands, view.series)
+    @on(Splitter.Moved, "#browse-charts")
+    def _divided(self) -> None:
+        self.drawing.share_height()
 
     # --- which runs ---
 
@@ -377,8 +297,8 @@ class BrowseScreen(Unbroken, Screen[None]):
     @on(RunsTable.Moved)
     def _moved(self) -> None:
         if not self.marks:
-            self._show_charts()
-        self._show_beside()
+            self.drawing.charts()
+        self.drawing.beside()
 
     @on(RunsTable.Opened)
     def _clicked(self) -> None:
@@ -457,9 +377,9 @@ class BrowseScreen(Unbroken, Screen[None]):
             self.marks.remove(here)
         else:
             self.marks.append(here)
-        self._show_table()
+        self.drawing.table()
         self.table.action_move(1)
-        self._show_rest()
+        self.drawing.rest()
 
     def action_scrub(self, columns: int) -> None:
         """Move the charts' shared cursor."""
@@ -493,21 +413,22 @@ class BrowseScreen(Unbroken, Screen[None]):
     def action_reset(self) -> None:
         """Columns, sort, filter, series and axes as at first."""
         self.charts.first, self.charts.alone = 0, False
+        self.action_border(0, 0)
         self.change_view(**vars(BrowseView()))
         self._filter_by("")
 
     def action_series(self) -> None:
         """Choose the series of the charts by name."""
-        self.choices.series(self.shelf.names(self._targets()))
+        self.choices.series(self.shelf.names(self.targets()))
 
     def action_columns(self) -> None:
         """Choose the columns: fields, keys of configurations, and series, whose last value it is."""
-        names = self.shelf.names(self._targets())
+        names = self.shelf.names(self.targets())
         self.choices.columns(self.table.rows.runs, self.shelf.keys, names)
 
     def action_sort_by(self) -> None:
         """Sort by any key of the configuration, by any field or series."""
-        names = self.shelf.names(self._targets())
+        names = self.shelf.names(self.targets())
         self.choices.sort(self.table.rows.runs, self.shelf.keys, names)
 
     def action_sort(self) -> None:
@@ -524,52 +445,47 @@ class BrowseScreen(Unbroken, Screen[None]):
     def action_aggregate(self) -> None:
         """The marked runs, or all listed, as medians and bands; or the curves of each."""
         self.aggregated = not self.aggregated
-        self._show_rest()
+        self.drawing.rest()
         self._read_curves()
 
     # --- the filter ---
 
     def action_filter(self) -> None:
         """Open the filter line."""
-        self._filter_before = self.view.filter
-        self.add_class("filtering")
-        line = self.query_one("#filter Input", Input)
-        line.value = self.view.filter
-        line.focus()
+        self.filter_line.open(self.view.filter)
         self.query_one(KeyLine).show(key_hints(filtering=True))
 
-    @on(Input.Changed)
-    def _typed(self, event: Input.Changed) -> None:
-        event.stop()
-        self._filter_by(event.value)
+    @on(FilterLine.Typed)
+    def _typed(self, event: FilterLine.Typed) -> None:
+        if self.filter_line.typing:
+            self._filter_by(event.text)
 
     def _filter_by(self, text: str) -> None:
         """Filter by a text; a term that makes no sense is left out, and the header says why."""
         self.fits, self.mistake = read_filter(text, self.shelf.keys)
-        before = self._wanted()
+        before = self.wanted()
         self.view = replace(self.view, filter=text.strip())
-        self._show_all()
-        if set(self._wanted()) - set(before):
+        self.drawing.all()
+        if set(self.wanted()) - set(before):
             self.rescan()
 
-    @on(Input.Submitted)
-    def _kept(self, event: Input.Submitted) -> None:
-        event.stop()
+    @on(FilterLine.Entered)
+    def _kept(self) -> None:
         if not self.mistake:
             self._close_filter()
 
     def _close_filter(self) -> None:
-        self.remove_class("filtering")
+        self.filter_line.close()
         self.query_one(KeyLine).show(key_hints())
         self.table.focus()
 
     def action_back(self) -> None:
         """Out one level: undo what was typed, else show all runs, else take all marks away."""
-        if self.has_class("filtering"):
-            self._filter_by(self._filter_before)
+        if self.filter_line.typing:
+            self._filter_by(self.filter_line.before)
             self._close_filter()
         elif self.view.filter:
             self._filter_by("")
         elif self.marks:
             self.marks.clear()
-            self._show_all()
+            self.drawing.all()

@@ -1,31 +1,20 @@
-"""How a person looks at a folder of runs: columns, sort, filter, series; kept from one time to the next.
-
-`~/.local/state/workbench/browse/<hash of the folder's path>.json` (or below `$XDG_STATE_HOME`): beside the
-person, not beside the runs, which others look at too. One that is damaged, or cannot be written, is as good
-as none.
-"""
+"""How a person looks at a folder of runs: columns, sort, filter, series; kept from one time to the next."""
 
 from __future__ import annotations
 
-import contextlib
-import hashlib
-import json
-import os
-import secrets
 from dataclasses import asdict, dataclass, fields, replace
 from pathlib import Path
 from typing import Any
 
 from workbench.errors import BadInput
 from workbench.record.columns import key_of, value_of
+from workbench.tui.kept import load_kept, save_kept
 
 FIRST_SERIES = ("log_risk", "margin_normalized")
 QUANTITIES = ("step", "time", "epoch", "ln(n/L)")
 TREND = "trend"
 """A column that is a picture."""
-MOST_KEPT = 200
-"""Folders whose views are kept, those looked at last."""
-LARGEST = 1 << 16
+KEPT = "browse"
 
 
 @dataclass(frozen=True)
@@ -53,21 +42,9 @@ class BrowseView:
     beside: bool = False
 
 
-def view_path(runs_dir: Path) -> Path:
-    """The file of a runs folder's view."""
-    home = os.environ.get("XDG_STATE_HOME") or os.path.join(os.path.expanduser("~"), ".local/state")
-    name = hashlib.sha256(os.fsencode(os.path.realpath(runs_dir))).hexdigest()[:24]
-    return Path(home) / "workbench" / "browse" / f"{name}.json"
-
-
 def load_view(runs_dir: Path) -> BrowseView:
     """The view kept of a folder, what makes no sense in it left out; never raises."""
-    try:
-        with open(view_path(runs_dir), encoding="utf-8") as file:
-            table = json.loads(file.read(LARGEST))
-    except (OSError, ValueError, RecursionError):
-        return BrowseView()
-    return _view(table) if isinstance(table, dict) else BrowseView()
+    return _view(load_kept(KEPT, runs_dir))
 
 
 def _view(table: dict[str, Any]) -> BrowseView:
@@ -99,15 +76,4 @@ def _is_column(name: str) -> bool:
 
 def save_view(runs_dir: Path, view: BrowseView) -> None:
     """Keep a view; one that is as at first is forgotten. Never raises."""
-    path = view_path(runs_dir)
-    with contextlib.suppress(OSError):
-        if view == BrowseView():
-            path.unlink(missing_ok=True)
-            return
-        path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
-        aside = path.with_name(f"{path.name}-{secrets.token_hex(4)}.tmp")
-        aside.write_text(json.dumps(asdict(view)), encoding="utf-8")
-        os.replace(aside, path)
-        kept = sorted(path.parent.iterdir(), key=lambda entry: entry.stat().st_mtime, reverse=True)
-        for old in kept[MOST_KEPT:]:
-            old.unlink()
+    save_kept(KEPT, runs_dir, {} if view == BrowseView() else asdict(view))

@@ -18,10 +18,12 @@ from textual.screen import Screen
 from textual.widgets import Static
 
 from workbench.errors import WorkbenchError
+from workbench.tui.borders import BORDER_KEYS, Border, Bordered
 from workbench.tui.controls import Controls, ask_fork
 from workbench.tui.dialogs import palette_of
 from workbench.tui.inspect import margin_words as margins
 from workbench.tui.inspect import pictures as pictures
+from workbench.tui.inspect import whole_words as whole
 from workbench.tui.inspect import words as show
 from workbench.tui.inspect.ask_push import ask_push
 from workbench.tui.inspect.examined import (
@@ -47,13 +49,14 @@ from workbench.tui.widgets.statusline import StatusLine
 if TYPE_CHECKING:
     from workbench.inspector.margin import MarginCertificate
     from workbench.inspector.state import InspectedState
+    from workbench.inspector.whole_forecast import WholeForecast
     from workbench.theory.optimality.verdict import Optimality
 
 POLL_SECONDS = 0.1
 PAGES = ("verdict", "points", "neurons", "views")
 
 
-class InspectorScreen(Unbroken, Screen[None]):
+class InspectorScreen(Unbroken, Bordered, Screen[None]):
     """Examines a run that is paused, or a record of a stored run."""
 
     CSS_PATH = "inspect.tcss"
@@ -81,6 +84,7 @@ class InspectorScreen(Unbroken, Screen[None]):
         Binding("shift+right,L", "record(10)", "10 records after", show=False),
         Binding("escape,i", "out", "back"),
         Binding("q", "out", "back", show=False),
+        *BORDER_KEYS,
     ]
 
     def __init__(self, subject: Subject) -> None:
@@ -115,6 +119,7 @@ class InspectorScreen(Unbroken, Screen[None]):
                 yield Listing(id="points")
                 yield Static(id="neurons-title", classes="title", markup=False)
                 yield Listing(id="neurons")
+            yield Border("left", "right", least=(30, 28), id="inspector")
             with Vertical(id="right"):
                 with Container(id="pictures"):
                     yield Compass(id="compass")
@@ -223,8 +228,11 @@ class InspectorScreen(Unbroken, Screen[None]):
         )
         self.query_one("#points-title", Static).update(palette.say(page.upper_title))
         self.query_one("#points", Listing).show_rows(page.upper)
-        self.query_one("#neurons-title", Static).update(palette.say(page.lower_title))
-        self.query_one("#neurons", Listing).show_rows(page.lower)
+        title, rows = page.lower_title, page.lower
+        if margin is None and self._whole is not None:
+            title, rows = whole.whole_title(self._whole), whole.whole_table(examined.inspection)
+        self.query_one("#neurons-title", Static).update(palette.say(title))
+        self.query_one("#neurons", Listing).show_rows(rows)
         self.query_one("#limits", Static).update(lines(page.notes, palette))
         self.set_class(margin is None and not show.is_planar(examined), "plain")
         self.set_class(margin is not None, "margin")
@@ -307,12 +315,19 @@ class InspectorScreen(Unbroken, Screen[None]):
         """The neuron under the cursor, while that table is the one in use."""
         row = self.query_one("#neurons", Listing).chosen
         none = row is None or self.margin is not None or self._table != "neurons"
-        if self.examined is None or row is None or none:
+        if self.examined is None or row is None or none or self._whole is not None:
             return None
         return show.shown_neurons(self.examined)[row].index
 
+    @property
+    def _whole(self) -> WholeForecast | None:
+        """The forecast of the whole θ, where that is what the lower table shows."""
+        return None if self.examined is None else self.examined.inspection.forecast.whole
+
     def chosen_point(self) -> int | None:
-        """The KKT point under the cursor; that of the neuron under it, in the other table."""
+        """The KKT point under the cursor; that of the neuron or θ under it, in the other table."""
+        if self._whole is not None and self.margin is None and self._table == "neurons":
+            return self._whole.target
         neuron = self.chosen_neuron()
         if neuron is not None and self.examined is not None:
             return self.examined.inspection.forecast.neurons[neuron].target

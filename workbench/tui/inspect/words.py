@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from workbench.inspector.correlation import Correlation
     from workbench.inspector.forecast import NeuronForecast
     from workbench.inspector.inspect import Inspection
+    from workbench.inspector.layer_shares import LayerShare
     from workbench.theory.ncf.result import KktPoint as FoundPoint
     from workbench.theory.ncf.result import Orbit
     from workbench.tui.inspect.examined import Examined
@@ -317,6 +318,8 @@ def point_detail(examined: Examined, index: int) -> list[Cell]:
         lines.append((f"a flat set of KKT points ({point.extent.shape})", "bar_text"))
     if point.orbit is not None:
         lines.append((orbit_words(point.orbit), "bar_text"))
+    if found.layers:
+        lines += [(layer_words(layer), "bar_text") for layer in found.layers[index]]
     if point.kinks:
         lines.append((f"on {point.kinks} kinks of the data", "bar_text"))
     if not is_planar(examined):
@@ -329,7 +332,15 @@ def orbit_words(orbit: Orbit) -> str:
     met = f"of which {orbit.members:,} were met" if orbit.members > 1 else "met once"
     if orbit.dimension is None:
         return f"an orbit whose dimension is not certain ({orbit.why_unknown}), {met}"
-    return f"an orbit of dimension {orbit.dimension}, {met}"
+    gap = "" if orbit.dimension == 0 else f" (eigenvalues {orbit.null:.0e} | {orbit.next:.0e})"
+    return f"an orbit of dimension {orbit.dimension}{gap}, {met}"
+
+
+def layer_words(layer: LayerShare) -> str:
+    """A layer's share of the norm, what a KKT point has, and how near to rank one it is."""
+    expected = "" if layer.expected is None else f" (√(k/L) {number(layer.expected)})"
+    ratio = "" if layer.rank_ratio is None else f"   ‖W‖₂/‖W‖ {number(layer.rank_ratio, 5)}"
+    return f"{layer.layer}  ‖W‖ {number(layer.norm)}{expected}{ratio}"
 
 
 def _bars(direction: Float[np.ndarray, " p"], most: int = 24) -> list[Cell]:

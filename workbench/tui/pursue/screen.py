@@ -19,6 +19,7 @@ from textual.widgets import Static
 from workbench.errors import WorkbenchError
 from workbench.protocol.status import RunStatus
 from workbench.record.pursuit_file import KeptPursuit, write_pursuit
+from workbench.tui.borders import BORDER_KEYS, Border, Bordered
 from workbench.tui.dialogs import palette_of
 from workbench.tui.pursue import pictures as show
 from workbench.tui.routes import Go, LeaveRun
@@ -38,7 +39,7 @@ if TYPE_CHECKING:
 POLL_SECONDS = 0.2
 
 
-class PursueScreen(Unbroken, Screen[None]):
+class PursueScreen(Unbroken, Bordered, Screen[None]):
     """A pursuit under way, or one that was kept. `output`: the file to keep it in once it is there."""
 
     CSS_PATH = "pursue.tcss"
@@ -50,6 +51,7 @@ class PursueScreen(Unbroken, Screen[None]):
         Binding("Y", "toggle_y", "risk log / linear"),
         Binding("v", "turn", "other column"),
         Binding("escape,q", "out", "back"),
+        *BORDER_KEYS,
     ]
 
     def __init__(self, what: PursuitTask | KeptPursuit, output: Path | None = None) -> None:
@@ -75,6 +77,7 @@ class PursueScreen(Unbroken, Screen[None]):
                 yield LineChart(id="stairs")
                 yield Static(id="words", markup=False)
                 yield Listing(id="stages")
+            yield Border("left", "right", least=(30, 28), id="pursuit")
             with Vertical(id="right"):
                 yield Compass(id="compass")
                 yield LineChart(id="climb")

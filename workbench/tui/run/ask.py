@@ -93,14 +93,16 @@ async def ask_numbers(panel: Panel) -> None:
     if panel.source is None or not panel.source.history.length:
         panel.notify("no record yet")
         return
-    there = choices(panel.source.history, panel.source.config)
+    there = choices(panel.source.history, panel.source.config, panel.drawing.machine)
     now = panel.drawing.numbers
     chosen = await panel.app.push_screen_wait(
         Pick("Which numbers? None: those that suit the run", there, now or ())
     )
     if chosen is not None:
         panel.drawing.numbers = chosen or None
-        panel.touch()
+        panel.arrange_parts()
+        if chosen and panel.picture != "numbers":
+            panel.notify("d, once or a few times, shows them as charts", timeout=4)
 
 
 def _arguments(panel: Panel, name: str, output: str) -> list[str] | None:

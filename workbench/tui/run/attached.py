@@ -19,6 +19,7 @@ from workbench.tui.dialogs import Confirm
 from workbench.tui.messages import EngineTold
 from workbench.tui.routes import Go, LeaveRun, OpenBrowse, OpenInspector, ResumeRun
 from workbench.tui.run.attached_source import AttachedSource
+from workbench.tui.run.machine import Machine
 from workbench.tui.run.panel import Panel
 from workbench.tui.run.pictures import paused_for
 from workbench.tui.run.steered import Steered
@@ -50,6 +51,7 @@ class AttachedScreen(Unbroken, Steered, Screen[None]):
         self.folder, self.link = folder, link
         self.source: AttachedSource | None = None
         self.panel = Panel(self, "attaching …")
+        self.panel.drawing.machine = Machine(link.pid, own=False)
         self.controls = Controls(self, link, absent="", after_end="r resumes one that can be")
         self._told_gone = False
         self._status = link.status

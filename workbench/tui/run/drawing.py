@@ -4,17 +4,21 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 from dataclasses import replace
+from functools import partial
 from typing import Any, TypeVar
 
+import numpy as np
 from textual.widget import Widget
 
+from workbench.arrays import Float
 from workbench.protocol.status import RunStatus
 from workbench.tui.run import pictures as views
 from workbench.tui.run.charts import LeftModel, course_chart
 from workbench.tui.run.layer_strips import layer_field
-from workbench.tui.run.layout import Arrangement
+from workbench.tui.run.layout import NUMBERS, Arrangement
 from workbench.tui.run.machine import Machine
 from workbench.tui.run.moments import Moment
+from workbench.tui.run.number_charts import number_chart
 from workbench.tui.run.shared_x import SharedX
 from workbench.tui.run.sight import Sight
 from workbench.tui.run.source import Source
@@ -31,6 +35,8 @@ ModelT = TypeVar("ModelT")
 
 GUTTER = 7
 """The least width of the y labels."""
+NUMBER_GUTTER = 9
+"""The same of charts of numbers, which have ticks of up to a million above each other."""
 SPARKS_SHARE = 0.27
 """The lines of numbers may take this part of the right column, unless they were chosen."""
 
@@ -43,7 +49,7 @@ class Drawing:
         self._panel = panel
         self.sight = Sight()
         self.numbers: tuple[str, ...] | None = None
-        self._machine = Machine()
+        self.machine = Machine()
         # The charts as they are made, by widget, before what was chosen of them.
         self.made: dict[str, LeftModel] = {}
         # The width of the y labels of the stacked charts, so that their x axes lie above each other.
@@ -147,11 +153,35 @@ class Drawing:
                 found=found,
                 most=most - 1 if source.live else most,
                 chosen=self.numbers,
+                machine=self.machine,
             )
             progress = source.progress()
-            if source.live and progress.state is RunStatus.RUNNING:
-                used = self._machine.row(progress.rate)
+            used = self.machine.row()
+            if source.live and progress.state is RunStatus.RUNNING and used is not None:
                 trends = replace(trends, rows=(*trends.rows, used))
             sparks.styles.height = len(trends.rows) + 1
             sparks.show(trends)
         self.put("log", lambda: views.told(source.events()))
+        self._draw_numbers(source, x_axis, x)
+
+    def _draw_numbers(self, source: Source, x_axis: XAxis, x: Float[np.ndarray, " T"]) -> None:
+        """The chosen numbers as charts, as many as there is room for."""
+        names = self.numbers or ()
+        shown = [place for place in NUMBERS[: len(names)] if self.shows(place)]
+        for place in shown:
+            made = self.made_of(
+                place,
+                partial(
+                    number_chart,
+                    names[NUMBERS.index(place)],
+                    source.history,
+                    source.config,
+                    x_axis,
+                    x,
+                    self.machine,
+                ),
+            )
+            if made is not None:
+                self.made[place] = made
+                seen = self.sight.seen(place, made)
+                self.painted(place).show(replace(seen, gutter=NUMBER_GUTTER))

@@ -9,12 +9,15 @@ WIDE = (100, 26)
 NARROW = (60, 18)
 SMALLEST = (30, 8)
 
-Picture = Literal["directions", "layers", "prediction", "course"]
+Picture = Literal["directions", "layers", "prediction", "course", "numbers"]
+NUMBERS = tuple(f"number-{place}" for place in range(6))
+"""Places for charts of chosen numbers."""
 PICTURES: dict[Picture, tuple[str, ...]] = {
     "directions": ("compass", "landscape"),
     "layers": ("layers",),
     "prediction": ("prediction",),
     "course": ("course",),
+    "numbers": NUMBERS,
 }
 """What the upper place on the right can show, and the widgets that it takes."""
 
@@ -78,6 +81,11 @@ class Shown:
     side_by_side: bool = False
 
 
+def most_numbers(height: int) -> int:
+    """Charts of numbers above each other in a terminal of that height."""
+    return min(len(NUMBERS), max(1, height // 10))
+
+
 def arrange(width: int, height: int, choice: Arrangement, parts: Parts) -> Shown:
     """What to display: two columns, one, one part, or a word that it is too small."""
     if width < SMALLEST[0] or height < SMALLEST[1]:
@@ -91,5 +99,5 @@ def arrange(width: int, height: int, choice: Arrangement, parts: Parts) -> Shown
     if width >= WIDE[0] and height >= WIDE[1]:
         return Shown(first | second, left=True, right=True)
     if choice.right:
-        return Shown(second, right=True, side_by_side=True)
+        return Shown(second, right=True, side_by_side=parts.picture != "numbers")
     return Shown(first, left=True)

@@ -22,6 +22,7 @@ from textual.widget import Widget
 from textual.widgets import Static
 
 from workbench.protocol.status import RunStatus
+from workbench.tui.borders import BORDER_KEYS, Border, Bordered
 from workbench.tui.dialogs import palette_of
 from workbench.tui.driver import frame_ready
 from workbench.tui.routes import Go, OpenLayers
@@ -32,7 +33,17 @@ from workbench.tui.run.charts import left_charts, left_parts, pictures_of
 from workbench.tui.run.drawing import Drawing
 from workbench.tui.run.events import EventsScreen
 from workbench.tui.run.layer_strips import has_layers
-from workbench.tui.run.layout import PICTURES, WIDGETS, Arrangement, Parts, Picture, arrange
+from workbench.tui.run.layout import (
+    NUMBERS,
+    PICTURES,
+    WIDGETS,
+    Arrangement,
+    Parts,
+    Picture,
+    arrange,
+    most_numbers,
+)
+from workbench.tui.run.machine import EVERY_SECONDS
 from workbench.tui.run.moments import Moment
 from workbench.tui.run.shared_x import SharedX
 from workbench.tui.run.sight import PAN, ZOOM
@@ -54,7 +65,7 @@ from workbench.tui.widgets.statusline import Status, StatusLine
 
 ModelT = TypeVar("ModelT")
 
-SHARE_X = ("risk", "middle", "lower", "density", "margins", "course", "layers")
+SHARE_X = ("risk", "middle", "lower", "density", "margins", "course", "layers", *NUMBERS)
 TICK_SECONDS = 0.1
 FRAME_SECONDS = 0.22
 # The screen's thread may take this share of the time while this process trains.
@@ -84,7 +95,7 @@ class PanelHost(Protocol):
         ...
 
 
-class Panel(Unbroken, Vertical, can_focus=True):
+class Panel(Unbroken, Bordered, Vertical, can_focus=True):
     """Charts of one `Source`, once there is one; `waiting` is said until then. `foot`: widgets between the
     charts and the line of keys."""
 
@@ -120,6 +131,7 @@ class Panel(Unbroken, Vertical, can_focus=True):
         Binding("ctrl+y", "copy", "copy values or the command"),
         Binding("escape", "out", "out one level"),
         Binding("q", "leave", "quit"),
+        *BORDER_KEYS,
     ]
 
     def __init__(self, host: PanelHost, waiting: str, foot: tuple[Widget, ...] = ()) -> None:
@@ -155,6 +167,7 @@ class Panel(Unbroken, Vertical, can_focus=True):
                 yield MarginField(id="margins", classes="slot")
                 yield LineChart(id="lower", classes="slot")
                 yield DensityChart(id="density", classes="slot")
+            yield Border("left", "right", least=(30, 28), id="run")
             with Vertical(id="right"):
                 with Container(id="views"):
                     yield Compass(id="compass")
@@ -162,6 +175,8 @@ class Panel(Unbroken, Vertical, can_focus=True):
                     yield LayerField(id="layers")
                     yield Prediction(id="prediction")
                     yield LineChart(id="course")
+                    for place in NUMBERS:
+                        yield LineChart(id=place, classes="number")
                 yield SparkRows(id="sparks")
                 yield EventLog(id="log")
         yield Static(id="small", markup=False)
@@ -176,6 +191,7 @@ class Panel(Unbroken, Vertical, can_focus=True):
                 chart.zooms = True
         self.arrange_parts()
         self.set_interval(TICK_SECONDS, self._tick)
+        self.set_interval(EVERY_SECONDS, self._read_machine)
 
     def on_resize(self, event: events.Resize) -> None:
         """Arrange once the size has rested: dragging a window sends many."""
@@ -200,6 +216,7 @@ class Panel(Unbroken, Vertical, can_focus=True):
             self.query_one(f"#{widget_id}").display = widget_id in shown.widgets
         self.query_one("#left").display = shown.left
         self.query_one("#right").display = shown.right
+        self.query_one("#run").display = shown.left and shown.right
         self.query_one("#body").display = not shown.too_small
         views_ = self.query_one("#views")
         views_.display = bool(shown.widgets & set(PICTURES[parts.picture]))
@@ -214,7 +231,8 @@ class Panel(Unbroken, Vertical, can_focus=True):
     @property
     def pictures(self) -> tuple[Picture, ...]:
         """What the upper place on the right can show of this run."""
-        return pictures_of(self.source)
+        there = pictures_of(self.source)
+        return (*there, "numbers") if self.drawing.numbers else there
 
     @property
     def picture(self) -> Picture:
@@ -227,8 +245,9 @@ class Panel(Unbroken, Vertical, can_focus=True):
     def parts(self) -> Parts:
         """The parts that there are of this run; no landscape where the network has no correlation function
         over the circle."""
-        empty = frozenset({"landscape"}) if self._no_landscape else frozenset()
-        return Parts(left_parts(self.source), self.picture, empty)
+        numbers = min(len(self.drawing.numbers or ()), most_numbers(self.app.size.height))
+        empty = {*NUMBERS[numbers:], *(("landscape",) if self._no_landscape else ())}
+        return Parts(left_parts(self.source), self.picture, frozenset(empty))
 
     def view_hints(self, column: int) -> Iterable[KeyHint]:
         """The keys that change what is in sight; `column`: the rank of the key for the other column."""
@@ -248,6 +267,14 @@ class Panel(Unbroken, Vertical, can_focus=True):
         yield KeyHint("y", "log", 9)
 
     # --- drawing ---
+
+    def _read_machine(self) -> None:
+        """What training takes, also while another screen is in front."""
+        source = self.source
+        if source is not None and source.live:
+            progress = source.progress()
+            if progress.state is RunStatus.RUNNING:
+                self.drawing.machine.read(progress.step, progress.rate)
 
     def _tick(self) -> None:
         """Draw a frame if it is worth one and the terminal and the trainer can bear it."""

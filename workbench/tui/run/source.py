@@ -10,8 +10,9 @@ from typing import TYPE_CHECKING, Protocol
 
 import numpy as np
 
-from workbench.arrays import Float
+from workbench.arrays import Array, Float
 from workbench.config.run import RunConfig
+from workbench.errors import StorageError
 from workbench.protocol.events import RunEvent
 from workbench.protocol.status import RunStatus
 from workbench.record.history import History
@@ -219,6 +220,7 @@ class StoredSource:
         self._surfaces = SurfaceKeeper()
         self._moment: Moment | None = None
         self._events: list[RunEvent] | None = None
+        self._data: tuple[Array | None, Array | None] | None = None
         self._checked = 0.0
         self._news = True
 
@@ -317,8 +319,17 @@ class StoredSource:
         return self._events
 
     def data(self) -> tuple[Float[np.ndarray, "n ..."] | None, Float[np.ndarray, " n"] | None]:
-        """The samples kept in the file."""
-        return self.reader.x, self.reader.y
+        """The samples kept with the run, read once; none where they cannot be read, as `prepare` says."""
+        if self._data is not None:
+            return self._data
+        try:
+            found = self.reader.x, self.reader.y
+        except StorageError:
+            found = None, None
+            if self.reader.live:  # it may have been caught half-written
+                return found
+        self._data = found
+        return found
 
     def subject(self, row: int | None) -> Subject | None:
         """The state at a record."""

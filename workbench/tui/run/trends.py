@@ -15,8 +15,10 @@ from workbench.measures.rates import Rates, rates
 from workbench.record.history import History
 from workbench.record.schema import SERIES
 from workbench.tui.run.curves import angle_degrees, angle_text, carried
+from workbench.tui.run.machine import NAMES, Machine
 from workbench.tui.run.own_norm import OtherNorm
 from workbench.tui.run.x_axis import LN10, XAxis, classifies
+from workbench.tui.widgets.numbers import short
 from workbench.tui.widgets.scale import Kind, axis
 from workbench.tui.widgets.sparkrows import LEAST_DECADES, SparkModel, SparkRow
 from workbench.tui.widgets.statusline import log_risk_text, number_text
@@ -125,6 +127,7 @@ def spark_model(
     found: Rates | None = None,
     most: int = 99,
     chosen: tuple[str, ...] | None = None,
+    machine: Machine | None = None,
 ) -> SparkModel:
     """At most `most` lines: scalars, and in the late phase the rates against LL20 Theorem 4.3's; or those of
     the series `chosen`, all of them."""
@@ -132,7 +135,8 @@ def spark_model(
     cursor = x_axis.cursor
     if chosen is not None:
         lines = (
-            _row(history, trend, cursor, rows_of_bars) for trend in _chosen(chosen, history, config)
+            _row(history, trend, cursor, rows_of_bars, machine)
+            for trend in trends_of(chosen, history, config)
         )
         return SparkModel(tuple(line for line in lines if line), headline(config, n, h))
     told = (
@@ -178,18 +182,21 @@ def even_rows(x: Float[np.ndarray, " T"], x_axis: XAxis) -> Int[np.ndarray, " k"
     return np.minimum(np.searchsorted(shown, places, side="left"), count - 1)
 
 
-def choices(history: History, config: RunConfig | None) -> list[tuple[str, str]]:
+def choices(history: History, config: RunConfig | None, machine: Machine) -> list[tuple[str, str]]:
     """Every scalar series that this run records, by its name, and what its line is called; the usual ones
-    first."""
+    first, what was read of the machine last."""
     usual = {t.name: t.label for t in _with_norms(TRENDS, history, config)}
     there = [name for name in usual if history.has(name) and not _dims(name)]
     there += [name for name in history.scalars() if name not in usual]
+    usual |= NAMES
+    there += machine.names
     return [(name, f"{name}  ({usual[name]})" if name in usual else name) for name in there]
 
 
-def _chosen(names: Sequence[str], history: History, config: RunConfig | None) -> list[Trend]:
+def trends_of(names: Sequence[str], history: History, config: RunConfig | None) -> list[Trend]:
     """The lines of these series; those that are rarely looked at, plainly."""
     usual = {t.name: t for t in _with_norms(TRENDS, history, config)}
+    usual |= {name: Trend(name, label, "blue", short) for name, label in NAMES.items()}
     return [usual.get(n) or Trend(n, clean_text(n, 24), "orange", _SHORT) for n in names]
 
 
@@ -240,8 +247,14 @@ def _own(history: History, config: RunConfig | None) -> list[Trend]:
 
 
 def _row(
-    history: History, trend: Trend, cursor: int | None, rows: Int[np.ndarray, " k"]
+    history: History,
+    trend: Trend,
+    cursor: int | None,
+    rows: Int[np.ndarray, " k"],
+    machine: Machine | None = None,
 ) -> SparkRow | None:
+    if trend.name in NAMES:
+        return None if machine is None else _machine_row(history, trend, cursor, rows, machine)
     if not history.length or not history.has(trend.name):
         return None
     if _dims(trend.name):
@@ -254,6 +267,23 @@ def _row(
     return SparkRow(
         trend.label, trend.drawn(values[rows]), trend.told(now), trend.color, trend.least
     )
+
+
+def _machine_row(
+    history: History,
+    trend: Trend,
+    cursor: int | None,
+    rows: Int[np.ndarray, " k"],
+    machine: Machine,
+) -> SparkRow | None:
+    """What was read of the machine at the records."""
+    if not history.length or trend.name not in machine.names:
+        return None
+    values = machine.at(trend.name, history.step[rows])
+    now = machine.values(trend.name)[-1]
+    if cursor is not None:
+        now = machine.at(trend.name, history.step[[min(cursor, history.length - 1)]])[0]
+    return SparkRow(trend.label, values, trend.told(float(now)), trend.color)
 
 
 def headline(config: RunConfig | None, n: int, h: int) -> str:

@@ -6,31 +6,31 @@ Its folder is read in a worker, again only where it has changed, and nothing is 
 from __future__ import annotations
 
 import time
-from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import Any, ClassVar
 
-from rich.text import Text
 from textual import events, on
 from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 from textual.containers import Horizontal, Vertical
 from textual.screen import Screen
-from textual.widgets import Input, Static
+from textual.widgets import Static
 from textual.worker import get_current_worker
 
 from workbench.errors import WorkbenchError
+from workbench.tui.borders import BORDER_KEYS, Border, Bordered
 from workbench.tui.dialogs import Choose, palette_of
 from workbench.tui.driver import frame_ready
+from workbench.tui.filterline import FilterLine
 from workbench.tui.routes import Go, StartRun
 from workbench.tui.run.layout import WIDE
 from workbench.tui.study.bands import Group
-from workbench.tui.study.header import PARTS, StudyHeader, key_hints, nothing_yet, study_line
+from workbench.tui.study.drawing import StudyDrawing
+from workbench.tui.study.header import PARTS, StudyHeader
 from workbench.tui.study.messages import BandsRead, LookRead
 from workbench.tui.study.pace import Pace
 from workbench.tui.study.reader import StudyReader
-from workbench.tui.study.table import detail
 from workbench.tui.study.view import StudyView, Tile, read_groups
 from workbench.tui.unbroken import Unbroken
 from workbench.tui.widgets.bars import Bars
@@ -45,7 +45,7 @@ POLL, SHARE = 1.0, 10
 """Seconds between looks at the folder; reading takes at most a tenth of the time."""
 
 
-class StudyScreen(Unbroken, Screen[None]):
+class StudyScreen(Unbroken, Bordered, Screen[None]):
     """Looks through a study."""
 
     CSS_PATH = "study.tcss"
@@ -77,6 +77,7 @@ class StudyScreen(Unbroken, Screen[None]):
         Binding("shift+right,L", "cursor(0,10)", "10 right", show=False),
         Binding("escape", "back", "out one level"),
         Binding("q", "leave", "back", show=False),
+        *BORDER_KEYS,
     ]
 
     def __init__(self, folder: Path) -> None:
@@ -89,22 +90,22 @@ class StudyScreen(Unbroken, Screen[None]):
         self.mistake = self.bands_mistake = ""
         self._busy = False
         self._have: object = None
-        self._filter_before = ""
         self._looked_at, self._took = 0.0, 0.0
         self.pace = Pace()
+        self.drawing = StudyDrawing(self)
+        self.filter_line = FilterLine(id="filter")
 
     # --- life ---
 
     def compose(self) -> ComposeResult:
         palette = palette_of(self)
         yield StudyHeader(palette=palette, id="header")
-        with Horizontal(id="filter"):
-            yield Static("filter /", markup=False)
-            yield Input(compact=True, max_length=200, select_on_focus=False)
+        yield self.filter_line
         with Horizontal(id="body"):
             with Vertical(id="left"):
                 yield HeatMap(palette=palette, id="heat")
                 yield LineChart(palette=palette, id="bands")
+            yield Border("left", "right", least=(30, 28), id="study")
             with Vertical(id="right"):
                 with Vertical(id="rose"):
                     yield Compass(palette=palette, id="compass")
@@ -133,11 +134,11 @@ class StudyScreen(Unbroken, Screen[None]):
         for part in PARTS:
             self.set_class(single and part == self.part, f"page-{part}")
         members = self.query_one("#members", Listing)
-        if self.part == "table" and not self.has_class("filtering"):
+        if self.part == "table" and not self.filter_line.typing:
             members.focus()
         elif members.has_focus:
             self.set_focus(None)
-        self._draw_keys()
+        self.drawing.keys()
 
     def _tick(self) -> None:
         if not self.is_current or self._busy:
@@ -145,7 +146,7 @@ class StudyScreen(Unbroken, Screen[None]):
         if time.monotonic() - self._looked_at > max(POLL, SHARE * self._took):
             self._read_look()
         elif frame_ready(self.app):
-            self._read_bands()
+            self.read_bands()
 
     # --- reading ---
 
@@ -173,7 +174,7 @@ class StudyScreen(Unbroken, Screen[None]):
         if look is None:
             if message.mistake and self.view is None:
                 self.query_one("#waiting", Static).update(palette_of(self).say(message.mistake))
-            self._draw_header()
+            self.drawing.header()
             return
         self.view = StudyView(look) if self.view is None else self.view.of(look)
         if self.view.choices.cursor is None and look.dimensions:
@@ -182,7 +183,7 @@ class StudyScreen(Unbroken, Screen[None]):
         self.remove_class("waiting")
         self.call_after_refresh(self.draw)
 
-    def _read_bands(self) -> None:
+    def read_bands(self) -> None:
         """Read the bands that are wanted and not there."""
         view = self.view
         if view is None or self._busy or not self.query_one("#bands").display:
@@ -212,8 +213,8 @@ class StudyScreen(Unbroken, Screen[None]):
         self._busy = False
         if message.wanted == self._have:
             self.groups, self.bands_mistake = message.groups, message.mistake
-            self._draw_bands()
-        self._read_bands()
+            self.drawing.bands()
+        self.read_bands()
 
     # --- drawing ---
 
@@ -224,79 +225,9 @@ class StudyScreen(Unbroken, Screen[None]):
 
     def draw(self) -> None:
         """All that is in sight."""
-        view = self.view
-        if view is None:
-            return
-        brief = self.query_one("#members").size.width < 70
-        if brief != view.choices.brief:
-            self.view = view = view.having(brief=brief)
-        self.set_class(not view.planar, "flat")
-        self._draw_header()
-        self._draw_heat()
-        self._draw_bands()
-        self.query_one("#compass", Compass).show(view.rose(self._mark("rose")))
-        shares = self.query_one("#shares", Bars)
-        model = view.shares(self._mark("rose"))
-        if not self.has_class("flat"):
-            shares.styles.height = min(7, max(1, len(model.bars)))
-        shares.show(model)
-        self.query_one("#members", Listing).show_rows(view.table())
-        self._draw_detail()
-        self._draw_keys()
-        self._read_bands()
+        self.drawing.all()
 
     recoloured = draw
-
-    def _mark(self, part: str) -> str:
-        """What stands before the title of the part that keys go to."""
-        return "▸ " if part == self.part and not self.has_class("single") else ""
-
-    def _draw_header(self) -> None:
-        view = self.view
-        if view is None:
-            return
-        mistake = view.mistake or self.mistake
-        line = study_line(
-            view.look, self.pace.left(view.look, time.monotonic()), len(view.members), view.limited
-        )
-        if mistake:
-            line = replace(line, parts=((0, mistake, "min"),))
-        self.query_one(StudyHeader).show(line)
-
-    def _draw_heat(self) -> None:
-        if self.view is not None:
-            picture = self.view.heat(self.room, self.part == "heat", self._mark("heat"))
-            self.query_one(HeatMap).show(picture)
-
-    def _draw_bands(self) -> None:
-        view = self.view
-        if view is not None:
-            empty = self.bands_mistake or nothing_yet(view.look)
-            self.query_one("#bands", LineChart).show(
-                view.bands(self.groups, empty, self._mark("bands"))
-            )
-
-    def _draw_detail(self) -> None:
-        view, palette = self.view, palette_of(self)
-        member = self.member_here()
-        text = Text(no_wrap=True, overflow="ellipsis")
-        if view is not None and member is not None:
-            for said, ink in detail(view.look, member):
-                text.append(palette.say(said), style=f"#{palette.ink(ink):06x}")
-        elif view is not None:
-            text.append("no member fits; esc shows all", style=f"#{palette.ink('dim'):06x}")
-        self.query_one("#detail", Static).update(text)
-
-    def _draw_keys(self) -> None:
-        deep = self.view is not None and bool(self.view.limited)
-        back = "all members" if deep else "all parts" if self.one else "back"
-        hints = key_hints(
-            self.part,
-            filtering=self.has_class("filtering"),
-            single=self.has_class("single"),
-            back=back,
-        )
-        self.query_one(KeyLine).show(tuple(hints))
 
     def _choose(self, **changes: object) -> None:
         """Look through other choices, and draw."""
@@ -337,7 +268,7 @@ class StudyScreen(Unbroken, Screen[None]):
     @on(HeatMap.Resized)
     def _tiles_fit(self, event: HeatMap.Resized) -> None:
         event.stop()
-        self._draw_heat()
+        self.drawing.heat()
 
     @on(HeatMap.Pointed)
     def _pointed(self, event: HeatMap.Pointed) -> None:
@@ -354,7 +285,7 @@ class StudyScreen(Unbroken, Screen[None]):
     @on(Listing.Chosen)
     def _moved(self, event: Listing.Chosen) -> None:
         event.stop()
-        self._draw_detail()
+        self.drawing.detail()
 
     def member_here(self) -> int | None:
         """The member under the table's cursor."""
@@ -380,8 +311,8 @@ class StudyScreen(Unbroken, Screen[None]):
     def action_back(self) -> None:
         """Out one level: the filter, the tile, the zoom, the cursor, the page."""
         view = self.view
-        if self.has_class("filtering"):
-            self._filter_by(self._filter_before)
+        if self.filter_line.typing:
+            self._filter_by(self.filter_line.before)
             self._close_filter()
         elif view is not None and view.limited:
             self._choose(tile=None, filter="")
@@ -476,28 +407,23 @@ class StudyScreen(Unbroken, Screen[None]):
         """Open the filter line."""
         if self.view is None:
             return
-        self._filter_before = self.view.choices.filter
-        self.add_class("filtering")
-        line = self.query_one("#filter Input", Input)
-        line.value = self._filter_before
-        line.focus()
-        self._draw_keys()
+        self.filter_line.open(self.view.choices.filter)
+        self.drawing.keys()
 
-    @on(Input.Changed)
-    def _typed(self, event: Input.Changed) -> None:
-        event.stop()
-        self._filter_by(event.value)
+    @on(FilterLine.Typed)
+    def _typed(self, event: FilterLine.Typed) -> None:
+        if self.filter_line.typing:
+            self._filter_by(event.text)
 
     def _filter_by(self, text: str) -> None:
         self._choose(filter=text.strip())
 
-    @on(Input.Submitted)
-    def _kept(self, event: Input.Submitted) -> None:
-        event.stop()
+    @on(FilterLine.Entered)
+    def _kept(self) -> None:
         if self.view is not None and not self.view.mistake:
             self._close_filter()
 
     def _close_filter(self) -> None:
-        self.remove_class("filtering")
+        self.filter_line.close()
         self.set_focus(None)
         self._arrange()

@@ -19,6 +19,7 @@ from textual.widgets import Static
 
 from workbench.errors import WorkbenchError
 from workbench.protocol.status import RunStatus
+from workbench.tui.borders import BORDER_KEYS, Border, Bordered
 from workbench.tui.dialogs import palette_of
 from workbench.tui.run.layout import NARROW, WIDE
 from workbench.tui.unbroken import Unbroken
@@ -36,7 +37,7 @@ if TYPE_CHECKING:
 TABLES = ("family", "layers", "weights")
 
 
-class VerdictScreen(Unbroken, Screen["Optimality | None"]):
+class VerdictScreen(Unbroken, Bordered, Screen["Optimality | None"]):
     """The verdict on one state; dismissed with it, so that it need not be sought again."""
 
     CSS_PATH = "verdict.tcss"
@@ -49,6 +50,7 @@ class VerdictScreen(Unbroken, Screen["Optimality | None"]):
         Binding("left,h", "point(-1)", "shorter point before", show=False),
         Binding("right,l", "point(1)", "next shorter point", show=False),
         Binding("escape,o,q", "out", "back"),
+        *BORDER_KEYS,
     ]
 
     def __init__(
@@ -82,6 +84,7 @@ class VerdictScreen(Unbroken, Screen["Optimality | None"]):
                 yield Static(id="layers-title", classes="title", markup=False)
                 yield Listing(id="layers")
                 yield Static(id="layer-reason", markup=False)
+            yield Border("left", "right", least=(30, 28), id="optimality")
             with Vertical(id="right"):
                 with Container(id="pictures"):
                     yield Compass(id="compass")

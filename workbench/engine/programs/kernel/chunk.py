@@ -5,6 +5,7 @@ is said in `passes.py` and `rules.py`; those of the loop itself:
 
     mean, extra              whether the risk is averaged, and −log n where it is
     clock (4), memory        what the state and the rule remember; both are moved on
+    along                    room of the rule, in which it keeps what it goes along
     outputs, ahead, weights  (n·C): at the θ of the gradient, at the θ after it, ∂𝓛/∂Φ over its scale
     gradient, other (P)      the gradient over its scale, room for a block's
     direction (P)            θ^ of the last step
@@ -63,8 +64,8 @@ NETWORK = (
 """forward, backward, theta, x, samples, y, fixed, shapes, block, room, work."""
 LOSS = (N, N, N, types.float64)
 """loss, classes, mean, extra."""
-RULE = (N, F, PLACES, F, F)
-"""rule, settings, layers, memory, clock."""
+RULE = (N, F, PLACES, F, F, F)
+"""rule, settings, layers, memory, clock, along."""
 ROOM = (F, F, F, F, F, F, F)
 """outputs, ahead, weights, gradient, other, direction, labels."""
 STEPS = (I, N, N, N, N, N)
@@ -95,6 +96,7 @@ def chunk(
     layers: Any,
     memory: Any,
     clock: Any,
+    along: Any,
     outputs: Any,
     ahead: Any,
     weights: Any,
@@ -168,9 +170,11 @@ def chunk(
         batch_risk = nan
         if rule == NORMALIZED:
             batch_risk = log_risk(loss, here, target, classes, weights)
-        factor = move(rule, settings, memory, gradient, log_scale, batch_risk, b, share, clock)
+        factor = move(
+            rule, settings, layers, memory, gradient, log_scale, batch_risk, b, share, clock, along
+        )
         decay(rule, settings, theta)
-        step_by(rule, memory, gradient, factor, theta)
+        step_by(rule, memory, gradient, factor, theta, along)
         step += 1
         taken += 1
         clock[PATH_LENGTH] += turned(theta, direction)

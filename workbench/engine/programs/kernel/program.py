@@ -94,6 +94,7 @@ class KernelProgram:
         self._extra = extra
         self._outputs, self._ahead, self._weights = (aligned(n * classes) for _ in range(3))
         self._labels = np.empty(batch)
+        self._along = aligned(found.room)
         self._of_theta = (aligned(size), aligned(size), aligned(size))
 
     @property
@@ -153,6 +154,7 @@ class KernelProgram:
             now = chunk(
                 *self._pointers, theta, *self._network, *self._loss, *self._mean,
                 self._rule.code, self._rule.settings, self._rule.layers, memory, clock,
+                self._along,
                 self._outputs, self._ahead, self._weights, *self._of_theta, self._labels,
                 order, self._batch, step0, step0 + taken, steps, every,
                 *rows.arrays, stop_flag.shared,

@@ -16,12 +16,16 @@ import numpy as np
 from workbench.arrays import Array, Float, Int
 from workbench.engine.programs.kernel.compiled import part
 from workbench.engine.programs.kernel.copying import copy
+from workbench.engine.programs.kernel.polar import MOST_SIDE, polar_factors, room_for
 from workbench.engine.programs.kernel.steepest import (
     COORDINATE,
+    LENGTH,
+    MUON,
     NORMALIZED_STEPS,
     SCALE,
     SIGN,
     SIGNUM,
+    SPECTRAL,
     VELOCITY,
     how_far,
     mix,
@@ -35,6 +39,7 @@ from workbench.engine.rules.steepest import SteepestRule, UnnormalizedSteepestRu
 from workbench.engine.rules.steepest_momentum import SteepestMomentumRule
 from workbench.norms.l1 import L1
 from workbench.norms.linf import LInf
+from workbench.norms.spectral import Spectral, matrix_shape
 
 CONSTANT, NORMALIZED, LOSS_BASED, SMOOTHNESS = range(4)
 LEARNING_RATE, MOST_UPDATE = 0, 1
@@ -57,17 +62,19 @@ LARGEST_LOG = 709.0
 
 @dataclass(frozen=True, eq=False)
 class RuleKernel:
-    """A rule for compiled code. `layers` (m, 2): where each layer starts and stops in θ."""
+    """A rule for compiled code. `layers` (m, …): where each layer starts and stops in θ, or where each matrix
+    starts, its rows and columns; `room`: how many numbers it works with."""
 
     code: int
     settings: Float[np.ndarray, " s"]
-    layers: Int[np.ndarray, "m 2"]
+    layers: Int[np.ndarray, "m k"]
+    room: int = 0
 
     def taken(self, memory: Mapping[str, Array], size: int) -> Float[np.ndarray, " k"]:
         """What `state.memory` holds of it, as numbers; θ has `size` of them."""
         if self.code == SMOOTHNESS:
             return np.array(memory.get("radius", [np.nan]), dtype=np.float64)
-        if self.code == SIGNUM:
+        if self.code in (SIGNUM, MUON):
             held = memory.get("velocity", np.zeros(size))
             return np.concatenate([memory.get("velocity_scale", [-inf]), held])
         if self.code != LOSS_BASED:
@@ -84,7 +91,7 @@ class RuleKernel:
         """The same for `state.memory`, or of many rows: parts of `numbers`, which nobody writes any more."""
         if self.code == SMOOTHNESS:
             return {"radius": numbers}
-        if self.code == SIGNUM:
+        if self.code in (SIGNUM, MUON):
             return {
                 "velocity": numbers[..., VELOCITY:],
                 "velocity_scale": numbers[..., SCALE : SCALE + 1],
@@ -117,15 +124,26 @@ def rule_kernel(rule: StepRule) -> RuleKernel | None:
 
 
 def _steepest_kernel(rule: StepRule, layers: Int[np.ndarray, "m 2"]) -> RuleKernel | None:
-    """That of steepest descent in ℓ∞ and ℓ1; singular values are no matter of compiled code."""
-    codes = {LInf: SIGN, L1: COORDINATE}
-    if type(rule) is SteepestRule and type(rule.norm) in codes:
-        return RuleKernel(codes[type(rule.norm)], np.array([rule.length, 1.0]), layers)
-    if type(rule) is UnnormalizedSteepestRule and type(rule.norm) in codes:
-        return RuleKernel(codes[type(rule.norm)], np.array([rule.learning_rate, 0.0]), layers)
-    if type(rule) is SteepestMomentumRule and type(rule.norm) is LInf:
-        return RuleKernel(SIGNUM, np.array([rule.length, rule.momentum]), layers)
-    return None
+    """That of steepest descent; None where a matrix is too large for singular values in compiled code."""
+    codes = {LInf: SIGN, L1: COORDINATE, Spectral: SPECTRAL}
+    if type(rule) is SteepestRule:
+        norm, settings = rule.norm, [rule.length, 1.0]
+    elif type(rule) is UnnormalizedSteepestRule:
+        norm, settings = rule.norm, [rule.learning_rate, 0.0]
+    elif type(rule) is SteepestMomentumRule:
+        norm, settings = rule.norm, [rule.length, rule.momentum]
+        codes = {LInf: SIGNUM, Spectral: MUON}
+    else:
+        return None
+    code, room = codes.get(type(norm)), 0
+    if code is not None and isinstance(norm, Spectral):
+        shapes = [matrix_shape(shape) for shape in norm.shapes]
+        if any(min(shape) > MOST_SIDE for shape in shapes):
+            return None
+        sizes = np.array([rows * columns for rows, columns in shapes])
+        layers = np.ascontiguousarray(np.column_stack([np.cumsum(sizes) - sizes, shapes]))
+        room = room_for(shapes, int(sizes.sum()))
+    return None if code is None else RuleKernel(code, np.array(settings), layers, room)
 
 
 @part
@@ -161,6 +179,7 @@ def begin(rule: Any, layers: Any, memory: Any, theta: Any, clock: Any, risk: Any
 def move(
     rule: Any,
     settings: Any,
+    layers: Any,
     memory: Any,
     gradient: Any,
     log_scale: Any,
@@ -168,10 +187,12 @@ def move(
     samples: Any,
     share: Any,
     clock: Any,
+    room: Any,
 ) -> Any:
     """The factor of a step θ ← θ − factor · gradient, or how far `step_by` goes, and time passes by it.
 
-    `risk`: log of the batch's summed risk, where `rule` is normalized; `share`: see `rules.rule.Evaluated`.
+    `risk`: log of the batch's summed risk, where `rule` is normalized; `share`: see `rules.rule.Evaluated`;
+    `room` (P at its start): what spectral descent and muon go along.
     """
     if rule == CONSTANT:
         clock[TIME] += settings[LEARNING_RATE]
@@ -190,14 +211,24 @@ def move(
         _pass_time(clock, log(memory[ALPHA]) - memory[LOG_RISK])
         return memory[ALPHA] * _scaled_down(log_scale, log_mean) / samples
     if rule >= SIGN:
-        if rule == SIGNUM:
+        if rule in (SIGNUM, MUON):
             mix(settings, memory, gradient, log_scale, share)
+        scale, total = share * exp(log_scale), 0.0
+        if rule == MUON:
+            total = polar_factors(layers, memory[VELOCITY:], room)
+        elif rule == SPECTRAL:
+            total = polar_factors(layers, gradient, room)
+        if rule >= SPECTRAL:
+            far = settings[LENGTH] if total != 0.0 else 0.0
+            if rule == SPECTRAL and settings[NORMALIZED_STEPS] == 0.0:
+                far *= scale * total
+        elif rule == SIGNUM:
             far = how_far(rule, settings, memory[VELOCITY:], 1.0)
         else:
-            far = how_far(rule, settings, gradient, share * exp(log_scale))
-            if settings[NORMALIZED_STEPS] == 0.0:
-                clock[TIME] += settings[LEARNING_RATE]
-                return far
+            far = how_far(rule, settings, gradient, scale)
+        if rule not in (SIGNUM, MUON) and settings[NORMALIZED_STEPS] == 0.0:
+            clock[TIME] += settings[LEARNING_RATE]
+            return far
         _pass_time(clock, log(far) if far > 0.0 else -inf)
         return far
     log_rate = min(0.0, -(settings[LOG_SMOOTH] + settings[POWER] * log(memory[RADIUS])))
@@ -206,9 +237,12 @@ def move(
 
 
 @part
-def step_by(rule: Any, memory: Any, gradient: Any, factor: Any, theta: Any) -> None:
+def step_by(rule: Any, memory: Any, gradient: Any, factor: Any, theta: Any, room: Any) -> None:
     """θ by the step that `move` gave the factor of."""
-    if rule == SIGNUM:
+    if rule >= SPECTRAL:
+        for p in range(theta.size):
+            theta[p] -= factor * room[p]
+    elif rule == SIGNUM:
         step_along(rule, memory[VELOCITY:], factor, theta)
     elif rule >= SIGN:
         step_along(rule, gradient, factor, theta)

@@ -1,4 +1,4 @@
-"""Steepest descent in ℓ∞ and ℓ1, and signum, in compiled code: how far a step goes, and the step itself.
+"""Steepest descent and along a momentum, in compiled code: how far a step goes, and the step itself.
 
 See `engine/rules/steepest.py` and `steepest_momentum.py`, whose directions these are, number by number.
 """
@@ -12,12 +12,13 @@ import numpy as np
 
 from workbench.engine.programs.kernel.compiled import part
 
-SIGN, COORDINATE, SIGNUM = 4, 5, 6
+SIGN, COORDINATE, SIGNUM, SPECTRAL, MUON = range(4, 9)
 """Rules beside those of `rules.py`."""
 LENGTH, NORMALIZED_STEPS, MOMENTUM = 0, 1, 1
-"""`settings`: η; whether it is a step's length whatever the gradient (sign, coordinate); signum's β."""
+"""`settings`: η; whether it is a step's length whatever the gradient (sign, coordinate, spectral); β of
+signum and muon."""
 SCALE, VELOCITY = 0, 1
-"""`memory` of signum: s, and from there on v over e^s."""
+"""`memory` of signum and muon: s, and from there on v over e^s."""
 LARGEST_LOG = 709.0
 
 
