@@ -29,6 +29,7 @@ from commands import (
     robustness,
     run,
     show,
+    staircase,
     sweep,
     table,
 )
@@ -58,6 +59,7 @@ app.command("tag", cls=notes.Tags)(notes.tag)
 app.command("note")(notes.note)
 app.command("inspect")(inspect.inspect)
 app.command("pursue")(pursue.pursue)
+app.command("staircase")(staircase.staircase)
 app.command("robustness")(robustness.robustness)
 app.command("table")(table.table)
 app.command("optimal")(optimal.optimal)

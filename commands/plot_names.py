@@ -5,7 +5,7 @@ from __future__ import annotations
 OF_RUNS = {
     "Training": "risk, accuracy, learning-rate, norms, grokking, sharpness, rates",
     "Margins": "margins, margins-ordered, margins-norms, robustness, optimality",
-    "Neurons": "early, directions, ncf, field, hat, distance, pursuit, path",
+    "Neurons": "early, directions, ncf, field, hat, distance, pursuit, staircase, path",
     "Layers": "layers, predictor, mapped, contours",
 }
 """Of a run, by what they are of."""

@@ -134,7 +134,7 @@ def _task(
     from workbench.run.stored import StoredRun, require_trust
 
     run = None if against is None else resolve_run(against, runs_dir)
-    if _is_run(source, runs_dir):
+    if is_run(source, runs_dir):
         own = resolve_run(source, runs_dir)
         if settings:
             raise BadInput(
@@ -151,7 +151,7 @@ def _task(
     return PursuitTask(Pursuing.of(config, source), how, run)
 
 
-def _is_run(source: str, runs_dir: Path) -> bool:
+def is_run(source: str, runs_dir: Path) -> bool:
     """Whether a word names a stored run and neither a preset nor a file."""
     from workbench.presets import preset_names, study_names
     from workbench.record.folder import resolve_run

@@ -7,7 +7,7 @@ import pytest
 from scipy.optimize import minimize
 
 from workbench.errors import BadInput
-from workbench.figures import draw_figure
+from workbench.figures import FigureOptions, draw_figure
 from workbench.presets import load_config
 from workbench.record.reader import RunReader
 from workbench.run.session import Session
@@ -152,3 +152,28 @@ def test_a_kink_has_no_path(tmp_path):
     kinked = trained(tmp_path, 'model={kind="two-layer-relu",width=4}', "train.steps=20")
     with pytest.raises(BadInput, match="jumps at kinks"):
         drawn("path", kinked)
+
+
+def test_the_staircase_is_foreseen_under_the_run(runs):
+    (axes,) = drawn("staircase", runs["stairs"]).axes
+    with RunReader(runs["stairs"]) as reader:
+        step, risk = reader.read("step"), reader.read("log_risk") / np.log(10.0)
+    (run,), (foreseen,) = lines(axes, "run"), lines(axes, "foreseen")
+    np.testing.assert_array_equal(run, np.column_stack([step, risk]))
+    seen = foreseen[np.isfinite(foreseen).all(axis=1)]
+    assert seen[0] == pytest.approx(run[0], rel=1e-3)
+    # Apart from the drops themselves, where a step is worth much, the curves are one.
+    there = np.interp(seen[:, 0], step, risk)
+    assert np.median(np.abs(seen[:, 1] - there)) < 5e-3
+    bars = [li for li in axes.get_lines() if li.get_marker() == "|"]
+    assert len(bars) >= 2
+    for bar in bars:
+        (low, high), (height, _) = bar.get_data()
+        passed = step[np.flatnonzero(risk <= height)[0]]
+        assert low <= passed <= high + 10
+        assert high - low < 0.05 * passed
+
+
+def test_a_staircase_has_an_axis_of_time(runs):
+    with RunReader(runs["stairs"]) as reader, pytest.raises(BadInput, match="allowed: step, time"):
+        draw_figure(reader, "staircase", FigureOptions(x="margin"))

@@ -39,6 +39,7 @@ from workbench.figures import (
     risk,
     robustness,
     sharpness,
+    staircase,
 )
 from workbench.figures.options import Axis, FigureOptions
 from workbench.figures.series import RunSeries
@@ -167,6 +168,12 @@ FIGURES: dict[str, FigureKind] = {
         "the stairs of neuron pursuit beside the risk",
         pursuit.draw,
         alone="every run has a pursuit of its own",
+    ),
+    "staircase": FigureKind(
+        "neurons",
+        "the drops that are foreseen from the start, under the risk",
+        staircase.draw,
+        alone="every run has a start of its own",
     ),
     "path": FigureKind(
         "neurons",

@@ -35,9 +35,15 @@ class Pursuing:
     name: str
 
     @classmethod
-    def of(cls, config: RunConfig, name: str, dataset: Dataset | None = None) -> Pursuing:
+    def of(
+        cls,
+        config: RunConfig,
+        name: str,
+        dataset: Dataset | None = None,
+        what: str = "neuron pursuit",
+    ) -> Pursuing:
         """Of a configuration; `name`: what it is called where it has no name of its own; `dataset`: the
-        samples, None: those of [data].
+        samples, None: those of [data]; `what`: who asks, for the sentence.
 
         Raises:
             BadInput: neuron pursuit says nothing of this network, loss or data; a sentence says why.
@@ -45,7 +51,7 @@ class Pursuing:
         dataset = dataset or load_dataset(config.data)
         network = network_of(config, dataset)
         state = network.state(np.zeros(network.structure.size))
-        refused = why_not(config, state)
+        refused = why_not(config, state, what)
         if refused is not None:
             raise BadInput(refused)
         neurons = state.separable
@@ -61,23 +67,23 @@ class Pursuing:
         return KeptPursuit(self.name, to_toml(self.config), kind, self.factor, delta, end, stages)
 
 
-def why_not(config: RunConfig, state: InspectedState) -> str | None:
+def why_not(config: RunConfig, state: InspectedState, what: str = "neuron pursuit") -> str | None:
     """Why there is no neuron pursuit of a network, loss and data, in a sentence, or None."""
     loss = LOSSES.get(config.loss.kind)
     if loss is None or not loss.regression:
         return (
-            f"neuron pursuit goes from stationary point to stationary point, which loss.kind "
+            f"{what} goes from stationary point to stationary point, which loss.kind "
             f"'{config.loss.kind}' has none of once the samples are separated; allowed: "
             f"{names_where(lambda one: one.regression)}."
         )
     if config.train.weight_decay > 0.0:
         return (
             f"train.weight_decay = {config.train.weight_decay:g} has stationary points of its own; allowed "
-            "for neuron pursuit: 0."
+            f"for {what}: 0."
         )
     if state.separable is None or state.apart or state.order != 2.0:
         return (
-            f"neuron pursuit adds single neurons of order 2, and model.kind '{config.model.kind}' here is no "
+            f"{what} is of single neurons of order 2, and model.kind '{config.model.kind}' here is no "
             "sum over such; allowed: 'squared-relu', 'two-layer-relu', and 'deep-linear' or 'deep-relu' of "
             "two layers, with one output."
         )

@@ -1,10 +1,10 @@
 """The course of a training from its start alone: who is dormant climbs, who has left minimises.
 
 At first all neurons are dormant (`dormant.py`) and climb N of the labels. Once their outputs are a stated
-share of the residual the largest is active: active neurons follow the gradient flow of the risk among themselves
-(`active_flow.py`), and those that are dormant yet climb N of the residual which that leaves, from the norms
-that they have by then (KH24 Theorem 5.5, again and again). What is left out is that dormant neurons change
-the residual: by at most `share`, all together.
+share of the residual the largest is active: active neurons follow the gradient flow of the risk among
+themselves (`active_flow.py`), and those that are dormant yet climb N of the residual which that leaves, from
+the norms that they have by then (KH24 Theorem 5.5, again and again). What is left out is that dormant neurons
+change the residual: by at most `share`, all together.
 """
 
 from __future__ import annotations
@@ -148,9 +148,9 @@ def course(
 ) -> Course:
     """Follow neurons of `weights` and output signs s (1 where that weight is trained) from their start.
 
-    `share`: Σ‖H(X; w)‖/‖z‖ of dormant neurons at which the largest leaves. `step`: η of the summed risk where a run takes steps, 0: the
-    flow. It ends at the time `until`, at a risk of `fitted` times that at θ = 0, where nothing climbs, or
-    where `work` is spent. `told`: (time, risk) on the way.
+    `share`: Σ‖H(X; w)‖/‖z‖ of dormant neurons at which the largest leaves. `step`: η of the summed risk where
+    a run takes steps, 0: the flow. It ends at the time `until`, at a risk of `fitted` times that at θ = 0,
+    where nothing climbs, or where `work` is spent. `told`: (time, risk) on the way.
 
     Raises:
         ValueError: share is not positive, or there is no neuron.
@@ -181,9 +181,7 @@ def course(
     return at.found(end)
 
 
-def _at_zero(
-    at: _Traced, signs: Float[Array, " H"], until: float, work: Work
-) -> CourseEnd | None:
+def _at_zero(at: _Traced, signs: Float[Array, " H"], until: float, work: Work) -> CourseEnd | None:
     """The climb while nobody is active, to the first that is; the end, where nobody ever is."""
     y = at.climbing.problem.y
     nothing = np.zeros((0, at.dormant.direction.shape[1]))

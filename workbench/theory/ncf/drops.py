@@ -42,7 +42,9 @@ def drops(time: Float[Array, " T"], risk: Float[Array, " T"]) -> tuple[Drop, ...
     begins = 0
     for ends in plateaus[1:]:
         if risk[begins] - risk[ends] > LEAST * risk[begins]:
-            found.append(Drop(*(float(x) for x in (time[begins], time[ends], risk[begins], risk[ends]))))
+            found.append(
+                Drop(*(float(x) for x in (time[begins], time[ends], risk[begins], risk[ends])))
+            )
             begins = ends
     return tuple(found)
 

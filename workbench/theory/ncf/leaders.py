@@ -62,9 +62,7 @@ def _row(log_risk: Float[Array, " T"], level: float) -> int | None:
     return int(below[0]) if len(below) else None
 
 
-def _slowest(
-    time: Float[Array, " T"], log_risk: Float[Array, " T"], first: int, last: int
-) -> int:
+def _slowest(time: Float[Array, " T"], log_risk: Float[Array, " T"], first: int, last: int) -> int:
     """The moment between two at which the risk falls slowest."""
     if last - first < 2:
         return first

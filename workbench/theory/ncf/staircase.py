@@ -1,11 +1,11 @@
 """The whole staircase of a training from its start alone: order, level and time of every drop (THEORY §7).
 
 The *course* (`course.py`) is followed twice from the same start: neurons leave once the outputs of all
-dormant ones are `FINE` of the residual, and `COARSE`, four times that. What is told is the fine one's; how far it may be off
-is what the choice of the threshold makes of it. All that a course leaves out is what dormant neurons do to
-the residual, at most that share: its error falls with the share, and where it falls like √share or
-faster, the fine course is off by no more than the two are apart. So the interval of a time reaches beyond
-both by as much as they are apart, and by `RESOLUTION` of the time for the integration itself.
+dormant ones are `FINE` of the residual, and `COARSE`, four times that. What is told is the fine one's; how
+far it may be off is what the choice of the threshold makes of it. All that a course leaves out is what
+dormant neurons do to the residual, at most that share: its error falls with the share, and where it falls
+like √share or faster, the fine course is off by no more than the two are apart. So the interval of a time
+reaches beyond both by as much as they are apart, and by `RESOLUTION` of the time for the integration itself.
 
 Where the courses differ in who leads a drop, or one has no such drop, its order is not decided.
 """
@@ -157,9 +157,7 @@ def _when(drop: Drop, fine: Course, coarse: Course, step: float) -> tuple[float,
     return time, max(0.0, min(time, other) - beyond), max(time, other) + beyond
 
 
-def _undecided(
-    coarse: Course, high: float, first: tuple[int, ...], second: tuple[int, ...]
-) -> str:
+def _undecided(coarse: Course, high: float, first: tuple[int, ...], second: tuple[int, ...]) -> str:
     """Why a drop's order is not decided, as a clause."""
     if np.isinf(high):
         return f"by the coarser threshold the risk does not come so far: {coarse.end}"
@@ -184,9 +182,7 @@ def _leader(
         return float("nan"), None
     plateau = int(np.searchsorted(fine.time, drop.begins, side="right")) - 1
     z = signs[left.index] * (problem.y - fine.outputs[plateau])
-    found = kkt_points(
-        Ncf(problem.x, z, problem.kind, problem.leak), starts=STARTS, cancel=work
-    )
+    found = kkt_points(Ncf(problem.x, z, problem.kind, problem.leak), starts=STARTS, cancel=work)
     climbing = [point for point in found.points if point.value > 0.0]
     if not climbing:
         return left.time, None
