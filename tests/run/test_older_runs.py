@@ -3,7 +3,7 @@ have.
 
 `older/<rule>.tar.xz` holds such a run at half its steps, `older/<rule>.npz` every series of the same run
 trained to its end in one go by that version, and the processor it was made on. Sums may be rounded
-otherwise on another processor: there the last digits may differ.
+otherwise on another processor, or by other kernels of BLAS: there the last digits may differ.
 """
 
 from __future__ import annotations
@@ -17,6 +17,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import xarray
+from threadpoolctl import threadpool_info
 from typer.testing import CliRunner
 
 from commands import main
@@ -43,6 +44,17 @@ def older(request: pytest.FixtureRequest, tmp_path: Path) -> tuple[str, Path]:
 
 
 def processor() -> str:
+    """The processor's name, with the kernels of NumPy's BLAS where they are not those of the archives:
+    OPENBLAS_CORETYPE gives one processor others."""
+    kernels = {
+        library["architecture"]
+        for library in threadpool_info()
+        if library["internal_api"] == "openblas" and "numpy" in library["filepath"]
+    }
+    return model_name() if kernels <= {"Haswell"} else f"{model_name()} {sorted(kernels)}"
+
+
+def model_name() -> str:
     try:
         lines = Path("/proc/cpuinfo").read_text().splitlines()
     except OSError:
