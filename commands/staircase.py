@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from workbench.theory.ncf.staircase import Stair
 
 MOST_NEURONS = 3
+WITHIN = {True: "yes", False: "no", None: "?"}
 
 
 def staircase(
@@ -106,7 +107,7 @@ def _table(found: PredictedStairs, console: Console) -> None:
     table = Table(title="Drops of the risk", title_justify="left", box=None)
     unit = "step" if found.step else "time"
     names = ["#", "risk", "to", unit, "between", "neurons"]
-    names += ["N"] if found.came is None else [f"run's {unit}", "within", "in order"]
+    names += ["N"] if found.came is None else ["run", "within", "order"]
     for name in names:
         table.add_column(name, justify="right", no_wrap=True)
     for number, stair in enumerate(found.found.stairs):
@@ -143,7 +144,7 @@ def _cells(found: PredictedStairs, number: int, stair: Stair, came: Came | None)
         missing = came.time != came.time
         cells += [
             place(came.time),
-            formats.ABSENT if missing else "yes" if came.within else "no",
+            formats.ABSENT if missing else WITHIN[came.within],
             formats.ABSENT if came.leaves is None else "yes" if came.in_order else "no",
         ]
     return cells
@@ -155,8 +156,10 @@ def score(came: tuple[Came, ...]) -> str:
     if not there:
         return "the run has not come to the first of them yet"
     known = [one for one in there if one.leaves is not None]
+    untold = sum(one.within is None for one in there)
+    coarse = f" ({untold} more may be: records are too far apart to tell)" if untold else ""
     order = f"{sum(one.in_order for one in known)} of {len(known)} by the neurons foreseen"
     return (
-        f"of {len(came)} drops {len(there)} came, {sum(one.within for one in there)} within the interval, "
-        + (order if known else "by whom is not known, as θ was not recorded")
+        f"of {len(came)} drops {len(there)} came, {sum(one.within is True for one in there)} within the "
+        f"interval{coarse}, " + (order if known else "by whom is not known, as θ was not recorded")
     )

@@ -19,7 +19,7 @@ from workbench.run.network import network_of
 from workbench.run.pursued import neuron_weights
 from workbench.run.pursuing import Pursuing
 from workbench.run.stored import StoredRun, require_trust
-from workbench.theory.ncf.drops import crossing
+from workbench.theory.ncf.drops import bracket, crossing
 from workbench.theory.ncf.leaders import agree, leaders
 from workbench.theory.ncf.staircase import Stair, Staircase, staircase
 from workbench.theory.numerics.work import Work
@@ -33,10 +33,11 @@ RULES = ("constant", "flow")
 @dataclass(frozen=True)
 class Came:
     """What a run did of a predicted drop. `time`: when it was halfway down, NaN where it has not come so far
-    yet. `within`: whether that lies in the interval. `leaves`: who made it; None where θ was not recorded."""
+    yet. `within`: whether that lies in the interval; None where the two records around it are too far apart
+    to tell. `leaves`: who made it; None where θ was not recorded."""
 
     time: float
-    within: bool
+    within: bool | None
     leaves: tuple[int, ...] | None
     in_order: bool
 
@@ -203,8 +204,17 @@ def came_of(predicted: PredictedStairs, stored: StoredRun) -> tuple[Came, ...]:
         low, high = predicted.time(stair.low), predicted.time(stair.high)
         leaves = None if made is None or np.isnan(at) else made[place]
         same = leaves is not None and agree(stair.leaves, leaves)
-        found.append(Came(at, bool(low <= at <= high), leaves, same))
+        within = lies_within(bracket(time, log_risk, stair.middle), low, high)
+        found.append(Came(at, within, leaves, same))
     return tuple(found)
+
+
+def lies_within(records: tuple[float, float], low: float, high: float) -> bool | None:
+    """Whether what came between two records came from `low` to `high`; None where it may have or not."""
+    before, after = records
+    if low <= before and after <= high:
+        return True
+    return None if before <= high and after >= low else False
 
 
 def _why_not(config: RunConfig) -> str | None:

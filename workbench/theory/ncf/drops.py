@@ -66,6 +66,17 @@ def _slowest(time: Float[Array, " T"], risk: Float[Array, " T"]) -> list[int]:
     return places
 
 
+def bracket(
+    time: Float[Array, " T"], log_risk: Float[Array, " T"], level: float
+) -> tuple[float, float]:
+    """The moments between which log 𝓛 first falls to log `level`; NaN where it never does."""
+    below = np.flatnonzero(log_risk <= np.log(level))
+    if not len(below):
+        return float("nan"), float("nan")
+    k = int(below[0])
+    return float(time[max(k - 1, 0)]), float(time[k])
+
+
 def crossing(time: Float[Array, " T"], log_risk: Float[Array, " T"], level: float) -> float:
     """When log 𝓛 first falls to log `level`, straight between two moments; NaN where it never does."""
     below = np.flatnonzero(log_risk <= np.log(level))
